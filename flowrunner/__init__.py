@@ -1,0 +1,125 @@
+"""flowrunner: component graphs inside Flask, with pluggable conversation memory.
+
+What stands in ``__all__`` is what a plugin may use; everything else may change at any time.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.components import (
+    CancelToken,
+    Component,
+    ConversationMemory,
+    Input,
+    Output,
+    RunContext,
+    Source,
+    Tool,
+    text_of,
+)
+from flowrunner.errors import (
+    BadRequest,
+    ComponentFailed,
+    Conflict,
+    FlowInvalid,
+    FlowNotFound,
+    FlowRunnerError,
+    MemoryFailed,
+    MessageInvalid,
+    NotAllowed,
+    NotFound,
+    PluginFailed,
+    RequestInvalid,
+    RunCancelled,
+    SchemaOutdated,
+    SessionBusy,
+    SettingsInvalid,
+)
+from flowrunner.hookspecs import hookimpl
+from flowrunner.identity import Identity
+from flowrunner.memory import (
+    EVERY_OWNER,
+    MemoryBackend,
+    MessageChanges,
+    MessageQuery,
+    Owner,
+    OwnerMemory,
+    SessionQuery,
+    SessionSummary,
+    fold,
+)
+from flowrunner.messages import Message, error_message, make_content_block, make_properties, new_id, utc_now
+from flowrunner.session import Session, resolve_session_id
+from flowrunner.settings import Setting, Settings
+
+if TYPE_CHECKING:
+    from flowrunner.store.engine import database_engine, reading, writing
+    from flowrunner.store.schema import DatabaseSchema
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EVERY_OWNER",
+    "BadRequest",
+    "CancelToken",
+    "Component",
+    "ComponentFailed",
+    "Conflict",
+    "ConversationMemory",
+    "DatabaseSchema",
+    "FlowInvalid",
+    "FlowNotFound",
+    "FlowRunnerError",
+    "Identity",
+    "Input",
+    "MemoryBackend",
+    "MemoryFailed",
+    "Message",
+    "MessageChanges",
+    "MessageInvalid",
+    "MessageQuery",
+    "NotAllowed",
+    "NotFound",
+    "Output",
+    "Owner",
+    "OwnerMemory",
+    "PluginFailed",
+    "RequestInvalid",
+    "RunCancelled",
+    "RunContext",
+    "SchemaOutdated",
+    "Session",
+    "SessionBusy",
+    "SessionQuery",
+    "SessionSummary",
+    "Setting",
+    "Settings",
+    "SettingsInvalid",
+    "Source",
+    "Tool",
+    "__version__",
+    "database_engine",
+    "error_message",
+    "fold",
+    "hookimpl",
+    "make_content_block",
+    "make_properties",
+    "new_id",
+    "reading",
+    "resolve_session_id",
+    "text_of",
+    "utc_now",
+    "writing",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what concerns databases on first use: SQLAlchemy takes longer to import than all the rest."""
+    if name == "DatabaseSchema":
+        from flowrunner.store.schema import DatabaseSchema
+
+        return DatabaseSchema
+    if name in ("database_engine", "reading", "writing"):
+        from flowrunner.store import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,250 @@
+"""The engine on which the app's own data is kept: where it points, how it is made and when it is closed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+
+from flowrunner.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from flowrunner.settings import Settings
+
+logger = logging.getLogger("flowrunner")
+
+DATABASE_FILE: Final = "flowrunner.db"
+BUSY_SECONDS: Final = 30.0
+
+_BEGIN: Final = "flowrunner_begin"
+_PREPARED: Final = "flowrunner_prepared"
+_EXTENSION: Final = "flowrunner_engines"
+
+
+def database_url(settings: Settings, app: Flask | None = None) -> URL:
+    """Return where the app's own data is kept: the setting, else a SQLite file in the data folder.
+
+    A relative SQLite path is relative to the data folder.
+
+    :raises SettingsInvalid: for a URL that cannot be read, a SQLite database without a file, or no data folder.
+    """
+    if not settings.database_url:
+        return URL.create("sqlite", database=str(_data_folder(settings, app) / DATABASE_FILE))
+    name = settings.prefix + "DATABASE_URL"
+    try:
+        url = make_url(settings.database_url)
+    except Exception as error:
+        # The URL may hold a password, so neither it nor the parser's words are shown.
+        raise SettingsInvalid(f"{name} is no database URL.") from error
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        return url
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise SettingsInvalid(f"{name} must name a SQLite file: a database in memory is not shared and not kept.")
+    if not Path(url.database).is_absolute():
+        url = url.set(database=str(_data_folder(settings, app) / url.database))
+    return url
+
+
+def bind_key(settings: Settings) -> str:
+    """Return the Flask-SQLAlchemy bind key of a runner: ``flowrunner``, or the word of its own prefix."""
+    return settings.prefix.rstrip("_").lower() or "flowrunner"
+
+
+def database_engine(app: Flask | None, settings: Settings) -> Engine:
+    """Return the engine of the app's own data, made on first use.
+
+    :param app: the app it is attached to; None in scripts, where it belongs to the settings object.
+    :raises SettingsInvalid: as :func:`database_url` and :func:`attach_database`.
+    """
+    if app is not None:
+        found: Engine | None = app.extensions.get(_EXTENSION, {}).get(bind_key(settings))
+        return found if found is not None else attach_database(app, settings)
+    kept = vars(settings)
+    if _EXTENSION not in kept:
+        kept[_EXTENSION] = make_engine(database_url(settings))
+    engine: Engine = kept[_EXTENSION]
+    return engine
+
+
+def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
+    """Give an app the engine of the runner's own data, through Flask-SQLAlchemy.
+
+    An app that has no Flask-SQLAlchemy gets one with our bind alone. In an app that has one, our
+    bind joins it, unless the owner passes their ``db`` without a URL of our own: then a server
+    database is shared, table names being ours. A SQLite file is never shared with the host.
+
+    :param db: the host's ``SQLAlchemy`` object.
+    :raises SettingsInvalid: if our SQLite file is one of the host's, or ``db`` is not of this app.
+    """
+    engines = app.extensions.setdefault(_EXTENSION, {})
+    key = bind_key(settings)
+    if key not in engines:
+        engines[key] = _attach(app, settings, db, key)
+    engine: Engine = engines[key]
+    return engine
+
+
+def close_database(app: Flask | None, settings: Settings) -> None:
+    """Close the connections of the app's own data; a host's own engine is left to the host."""
+    engines = vars(settings) if app is None else app.extensions.get(_EXTENSION, {})
+    engine = engines.pop(_EXTENSION if app is None else bind_key(settings), None)
+    if engine is not None and _PREPARED in engine.get_execution_options():
+        engine.dispose()
+
+
+def make_engine(url: URL) -> Engine:
+    """Return an engine set up as the app's own data wants it; the folder of a SQLite file is made."""
+    return prepare_engine(create_engine(url, **engine_options(url)))
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """Return how an engine is made for a URL: pool and driver options."""
+    if url.get_backend_name() != "sqlite":
+        return {"pool_size": 10, "max_overflow": 54, "pool_pre_ping": True, "pool_use_lifo": True}
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    # A connection to a file is cheap and one per thread is the most that can be wanted, so none waits for another.
+    return {
+        "pool_size": 16, "max_overflow": -1, "pool_use_lifo": True, "connect_args": {"timeout": BUSY_SECONDS},
+    }  # fmt: skip
+
+
+def prepare_engine(engine: Engine) -> Engine:
+    """Add what our engines have in common: SQLite pragmas, ``BEGIN IMMEDIATE``, safety after a fork."""
+    if _PREPARED in engine.get_execution_options():
+        return engine
+    engine.update_execution_options(**{_PREPARED: True})
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    _keep_from_children(engine)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes; it is committed at the end, or rolled back by an error.
+
+    On SQLite it takes the write lock at once (``BEGIN IMMEDIATE``), waiting up to 30 seconds.
+    """
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection that only reads, one consistent state, without waiting for writers."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.execution_options(**{_BEGIN: "BEGIN"})
+        yield connection
+
+
+def _data_folder(settings: Settings, app: Flask | None) -> Path:
+    if settings.data_dir is not None:
+        return Path(settings.data_dir)
+    if app is not None:
+        return Path(app.instance_path)
+    raise SettingsInvalid(f"{settings.prefix}DATA_DIR is not set, so there is no folder for the database.")
+
+
+def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
+    from flask_sqlalchemy import SQLAlchemy
+
+    host = app.extensions.get("sqlalchemy")
+    if db is not None and db is not host:
+        raise SettingsInvalid("The db given to flowrunner is not of this app: call db.init_app(app) before it.")
+    if host is None:
+        url = database_url(settings, app)
+        app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
+        host = SQLAlchemy()
+        host.init_app(app)
+        return prepare_engine(_engines_of(app, host)[key])
+    engines = _engines_of(app, host)
+    if key in engines:
+        return prepare_engine(engines[key])
+    default = engines.get(None)
+    if db is not None and default is not None and not settings.database_url and default.dialect.name != "sqlite":
+        return default
+    url = database_url(settings, app)
+    _refuse_shared_file(url, engines)
+    engines[key] = make_engine(url)
+    return engines[key]
+
+
+def _engines_of(app: Flask, host: Any) -> dict[str | None, Engine]:
+    with app.app_context():
+        engines: dict[str | None, Engine] = host.engines
+        return engines
+
+
+def _refuse_shared_file(url: URL, engines: dict[str | None, Engine]) -> None:
+    if url.get_backend_name() != "sqlite":
+        return
+    ours = os.path.realpath(str(url.database))
+    for key, engine in engines.items():
+        if (
+            engine.dialect.name == "sqlite"
+            and engine.url.database
+            and _PREPARED not in engine.get_execution_options()
+            and os.path.realpath(engine.url.database) == ours
+        ):
+            bind = f"bind {key!r}" if key else "default database"
+            raise SettingsInvalid(
+                f"The SQLite file {ours} is the site's own (its {bind}). SQLite lets one connection write at a"
+                " time, so a request with an open transaction of the site would wait for itself: give flowrunner"
+                " a file of its own."
+            )
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # Our own BEGIN decides how a transaction starts; the driver's would come too late to be IMMEDIATE.
+    connection.isolation_level = None
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Switching needs the file alone and does not wait by itself; another worker may be switching too.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            break
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    how = connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection
+    driver.execute(how)
+
+
+def _keep_from_children(engine: Engine) -> None:
+    """Give a forked child a pool of its own; the parent's connections are kept there, unused and unclosed.
+
+    Closing them in the child could release locks that the parent holds.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+    reference = weakref.ref(engine)
+    inherited: list[Any] = []
+
+    def renew() -> None:
+        found = reference()
+        if found is not None:
+            inherited.append(found.pool)
+            found.dispose(close=False)
+
+    os.register_at_fork(after_in_child=renew)

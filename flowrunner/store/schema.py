@@ -1,0 +1,123 @@
+"""The tables of one part of the database: made when fresh, refused when outdated, upgraded on demand."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
+
+from flowrunner.errors import SchemaOutdated
+from flowrunner.store.engine import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSchema:
+    """Tables, and the Alembic scripts that lead to them.
+
+    ``migrations`` is a folder of Alembic scripts in a package, each called ``<revision>_<words>.py``;
+    it needs neither an ``env.py`` nor an ``alembic.ini``. ``head`` is the newest revision.
+    ``version_table`` is the schema's own, so a host's ``alembic_version`` is never touched.
+    """
+
+    name: str
+    metadata: MetaData
+    migrations: Path
+    head: str
+    version_table: str
+
+    def ensure(self, engine: Engine) -> None:
+        """Make the tables in a fresh database; many processes may do so at once.
+
+        :raises SchemaOutdated: if the database holds an older or a newer schema, saying what to do.
+        """
+        found = self.current(engine)
+        if found is None:
+            with writing(engine) as connection:
+                self._lock(connection)
+                found = self._version(connection)
+                if found is None:
+                    self.metadata.create_all(connection)
+                    self._stamp(connection)
+                    return
+        if found != self.head:
+            raise SchemaOutdated(self._refusal(found))
+
+    def current(self, engine: Engine) -> str | None:
+        """Return the revision that the database has, or None where it has none of these tables."""
+        with reading(engine) as connection:
+            return self._version(connection)
+
+    def upgrade(self, engine: Engine) -> str | None:
+        """Bring the database to the newest revision, in one transaction.
+
+        :returns: the revision that it had; None for a fresh one.
+        :raises SchemaOutdated: if the database is newer than this program.
+        """
+        with writing(engine) as connection:
+            self._lock(connection)
+            found = self._version(connection)
+            if found == self.head:
+                return found
+            if found is not None and found not in self.revisions():
+                raise SchemaOutdated(self._refusal(found))
+            self._migrate(connection)
+            return found
+
+    def revisions(self) -> tuple[str, ...]:
+        """Return the revisions that this program knows, by name."""
+        return tuple(sorted(path.name.split("_")[0] for path in self.migrations.glob("[0-9]*_*.py")))
+
+    def _migrate(self, connection: Connection) -> None:
+        # Alembic takes long to import and is wanted only here.
+        from alembic.config import Config
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
+        scripts = ScriptDirectory(str(self.migrations), version_locations=[str(self.migrations)])
+
+        def steps(revision: Any, context: Any) -> Any:
+            return scripts._upgrade_revs(self.head, revision)
+
+        with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+            environment.configure(
+                connection=connection,
+                target_metadata=self.metadata,
+                version_table=self.version_table,
+                render_as_batch=connection.dialect.name == "sqlite",
+            )
+            environment.run_migrations()
+
+    def _version(self, connection: Connection) -> str | None:
+        if not inspect(connection).has_table(self.version_table):
+            return None
+        found = connection.execute(select(self._table().c.version_num)).scalars().first()
+        return str(found) if found is not None else None
+
+    def _stamp(self, connection: Connection) -> None:
+        table = self._table()
+        table.create(connection, checkfirst=True)
+        connection.execute(table.insert().values(version_num=self.head))
+
+    def _table(self) -> Table:
+        # The same table as Alembic makes, which reads and writes it from the first upgrade on.
+        return Table(
+            self.version_table,
+            MetaData(),
+            Column("version_num", String(32), nullable=False),
+            PrimaryKeyConstraint("version_num", name=f"{self.version_table}_pkc"),
+        )
+
+    def _lock(self, connection: Connection) -> None:
+        """Let one process at a time change the tables; on SQLite the transaction has the write lock already."""
+        if connection.dialect.name == "postgresql":
+            number = zlib.crc32(self.version_table.encode())
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+    def _refusal(self, found: str) -> str:
+        what = f"The database of {self.name} has the schema {found}, and this program wants {self.head}."
+        if found in self.revisions():
+            return f"{what} Make a copy of it, then type: flowrunner db upgrade"
+        return f"{what} It was written by a newer version: install that version, or restore an older copy."
