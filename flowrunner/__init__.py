@@ -48,6 +48,7 @@ from flowrunner.memory import (
     fold,
 )
 from flowrunner.messages import Message, error_message, make_content_block, make_properties, new_id, utc_now
+from flowrunner.queries import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
 
@@ -97,6 +98,7 @@ __all__ = [
     "Source",
     "Tool",
     "__version__",
+    "cursor_gone",
     "database_engine",
     "error_message",
     "fold",
@@ -106,6 +108,7 @@ __all__ = [
     "new_id",
     "reading",
     "resolve_session_id",
+    "summarise",
     "text_of",
     "utc_now",
     "writing",

@@ -1,0 +1,218 @@
+"""The contract between flowrunner and the store that keeps conversations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Protocol
+
+from flowrunner.errors import MemoryFailed, MessageInvalid
+from flowrunner.messages import Message, new_id
+from flowrunner.queries import (
+    EVERY_OWNER,
+    ORDER_FIELDS,
+    MessageChanges,
+    MessageQuery,
+    Owner,
+    SessionQuery,
+    SessionSummary,
+    fold,
+)
+
+__all__ = [
+    "EVERY_OWNER",
+    "ORDER_FIELDS",
+    "Memory",
+    "MemoryBackend",
+    "MemoryFactory",
+    "MemoryOperations",
+    "MessageChanges",
+    "MessageQuery",
+    "Owner",
+    "OwnerMemory",
+    "SessionQuery",
+    "SessionSummary",
+    "fold",
+]
+
+
+class MemoryOperations(Protocol):
+    """The operations of :class:`MemoryBackend`, as whoever calls them sees them."""
+
+    def append_messages(self, messages: Sequence[Message]) -> list[Message]: ...
+    def fetch_messages(self, query: MessageQuery) -> list[Message]: ...
+    def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]: ...
+    def delete_messages(self, query: MessageQuery) -> int: ...
+    def list_sessions(self, query: SessionQuery) -> list[SessionSummary]: ...
+    def close(self) -> bool: ...
+
+
+class MemoryBackend(ABC):
+    """A store of conversations. **This docstring is the contract**; the kit in
+    ``flowrunner.testing`` proves it, and nothing else defines it.
+
+    *Order* is the order of append, never the clock. Two appends that return one after the other
+    are in that order for every reader, in every thread and process; and who has seen a message
+    never sees another one appear before it later, but for a session that was merged (below). So a
+    reader that follows a store with ``after`` misses nothing.
+
+    *Owners.* The same session id of two owners is two sessions. A query reaches only rows of its
+    owner; :data:`EVERY_OWNER` reaches all. A message is stored under its ``owner`` field.
+
+    *Values* come back as they went in: texts character by character (NUL and control characters
+    included), JSON values as JSON, timestamps to the microsecond. A session id is any non-empty
+    text of any length; ids of messages, owners and flows have at most 255 characters. Text that
+    UTF-8 cannot hold (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`.
+    What was handed in or out can be changed by its holder without any effect on the store.
+
+    ``append_messages`` takes messages of one owner and one session, stores all or none, keeps
+    their order, and returns them as stored. When it returns, they are as safe as the backend can
+    make them: a ``durable`` backend has them on disk. A message has its id, ``session_id``,
+    ``sender`` and ``sender_name`` already; appending an id that is taken (anywhere in the store,
+    or twice in one call) raises :class:`~flowrunner.MessageInvalid`. An empty list returns an
+    empty list.
+
+    ``fetch_messages`` returns what the query means, **oldest first**. ``limit`` keeps the newest
+    N (after ``offset``); with the cursor ``after`` the oldest N. Cursors are message ids, so a
+    page stays where it is while others insert or delete.
+
+    ``update_messages`` changes all messages the query means and returns them as they are now,
+    oldest first; none found is an empty list. One verb edits a message and renames or merges
+    sessions: with ``changes.session_id`` the messages that are not there yet move to that session
+    of their owner. A session that had no messages gets them in the order they had; one that had
+    some is put in order of timestamp, and of append where timestamps are equal. The merged
+    messages share the places in the whole order that they had before; every other session is
+    unchanged. All or nothing, also when the process dies in between.
+
+    ``delete_messages`` removes what the query means and returns how many that were. Their ids may
+    be appended again.
+
+    ``list_sessions`` returns a summary per session, latest activity first (activity = the newest
+    append). A session without messages does not exist.
+
+    ``close`` releases everything and returns True; a second call does no harm.
+
+    *Failure.* Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with
+    ``__cause__``) and leaves nothing half-done; no falsy value ever means failure. All operations
+    may be called from any thread, and in a process forked after the backend was opened.
+    """
+
+    #: Other processes that open the same place see the same messages.
+    shared: ClassVar[bool] = False
+    #: Messages survive the end of the process, also ``kill -9``.
+    durable: ClassVar[bool] = False
+    #: Narrows ``MessageQuery.text`` by an index; every backend answers it, if only by ``matches``.
+    searches: ClassVar[bool] = False
+
+    @abstractmethod
+    def append_messages(self, messages: Sequence[Message]) -> list[Message]:
+        """Store messages of one session, all or none."""
+
+    @abstractmethod
+    def fetch_messages(self, query: MessageQuery) -> list[Message]:
+        """Return the messages meant, oldest first."""
+
+    @abstractmethod
+    def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]:
+        """Change the messages meant and return them."""
+
+    @abstractmethod
+    def delete_messages(self, query: MessageQuery) -> int:
+        """Remove the messages meant and return their number."""
+
+    @abstractmethod
+    def list_sessions(self, query: SessionQuery) -> list[SessionSummary]:
+        """Return the sessions meant, latest activity first."""
+
+    @abstractmethod
+    def close(self) -> bool:
+        """Release everything; return True."""
+
+
+class OwnerMemory:
+    """The messages of one owner: the only way by which a view or a component reaches a store.
+
+    Whatever a caller passes, every query carries the owner that this handle is bound to.
+    """
+
+    def __init__(self, operations: MemoryOperations, owner: Owner) -> None:
+        self._operations = operations
+        self.owner = owner
+
+    def append(self, messages: Iterable[Message]) -> list[Message]:
+        """Store messages under this owner; ids are made where there are none.
+
+        Messages of several sessions are stored session by session.
+
+        :raises MessageInvalid: if one lacks session id, sender or sender name, or an id is taken.
+        :raises MemoryFailed: if the store fails.
+        """
+        if self.owner is EVERY_OWNER:
+            raise MessageInvalid("A message is stored under one owner; name it first.")
+        bound: list[Message] = []
+        for message in messages:
+            missing = message.missing_to_store()
+            if missing:
+                raise MessageInvalid(f"A message cannot be stored without {' and '.join(missing)}.")
+            bound.append(message.replace(owner=self.owner, id=message.id or new_id()))
+        stored: list[Message] = []
+        start = 0
+        for end in range(1, len(bound) + 1):
+            if end == len(bound) or bound[end].session_id != bound[start].session_id:
+                stored += _answered(self._operations.append_messages(bound[start:end]), "append_messages")
+                start = end
+        return stored
+
+    def fetch(self, **query: Any) -> list[Message]:
+        """Return messages, oldest first; members as :class:`MessageQuery` but for the owner."""
+        return _answered(self._operations.fetch_messages(self._query(query)), "fetch_messages")
+
+    def update(self, changes: MessageChanges, **query: Any) -> list[Message]:
+        """Change messages and return them; members as :class:`MessageQuery`.
+
+        :raises MessageInvalid: if session id, sender or sender name would become empty.
+        """
+        for name in ("session_id", "sender", "sender_name"):
+            if getattr(changes, name) == "":
+                raise MessageInvalid(f"A message cannot be stored without {name}.")
+        return _answered(self._operations.update_messages(self._query(query), changes), "update_messages")
+
+    def delete(self, **query: Any) -> int:
+        """Remove messages and return their number; members as :class:`MessageQuery`."""
+        return _answered(self._operations.delete_messages(self._query(query)), "delete_messages")
+
+    def sessions(self, **query: Any) -> list[SessionSummary]:
+        """Return sessions, latest activity first; members as :class:`SessionQuery`."""
+        query["owner"] = self.owner
+        return _answered(self._operations.list_sessions(SessionQuery(**query)), "list_sessions")
+
+    def _query(self, members: dict[str, Any]) -> MessageQuery:
+        members["owner"] = self.owner
+        return MessageQuery(**members)
+
+
+class Memory:
+    """The chosen store, bound to nobody; hand out :meth:`for_owner` and nothing else."""
+
+    def __init__(self, operations: MemoryOperations, *, backend: MemoryBackend, name: str) -> None:
+        self.operations = operations
+        self.backend = backend
+        self.name = name
+
+    def for_owner(self, owner: Owner) -> OwnerMemory:
+        """Return a handle bound to one owner."""
+        return OwnerMemory(self.operations, owner)
+
+    def close(self) -> None:
+        """Release the store."""
+        self.operations.close()
+
+
+def _answered(answer: Any, operation: str) -> Any:
+    """Refuse the silence of a wrapper that swallowed a result."""
+    if answer is None:
+        raise MemoryFailed(f"No memory backend answered {operation}; a plugin that wraps it must return the result.")
+    return answer
+
+
+MemoryFactory = Callable[..., MemoryBackend]
