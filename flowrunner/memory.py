@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from flowrunner.errors import MemoryFailed, MessageInvalid
 from flowrunner.messages import Message, new_id
@@ -34,6 +34,9 @@ __all__ = [
     "SessionSummary",
     "fold",
 ]
+
+
+T = TypeVar("T")
 
 
 class MemoryOperations(Protocol):
@@ -208,7 +211,7 @@ class Memory:
         self.operations.close()
 
 
-def _answered(answer: Any, operation: str) -> Any:
+def _answered(answer: T | None, operation: str) -> T:
     """Refuse the silence of a wrapper that swallowed a result."""
     if answer is None:
         raise MemoryFailed(f"No memory backend answered {operation}; a plugin that wraps it must return the result.")

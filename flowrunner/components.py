@@ -1,0 +1,283 @@
+"""The contract of a component: what a vertex of a flow does when it runs."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Protocol
+
+from flowrunner.errors import RunCancelled
+from flowrunner.memory import OwnerMemory
+from flowrunner.messages import Message
+from flowrunner.session import Session
+
+#: Port types, and the names that older exports use for them.
+TYPE_ALIASES: Final[Mapping[str, str]] = {
+    "JSON": "Data",
+    "Record": "Data",
+    "DataFrame": "Table",
+    "Text": "Message",
+    "str": "Message",
+    "BaseLanguageModel": "LanguageModel",
+    "BaseChatModel": "LanguageModel",
+    "BaseLLM": "LanguageModel",
+}
+
+#: What an input may hold; the engine converts settings and tweaks to it.
+INPUT_TYPES: Final = (
+    "Message", "str", "int", "float", "bool", "Data", "Table", "dict", "list", "secret",
+    "LanguageModel", "Tool", "Embeddings", "Memory", "any",
+)  # fmt: skip
+
+
+def canonical_type(name: str) -> str:
+    """Return the port type under its present name: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""
+    return TYPE_ALIASES.get(name, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A declared input of a component.
+
+    ``type`` is one of :data:`INPUT_TYPES`: ``Message``, ``str`` and ``secret`` take text (a
+    ``Message`` input may get a whole :class:`~flowrunner.Message` over an edge, a ``str`` input
+    gets its text), ``Data`` a JSON object, ``Table`` a list of JSON objects. ``accepts`` names
+    further port types that an edge may bring. ``many`` collects several edges into a list.
+    ``tool`` puts the input into the schema when the component serves as an agent's tool.
+    """
+
+    name: str
+    type: str = "Message"
+    required: bool = False
+    default: Any = None
+    accepts: tuple[str, ...] = ()
+    many: bool = False
+    aliases: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    tool: bool = False
+    info: str = ""
+
+    def takes(self, port_type: str) -> bool:
+        """Say whether an edge may bring a value of this port type."""
+        wanted = {canonical_type(t) for t in (self.type, *self.accepts)}
+        return bool(wanted & {canonical_type(port_type), "any"})
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A declared output: its name on edges, the port type, and older names of it."""
+
+    name: str
+    type: str = "Message"
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The vertex from which a value came."""
+
+    id: str
+    display_name: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it stands in the properties of a message."""
+        return {"id": self.id, "display_name": self.display_name, "source": self.source}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a model may call: a component in tool mode, or a function of a plugin.
+
+    ``parameters`` is the JSON schema of the arguments; ``call(arguments)`` returns the result as
+    JSON or text and raises for arguments that it cannot take.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    call: Callable[[Mapping[str, Any]], Any]
+    vertex_id: str | None = None
+
+
+class CancelToken:
+    """Says that a run should stop; components that wait look at it."""
+
+    __slots__ = ("_event", "reason")
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Ask the run to stop. Only the first reason is kept."""
+        self.reason = self.reason or reason
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Say whether the run should stop."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most that long for a cancellation; say whether it came."""
+        return self._event.wait(seconds)
+
+    def raise_if_set(self) -> None:
+        """Raise :class:`~flowrunner.RunCancelled` if the run should stop."""
+        if self._event.is_set():
+            raise RunCancelled(f"The run was stopped: {self.reason}.")
+
+
+class ConversationMemory(Protocol):
+    """What a component may do with stored messages: those of its run's owner and flow only."""
+
+    def append(self, message: Message) -> Message:
+        """Store a message of this run (an update, if this run stored that id before)."""
+
+    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
+        """Return earlier messages of a session, oldest first, without this run's own turn and without errors."""
+
+    @property
+    def of_owner(self) -> OwnerMemory:
+        """All messages of the owner, in every flow."""
+
+
+@dataclass(slots=True)
+class RunContext:
+    """What a component knows of the run that it is part of.
+
+    ``session`` is the decided session; ``streaming`` says whether anybody reads tokens;
+    ``tweaked`` names inputs whose value came with the request; ``sources`` names, by input, the
+    vertices whose values arrived over edges; ``missing`` names, by input, variables that were
+    found nowhere; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
+    vertices of one run share.
+    """
+
+    flow_id: str
+    flow_name: str
+    run_id: str
+    vertex_id: str
+    display_name: str
+    owner: str
+    session: Session
+    memory: ConversationMemory
+    cancelled: CancelToken
+    variable: Callable[[str], str | None]
+    settings: Any
+    run_flow: Callable[..., Any]
+    stored_file: Callable[[str], Any]
+    streaming: bool = False
+    tweaked: frozenset[str] = frozenset()
+    sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    flow_values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session that this component works in."""
+        return self.session.id
+
+    def source_of(self, name: str) -> Source | None:
+        """Return the vertex that fed an input, the first if there are several."""
+        found = self.sources.get(name)
+        return found[0] if found else None
+
+
+Outputs = Mapping[str, Any]
+RunResultValue = Outputs | Generator[Any, None, Outputs]
+
+
+class Component(ABC):
+    """What a vertex does. **This docstring is the contract.**
+
+    A component is a class without state: one instance serves all runs, in all threads. Its
+    attributes say what it is, :meth:`run` says what it does.
+
+    ``run`` gets its context and exactly its declared inputs as keywords, converted to their
+    types, with defaults filled in. It returns a mapping by output name; an output that is left
+    out is a branch not taken, and everything reachable only through it does not run. A ``run``
+    that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
+    and returns the mapping. What it raises ends the run with the component's name.
+
+    A ``session_id`` input need not be declared: the engine decides the session of every vertex
+    (:func:`flowrunner.session.resolve_session_id`) and gives it as ``context.session_id``.
+    """
+
+    #: ``data.type`` of the vertex in a flow file.
+    type_name: ClassVar[str]
+    #: Older or other names of the same type.
+    aliases: ClassVar[tuple[str, ...]] = ()
+    display_name: ClassVar[str] = ""
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    outputs: ClassVar[tuple[Output, ...]] = ()
+    #: It waits (network, model): runs on a pool, beside others that are ready.
+    blocking: ClassVar[bool] = False
+    #: ``chat``, ``text`` or ``webhook``: the request's input goes to vertices of this kind.
+    input_kind: ClassVar[str | None] = None
+    #: ``chat``, ``text`` or ``data``: vertices of this kind are reported in the answer.
+    output_kind: ClassVar[str | None] = None
+    #: Its outputs read a conversation and are no turn in it: they carry no session downstream.
+    reads_history: ClassVar[bool] = False
+    #: It stores messages; ``explain`` and the plan's warnings say so.
+    stores_messages: ClassVar[bool] = False
+    #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.
+    streams_through: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def run(self, context: RunContext, /, *args: Any, **values: Any) -> RunResultValue:
+        """Do the work; see the class. An input may be called ``context`` if the first parameter is positional only."""
+
+    def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
+        """Return the inputs of a vertex with these settings: the declared ones, and dynamic ones.
+
+        Only a component whose inputs depend on a setting (the variables of a prompt) overrides it.
+        """
+        return self.inputs
+
+    def outputs_for(self, settings: Mapping[str, Any]) -> Sequence[Output]:
+        """Return the outputs of a vertex with these settings; see :meth:`inputs_for`."""
+        return self.outputs
+
+    def reads_history_with(self, settings: Mapping[str, Any]) -> bool:
+        """Say whether a vertex with these settings reads a conversation; see :attr:`reads_history`."""
+        return self.reads_history
+
+    def stores_messages_with(self, settings: Mapping[str, Any]) -> bool:
+        """Say whether a vertex with these settings stores messages; see :attr:`stores_messages`."""
+        return self.stores_messages
+
+
+def describe(component: Component) -> dict[str, Any]:
+    """Return what a component offers, as JSON: type, names, inputs and outputs."""
+    return {
+        "type": component.type_name,
+        "aliases": list(component.aliases),
+        "display_name": component.display_name or component.type_name,
+        "description": (component.__doc__ or "").strip().split("\n")[0],
+        "inputs": [{"name": i.name, "type": i.type, "required": i.required} for i in component.inputs],
+        "outputs": [{"name": o.name, "type": o.type} for o in component.outputs],
+    }
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a value on an edge: of a message its text, of a list its lines, else JSON or ``str``."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, Message):
+        return value.text
+    if isinstance(value, Mapping):
+        inner = value.get("text")
+        return inner if isinstance(inner, str) else _json(value)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
+        return "\n".join(text_of(item) for item in value)
+    return str(value)
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,72 @@
+"""The stream of events that a run emits; everything that shows or keeps a run reads it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from flowrunner.messages import utc_now
+
+EventKind = Literal[
+    "run_started",
+    "vertex_started",
+    "message_added",
+    "token",
+    "vertex_finished",
+    "run_finished",
+    "run_failed",
+    "run_cancelled",
+]
+
+#: What stands in ``data`` of each kind; the values are Python objects, not JSON.
+EVENT_DATA: Final[Mapping[str, str]] = {
+    "run_started": "start: RunStart",
+    "vertex_started": "vertex_id: str",
+    "message_added": "message: Message, stored: bool",
+    "token": "text: str, message_id: str, vertex_id: str",
+    "vertex_finished": "result: VertexResult",
+    "run_finished": "result: RunResult",
+    "run_failed": "error: FlowRunnerError, start: RunStart",
+    "run_cancelled": "reason: str, start: RunStart",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One event of a run: its run, its number in the run (from 1, without gaps), kind, time and data.
+
+    What ``data`` holds for each kind stands in :data:`EVENT_DATA`. The last event of every run is
+    ``run_finished``, ``run_failed`` or ``run_cancelled``.
+    """
+
+    run_id: str
+    seq: int
+    kind: EventKind
+    data: Mapping[str, Any]
+    at: datetime = field(default_factory=utc_now)
+
+
+Emit = Callable[[RunEvent], None]
+
+
+class EventStream:
+    """Numbers the events of one run and hands each to whoever reads it."""
+
+    __slots__ = ("_emit", "_lock", "_number", "run_id")
+
+    def __init__(self, run_id: str, emit: Emit | None) -> None:
+        self.run_id = run_id
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def send(self, kind: EventKind, **data: Any) -> None:
+        """Emit one event. Components on several threads may send at once; readers see one order."""
+        if self._emit is None:
+            return
+        with self._lock:
+            self._number += 1
+            self._emit(RunEvent(self.run_id, self._number, kind, data))

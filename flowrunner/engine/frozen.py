@@ -1,0 +1,48 @@
+"""Results of frozen vertices, kept for later runs of the same owner, flow, vertex and values."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner.messages import Message, utc_now
+
+Key = tuple[str, str, str, str]
+
+MAX_KEPT: Final = 1000
+
+
+class FrozenResults:
+    """A bounded store of outputs; the least recently used go first. One per runner."""
+
+    def __init__(self, limit: int = MAX_KEPT) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, Mapping[str, Any]] = OrderedDict()
+
+    @staticmethod
+    def key(owner: str, flow_id: str, vertex_id: str, type_name: str, values: Mapping[str, Any]) -> Key:
+        """Return the key of a vertex with its own values (not those that edges bring)."""
+        shown = json.dumps([type_name, values], sort_keys=True, default=repr)
+        return owner, flow_id, vertex_id, shown
+
+    def get(self, key: Key) -> dict[str, Any] | None:
+        """Return kept outputs, messages with a fresh timestamp; None if there are none."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+        now = utc_now()
+        return {k: v.replace(timestamp=now) if isinstance(v, Message) else v for k, v in found.items()}
+
+    def keep(self, key: Key, outputs: Mapping[str, Any]) -> None:
+        """Keep the outputs of a vertex."""
+        with self._lock:
+            self._kept[key] = dict(outputs)
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)

@@ -1,0 +1,125 @@
+"""The messages of one run: what components store and read, bound to owner and flow."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from flowrunner.engine.events import EventStream
+from flowrunner.memory import MessageChanges, OwnerMemory
+from flowrunner.messages import Message, new_id
+
+
+class RunMemory:
+    """Collects what a run stores and writes it in as few commits as it can.
+
+    A message is written at the latest before a component waits for the outside world, before
+    anything reads the owner's messages, and before the run answers; so nothing is acknowledged
+    that is not stored, and a plain run costs one commit. While somebody reads a stream, each
+    message is written at once.
+    """
+
+    def __init__(self, of_owner: OwnerMemory, flow_id: str, run_id: str, events: EventStream, *, eager: bool) -> None:
+        self._of_owner = of_owner
+        self._flow_id = flow_id
+        self._run_id = run_id
+        self._events = events
+        self._eager = eager
+        self._lock = threading.RLock()
+        self._pending: list[Message] = []
+        self._places: dict[str, int] = {}
+        self.stored: list[Message] = []
+
+    @property
+    def of_owner(self) -> OwnerMemory:
+        """All messages of the owner; what this run has collected is written first."""
+        self.flush()
+        return self._of_owner
+
+    def append(self, message: Message, message_id: str | None = None) -> Message:
+        """Store a message of this run, or change it if this run stored that id before.
+
+        :param message_id: an id that was promised to readers of a stream.
+        """
+        with self._lock:
+            if message.id is not None and message.id in self._places:
+                return self._change(message)
+            bound = message.replace(
+                id=message.id or message_id or new_id(),
+                flow_id=self._flow_id,
+                run_id=self._run_id,
+                session_metadata={"graph_run_id": self._run_id, **(message.session_metadata or {})},
+                owner=self._of_owner.owner,
+            )
+            self._places[str(bound.id)] = len(self.stored)
+            self.stored.append(bound)
+            self._pending.append(bound)
+            if self._eager:
+                self.flush()
+            return bound
+
+    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
+        """Return earlier messages of a session in this flow, oldest first: not of this run, not errors."""
+        if limit == 0:
+            return []
+        query.setdefault("flow_id", self._flow_id)
+        return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, exclude_run=self._run_id, **query)
+
+    def flush(self) -> None:
+        """Write what is collected, in order."""
+        with self._lock:
+            if not self._pending:
+                return
+            pending, self._pending = self._pending, []
+            self._of_owner.append(pending)
+            for message in pending:
+                self._events.send("message_added", message=message, stored=True)
+
+    def announce(self, message: Message) -> None:
+        """Show readers a message that is still being written, without storing it."""
+        self._events.send("message_added", message=message, stored=False)
+
+    def _change(self, message: Message) -> Message:
+        place = self._places[str(message.id)]
+        before = self.stored[place]
+        bound = message.replace(
+            flow_id=before.flow_id, run_id=before.run_id, owner=before.owner, timestamp=before.timestamp,
+            session_metadata={"graph_run_id": self._run_id, **(message.session_metadata or {})},
+        )  # fmt: skip
+        self.stored[place] = bound
+        for index, pending in enumerate(self._pending):
+            if pending.id == bound.id:
+                self._pending[index] = bound
+                return bound
+        changes = MessageChanges(
+            text=bound.text, sender=bound.sender, sender_name=bound.sender_name, session_id=bound.session_id,
+            context_id=bound.context_id, files=bound.files, error=bound.error, properties=dict(bound.properties),
+            content_blocks=tuple(dict(b) for b in bound.content_blocks), category=bound.category,
+        )  # fmt: skip
+        self._of_owner.update(changes, ids=(str(bound.id),))
+        self._events.send("message_added", message=bound, stored=True)
+        return bound
+
+
+class VertexMemory:
+    """What one component of a run gets: :class:`RunMemory`, with the id promised for its message."""
+
+    __slots__ = ("_promised", "_run")
+
+    def __init__(self, run: RunMemory, promised: str | None) -> None:
+        self._run = run
+        self._promised = promised
+
+    @property
+    def of_owner(self) -> OwnerMemory:
+        """All messages of the owner, in every flow."""
+        return self._run.of_owner
+
+    def append(self, message: Message) -> Message:
+        """Store a message of this run; see :meth:`RunMemory.append`."""
+        promised, self._promised = self._promised, None
+        return self._run.append(message, promised)
+
+    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
+        """Return earlier messages; see :meth:`RunMemory.fetch`."""
+        return self._run.fetch(session_id=session_id, limit=limit, **query)

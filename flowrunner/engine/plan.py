@@ -1,0 +1,365 @@
+"""A flow made ready to run: components found, edges joined to ports, order and scope known.
+
+A plan is made once per content of a flow and shared by all its runs; it holds no state of a run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flowrunner.components import Component, Input, Source
+from flowrunner.engine.values import convert
+from flowrunner.errors import EdgeInvalid, FlowInvalid
+from flowrunner.flows.model import Edge, Flow, Vertex
+from flowrunner.registry import Registry
+from flowrunner.session import Session
+
+#: Outputs that hand a component over as a tool instead of running it.
+TOOL_OUTPUTS: Final = frozenset({"component_as_tool", "api_build_tool"})
+SESSION_INPUT: Final = "session_id"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEdge:
+    """An edge joined to ports: positions of its vertices in the plan, names of output and input.
+
+    ``output`` is None for a tool edge.
+    """
+
+    source: int
+    output: str | None
+    target: int
+    input: str
+
+
+@dataclass(slots=True)
+class PlannedVertex:
+    """A vertex with its component.
+
+    ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
+    variables by input; ``own`` the names of inputs that no edge feeds. ``incoming`` are its edges
+    in the order of the file, ``outgoing`` the edges that leave it.
+    """
+
+    index: int
+    vertex: Vertex
+    component: Component
+    display_name: str
+    inputs: dict[str, Input]
+    values: dict[str, Any]
+    variables: dict[str, str]
+    session_setting: str
+    source: Source
+    outputs: tuple[str, ...] = ()
+    incoming: list[PlannedEdge] = field(default_factory=list)
+    outgoing: list[PlannedEdge] = field(default_factory=list)
+    connected: frozenset[str] = frozenset()
+    required: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    kind: str | None = None
+    is_input: bool = False
+    is_output: bool = False
+    as_tool: bool = False
+    reads_history: bool = False
+    stream_target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A flow ready to run.
+
+    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run
+    may run; ``warnings`` sentences about what is left out. ``conversation`` is row 5 of the
+    session rule: the setting of the first chat input.
+    """
+
+    flow: Flow
+    vertices: tuple[PlannedVertex, ...]
+    scope: tuple[int, ...]
+    warnings: tuple[str, ...]
+    chat_input: int | None
+    dependants: Mapping[int, tuple[PlannedEdge, ...]]
+
+    @property
+    def conversation(self) -> Session | None:
+        """The session that the first chat input's own setting names, if any."""
+        if self.chat_input is None:
+            return None
+        planned = self.vertices[self.chat_input]
+        text = planned.session_setting
+        return Session(text, "component", planned.vertex.id) if text else None
+
+
+def make_plan(flow: Flow, registry: Registry) -> Plan:
+    """Make a flow ready to run.
+
+    :raises FlowInvalid: if it cannot run: a component that nobody offers stands on the way to an
+        output, an edge leads nowhere, vertices wait for each other in a circle.
+    :raises EdgeInvalid: if an edge joins ports that do not fit.
+    """
+    if flow.is_component:
+        raise FlowInvalid(f"{flow.name} is a saved component, not a flow; it cannot be run.")
+    for finding in flow.findings:
+        if finding.level == "error":
+            error = EdgeInvalid if finding.code == "edge-invalid" else FlowInvalid
+            raise error(finding.message)
+    warnings: list[str] = []
+    kept, positions = _known_vertices(flow, registry, warnings)
+    edges = [e for e in flow.edges if e.source in positions and e.target in positions]
+    _refuse_dangling(flow)
+    planned = [_plan_vertex(index, vertex, component) for index, (vertex, component) in enumerate(kept)]
+    for edge in edges:
+        _join(edge, planned, positions, warnings)
+    for vertex in planned:
+        _finish(vertex)
+    scope = _scope(planned, warnings)
+    _refuse_circles(planned, scope)
+    _find_stream_targets(planned)
+    chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
+    members = set(scope)
+    dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
+    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants)
+
+
+def _known_vertices(
+    flow: Flow, registry: Registry, warnings: list[str]
+) -> tuple[list[tuple[Vertex, Component]], dict[str, int]]:
+    """Keep vertices whose type is offered; refuse a flow that needs another one for its outputs."""
+    known: list[tuple[Vertex, Component]] = []
+    unknown: list[Vertex] = []
+    for vertex in flow.vertices:
+        component = registry.component(vertex.type)
+        if component is None:
+            unknown.append(vertex)
+        else:
+            known.append((vertex, component))
+    if unknown:
+        needed = _needed_for_outputs(flow, registry)
+        missing = [v for v in unknown if v.id in needed]
+        if missing:
+            names = ", ".join(f"{v.type} (vertex {v.id})" for v in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise FlowInvalid(
+                f"No plugin offers {names}{more}, which the flow {flow.name} needs; flowrunner check tells more."
+            )
+        warnings += [f"{v.display_name or v.type} ({v.id}) is left out: no plugin offers {v.type}." for v in unknown]
+    return known, {vertex.id: index for index, (vertex, _) in enumerate(known)}
+
+
+def _needed_for_outputs(flow: Flow, registry: Registry) -> set[str]:
+    """Return ids of vertices from which an output can be reached other than as a mere tool."""
+    before: dict[str, list[Edge]] = {}
+    for edge in flow.edges:
+        before.setdefault(edge.target, []).append(edge)
+    outputs = [v.id for v in flow.vertices if _output_kind(v, registry.component(v.type)) is not None]
+    todo = outputs or [v.id for v in flow.vertices]
+    needed: set[str] = set(todo)
+    while todo:
+        for edge in before.get(todo.pop(), ()):
+            if edge.source not in needed and edge.output not in TOOL_OUTPUTS and edge.input != "tools":
+                needed.add(edge.source)
+                todo.append(edge.source)
+    return needed
+
+
+def _refuse_dangling(flow: Flow) -> None:
+    ids = {v.id for v in flow.vertices}
+    for edge in flow.edges:
+        for end in (edge.source, edge.target):
+            if end not in ids:
+                raise FlowInvalid(f"An edge of the flow {flow.name} names the vertex {end}, which is not there.")
+
+
+def _plan_vertex(index: int, vertex: Vertex, component: Component) -> PlannedVertex:
+    display_name = vertex.display_name or component.display_name or component.type_name
+    planned = PlannedVertex(
+        index=index,
+        vertex=vertex,
+        component=component,
+        display_name=display_name,
+        inputs={},
+        values={},
+        variables={},
+        session_setting="",
+        source=Source(vertex.id, display_name, display_name),
+    )
+    configure(planned, vertex.settings, vertex.variables)
+    planned.outputs = tuple(o.name for o in component.outputs_for(vertex.settings))
+    return planned
+
+
+def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: Iterable[str]) -> None:
+    """Fill in inputs, values and variables from settings; also used for a copy with tweaks.
+
+    :raises FlowInvalid: if a setting is of no use to its input.
+    """
+    component = planned.component
+    declared = component.inputs_for(settings)
+    planned.inputs = {i.name: i for i in declared}
+    named = {alias: i.name for i in declared for alias in i.aliases}
+    given = {named.get(name, name): value for name, value in settings.items()}
+    from_variables = {named.get(name, name) for name in variables}
+    planned.values, planned.variables = {}, {}
+    for name, one in planned.inputs.items():
+        value = given.get(name)
+        if name in from_variables and isinstance(value, str) and value:
+            planned.variables[name] = value
+            value = None
+        try:
+            planned.values[name] = convert(one, value)
+        except ValueError as error:
+            raise FlowInvalid(f"{planned.display_name} ({planned.vertex.id}): the field {name} {error}.") from error
+    setting = given.get(SESSION_INPUT)
+    planned.session_setting = setting if isinstance(setting, str) and SESSION_INPUT not in from_variables else ""
+    if SESSION_INPUT in from_variables and isinstance(setting, str) and setting:
+        planned.variables[SESSION_INPUT] = setting
+    planned.required = tuple(i.name for i in declared if i.required)
+    planned.secrets = frozenset(i.name for i in declared if i.type == "secret")
+    planned.reads_history = component.reads_history_with(planned.values)
+
+
+def _join(edge: Edge, planned: Sequence[PlannedVertex], positions: Mapping[str, int], warnings: list[str]) -> None:
+    """Join one edge to ports."""
+    source, target = planned[positions[edge.source]], planned[positions[edge.target]]
+    if edge.feedback:
+        return
+    name = next((i.name for i in target.inputs.values() if edge.input == i.name or edge.input in i.aliases), None)
+    if name is None and edge.input != SESSION_INPUT:
+        warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
+        return
+    output, port_type = _output_of(edge, source, target)
+    if name is not None and port_type and output is not None:
+        _refuse_unfit(edge, source, target, target.inputs[name], port_type)
+    joined = PlannedEdge(source.index, output, target.index, name or SESSION_INPUT)
+    if joined in target.incoming:
+        return
+    target.incoming.append(joined)
+    source.outgoing.append(joined)
+
+
+def _output_of(edge: Edge, source: PlannedVertex, target: PlannedVertex) -> tuple[str | None, str]:
+    if edge.output in TOOL_OUTPUTS:
+        source.as_tool = True
+        return None, "Tool"
+    offered = source.component.outputs_for(source.vertex.settings)
+    if edge.output is None:
+        chosen = [o for o in offered if o.name == source.vertex.selected_output] or list(offered)
+        fitting = [o for o in chosen if any(i.takes(o.type) for n, i in target.inputs.items() if n == edge.input)]
+        found = next(iter(fitting or chosen), None)
+    else:
+        found = next((o for o in offered if edge.output == o.name or edge.output in o.aliases), None)
+    if found is None:
+        raise EdgeInvalid(
+            f"{source.display_name} has no output {edge.output}, from which an edge leads to {target.display_name}."
+        )
+    return found.name, found.type
+
+
+def _refuse_unfit(edge: Edge, source: PlannedVertex, target: PlannedVertex, declared: Input, port_type: str) -> None:
+    if declared.takes(port_type) or declared.type in ("str", "int", "float", "bool", "secret", "any"):
+        return
+    if edge.input_types and any(declared.takes(t) or t == port_type for t in edge.input_types):
+        return
+    raise EdgeInvalid(
+        f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
+        f" {declared.name} does not take {port_type}."
+    )
+
+
+def _output_kind(vertex: Vertex, component: Component | None) -> str | None:
+    for word in (vertex.type, vertex.id.split("-")[0]):
+        if word in ("ChatOutput", "TextOutput", "DataOutput"):
+            return word[:4].lower()
+    return component.output_kind if component is not None else None
+
+
+def _finish(planned: PlannedVertex) -> None:
+    component, vertex = planned.component, planned.vertex
+    planned.connected = frozenset(e.input for e in planned.incoming)
+    kind = _output_kind(vertex, component)
+    planned.is_output = vertex.is_output if vertex.is_output is not None else kind is not None
+    prefixed = vertex.id.split("-")[0] in ("ChatInput", "TextInput", "Webhook")
+    is_input = component.input_kind is not None or prefixed
+    planned.is_input = vertex.is_input if vertex.is_input is not None else is_input
+    shown = component.output_kind or component.input_kind
+    planned.kind = shown if shown in ("chat", "text") else None
+
+
+def _scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[int]:
+    """Return the positions of vertices that run: reachable from the start, and all their ancestors."""
+    start = _start(planned)
+    if start is None:
+        inside = set(range(len(planned)))
+    else:
+        inside = _closure([start], lambda i: (e.target for e in planned[i].outgoing))
+        inside = _closure(inside, lambda i: (e.source for e in planned[i].incoming))
+    for vertex in planned:
+        if vertex.index not in inside:
+            name = f"{vertex.display_name} ({vertex.vertex.id})"
+            warnings.append(f"{name} is an island: nothing that starts the flow leads to it, so it does not run.")
+        elif _lacks_input(vertex):
+            inside.discard(vertex.index)
+            name = f"{vertex.display_name} ({vertex.vertex.id})"
+            warnings.append(f"{name} has nothing connected to its input, so it does not run.")
+    return sorted(inside)
+
+
+def _lacks_input(planned: PlannedVertex) -> bool:
+    """Say whether an output has neither an edge nor a value to show."""
+    if not planned.is_output or planned.component.output_kind is None or planned.variables:
+        return False
+    return any(name not in planned.connected and planned.values[name] in ("", None, []) for name in planned.required)
+
+
+def _start(planned: Sequence[PlannedVertex]) -> int | None:
+    inputs = [v for v in planned if v.is_input]
+    for kind in ("webhook", "chat"):
+        for vertex in inputs:
+            if kind in vertex.vertex.id.lower() or vertex.component.input_kind == kind:
+                return vertex.index
+    return None
+
+
+def _closure(start: Iterable[int], nexts: Any) -> set[int]:
+    found, todo = set(start), list(start)
+    while todo:
+        for index in nexts(todo.pop()):
+            if index not in found:
+                found.add(index)
+                todo.append(index)
+    return found
+
+
+def _refuse_circles(planned: Sequence[PlannedVertex], scope: Sequence[int]) -> None:
+    members = set(scope)
+    waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
+    ready = [i for i, count in waiting.items() if count == 0]
+    done = 0
+    while ready:
+        done += 1
+        for edge in planned[ready.pop()].outgoing:
+            if edge.target in waiting:
+                waiting[edge.target] -= 1
+                if waiting[edge.target] == 0:
+                    ready.append(edge.target)
+    if done < len(scope):
+        stuck = [planned[i] for i, count in waiting.items() if count > 0]
+        names = ", ".join(f"{v.display_name} ({v.vertex.id})" for v in stuck[:8])
+        raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
+
+
+def _find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
+    """Find, for each vertex, the chat output that shows its text as it is: there its tokens go."""
+    todo = deque(v for v in planned if v.component.output_kind == "chat")
+    for vertex in todo:
+        vertex.stream_target = vertex.index
+    while todo:
+        target = todo.popleft()
+        for edge in target.incoming:
+            source = planned[edge.source]
+            if source.stream_target is None and edge.input in target.component.streams_through:
+                source.stream_target = target.stream_target
+                todo.append(source)

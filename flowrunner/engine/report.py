@@ -1,0 +1,51 @@
+"""Which vertices an answer shows, and the session that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowrunner.engine.plan import PlannedVertex
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import VertexResult
+from flowrunner.engine.sessions import SessionFrame
+from flowrunner.session import Session
+
+Ran = Sequence[tuple[PlannedVertex, VertexResult]]
+
+
+def select_reported(ran: Ran, request: RunRequest) -> list[VertexResult]:
+    """Return the results that the answer shows, in the order of the file (CONTRACT §3).
+
+    A named output component is any vertex with that id or display name. Else outputs whose id
+    contains the wanted type; if none does, all outputs. ``debug`` shows every vertex.
+    """
+    wanted = request.output_component
+    if wanted:
+        return [r for p, r in ran if wanted in (p.vertex.id, p.display_name)]
+    if request.output_type == "debug":
+        return [r for _, r in ran]
+    outputs = [(p, r) for p, r in ran if p.is_output]
+    if request.output_type != "any":
+        fitting = [r for p, r in outputs if _fits(p, request.output_type)]
+        if fitting:
+            return fitting
+    return [r for _, r in outputs]
+
+
+def answer_session(frame: SessionFrame, ran: Ran, reported: Sequence[VertexResult]) -> Session:
+    """Return the payload's session, else that of the first reported chat output, else the default (D1)."""
+    if frame.payload:
+        return Session(frame.payload, "payload")
+    shown = {r.vertex_id for r in reported}
+    for planned, result in ran:
+        if planned.is_output and result.kind == "chat" and result.vertex_id in shown and result.session is not None:
+            return result.session
+    if frame.default is not None:
+        return frame.default
+    if frame.conversation is not None:
+        return frame.conversation
+    return next((r.session for _, r in ran if r.session is not None), Session("", "flow"))
+
+
+def _fits(planned: PlannedVertex, kind: str) -> bool:
+    return kind in planned.vertex.id.lower() or planned.component.output_kind == kind

@@ -1,0 +1,54 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flowrunner.errors import BadRequest
+
+INPUT_TYPES: Final = ("chat", "text", "any")
+OUTPUT_TYPES: Final = ("chat", "text", "any", "debug")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A run request, already checked for types.
+
+    ``input_value`` None means that no input is injected. ``input_type`` says which input vertices
+    get it, ``output_type`` and ``output_component`` which vertices are reported. ``tweaks`` change
+    settings for this run, ``session_id`` names the session, ``variables`` are request variables by
+    upper-case name. ``payload`` is the body that a webhook brought. ``streaming`` says whether
+    anybody reads tokens. ``files`` are uploads for the chat input.
+    """
+
+    input_value: str | None = None
+    input_type: str = "chat"
+    output_type: str = "chat"
+    output_component: str = ""
+    tweaks: Mapping[str, Any] = field(default_factory=dict)
+    session_id: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    payload: str | None = None
+    streaming: bool = False
+
+    def refuse_input_conflict(self) -> None:
+        """Refuse an input together with a tweak of the same input, as the reference server does.
+
+        :raises BadRequest: with the reference server's sentence.
+        """
+        if self.input_value is None:
+            return
+        for kind, words in _INPUT_WORDS.items():
+            if self.input_type != kind:
+                continue
+            for key, value in self.tweaks.items():
+                named = any(word in key for word in words)
+                if named and isinstance(value, Mapping) and "input_value" in value:
+                    raise BadRequest(
+                        f"If you pass an input_value to the {kind} input, you cannot pass a tweak with the same name."
+                    )
+
+
+_INPUT_WORDS: Final = {"chat": ("ChatInput", "Chat Input"), "text": ("TextInput", "Text Input")}

@@ -1,0 +1,227 @@
+"""Running a plan. Knows no Flask, no HTTP and no SQL."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.events import Emit, EventStream, RunEvent
+from flowrunner.engine.memory import RunMemory
+from flowrunner.engine.plan import Plan, PlannedVertex
+from flowrunner.engine.report import answer_session, select_reported
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import RunResult, RunStart, VertexResult
+from flowrunner.engine.services import RunServices
+from flowrunner.engine.sessions import foresee_sessions, make_frame, named_sessions
+from flowrunner.engine.speech import Speech
+from flowrunner.engine.state import RunState
+from flowrunner.engine.tweaks import apply_tweaks
+from flowrunner.engine.vertex import VertexRunner
+from flowrunner.errors import FlowRunnerError, RunCancelled
+from flowrunner.messages import new_id, utc_now
+from flowrunner.session import Session
+
+_thread = threading.local()
+
+
+def run(
+    plan: Plan,
+    request: RunRequest,
+    *,
+    owner: str,
+    services: RunServices,
+    emit: Emit | None = None,
+    cancelled: CancelToken | None = None,
+    held: frozenset[str] = frozenset(),
+    run_id: str | None = None,
+) -> RunResult:
+    """Run a flow once and return its result.
+
+    :param owner: whose run it is; everything stored is theirs.
+    :param emit: gets every event, in order, on the threads of the run.
+    :param cancelled: a token by which others stop the run.
+    :param held: sessions whose turn the caller holds already (a run that a run starts).
+    :param run_id: an id given beforehand; else one is made.
+    :raises FlowRunnerError: what stopped the run; a component's own error is ``ComponentFailed``.
+    """
+    request.refuse_input_conflict()
+    vertices = list(plan.vertices)
+    if request.tweaks:
+        for index, changed in apply_tweaks(plan, request.tweaks).items():
+            vertices[index] = changed
+    policy = services.settings.session_policy
+    frame = make_frame(plan, vertices, request.session_id, policy)
+    if policy == "require" and not request.session_id:
+        foresee_sessions(plan, vertices, frame)
+    run_id, cancelled = run_id or new_id(), cancelled or CancelToken()
+    named = named_sessions(plan, vertices, request.session_id)
+    with services.turns.hold(owner, named, held=held, cancelled=cancelled) as turn:
+        events = EventStream(run_id, _both(emit, services.observe))
+        memory = RunMemory(services.memory.for_owner(owner), plan.flow.id, run_id, events, eager=request.streaming)
+        limit = services.settings.run_timeout
+        deadline = time.monotonic() + limit if limit else None
+        state = RunState(
+            plan, vertices, request, owner, services, cancelled, turn, run_id, frame, events, memory, deadline
+        )
+        return _Execution(state).go()
+
+
+class _Execution:
+    """One run in motion: which vertex runs when."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._speech = Speech(state)
+        self._runner = VertexRunner(state, self._speech)
+        scope, dependants = state.plan.scope, state.plan.dependants
+        self._waiting = {i: sum(e.source in dependants for e in state.vertices[i].incoming) for i in scope}
+        self._live = dict.fromkeys(scope, 0)
+        self._ready = deque(i for i in scope if self._waiting[i] == 0)
+        self._flying: dict[Future[VertexResult], int] = {}
+
+    def go(self) -> RunResult:
+        """Run to the end; the last event is sent whatever happens."""
+        state, started = self._state, time.monotonic()
+        start = self._start()
+        state.events.send("run_started", start=start)
+        try:
+            self._loop()
+            state.memory.flush()
+        except RunCancelled as error:
+            self._keep_what_there_is()
+            state.events.send("run_cancelled", reason=state.cancelled.reason or error.message, start=start)
+            raise
+        except FlowRunnerError as error:
+            self._keep_what_there_is()
+            state.events.send("run_failed", error=error, start=start)
+            raise
+        result = self._result(start, time.monotonic() - started)
+        state.events.send("run_finished", result=result)
+        return result
+
+    def _loop(self) -> None:
+        state = self._state
+        try:
+            while self._ready or self._flying:
+                state.check_time()
+                while self._ready:
+                    planned = state.vertices[self._ready.popleft()]
+                    if planned.component.blocking and not planned.as_tool and not self._runner.is_kept(planned):
+                        self._flying[self._submit(planned)] = planned.index
+                    else:
+                        self._settle(planned.index, self._runner.run(planned))
+                        state.check_time()
+                if self._flying:
+                    for future in self._landed():
+                        self._settle(self._flying.pop(future), future.result())
+        except BaseException:
+            # Siblings that run already are asked to stop; the run answers without them.
+            if self._flying:
+                state.cancelled.cancel("another component of the run failed")
+                wait(self._flying, timeout=1)
+            raise
+
+    def _settle(self, index: int, result: VertexResult | None) -> None:
+        """Pass on what a vertex gave; without a result, that it was on a branch not taken."""
+        todo: list[tuple[int, VertexResult | None]] = [(index, result)]
+        while todo:
+            index, result = todo.pop()
+            if result is not None:
+                self._state.results[index] = result
+            for edge in self._state.plan.dependants[index]:
+                target = edge.target
+                self._waiting[target] -= 1
+                if result is not None and (edge.output is None or edge.output in result.outputs):
+                    self._live[target] += 1
+                if self._waiting[target] == 0:
+                    if self._live[target] and not self._lacks_required(target):
+                        self._ready.append(target)
+                    else:
+                        todo.append((target, None))
+
+    def _lacks_required(self, index: int) -> bool:
+        """Say whether a required input is fed only by branches that were not taken."""
+        planned = self._state.vertices[index]
+        return any(
+            name in planned.connected and not any(e.input == name and self._state.is_live(e) for e in planned.incoming)
+            for name in planned.required
+        )
+
+    def _submit(self, planned: PlannedVertex) -> Future[VertexResult]:
+        """Start a vertex on the pool, with the caller's context; on a pool thread run it here.
+
+        A run that a pool thread started would otherwise wait for threads that all wait for it.
+        """
+        self._state.memory.flush()
+        if getattr(_thread, "on_pool", False):
+            done: Future[VertexResult] = Future()
+            try:
+                done.set_result(self._runner.run(planned))
+            except Exception as error:
+                done.set_exception(error)
+            return done
+        return self._state.services.pool.submit(contextvars.copy_context().run, self._run_on_pool, planned)
+
+    def _run_on_pool(self, planned: PlannedVertex) -> VertexResult:
+        _thread.on_pool = True
+        try:
+            return self._runner.run(planned)
+        finally:
+            _thread.on_pool = False
+
+    def _landed(self) -> list[Future[VertexResult]]:
+        """Wait until a vertex on the pool ends; return those that have, in the order of the file."""
+        while True:
+            done, _ = wait(self._flying, timeout=0.1, return_when=FIRST_COMPLETED)
+            if done:
+                return sorted(done, key=self._flying.__getitem__)
+            self._state.check_time()
+
+    def _keep_what_there_is(self) -> None:
+        self._speech.keep()
+        self._state.memory.flush()
+
+    def _start(self) -> RunStart:
+        state, frame, flow = self._state, self._state.frame, self._state.plan.flow
+        session = Session(frame.payload, "payload") if frame.payload else frame.conversation or frame.default
+        return RunStart(
+            run_id=state.run_id,
+            flow_id=flow.id,
+            flow_name=flow.name,
+            content_hash=flow.content_hash,
+            owner=state.owner,
+            started_at=utc_now(),
+            input_value=state.request.input_value,
+            session=session,
+            warnings=state.plan.warnings,
+        )
+
+    def _result(self, start: RunStart, duration: float) -> RunResult:
+        state = self._state
+        ran = [(state.vertices[i], state.results[i]) for i in sorted(state.results)]
+        reported = select_reported(ran, state.request)
+        return RunResult(
+            start=start,
+            session=answer_session(state.frame, ran, reported),
+            vertices=[result for _, result in ran],
+            reported=reported,
+            messages=tuple(state.memory.stored),
+            duration=duration,
+        )
+
+
+def _both(emit: Emit | None, observe: Emit | None) -> Emit | None:
+    """Return one reader that serves both; observers see no tokens."""
+    if observe is None or emit is None:
+        return emit or observe
+
+    def send(event: RunEvent) -> None:
+        if event.kind != "token":
+            observe(event)
+        emit(event)
+
+    return send

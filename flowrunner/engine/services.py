@@ -1,0 +1,36 @@
+"""What a run needs from the runner that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.engine.events import Emit
+from flowrunner.engine.frozen import FrozenResults
+from flowrunner.engine.turn import Turns
+from flowrunner.memory import Memory
+from flowrunner.settings import Settings
+
+
+@dataclass(slots=True)
+class RunServices:
+    """Handles that all runs of a runner share; none of them knows HTTP.
+
+    ``variable(owner, name)`` returns the value of a stored or allowed variable, or None.
+    ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``.
+    ``run_flow(owner, ...)`` runs another flow as part of this run. ``mask`` takes credentials out
+    of a text. ``observe`` sees every event but tokens; None where nobody looks.
+    """
+
+    memory: Memory
+    settings: Settings
+    pool: Executor
+    turns: Turns
+    variable: Callable[[str, str], str | None]
+    stored_file: Callable[[str, str], Any]
+    run_flow: Callable[..., Any]
+    mask: Callable[[str], str]
+    frozen: FrozenResults = field(default_factory=FrozenResults)
+    observe: Emit | None = None

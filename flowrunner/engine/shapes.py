@@ -1,0 +1,76 @@
+"""JSON shapes of values, as run answers, streams and build records show them (reference release 1.13)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner.messages import Message, format_timestamp
+
+
+def message_fields(message: Message) -> dict[str, Any]:
+    """Return the fields of a message as they stand in answers; ``id`` only when it is stored."""
+    fields: dict[str, Any] = {
+        "timestamp": format_timestamp(message.timestamp),
+        "sender": message.sender,
+        "sender_name": message.sender_name,
+        "session_id": message.session_id,
+        "context_id": message.context_id,
+        "text": message.text,
+        "files": list(message.files),
+        "error": message.error,
+        "edit": message.edit,
+        "properties": message.properties,
+        "category": message.category,
+        "content_blocks": list(message.content_blocks),
+        "session_metadata": message.session_metadata,
+        "flow_id": message.flow_id,
+        "run_id": message.run_id,
+        "duration": message.duration,
+    }
+    if message.id is not None:
+        fields["id"] = message.id
+    return fields
+
+
+def message_json(message: Message, *, with_id: bool = False) -> dict[str, Any]:
+    """Return a message as answers carry it: its fields under ``data``, and once more at the top.
+
+    :param with_id: give the id at the top too, as the events of a stream do.
+    """
+    data = message_fields(message)
+    top = dict(data)
+    if not with_id:
+        top.pop("id", None)
+    return {"text_key": "text", "data": data, "default_value": "", **top}
+
+
+def value_type(value: Any) -> str:
+    """Return the word by which answers name the kind of an output: text, object, array, ..."""
+    if isinstance(value, (Message, str)):
+        return "text"
+    if isinstance(value, Mapping):
+        return "object"
+    if isinstance(value, (list, tuple)):
+        return "array"
+    return "unknown"
+
+
+def value_json(value: Any) -> Any:
+    """Return a value on an edge as JSON: of a message its text, of objects that are no JSON their kind."""
+    if isinstance(value, Message):
+        return value.text
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): value_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [value_json(item) for item in value]
+    return type(value).__name__
+
+
+def value_repr(value: Any) -> str:
+    """Return a value as readable text: of a message its text, else indented JSON."""
+    shown = value_json(value)
+    return shown if isinstance(shown, str) else json.dumps(shown, indent=4, ensure_ascii=False, default=str)

@@ -1,0 +1,68 @@
+"""The state of one run in motion, shared by the parts of the engine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.events import EventStream
+from flowrunner.engine.memory import RunMemory
+from flowrunner.engine.plan import Plan, PlannedEdge, PlannedVertex
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import VertexResult
+from flowrunner.engine.services import RunServices
+from flowrunner.engine.sessions import SessionFrame
+from flowrunner.errors import RunTimeout
+
+
+@dataclass(slots=True)
+class RunState:
+    """One run: what it was asked, what it runs on, and what its vertices have given so far.
+
+    ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
+    held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
+    the monotonic clock, or None.
+    """
+
+    plan: Plan
+    vertices: list[PlannedVertex]
+    request: RunRequest
+    owner: str
+    services: RunServices
+    cancelled: CancelToken
+    turn: frozenset[str]
+    run_id: str
+    frame: SessionFrame
+    events: EventStream
+    memory: RunMemory
+    deadline: float | None
+    results: dict[int, VertexResult] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    def is_live(self, edge: PlannedEdge) -> bool:
+        """Say whether an edge brings a value: its vertex ran, and took that branch."""
+        result = self.results.get(edge.source)
+        return result is not None and (edge.output is None or edge.output in result.outputs)
+
+    def variable(self, name: str) -> str | None:
+        """Return a variable: of the request, else of the owner, else of the environment's allowed ones."""
+        given = self.request.variables
+        found = given.get(name.upper()) if given else None
+        return found if found is not None else self.services.variable(self.owner, name)
+
+    def check_time(self) -> None:
+        """Stop a run that was cancelled or took too long.
+
+        :raises RunCancelled: if it was cancelled.
+        :raises RunTimeout: if it is past its deadline.
+        """
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            self.cancelled.cancel("it took too long")
+            limit = self.services.settings.run_timeout
+            raise RunTimeout(
+                f"The run of {self.plan.flow.name} took longer than {limit:g} seconds (FLOWRUNNER_RUN_TIMEOUT)"
+                " and was stopped."
+            )
+        self.cancelled.raise_if_set()

@@ -1,0 +1,170 @@
+"""Turns: two runs that name the same session go one after the other, in all processes of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from flowrunner.components import CancelToken
+from flowrunner.errors import SessionBusy
+
+_FIRST_POLL: Final = 0.001
+_LAST_POLL: Final = 0.05
+
+SessionLock = Callable[[str, str, float], contextlib.AbstractContextManager[bool] | None]
+
+
+class Turns:
+    """Hands out turns.
+
+    Within a process, runs wait in the order in which they came. Between processes, a byte range
+    of one lock file stands for a session: the range is locked while a run holds the session, and
+    the kernel frees it when the process dies, however it dies. The ranges lie at 62-bit hashes
+    of owner and session, so that no file is made per session and nothing is left to clean up.
+
+    :param folder: where the lock file lies; all processes of the host use the same.
+    :param strategy: ``queue``, ``reject`` or ``parallel``.
+    :param wait: seconds that a run waits for its turn.
+    :param session_lock: a backend's own lock, for stores that several hosts share.
+    """
+
+    def __init__(self, folder: Path, *, strategy: str, wait: float, session_lock: SessionLock | None = None) -> None:
+        self._path = folder / "turns.lock"
+        self._strategy = strategy
+        self._wait = wait
+        self._session_lock = session_lock
+        self._guard = threading.Lock()
+        self._queues: dict[tuple[str, str], deque[threading.Event]] = {}
+        self._file: int | None = None
+        self._pid = 0
+
+    @contextlib.contextmanager
+    def hold(
+        self, owner: str, sessions: Iterable[str], *, held: frozenset[str] = frozenset(), cancelled: CancelToken
+    ) -> Iterator[frozenset[str]]:
+        """Hold sessions for the length of a ``with`` block.
+
+        They are taken in sorted order, so that two runs cannot wait for each other.
+
+        :param held: sessions that the run's parent holds already; they are shared, not waited for.
+        :returns: all sessions held, the parent's included.
+        :raises SessionBusy: if one is not free in time, or at once with ``reject``.
+        """
+        wanted = sorted(set(sessions) - held)
+        if self._strategy == "parallel" or not wanted:
+            yield held.union(wanted)
+            return
+        deadline = time.monotonic() + (self._wait if self._strategy == "queue" else 0)
+        with contextlib.ExitStack() as stack:
+            for session_id in wanted:
+                stack.enter_context(self._one(owner, session_id, deadline, cancelled))
+            yield held.union(wanted)
+
+    def close(self) -> None:
+        """Close the lock file."""
+        with self._guard:
+            if self._file is not None and self._pid == os.getpid():
+                os.close(self._file)
+            self._file = None
+
+    @contextlib.contextmanager
+    def _one(self, owner: str, session_id: str, deadline: float, cancelled: CancelToken) -> Iterator[None]:
+        key = (owner, session_id)
+        self._queue_up(key, session_id, deadline, cancelled)
+        try:
+            own = (
+                self._session_lock(owner, session_id, max(0.0, deadline - time.monotonic()))
+                if (self._session_lock is not None)
+                else None
+            )
+            if own is not None:
+                with own as got:
+                    if not got:
+                        raise self._busy(session_id)
+                    yield
+                return
+            place = _place(owner, session_id)
+            self._lock_range(place, session_id, deadline, cancelled)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._open(), fcntl.LOCK_UN, 1, place)
+        finally:
+            self._leave(key)
+
+    def _queue_up(self, key: tuple[str, str], session_id: str, deadline: float, cancelled: CancelToken) -> None:
+        with self._guard:
+            if self._pid != os.getpid():
+                self._start_afresh()
+            queue = self._queues.get(key)
+            if queue is None:
+                self._queues[key] = deque()
+                return
+            turn = threading.Event()
+            queue.append(turn)
+        while not turn.wait(min(0.1, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() < deadline and not cancelled.is_set():
+                continue
+            with self._guard:
+                if turn.is_set():
+                    return
+                queue.remove(turn)
+            cancelled.raise_if_set()
+            raise self._busy(session_id)
+
+    def _leave(self, key: tuple[str, str]) -> None:
+        with self._guard:
+            queue = self._queues.get(key)
+            if queue:
+                queue.popleft().set()
+            else:
+                self._queues.pop(key, None)
+
+    def _lock_range(self, place: int, session_id: str, deadline: float, cancelled: CancelToken) -> None:
+        pause = _FIRST_POLL
+        while True:
+            try:
+                fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN):
+                    raise
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._busy(session_id)
+            if cancelled.wait(min(pause, left)):
+                cancelled.raise_if_set()
+            pause = min(pause * 1.5, _LAST_POLL)
+
+    def _open(self) -> int:
+        """Return the lock file of this process; a child of a fork opens its own."""
+        if self._file is None:
+            with self._guard:
+                if self._file is None:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._file
+
+    def _start_afresh(self) -> None:
+        """Forget what a parent process held: locks do not pass to a child."""
+        self._pid = os.getpid()
+        self._queues = {}
+        self._file = None
+
+    def _busy(self, session_id: str) -> SessionBusy:
+        shown = session_id if len(session_id) <= 80 else session_id[:80] + "…"
+        return SessionBusy(f"Another run is still busy with the session {shown}; try again when it has answered.")
+
+
+def _place(owner: str, session_id: str) -> int:
+    text = f"{owner}\0{session_id}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 2

@@ -1,0 +1,155 @@
+"""Running one vertex: calling its component, and recording what it gave or how it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from datetime import datetime
+from typing import Any
+
+from flowrunner.engine.gather import context_for, session_of, values_of
+from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
+from flowrunner.engine.result import VertexResult
+from flowrunner.engine.speech import Speech
+from flowrunner.engine.state import RunState
+from flowrunner.engine.tools import make_tool
+from flowrunner.errors import ComponentFailed, FlowRunnerError
+from flowrunner.messages import error_message, utc_now
+from flowrunner.session import Session
+
+
+class VertexRunner:
+    """Runs the vertices of one run, on whatever thread."""
+
+    def __init__(self, state: RunState, speech: Speech) -> None:
+        self._state = state
+        self._speech = speech
+
+    def run(self, planned: PlannedVertex) -> VertexResult:
+        """Run a vertex whose predecessors have run.
+
+        :raises ComponentFailed: with what the component raised as its cause.
+        :raises FlowRunnerError: what it raised, where that has a status of its own.
+        """
+        state = self._state
+        state.events.send("vertex_started", vertex_id=planned.vertex.id)
+        at, started = utc_now(), time.perf_counter()
+        session = session_of(state, planned)
+        values: dict[str, Any] = {}
+        try:
+            values, missing = values_of(state, planned)
+            if SESSION_INPUT in values:
+                values[SESSION_INPUT] = session.id
+            outputs, kept = self._outputs(planned, session, values, missing)
+        except FlowRunnerError as error:
+            if error.code not in _OF_COMPONENTS:
+                raise
+            raise self._fail(planned, session, values, at, started, error) from error
+        except Exception as error:
+            raise self._fail(planned, session, values, at, started, error) from error
+        result = _make_result(planned, session, values, outputs, at, started)
+        result.used_frozen_result = kept
+        state.events.send("vertex_finished", result=result)
+        return result
+
+    def is_kept(self, planned: PlannedVertex) -> bool:
+        """Say whether the result of a frozen vertex is there, so that it need not run."""
+        return planned.vertex.frozen and self._state.services.frozen.get(self._frozen_key(planned)) is not None
+
+    def _outputs(
+        self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str]
+    ) -> tuple[Mapping[str, Any], bool]:
+        """Return the outputs of a vertex, and whether they are those of an earlier run."""
+        if planned.as_tool:
+            tool = make_tool(planned, values, lambda merged: self._call(planned, session, merged, missing))
+            return {"component_as_tool": tool}, False
+        if not planned.vertex.frozen:
+            return self._call(planned, session, values, missing), False
+        frozen, key = self._state.services.frozen, self._frozen_key(planned)
+        kept = frozen.get(key)
+        if kept is not None:
+            return kept, True
+        outputs = self._call(planned, session, values, missing)
+        frozen.keep(key, outputs)
+        return outputs, False
+
+    def _call(
+        self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        for name, variable in missing.items():
+            if planned.inputs[name].type != "secret":
+                raise ValueError(f"the variable {variable}, which {name} names, is set nowhere")
+        context = context_for(self._state, planned, session, missing, self._speech)
+        answer = planned.component.run(context, **values)
+        if isinstance(answer, Generator):
+            answer = self._drive(planned, session, answer)
+        if not isinstance(answer, Mapping):
+            raise TypeError(f"run() returned {type(answer).__name__}, not a mapping by output name")
+        return answer
+
+    def _drive(
+        self, planned: PlannedVertex, session: Session, generator: Generator[Any, None, Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Read a generator to its end, sending its text on as it comes."""
+        try:
+            while True:
+                part = next(generator)
+                self._state.check_time()
+                if isinstance(part, str) and part:
+                    self._speech.say(planned, session, part)
+        except StopIteration as stop:
+            return stop.value if stop.value is not None else {}
+        finally:
+            generator.close()
+
+    def _frozen_key(self, planned: PlannedVertex) -> Any:
+        own = {"values": planned.values, "variables": planned.variables}
+        state = self._state
+        return state.services.frozen.key(state.owner, state.plan.flow.id, planned.vertex.id, planned.vertex.type, own)
+
+    def _fail(
+        self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,
+        error: Exception,
+    ) -> FlowRunnerError:  # fmt: skip
+        """Record a failure: its result, the error row in the conversation; return the error to raise."""
+        state = self._state
+        said = error.message if isinstance(error, FlowRunnerError) else str(error)
+        reason = state.services.mask(said or type(error).__name__)
+        failure = ComponentFailed(planned.vertex.id, planned.display_name, reason)
+        result = _make_result(planned, session, values, {}, at, started)
+        result.status, result.error = "error", failure.message
+        row = error_message(
+            vertex_id=planned.vertex.id,
+            component=planned.display_name,
+            kind=type(error).__name__,
+            reason=reason,
+            session_id=session.id,
+        )
+        state.memory.append(row)
+        state.events.send("vertex_finished", result=result)
+        return failure
+
+
+#: Errors that mean "this component failed"; others keep their own status.
+_OF_COMPONENTS = frozenset({FlowRunnerError.code, ComponentFailed.code})
+
+
+def _make_result(
+    planned: PlannedVertex, session: Session, values: Mapping[str, Any], outputs: Mapping[str, Any], at: datetime,
+    started: float,
+) -> VertexResult:  # fmt: skip
+    connected, variables = planned.connected, planned.variables
+    own = {name: variables.get(name, value) for name, value in values.items() if name not in connected}
+    return VertexResult(
+        vertex_id=planned.vertex.id,
+        type=planned.vertex.type,
+        display_name=planned.display_name,
+        status="success",
+        session=session,
+        inputs=own,
+        outputs=outputs,
+        kind=planned.kind,
+        started_at=at,
+        duration=time.perf_counter() - started,
+        secrets=planned.secrets,
+    )

@@ -1,0 +1,205 @@
+"""Every error that flowrunner raises on purpose, each with an HTTP status and a stable code.
+
+The status and the code are on the class, so that the HTTP layer, the command line and the
+tests read them from one place. The message is one plain sentence for the person who gets it:
+what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class FlowRunnerError(Exception):
+    """Root of all errors of this package."""
+
+    status = 500
+    code = "flowrunner_error"
+
+    def __init__(self, message: str, *, detail: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self._detail = detail
+
+    @property
+    def detail(self) -> Any:
+        """What stands under ``detail`` in the answer: the message, or a list or object."""
+        return self.message if self._detail is None else self._detail
+
+
+class SettingsInvalid(FlowRunnerError):
+    """A setting has a value that cannot be used, or two settings contradict each other."""
+
+    code = "settings_invalid"
+
+
+class PluginFailed(FlowRunnerError):
+    """A plugin cannot be loaded, or offers something that is refused."""
+
+    code = "plugin_failed"
+
+
+class SchemaOutdated(FlowRunnerError):
+    """The database has an older or newer schema than this program."""
+
+    status = 503
+    code = "schema_outdated"
+
+
+class FlowNotFound(FlowRunnerError):
+    """No flow of that id or name is there for this owner."""
+
+    status = 404
+    code = "flow_not_found"
+
+
+class NotFound(FlowRunnerError):
+    """A thing that a request names is not there, or not the caller's."""
+
+    status = 404
+    code = "not_found"
+
+
+class FlowInvalid(FlowRunnerError):
+    """A flow file or a graph that cannot be run."""
+
+    status = 422
+    code = "flow_invalid"
+
+
+class EdgeInvalid(FlowInvalid):
+    """An edge joins ports that do not fit; the reference server answers this with 500."""
+
+    status = 500
+    code = "edge_invalid"
+
+
+class RequestInvalid(FlowRunnerError):
+    """A request whose body, query or path is wrong.
+
+    :param entries: list of ``{"type", "loc", "msg"}`` objects for the answer, where there are any.
+    """
+
+    status = 422
+    code = "request_invalid"
+
+    def __init__(self, message: str, entries: Sequence[Mapping[str, Any]] | None = None) -> None:
+        super().__init__(message, detail=list(entries) if entries else None)
+
+
+class BadRequest(FlowRunnerError):
+    """A request that is well formed but contradicts itself or names what it may not."""
+
+    status = 400
+    code = "bad_request"
+
+
+class SessionRequired(BadRequest):
+    """The session policy is ``require`` and neither request nor flow names a session."""
+
+    code = "session_required"
+
+
+class UnsupportedBody(FlowRunnerError):
+    """A body of a content type that is not read here."""
+
+    status = 415
+    code = "unsupported_body"
+
+
+class BodyTooLarge(FlowRunnerError):
+    """A body over the limit."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class TweakRefused(FlowRunnerError):
+    """A tweak of a protected field; nothing was applied.
+
+    :param fields: the names of the protected fields.
+    """
+
+    status = 422
+    code = "TWEAKS_REFUSED"
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        message = "The field is protected and keeps the value set by the flow author."
+        super().__init__(
+            message,
+            detail={"error": "Refused tweaks", "code": self.code, "message": message, "fields": list(fields)},
+        )
+
+
+class NotAllowed(FlowRunnerError):
+    """The caller did not say who they are, or may not do this."""
+
+    status = 403
+    code = "not_allowed"
+
+
+class SessionBusy(FlowRunnerError):
+    """Another run holds the session, and this one did not get its turn in time."""
+
+    status = 409
+    code = "session_busy"
+
+
+class Conflict(FlowRunnerError):
+    """What is asked contradicts what is stored, such as an id that is taken."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooBusy(FlowRunnerError):
+    """The server runs as many flows as it may."""
+
+    status = 503
+    code = "too_busy"
+
+
+class ComponentFailed(FlowRunnerError):
+    """A component raised an error while it ran; ``__cause__`` is what it raised.
+
+    :param vertex_id: id of the vertex.
+    :param component: display name of the component.
+    :param reason: the text of the error.
+    """
+
+    code = "component_failed"
+
+    def __init__(self, vertex_id: str, component: str, reason: str) -> None:
+        super().__init__(f"Error running graph: Error building Component {component}: {reason}")
+        self.vertex_id = vertex_id
+        self.component = component
+        self.reason = reason
+
+
+class RunTimeout(FlowRunnerError):
+    """A run took longer than it may."""
+
+    status = 504
+    code = "run_timeout"
+
+
+class RunCancelled(FlowRunnerError):
+    """A run was cancelled, by its client or by the server."""
+
+    status = 499
+    code = "run_cancelled"
+
+
+class MemoryFailed(FlowRunnerError):
+    """A memory backend could not do what it was asked; nothing half-done remains."""
+
+    status = 503
+    code = "memory_failed"
+
+
+class MessageInvalid(FlowRunnerError):
+    """A message that lacks what storing needs, or whose id is taken."""
+
+    status = 422
+    code = "message_invalid"

@@ -1,0 +1,103 @@
+"""The hooks that a plugin may implement. pluggy project name: ``flowrunner``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from flowrunner.components import Component
+    from flowrunner.identity import Identity
+    from flowrunner.memory import MessageChanges, MessageQuery, SessionQuery, SessionSummary
+    from flowrunner.messages import Message
+    from flowrunner.settings import Setting
+
+PROJECT: Final = "flowrunner"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+#: Hooks that only the chosen memory backend implements; other plugins may wrap them.
+MEMORY_HOOKS: Final = (
+    "append_messages", "fetch_messages", "update_messages", "delete_messages", "list_sessions", "close",
+)  # fmt: skip
+
+
+@hookspec
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    """Offer components. Called once per app, at start-up.
+
+    :param register: call it with each component class; a type name that is taken is refused.
+    """
+
+
+@hookspec
+def register_memory_backends(register: Callable[..., None]) -> None:
+    """Offer memory backends by name. Called once per app, at start-up.
+
+    Only the backend that ``FLOWRUNNER_MEMORY`` names is built, so a factory may import a driver.
+
+    :param register: ``register(name, factory, settings=(Setting(...), ...))``; ``factory(app, settings)``
+        returns a :class:`~flowrunner.MemoryBackend`. Names of settings begin with the backend's name.
+    """
+
+
+@hookspec
+def register_settings(register: Callable[[Setting], None]) -> None:
+    """Declare settings of a plugin that offers no backend. Called once per app, before settings are read.
+
+    :param register: call it with each :class:`~flowrunner.Setting`; a name that is taken is refused.
+    """
+
+
+@hookspec(firstresult=True)
+def identify(request: Request) -> Identity | None:
+    """Say who sends a request. Called for each request that needs a caller, before API keys are looked at.
+
+    :returns: an identity, or None to leave the question to the next plugin and then to API keys.
+    """
+
+
+@hookspec
+def run_event(event: Any) -> None:
+    """See an event of a run: started, vertex started or finished, message added, finished, failed, cancelled.
+
+    Called on the run's thread, in order; tokens are not shown. What it raises is logged and never
+    harms the run.
+
+    :param event: a :class:`~flowrunner.RunEvent`.
+    """
+
+
+@hookspec(firstresult=True)
+def append_messages(messages: Sequence[Message]) -> list[Message]:
+    """Store messages of one owner and session; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def fetch_messages(query: MessageQuery) -> list[Message]:
+    """Return messages, oldest first; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def update_messages(query: MessageQuery, changes: MessageChanges) -> list[Message]:
+    """Change messages; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def delete_messages(query: MessageQuery) -> int:
+    """Remove messages; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def list_sessions(query: SessionQuery) -> list[SessionSummary]:
+    """Return sessions; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def close() -> bool:
+    """Release the memory backend. Called once, when the runner is closed. Wrap it, never implement it."""

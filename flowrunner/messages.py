@@ -1,0 +1,190 @@
+"""The message: what components pass on, what a memory backend keeps, what an answer shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Final
+
+SENDER_USER: Final = "User"
+SENDER_MACHINE: Final = "Machine"
+SENDER_NAME_USER: Final = "User"
+SENDER_NAME_AI: Final = "AI"
+
+#: Kinds of entries in a content block, as clients of the reference server render them.
+CONTENT_KINDS: Final = ("text", "code", "tool_use", "media", "json", "error")
+
+NO_SOURCE: Final[Mapping[str, None]] = {"id": None, "display_name": None, "source": None}
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware and in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def new_id() -> str:
+    """Return a fresh random UUID in its canonical spelling."""
+    return str(uuid.uuid4())
+
+
+def make_properties(**changes: Any) -> dict[str, Any]:
+    """Return the properties of a message, with the members that clients expect.
+
+    :param changes: members that differ from the default, such as ``state="partial"``.
+    """
+    properties: dict[str, Any] = {
+        "text_color": None,
+        "background_color": None,
+        "edited": False,
+        "source": dict(NO_SOURCE),
+        "icon": None,
+        "allow_markdown": False,
+        "positive_feedback": None,
+        "state": "complete",
+        "targets": [],
+        "usage": None,
+        "build_duration": None,
+    }
+    properties.update(changes)
+    return properties
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return a timestamp as run answers and message lists show it: ``2026-01-31 12:00:00.000000 UTC``."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read a timestamp written by :func:`format_timestamp` or in ISO 8601; a naive one is UTC.
+
+    :raises ValueError: if the text is no timestamp.
+    """
+    plain = text.strip()
+    plain = plain[:-4] + "+00:00" if plain.endswith(" UTC") else plain
+    plain = plain[:-1] + "+00:00" if plain.endswith("Z") else plain
+    moment = datetime.fromisoformat(plain)
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation, or a text on its way between two components.
+
+    ``session_id``, ``sender`` and ``sender_name`` are required to store it. ``session_id`` is any
+    non-empty text, byte for byte. ``timestamp`` is aware and in UTC; it says when the message was
+    made and never decides order (order is the order of append). ``owner`` is set by the handle
+    through which a message is stored and is never taken from a client. ``properties``,
+    ``content_blocks`` and ``session_metadata`` hold JSON values only.
+    """
+
+    text: str = ""
+    sender: str | None = None
+    sender_name: str | None = None
+    session_id: str = ""
+    context_id: str | None = ""
+    id: str | None = None
+    timestamp: datetime = field(default_factory=utc_now)
+    flow_id: str | None = None
+    run_id: str | None = None
+    files: tuple[str, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=make_properties)
+    content_blocks: tuple[Mapping[str, Any], ...] = ()
+    category: str = "message"
+    error: bool = False
+    edit: bool = False
+    duration: float | None = None
+    session_metadata: Mapping[str, Any] | None = None
+    owner: str = ""
+
+    def replace(self, **changes: Any) -> Message:
+        """Return a copy with the named fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def missing_to_store(self) -> tuple[str, ...]:
+        """Return the names of the fields without which it cannot be stored."""
+        return tuple(name for name in ("session_id", "sender", "sender_name") if not getattr(self, name))
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as a JSON object with every field; :meth:`from_record` reads it back."""
+        record = {name: getattr(self, name) for name in MESSAGE_FIELDS}
+        record["timestamp"] = format_timestamp(self.timestamp)
+        record["files"] = list(self.files)
+        record["content_blocks"] = [dict(block) for block in self.content_blocks]
+        record["properties"] = dict(self.properties)
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Message:
+        """Build a message from what :meth:`to_record` gave; unknown members are ignored.
+
+        :raises ValueError: if the timestamp cannot be read.
+        """
+        known: dict[str, Any] = {name: record[name] for name in MESSAGE_FIELDS if name in record}
+        if isinstance(known.get("timestamp"), str):
+            known["timestamp"] = parse_timestamp(known["timestamp"])
+        known["files"] = tuple(known.get("files") or ())
+        known["content_blocks"] = tuple(known.get("content_blocks") or ())
+        known["properties"] = make_properties(**(known.get("properties") or {}))
+        return cls(**known)
+
+
+MESSAGE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message))
+
+
+def make_content_block(title: str, contents: Iterable[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return a content block as clients render it.
+
+    :param title: heading of the block.
+    :param contents: entries, each with a ``type`` out of :data:`CONTENT_KINDS`.
+    :raises ValueError: if an entry has another type.
+    """
+    entries = [dict(entry) for entry in contents]
+    for entry in entries:
+        if entry.get("type") not in CONTENT_KINDS:
+            raise ValueError(
+                f"a content entry has the type {entry.get('type')!r}; known are {', '.join(CONTENT_KINDS)}"
+            )
+    return {"title": title, "contents": entries, "allow_markdown": True, "media_url": None, **more}
+
+
+def error_message(*, vertex_id: str, component: str, kind: str, reason: str, **fields: Any) -> Message:
+    """Return the message that stands in a conversation for a component that failed.
+
+    It carries ``error=True``, so it never enters a chat history, and no traceback.
+
+    :param vertex_id: id of the vertex that failed.
+    :param component: its display name, which becomes sender and sender name.
+    :param kind: the class name of what it raised.
+    :param reason: the text of it, without credentials.
+    :param fields: further fields of the message, such as ``session_id`` and ``flow_id``.
+    """
+    entry: dict[str, Any] = {
+        "type": "error",
+        "duration": None,
+        "header": {},
+        "component": component,
+        "field": None,
+        "reason": f"**{kind}**\n - **Details: {reason}**\n",
+        "solution": None,
+        "code": None,
+        "traceback": None,
+    }
+    return Message(
+        text=f"{reason}\n",
+        sender=component,
+        sender_name=component,
+        context_id=None,
+        properties=make_properties(
+            text_color="red",
+            background_color="red",
+            icon="error",
+            source={"id": vertex_id, "display_name": component, "source": component},
+        ),
+        content_blocks=(make_content_block("Error", [entry]),),
+        category="error",
+        error=True,
+        **fields,
+    )

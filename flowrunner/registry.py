@@ -1,0 +1,108 @@
+"""What the plugins of one app offer: components by type, memory backends by name, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flowrunner.components import Component
+from flowrunner.errors import PluginFailed
+from flowrunner.memory import MemoryFactory
+from flowrunner.settings import SETTINGS, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOffer:
+    """A memory backend that a plugin offers: how to build it, the settings it declares, who offers it."""
+
+    name: str
+    factory: MemoryFactory
+    settings: tuple[Setting, ...]
+    plugin: str
+
+
+class Registry:
+    """Components, memory backends and settings of one app. A name that is taken is refused."""
+
+    def __init__(self) -> None:
+        self._components: dict[str, Component] = {}
+        self._aliases: dict[str, str] = {}
+        self._offered_by: dict[str, str] = {}
+        self.backends: dict[str, BackendOffer] = {}
+        self._settings: dict[str, Setting] = {s.name: s for s in SETTINGS}
+
+    def add_component(self, component: type[Component], plugin: str) -> None:
+        """Add a component class.
+
+        :raises PluginFailed: if it has no type name, cannot be made, or its type is taken.
+        """
+        name = getattr(component, "type_name", None)
+        if not isinstance(name, str) or not name:
+            raise PluginFailed(f"Plugin {plugin} offers {component!r}, which has no type_name.")
+        for taken in (name, *component.aliases):
+            if taken in self._components or taken in self._aliases:
+                other = self._offered_by[self._aliases.get(taken, taken)]
+                raise PluginFailed(
+                    f"Plugin {plugin} offers the component type {taken}, which plugin {other} has taken."
+                )
+        try:
+            made = component()
+        except Exception as error:
+            raise PluginFailed(
+                f"Plugin {plugin} offers the component {name}, which cannot be made: {error}."
+            ) from error
+        self._components[name] = made
+        self._offered_by[name] = plugin
+        for alias in component.aliases:
+            self._aliases[alias] = name
+
+    def add_backend(self, offer: BackendOffer) -> None:
+        """Add a memory backend and its settings.
+
+        :raises PluginFailed: if the name, or that of a setting, is taken or does not fit.
+        """
+        if offer.name in self.backends:
+            other = self.backends[offer.name].plugin
+            raise PluginFailed(
+                f"Plugin {offer.plugin} offers the memory backend {offer.name}, which plugin {other} has taken."
+            )
+        prefix = offer.name.upper().replace("-", "_") + "_"
+        for setting in offer.settings:
+            if not setting.name.startswith(prefix):
+                raise PluginFailed(
+                    f"Plugin {offer.plugin} declares the setting {setting.name} for the memory backend"
+                    f" {offer.name}; its name must begin with {prefix}."
+                )
+            self.add_setting(setting, offer.plugin)
+        self.backends[offer.name] = offer
+
+    def add_setting(self, setting: Setting, plugin: str) -> None:
+        """Add a setting.
+
+        :raises PluginFailed: if its name is taken.
+        """
+        if setting.name in self._settings:
+            raise PluginFailed(f"Plugin {plugin} declares the setting {setting.name}, which is taken.")
+        self._settings[setting.name] = setting
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """All declared settings, the core's first."""
+        return tuple(self._settings.values())
+
+    def component(self, type_name: str) -> Component | None:
+        """Return the component of a type or an older name of it, or None."""
+        return self._components.get(self._aliases.get(type_name, type_name))
+
+    def components(self) -> Iterator[Component]:
+        """Yield all components, by type name."""
+        for name in sorted(self._components):
+            yield self._components[name]
+
+    def plugin_of(self, type_name: str) -> str:
+        """Return the name of the plugin that offers a component type."""
+        return self._offered_by.get(self._aliases.get(type_name, type_name), "")
+
+    def types(self) -> Iterable[str]:
+        """Return every type name and alias that is known."""
+        return (*self._components, *self._aliases)

@@ -1,0 +1,235 @@
+"""Settings: one table, read once per app, from configuration, environment and defaults."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from flowrunner.errors import SettingsInvalid
+from flowrunner.session import SESSION_POLICIES
+
+logger = logging.getLogger("flowrunner")
+
+PREFIX: Final = "FLOWRUNNER_"
+
+
+def text(value: Any) -> str:
+    """Take any text."""
+    return str(value)
+
+
+def path(value: Any) -> Path:
+    """Take the path of a file or folder; ``~`` is the home folder."""
+    return Path(value).expanduser().absolute()
+
+
+def boolean(value: Any) -> bool:
+    """Take true/false, yes/no, on/off, 1/0.
+
+    :raises ValueError: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    found = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    word = str(value).strip().lower()
+    if word not in found:
+        raise ValueError("want true or false")
+    return found[word]
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """Take a list, or words with commas between them."""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def integer(low: int, high: int | None = None) -> Callable[[Any], int]:
+    """Take a whole number within bounds."""
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool):
+            raise ValueError("want a whole number")
+        number = int(value)
+        if number < low or (high is not None and number > high):
+            raise ValueError(f"want a whole number from {low}" + (f" to {high}" if high is not None else ""))
+        return number
+
+    return parse
+
+
+def seconds(value: Any) -> float:
+    """Take a number of seconds, 0 or more.
+
+    :raises ValueError: for a negative number or no number.
+    """
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError("want a number of seconds, 0 or more")
+    return number
+
+
+def choice(*options: str) -> Callable[[Any], str]:
+    """Take one of the named words."""
+
+    def parse(value: Any) -> str:
+        if value not in options:
+            raise ValueError(f"want one of {', '.join(options)}")
+        return str(value)
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name without the prefix, its default, what it is for, and how it is read.
+
+    ``parse`` takes the configured value or the text of the environment variable and raises
+    ``ValueError`` or ``TypeError`` with a reason. ``secret`` values are never shown.
+    """
+
+    name: str
+    default: Any
+    help: str
+    parse: Callable[[Any], Any] = text
+    secret: bool = False
+
+
+#: The core's own settings. Plugins add theirs.
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the instance folder", path),
+    Setting("FLOWS_DIR", (), "folders of flow files, commas between them; changes are seen without restart", words),
+    Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
+    Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
+    Setting("MEMORY", "sqlite", "name of the memory backend"),
+    Setting("DATABASE_URL", None, "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
+            secret=True),
+    Setting("AUTH", "key", "key: every request needs an API key; none: everybody is the local user",
+            choice("key", "none")),
+    Setting("KEY_IN_QUERY", False, "accept the API key as the query parameter x-api-key too", boolean),
+    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any", words),
+    Setting("CORS_ORIGINS", (), "origins whose pages may call the API; default: none", words),
+    Setting("SESSION_POLICY", "flow_id", "session of a run that names none: flow_id, generate or require",
+            choice(*SESSION_POLICIES)),
+    Setting("TURNS", "queue", "runs of one session at a time: queue, reject (409) or parallel",
+            choice("queue", "reject", "parallel")),
+    Setting("TURN_WAIT", 30.0, "seconds that a run waits for its turn before 409", seconds),
+    Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
+    Setting("MAX_RUNS", 64, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
+    Setting("POOL_SIZE", 32, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
+    Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
+    Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
+    Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
+    Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),
+    Setting("HEARTBEAT", 10.0, "seconds between heartbeats of an SSE stream", seconds),
+    Setting("RUN_LOG", True, "keep builds, transactions and runs", boolean),
+    Setting("RUN_LOG_PER_VERTEX", 50, "build records kept per vertex", integer(1)),
+    Setting("RUN_LOG_TOTAL", 3000, "build records kept in all", integer(1)),
+    Setting("LOG_FORMAT", "text", "text or json", choice("text", "json")),
+    Setting("LOG_LEVEL", "INFO", "least level that is logged", choice("DEBUG", "INFO", "WARNING", "ERROR")),
+    Setting("VARIABLES", ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY",
+                          "COHERE_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY",
+                          "PERPLEXITY_API_KEY", "HUGGINGFACEHUB_API_TOKEN", "SAMBANOVA_API_KEY", "NOVITA_API_KEY"),
+            "names of environment variables that flows may read", words),
+    Setting("SECRET_KEY", None, "key that encrypts stored variables; default: made once, kept in the data folder",
+            secret=True),
+    Setting("ALLOW_PRIVATE_ADDRESSES", (), "hosts or networks that fetching components may reach though they are"
+            " private; all: every one", words),
+    Setting("PLAYGROUND", False, "serve the page at /playground", boolean),
+    Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "bytes of an uploaded file", integer(1)),
+    Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
+    Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
+    Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
+)  # fmt: skip
+
+
+class Settings:
+    """The settings of one runner, read once.
+
+    ``settings.data_dir`` is the value of ``FLOWRUNNER_DATA_DIR``; a name that nobody declared
+    raises AttributeError. ``sources`` says where each value came from.
+    """
+
+    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str], prefix: str) -> None:
+        self._values = dict(values)
+        self.sources = dict(sources)
+        self.prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name.upper()]
+        except KeyError:
+            raise AttributeError(f"no setting {name!r} is declared") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name.upper() in self._values
+
+    def with_values(self, **values: Any) -> Settings:
+        """Return a copy with some values replaced, by lower-case name."""
+        return Settings({**self._values, **{k.upper(): v for k, v in values.items()}}, self.sources, self.prefix)
+
+
+def read_settings(
+    table: Iterable[Setting],
+    *,
+    config: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    prefix: str = PREFIX,
+) -> Settings:
+    """Read settings: overrides (the command line) beat configuration, which beats the environment.
+
+    :param table: what is declared, the core's and the plugins'.
+    :param config: an app's configuration.
+    :param overrides: by name without prefix.
+    :raises SettingsInvalid: for a value that cannot be used, naming the setting.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in table:
+        full = prefix + setting.name
+        if overrides and overrides.get(setting.name) is not None:
+            raw, source = overrides[setting.name], "command line"
+        elif config.get(full) is not None:
+            raw, source = config[full], "configuration"
+        elif environ.get(full, "") != "":
+            raw, source = environ[full], "environment"
+        else:
+            values[setting.name], sources[setting.name] = setting.default, "default"
+            continue
+        try:
+            values[setting.name] = setting.parse(raw)
+        except (ValueError, TypeError) as error:
+            shown = "" if setting.secret else f" {raw!r}"
+            raise SettingsInvalid(f"{full}{shown} cannot be used: {error}.") from error
+        sources[setting.name] = source
+    return Settings(values, sources, prefix)
+
+
+def warn_about_unknown(
+    table: Iterable[Setting],
+    *,
+    config: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    prefix: str = PREFIX,
+) -> list[str]:
+    """Warn about names with our prefix that nobody declares, with the nearest known one.
+
+    :returns: the sentences, which are logged too.
+    """
+    environ = os.environ if environ is None else environ
+    known = [prefix + setting.name for setting in table]
+    sentences = []
+    for name in sorted({*config, *environ}):
+        if isinstance(name, str) and name.startswith(prefix) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(f"{name} is no setting that flowrunner or a plugin knows{hint}")
+    for sentence in sentences:
+        logger.warning("%s", sentence)
+    return sentences
