@@ -1,0 +1,251 @@
+"""API keys: made, shown once, looked up on every request, revoked at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.errors import BadRequest, NotFound
+from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.messages import new_id, utc_now
+from flowrunner.store.engine import reading, writing
+from flowrunner.store.stamp import Stamp, stamp_beside
+from flowrunner.store.tables import api_keys, moment_text
+
+logger = logging.getLogger("flowrunner")
+
+KEY_PREFIX: Final = "fr-"
+
+#: A revoked key is refused at once on this machine, and after so many seconds on others.
+_SECONDS_TRUSTED: Final = 30.0
+_SECONDS_BETWEEN_USES: Final = 60.0
+_MOST_REMEMBERED: Final = 10_000
+
+#: The namespace in which user names become owner ids.
+_USERS: Final = uuid.UUID("6f1a4d0e-59a3-5a0c-9f57-3b6c1f6d2a11")
+
+
+def owner_of_user(user: str) -> str:
+    """Return the owner id of a user: a UUID made of the name, so one name is one owner in every database."""
+    return LOCAL_IDENTITY.id if user == LOCAL_IDENTITY.id else str(uuid.uuid5(_USERS, user))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of a key. ``hint`` is how it begins; the key itself is kept nowhere."""
+
+    id: str
+    hint: str
+    owner: str
+    user: str
+    name: str
+    admin: bool
+    read_only: bool
+    flows: tuple[str, ...] | None
+    created_at: str
+    last_used_at: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as lists of keys show it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "api_key": self.hint + "*" * 38,
+            "user_id": self.owner,
+            "user": self.user,
+            "admin": self.admin,
+            "read_only": self.read_only,
+            "flows": None if self.flows is None else list(self.flows),
+            "created_at": self.created_at,
+            "last_used_at": self.last_used_at,
+            "is_active": True,
+            "expires_at": None,
+        }
+
+
+class _Known:
+    """A key that was looked up: who it is, until when that is trusted, when its use was last noted."""
+
+    __slots__ = ("identity", "key_id", "noted", "until")
+
+    def __init__(self, key_id: str, identity: Identity, until: float) -> None:
+        self.key_id = key_id
+        self.identity = identity
+        self.until = until
+        self.noted = float("-inf")
+
+
+class KeyStore:
+    """The API keys of one runner.
+
+    :param engine: where they are kept.
+    :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    """
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._stamp = stamp_beside(engine, folder, "keys")
+        # What was looked up belongs to the stamp that was read before; both are replaced together.
+        self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
+        self._uses: dict[str, str] = {}
+        self._noting: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def create(
+        self, user: str, *, name: str = "", admin: bool = False, read_only: bool = False,
+        flows: Iterable[str] | None = None,
+    ) -> str:  # fmt: skip
+        """Make a key and return its text, which cannot be had a second time.
+
+        :param user: any name; all keys of one name are one owner.
+        :param flows: ids or endpoint names of the only flows that the key may use; None for all.
+        :raises BadRequest: if the user has no name.
+        """
+        user = user.strip()
+        if not user:
+            raise BadRequest("A key needs the name of its user.")
+        key = _make_key()
+        chosen = None if flows is None else sorted(set(flows))
+        values = {
+            "id": new_id(),
+            "owner": owner_of_user(user),
+            "user_name": user,
+            "name": name,
+            "admin": admin,
+            "read_only": read_only,
+            "flows": None if chosen is None else json.dumps(chosen),
+            "created_at": moment_text(utc_now()),
+        }
+        with writing(self._engine) as connection:
+            connection.execute(insert(api_keys).values(**values, **_traces(key)))
+        self._stamp.touch()
+        return key
+
+    def list(self) -> list[KeyRecord]:
+        """Return all keys, oldest first."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)).all()
+        return [_record(row) for row in rows]
+
+    def revoke(self, key_id: str) -> None:
+        """Remove a key; the next request with it is refused, in every process of this machine.
+
+        :raises NotFound: if there is no key of that id.
+        """
+        with writing(self._engine) as connection:
+            gone = connection.execute(delete(api_keys).where(api_keys.c.id == key_id)).rowcount
+        if not gone:
+            raise NotFound(f"There is no key {key_id}.")
+        self._stamp.touch()
+
+    def rotate(self, key_id: str) -> str:
+        """Give a key a new text, which is returned; the old one is refused from now on.
+
+        :raises NotFound: if there is no key of that id.
+        """
+        key = _make_key()
+        with writing(self._engine) as connection:
+            changed = connection.execute(
+                update(api_keys).where(api_keys.c.id == key_id).values(**_traces(key))
+            ).rowcount
+        if not changed:
+            raise NotFound(f"There is no key {key_id}.")
+        self._stamp.touch()
+        return key
+
+    def identify(self, key: str) -> Identity | None:
+        """Return whose key it is, or None for one that is not known."""
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        stamp = self._stamp.read()
+        now = time.monotonic()
+        cache = self._cache
+        if cache[0] != stamp:
+            cache = self._cache = (stamp, {})
+        found = cache[1].get(digest)
+        if found is None or found.until < now:
+            found = self._look_up(digest, now, cache[1])
+            if found is None:
+                return None
+        if now - found.noted > _SECONDS_BETWEEN_USES:
+            found.noted = now
+            self._note_use(found.key_id)
+        return found.identity
+
+    def close(self) -> None:
+        """Write what is still to be noted about uses."""
+        noting = self._noting
+        if noting is not None:
+            noting.join(timeout=5)
+
+    def _look_up(self, digest: bytes, now: float, known: dict[bytes, _Known]) -> _Known | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(select(api_keys).where(api_keys.c.digest == digest.hex())).first()
+        before = known.pop(digest, None)
+        if row is None:
+            return None
+        record = _record(row)
+        flows = None if record.flows is None else frozenset(record.flows)
+        identity = Identity(record.owner, record.admin, record.read_only, flows, record.user)
+        found = _Known(record.id, identity, now + _SECONDS_TRUSTED)
+        if before is not None:
+            found.noted = before.noted
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[digest] = found
+        return found
+
+    def _note_use(self, key_id: str) -> None:
+        with self._lock:
+            self._uses[key_id] = moment_text(utc_now())
+            if self._noting is None or not self._noting.is_alive():
+                self._noting = threading.Thread(target=self._write_uses, name="flowrunner-keys", daemon=True)
+                self._noting.start()
+
+    def _write_uses(self) -> None:
+        while True:
+            with self._lock:
+                uses, self._uses = self._uses, {}
+                if not uses:
+                    self._noting = None
+                    return
+            try:
+                with writing(self._engine) as connection:
+                    for key_id, moment in uses.items():
+                        connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=moment))
+            except SQLAlchemyError as error:
+                logger.warning("The last use of %d API keys could not be noted: %s", len(uses), type(error).__name__)
+
+
+def _make_key() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def _traces(key: str) -> dict[str, str]:
+    return {"digest": hashlib.sha256(key.encode()).hexdigest(), "hint": key[:8]}
+
+
+def _record(row: Row[Any]) -> KeyRecord:
+    return KeyRecord(
+        id=row.id,
+        hint=row.hint,
+        owner=row.owner,
+        user=row.user_name,
+        name=row.name,
+        admin=bool(row.admin),
+        read_only=bool(row.read_only),
+        flows=None if row.flows is None else tuple(json.loads(row.flows)),
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+    )

@@ -1,0 +1,120 @@
+"""Taking secrets out of what the run log keeps and shows, and keeping it within bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner.messages import Message
+from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, mask_text
+
+TEXT_LIMIT: Final = 6000
+LIST_LIMIT: Final = 1000
+
+_SHORT: Final = 12
+_LEAST_KNOWN: Final = 8
+_DEPTH_LIMIT: Final = 40
+_NODE_LIMIT: Final = 50_000
+#: A secret that begins before the cut is seen whole, so that no first half of it is kept.
+_OVERLAP: Final = 4096
+
+
+def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> Any:
+    """Return a value as JSON without secrets, within bounds; the value itself is not touched.
+
+    A field whose name says that it is secret is masked whole, and its text wherever else it
+    stands; texts lose what has the shape of a credential; fields called ``code`` are left out.
+    Cycles, depth and size are bounded. What is no JSON is shown by the name of its type.
+
+    :param secrets: texts known to be secret, masked too; those that are found are added.
+    :param cut: shorten long texts and lists.
+    """
+    walk = _Walk(set() if secrets is None else secrets, cut)
+    before = len(walk.secrets)
+    masked = walk.value(value, 0)
+    if len(walk.secrets) > before:
+        # A secret may stand in a text that came before the field that gave it away.
+        masked = _Walk(walk.secrets, cut).value(value, 0)
+    return masked
+
+
+class _Walk:
+    """One way through a value."""
+
+    __slots__ = ("_above", "_cut", "_left", "secrets")
+
+    def __init__(self, secrets: set[str], cut: bool) -> None:
+        self.secrets = secrets
+        self._cut = cut
+        self._left = _NODE_LIMIT
+        self._above: set[int] = set()
+
+    def value(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if value is None or kind is bool or kind is int:
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else None
+        if isinstance(value, Message):
+            return self.text(value.text)
+        if isinstance(value, (Mapping, list, tuple)):
+            return self._container(value, depth)
+        if isinstance(value, str):
+            return self.text(str(value))
+        return kind.__name__
+
+    def text(self, text: str) -> str:
+        long = self._cut and len(text) > TEXT_LIMIT
+        shown = text[: TEXT_LIMIT + _OVERLAP] if long else text
+        for secret in self.secrets:
+            if secret in shown:
+                shown = shown.replace(secret, MASK)
+        shown = mask_text(shown)
+        return shown[:TEXT_LIMIT] + "..." if long else shown
+
+    def _container(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if depth > _DEPTH_LIMIT or self._left < 0 or id(value) in self._above:
+            return "..."
+        self._above.add(id(value))
+        try:
+            return self._object(value, depth) if isinstance(value, Mapping) else self._list(value, depth)
+        finally:
+            self._above.discard(id(value))
+
+    def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        shown = {}
+        for key, item in value.items():
+            name = str(key)
+            if name == "code":
+                continue
+            self._left -= 1
+            if self._left < 0:
+                shown["..."] = "..."
+                break
+            if is_secret_name(name):
+                shown[name] = self._secret(item)
+            else:
+                shown[self.text(name) if len(name) > _SHORT else name] = self.value(item, depth + 1)
+        return shown
+
+    def _list(self, value: Any, depth: int) -> list[Any]:
+        total = len(value)
+        kept = value[:LIST_LIMIT] if self._cut else value
+        self._left -= len(kept)
+        shown = [self.value(item, depth + 1) for item in kept]
+        if self._cut and total > LIST_LIMIT:
+            shown.append(f"... [truncated {total - LIST_LIMIT} items]")
+        return shown
+
+    def _secret(self, value: Any) -> str:
+        if not isinstance(value, str) or value == MASK:
+            return MASK
+        if value == MASK_LONG:
+            return MASK_LONG
+        if len(value) >= _LEAST_KNOWN:
+            self.secrets.add(value)
+        return MASK_LONG if len(value) > _SHORT else MASK

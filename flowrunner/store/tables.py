@@ -1,0 +1,144 @@
+"""The tables of the app's own data. All names begin with ``flowrunner_``, so they can share a host's database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from flowrunner.store.schema import DatabaseSchema
+
+metadata: Final = MetaData(info={"bind_key": "flowrunner"})
+
+#: Moments are kept as text of one length, so that their order is the order of time in every database.
+MOMENT: Final = String(27)
+
+#: A number that grows with every row and is never given twice.
+SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
+
+api_keys: Final = Table(
+    "flowrunner_api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),
+    Column("owner", String(36), nullable=False, index=True),
+    Column("user_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("read_only", Boolean, nullable=False),
+    Column("flows", Text),
+    Column("created_at", MOMENT, nullable=False),
+    Column("last_used_at", MOMENT),
+)
+
+# A flow belongs to its owner, id and all: nobody learns from a refusal which ids others have.
+flows: Final = Table(
+    "flowrunner_flows",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("endpoint_name", Text),
+    Column("description", Text),
+    Column("is_component", Boolean, nullable=False),
+    Column("data", Text),
+    Column("extra", Text, nullable=False),
+    Column("version", String(36), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    UniqueConstraint("owner", "name", name="flowrunner_flows_name"),
+    UniqueConstraint("owner", "endpoint_name", name="flowrunner_flows_endpoint_name"),
+    Index("flowrunner_flows_id", "id"),
+)
+
+variables: Final = Table(
+    "flowrunner_variables",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", String(20), nullable=False),
+    Column("value", Text),
+    Column("default_fields", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    UniqueConstraint("owner", "name", name="flowrunner_variables_name"),
+)
+
+# One row serves the build and the transaction of a vertex; a build that is deleted leaves its transaction.
+vertex_runs: Final = Table(
+    "flowrunner_vertex_runs",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("flow_id", String(36), nullable=False),
+    Column("vertex_id", Text, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("build", Boolean, nullable=False),
+    Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
+    sqlite_autoincrement=True,
+)
+
+runs: Final = Table(
+    "flowrunner_runs",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("owner", String(255), nullable=False),
+    Column("flow_id", String(36), nullable=False),
+    Column("session_id", Text),
+    Column("status", String(10), nullable=False),
+    Column("started_at", MOMENT, nullable=False),
+    Column("record", Text, nullable=False),
+    Index("flowrunner_runs_owner", "owner", "seq"),
+    sqlite_autoincrement=True,
+)
+
+files: Final = Table(
+    "flowrunner_files",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("flow_id", String(36)),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("stored_name", String(80), nullable=False),
+    Column("media_type", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    UniqueConstraint("owner", "path", name="flowrunner_files_path"),
+    Index("flowrunner_files_flow", "owner", "flow_id"),
+)
+
+#: The schema of all these tables.
+SCHEMA: Final = DatabaseSchema(
+    name="flowrunner",
+    metadata=metadata,
+    migrations=Path(__file__).parent / "migrations",
+    head="0001",
+    version_table="flowrunner_version",
+)
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment as the tables keep it and the API shows it: ``2026-01-31T12:00:00.000000Z``."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
