@@ -56,7 +56,8 @@ class Vertex:
 class Edge:
     """An edge from an output of one vertex to an input of another.
 
-    ``output`` is None where the file names none (the only output is meant). ``output_types`` and
+    ``output`` is None and ``input`` empty where the file names none (the only one is meant; see
+    :func:`flowrunner.flows.ports.find_input`). ``output_types`` and
     ``input_types`` are the port types in the file, empty where it gives none. ``feedback`` marks
     the edge that leads back into a loop's output.
     """

@@ -1,0 +1,69 @@
+"""The codes of findings: what readers and checks notice in a flow, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flowrunner.errors import EdgeInvalid, FlowInvalid
+from flowrunner.flows.model import Finding, Flow
+
+UNREADABLE: Final = "unreadable"
+MISSING_VERTEX: Final = "missing-vertex"
+EDGE_UNFIT: Final = "edge-unfit"
+UNKNOWN_OUTPUT: Final = "unknown-output"
+UNKNOWN_INPUT: Final = "unknown-input"
+UNCLEAR_PORT: Final = "unclear-port"
+UNKNOWN_COMPONENT: Final = "unknown-component"
+SAVED_COMPONENT: Final = "saved-component"
+DEAD_CYCLE: Final = "dead-cycle"
+CYCLE: Final = "cycle"
+ISLAND: Final = "island"
+NO_INPUT: Final = "no-input"
+EDITED_COMPONENT: Final = "edited-component"
+SEVERAL_EDGES: Final = "several-edges"
+EMPTY_FLOW: Final = "empty-flow"
+BAD_ID: Final = "bad-id"
+BAD_ENDPOINT_NAME: Final = "bad-endpoint-name"
+IGNORED_PART: Final = "ignored-part"
+
+#: Every code, with what it means.
+FINDINGS: Final = {
+    UNREADABLE: "the file, or this flow of it, cannot be read",
+    MISSING_VERTEX: "an edge names a component that is not there",
+    EDGE_UNFIT: "an edge brings a type that its input does not take",
+    UNKNOWN_OUTPUT: "an edge starts at an output that the component does not have",
+    UNKNOWN_INPUT: "an edge leads to an input that the component does not have; the value is lost",
+    UNCLEAR_PORT: "an edge names no output or input, and the component has several",
+    UNKNOWN_COMPONENT: "no plugin offers a component of this type",
+    SAVED_COMPONENT: "the file is a saved component and no flow",
+    DEAD_CYCLE: "components wait for each other in a circle that nothing enters",
+    CYCLE: "components form a circle",
+    ISLAND: "a component is joined to nothing that is reached by the flow's input, so it does not run",
+    NO_INPUT: "a chat or text output has nothing that feeds it, so it does not run",
+    EDITED_COMPONENT: "the author changed the code of a stock component; what runs is the stock behaviour",
+    SEVERAL_EDGES: "several edges lead into an input that takes one value",
+    EMPTY_FLOW: "the flow has no components",
+    BAD_ID: "the id in the file is no UUID; one is made from the flow's name",
+    BAD_ENDPOINT_NAME: "the endpoint name in the file cannot stand in an address and is not used",
+    IGNORED_PART: "a part of the file is not what it should be and is left out",
+}
+
+#: Findings of an edge, which the reference server answers with 500.
+EDGE_CODES: Final = frozenset({EDGE_UNFIT, UNKNOWN_OUTPUT, UNCLEAR_PORT})
+
+
+def errors_of(flow: Flow) -> list[Finding]:
+    """Return the findings of the reader because of which the flow cannot run."""
+    return [finding for finding in flow.findings if finding.level == "error"]
+
+
+def refuse_unrunnable(flow: Flow) -> None:
+    """Refuse a flow that its reader found cannot run.
+
+    :raises EdgeInvalid: for an edge between ports that do not fit.
+    :raises FlowInvalid: for any other finding of the level ``error``.
+    """
+    errors = errors_of(flow)
+    if errors:
+        kind = EdgeInvalid if errors[0].code in EDGE_CODES else FlowInvalid
+        raise kind(errors[0].message)

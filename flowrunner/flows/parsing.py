@@ -1,0 +1,170 @@
+"""JSON of unknown origin as plain values: strict, bounded, and with the place of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from flowrunner.errors import FlowInvalid
+
+#: An escape that may leave half of a character behind, which no UTF-8 text can hold.
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+
+
+#: The way to a value: keys and indexes from the top.
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a flow file is accepted: bytes (unpacked, for an archive), vertices, nesting, flows."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_vertices: int = 5000
+    max_depth: int = 200
+    max_flows: int = 1000
+
+
+def place(*steps: str | int) -> str:
+    """Return a key path as it is shown: ``components.chat.settings["my field"]``, ``edges[2]``."""
+    shown = ""
+    for step in steps:
+        if isinstance(step, int):
+            shown += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            shown += f".{step}" if shown else step
+        else:
+            shown += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return shown or "the top"
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a file; a byte order mark is left out.
+
+    :raises FlowInvalid: naming the byte that is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FlowInvalid(f"The file is not UTF-8: byte {error.start} cannot be read.") from error
+
+
+def parse_json(data: bytes | str, limits: Limits) -> Any:
+    """Read JSON text.
+
+    :raises FlowInvalid: for broken JSON (with line and column), a key that stands twice, NaN,
+        a number or nesting beyond all bounds, half a character, or too many bytes.
+    """
+    if len(data) > limits.max_bytes:
+        raise FlowInvalid(f"The file has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
+    text = decode(data) if isinstance(data, bytes) else data.removeprefix("\ufeff")
+    repeated: list[dict[str, Any]] = []
+
+    def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            repeated.append({"object": made, "key": _first_repeated(key for key, _ in pairs)})
+        return made
+
+    try:
+        value = json.loads(
+            text, object_pairs_hook=make_object, parse_constant=_refuse_constant, parse_float=_finite_number
+        )
+    except json.JSONDecodeError as error:
+        raise FlowInvalid(f"Line {error.lineno}, column {error.colno} is no JSON: {error.msg}.") from error
+    except RecursionError as error:
+        raise FlowInvalid(_too_deep(limits)) from error
+    except ValueError as error:
+        raise FlowInvalid(f"The JSON cannot be read: {error}.") from error
+    check_depth(value, limits)
+    if repeated:
+        where = next((path for path, found in _walk(value) if found is repeated[0]["object"]), ())
+        raise FlowInvalid(f"{place(*where)}: the key {repeated[0]['key']!r} stands twice.")
+    if _SURROGATE_ESCAPE.search(text):
+        check_texts(value)
+    return value
+
+
+def check_depth(value: Any, limits: Limits) -> None:
+    """Refuse a value that is nested too deeply, without recursion.
+
+    :raises FlowInvalid: beyond the limit.
+    """
+    level = [value]
+    for _ in range(limits.max_depth):
+        children: list[Any] = []
+        for node in level:
+            if isinstance(node, Mapping):
+                children.extend(child for child in node.values() if isinstance(child, (dict, list)))
+            elif isinstance(node, list):
+                children.extend(child for child in node if isinstance(child, (dict, list)))
+        if not children:
+            return
+        level = children
+    raise FlowInvalid(_too_deep(limits))
+
+
+def check_texts(value: Any) -> None:
+    """Refuse what JSON files cannot hold: half characters, NaN, and anything that is no JSON value.
+
+    :raises FlowInvalid: naming the key path.
+    """
+    for path, found in _walk(value):
+        if isinstance(found, str):
+            _refuse_half_characters(found, path)
+        elif isinstance(found, Mapping):
+            for key in found:
+                if not isinstance(key, str):
+                    raise FlowInvalid(f"{place(*path)}: the key {key!r} is no text.")
+                _refuse_half_characters(key, path)
+        elif isinstance(found, float):
+            if not math.isfinite(found):
+                raise FlowInvalid(f"{place(*path)}: {found} is no number that JSON knows.")
+        elif not (found is None or isinstance(found, (bool, int, list))):
+            raise FlowInvalid(f"{place(*path)}: {type(found).__name__} is no JSON value.")
+
+
+def _refuse_half_characters(text: str, path: Path) -> None:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise FlowInvalid(f"{place(*path)}: the text holds half of a character (a lone surrogate).")
+
+
+def _walk(value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield every value inside with its path, without recursion."""
+    waiting: list[tuple[Path, Any]] = [((), value)]
+    while waiting:
+        path, found = waiting.pop()
+        yield path, found
+        if isinstance(found, Mapping):
+            waiting.extend(((*path, key), child) for key, child in found.items())
+        elif isinstance(found, list):
+            waiting.extend(((*path, index), child) for index, child in enumerate(found))
+
+
+def _first_repeated(keys: Iterable[str]) -> str:
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return ""
+
+
+def _too_deep(limits: Limits) -> str:
+    return f"The JSON is nested more than {limits.max_depth} levels deep."
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number

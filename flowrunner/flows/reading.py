@@ -1,0 +1,207 @@
+"""Flow files of every form, read into flows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flowrunner.errors import FlowInvalid, FlowRunnerError
+from flowrunner.flows import findings as codes
+from flowrunner.flows.archives import is_archive, members
+from flowrunner.flows.langflow import read_graph
+from flowrunner.flows.model import Finding, Flow, hash_content
+from flowrunner.flows.naming import canonical_uuid, derived_id, endpoint_name_from, is_endpoint_name
+from flowrunner.flows.native import read_native
+from flowrunner.flows.parsing import Limits, check_depth, check_texts, parse_json, place
+from flowrunner.flows.shape import nearest
+
+#: Keys of which a file has one, by which its form is known.
+FORM_KEYS = ("components", "data", "nodes", "flows")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One flow of a file: its JSON and the flow, or why there is none. ``label`` says which one it is."""
+
+    label: str
+    raw: Mapping[str, Any]
+    flow: Flow | None = None
+    error: FlowRunnerError | None = None
+
+
+def read_flows(
+    data: bytes | str | Mapping[str, Any],
+    *,
+    name_hint: str = "",
+    endpoint_hint: str | None = None,
+    limits: Limits | None = None,
+) -> list[Flow]:
+    """Read all flows of a file: native form, Langflow export in any wrapper, or an archive of such files.
+
+    :param data: the file's bytes or text, or JSON that is already read.
+    :param name_hint: name of a flow that brings none.
+    :param endpoint_hint: endpoint name of a single flow that brings none.
+    :raises FlowInvalid: for the first thing that cannot be read; what can be read but cannot run
+        is in :attr:`Flow.findings` with the level ``error``.
+    """
+    flows = []
+    for part in read_parts(data, name_hint=name_hint, endpoint_hint=endpoint_hint, limits=limits):
+        if part.error is not None:
+            raise part.error
+        if part.flow is not None:
+            flows.append(part.flow)
+    return flows
+
+
+def read_parts(
+    data: bytes | str | Mapping[str, Any],
+    *,
+    name_hint: str = "",
+    endpoint_hint: str | None = None,
+    limits: Limits | None = None,
+) -> list[Part]:
+    """Read a file as :func:`read_flows` does, but keep what is wrong with one flow apart from the others."""
+    limits = limits or Limits()
+    try:
+        found = list(_find_flows(data, name_hint, limits))
+        if len(found) > limits.max_flows:
+            raise FlowInvalid(f"The file has {len(found)} flows; at most {limits.max_flows} are accepted.")
+    except FlowRunnerError as error:
+        return [Part(name_hint, {}, error=error)]
+    return [
+        part if part.error else _read_part(part, name_hint, endpoint_hint if len(found) == 1 else None, limits)
+        for part in found
+    ]
+
+
+def _find_flows(data: bytes | str | Mapping[str, Any], label: str, limits: Limits) -> Iterator[Part]:
+    """Yield the JSON of each flow in a file."""
+    if isinstance(data, bytes) and is_archive(data):
+        for member, content in members(data, limits):
+            yield from _guarded(content, member, limits)
+        return
+    if isinstance(data, (bytes, str)):
+        value = parse_json(data, limits)
+    else:
+        check_depth(data, limits)
+        check_texts(data)
+        value = data
+    yield from _unwrap(value, label)
+
+
+def _guarded(content: bytes, member: str, limits: Limits) -> list[Part]:
+    try:
+        return list(_unwrap(parse_json(content, limits), member))
+    except FlowRunnerError as error:
+        return [Part(member, {}, error=FlowInvalid(f"{member}: {error.message}"))]
+
+
+def _unwrap(value: Any, label: str) -> Iterator[Part]:
+    wrapped = value.get("flows") if isinstance(value, Mapping) and "components" not in value else value
+    if isinstance(value, Mapping) and (not isinstance(wrapped, list) or "data" in value or "nodes" in value):
+        yield Part(label, value)
+        return
+    if not isinstance(wrapped, list):
+        raise FlowInvalid("This is no flow: the file holds neither an object nor a list of flows.")
+    for index, entry in enumerate(wrapped):
+        if not isinstance(entry, Mapping):
+            raise FlowInvalid(f"{place('flows', index)}: an object is wanted.")
+        yield Part(f"{label}[{index}]", entry)
+
+
+def _read_part(part: Part, name_hint: str, endpoint_hint: str | None, limits: Limits) -> Part:
+    try:
+        flow = read_flow(part.raw, name_hint=name_hint or part.label, endpoint_hint=endpoint_hint, limits=limits)
+    except FlowRunnerError as error:
+        return Part(part.label, part.raw, error=error)
+    return Part(part.label, part.raw, flow)
+
+
+def read_flow(
+    raw: Mapping[str, Any], *, name_hint: str = "", endpoint_hint: str | None = None, limits: Limits | None = None
+) -> Flow:
+    """Read one flow out of JSON that is already checked; see :func:`read_flows`.
+
+    :raises FlowInvalid: naming the place of what cannot be read.
+    """
+    limits = limits or Limits()
+    noticed: list[Finding] = []
+    if "components" in raw:
+        vertices, edges, found = read_native(raw, limits)
+    else:
+        graph, path = _graph_of(raw)
+        vertices, edges, found = read_graph(graph, limits, path)
+    noticed += found
+    name = raw.get("name") if isinstance(raw.get("name"), str) and raw["name"] else name_hint
+    is_component = raw.get("is_component") is True
+    if is_component:
+        message = "The file is a saved component and no flow, so it cannot run."
+        noticed.append(Finding(codes.SAVED_COMPONENT, message, level="error"))
+    description = raw.get("description")
+    return Flow(
+        id=_id_of(raw, str(name), noticed),
+        name=str(name),
+        vertices=vertices,
+        edges=edges,
+        endpoint_name=_endpoint_name_of(raw, endpoint_hint, noticed),
+        description=description if isinstance(description, str) else "",
+        is_component=is_component,
+        findings=tuple(noticed),
+        content_hash=_hash(hash_content(vertices, edges), noticed),
+    )
+
+
+def _graph_of(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the object with nodes and edges of an export, and where it stands."""
+    if "data" in raw:
+        data = raw["data"]
+        if data is None:
+            return {}, ("data",)
+        if not isinstance(data, Mapping):
+            raise FlowInvalid("data: an object with nodes and edges is wanted.")
+        if "nodes" not in data and "edges" not in data and data:
+            raise FlowInvalid(f"data: neither nodes nor edges are there, but {_shown_keys(data)}.")
+        return data, ("data",)
+    if "nodes" in raw:
+        return raw, ()
+    hints = [hint for key in raw if (hint := nearest(key, FORM_KEYS)) != "."]
+    raise FlowInvalid(
+        "This is no flow: it has neither components (native form) nor data or nodes (Langflow export),"
+        f" but {_shown_keys(raw)}{hints[0] if hints else '.'}"
+    )
+
+
+def _shown_keys(raw: Mapping[str, Any]) -> str:
+    keys = [key[:40] for key in list(raw)[:8]]
+    return f"the keys {', '.join(keys)}" if keys else "nothing"
+
+
+def _id_of(raw: Mapping[str, Any], name: str, noticed: list[Finding]) -> str:
+    own = raw.get("id")
+    found = canonical_uuid(own)
+    if found is not None:
+        return found
+    if own not in (None, ""):
+        message = "The id in the file is no UUID; one is made from the flow's name."
+        noticed.append(Finding(codes.BAD_ID, message))
+    return derived_id(name)
+
+
+def _endpoint_name_of(raw: Mapping[str, Any], hint: str | None, noticed: list[Finding]) -> str | None:
+    own = raw.get("endpoint_name")
+    if is_endpoint_name(own):
+        return str(own)
+    if own not in (None, ""):
+        message = "The endpoint name in the file is not used: it may have letters, digits, - and _ only."
+        noticed.append(Finding(codes.BAD_ENDPOINT_NAME, message))
+    return endpoint_name_from(hint) if hint else None
+
+
+def _hash(content: str, noticed: list[Finding]) -> str:
+    """Return the content hash; what makes a flow unrunnable counts too, so that it never shares a plan."""
+    errors = [f"{finding.code}: {finding.message}" for finding in noticed if finding.level == "error"]
+    if not errors:
+        return content
+    return hashlib.sha256("\n".join([content, *errors]).encode()).hexdigest()
