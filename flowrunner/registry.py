@@ -91,8 +91,14 @@ class Registry:
         return tuple(self._settings.values())
 
     def component(self, type_name: str) -> Component | None:
-        """Return the component of a type or an older name of it, or None."""
-        return self._components.get(self._aliases.get(type_name, type_name))
+        """Return the component of a type or an older name of it, or None.
+
+        A name of a bundle (``ext:ibm:WatsonxAIComponent@official``) also means its class.
+        """
+        found = self._components.get(self._aliases.get(type_name, type_name))
+        if found is None and type_name.startswith("ext:"):
+            return self.component(type_name.rpartition(":")[2].partition("@")[0])
+        return found
 
     def components(self) -> Iterator[Component]:
         """Yield all components, by type name."""

@@ -13,12 +13,12 @@ from typing import Any, Final
 from flowrunner.components import Component, Input, Source
 from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
+from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
+from flowrunner.flows.ports import TOOL_OUTPUTS, find_input, find_output, takes
 from flowrunner.registry import Registry
 from flowrunner.session import Session
 
-#: Outputs that hand a component over as a tool instead of running it.
-TOOL_OUTPUTS: Final = frozenset({"component_as_tool", "api_build_tool"})
 SESSION_INPUT: Final = "session_id"
 
 
@@ -102,17 +102,15 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
     """
     if flow.is_component:
         raise FlowInvalid(f"{flow.name} is a saved component, not a flow; it cannot be run.")
-    for finding in flow.findings:
-        if finding.level == "error":
-            error = EdgeInvalid if finding.code == "edge-invalid" else FlowInvalid
-            raise error(finding.message)
+    refuse_unrunnable(flow)
     warnings: list[str] = []
     kept, positions = _known_vertices(flow, registry, warnings)
     edges = [e for e in flow.edges if e.source in positions and e.target in positions]
     _refuse_dangling(flow)
     planned = [_plan_vertex(index, vertex, component) for index, (vertex, component) in enumerate(kept)]
+    joined: set[PlannedEdge] = set()
     for edge in edges:
-        _join(edge, planned, positions, warnings)
+        _join(edge, planned, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
     scope = _scope(planned, warnings)
@@ -221,52 +219,45 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
     planned.reads_history = component.reads_history_with(planned.values)
 
 
-def _join(edge: Edge, planned: Sequence[PlannedVertex], positions: Mapping[str, int], warnings: list[str]) -> None:
+def _join(
+    edge: Edge, planned: Sequence[PlannedVertex], positions: Mapping[str, int], joined: set[PlannedEdge],
+    warnings: list[str],
+) -> None:  # fmt: skip
     """Join one edge to ports."""
     source, target = planned[positions[edge.source]], planned[positions[edge.target]]
     if edge.feedback:
         return
-    name = next((i.name for i in target.inputs.values() if edge.input == i.name or edge.input in i.aliases), None)
-    if name is None and edge.input != SESSION_INPUT:
+    declared = find_input(target.component, target.vertex, edge.input)
+    if declared is None:
         warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
         return
-    output, port_type = _output_of(edge, source, target)
-    if name is not None and port_type and output is not None:
-        _refuse_unfit(edge, source, target, target.inputs[name], port_type)
-    joined = PlannedEdge(source.index, output, target.index, name or SESSION_INPUT)
-    if joined in target.incoming:
+    output = _output_of(edge, source, target, declared)
+    made = PlannedEdge(source.index, output, target.index, declared.name)
+    if made in joined:
         return
-    target.incoming.append(joined)
-    source.outgoing.append(joined)
+    joined.add(made)
+    target.incoming.append(made)
+    source.outgoing.append(made)
 
 
-def _output_of(edge: Edge, source: PlannedVertex, target: PlannedVertex) -> tuple[str | None, str]:
+def _output_of(edge: Edge, source: PlannedVertex, target: PlannedVertex, declared: Input) -> str | None:
+    """Return the name of the output that an edge brings, or None where it brings the component as a tool."""
     if edge.output in TOOL_OUTPUTS:
         source.as_tool = True
-        return None, "Tool"
-    offered = source.component.outputs_for(source.vertex.settings)
-    if edge.output is None:
-        chosen = [o for o in offered if o.name == source.vertex.selected_output] or list(offered)
-        fitting = [o for o in chosen if any(i.takes(o.type) for n, i in target.inputs.items() if n == edge.input)]
-        found = next(iter(fitting or chosen), None)
-    else:
-        found = next((o for o in offered if edge.output == o.name or edge.output in o.aliases), None)
+        return None
+    found = find_output(source.component, source.vertex, edge, declared)
     if found is None:
         raise EdgeInvalid(
             f"{source.display_name} has no output {edge.output}, from which an edge leads to {target.display_name}."
+            if edge.output
+            else f"An edge from {source.display_name} to {target.display_name} names no output, and there are several."
         )
-    return found.name, found.type
-
-
-def _refuse_unfit(edge: Edge, source: PlannedVertex, target: PlannedVertex, declared: Input, port_type: str) -> None:
-    if declared.takes(port_type) or declared.type in ("str", "int", "float", "bool", "secret", "any"):
-        return
-    if edge.input_types and any(declared.takes(t) or t == port_type for t in edge.input_types):
-        return
-    raise EdgeInvalid(
-        f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
-        f" {declared.name} does not take {port_type}."
-    )
+    if not takes(declared, found, edge):
+        raise EdgeInvalid(
+            f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
+            f" {declared.name} does not take {found.type}."
+        )
+    return found.name
 
 
 def _output_kind(vertex: Vertex, component: Component | None) -> str | None:

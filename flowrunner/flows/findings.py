@@ -9,13 +9,12 @@ from flowrunner.flows.model import Finding, Flow
 
 UNREADABLE: Final = "unreadable"
 MISSING_VERTEX: Final = "missing-vertex"
-EDGE_UNFIT: Final = "edge-unfit"
+EDGE_INVALID: Final = "edge-invalid"
 UNKNOWN_OUTPUT: Final = "unknown-output"
 UNKNOWN_INPUT: Final = "unknown-input"
 UNCLEAR_PORT: Final = "unclear-port"
 UNKNOWN_COMPONENT: Final = "unknown-component"
 SAVED_COMPONENT: Final = "saved-component"
-DEAD_CYCLE: Final = "dead-cycle"
 CYCLE: Final = "cycle"
 ISLAND: Final = "island"
 NO_INPUT: Final = "no-input"
@@ -24,20 +23,19 @@ SEVERAL_EDGES: Final = "several-edges"
 EMPTY_FLOW: Final = "empty-flow"
 BAD_ID: Final = "bad-id"
 BAD_ENDPOINT_NAME: Final = "bad-endpoint-name"
-IGNORED_PART: Final = "ignored-part"
+REFUSED: Final = "refused"
 
 #: Every code, with what it means.
 FINDINGS: Final = {
     UNREADABLE: "the file, or this flow of it, cannot be read",
     MISSING_VERTEX: "an edge names a component that is not there",
-    EDGE_UNFIT: "an edge brings a type that its input does not take",
+    EDGE_INVALID: "an edge brings a type that its input does not take",
     UNKNOWN_OUTPUT: "an edge starts at an output that the component does not have",
     UNKNOWN_INPUT: "an edge leads to an input that the component does not have; the value is lost",
     UNCLEAR_PORT: "an edge names no output or input, and the component has several",
     UNKNOWN_COMPONENT: "no plugin offers a component of this type",
     SAVED_COMPONENT: "the file is a saved component and no flow",
-    DEAD_CYCLE: "components wait for each other in a circle that nothing enters",
-    CYCLE: "components form a circle",
+    CYCLE: "components wait for each other in a circle",
     ISLAND: "a component is joined to nothing that is reached by the flow's input, so it does not run",
     NO_INPUT: "a chat or text output has nothing that feeds it, so it does not run",
     EDITED_COMPONENT: "the author changed the code of a stock component; what runs is the stock behaviour",
@@ -45,11 +43,11 @@ FINDINGS: Final = {
     EMPTY_FLOW: "the flow has no components",
     BAD_ID: "the id in the file is no UUID; one is made from the flow's name",
     BAD_ENDPOINT_NAME: "the endpoint name in the file cannot stand in an address and is not used",
-    IGNORED_PART: "a part of the file is not what it should be and is left out",
+    REFUSED: "the flow cannot be made ready to run",
 }
 
 #: Findings of an edge, which the reference server answers with 500.
-EDGE_CODES: Final = frozenset({EDGE_UNFIT, UNKNOWN_OUTPUT, UNCLEAR_PORT})
+EDGE_CODES: Final = frozenset({EDGE_INVALID, UNKNOWN_OUTPUT, UNCLEAR_PORT})
 
 
 def errors_of(flow: Flow) -> list[Finding]:

@@ -32,6 +32,8 @@ def read_graph(
     flat = flatten(graph, path)
     if len(flat.nodes) > limits.max_vertices:
         raise FlowInvalid(f"The flow has {len(flat.nodes)} components; at most {limits.max_vertices} are accepted.")
+    if len(flat.edges) > limits.max_edges:
+        raise FlowInvalid(f"The flow has {len(flat.edges)} edges; at most {limits.max_edges} are accepted.")
     vertices = {node.id: _read_vertex(node) for node in flat.nodes}
     noticed: list[Finding] = []
     edges: dict[Edge, None] = {}
@@ -50,6 +52,8 @@ def _read_vertex(node: Node) -> Vertex:
     data = data if isinstance(data, Mapping) else {}
     inner = inner_node(raw)
     fields = read_template(node.template)
+    tool_mode = inner.get("tool_mode") is True
+    tool = _enabled_tool(fields.settings) if tool_mode else {}
     return Vertex(
         id=node.id,
         type=_type_of(node, data),
@@ -62,11 +66,12 @@ def _read_vertex(node: Node) -> Vertex:
         listed_outputs=_read_outputs(inner.get("outputs")),
         selected_output=_text(data.get("selected_output")) or _text(inner.get("selected_output")) or None,
         frozen=inner.get("frozen") is True,
-        tool_mode=inner.get("tool_mode") is True,
+        tool_mode=tool_mode,
         is_input=_flag(inner.get("is_input")),
         is_output=_flag(inner.get("is_output")),
         edited=inner.get("edited") is True or data.get("edited") is True,
-        description=_text(inner.get("description")),
+        description=_text(tool.get("description")) or _text(inner.get("description")),
+        tool_name=_text(tool.get("name")),
         position=read_position(raw.get("position")),
         parent=node.parent,
     )
@@ -81,6 +86,15 @@ def _type_of(node: Node, data: Mapping[str, Any]) -> str:
     if not kind:
         raise FlowInvalid(f"{place(*node.path, 'data', 'type')}: the node {node.id!r} has no component type.")
     return kind
+
+
+def _enabled_tool(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the row of the tools table that the author left switched on, the first if there are several."""
+    rows = settings.get("tools_metadata")
+    found = (
+        (row for row in rows if isinstance(row, Mapping) and row.get("status", True)) if isinstance(rows, list) else ()
+    )
+    return next(iter(found), {})
 
 
 def _read_outputs(outputs: Any) -> tuple[Port, ...]:
@@ -133,7 +147,7 @@ def unfit_edge(edge: Edge, source: Vertex, target: Vertex) -> Finding:
         f" {edge.output or 'the output'} gives {', '.join(edge.output_types)},"
         f" {edge.input or 'the input'} takes {', '.join(edge.input_types)}."
     )
-    return Finding(codes.EDGE_UNFIT, message, vertex=target.id, type=target.type, level="error")
+    return Finding(codes.EDGE_INVALID, message, vertex=target.id, type=target.type, level="error")
 
 
 def read_position(position: Any) -> tuple[float, float] | None:

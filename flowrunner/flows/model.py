@@ -28,6 +28,7 @@ class Vertex:
     whose value is the name of a variable (``load_from_db``). ``field_types`` gives a field's type
     in the file, where it has one; ``protected`` the fields that a tweak may not touch.
     ``listed_outputs`` are the outputs in the file; ``selected_output`` the one its author chose.
+    ``tool_name`` and ``description`` are what an agent is told of it in tool mode.
     ``position`` is ``(x, y)`` on the author's canvas. ``parent`` names the group it stood in.
     """
 
@@ -126,7 +127,8 @@ def hash_content(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> str:
         [
             [v.id, v.type, v.display_name, dict(v.settings), dict(v.hidden), sorted(v.variables), v.frozen,
              v.tool_mode, v.is_input, v.is_output, sorted(v.protected), dict(v.field_types),
-             [[p.name, p.types, p.group] for p in v.listed_outputs], v.selected_output]
+             [[p.name, p.types, p.group] for p in v.listed_outputs], v.selected_output,
+             [v.tool_name, v.description] if v.tool_mode else []]
             for v in vertices
         ],
         [[e.source, e.output, e.target, e.input, e.output_types, e.input_types, e.feedback] for e in edges],

@@ -21,9 +21,9 @@ FLOW_KEYS: Final = {
 }  # fmt: skip
 COMPONENT_KEYS: Final = {
     "type": "string", "display_name": "string", "description": "string", "settings": "object", "hidden": "object",
-    "frozen": "boolean", "tool_mode": "boolean", "edited": "boolean", "is_input": "boolean", "is_output": "boolean",
-    "selected_output": "string", "outputs": "array", "fields": "object", "protected": "array", "group": "string",
-    "position": "array",
+    "frozen": "boolean", "tool_mode": "boolean", "tool_name": "string", "edited": "boolean", "is_input": "boolean",
+    "is_output": "boolean", "selected_output": "string", "outputs": "array", "fields": "object", "protected": "array",
+    "group": "string", "position": "array",
 }  # fmt: skip
 OUTPUT_KEYS: Final = {"name": "string", "types": "array", "group": "boolean"}
 
@@ -43,6 +43,8 @@ def read_native(flow: Mapping[str, Any], limits: Limits) -> tuple[tuple[Vertex, 
     components = flow.get("components", {})
     if len(components) > limits.max_vertices:
         raise FlowInvalid(f"The flow has {len(components)} components; at most {limits.max_vertices} are accepted.")
+    if len(flow.get("edges", ())) > limits.max_edges:
+        raise FlowInvalid(f"The flow has {len(flow['edges'])} edges; at most {limits.max_edges} are accepted.")
     vertices = {name: _read_component(name, entry, ("components", name)) for name, entry in components.items()}
     noticed: list[Finding] = []
     reader = EdgeReader(vertices, noticed)
@@ -77,6 +79,7 @@ def _read_component(name: str, entry: Any, path: Path) -> Vertex:
         selected_output=entry.get("selected_output") or None,
         frozen=entry.get("frozen", False),
         tool_mode=entry.get("tool_mode", False),
+        tool_name=entry.get("tool_name", ""),
         is_input=entry.get("is_input"),
         is_output=entry.get("is_output"),
         edited=entry.get("edited", False),

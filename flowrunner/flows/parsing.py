@@ -22,10 +22,11 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a flow file is accepted: bytes (unpacked, for an archive), vertices, nesting, flows."""
+    """How much of a flow file is accepted: bytes (unpacked, for an archive), vertices, edges, nesting, flows."""
 
     max_bytes: int = 32 * 1024 * 1024
     max_vertices: int = 5000
+    max_edges: int = 50_000
     max_depth: int = 200
     max_flows: int = 1000
 

@@ -11,21 +11,26 @@ from flowrunner.flows.model import Edge, Vertex
 #: Outputs by which a component in tool mode hands itself to an agent; no component declares them.
 TOOL_OUTPUTS: Final = ("component_as_tool", "api_build_tool")
 
+#: Types of inputs for which the engine converts whatever arrives.
+_CONVERTED: Final = frozenset({"str", "int", "float", "bool", "secret", "any"})
+
 #: Every vertex takes a session id over an edge, whether or not its component declares it.
 SESSION_INPUT: Final = Input("session_id", "str")
 
 
-def find_output(component: Component, vertex: Vertex, edge: Edge) -> Output | None:
+def find_output(component: Component, vertex: Vertex, edge: Edge, wanted: Input | None = None) -> Output | None:
     """Return the output at which an edge starts, or None if the component has none such, or several.
 
-    An edge that names no output means the only one; in files of old releases it gives types
-    instead, and the first output of such a type is meant. A name that only the file knows means
+    An edge that names no output means the only one, else one of the types that the edge gives (as
+    files of old releases do), else the only one that fits. A name that only the file knows means
     the component's only output if the file lists only one, too.
+
+    :param wanted: the input to which the edge leads.
     """
     outputs = component.outputs_for(vertex.settings)
     name = edge.output
     if name is None:
-        return _only_output(outputs, vertex, edge)
+        return _only_output(outputs, vertex, edge, wanted)
     for output in outputs:
         if name == output.name or name in output.aliases:
             return output
@@ -36,14 +41,18 @@ def find_output(component: Component, vertex: Vertex, edge: Edge) -> Output | No
     return None
 
 
-def _only_output(outputs: Sequence[Output], vertex: Vertex, edge: Edge) -> Output | None:
+def _only_output(outputs: Sequence[Output], vertex: Vertex, edge: Edge, wanted: Input | None) -> Output | None:
     if len(outputs) == 1:
         return outputs[0]
     given = {canonical_type(name) for name in edge.output_types}
-    fitting = [output for output in outputs if canonical_type(output.type) in given]
-    if fitting:
-        return fitting[0]
-    return next((output for output in outputs if output.name == vertex.selected_output), None)
+    typed = [output for output in outputs if canonical_type(output.type) in given]
+    fitting = [output for output in typed or outputs if wanted is not None and wanted.takes(output.type)]
+    for output in typed or outputs:
+        if output.name == vertex.selected_output:
+            return output
+    if typed:
+        return fitting[0] if fitting else typed[0]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def find_input(component: Component, vertex: Vertex, name: str) -> Input | None:
@@ -59,6 +68,17 @@ def find_input(component: Component, vertex: Vertex, name: str) -> Input | None:
         if name == declared.name or name in declared.aliases:
             return declared
     return SESSION_INPUT if name == SESSION_INPUT.name else None
+
+
+def takes(declared: Input, given: Output, edge: Edge) -> bool:
+    """Say whether an input takes what an output gives.
+
+    Plain values are made out of anything. What the file says of the input's types counts too:
+    a newer component of the same name may take more than the one that is here declares.
+    """
+    if declared.takes(given.type) or declared.type in _CONVERTED:
+        return True
+    return any(declared.takes(name) or canonical_type(name) == canonical_type(given.type) for name in edge.input_types)
 
 
 def _only_input(inputs: Sequence[Input]) -> Input | None:

@@ -1,0 +1,173 @@
+"""What is wrong with a flow, seen together with the components that are really there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from flowrunner.engine.plan import Plan, make_plan
+from flowrunner.errors import FlowRunnerError
+from flowrunner.flows import findings as codes
+from flowrunner.flows.graph import find_circles, find_isolated
+from flowrunner.flows.model import Edge, Finding, Flow, Vertex
+from flowrunner.flows.ports import find_input, find_output, takes
+from flowrunner.registry import Registry
+
+Level = Literal["error", "warning"]
+
+
+def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
+    """Return everything that is noticed about a flow, errors first.
+
+    A flow without findings of the level ``error`` can be run. Unknown types are warnings only
+    where the flow runs without them, as a mere tool of an agent or beside the way to an output.
+    """
+    found = list(flow.findings)
+    plan, refusal = _try_plan(flow, registry)
+    if not flow.vertices:
+        found.append(Finding(codes.EMPTY_FLOW, "The flow has no components; a run of it answers nothing."))
+    found += _check_types(flow, registry, "warning" if plan else "error")
+    found += _check_edges(flow, registry)
+    found += _check_several(flow, registry)
+    found += _check_circles(flow, "warning" if plan else "error")
+    found += _check_scope(flow, plan)
+    if refusal is not None and not any(finding.level == "error" for finding in found):
+        found.append(Finding(codes.REFUSED, refusal, level="error"))
+    return sorted(found, key=lambda finding: finding.level != "error")
+
+
+def _try_plan(flow: Flow, registry: Registry) -> tuple[Plan | None, str | None]:
+    try:
+        return make_plan(flow, registry), None
+    except FlowRunnerError as error:
+        return None, error.message
+
+
+def _check_types(flow: Flow, registry: Registry, level: Level) -> Iterator[Finding]:
+    needs = _Needs(flow)
+    for vertex in flow.vertices:
+        if registry.component(vertex.type) is None:
+            message = f"No plugin offers the component type {vertex.type}, which {_shown(vertex)} has."
+            yield Finding(codes.UNKNOWN_COMPONENT, message, vertex.id, vertex.type, level, needs.of(vertex))
+        elif vertex.edited:
+            message = (
+                f"The author changed the code of {_shown(vertex)}; embedded code is never run,"
+                f" so it does what every {vertex.type} does."
+            )
+            yield Finding(codes.EDITED_COMPONENT, message, vertex.id, vertex.type)
+
+
+class _Needs:
+    """The fields and ports that a plugin would have to offer, by vertex."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._inputs: dict[str, dict[str, list[str]]] = {}
+        self._outputs: dict[str, dict[str, list[str]]] = {}
+        for edge in flow.edges:
+            _note(self._outputs, edge.source, edge.output or "", edge.output_types)
+            if not edge.feedback:
+                _note(self._inputs, edge.target, edge.input, edge.input_types)
+
+    def of(self, vertex: Vertex) -> dict[str, Any]:
+        """Return fields, inputs that edges feed, and outputs, as JSON."""
+        outputs = {port.name: list(port.types) for port in vertex.listed_outputs}
+        outputs |= {name: types for name, types in self._outputs.get(vertex.id, {}).items() if name not in outputs}
+        kinds = {name: vertex.field_types.get(name, "") for name in (*vertex.field_types, *vertex.settings)}
+        return {
+            "fields": [{"name": name, "type": kind} for name, kind in kinds.items()],
+            "inputs": _ports(self._inputs.get(vertex.id, {})),
+            "outputs": _ports(outputs),
+        }
+
+
+def _note(ports: dict[str, dict[str, list[str]]], vertex: str, name: str, types: tuple[str, ...]) -> None:
+    known = ports.setdefault(vertex, {}).setdefault(name, [])
+    known.extend(kind for kind in types if kind not in known)
+
+
+def _ports(ports: dict[str, list[str]]) -> list[dict[str, Any]]:
+    return [{"name": name, "types": types} for name, types in ports.items()]
+
+
+def _check_edges(flow: Flow, registry: Registry) -> Iterator[Finding]:
+    vertices = {vertex.id: vertex for vertex in flow.vertices}
+    for edge in flow.edges:
+        source, target = vertices[edge.source], vertices[edge.target]
+        giver, taker = registry.component(source.type), registry.component(target.type)
+        declared = find_input(taker, target, edge.input) if taker is not None and not edge.feedback else None
+        given = find_output(giver, source, edge, declared) if giver is not None else None
+        if giver is not None and given is None:
+            yield _no_output(edge, source, target)
+        elif taker is not None and not edge.feedback:
+            if declared is None:
+                yield _no_input(edge, source, target)
+            elif given is not None and not takes(declared, given, edge):
+                message = (
+                    f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
+                    f" {declared.name} does not take {given.type}."
+                )
+                yield Finding(codes.EDGE_INVALID, message, target.id, target.type, "error")
+
+
+def _no_output(edge: Edge, source: Vertex, target: Vertex) -> Finding:
+    if edge.output is None:
+        message = f"An edge from {_shown(source)} to {_shown(target)} names no output, and there are several."
+        return Finding(codes.UNCLEAR_PORT, message, source.id, source.type, "error")
+    message = f"{_shown(source)} has no output {edge.output}, from which an edge leads to {_shown(target)}."
+    return Finding(codes.UNKNOWN_OUTPUT, message, source.id, source.type, "error")
+
+
+def _no_input(edge: Edge, source: Vertex, target: Vertex) -> Finding:
+    if not edge.input:
+        message = f"An edge from {_shown(source)} to {_shown(target)} names no input, and there are several."
+        return Finding(codes.UNCLEAR_PORT, message, target.id, target.type, "error")
+    message = f"{_shown(target)} has no input {edge.input}; what {_shown(source)} sends there is lost."
+    return Finding(codes.UNKNOWN_INPUT, message, target.id, target.type)
+
+
+def _check_several(flow: Flow, registry: Registry) -> Iterator[Finding]:
+    """Several edges into one plain input are meant only where they are branches of which one is taken."""
+    counts: dict[tuple[str, str], int] = {}
+    for edge in flow.edges:
+        if not edge.feedback:
+            counts[edge.target, edge.input] = counts.get((edge.target, edge.input), 0) + 1
+    vertices = {vertex.id: vertex for vertex in flow.vertices}
+    for (vertex_id, name), count in counts.items():
+        vertex = vertices[vertex_id]
+        component = registry.component(vertex.type)
+        declared = find_input(component, vertex, name) if component is not None and count > 1 else None
+        if declared is not None and not declared.many:
+            message = f"{count} edges lead into {name} of {_shown(vertex)}, which takes one value."
+            yield Finding(codes.SEVERAL_EDGES, message, vertex.id, vertex.type)
+
+
+def _check_circles(flow: Flow, level: Level) -> Iterator[Finding]:
+    names = {vertex.id: _shown(vertex) for vertex in flow.vertices}
+    for circle in find_circles(flow):
+        listed = ", ".join(names[vertex_id] for vertex_id in circle[:8]) + (" and more" if len(circle) > 8 else "")
+        message = f"These components wait for each other in a circle and can never run: {listed}."
+        yield Finding(codes.CYCLE, message, circle[0], level=level)
+
+
+def _check_scope(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
+    """Report what does not run; where there is no plan, only what is joined to nothing at all."""
+    isolated = find_isolated(flow) if len(flow.vertices) > 1 else set()
+    left_out = isolated
+    if plan is not None:
+        members = set(plan.scope)
+        left_out = {v.vertex.id for v in plan.vertices if v.index not in members}
+    fed = {edge.target for edge in flow.edges}
+    outputs = {v.vertex.id for v in plan.vertices if v.is_output} if plan is not None else set()
+    for vertex in flow.vertices:
+        if vertex.id not in left_out:
+            continue
+        if vertex.id in outputs and vertex.id not in fed:
+            message = f"{_shown(vertex)} has nothing that feeds it, so it does not run."
+            yield Finding(codes.NO_INPUT, message, vertex.id, vertex.type)
+        else:
+            message = f"{_shown(vertex)} is an island: nothing that starts the flow leads to it, so it does not run."
+            yield Finding(codes.ISLAND, message, vertex.id, vertex.type)
+
+
+def _shown(vertex: Vertex) -> str:
+    return f"{vertex.display_name} ({vertex.id})"

@@ -1,0 +1,74 @@
+"""Circles and loose ends of a flow's graph, found in time that grows with its size only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flowrunner.flows.model import Edge, Flow
+
+
+def find_circles(flow: Flow) -> list[list[str]]:
+    """Return the ids of vertices that wait for each other, a list for each circle.
+
+    An edge back into a loop's own output is no circle: it is what the loop is for.
+    """
+    after: dict[str, list[str]] = {vertex.id: [] for vertex in flow.vertices}
+    alone: set[str] = set()
+    for edge in flow.edges:
+        if edge.feedback or edge.source not in after or edge.target not in after:
+            continue
+        after[edge.source].append(edge.target)
+        if edge.source == edge.target:
+            alone.add(edge.source)
+    order = {vertex.id: index for index, vertex in enumerate(flow.vertices)}
+    found = [sorted(group, key=order.__getitem__) for group in _strong_components(after)]
+    return [group for group in found if len(group) > 1 or group[0] in alone]
+
+
+def find_isolated(flow: Flow) -> set[str]:
+    """Return the ids of vertices at which no edge ends."""
+    return {vertex.id for vertex in flow.vertices} - _ends(flow.edges)
+
+
+def _ends(edges: Iterable[Edge]) -> set[str]:
+    return {end for edge in edges for end in (edge.source, edge.target)}
+
+
+def _strong_components(after: dict[str, list[str]]) -> list[list[str]]:
+    """Return the strongly connected components: Tarjan's algorithm, without recursion."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    on_path: dict[str, None] = {}
+    found: list[list[str]] = []
+    for root in after:
+        if root in number:
+            continue
+        work = [(root, iter(after[root]))]
+        number[root] = lowest[root] = len(number)
+        on_path[root] = None
+        while work:
+            vertex, targets = work[-1]
+            for target in targets:
+                if target not in number:
+                    number[target] = lowest[target] = len(number)
+                    on_path[target] = None
+                    work.append((target, iter(after[target])))
+                    break
+                if target in on_path:
+                    lowest[vertex] = min(lowest[vertex], number[target])
+            else:
+                work.pop()
+                if work:
+                    lowest[work[-1][0]] = min(lowest[work[-1][0]], lowest[vertex])
+                if lowest[vertex] == number[vertex]:
+                    found.append(_take_until(vertex, on_path))
+    return found
+
+
+def _take_until(vertex: str, path: dict[str, None]) -> list[str]:
+    group = []
+    while True:
+        last, _ = path.popitem()
+        group.append(last)
+        if last == vertex:
+            return group
