@@ -1,0 +1,126 @@
+"""The operations of the contract on a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, select
+
+from flowrunner import (
+    MemoryBackend,
+    Message,
+    MessageChanges,
+    MessageQuery,
+    SessionQuery,
+    SessionSummary,
+    reading,
+)
+from flowrunner_sqlite.changing import FACTS, change_rows, remove_rows
+from flowrunner_sqlite.failures import contract_errors
+from flowrunner_sqlite.rows import RowFormat
+from flowrunner_sqlite.search import find_texts
+from flowrunner_sqlite.search_index import SearchIndex
+from flowrunner_sqlite.selecting import ROW, conditions, in_window, parts
+from flowrunner_sqlite.summaries import list_sessions
+from flowrunner_sqlite.tables import messages, schema
+from flowrunner_sqlite.writer import GroupCommit
+
+_MOST: Final = 5000
+
+
+class SqliteMemory(MemoryBackend):
+    """Keeps messages in a SQLite file, or in PostgreSQL.
+
+    :param engine: set up as :func:`flowrunner.database_engine` does it; it stays its owner's.
+    :raises SchemaOutdated: if its tables want ``flowrunner db upgrade``.
+    """
+
+    shared = True
+    durable = True
+    searches = True
+
+    def __init__(self, engine: Engine) -> None:
+        with contract_errors():
+            schema.ensure(engine)
+        self._engine = engine
+        self._form = RowFormat(engine.dialect.name)
+        self._writer = GroupCommit(engine)
+        self._index = SearchIndex(engine, self._writer, self._form)
+
+    def append_messages(self, messages: Sequence[Message]) -> list[Message]:
+        if not messages:
+            return []
+        to_row = self._form.to_row
+        self._writer.append([to_row(message) for message in messages])
+        with contract_errors():
+            self._index.note_appended(len(messages))
+        return list(messages)
+
+    def fetch_messages(self, query: MessageQuery) -> list[Message]:
+        with contract_errors():
+            if query.words() and query.session_id is None:
+                self._index.catch_up()
+            with self._reading() as connection:
+                to_message = self._form.to_message
+                return [to_message(row) for row in self._find(connection, query, ROW)]
+
+    def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]:
+        with contract_errors(), self._writer.transaction() as connection:
+            rows = self._find(connection, query, FACTS)
+            if not rows:
+                return []
+            seqs = change_rows(connection, rows, changes, self._form, self._index)
+            return [self._form.to_message(row) for row in _by_seq(connection, seqs, ROW)]
+
+    def delete_messages(self, query: MessageQuery) -> int:
+        with contract_errors(), self._writer.transaction() as connection:
+            rows = self._find(connection, query, FACTS)
+            remove_rows(connection, rows, self._form, self._index)
+            return len(rows)
+
+    def list_sessions(self, query: SessionQuery) -> list[SessionSummary]:
+        with contract_errors(), self._reading() as connection:
+            return list_sessions(connection, query, self._form)
+
+    def close(self) -> bool:
+        with contract_errors():
+            self._writer.close()
+        return True
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with reading(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                # Several statements of one answer must see one state, as they do on SQLite.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def _find(self, connection: Connection, query: MessageQuery, columns: Sequence[Any]) -> list[Any]:
+        """Return rows of the messages meant, oldest first; the first column is ``seq``."""
+        split = list(parts(connection, query, self._form))
+        if len(split) == 1:
+            return self._find_part(connection, split[0], columns)
+        most = None if query.limit is None else query.limit + query.offset
+        rows = [
+            row for part in split for row in self._find_part(connection, part.replace(limit=most, offset=0), columns)
+        ]
+        return query.window(sorted(rows, key=lambda row: row[0]))
+
+    def _find_part(self, connection: Connection, query: MessageQuery, columns: Sequence[Any]) -> list[Any]:
+        where = conditions(connection, query, self._form)
+        if query.words():
+            found = find_texts(connection, query, where, self._form, self._index)
+            return _by_seq(connection, found, columns)
+        rows = list(connection.execute(in_window(select(*columns).where(*where), query)).all())
+        return rows if query.after is not None else rows[::-1]
+
+
+def _by_seq(connection: Connection, seqs: Sequence[int], columns: Sequence[Any]) -> list[Any]:
+    """Return the rows with these numbers, oldest first."""
+    rows: list[Any] = []
+    for start in range(0, len(seqs), _MOST):
+        some = seqs[start : start + _MOST]
+        rows += connection.execute(select(*columns).where(messages.c.seq.in_(some)).order_by(messages.c.seq)).all()
+    return rows

@@ -1,0 +1,42 @@
+"""What goes wrong in a database, in the words of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from flowrunner import FlowRunnerError, MemoryFailed, MessageInvalid
+
+
+@contextmanager
+def contract_errors() -> Iterator[None]:
+    """Raise errors of the database as the contract names them."""
+    try:
+        yield
+    except FlowRunnerError:
+        raise
+    except IntegrityError as error:
+        raise taken(error) from error
+    except UnicodeEncodeError as error:
+        raise unreadable(error) from error
+    except SQLAlchemyError as error:
+        raise failed(error) from error
+
+
+def taken(error: BaseException) -> MessageInvalid:
+    """Return the error for an id that is stored already."""
+    return MessageInvalid("A message with this id is stored already.")
+
+
+def unreadable(error: UnicodeError) -> MessageInvalid:
+    """Return the error for text that is no Unicode text."""
+    return MessageInvalid("The text holds a lone surrogate, which no encoding can write.")
+
+
+def failed(error: BaseException) -> MemoryFailed:
+    """Return the error for everything else; the parameters of a statement, people's texts, are left out."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    words = str(cause).strip().split("\n")[0]
+    return MemoryFailed(f"The message store failed: {words or type(cause).__name__}.")
