@@ -12,7 +12,7 @@ MASK: Final = "***REDACTED***"
 MASK_LONG: Final = "***R...D***"
 
 _LEAST: Final = 8
-_SHORT_TEXT: Final = 256
+_LONG_WORD: Final = 12
 
 _SECRET_NAME: Final = re.compile(
     r"(api[_-]?keys?|passw(or)?ds?|passwd|passphrase|pwd|secrets?|token|credentials?|auth|authorization|bearer"
@@ -87,7 +87,21 @@ SHAPES: Final = (
     ),
 )
 
-_ANY_WORD: Final = re.compile("|".join(re.escape(word) for shape in SHAPES for word in shape.words))
+#: One of these is in every name that :func:`is_secret_name` knows, and before every value that a name gives away.
+_NAMES: Final = (
+    "key",
+    "token",
+    "secret",
+    "passw",
+    "passphrase",
+    "pwd",
+    "auth",
+    "credential",
+    "cookie",
+    "bearer",
+    "://",
+)
+_OTHERS: Final = tuple(word for shape in SHAPES for word in shape.words if not any(name in word for name in _NAMES))
 
 
 @lru_cache(maxsize=4096)
@@ -96,17 +110,23 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def is_suspect(text: str) -> bool:
+    """Say whether a text might hold a credential, or the name of one: a quick look, for texts that mostly do not."""
+    lower = text.lower()
+    if any(map(lower.__contains__, _NAMES)):
+        return True
+    # All other shapes are long words.
+    return max(map(len, lower.split()), default=0) >= _LONG_WORD and any(map(lower.__contains__, _OTHERS))
+
+
 def mask_text(text: str) -> str:
     """Return a text without what has the shape of a credential."""
     if len(text) < _LEAST:
         return text
-    lower = text.lower()
-    # For short texts one search for all words is quicker, for long ones a search for each.
-    if len(text) < _SHORT_TEXT and _ANY_WORD.search(lower) is None:
+    if not is_suspect(text):
         return text
+    lower = text.lower()
     for shape in SHAPES:
-        for word in shape.words:
-            if word in lower:
-                text = shape.pattern.sub(shape.replacement, text)
-                break
+        if any(map(lower.__contains__, shape.words)):
+            text = shape.pattern.sub(shape.replacement, text)
     return text

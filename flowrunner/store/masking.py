@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flowrunner.messages import Message
-from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, mask_text
+from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, is_suspect, mask_text
 
 TEXT_LIMIT: Final = 6000
 LIST_LIMIT: Final = 1000
@@ -39,6 +40,38 @@ def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> An
     return masked
 
 
+def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = None) -> str:
+    """Return a record as JSON text, masked as :func:`mask` does.
+
+    Most records hold nothing to mask or to cut, and a look at their texts tells.
+
+    :param texts: all texts of the record that may hold secrets, and names of fields; None if they
+        cannot be told from others.
+    """
+    try:
+        text = _ENCODER.encode(record)
+    except (TypeError, ValueError, RecursionError):
+        return _ENCODER.encode(mask(record, secrets))
+    looked_at = text if texts is None else "\n".join(texts)
+    if len(text) > TEXT_LIMIT or is_suspect(looked_at) or '"code"' in text or not _is_free_of(text, secrets):
+        return _ENCODER.encode(mask(record, secrets))
+    return text
+
+
+def _is_free_of(text: str, secrets: set[str]) -> bool:
+    """Say whether a JSON text surely holds none of the secrets."""
+    return all(secret.isascii() and secret.isprintable() and secret not in text for secret in secrets) and not any(
+        '"' in secret or "\\" in secret for secret in secrets
+    )
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_refuse)
+
+
 class _Walk:
     """One way through a value."""
 
@@ -56,6 +89,8 @@ class _Walk:
             return self.text(value)
         if value is None or kind is bool or kind is int:
             return value
+        if kind is dict or kind is list:
+            return self._container(value, depth)
         if kind is float:
             return value if math.isfinite(value) else None
         if isinstance(value, Message):

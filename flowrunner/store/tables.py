@@ -26,7 +26,7 @@ metadata: Final = MetaData(info={"bind_key": "flowrunner"})
 #: Moments are kept as text of one length, so that their order is the order of time in every database.
 MOMENT: Final = String(27)
 
-#: A number that grows with every row and is never given twice.
+#: A number that grows with every row.
 SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
 api_keys: Final = Table(
@@ -79,12 +79,11 @@ variables: Final = Table(
     UniqueConstraint("owner", "name", name="flowrunner_variables_name"),
 )
 
-# One row serves the build and the transaction of a vertex; a build that is deleted leaves its transaction.
+# One row serves the build and the transaction of a vertex: ``build`` says whether it still counts as a build.
 vertex_runs: Final = Table(
     "flowrunner_vertex_runs",
     metadata,
     Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
-    Column("id", String(36), nullable=False),
     Column("run_id", String(36), nullable=False),
     Column("owner", String(255), nullable=False),
     Column("flow_id", String(36), nullable=False),
@@ -94,22 +93,21 @@ vertex_runs: Final = Table(
     Column("record", Text, nullable=False),
     Column("build", Boolean, nullable=False),
     Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
-    sqlite_autoincrement=True,
 )
 
 runs: Final = Table(
     "flowrunner_runs",
     metadata,
     Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
-    Column("id", String(36), nullable=False, unique=True),
+    Column("id", String(36), nullable=False),
     Column("owner", String(255), nullable=False),
     Column("flow_id", String(36), nullable=False),
     Column("session_id", Text),
     Column("status", String(10), nullable=False),
     Column("started_at", MOMENT, nullable=False),
     Column("record", Text, nullable=False),
+    Index("flowrunner_runs_id", "id"),
     Index("flowrunner_runs_owner", "owner", "seq"),
-    sqlite_autoincrement=True,
 )
 
 files: Final = Table(
@@ -141,4 +139,6 @@ SCHEMA: Final = DatabaseSchema(
 
 def moment_text(moment: datetime) -> str:
     """Return a moment as the tables keep it and the API shows it: ``2026-01-31T12:00:00.000000Z``."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if moment.tzinfo is not timezone.utc:
+        moment = moment.astimezone(timezone.utc)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"

@@ -61,7 +61,6 @@ def upgrade() -> None:
     op.create_table(
         "flowrunner_vertex_runs",
         Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
-        Column("id", String(36), nullable=False),
         Column("run_id", String(36), nullable=False),
         Column("owner", String(255), nullable=False),
         Column("flow_id", String(36), nullable=False),
@@ -71,20 +70,19 @@ def upgrade() -> None:
         Column("record", Text, nullable=False),
         Column("build", Boolean, nullable=False),
         Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "flowrunner_runs",
         Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
-        Column("id", String(36), nullable=False, unique=True),
+        Column("id", String(36), nullable=False),
         Column("owner", String(255), nullable=False),
         Column("flow_id", String(36), nullable=False),
         Column("session_id", Text),
         Column("status", String(10), nullable=False),
         Column("started_at", MOMENT, nullable=False),
         Column("record", Text, nullable=False),
+        Index("flowrunner_runs_id", "id"),
         Index("flowrunner_runs_owner", "owner", "seq"),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "flowrunner_files",

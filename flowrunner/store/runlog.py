@@ -1,0 +1,211 @@
+"""The run log: what every run did, written beside the runs and never in their way."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from flowrunner.engine.events import RunEvent
+from flowrunner.settings import Settings
+from flowrunner.store.engine import writing
+from flowrunner.store.runrecords import RunRecords
+from flowrunner.store.runrows import RUNNING, RowMaker, Rows
+from flowrunner.store.tables import runs, vertex_runs
+
+logger = logging.getLogger("flowrunner")
+
+_KEPT: Final = frozenset({"run_started", "vertex_finished", "run_finished", "run_failed", "run_cancelled"})
+#: Seconds that a batch gathers, seconds after which an idle thread goes, and until a failed write is tried again.
+_GATHER: Final = 0.1
+_IDLE: Final = 10.0
+_RETRY: Final = 1.0
+_MOST_WAITING: Final = 20_000
+_BATCH: Final = 1000
+
+
+class RunLog(RunRecords):
+    """Takes the events of runs, and keeps them within bounds.
+
+    A run only appends to a queue; one thread per process writes, in batches, and is there only
+    while there is something to write. A full queue drops what comes and says how much that was.
+    What this process has taken is written before it reads, when it is closed, and at its end.
+
+    :param known_secrets: returns texts that must not be kept, besides those that show themselves.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, known_secrets: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
+        super().__init__(engine, settings.run_log_per_vertex)
+        self._known_secrets = known_secrets
+        self._total: int = settings.run_log_total
+        self._reset()
+        _at_fork_and_end(self)
+
+    def observe(self, event: RunEvent) -> None:
+        """Take an event; costs next to nothing and never fails."""
+        if event.kind not in _KEPT:
+            return
+        if len(self._queue) >= _MOST_WAITING:
+            self._dropped += 1
+            return
+        self._queue.append(event)
+        if not self._awake:
+            self._wake()
+
+    def flush(self) -> None:
+        """Write what this process has taken so far."""
+        while (self._queue or self._unwritten) and self._drain():
+            pass
+
+    def close(self) -> None:
+        """Write everything and stop; what cannot be written is counted in a warning."""
+        self._closing.set()
+        self._signal.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=30)
+        self.flush()
+        left = len(self._queue) + len(self._unwritten)
+        if left:
+            logger.warning("The run log could not be written at the end: %d entries are lost.", left)
+            self._queue.clear()
+            self._unwritten.clear()
+
+    def _rows(self, statement: Any) -> Any:
+        self.flush()
+        return super()._rows(statement)
+
+    def transactions(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return a page of transactions; see :meth:`RunRecords.transactions`."""
+        self.flush()
+        return super().transactions(*args, **kwargs)
+
+    def delete_builds(self, *args: Any, **kwargs: Any) -> int:
+        """Remove builds; see :meth:`RunRecords.delete_builds`."""
+        self.flush()
+        return super().delete_builds(*args, **kwargs)
+
+    def _reset(self) -> None:
+        """Begin with nothing: at first, and in a forked child, where the parent writes its own events."""
+        self._queue: deque[RunEvent] = deque()
+        self._unwritten: deque[Rows] = deque()
+        self._maker = RowMaker(self._known_secrets)
+        self._added = 0
+        self._dropped = 0
+        self._warned = False
+        self._awake = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._writing = threading.Lock()
+        self._signal = threading.Event()
+        self._closing = threading.Event()
+
+    def _wake(self) -> None:
+        with self._starting:
+            self._awake = True
+            self._signal.set()
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._work, name="flowrunner-run-log", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    # The process ends, or has no thread left: what waits is written at its end.
+                    self._thread = None
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            if not self._signal.wait(_IDLE):
+                with self._starting:
+                    if not self._signal.is_set():
+                        self._awake, self._thread = False, None
+                        return
+            self._signal.clear()
+            self._closing.wait(_GATHER)
+            self._awake = False
+            while self._queue or self._unwritten:
+                if not self._drain() and self._closing.wait(_RETRY):
+                    break
+
+    def _drain(self) -> bool:
+        """Write one batch; say whether that worked."""
+        with self._writing:
+            if not self._unwritten:
+                events = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+                self._unwritten.append(self._maker.make(events, self._cannot_keep))
+            self._report_dropped()
+            rows = self._unwritten[0]
+            try:
+                self._write(rows)
+            except OperationalError as error:
+                # Busy, full or away: it is tried again. The statement holds data, so only the kind is said.
+                if not self._warned:
+                    self._warned = True
+                    logger.warning(
+                        "The run log cannot be written now (%s); it is tried again.", type(error.orig).__name__
+                    )
+                return False
+            except SQLAlchemyError as error:
+                self._cannot_keep(error)
+            self._unwritten.popleft()
+            self._warned = False
+            return True
+
+    def _write(self, rows: Rows) -> None:
+        if not (rows.vertices or rows.runs):
+            return
+        with writing(self._engine) as connection:
+            if rows.vertices:
+                connection.execute(insert(vertex_runs), rows.vertices)
+            if rows.ended:
+                connection.execute(delete(runs).where(runs.c.id.in_(rows.ended), runs.c.status == RUNNING))
+            if rows.runs:
+                connection.execute(insert(runs), rows.runs)
+            self._keep_bounds(connection, rows)
+
+    def _keep_bounds(self, connection: Connection, rows: Rows) -> None:
+        """Remove what is over the bound, once in a while.
+
+        Builds of one vertex need no removal of their own: a reading shows the newest of them.
+        """
+        self._added += len(rows.vertices) + len(rows.runs)
+        if self._added * 10 >= self._total:
+            self._added = 0
+            for table in (vertex_runs, runs):
+                newest = select(func.max(table.c.seq)).scalar_subquery()
+                connection.execute(delete(table).where(table.c.seq <= newest - self._total))
+
+    def _cannot_keep(self, error: Exception) -> None:
+        logger.warning("An entry of the run log cannot be kept: %s", type(error).__name__)
+
+    def _report_dropped(self) -> None:
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            logger.warning("The run log was too busy: %d events were not kept.", dropped)
+
+
+def _at_fork_and_end(log: RunLog) -> None:
+    reference = weakref.ref(log)
+
+    def forked() -> None:
+        found = reference()
+        if found is not None:
+            found._reset()
+
+    def ended() -> None:
+        found = reference()
+        if found is not None:
+            found.close()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forked)
+    atexit.register(ended)

@@ -1,0 +1,197 @@
+"""From the events of runs to rows of the run log: masked, cut, and serialised once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final
+
+from flowrunner.engine.events import RunEvent
+from flowrunner.engine.result import RunStart, VertexResult
+from flowrunner.engine.shapes import value_type
+from flowrunner.messages import Message, make_properties
+from flowrunner.session import Session
+from flowrunner.store.masking import masked_json
+from flowrunner.store.tables import moment_text
+
+RUNNING: Final = "running"
+
+_ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled": "cancelled"}
+_MOST_OPEN: Final = 2000
+_LEAST_SECRET: Final = 4
+_PROPERTIES: Final = make_properties()
+_ABSENT: Final = object()
+
+#: The fields of a message in the order in which a record holds them; new ones go to the end.
+RECORD_FIELDS: Final = (
+    "text", "sender", "sender_name", "session_id", "context_id", "id", "flow_id", "run_id", "files", "content_blocks",
+    "category", "error", "edit", "duration", "session_metadata",
+)  # fmt: skip
+_fields_of = attrgetter(*RECORD_FIELDS)
+
+
+@dataclass(slots=True)
+class Rows:
+    """What one batch of events adds to the tables, and the runs whose ``running`` row has had its day."""
+
+    vertices: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _OpenRun:
+    start: RunStart
+    noted: bool = False
+    vertices: list[list[Any]] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+
+
+class RowMaker:
+    """Keeps what is known of the runs that are under way, and makes rows of their events.
+
+    :param known_secrets: returns texts that must not be kept, such as the values of variables.
+    """
+
+    def __init__(self, known_secrets: Callable[[], Iterable[str]]) -> None:
+        self._known_secrets = known_secrets
+        self._open: dict[str, _OpenRun] = {}
+
+    def make(self, events: Iterable[RunEvent], fail: Callable[[Exception], None]) -> Rows:
+        """Return the rows of a batch of events.
+
+        :param fail: called with the error of an event that cannot be kept; the others are.
+        """
+        rows = Rows()
+        for event in events:
+            try:
+                self._take(event, rows)
+            except Exception as error:
+                fail(error)
+        for run_id, run in self._open.items():
+            if not run.noted:
+                run.noted = True
+                rows.runs.append(_run_row(run_id, run, RUNNING, run.start.session, None, None))
+        return rows
+
+    def _take(self, event: RunEvent, rows: Rows) -> None:
+        data = event.data
+        if event.kind == "run_started":
+            if len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open)))
+            self._open[event.run_id] = _OpenRun(data["start"], secrets=set(self._known_secrets()))
+        elif event.kind == "vertex_finished":
+            run = self._open.get(event.run_id)
+            if run is not None:
+                result: VertexResult = data["result"]
+                session = result.session
+                decided = None if session is None or session == run.start.session else session.to_json()
+                run.vertices.append([result.vertex_id, result.type, result.status, round(result.duration, 6), decided])
+                rows.vertices.append(_vertex_row(event, run, result))
+        elif event.kind in _ENDS:
+            run = self._open.pop(event.run_id, None)
+            if run is not None:
+                if run.noted:
+                    rows.ended.append(event.run_id)
+                rows.runs.append(_end_row(event, run))
+
+
+def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
+    start = run.start
+    for name in result.secrets:
+        value = result.inputs.get(name)
+        if isinstance(value, str) and len(value) >= _LEAST_SECRET:
+            run.secrets.add(value)
+    record = {
+        "type": result.type,
+        "name": result.display_name,
+        "kind": result.kind,
+        "frozen": result.used_frozen_result,
+        "seconds": round(result.duration, 6),
+        "error": result.error,
+        "inputs": result.inputs,
+        "outputs": {name: _output_record(value) for name, value in result.outputs.items()},
+    }
+    return {
+        "run_id": event.run_id,
+        "owner": start.owner,
+        "flow_id": start.flow_id,
+        "vertex_id": json.dumps(result.vertex_id),
+        "status": result.status,
+        "at": moment_text(event.at),
+        "record": masked_json(record, run.secrets, _free_texts(result)),
+        "build": True,
+    }
+
+
+def _free_texts(result: VertexResult) -> list[str] | None:
+    """Return the texts that authors, clients and models wrote, with the names of fields; None where values nest."""
+    texts = [*result.inputs, *result.outputs, result.error or ""]
+    for value in (*result.inputs.values(), *result.outputs.values()):
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind is Message:
+            if value.content_blocks or value.files or len(value.properties) > len(_PROPERTIES):
+                return None
+            texts += (value.text, value.sender_name or "", value.session_id)
+        elif value and kind not in (bool, int, float):
+            return None
+    return texts
+
+
+def _output_record(value: Any) -> dict[str, Any]:
+    if isinstance(value, Message):
+        return {"message": _message_record(value)}
+    return {"value": value, "kind": value_type(value)}
+
+
+def _message_record(message: Message) -> list[Any]:
+    """Return a message as a record holds it: timestamp, properties that say something, fields in order."""
+    properties = {name: value for name, value in message.properties.items() if value != _PROPERTIES.get(name, _ABSENT)}
+    return [moment_text(message.timestamp), properties, *_fields_of(message)]
+
+
+def read_message(record: Sequence[Any]) -> Message:
+    """Return the message of a record."""
+    fields = dict(zip(RECORD_FIELDS, record[2:], strict=False))
+    return Message.from_record({"timestamp": record[0], "properties": record[1], **fields})
+
+
+def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:
+    session, error = run.start.session, None
+    if event.kind == "run_finished":
+        session = event.data["result"].session
+    elif event.kind == "run_failed":
+        error = {"code": event.data["error"].code, "message": event.data["error"].message}
+    else:
+        error = {"code": "run_cancelled", "message": event.data["reason"]}
+    return _run_row(event.run_id, run, _ENDS[event.kind], session, event.at, error)
+
+
+def _run_row(
+    run_id: str, run: _OpenRun, status: str, session: Session | None, ended: datetime | None,
+    error: Mapping[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    start = run.start
+    record = {
+        "flow_name": start.flow_name,
+        "content_hash": start.content_hash,
+        "session": None if session is None else session.to_json(),
+        "duration": None if ended is None else round((ended - start.started_at).total_seconds(), 6),
+        "error": error,
+        "warnings": list(start.warnings),
+        "vertices": run.vertices,
+    }
+    return {
+        "id": run_id,
+        "owner": start.owner,
+        "flow_id": start.flow_id,
+        "session_id": None if session is None else json.dumps(session.id),
+        "status": status,
+        "started_at": moment_text(start.started_at),
+        "record": masked_json(record, run.secrets, None if error or start.warnings else (start.flow_name,)),
+    }
