@@ -1,1 +1,51 @@
-"""A plugin of flowrunner."""
+"""The components that come with flowrunner, offered like those of any other plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from flowrunner import Component, hookimpl
+
+from .calculator import Calculator, CalculatorTool
+from .chat_input import ChatInput
+from .chat_output import ChatOutput
+from .combine_text import CombineText
+from .conditional_router import ConditionalRouter
+from .current_date import CurrentDate
+from .message_history import MessageHistory
+from .parser import ParseData, ParseDataFrame, Parser
+from .prompt import Prompt
+from .store_message import StoreMessage
+from .text_input import TextInput
+from .text_output import TextOutput
+from .type_converter import MessageToData, TypeConverter
+from .webhook import Webhook
+
+COMPONENTS: Final[tuple[type[Component], ...]] = (
+    Calculator,
+    CalculatorTool,
+    ChatInput,
+    ChatOutput,
+    CombineText,
+    ConditionalRouter,
+    CurrentDate,
+    MessageHistory,
+    MessageToData,
+    ParseData,
+    ParseDataFrame,
+    Parser,
+    Prompt,
+    StoreMessage,
+    TextInput,
+    TextOutput,
+    TypeConverter,
+    Webhook,
+)
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    """Offer all of them."""
+    for component in COMPONENTS:
+        register(component)

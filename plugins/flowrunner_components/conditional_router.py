@@ -1,0 +1,54 @@
+"""If-Else: a text is compared, and one of two branches goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner import Component, Input, Message, Output, RunContext
+
+from .comparisons import OPERATORS, compare
+from .values import as_text
+
+
+class ConditionalRouter(Component):
+    """Compare a text and send it, or the message of the case, into the branch that holds."""
+
+    type_name = "ConditionalRouter"
+    display_name = "If-Else"
+    inputs = (
+        Input("input_text", "str", required=True),
+        Input("operator", "str", default="equals", options=OPERATORS),
+        Input("match_text", "str"),
+        Input("case_sensitive", "bool", default=True),
+        Input("true_case_message", accepts=("Data",), info="what goes on if it holds; default: the text"),
+        Input("false_case_message", accepts=("Data",), info="what goes on if not; default: the text"),
+        Input("message", accepts=("Data",), info="what goes on either way, in older flows"),
+    )
+    outputs = (Output("true_result"), Output("false_result"))
+
+    def run(
+        self, context: RunContext, /, *, input_text: str, operator: str, match_text: str, case_sensitive: bool,
+        true_case_message: Any, false_case_message: Any, message: Any,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Return the branch that is taken, and only that.
+
+        :raises ValueError: for an unknown operator or a regular expression that cannot be used.
+        """
+        holds = compare(operator or OPERATORS[0], input_text, match_text, case_sensitive=case_sensitive)
+        chosen = true_case_message if holds else false_case_message
+        passed = next((value for value in (chosen, message) if not _is_blank(value)), input_text)
+        return {"true_result" if holds else "false_result": _passed_on(context, passed)}
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, Message) and not value.text)
+
+
+def _passed_on(context: RunContext, value: Any) -> Any:
+    """Return what goes on: an object as it is, anything else as a text that is no turn of its own."""
+    if isinstance(value, Mapping):
+        return value
+    return Message(
+        text=as_text(value), files=value.files if isinstance(value, Message) else (), flow_id=context.flow_id
+    )

@@ -1,0 +1,114 @@
+"""Message History: earlier messages of the session, or a message stored in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from flowrunner import Component, ConversationMemory, Input, Message, Output, RunContext
+
+from .senders import sender_or
+from .stores import memory_of, store
+from .templates import field_text, fill, is_name
+from .values import Data, message_data
+
+RETRIEVE: Final = "Retrieve"
+STORE: Final = "Store"
+BOTH: Final = "Machine and User"
+
+
+class MessageHistory(Component):
+    """Read earlier messages of the session, or store one, as ``mode`` says."""
+
+    type_name = "Memory"
+    aliases = ("MemoryComponent",)
+    display_name = "Message History"
+    inputs = (
+        Input("mode", "str", default=RETRIEVE, options=(RETRIEVE, STORE)),
+        Input("message", info="in Store: what to store"),
+        Input("memory", "Memory", info="an external memory; without one the runner's own"),
+        Input(
+            "sender_type", "str", default=BOTH, options=(BOTH, "Machine", "User"), info="in Retrieve: whose messages"
+        ),
+        Input("sender", "str", info="in Store: who it is from; in Retrieve: the older name of sender_type"),
+        Input("sender_name", "str", info="in Retrieve: only messages of this name; in Store: the name to store"),
+        Input("n_messages", "int", default=100, info="how many, the newest; 0 for none"),
+        Input("context_id", "str", info="only messages of this context; in Store: the context to store"),
+        Input("order", "str", default="Ascending", options=("Ascending", "Descending")),
+        Input("template", "str", default="{sender_name}: {text}", aliases=("record_template",)),
+    )
+    outputs = (
+        Output("messages_text"),
+        Output("dataframe", "Table", aliases=("messages",)),
+        Output("stored_messages"),
+    )
+
+    def run(
+        self, context: RunContext, /, *, mode: str, message: Any, memory: Any, sender_type: str, sender: str,
+        sender_name: str, n_messages: int, context_id: str, order: str, template: str,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Return what was read, as text and as rows, or what was stored.
+
+        :raises ValueError: for a mode or order that there is not, or a template with an unknown field.
+        """
+        _refuse_other("mode", mode, (RETRIEVE, STORE))
+        _refuse_other("order", order, ("Ascending", "Descending"))
+        sender = "" if sender == BOTH else sender
+        place = memory_of(context, memory)
+        if mode == STORE:
+            if message == "" and context.source_of("message") is None:
+                raise ValueError("there is nothing to store: connect something to message")
+            stored = store(context, place, message, sender=sender, sender_name=sender_name, context_id=context_id)
+            return {"stored_messages": stored}
+        whose = sender_type if sender_type not in ("", BOTH) else sender
+        filters = {
+            "sender": sender_or(whose, ""),
+            "sender_name": sender_name,
+            "context_id": context_id,
+        }
+        found = _read(context, place, n_messages, {name: value for name, value in filters.items() if value})
+        if order == "Descending":
+            found.reverse()
+        rows = [message_data(one) for one in found]
+        text = "\n".join(_line(template, row) for row in rows)
+        return {"messages_text": Message(text=text, flow_id=context.flow_id), "dataframe": rows}
+
+    def outputs_for(self, settings: Mapping[str, Any]) -> Sequence[Output]:
+        """Return the outputs of the mode."""
+        stored = [o for o in self.outputs if o.name == "stored_messages"]
+        return stored if _stores(settings) else [o for o in self.outputs if o not in stored]
+
+    def reads_history_with(self, settings: Mapping[str, Any]) -> bool:
+        """It reads unless its mode is Store."""
+        return not _stores(settings)
+
+    def stores_messages_with(self, settings: Mapping[str, Any]) -> bool:
+        """It stores if its mode is Store."""
+        return _stores(settings)
+
+
+def _stores(settings: Mapping[str, Any]) -> bool:
+    return settings.get("mode") == STORE
+
+
+def _read(context: RunContext, memory: ConversationMemory, count: int, filters: Mapping[str, str]) -> list[Message]:
+    """Return the newest messages that the filters keep, oldest first."""
+    if count <= 0:
+        return []
+    return list(memory.fetch(session_id=context.session_id, limit=count, **filters))
+
+
+def _line(template: str, row: Data) -> str:
+    def lookup(name: str) -> str | None:
+        if name in row:
+            return field_text(row[name])
+        if is_name(name):
+            raise ValueError(f"the template names {name}, which no message has; fields are {', '.join(row)}")
+        return None
+
+    return fill(template, lookup)
+
+
+def _refuse_other(field: str, value: str, known: Sequence[str]) -> None:
+    if value and value not in known:
+        raise ValueError(f"{field} is {value!r}; known are {' and '.join(known)}")

@@ -1,0 +1,58 @@
+"""Prompt: a template whose variables are inputs of the vertex."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowrunner import Component, Input, Message, Output, RunContext, text_of
+
+from .templates import fields_of, fill, is_name
+from .values import as_text
+
+
+class Prompt(Component):
+    """Fill a template in: each ``{variable}`` is an input, set by hand or fed by an edge."""
+
+    type_name = "Prompt Template"
+    aliases = ("Prompt", "PromptTemplate", "PromptComponent")
+    display_name = "Prompt Template"
+    inputs = (
+        Input("template", "str", info="text with {variables}; {{ and }} are braces"),
+        Input("use_double_brackets", "bool", default=False, info="variables are {{variable}}, single braces are text"),
+    )
+    outputs = (Output("prompt", aliases=("build_prompt",)),)
+
+    def run(
+        self, context: RunContext, /, *, template: str, use_double_brackets: bool, **variables: Any
+    ) -> Mapping[str, Any]:
+        """Return the filled template.
+
+        :raises ValueError: naming a variable that nothing set.
+        """
+        values = {"template": template, **variables}
+
+        def lookup(name: str) -> str | None:
+            value = values.get(name)
+            if value is not None:
+                return as_text(value)
+            if name in variables or is_name(name):
+                raise ValueError(f"the variable {name} has no value: nothing is connected to it and nobody set it")
+            return None
+
+        return {"prompt": Message(text=fill(template, lookup, double=use_double_brackets), flow_id=context.flow_id)}
+
+    def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
+        """Return the template's own inputs and one for each of its variables.
+
+        A variable that the vertex has as a field is text, empty if nobody fills it. One that it has
+        not takes what an edge brings, and has no value without one.
+        """
+        template = text_of(settings.get("template"))
+        double = str(settings.get("use_double_brackets")).lower() == "true"
+        taken = {declared.name for declared in self.inputs}
+        found = [name for name in fields_of(template, double=double, also=settings) if name not in taken]
+        return (
+            *self.inputs,
+            *(Input(n, accepts=("Data", "Table"), tool=True) if n in settings else Input(n, "any") for n in found),
+        )

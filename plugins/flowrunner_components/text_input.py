@@ -1,0 +1,23 @@
+"""Text Input: a text from the flow's author or from the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner import Component, Input, Message, Output, RunContext
+
+
+class TextInput(Component):
+    """Give a text that the flow's author or the request set; it is no turn of a conversation."""
+
+    type_name = "TextInput"
+    display_name = "Text Input"
+    input_kind = "text"
+    streams_through = ("input_value",)
+    inputs = (Input("input_value", "str", tool=True),)
+    outputs = (Output("text"),)
+
+    def run(self, context: RunContext, /, *, input_value: str) -> Mapping[str, Any]:
+        """Return the text."""
+        return {"text": Message(text=input_value, flow_id=context.flow_id)}

@@ -1,0 +1,25 @@
+"""Text Output: a text that a flow gives back without storing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner import Component, Input, Message, Output, RunContext
+
+from .values import as_text
+
+
+class TextOutput(Component):
+    """Give a text back; nothing is stored."""
+
+    type_name = "TextOutput"
+    display_name = "Text Output"
+    output_kind = "text"
+    streams_through = ("input_value",)
+    inputs = (Input("input_value", accepts=("Data", "Table")),)
+    outputs = (Output("text"),)
+
+    def run(self, context: RunContext, /, *, input_value: Any) -> Mapping[str, Any]:
+        """Return the text."""
+        return {"text": Message(text=as_text(input_value), flow_id=context.flow_id)}

@@ -1,0 +1,33 @@
+"""Webhook: what another program sends starts the flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner import Component, Input, Output, RunContext
+
+
+class Webhook(Component):
+    """Take the body that another program sends and give it on as an object."""
+
+    type_name = "Webhook"
+    input_kind = "webhook"
+    inputs = (Input("data", "str", aliases=("payload",), info="the body of the call"),)
+    outputs = (Output("output_data", "Data", aliases=("data",)),)
+
+    def run(self, context: RunContext, /, *, data: str) -> Mapping[str, Any]:
+        """Return the body as an object; whatever is no JSON object stands under ``payload``."""
+        return {"output_data": read_payload(data)}
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """Return a body as an object: empty for no body, under ``payload`` if it is no JSON object."""
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"payload": text}
+    return found if isinstance(found, dict) else {"payload": found}
