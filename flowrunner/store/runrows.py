@@ -82,7 +82,7 @@ class RowMaker:
         if event.kind == "run_started":
             if len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))
-            self._open[event.run_id] = _OpenRun(data["start"], secrets=set(self._known_secrets()))
+            self._open[event.run_id] = _OpenRun(data["start"])
         elif event.kind == "vertex_finished":
             run = self._open.get(event.run_id)
             if run is not None:
@@ -90,6 +90,7 @@ class RowMaker:
                 session = result.session
                 decided = None if session is None or session == run.start.session else session.to_json()
                 run.vertices.append([result.vertex_id, result.type, result.status, round(result.duration, 6), decided])
+                run.secrets.update(self._known_secrets())
                 rows.vertices.append(_vertex_row(event, run, result))
         elif event.kind in _ENDS:
             run = self._open.pop(event.run_id, None)

@@ -1,0 +1,202 @@
+"""A flow as it was created over the API: what may be given, how it is kept, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from flowrunner.errors import RequestInvalid
+from flowrunner.flows.naming import is_endpoint_name
+
+#: Members that are kept for clients and mean nothing here, with what they are if not given.
+EXTRA: Final[Mapping[str, Any]] = {
+    "icon": None,
+    "icon_bg_color": None,
+    "gradient": None,
+    "tags": None,
+    "locked": False,
+    "mcp_enabled": False,
+    "action_name": None,
+    "action_description": None,
+    "access_type": "PRIVATE",
+    "flow_type": "workflow",
+    "a2a_enabled": False,
+    "a2a_card_overrides": None,
+    "folder_id": None,
+    "workspace_id": None,
+    "name_key": None,
+}
+
+_HEADER: Final = (
+    "folder_id", "access_type", "tags", "mcp_enabled", "flow_type", "a2a_enabled", "a2a_card_overrides",
+    "action_name", "action_description",
+)  # fmt: skip
+_LONGEST_NAME: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFlow:
+    """A flow of one owner, as it is kept; ``data`` is as it was given."""
+
+    id: str
+    owner: str
+    name: str
+    endpoint_name: str | None
+    description: str | None
+    is_component: bool
+    data: Mapping[str, Any] | None
+    extra: Mapping[str, Any]
+    version: str
+    created_at: str
+    updated_at: str
+
+    @property
+    def webhook(self) -> bool:
+        """Whether one of its vertices is started by a webhook."""
+        nodes = (self.data or {}).get("nodes")
+        return any(_type_of(node) == "Webhook" for node in nodes) if isinstance(nodes, list) else False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the API shows a flow."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "data": self.data,
+            "is_component": self.is_component,
+            "updated_at": self.updated_at[:19] + "+00:00",
+            "webhook": self.webhook,
+            "endpoint_name": self.endpoint_name,
+            **EXTRA,
+            **self.extra,
+            "id": self.id,
+            "user_id": self.owner,
+            "version_token": self.version,
+        }
+
+    def to_header(self) -> dict[str, Any]:
+        """Return it as the API lists it without its data; a saved component keeps it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "is_component": self.is_component,
+            "endpoint_name": self.endpoint_name,
+            "description": self.description,
+            "data": self.data if self.is_component else None,
+            "updated_at": self.updated_at[:19] + "+00:00",
+            **{name: self.extra.get(name, EXTRA[name]) for name in _HEADER},
+        }
+
+
+def read_row(row: Row[Any]) -> StoredFlow:
+    """Return the flow of a row."""
+    return StoredFlow(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        endpoint_name=row.endpoint_name,
+        description=row.description,
+        is_component=bool(row.is_component),
+        data=None if row.data is None else json.loads(row.data),
+        extra=json.loads(row.extra),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def check_values(values: Mapping[str, Any], max_vertices: int) -> dict[str, Any]:
+    """Return what is to be stored of what a client gave, by column.
+
+    :raises RequestInvalid: with the entries of a 422 answer, for what cannot be stored.
+    """
+    columns: dict[str, Any] = {}
+    if values.get("name") is not None:
+        columns["name"] = _text(values, "name", longest=_LONGEST_NAME)
+        if not columns["name"].strip():
+            raise _invalid("name", "Flow name cannot be empty")
+    if "description" in values:
+        columns["description"] = _text(values, "description") if values["description"] is not None else None
+    if "endpoint_name" in values:
+        columns["endpoint_name"] = _endpoint_name(values["endpoint_name"])
+    if values.get("is_component") is not None:
+        columns["is_component"] = bool(values["is_component"])
+    if values.get("data") is not None:
+        columns["data"] = json.dumps(_graph(values["data"], max_vertices))
+    return columns
+
+
+def extra_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that are kept for clients alone."""
+    return {name: values[name] for name in EXTRA if name in values}
+
+
+def free_name(wanted: str, others: Collection[str]) -> str:
+    """Return a name that is not among the others: ``wanted`` or ``wanted (1)``, counting on from the highest."""
+    return wanted if wanted not in others else f"{wanted} ({_next_number(wanted, others, ' (', ')')})"
+
+
+def free_endpoint_name(wanted: str, others: Collection[str]) -> str:
+    """Return an endpoint name that is not among the others: ``wanted`` or ``wanted-1``, counting on."""
+    return wanted if wanted not in others else f"{wanted}-{_next_number(wanted, others, '-', '')}"
+
+
+def _next_number(wanted: str, others: Collection[str], before: str, after: str) -> int:
+    numbered = re.compile(re.escape(wanted + before) + r"(\d{1,9})" + re.escape(after))
+    return 1 + max((int(found[1]) for other in others if (found := numbered.fullmatch(other))), default=0)
+
+
+def _endpoint_name(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not is_endpoint_name(value) or len(value) > _LONGEST_NAME:
+        raise _invalid("endpoint_name", "Endpoint name must contain only letters, numbers, hyphens, and underscores")
+    return str(value)
+
+
+def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str:
+    value = values[name]
+    if not isinstance(value, str) or len(value) > longest:
+        raise _invalid(name, f"a text of at most {longest} characters is wanted")
+    if "\0" in value or not _is_unicode(value):
+        raise _invalid(name, "the text has characters that cannot be kept")
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _graph(data: Any, max_vertices: int) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise _invalid("data", "Flow must be a valid JSON")
+    if "components" in data:
+        vertices = data["components"]
+    elif "nodes" not in data:
+        raise _invalid("data", "Flow must have nodes")
+    elif "edges" not in data:
+        raise _invalid("data", "Flow must have edges")
+    else:
+        vertices = data["nodes"]
+    if isinstance(vertices, (list, Mapping)) and len(vertices) > max_vertices:
+        raise _invalid("data", f"Flow must have at most {max_vertices} nodes")
+    return data
+
+
+def _invalid(field: str, reason: str) -> RequestInvalid:
+    return RequestInvalid(
+        f"{field}: {reason}.", [{"type": "value_error", "loc": ["body", field], "msg": f"Value error, {reason}"}]
+    )
+
+
+def _type_of(node: Any) -> Any:
+    data = node.get("data") if isinstance(node, Mapping) else None
+    return data.get("type") if isinstance(data, Mapping) else None

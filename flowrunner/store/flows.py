@@ -1,0 +1,274 @@
+"""Flows created over the API: each belongs to its owner."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from flowrunner.errors import BadRequest, Conflict, FlowNotFound, RequestInvalid
+from flowrunner.flows.model import Flow
+from flowrunner.flows.naming import canonical_uuid, is_endpoint_name
+from flowrunner.flows.parsing import Limits
+from flowrunner.flows.reading import read_flow
+from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.messages import new_id, utc_now
+from flowrunner.store.engine import reading, writing
+from flowrunner.store.flowrecord import StoredFlow, check_values, extra_of, free_endpoint_name, free_name, read_row
+from flowrunner.store.stamp import Stamp, stamp_beside
+from flowrunner.store.tables import flows, moment_text
+
+_MOST_FOUND: Final = 10_000
+_MOST_PARSED: Final = 500
+_TRIES: Final = 5
+
+
+class FlowStore:
+    """The stored flows of one runner.
+
+    :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    :param taken: says whether a flow of a folder has that id or endpoint name; the API gives it to nobody.
+    """
+
+    def __init__(
+        self, engine: Engine, folder: Path, *, max_vertices: int = 5000,
+        taken: Callable[[str], bool] = lambda name: False,
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._limits = Limits(max_vertices=max_vertices)
+        self._taken = taken
+        self._stamp = stamp_beside(engine, folder, "flows")
+        # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
+        self._may_remember = engine.dialect.name == "sqlite"
+        self._found: tuple[Stamp, dict[tuple[str, str], Flow | None]] = (None, {})
+        self._parsed: dict[tuple[str, str], tuple[str, Flow]] = {}
+
+    def find(self, id_or_name: str, owner: str) -> Flow | None:
+        """Return the owner's flow with that id (in any spelling of a UUID) or endpoint name, or None.
+
+        :raises FlowInvalid: if what is stored cannot be read as a flow.
+        """
+        stamp = self._stamp.read()
+        found = self._found
+        if found[0] != stamp or not self._may_remember or len(found[1]) > _MOST_FOUND:
+            found = self._found = (stamp, {})
+        key = (owner, id_or_name)
+        if key not in found[1]:
+            found[1][key] = self._look_up(id_or_name, owner)
+        return found[1].get(key)
+
+    def get(self, flow_id: str, owner: Owner) -> StoredFlow:
+        """Return a flow as it is stored.
+
+        :raises FlowNotFound: if the owner has none of that id.
+        """
+        with reading(self._engine) as connection:
+            return _fetch(connection, flow_id, owner)
+
+    def list(
+        self, owner: Owner, *, is_component: bool | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[StoredFlow]:
+        """Return the flows of an owner, oldest first."""
+        statement = select(flows).where(*_of(owner), *_components(is_component))
+        statement = statement.order_by(flows.c.created_at, flows.c.id).limit(limit).offset(offset)
+        with reading(self._engine) as connection:
+            return [read_row(row) for row in connection.execute(statement)]
+
+    def count(self, owner: Owner, *, is_component: bool | None = None) -> int:
+        """Return how many flows an owner has."""
+        statement = select(func.count()).select_from(flows).where(*_of(owner), *_components(is_component))
+        with reading(self._engine) as connection:
+            return connection.execute(statement).scalar_one()
+
+    def create(self, owner: str, values: Mapping[str, Any]) -> StoredFlow:
+        """Store a new flow; a name or endpoint name that is taken gets a number.
+
+        :param values: the members of a flow as the API takes it: ``name`` and what else is given.
+        :raises RequestInvalid: for members that cannot be stored.
+        :raises Conflict: if an id is given that is taken.
+        """
+        columns = check_values(values, self._limits.max_vertices)
+        if "name" not in columns:
+            raise RequestInvalid(
+                "name: Field required.", [{"type": "missing", "loc": ["body", "name"], "msg": "Field required"}]
+            )
+        flow_id = self._new_id(values.get("id"))
+        for _ in range(_TRIES):
+            try:
+                with writing(self._engine) as connection:
+                    stored = self._insert(connection, owner, flow_id, columns, extra_of(values))
+                break
+            except IntegrityError:
+                # Another process took one of the names just now; where writers wait for each other it cannot happen.
+                continue
+        else:
+            raise Conflict("Others take the same names at this moment; send it again.")
+        self._stamp.touch()
+        return stored
+
+    def update(self, flow_id: str, owner: Owner, changes: Mapping[str, Any]) -> StoredFlow:
+        """Change the given members of a flow.
+
+        :raises FlowNotFound: if the owner has none of that id.
+        :raises BadRequest: if a name or endpoint name is taken.
+        :raises RequestInvalid: for members that cannot be stored.
+        """
+        columns = check_values(changes, self._limits.max_vertices)
+        try:
+            with writing(self._engine) as connection:
+                stored = self._change(connection, _fetch(connection, flow_id, owner), columns, extra_of(changes))
+        except IntegrityError as error:
+            raise BadRequest("Name and endpoint name must be unique") from error
+        self._stamp.touch()
+        return stored
+
+    def put(self, flow_id: str, owner: str, values: Mapping[str, Any]) -> tuple[StoredFlow, bool]:
+        """Replace a flow, or create it under that id; returns it, and whether it is new.
+
+        :raises BadRequest, RequestInvalid, Conflict: as :meth:`update` and :meth:`create`.
+        """
+        try:
+            return self.update(flow_id, owner, values), False
+        except FlowNotFound:
+            return self.create(owner, {**values, "id": flow_id}), True
+
+    def delete(self, flow_id: str, owner: Owner) -> None:
+        """Remove a flow; its messages stay.
+
+        :raises FlowNotFound: if the owner has none of that id.
+        """
+        if not self.delete_many([flow_id], owner):
+            raise FlowNotFound("Flow not found")
+
+    def delete_many(self, flow_ids: Iterable[str], owner: Owner) -> int:
+        """Remove those flows that the owner has, and return how many that were."""
+        ids = [found for flow_id in flow_ids if (found := canonical_uuid(flow_id))]
+        with writing(self._engine) as connection:
+            gone = connection.execute(delete(flows).where(flows.c.id.in_(ids), *_of(owner))).rowcount
+        if gone:
+            self._stamp.touch()
+        return gone
+
+    def _look_up(self, id_or_name: str, owner: str) -> Flow | None:
+        canonical = canonical_uuid(id_or_name)
+        if canonical is None and not is_endpoint_name(id_or_name):
+            return None
+        named = or_(flows.c.id == canonical, flows.c.endpoint_name == id_or_name)
+        wanted = select(flows.c.id, flows.c.version).where(flows.c.owner == owner, named)
+        with reading(self._engine) as connection:
+            rows = sorted(connection.execute(wanted).all(), key=lambda row: row.id != canonical)
+            if not rows:
+                return None
+            key = (owner, rows[0].id)
+            known = self._parsed.get(key)
+            if known is not None and known[0] == rows[0].version:
+                return known[1]
+            stored = _fetch(connection, rows[0].id, owner)
+        flow = _parse(stored, self._limits)
+        if len(self._parsed) >= _MOST_PARSED:
+            self._parsed.clear()
+        self._parsed[key] = (stored.version, flow)
+        return flow
+
+    def _new_id(self, given: Any) -> str:
+        if given is None:
+            return new_id()
+        flow_id = canonical_uuid(given)
+        if flow_id is None:
+            raise RequestInvalid(
+                "id: a UUID is wanted.",
+                [{"type": "uuid_parsing", "loc": ["body", "id"], "msg": "Input should be a valid UUID"}],
+            )
+        if self._taken(flow_id):
+            raise Conflict("A flow of a folder has this id.")
+        return flow_id
+
+    def _insert(
+        self, connection: Connection, owner: str, flow_id: str, columns: Mapping[str, Any], extra: Mapping[str, Any]
+    ) -> StoredFlow:
+        if connection.execute(select(flows.c.id).where(flows.c.id == flow_id, flows.c.owner == owner)).first():
+            raise Conflict("A flow with this id exists already.")
+        now = moment_text(utc_now())
+        row = {
+            "description": None,
+            "is_component": False,
+            "endpoint_name": None,
+            **columns,
+            "owner": owner,
+            "id": flow_id,
+            "name": free_name(columns["name"], _names(connection, owner, flows.c.name, columns["name"])),
+            "extra": json.dumps(extra),
+            "version": new_id(),
+            "created_at": now,
+            "updated_at": now,
+        }
+        wanted = row["endpoint_name"]
+        if wanted is not None:
+            others = _names(connection, owner, flows.c.endpoint_name, wanted)
+            name = free_endpoint_name(wanted, others)
+            while self._taken(name):
+                others.add(name)
+                name = free_endpoint_name(wanted, others)
+            row["endpoint_name"] = name
+        connection.execute(insert(flows).values(**row))
+        return _fetch(connection, flow_id, owner)
+
+    def _change(
+        self, connection: Connection, stored: StoredFlow, columns: dict[str, Any], extra: Mapping[str, Any]
+    ) -> StoredFlow:
+        for field, words in (("endpoint_name", "Endpoint name"), ("name", "Name")):
+            wanted = columns.get(field)
+            if wanted is None or wanted == getattr(stored, field):
+                continue
+            taken = field == "endpoint_name" and self._taken(wanted)
+            if taken or wanted in _names(connection, stored.owner, flows.c[field], wanted):
+                raise BadRequest(f"{words} must be unique")
+        row = {
+            **columns,
+            "extra": json.dumps({**stored.extra, **extra}),
+            "version": new_id(),
+            "updated_at": moment_text(utc_now()),
+        }
+        same = (flows.c.id == stored.id, flows.c.owner == stored.owner)
+        connection.execute(update(flows).where(*same).values(**row))
+        return _fetch(connection, stored.id, stored.owner)
+
+
+def _parse(stored: StoredFlow, limits: Limits) -> Flow:
+    data = stored.data or {}
+    raw: dict[str, Any] = {
+        "id": stored.id,
+        "name": stored.name,
+        "endpoint_name": stored.endpoint_name,
+        "description": stored.description,
+        "is_component": stored.is_component,
+    }
+    raw = {**data, **raw} if "components" in data else {**raw, "data": stored.data}
+    return dataclasses.replace(read_flow(raw, limits=limits), owner=stored.owner)
+
+
+def _fetch(connection: Connection, flow_id: str, owner: Owner) -> StoredFlow:
+    canonical = canonical_uuid(flow_id)
+    row = connection.execute(select(flows).where(flows.c.id == canonical, *_of(owner))).first()
+    if row is None:
+        raise FlowNotFound("Flow not found")
+    return read_row(row)
+
+
+def _names(connection: Connection, owner: str, column: ColumnElement[Any], wanted: str) -> set[str]:
+    """Return the owner's names that begin with the wanted one."""
+    found = select(column).where(flows.c.owner == owner, column.startswith(wanted, autoescape=True))
+    return set(connection.execute(found).scalars())
+
+
+def _of(owner: Owner) -> tuple[ColumnElement[bool], ...]:
+    return () if owner is EVERY_OWNER else (flows.c.owner == owner,)
+
+
+def _components(wanted: bool | None) -> tuple[ColumnElement[bool], ...]:
+    return () if wanted is None else (flows.c.is_component == wanted,)

@@ -1,0 +1,78 @@
+"""The key that encrypts what is stored: from the settings, or made once and kept in the data folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from flowrunner.errors import SettingsInvalid
+
+KEY_FILE: Final = "secret.key"
+
+
+class SecretBox:
+    """Encrypts and decrypts short texts."""
+
+    def __init__(self, key: bytes) -> None:
+        self._fernet = Fernet(key)
+
+    def close(self, text: str) -> str:
+        """Return a text encrypted."""
+        return self._fernet.encrypt(text.encode("utf-8", "surrogatepass")).decode()
+
+    def open(self, text: str) -> str | None:
+        """Return what :meth:`close` was given; None if it was closed with another key."""
+        try:
+            return self._fernet.decrypt(text.encode()).decode("utf-8", "surrogatepass")
+        except InvalidToken:
+            return None
+
+
+def open_secret_box(secret_key: str | None, folder: Path) -> SecretBox:
+    """Return the box of a runner.
+
+    :param secret_key: any text of the operator's; without it a key is made, or read, in the folder.
+    :raises SettingsInvalid: if the key file holds no key.
+    """
+    if secret_key:
+        # Any text will do as a setting; the cipher wants 32 bytes.
+        return SecretBox(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
+    path = folder / KEY_FILE
+    key = _read(path) or _make(path)
+    try:
+        return SecretBox(key)
+    except ValueError as error:
+        raise SettingsInvalid(
+            f"The file {path} holds no key: restore it, or remove it and store secrets anew."
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        return b""
+
+
+def _make(path: Path) -> bytes:
+    """Make a key file; of several processes that do so at once, one wins and all read its key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _read(path)

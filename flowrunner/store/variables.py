@@ -1,0 +1,207 @@
+"""Variables of an owner, encrypted at rest: what flows read by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from flowrunner.errors import BadRequest, NotFound
+from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.messages import new_id, utc_now
+from flowrunner.store.engine import reading, writing
+from flowrunner.store.secretbox import SecretBox
+from flowrunner.store.stamp import Stamp, stamp_beside
+from flowrunner.store.tables import moment_text, variables
+
+GENERIC: Final = "Generic"
+CREDENTIAL: Final = "Credential"
+VARIABLE_TYPES: Final = (GENERIC, CREDENTIAL)
+
+_LEAST_SECRET: Final = 4
+_MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable as lists show it: the value of a credential is never shown."""
+
+    id: str
+    owner: str
+    name: str
+    type: str
+    value: str | None
+    has_value: bool
+    default_fields: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": self.type,
+            "value": self.value,
+            "has_value": self.has_value,
+            "default_fields": list(self.default_fields),
+            "is_owner": True,
+            "can_manage_shares": True,
+            "validation_error": None,
+            "is_valid": None,
+        }
+
+
+class VariableStore:
+    """The stored variables of one runner.
+
+    :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, box: SecretBox) -> None:
+        self._engine = engine
+        self._box = box
+        self._stamp = stamp_beside(engine, folder, "variables")
+        # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
+        self._may_remember = engine.dialect.name == "sqlite"
+        self._cache: tuple[Stamp, dict[tuple[str, str], str | None]] = (None, {})
+        self._shown_once: dict[str, None] = {}
+
+    def list(self, owner: Owner) -> list[Variable]:
+        """Return the variables of an owner, by name."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(variables).where(*_of(owner)).order_by(variables.c.name)).all()
+        return [self._variable(row) for row in rows]
+
+    def get(self, variable_id: str, owner: Owner) -> Variable:
+        """Return one variable.
+
+        :raises NotFound: if the owner has none of that id.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(select(variables).where(variables.c.id == variable_id, *_of(owner))).first()
+        if row is None:
+            raise NotFound("Variable not found")
+        return self._variable(row)
+
+    def create(
+        self, owner: str, name: str, value: str, *, type: str = GENERIC, default_fields: Sequence[str] = ()
+    ) -> Variable:
+        """Store a new variable.
+
+        :raises BadRequest: if name or value is empty, the type unknown, or the name taken.
+        """
+        now = moment_text(utc_now())
+        row = {
+            "id": new_id(),
+            "owner": owner,
+            "created_at": now,
+            "updated_at": now,
+            **self._columns({"name": name, "value": value, "type": type, "default_fields": default_fields}),
+        }
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(variables).values(**row))
+        except IntegrityError as error:
+            raise BadRequest("Variable name already exists") from error
+        self._stamp.touch()
+        return self.get(row["id"], owner)
+
+    def update(self, variable_id: str, owner: Owner, changes: Mapping[str, Any]) -> Variable:
+        """Change a variable: ``name``, ``value``, ``type`` or ``default_fields``.
+
+        :raises NotFound: if the owner has none of that id.
+        :raises BadRequest: as :meth:`create`.
+        """
+        values = {"updated_at": moment_text(utc_now()), **self._columns(changes)}
+        statement = update(variables).where(variables.c.id == variable_id, *_of(owner)).values(**values)
+        try:
+            with writing(self._engine) as connection:
+                changed = connection.execute(statement).rowcount
+        except IntegrityError as error:
+            raise BadRequest("Variable name already exists") from error
+        if not changed:
+            raise NotFound("Variable not found")
+        self._stamp.touch()
+        return self.get(variable_id, owner)
+
+    def delete(self, variable_id: str, owner: Owner) -> None:
+        """Remove a variable.
+
+        :raises NotFound: if the owner has none of that id.
+        """
+        with writing(self._engine) as connection:
+            gone = connection.execute(delete(variables).where(variables.c.id == variable_id, *_of(owner))).rowcount
+        if not gone:
+            raise NotFound("Variable not found")
+        self._stamp.touch()
+
+    def value(self, owner: str, name: str) -> str | None:
+        """Return the value of a variable of an owner, or None if there is none or it cannot be decrypted."""
+        stamp = self._stamp.read()
+        cache = self._cache
+        if cache[0] != stamp or not self._may_remember or len(cache[1]) > _MOST_REMEMBERED:
+            cache = self._cache = (stamp, {})
+        key = (owner, name)
+        if key not in cache[1]:
+            cache[1][key] = self._look_up(owner, name)
+        return cache[1].get(key)
+
+    def known_secrets(self) -> Sequence[str]:
+        """Return the values that this process has handed out, for the run log to leave out."""
+        return tuple(self._shown_once)
+
+    def _look_up(self, owner: str, name: str) -> str | None:
+        wanted = select(variables.c.value, variables.c.type).where(variables.c.owner == owner, variables.c.name == name)
+        with reading(self._engine) as connection:
+            row = connection.execute(wanted).first()
+        if row is None or row.value is None:
+            return None
+        value = self._box.open(row.value)
+        if value is not None and row.type == CREDENTIAL and len(value) >= _LEAST_SECRET:
+            if len(self._shown_once) >= _MOST_REMEMBERED:
+                self._shown_once.pop(next(iter(self._shown_once)), None)
+            self._shown_once[value] = None
+        return value
+
+    def _columns(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Check what is to be stored and return it as columns; a member that is None is left as it is."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        columns: dict[str, Any] = {}
+        if "name" in given:
+            name = str(given["name"]).strip()
+            if not name:
+                raise BadRequest("Variable name cannot be empty")
+            if "\0" in name or len(name) > 255:
+                raise BadRequest("A variable's name is plain text of at most 255 characters")
+            columns["name"] = name
+        if "value" in given:
+            if not given["value"]:
+                raise BadRequest("Variable value cannot be empty")
+            columns["value"] = self._box.close(given["value"])
+        if "type" in given:
+            if given["type"] not in VARIABLE_TYPES:
+                raise BadRequest(f"The type of a variable is {' or '.join(VARIABLE_TYPES)}")
+            columns["type"] = given["type"]
+        if "default_fields" in given:
+            columns["default_fields"] = json.dumps(list(given["default_fields"]))
+        return columns
+
+    def _variable(self, row: Row[Any]) -> Variable:
+        shown = None if row.type == CREDENTIAL or row.value is None else self._box.open(row.value)
+        return Variable(
+            id=row.id,
+            owner=row.owner,
+            name=row.name,
+            type=row.type,
+            value=shown,
+            has_value=bool(row.value),
+            default_fields=tuple(json.loads(row.default_fields)),
+        )
+
+
+def _of(owner: Owner) -> tuple[ColumnElement[bool], ...]:
+    return () if owner is EVERY_OWNER else (variables.c.owner == owner,)
