@@ -32,6 +32,7 @@ from flowrunner.errors import (
     RunCancelled,
     SchemaOutdated,
     SessionBusy,
+    SessionRequired,
     SettingsInvalid,
 )
 from flowrunner.hookspecs import hookimpl
@@ -91,6 +92,7 @@ __all__ = [
     "Session",
     "SessionBusy",
     "SessionQuery",
+    "SessionRequired",
     "SessionSummary",
     "Setting",
     "Settings",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from flowrunner.errors import MemoryFailed, MessageInvalid
@@ -131,6 +132,14 @@ class MemoryBackend(ABC):
     def close(self) -> bool:
         """Release everything; return True."""
 
+    def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
+        """Return a lock of the store's own on a session, or None where a file lock on the host is enough.
+
+        Only a store that several hosts share offers one. Entering it waits at most ``wait`` seconds
+        and gives whether the lock was got; a dead holder must free it.
+        """
+        return None
+
 
 class OwnerMemory:
     """The messages of one owner: the only way by which a view or a component reaches a store.
@@ -157,7 +166,9 @@ class OwnerMemory:
             missing = message.missing_to_store()
             if missing:
                 raise MessageInvalid(f"A message cannot be stored without {' and '.join(missing)}.")
-            bound.append(message.replace(owner=self.owner, id=message.id or new_id()))
+            if message.owner != self.owner or message.id is None:
+                message = message.replace(owner=self.owner, id=message.id or new_id())
+            bound.append(message)
         stored: list[Message] = []
         start = 0
         for end in range(1, len(bound) + 1):

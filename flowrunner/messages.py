@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import uuid
+import operator
+import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,8 +28,35 @@ def utc_now() -> datetime:
 
 
 def new_id() -> str:
-    """Return a fresh random UUID in its canonical spelling."""
-    return str(uuid.uuid4())
+    """Return a fresh random UUID (version 4) in its canonical spelling."""
+    octets = bytearray(_entropy.take(16))
+    octets[6] = octets[6] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class _Entropy:
+    """The system's random bytes, fetched many at a time: each fetch is a system call, and a run needs several ids."""
+
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def take(self, count: int) -> bytes:
+        with self._lock:
+            if self._place + count > len(self._bytes):
+                self._bytes, self._place = os.urandom(4096), 0
+            start, self._place = self._place, self._place + count
+            return self._bytes[start : self._place]
+
+    def _forget(self) -> None:
+        """Drop what is left: parent and child must not make the same ids."""
+        self._lock = threading.Lock()
+        self._bytes, self._place = b"", 0
+
+
+_entropy: Final = _Entropy()
 
 
 def make_properties(**changes: Any) -> dict[str, Any]:
@@ -100,8 +129,17 @@ class Message:
     owner: str = ""
 
     def replace(self, **changes: Any) -> Message:
-        """Return a copy with the named fields changed."""
-        return dataclasses.replace(self, **changes)
+        """Return a copy with the named fields changed.
+
+        :raises TypeError: for a name that is no field.
+        """
+        if not changes.keys() <= _FIELD_SET:
+            raise TypeError(f"a message has no field {', '.join(sorted(changes.keys() - _FIELD_SET))}")
+        # As dataclasses.replace, at a sixth of its cost; a run copies its messages several times.
+        copied = object.__new__(Message)
+        for name, value in zip(MESSAGE_FIELDS, _field_values(self), strict=True):
+            object.__setattr__(copied, name, changes.get(name, value))
+        return copied
 
     def missing_to_store(self) -> tuple[str, ...]:
         """Return the names of the fields without which it cannot be stored."""
@@ -132,6 +170,8 @@ class Message:
 
 
 MESSAGE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message))
+_FIELD_SET: Final = frozenset(MESSAGE_FIELDS)
+_field_values: Final = operator.attrgetter(*MESSAGE_FIELDS)
 
 
 def make_content_block(title: str, contents: Iterable[Mapping[str, Any]], **more: Any) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""The command ``flowrunner``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from flowrunner.errors import FlowRunnerError
+
+#: Commands by name, and where each lies; a command is imported when it is used.
+COMMANDS: Final = {
+    "check": "flowrunner.cli.check:check_command",
+    "convert": "flowrunner.cli.check:convert_command",
+    "db": "flowrunner.cli.db:db_commands",
+    "explain": "flowrunner.cli.explain:explain_command",
+    "keys": "flowrunner.cli.keys:keys_commands",
+    "plugins": "flowrunner.cli.plugins:plugins_command",
+    "run": "flowrunner.cli.run:run_command",
+    "serve": "flowrunner.cli.serve:serve_command",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used, so that each starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None for an unknown name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flask-flowrunner", prog_name="flowrunner")
+def cli() -> None:
+    """Run component graphs inside Flask, with pluggable conversation memory."""
+
+
+def main() -> None:
+    """Run the command line; an error that we foresaw is one sentence and exit status 1."""
+    try:
+        cli()
+    except FlowRunnerError as error:
+        click.echo(f"flowrunner: {error.message}", err=True)
+        sys.exit(1)

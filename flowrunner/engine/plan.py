@@ -113,8 +113,8 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
         _join(edge, planned, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
+    _refuse_circles(planned)
     scope = _scope(planned, warnings)
-    _refuse_circles(planned, scope)
     _find_stream_targets(planned)
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
     members = set(scope)
@@ -135,7 +135,7 @@ def _known_vertices(
         else:
             known.append((vertex, component))
     if unknown:
-        needed = _needed_for_outputs(flow, registry)
+        needed = needed_for_outputs(flow, registry)
         missing = [v for v in unknown if v.id in needed]
         if missing:
             names = ", ".join(f"{v.type} (vertex {v.id})" for v in missing[:5])
@@ -147,7 +147,7 @@ def _known_vertices(
     return known, {vertex.id: index for index, (vertex, _) in enumerate(known)}
 
 
-def _needed_for_outputs(flow: Flow, registry: Registry) -> set[str]:
+def needed_for_outputs(flow: Flow, registry: Registry) -> set[str]:
     """Return ids of vertices from which an output can be reached other than as a mere tool."""
     before: dict[str, list[Edge]] = {}
     for edge in flow.edges:
@@ -324,20 +324,18 @@ def _closure(start: Iterable[int], nexts: Any) -> set[int]:
     return found
 
 
-def _refuse_circles(planned: Sequence[PlannedVertex], scope: Sequence[int]) -> None:
-    members = set(scope)
-    waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
-    ready = [i for i, count in waiting.items() if count == 0]
+def _refuse_circles(planned: Sequence[PlannedVertex]) -> None:
+    waiting = [len(vertex.incoming) for vertex in planned]
+    ready = [index for index, count in enumerate(waiting) if count == 0]
     done = 0
     while ready:
         done += 1
         for edge in planned[ready.pop()].outgoing:
-            if edge.target in waiting:
-                waiting[edge.target] -= 1
-                if waiting[edge.target] == 0:
-                    ready.append(edge.target)
-    if done < len(scope):
-        stuck = [planned[i] for i, count in waiting.items() if count > 0]
+            waiting[edge.target] -= 1
+            if waiting[edge.target] == 0:
+                ready.append(edge.target)
+    if done < len(planned):
+        stuck = [vertex for vertex in planned if waiting[vertex.index] > 0]
         names = ", ".join(f"{v.display_name} ({v.vertex.id})" for v in stuck[:8])
         raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
 

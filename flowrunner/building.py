@@ -1,0 +1,101 @@
+"""Putting a runner together: plugins, settings, stores, memory, flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from flowrunner.flows.library import FolderLibrary, Library
+from flowrunner.flows.parsing import Limits
+from flowrunner.plugins import PluginManager
+from flowrunner.runner import Runner
+from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, warn_about_unknown
+from flowrunner.store.engine import attach_database, close_database
+from flowrunner.store.flows import FlowStore
+from flowrunner.store.keys import KeyStore
+from flowrunner.store.runlog import RunLog
+from flowrunner.store.secretbox import open_secret_box
+from flowrunner.store.tables import SCHEMA
+from flowrunner.store.variables import VariableStore
+
+
+def load_plugins(
+    config: Mapping[str, Any], *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None,
+    prefix: str = PREFIX, keep_going: bool = False,
+) -> tuple[PluginManager, Settings]:  # fmt: skip
+    """Load plugins and read all settings, theirs included.
+
+    :param plugins: plugin objects besides the installed ones and those of the plugins folder.
+    :param keep_going: record plugins that fail instead of raising.
+    :raises PluginFailed: naming the plugin.
+    :raises SettingsInvalid: naming the setting.
+    """
+    first = read_settings(SETTINGS, config=config, overrides=overrides, prefix=prefix)
+    manager = PluginManager()
+    manager.load_entry_points(first.plugins_blocked, keep_going=keep_going)
+    if first.plugins_dir is not None:
+        manager.load_folder(first.plugins_dir, first.plugins_blocked, keep_going=keep_going)
+    for plugin in plugins:
+        manager.add(plugin)
+    manager.collect_settings()
+    manager.collect_components()
+    table = manager.registry.settings
+    settings = read_settings(table, config=config, overrides=overrides, prefix=prefix)
+    warn_about_unknown(table, config=config, prefix=prefix)
+    return manager, settings
+
+
+def build_runner(
+    app: Flask, *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None, prefix: str = PREFIX,
+    db: Any = None, identify: Callable[[Any], Any] | None = None,
+) -> Runner:  # fmt: skip
+    """Return the runner of an app.
+
+    :param db: the host's ``SQLAlchemy`` object, to keep the data on its database.
+    :param identify: says who sends a request; None where that is left to hooks and API keys.
+    :raises FlowRunnerError: in one sentence, what must be changed before it can start.
+    """
+    manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
+    if settings.data_dir is None:
+        settings = settings.with_values(data_dir=Path(app.instance_path))
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = attach_database(app, settings, db)
+    SCHEMA.ensure(engine)
+    folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
+    flows = FlowStore(engine, settings.data_dir, taken=lambda name: folders.find(name) is not None, max_vertices=settings.max_vertices)
+    log = RunLog(engine, settings) if settings.run_log else None
+    stores = {
+        "keys": KeyStore(engine, settings.data_dir),
+        "flows": flows,
+        "variables": VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir)),
+        "runlog": log,
+        "observers": [log.observe] if log is not None else [],
+    }
+    memory = manager.open_memory(app, settings)
+
+    def closing() -> None:
+        for store in (log, stores["keys"], flows):
+            if store is not None:
+                store.close()
+        close_database(app, settings)
+
+    runner = Runner(
+        settings=settings, plugins=manager, memory=memory, library=Library(folders, flows), stores=stores,
+        engine=engine, closing=closing,
+    )  # fmt: skip
+    runner.identify = identify or _hook_identify(manager)
+    return runner
+
+
+def _flow_folders(settings: Settings) -> list[Path]:
+    return [Path(folder).expanduser().absolute() for folder in settings.flows_dir]
+
+
+def _hook_identify(manager: PluginManager) -> Callable[[Any], Any] | None:
+    hook = manager.pm.hook.identify
+    if not hook.get_hookimpls():
+        return None
+    return lambda request: hook(request=request)

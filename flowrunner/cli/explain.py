@@ -1,0 +1,61 @@
+"""``flowrunner explain``: the sessions of a flow, without running it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowrunner.errors import FlowNotFound
+
+if TYPE_CHECKING:
+    from flowrunner.flows.model import Flow
+
+
+@click.command("explain")
+@click.argument("flow")
+@click.option("--session-id", default="", help="Session that the request would name.")
+@click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
+@click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_dir: str | None, as_json: bool) -> None:
+    """Show for each component of FLOW (a file, an id or an endpoint name) the session it will use.
+
+    Also who decides it, whether it reads or writes messages, and what is worth a warning.
+    """
+    from flowrunner.building import load_plugins
+    from flowrunner.engine.explain import explain
+    from flowrunner.engine.plan import make_plan
+
+    overrides = {"FLOWS_DIR": flows_dir, "PLUGINS_DIR": plugins_dir}
+    manager, settings = load_plugins({}, overrides=overrides)
+    found = _find(flow, settings)
+    explanation = explain(make_plan(found, manager.registry), session_id=session_id, policy=settings.session_policy)
+    if as_json:
+        shown = {"flow": found.name, "components": [row.to_json() for row in explanation.rows]}
+        click.echo(json.dumps({**shown, "warnings": list(explanation.warnings)}, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{found.name} ({found.id})")
+    for row in explanation.rows:
+        does = " and ".join(word for word, yes in (("reads", row.reads), ("writes", row.writes)) if yes)
+        session = row.session.id if row.session else "?"
+        click.echo(f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
+                   + (f"; {does} messages" if does else ""))  # fmt: skip
+    for warning in explanation.warnings:
+        click.echo(f"  warning: {warning}")
+
+
+def _find(name: str, settings: Any) -> Flow:
+    from flowrunner.flows.library import FolderLibrary
+    from flowrunner.flows.reading import read_flows
+
+    path = Path(name)
+    if path.is_file():
+        return read_flows(path.read_bytes(), name_hint=path.stem, endpoint_hint=path.stem)[0]
+    folders = FolderLibrary([Path(folder).absolute() for folder in settings.flows_dir])
+    found = folders.find(name)
+    if found is None:
+        raise FlowNotFound(f"Flow identifier {name} not found")
+    return found

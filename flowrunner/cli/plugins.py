@@ -1,0 +1,32 @@
+"""``flowrunner plugins``: what was found, and what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+
+@click.command("plugins")
+@click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
+    """List plugins: loaded, failed and blocked ones with the reason, backends and components."""
+    from flowrunner.building import load_plugins
+
+    manager, settings = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
+    offers = manager.registry.backends.values()
+    backends = [{"name": o.name, "plugin": o.plugin, "chosen": o.name == settings.memory} for o in offers]
+    components = [{"type": c.type_name, "plugin": manager.registry.plugin_of(c.type_name)}
+                  for c in manager.registry.components()]  # fmt: skip
+    if as_json:
+        records = [dataclasses.asdict(record) for record in manager.records]
+        click.echo(json.dumps({"plugins": records, "memory": backends, "components": components}, indent=2))
+        return
+    for record in manager.records:
+        source = f"{record.distribution} {record.version}".strip() or record.origin
+        click.echo(f"{record.state:8} {record.name} ({source})" + (f": {record.reason}" if record.reason else ""))
+    for backend in backends:
+        click.echo(f"memory   {backend['name']}{' (chosen)' if backend['chosen'] else ''}")
+    click.echo(f"components: {', '.join(str(c['type']) for c in components)}")

@@ -1,0 +1,238 @@
+"""The runner: one app's settings, plugins, memory and flows, and what people ask of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Final
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.events import Emit, RunEvent
+from flowrunner.engine.plan import Plan, make_plan
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import RunResult
+from flowrunner.engine.run import run
+from flowrunner.engine.services import RunServices
+from flowrunner.engine.turn import Turns
+from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
+from flowrunner.flows.library import Library
+from flowrunner.flows.model import Flow
+from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.memory import Memory, OwnerMemory
+from flowrunner.plugins import PluginManager
+from flowrunner.settings import Settings
+from flowrunner.store.masking import mask_text
+
+logger = logging.getLogger("flowrunner")
+
+_MOST_PLANS: Final = 500
+
+
+class Runner:
+    """One runner of one app. Nothing of it is global; :meth:`close` releases what it holds.
+
+    ``settings``, ``plugins``, ``memory`` and ``library`` may be read. ``stores`` holds the app's
+    own data by name: ``keys``, ``flows``, ``variables``, ``files``, ``runlog``.
+    """
+
+    def __init__(
+        self, *, settings: Settings, plugins: PluginManager, memory: Memory, library: Library,
+        stores: Mapping[str, Any], engine: Any, closing: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.plugins = plugins
+        self.memory = memory
+        self.library = library
+        self.stores = dict(stores)
+        self.engine = engine
+        self.identify: Callable[[Any], Identity | None] | None = None
+        self._closing = closing
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._planning = threading.Lock()
+        self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
+        self.background = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-run")
+        self._running = threading.BoundedSemaphore(settings.max_runs)
+        self._turns = Turns(
+            settings.data_dir,
+            strategy=settings.turns,
+            wait=settings.turn_wait,
+            session_lock=memory.backend.session_lock,
+        )
+        self._observers = [*stores.get("observers", ()), *self._hook_observers()]
+        self.services = RunServices(
+            memory=memory,
+            settings=settings,
+            pool=self._pool,
+            turns=self._turns,
+            variable=self._variable,
+            stored_file=self._stored_file,
+            run_flow=self._run_flow,
+            mask=mask_text,
+            observe=self._observe if self._observers else None,
+        )
+
+    def run(
+        self,
+        flow: str,
+        input_value: str | None = None,
+        *,
+        session_id: str = "",
+        tweaks: Mapping[str, Any] | None = None,
+        identity: Identity = LOCAL_IDENTITY,
+        emit: Emit | None = None,
+        cancelled: CancelToken | None = None,
+        **request: Any,
+    ) -> RunResult:
+        """Run a flow and return its result: the same as over HTTP, without HTTP.
+
+        :param flow: id or endpoint name.
+        :param input_value: text for the flow's input; None injects none.
+        :param session_id: the session; blank leaves it to the rule.
+        :param identity: who runs it; the local user unless said otherwise.
+        :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
+        :raises FlowRunnerError: what stopped the run, such as ``FlowNotFound`` or ``ComponentFailed``.
+        """
+        asked = RunRequest(input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), **request)
+        return self.execute(self.find(flow, identity), asked, identity, emit=emit, cancelled=cancelled)
+
+    def find(self, flow: str, identity: Identity) -> Flow:
+        """Return the flow of an id or endpoint name.
+
+        :raises FlowNotFound: if there is none that this caller may use.
+        """
+        return self.library.get(flow, identity)
+
+    def execute(
+        self,
+        flow: Flow,
+        request: RunRequest,
+        identity: Identity,
+        *,
+        emit: Emit | None = None,
+        cancelled: CancelToken | None = None,
+        run_id: str | None = None,
+    ) -> RunResult:
+        """Run a flow that was found before.
+
+        :raises NotAllowed: if the caller may only read.
+        :raises TooBusy: if no place was free in time.
+        :raises FlowRunnerError: what stopped the run.
+        """
+        if identity.read_only:
+            raise NotAllowed("This API key may only read; it runs nothing.")
+        plan = self.plan(flow)
+        if not self._running.acquire(timeout=max(0.001, self.settings.turn_wait)):
+            raise TooBusy(f"The server runs {self.settings.max_runs} flows already (FLOWRUNNER_MAX_RUNS); try again.")
+        try:
+            return run(
+                plan, request, owner=identity.id, services=self.services, emit=emit, cancelled=cancelled, run_id=run_id
+            )
+        finally:
+            self._running.release()
+
+    def plan(self, flow: Flow) -> Plan:
+        """Return the plan of a flow, made once per content.
+
+        :raises FlowInvalid: if the flow cannot run.
+        """
+        plan = self._plans.get(flow.content_hash)
+        if plan is None:
+            plan = make_plan(flow, self.plugins.registry)
+            with self._planning:
+                self._plans[flow.content_hash] = plan
+                while len(self._plans) > _MOST_PLANS:
+                    self._plans.popitem(last=False)
+        return plan if plan.flow is flow else replace(plan, flow=flow)
+
+    def start(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
+        """Run a flow in the background; how it ends stands in the run log.
+
+        :raises NotAllowed: if the caller may only read.
+        """
+        if identity.read_only:
+            raise NotAllowed("This API key may only read; it runs nothing.")
+        self.background.submit(self._run_in_background, flow, request, identity)
+
+    def check_health(self) -> dict[str, str]:
+        """Return ``ok`` or ``error`` for the memory and the database."""
+        return {
+            "memory": _state(lambda: self.memory.for_owner("health").fetch(limit=1)),
+            "database": _state(self._ask_database),
+        }
+
+    def memory_of(self, identity: Identity, *, admin: bool = False) -> OwnerMemory:
+        """Return the messages of a caller; of everybody where ``admin`` is asked for and the caller is one."""
+        return self.memory.for_owner(identity.scope if admin else identity.id)
+
+    def close(self) -> None:
+        """Wait for background runs, write what is collected, release everything."""
+        self.background.shutdown(wait=True)
+        self._pool.shutdown(wait=True)
+        self._turns.close()
+        self.memory.close()
+        self._closing()
+
+    def _run_in_background(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
+        try:
+            self.execute(flow, request, identity)
+        except FlowRunnerError as error:
+            logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
+        except Exception:
+            logger.exception("a background run of %s failed", flow.name)
+
+    def _ask_database(self) -> None:
+        from sqlalchemy import text
+
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def _run_flow(
+        self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
+        session_id: str = "", **request: Any,
+    ) -> RunResult:  # fmt: skip
+        """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs."""
+        found = self.library.get(flow, Identity(owner))
+        asked = RunRequest(input_value=input_value, session_id=session_id, **request)
+        return run(self.plan(found), asked, owner=owner, services=self.services, cancelled=cancelled, held=held)
+
+    def _variable(self, owner: str, name: str) -> str | None:
+        """Return an owner's stored variable, else one of the environment that the settings allow."""
+        store = self.stores.get("variables")
+        found: str | None = store.value(owner, name) if store is not None else None
+        if found is None and name in self.settings.variables:
+            found = os.environ.get(name)
+        return found
+
+    def _stored_file(self, owner: str, name: str) -> Any:
+        files = self.stores.get("files")
+        if files is None:
+            raise BadRequest(f"The file {name} is not one of your uploads.")
+        return files.path_of(owner, name)
+
+    def _hook_observers(self) -> list[Emit]:
+        if not self.plugins.pm.hook.run_event.get_hookimpls():
+            return []
+        return [lambda event: self.plugins.pm.hook.run_event(event=event)]
+
+    def _observe(self, event: RunEvent) -> None:
+        for observer in self._observers:
+            try:
+                observer(event)
+            except FlowRunnerError as error:
+                logger.error("an observer of runs failed: %s", error)
+            except Exception:
+                logger.exception("an observer of runs failed")
+
+
+def _state(ask: Callable[[], Any]) -> str:
+    try:
+        ask()
+    except Exception:
+        logger.exception("a health check failed")
+        return "error"
+    return "ok"

@@ -1,0 +1,100 @@
+"""Who sends a request: the host's word, an API key, or the local user."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Request, g, request
+
+from flowrunner.errors import FlowRunnerError, NotAllowed
+from flowrunner.identity import LOCAL_IDENTITY, Identity
+
+KEY_HEADER: Final = "x-api-key"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class InvalidToken(FlowRunnerError):
+    """A bearer token that is neither a key nor a login."""
+
+    status = 401
+    code = "invalid_token"
+
+
+def authenticate(runner: Any) -> Identity:
+    """Find out who sends the present request, and keep it for :func:`caller`.
+
+    First the host's word (hook ``identify`` or the ``identity`` callable), then the key.
+
+    :raises NotAllowed: if nobody can be made out, or the caller may only read.
+    :raises InvalidToken: for a bearer token that is no key, outside of runs.
+    """
+    identity = runner.identify(request) if runner.identify is not None else None
+    if identity is None:
+        identity = _by_key(runner)
+    if identity.read_only and request.method not in _SAFE:
+        raise NotAllowed("This API key may only read.")
+    g.flowrunner_identity = identity
+    return identity
+
+
+def caller() -> Identity:
+    """Return who sends the present request."""
+    found: Identity = g.flowrunner_identity
+    return found
+
+
+def _by_key(runner: Any) -> Identity:
+    key, bearer = presented_key(request, in_query=runner.settings.key_in_query)
+    if runner.settings.auth == "none" and key is None:
+        _refuse_other_sites()
+        return LOCAL_IDENTITY
+    if not key:
+        raise NotAllowed(_no_key())
+    found: Identity | None = runner.stores["keys"].identify(key)
+    if found is None:
+        if bearer and not _is_run():
+            raise InvalidToken("Invalid token")
+        raise NotAllowed("Invalid or missing API key" if _is_run() else "Invalid API key")
+    return found
+
+
+def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool]:
+    """Return the key that a request carries, and whether as a bearer token; None if it carries none.
+
+    A key in the query ends up in logs, so it is refused unless a setting allows it.
+
+    :raises NotAllowed: for a key in the query where that is not allowed.
+    """
+    key = request.headers.get(KEY_HEADER)
+    if key is not None:
+        return key, False
+    authorization = request.headers.get("Authorization", "")
+    if authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip(), True
+    if KEY_HEADER in request.args:
+        if in_query:
+            return request.args[KEY_HEADER], False
+        raise NotAllowed("An API key in the address is refused here; send it in the x-api-key header.")
+    return None, False
+
+
+def _refuse_other_sites() -> None:
+    """Where no key is asked, refuse what a page of another site makes a browser send."""
+    site = request.headers.get("Sec-Fetch-Site", "")
+    if site in ("cross-site", "same-site"):
+        raise NotAllowed("Pages of other sites may not call this server.")
+    origin = request.headers.get("Origin")
+    if origin and request.method not in _SAFE and origin.split("://", 1)[-1] != request.host:
+        raise NotAllowed("Pages of other sites may not call this server.")
+
+
+def _is_run() -> bool:
+    return any(part in request.path for part in ("/api/v1/run/", "/api/v1/responses", "/api/v1/webhook/"))
+
+
+def _no_key() -> str:
+    if "/api/v1/webhook/" in request.path:
+        return "API key required when webhook authentication is enabled"
+    if _is_run():
+        return "An API key must be passed as query or header"
+    return "No authentication credentials provided"

@@ -1,0 +1,87 @@
+"""All routes of a runner, as one blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from flask import Response, current_app, request
+from flask_smorest import Blueprint
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound as NoSuchPage
+
+from flowrunner.web.auth import authenticate
+from flowrunner.web.errors import add_error_handlers
+from flowrunner.web.jsons import json_response
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+_CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
+
+#: Routes that answer without a key, by endpoint.
+OPEN_ENDPOINTS: Final = frozenset({"health", "health_check", "version", "config", "openapi", *_CATCH_ALL})
+
+
+class Routes:
+    """Adds routes to the blueprint of one runner."""
+
+    def __init__(self, blueprint: Any, runner: Any) -> None:
+        self.blueprint = blueprint
+        self.runner = runner
+
+    def add(self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, **options: Any) -> None:
+        """Add a route. Slashes are never merged: a session id may begin with one, and it must stay the same session."""
+        self.blueprint.add_url_rule(
+            rule, name, view, methods=list(methods), merge_slashes=False, strict_slashes=False, **options
+        )
+
+
+def make_blueprint(runner: Any, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]]) -> Any:
+    """Return the blueprint of a runner, to be registered under any prefix.
+
+    :param parts: functions that add routes.
+    """
+    blueprint = Blueprint(name, __name__, description="flowrunner")
+    routes = Routes(blueprint, runner)
+    for part in parts:
+        part(routes)
+    routes.add("/", _nothing_here, methods=METHODS, name="nothing_at_root", provide_automatic_options=False)
+    routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
+    add_error_handlers(blueprint)
+
+    @blueprint.before_request
+    def identify_caller() -> Response | None:
+        endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
+        if endpoint not in OPEN_ENDPOINTS and request.method != "OPTIONS":
+            authenticate(runner)
+        return None
+
+    return blueprint
+
+
+def _nothing_here(rest: str = "") -> Response:
+    """Answer unknown paths and wrong verbs under our prefix in our way, without touching the host's."""
+    allowed = sorted(_allowed_methods())
+    if allowed and request.method not in allowed:
+        raise MethodNotAllowed(valid_methods=allowed)
+    if allowed and request.method == "OPTIONS":
+        answer = json_response(None)
+        answer.headers["Allow"] = ", ".join(allowed)
+        return answer
+    raise NoSuchPage
+
+
+def _allowed_methods() -> set[str]:
+    """Return the methods by which another rule than the catch-all takes the present path."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None:
+        return set()
+    found = set()
+    for method in METHODS:
+        try:
+            rule, _ = adapter.match(method=method, return_rule=True)
+        except Exception:  # noqa: S112 - whatever does not match is no method of this path
+            continue
+        if not str(rule.endpoint).endswith(_CATCH_ALL):
+            found.add(method)
+    return found

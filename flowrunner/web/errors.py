@@ -1,0 +1,55 @@
+"""Errors as answers, under our prefix only."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from flowrunner.errors import FlowRunnerError
+from flowrunner.web.jsons import json_response
+
+logger = logging.getLogger("flowrunner")
+
+
+def error_body(error: FlowRunnerError) -> dict[str, Any]:
+    """Return the body of an error: the reference server's ``detail``, plus our stable ``code``."""
+    return {"detail": error.detail, "code": error.code}
+
+
+def error_response(error: FlowRunnerError) -> Response:
+    """Return the answer to an error, and log what is our own fault."""
+    if error.status >= 500:
+        logger.error("%s: %s", error.code, error.message, exc_info=error if error.__cause__ is None else None)
+    return json_response(error_body(error), error.status)
+
+
+def add_error_handlers(blueprint: Blueprint) -> None:
+    """Answer what goes wrong in our views in JSON; a host's other views keep the host's way."""
+
+    @blueprint.errorhandler(FlowRunnerError)
+    def ours(error: FlowRunnerError) -> Response:
+        return error_response(error)
+
+    @blueprint.errorhandler(RequestEntityTooLarge)
+    def too_large(error: RequestEntityTooLarge) -> Response:
+        return json_response({"detail": "The body is larger than this server takes.", "code": "body_too_large"}, 413)
+
+    @blueprint.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
+        response = error.get_response()
+        if "Allow" in response.headers:
+            answer.headers["Allow"] = response.headers["Allow"]
+        return answer
+
+    @blueprint.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        logger.exception("a request failed in a way that nobody foresaw")
+        return json_response({"detail": "Internal Server Error", "code": "internal_error"}, 500)
+
+
+def _code_of(error: HTTPException) -> str:
+    return error.name.lower().replace(" ", "_")

@@ -1,0 +1,112 @@
+"""JSON in and out: answers as bytes, bodies as objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import Request, Response
+
+from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
+
+_TEXTUAL: Final = ("application/json", "text/plain", "")
+
+
+def dumps(value: Any) -> str:
+    """Return JSON text without needless spaces."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return an answer with a JSON body; the host's own JSON provider is not asked."""
+    return Response(dumps(value), status=status, content_type="application/json")
+
+
+def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any:
+    """Return the JSON of a body, None for an empty one.
+
+    ``text/plain`` and a missing content type are read as JSON too, as the reference server does,
+    unless ``strict_type`` asks for ``application/json`` (where no key is wanted, so that a page of
+    another site cannot send it).
+
+    :param limit: bytes at most.
+    :raises BodyTooLarge: over the limit.
+    :raises UnsupportedBody: for another content type.
+    :raises BadRequest: for bytes that are not UTF-8.
+    :raises RequestInvalid: for broken JSON, with its place.
+    """
+    kind = request.mimetype
+    if not (kind == "application/json" or kind.endswith("+json") or (kind in _TEXTUAL and not strict_type)):
+        data = read_bytes(request, limit)
+        if not data:
+            return None
+        raise UnsupportedBody(f"The body must be application/json, not {kind or 'without a content type'}.")
+    data = read_bytes(request, limit)
+    if not data.strip():
+        return None
+    return parse_json_bytes(data)
+
+
+def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body.
+
+    :raises BodyTooLarge: over the limit, also where no length was announced.
+    """
+    if request.content_length is not None and request.content_length > limit:
+        raise BodyTooLarge(f"The body has {request.content_length} bytes; at most {limit} are taken.")
+    request.max_content_length = limit
+    return request.get_data(cache=True)
+
+
+def parse_json_bytes(data: bytes) -> Any:
+    """Return the JSON in bytes.
+
+    :raises BadRequest: for bytes that are not UTF-8.
+    :raises RequestInvalid: for broken JSON, or for text that is no Unicode.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRequest("There was an error parsing the body") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        entry = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error"}
+        message = f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        raise RequestInvalid(message, [{**entry, "ctx": {"error": error.msg}}]) from None
+    except (ValueError, RecursionError):
+        message = "The body is no JSON that can be read here: it is nested too deeply or has a number that is none."
+        raise RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}]) from None
+    if "\\u" in text:
+        _refuse_surrogates(value)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _refuse_surrogates(value: Any) -> None:
+    """Refuse text with half a surrogate pair: it is no Unicode, and no store could keep it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        message = "The body has half of a surrogate pair, which is no text."
+        raise RequestInvalid(message, [{"type": "string_unicode", "loc": ["body"], "msg": message}]) from None
+
+
+def read_object(request: Request, *, limit: int, strict_type: bool = False) -> Mapping[str, Any]:
+    """Return the JSON object of a body, an empty one for an empty body.
+
+    :raises RequestInvalid: if it is no object; else as :func:`read_json`.
+    """
+    value = read_json(request, limit=limit, strict_type=strict_type)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        message = "Input should be a valid dictionary or object"
+        raise RequestInvalid(
+            "The body must be a JSON object.", [{"type": "dict_type", "loc": ["body"], "msg": message}]
+        )
+    return value

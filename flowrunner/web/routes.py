@@ -1,0 +1,30 @@
+"""Which parts make up the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from flask import Response
+
+from flowrunner.web.blueprint import Routes
+from flowrunner.web.monitor import add_monitor_routes
+from flowrunner.web.run import run_flow, run_webhook
+from flowrunner.web.service import add_service_routes
+
+
+def add_run_routes(routes: Routes) -> None:
+    """Add the run and webhook endpoints."""
+    runner = routes.runner
+
+    def run(flow: str) -> Response:
+        return run_flow(runner, flow)
+
+    def webhook(flow: str) -> Response:
+        return run_webhook(runner, flow)
+
+    routes.add("/api/v1/run/<flow>", run, methods=["POST"], name="run")
+    routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook")
+
+
+API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (add_service_routes, add_run_routes, add_monitor_routes)

@@ -1,0 +1,158 @@
+"""Running a flow over HTTP: the run and webhook endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import Response, request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
+from flowrunner.engine.result import RunResult
+from flowrunner.errors import BadRequest, FlowRunnerError, RequestInvalid
+from flowrunner.web.answers import old_envelope
+from flowrunner.web.auth import caller
+from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
+from flowrunner.web.parameters import invalid, query_boolean
+from flowrunner.web.streams import stream_lines
+
+VARIABLE_HEADER: Final = "x-langflow-global-var-"
+
+
+class RunBody(Schema):
+    """The body of a run request; unknown members are ignored, null means the default."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    input_value = fields.String(allow_none=True, load_default=None)
+    input_type = fields.String(allow_none=True, load_default="chat", validate=validate.OneOf(INPUT_TYPES))
+    output_type = fields.String(allow_none=True, load_default="chat", validate=validate.OneOf(OUTPUT_TYPES))
+    output_component = fields.String(allow_none=True, load_default="")
+    tweaks = fields.Dict(keys=fields.String(), allow_none=True, load_default=None)
+    session_id = fields.String(allow_none=True, load_default="")
+    user_id = fields.String(allow_none=True, load_default=None)
+
+
+_RUN_BODY: Final = RunBody()
+
+
+def run_flow(runner: Any, flow_name: str) -> Response:
+    """Answer ``POST /api/v1/run/{flow}``."""
+    streaming = _wants_stream()
+    body = _read_run_body(runner)
+    flow = runner.find(flow_name, caller())
+    asked = read_run_request(body, streaming=streaming is not None)
+    if streaming is not None:
+        return stream_lines(runner, flow, asked, caller(), kind=streaming)
+    result = runner.execute(flow, asked, caller())
+    return answer_run(runner, result)
+
+
+def answer_run(runner: Any, result: RunResult) -> Response:
+    """Return the answer of a run in the shape that the request asks for."""
+    if request.accept_mimetypes.best == "text/plain":
+        return Response(result.text, content_type="text/plain; charset=utf-8")
+    envelope = request.args.get("envelope", runner.settings.envelope)
+    if envelope not in ("1.13", "1.0"):
+        raise invalid(("query", "envelope"), "enum", "Input should be '1.13' or '1.0'")
+    return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+
+
+def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
+    """Return the run request of a body, checked.
+
+    :raises RequestInvalid: for a member of the wrong type, with its place.
+    """
+    variables = _header_variables()
+    inner = body.get("input_request")
+    if isinstance(inner, dict):
+        variables = {**_context_variables(body.get("context")), **variables}
+        body = inner
+    try:
+        loaded = _RUN_BODY.load(body)
+    except ValidationError as error:
+        raise _refusal(error) from None
+    return RunRequest(
+        input_value=loaded["input_value"],
+        input_type=loaded["input_type"] or "chat",
+        output_type=loaded["output_type"] or "chat",
+        output_component=loaded["output_component"] or "",
+        tweaks=loaded["tweaks"] or {},
+        session_id=loaded["session_id"] or "",
+        variables=variables,
+        streaming=streaming,
+    )
+
+
+def run_webhook(runner: Any, flow_name: str) -> Response:
+    """Answer ``POST /api/v1/webhook/{flow}``: the flow runs in the background."""
+    flow = runner.find(flow_name, caller())
+    data = read_bytes(request, runner.settings.max_body)
+    if not data.strip():
+        raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
+    asked = RunRequest(input_value="", input_type="chat", payload=_webhook_payload(data), variables=_header_variables())
+    runner.plan(flow)
+    runner.start(flow, asked, caller())
+    return json_response({"message": "Task started in the background", "status": "in progress"}, 202)
+
+
+def _webhook_payload(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    try:
+        parse_json_bytes(data)
+    except FlowRunnerError:
+        return dumps({"payload": text})
+    return text
+
+
+def _wants_stream() -> str | None:
+    """Return ``lines`` or ``sse`` where the query asks for a stream."""
+    if request.args.get("stream", "").lower() == "sse":
+        return "sse"
+    return "lines" if query_boolean("stream") else None
+
+
+def _read_run_body(runner: Any) -> Mapping[str, Any]:
+    if request.mimetype == "multipart/form-data" and runner.settings.auth != "none":
+        return _read_multipart(runner.settings.max_body)
+    return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
+
+
+def _read_multipart(limit: int) -> dict[str, Any]:
+    """Return the named fields of a multipart body; ``tweaks`` is JSON text."""
+    request.max_content_length = limit
+    body: dict[str, Any] = {name: value for name, value in request.form.items() if name in _RUN_BODY.fields}
+    if isinstance(body.get("tweaks"), str):
+        body["tweaks"] = parse_json_bytes(body["tweaks"].encode()) if body["tweaks"] else None
+    return body
+
+
+def _header_variables() -> dict[str, str]:
+    found = {}
+    for name, value in request.headers:
+        if name.lower().startswith(VARIABLE_HEADER):
+            found[name[len(VARIABLE_HEADER) :].upper()] = value
+    return found
+
+
+def _context_variables(context: Any) -> dict[str, str]:
+    if context is None:
+        return {}
+    given = context.get("request_variables") if isinstance(context, dict) else None
+    if given is None:
+        given = {}
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise invalid(("body", "context", "request_variables"), "dict_type", "Input should be an object of texts")
+    return {str(name).upper(): value for name, value in given.items()}
+
+
+def _refusal(error: ValidationError) -> RequestInvalid:
+    entries = []
+    for name, messages in error.normalized_messages().items():
+        shown = messages[0] if isinstance(messages, list) else "Input should be a valid dictionary"
+        kind = "enum" if "one of" in str(shown).lower() else "value_type"
+        entries.append({"type": kind, "loc": ["body", name], "msg": str(shown)})
+    first = entries[0]
+    return RequestInvalid(f"{first['loc'][1]}: {first['msg']}", entries)
