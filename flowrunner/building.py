@@ -65,7 +65,12 @@ def build_runner(
     engine = attach_database(app, settings, db)
     SCHEMA.ensure(engine)
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
-    flows = FlowStore(engine, settings.data_dir, taken=lambda name: folders.find(name) is not None, max_vertices=settings.max_vertices)
+    flows = FlowStore(
+        engine,
+        settings.data_dir,
+        taken=lambda name: folders.find(name) is not None,
+        max_vertices=settings.max_vertices,
+    )
     log = RunLog(engine, settings) if settings.run_log else None
     stores = {
         "keys": KeyStore(engine, settings.data_dir),
@@ -77,7 +82,7 @@ def build_runner(
     memory = manager.open_memory(app, settings)
 
     def closing() -> None:
-        for store in (log, stores["keys"], flows):
+        for store in (log, stores["keys"]):
             if store is not None:
                 store.close()
         close_database(app, settings)

@@ -71,7 +71,8 @@ class VertexResult:
             shown[name] = {"message": plain, "type": kind}
             if isinstance(value, Message) and self.kind is not None:
                 results[name] = message_json(value)
-                messages.append(self._message_entry(value))
+                if value.text:
+                    messages.append(self._message_entry(value))
             if isinstance(value, Message) and self.kind == "chat":
                 artifacts.update(_chat_artifact(name, value))
             else:

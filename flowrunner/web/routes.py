@@ -8,9 +8,11 @@ from typing import Final
 from flask import Response
 
 from flowrunner.web.blueprint import Routes
+from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
 from flowrunner.web.run import run_flow, run_webhook
 from flowrunner.web.service import add_service_routes
+from flowrunner.web.variables import add_variable_routes
 
 
 def add_run_routes(routes: Routes) -> None:
@@ -27,4 +29,10 @@ def add_run_routes(routes: Routes) -> None:
     routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook")
 
 
-API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (add_service_routes, add_run_routes, add_monitor_routes)
+API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
+    add_service_routes,
+    add_run_routes,
+    add_flow_routes,
+    add_variable_routes,
+    add_monitor_routes,
+)

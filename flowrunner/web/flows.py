@@ -1,0 +1,226 @@
+"""The flows API: what folders hold, and what owners create."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+
+from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, NotAllowed, RequestInvalid
+from flowrunner.flows.library import may_use
+from flowrunner.flows.model import Flow
+from flowrunner.flows.naming import canonical_uuid
+from flowrunner.identity import Identity
+from flowrunner.store.flowrecord import EXTRA
+from flowrunner.web.auth import caller
+from flowrunner.web.blueprint import Routes
+from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object
+from flowrunner.web.monitor import read_ids
+from flowrunner.web.parameters import query_boolean, query_integer, read_uuid
+
+MOST_FLOWS_A_PAGE = 100
+
+
+def add_flow_routes(routes: Routes) -> None:
+    """Add ``/api/v1/flows/``."""
+    views = FlowViews(routes.runner)
+    base = "/api/v1/flows/"
+    routes.add(base, views.list, methods=["GET"], name="list_flows")
+    routes.add(base, views.create, methods=["POST"], name="create_flow")
+    routes.add(base, views.delete_many, methods=["DELETE"], name="delete_flows")
+    routes.add(f"{base}upload/", views.upload, methods=["POST"], name="upload_flows")
+    routes.add(f"{base}batch/", views.batch, methods=["POST"], name="create_flows")
+    routes.add(f"{base}download/", views.download, methods=["POST"], name="download_flows")
+    routes.add(f"{base}<flow_id>", views.read, methods=["GET"], name="read_flow")
+    routes.add(f"{base}<flow_id>", views.change, methods=["PATCH"], name="change_flow")
+    routes.add(f"{base}<flow_id>", views.put, methods=["PUT"], name="put_flow")
+    routes.add(f"{base}<flow_id>", views.delete, methods=["DELETE"], name="delete_flow")
+
+
+class FlowViews:
+    """The views; every one works in the name of the caller."""
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+        self._store = runner.stores["flows"]
+        self._folders = runner.library.folders
+
+    def list(self) -> Response:
+        """List the caller's flows and those of the folders; paged with ``get_all=false``."""
+        who, header = caller(), query_boolean("header_flows")
+        page, size = query_integer("page", 1, low=1), query_integer("size", 50, low=1, high=MOST_FLOWS_A_PAGE)
+        shown = [self._folder_json(flow, header=header) for flow in self._folders.flows() if may_use(who, flow)]
+        for stored in self._store.list(who.id):
+            if who.flows is None or stored.id in who.flows or stored.endpoint_name in who.flows:
+                shown.append(stored.to_header() if header else stored.to_json())
+        if query_boolean("get_all", default=True):
+            return json_response(shown)
+        total = len(shown)
+        items = shown[(page - 1) * size : page * size]
+        pages = -(-total // size)
+        return json_response({"items": items, "total": total, "page": page, "size": size, "pages": pages})
+
+    def create(self) -> Response:
+        """Create a flow."""
+        self._refuse_limited_key()
+        return json_response(self._store.create(caller().id, self._body()).to_json(), 201)
+
+    def batch(self) -> Response:
+        """Create several flows: ``{"flows": [...]}``."""
+        self._refuse_limited_key()
+        return json_response(self._create_all(self._body().get("flows")), 201)
+
+    def upload(self) -> Response:
+        """Create the flows of an uploaded file: one flow, ``{"flows": [...]}``, or an archive of such files."""
+        self._refuse_limited_key()
+        request.max_content_length = self._runner.settings.max_body
+        file = request.files.get("file")
+        if file is None:
+            raise RequestInvalid(
+                "file: Field required", [{"type": "missing", "loc": ["body", "file"], "msg": "Field required"}]
+            )
+        return json_response(self._create_all(_flows_in(file.read())), 201)
+
+    def read(self, flow_id: str) -> Response:
+        """Show one flow."""
+        return json_response(self._show(flow_id))
+
+    def change(self, flow_id: str) -> Response:
+        """Change members of a flow."""
+        return json_response(self._store.update(self._own(flow_id), caller().id, self._body()).to_json())
+
+    def put(self, flow_id: str) -> Response:
+        """Replace a flow, or create it under that id."""
+        found = read_uuid(flow_id, ("path", "flow_id"))
+        if self._folders.find(found) is not None:
+            raise self._of_folder()
+        self._refuse_limited_key()
+        stored, new = self._store.put(found, caller().id, self._body())
+        return json_response(stored.to_json(), 201 if new else 200)
+
+    def delete(self, flow_id: str) -> Response:
+        """Remove a flow; its messages stay."""
+        self._store.delete(self._own(flow_id), caller().id)
+        return json_response({"message": "Flow deleted successfully"})
+
+    def delete_many(self) -> Response:
+        """Remove flows by their ids; those that are not the caller's are passed over."""
+        ids = read_ids(read_json(request, limit=self._runner.settings.max_body, strict_type=self._strict()))
+        mine = [i for i in ids if self._allowed(caller(), i)]
+        return json_response({"deleted": self._store.delete_many(mine, caller().id)})
+
+    def download(self) -> Response:
+        """Send one flow as JSON, several as a zip archive."""
+        ids = read_ids(read_json(request, limit=self._runner.settings.max_body, strict_type=self._strict()))
+        found = []
+        for flow_id in ids:
+            try:
+                found.append(self._show(flow_id))
+            except FlowNotFound:
+                continue
+        if not found:
+            raise FlowNotFound("No flows found.")
+        if len(found) == 1:
+            answer = json_response(found[0])
+            answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
+            return answer
+        answer = Response(_archive(found), content_type="application/x-zip-compressed")
+        answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
+        return answer
+
+    def _show(self, flow_id: str) -> dict[str, Any]:
+        canonical = canonical_uuid(flow_id)
+        flow = self._folders.find(canonical) if canonical else None
+        if flow is not None and may_use(caller(), flow):
+            return self._folder_json(flow)
+        shown: dict[str, Any] = self._store.get(self._own(flow_id), caller().id).to_json()
+        return shown
+
+    def _own(self, flow_id: str) -> str:
+        """Return the canonical id of a flow that the caller may change."""
+        canonical = read_uuid(flow_id, ("path", "flow_id"))
+        if self._folders.find(canonical, look_again=False) is not None and request.method != "GET":
+            raise self._of_folder()
+        if not self._allowed(caller(), canonical):
+            raise FlowNotFound("Flow not found")
+        return canonical
+
+    def _allowed(self, who: Identity, flow_id: str) -> bool:
+        if who.flows is None:
+            return True
+        try:
+            stored = self._store.get(flow_id, who.id)
+        except FlowNotFound:
+            return False
+        return stored.id in who.flows or stored.endpoint_name in who.flows
+
+    def _refuse_limited_key(self) -> None:
+        if caller().flows is not None:
+            raise NotAllowed("This API key is limited to single flows; it creates none.")
+
+    def _of_folder(self) -> NotAllowed:
+        return NotAllowed("This flow comes from a file of the server; change the file.")
+
+    def _folder_json(self, flow: Flow, *, header: bool = False) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "name": flow.name,
+            "description": flow.description,
+            "data": None if header else self._folder_data(flow),
+            "is_component": flow.is_component,
+            "updated_at": None,
+            "webhook": any(v.type == "Webhook" for v in flow.vertices),
+            "endpoint_name": flow.endpoint_name,
+            **EXTRA,
+            "locked": True,
+            "id": flow.id,
+            "user_id": None,
+        }
+        return shown
+
+    def _folder_data(self, flow: Flow) -> Any:
+        raw = self._folders.raw(flow.id)
+        if raw is None:
+            return None
+        return raw.get("data", raw)
+
+    def _create_all(self, given: Any) -> list[dict[str, Any]]:
+        if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+            entry = {"type": "list_type", "loc": ["body", "flows"], "msg": "Input should be a valid list of flows"}
+            raise RequestInvalid("flows: Input should be a valid list of flows", [entry])
+        return [self._store.create(caller().id, {**item, "id": None}).to_json() for item in given]
+
+    def _body(self) -> Mapping[str, Any]:
+        return read_object(request, limit=self._runner.settings.max_body, strict_type=self._strict())
+
+    def _strict(self) -> bool:
+        strict: bool = self._runner.settings.auth == "none"
+        return strict
+
+
+def _flows_in(data: bytes) -> list[Any]:
+    """Return the flows of an uploaded file, as JSON."""
+    if data[:4] == b"PK\x03\x04":
+        from flowrunner.flows.reading import read_parts
+
+        return [dict(part.raw) for part in read_parts(data) if part.flow is not None]
+    try:
+        found = parse_json_bytes(data)
+    except FlowRunnerError as error:
+        raise BadRequest(f"Invalid JSON file: {error.message}") from error
+    if isinstance(found, dict):
+        return found["flows"] if isinstance(found.get("flows"), list) else [found]
+    if isinstance(found, list):
+        return found
+    raise BadRequest("Invalid JSON file: it holds no flow.")
+
+
+def _archive(found: list[dict[str, Any]]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for flow in found:
+            archive.writestr(f"{flow['id']}.json", json.dumps(json.loads(dumps(flow)), indent=2))
+    return packed.getvalue()
