@@ -21,14 +21,15 @@ class ChatInput(Component):
     stores_messages = True
     streams_through = ("input_value",)
     inputs = (
-        Input("input_value", "str", tool=True, info="what the user says; the request's input_value goes here"),
+        Input("input_value", "str", aliases=("message",), tool=True,
+              info="what the user says; the request's input_value goes here"),
         Input("should_store_message", "bool", default=True, aliases=("store_message",)),
         Input("sender", "str", default=USER),
         Input("sender_name", "str", default=USER),
         Input("context_id", "str", info="a part of the session, for a Message History with the same context"),
         Input("files", "list", default=[], info="names of uploaded files"),
         *LOOKS,
-    )
+    )  # fmt: skip
     outputs = (Output("message", aliases=("message_response",)),)
 
     def run(

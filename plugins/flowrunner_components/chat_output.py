@@ -26,7 +26,7 @@ class ChatOutput(Component):
     stores_messages = True
     streams_through = ("input_value",)
     inputs = (
-        Input("input_value", required=True, accepts=("Data", "Table"), info="what to answer"),
+        Input("input_value", required=True, accepts=("Data", "Table"), aliases=("message",), info="what to answer"),
         Input("should_store_message", "bool", default=True, aliases=("store_message",)),
         Input("sender", "str", default=MACHINE),
         Input("sender_name", "str", default=AI),
@@ -43,21 +43,21 @@ class ChatOutput(Component):
         context_id: str, data_template: str, clean_data: bool, **looks: str,
     ) -> Mapping[str, Any]:  # fmt: skip
         """Return the answer; stored if it should be."""
-        message = _reply(context, input_value, _text(input_value, data_template, clean=clean_data)).replace(
+        text = _text(input_value, data_template, clean=clean_data)
+        message = _reply(
+            context,
+            input_value,
+            text,
+            look_changes(looks),
             sender=sender_or(sender, MACHINE),
             sender_name=sender_name or AI,
             session_id=context.session_id,
             context_id=context_id,
             flow_id=context.flow_id,
         )
-        changes = look_changes(looks)
-        if changes:
-            message = message.replace(properties={**message.properties, **changes})
         if should_store_message:
-            message = context.memory.append(message)
-        else:
-            message = message.replace(id=None, run_id=None, session_metadata=None)
-        return {"message": message}
+            return {"message": context.memory.append(message)}
+        return {"message": message.replace(id=None, run_id=None, session_metadata=None) if message.id else message}
 
     def stores_messages_with(self, settings: Mapping[str, Any]) -> bool:
         """It stores unless it is told not to."""
@@ -70,26 +70,27 @@ def _text(value: Any, template: str, *, clean: bool) -> str:
     return shown_text(value, clean=clean)
 
 
-def _reply(context: RunContext, value: Any, text: str) -> Message:
+def _reply(context: RunContext, value: Any, text: str, looks: Mapping[str, Any], **fields: Any) -> Message:
     """Return the message to answer with.
 
     What a model or an agent says keeps its token counts, its content blocks and its files; the
     user's own turn, given straight back, starts afresh.
     """
     source = context.source_of("input_value")
-    shown = {} if source is None else {"source": source.to_json()}
+    shown: dict[str, Any] = {} if source is None else {"source": source.to_json()}
     if not isinstance(value, Message) or (source is not None and is_turn_of(context, source.id)):
-        return Message(text=text, properties=make_properties(**shown))
+        return Message(text=text, properties=make_properties(**shown, **looks), **fields)
     named = value.properties.get("source") or {}
     if source is not None and named.get("source") and named.get("id") in (None, source.id):
         shown["source"]["source"] = named["source"]
-    properties = {**make_properties(), **value.properties, **shown, "state": "complete"}
+    properties = make_properties(**{**value.properties, **shown, **looks, "state": "complete"})
     if may_become_reply(context, value):
-        return value.replace(properties=properties)
+        return value.replace(properties=properties, **fields)
     return Message(
         text=text,
         files=value.files,
         properties=properties,
         content_blocks=value.content_blocks,
         duration=value.duration,
+        **fields,
     )

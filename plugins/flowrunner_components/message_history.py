@@ -47,7 +47,7 @@ class MessageHistory(Component):
         self, context: RunContext, /, *, mode: str, message: Any, memory: Any, sender_type: str, sender: str,
         sender_name: str, n_messages: int, context_id: str, order: str, template: str,
     ) -> Mapping[str, Any]:  # fmt: skip
-        """Return what was read, as text and as rows, or what was stored.
+        """Return what was read, as text and as rows, or what was stored; nothing where nothing is given to store.
 
         :raises ValueError: for a mode or order that there is not, or a template with an unknown field.
         """
@@ -57,7 +57,7 @@ class MessageHistory(Component):
         place = memory_of(context, memory)
         if mode == STORE:
             if message == "" and context.source_of("message") is None:
-                raise ValueError("there is nothing to store: connect something to message")
+                return {}
             stored = store(context, place, message, sender=sender, sender_name=sender_name, context_id=context_id)
             return {"stored_messages": stored}
         whose = sender_type if sender_type not in ("", BOTH) else sender

@@ -119,10 +119,10 @@ def test_a_turn_is_copied_into_another_session_not_moved():
     assert len({row.id for row in memory.rows}) == 2
 
 
-def test_nothing_to_store_is_an_error_but_an_empty_turn_is_stored():
-    with pytest.raises(ValueError, match="nothing to store"):
-        run(MessageHistory(), mode="Store")
+def test_where_nothing_is_connected_nothing_is_stored_but_an_empty_turn_is():
     memory = ListMemory()
+    assert run(MessageHistory(), make_context(memory), mode="Store") == {}
+    assert memory.rows == []
     context = make_context(memory, sources=from_vertex("TextInput-t", "Text Input", "message"))
     run(MessageHistory(), context, mode="Store", message="")
     assert [row.text for row in memory.rows] == [""]
