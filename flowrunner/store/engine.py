@@ -7,12 +7,13 @@ import os
 import sqlite3
 import time
 import weakref
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
 from flowrunner.errors import SettingsInvalid
 
@@ -149,6 +150,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "sqlite":
             connection.execution_options(**{_BEGIN: "BEGIN"})
         yield connection
+
+
+def go_alone(connection: Connection, word: str) -> None:
+    """Let one writer of a kind at a time go on, until its transaction ends; on SQLite it has the lock already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": zlib.crc32(word.encode())})
 
 
 def _data_folder(settings: Settings, app: Flask | None) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from flowrunner.errors import BadRequest, Conflict, FlowNotFound, RequestInvalid
 from flowrunner.flows.model import Flow
@@ -18,14 +17,13 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import read_flow
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import new_id, utc_now
-from flowrunner.store.engine import reading, writing
+from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.flowrecord import StoredFlow, check_values, extra_of, free_endpoint_name, free_name, read_row
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import flows, moment_text
 
 _MOST_FOUND: Final = 10_000
 _MOST_PARSED: Final = 500
-_TRIES: Final = 5
 
 
 class FlowStore:
@@ -98,16 +96,10 @@ class FlowStore:
                 "name: Field required.", [{"type": "missing", "loc": ["body", "name"], "msg": "Field required"}]
             )
         flow_id = self._new_id(values.get("id"))
-        for _ in range(_TRIES):
-            try:
-                with writing(self._engine) as connection:
-                    stored = self._insert(connection, owner, flow_id, columns, extra_of(values))
-                break
-            except IntegrityError:
-                # Another process took one of the names just now; where writers wait for each other it cannot happen.
-                continue
-        else:
-            raise Conflict("Others take the same names at this moment; send it again.")
+        with writing(self._engine) as connection:
+            # Names are chosen by what is there, so nobody else may choose meanwhile.
+            go_alone(connection, f"flows of {owner}")
+            stored = self._insert(connection, owner, flow_id, columns, extra_of(values))
         self._stamp.touch()
         return stored
 
@@ -119,11 +111,10 @@ class FlowStore:
         :raises RequestInvalid: for members that cannot be stored.
         """
         columns = check_values(changes, self._limits.max_vertices)
-        try:
-            with writing(self._engine) as connection:
-                stored = self._change(connection, _fetch(connection, flow_id, owner), columns, extra_of(changes))
-        except IntegrityError as error:
-            raise BadRequest("Name and endpoint name must be unique") from error
+        with writing(self._engine) as connection:
+            found = _fetch(connection, flow_id, owner)
+            go_alone(connection, f"flows of {found.owner}")
+            stored = self._change(connection, found, columns, extra_of(changes))
         self._stamp.touch()
         return stored
 
@@ -240,16 +231,17 @@ class FlowStore:
 
 
 def _parse(stored: StoredFlow, limits: Limits) -> Flow:
+    """Read a flow out of its data; what stands beside the data is the store's to say."""
     data = stored.data or {}
-    raw: dict[str, Any] = {
-        "id": stored.id,
-        "name": stored.name,
-        "endpoint_name": stored.endpoint_name,
-        "description": stored.description,
-        "is_component": stored.is_component,
-    }
-    raw = {**data, **raw} if "components" in data else {**raw, "data": stored.data}
-    return dataclasses.replace(read_flow(raw, limits=limits), owner=stored.owner)
+    raw = data if "components" in data else {"data": stored.data, "is_component": stored.is_component}
+    return dataclasses.replace(
+        read_flow(raw, name_hint=stored.name, limits=limits),
+        id=stored.id,
+        name=stored.name,
+        endpoint_name=stored.endpoint_name,
+        description=stored.description or "",
+        owner=stored.owner,
+    )
 
 
 def _fetch(connection: Connection, flow_id: str, owner: Owner) -> StoredFlow:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
 from flowrunner.errors import SchemaOutdated
-from flowrunner.store.engine import reading, writing
+from flowrunner.store.engine import go_alone, reading, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class DatabaseSchema:
         found = self.current(engine)
         if found is None:
             with writing(engine) as connection:
-                self._lock(connection)
+                go_alone(connection, self.version_table)
                 found = self._version(connection)
                 if found is None:
                     self.metadata.create_all(connection)
@@ -57,7 +56,7 @@ class DatabaseSchema:
         :raises SchemaOutdated: if the database is newer than this program.
         """
         with writing(engine) as connection:
-            self._lock(connection)
+            go_alone(connection, self.version_table)
             found = self._version(connection)
             if found == self.head:
                 return found
@@ -109,12 +108,6 @@ class DatabaseSchema:
             Column("version_num", String(32), nullable=False),
             PrimaryKeyConstraint("version_num", name=f"{self.version_table}_pkc"),
         )
-
-    def _lock(self, connection: Connection) -> None:
-        """Let one process at a time change the tables; on SQLite the transaction has the write lock already."""
-        if connection.dialect.name == "postgresql":
-            number = zlib.crc32(self.version_table.encode())
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
     def _refusal(self, found: str) -> str:
         what = f"The database of {self.name} has the schema {found}, and this program wants {self.head}."
