@@ -1,0 +1,218 @@
+"""Values that come back as they went in, whatever they are."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flowrunner.errors import MessageInvalid
+from flowrunner.memory import MemoryBackend
+from flowrunner.messages import Message, make_properties, new_id
+from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery
+from flowrunner.testing.memory.opening import BackendTests
+from flowrunner.testing.memory.samples import (
+    ANN,
+    AWKWARD_IDS,
+    AWKWARD_JSON,
+    AWKWARD_TEXTS,
+    BOB,
+    NOON,
+    append_texts,
+    fetch_texts,
+    make_full_message,
+    make_message,
+)
+
+
+def fetch_one(backend: MemoryBackend, message: Message) -> Message:
+    """Return the stored form of a message."""
+    (found,) = backend.fetch_messages(MessageQuery(owner=message.owner, ids=(message.id or "",)))
+    return found
+
+
+class ValueTests(BackendTests):
+    """Every field comes back as it was, and belongs to the store alone."""
+
+    group = "values"
+
+    def test_every_field_comes_back(self, backend: MemoryBackend) -> None:
+        message = make_full_message()
+        backend.append_messages([message])
+        assert fetch_one(backend, message) == message
+
+    def test_defaults_and_nulls_come_back(self, backend: MemoryBackend) -> None:
+        plain = make_message(context_id=None, properties={}, content_blocks=(), files=())
+        empty = make_message("", context_id="", flow_id="", run_id="", session_metadata={}, duration=0.0)
+        backend.append_messages([plain, empty])
+        assert backend.fetch_messages(MessageQuery(owner=ANN)) == [plain, empty]
+
+    @pytest.mark.parametrize("name", AWKWARD_TEXTS)
+    def test_awkward_texts_come_back(self, backend: MemoryBackend, name: str) -> None:
+        text = AWKWARD_TEXTS[name]
+        message = make_message(text, sender=text or "x", sender_name=text or "x", context_id=text, files=(text,))
+        backend.append_messages([message])
+        assert fetch_one(backend, message) == message
+        changed = backend.update_messages(MessageQuery(owner=ANN), MessageChanges(text=text + text))
+        assert changed == backend.fetch_messages(MessageQuery(owner=ANN)) == [message.replace(text=text + text)]
+
+    @pytest.mark.parametrize("name", AWKWARD_IDS)
+    def test_awkward_session_ids_are_ids_like_any_other(self, backend: MemoryBackend, name: str) -> None:
+        session = AWKWARD_IDS[name]
+        append_texts(backend, "one", session_id=session)
+        append_texts(backend, "two", session_id=session + "'")
+        append_texts(backend, "three", session_id=session)
+        assert fetch_texts(backend, session_id=session) == ["one", "three"]
+        (first, _) = backend.fetch_messages(MessageQuery(owner=ANN, session_id=session))
+        assert first.session_id == session
+        backend.update_messages(MessageQuery(owner=ANN, session_id=session), MessageChanges(session_id="plain"))
+        assert fetch_texts(backend, session_id=session) == []
+        moved = backend.update_messages(MessageQuery(owner=ANN, session_id="plain"), MessageChanges(session_id=session))
+        assert [message.session_id for message in moved] == [session, session]
+        assert backend.delete_messages(MessageQuery(owner=ANN, session_id=session)) == 2
+        assert fetch_texts(backend) == ["two"]
+
+    def test_awkward_session_ids_are_all_different(self, backend: MemoryBackend) -> None:
+        for name, session in AWKWARD_IDS.items():
+            append_texts(backend, name, session_id=session)
+        for name, session in AWKWARD_IDS.items():
+            assert fetch_texts(backend, session_id=session) == [name]
+
+    @pytest.mark.parametrize("name", [n for n, text in AWKWARD_IDS.items() if len(text) < 256])
+    def test_awkward_owners_and_ids_are_like_any_other(self, backend: MemoryBackend, name: str) -> None:
+        text = AWKWARD_IDS[name]
+        message = make_message(id=text, owner=text, flow_id=text, run_id=text, session_id="talk")
+        backend.append_messages([message])
+        append_texts(backend, "other", owner=text + "'", flow_id=text + "'")
+        assert backend.fetch_messages(MessageQuery(owner=text, ids=(text,))) == [message]
+        assert backend.fetch_messages(MessageQuery(owner=text, flow_id=text, run_id=text)) == [message]
+        assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, flow_id=text)) == [message]
+
+    def test_the_longest_ids_fit(self, backend: MemoryBackend) -> None:
+        name = "🜁" * 255
+        message = make_message(id=name, owner=name, flow_id=name, run_id=name, session_id=name * 9)
+        backend.append_messages([message])
+        assert backend.fetch_messages(MessageQuery(owner=name, flow_id=name, session_id=name * 9)) == [message]
+
+    def test_json_comes_back_as_json(self, backend: MemoryBackend) -> None:
+        block = {"title": "t", "contents": [{"type": "json", "data": AWKWARD_JSON}]}
+        message = make_message(properties=AWKWARD_JSON, session_metadata=AWKWARD_JSON, content_blocks=(block,))
+        backend.append_messages([message])
+        found = fetch_one(backend, message)
+        assert found == message
+        # 1 == 1.0 == True for Python, but not for JSON.
+        assert repr(found.properties) == repr(message.properties)
+
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            NOON + timedelta(microseconds=1),
+            datetime(1970, 1, 1, tzinfo=timezone.utc) - timedelta(microseconds=1),
+            datetime(1, 1, 1, tzinfo=timezone.utc),
+            datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc),
+            datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=timezone.utc),
+            datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-11, minutes=-30))),
+        ],
+    )
+    def test_timestamps_come_back_to_the_microsecond_and_aware(self, backend: MemoryBackend, moment: datetime) -> None:
+        message = make_message(timestamp=moment)
+        backend.append_messages([message])
+        found = fetch_one(backend, message).timestamp
+        assert found == moment
+        assert found.tzinfo is not None
+
+    def test_a_lone_surrogate_is_kept_or_refused_but_never_changed(self, backend: MemoryBackend) -> None:
+        append_texts(backend, "before")
+        for field in ("text", "session_id"):
+            message = make_message(**{"text": "x", field: "half \ud800 a pair"})
+            try:
+                backend.append_messages([message])
+            except MessageInvalid:
+                assert fetch_texts(backend, ids=(message.id,)) == []
+            else:
+                assert fetch_one(backend, message) == message
+        append_texts(backend, "after")
+        assert fetch_texts(backend)[-1] == "after"
+
+    def test_what_went_in_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
+        properties: dict[str, Any] = make_properties(targets=["a"])
+        block: dict[str, Any] = {"title": "t", "contents": [{"type": "text", "text": "x"}]}
+        message = make_message(properties=properties, content_blocks=(block,), session_metadata={"a": [1]})
+        backend.append_messages([message])
+        properties["targets"].append("b")
+        properties["state"] = "spoilt"
+        block["contents"].clear()
+        found = fetch_one(backend, message)
+        assert found.properties == make_properties(targets=["a"])
+        assert found.content_blocks[0]["contents"] == [{"type": "text", "text": "x"}]
+
+    def test_what_came_out_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
+        (message,) = backend.append_messages([make_full_message()])
+        expected = make_full_message(id=message.id)
+        changes = MessageChanges(sender_name="AI")
+        for holder in (
+            message,
+            fetch_one(backend, message),
+            backend.update_messages(MessageQuery(owner=ANN), changes)[0],
+        ):
+            for value in (holder.properties, holder.session_metadata, *holder.content_blocks):
+                if isinstance(value, dict):
+                    value.clear()
+            assert fetch_one(backend, message) == expected
+
+    def test_changes_can_be_changed_by_their_holder(self, backend: MemoryBackend) -> None:
+        append_texts(backend, "a")
+        properties: dict[str, Any] = make_properties(targets=["a"])
+        backend.update_messages(MessageQuery(owner=ANN), MessageChanges(properties=properties))
+        properties["targets"].append("b")
+        (found,) = backend.fetch_messages(MessageQuery(owner=ANN))
+        assert found.properties == make_properties(targets=["a"])
+
+
+class RefusalTests(BackendTests):
+    """What cannot be stored leaves no trace."""
+
+    group = "all or none"
+
+    def test_an_id_that_is_taken_is_refused(self, backend: MemoryBackend) -> None:
+        (stored,) = append_texts(backend, "first")
+        for changed in (
+            make_message("again", id=stored.id),
+            make_message("again", id=stored.id, session_id="other"),
+            make_message("again", id=stored.id, owner=BOB),
+        ):
+            with pytest.raises(MessageInvalid):
+                backend.append_messages([changed])
+        assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER)) == [stored]
+
+    def test_a_refused_call_stores_nothing(self, backend: MemoryBackend) -> None:
+        (stored,) = append_texts(backend, "first")
+        new = [make_message("a"), make_message("b")]
+        for batch in ([*new, make_message(id=stored.id)], [make_message(id=stored.id), *new]):
+            with pytest.raises(MessageInvalid):
+                backend.append_messages(batch)
+        assert fetch_texts(backend, EVERY_OWNER) == ["first"]
+        backend.append_messages(new)
+        assert fetch_texts(backend, EVERY_OWNER) == ["first", "a", "b"]
+
+    def test_an_id_twice_in_one_call_is_refused(self, backend: MemoryBackend) -> None:
+        name = new_id()
+        with pytest.raises(MessageInvalid):
+            backend.append_messages([make_message("a", id=name), make_message("b"), make_message("c", id=name)])
+        assert fetch_texts(backend) == []
+        append_texts(backend, "later", id=name)
+        assert fetch_texts(backend) == ["later"]
+
+    def test_a_refused_call_shows_in_no_list(self, backend: MemoryBackend) -> None:
+        from flowrunner.testing.memory.listing import list_ids
+
+        (stored,) = append_texts(backend, "first")
+        with pytest.raises(MessageInvalid):
+            backend.append_messages([make_message(session_id="new"), make_message(session_id="new", id=stored.id)])
+        assert list_ids(backend) == ["talk"]
+
+    def test_closing_twice_does_no_harm(self, backend: MemoryBackend) -> None:
+        append_texts(backend, "a")
+        assert backend.close() is True
+        assert backend.close() is True

@@ -1,0 +1,51 @@
+"""The tests that make a memory backend one that can be relied on."""
+
+from __future__ import annotations
+
+from flowrunner.testing.memory.changing import EditTests, MoveTests
+from flowrunner.testing.memory.failures import FailureTests
+from flowrunner.testing.memory.filters import FilterTests, SearchTests
+from flowrunner.testing.memory.histories import HistoryTests
+from flowrunner.testing.memory.listing import ListTests
+from flowrunner.testing.memory.order import OrderTests, WindowTests
+from flowrunner.testing.memory.owners import OwnerTests
+from flowrunner.testing.memory.processes import DurableTests, SharedTests
+from flowrunner.testing.memory.threads import ThreadTests
+from flowrunner.testing.memory.values import RefusalTests, ValueTests
+
+
+class MemoryBackendContract(
+    OrderTests,
+    WindowTests,
+    FilterTests,
+    SearchTests,
+    EditTests,
+    MoveTests,
+    ListTests,
+    ValueTests,
+    RefusalTests,
+    OwnerTests,
+    ThreadTests,
+    HistoryTests,
+    SharedTests,
+    DurableTests,
+    FailureTests,
+):
+    """Everything that the docstring of :class:`~flowrunner.MemoryBackend` promises, as tests.
+
+    A backend is tested by a class of its own, in a file of its own::
+
+        from flowrunner.testing import MemoryBackendContract
+
+        class TestMyBackend(MemoryBackendContract):
+            def open_backend(self, folder):
+                return MyBackend(folder / "messages.db")
+
+    and ``pytest``. All tests of a group run if the backend's flags claim what the group is about:
+    the groups *processes* and *crashes* are left out where it does not say ``shared`` or
+    ``durable``, and *failing writes* where the class does not say how to ``break_writes``.
+    ``python -m flowrunner.testing.memory_report FILE`` prints which groups it passes.
+
+    ``open_backend`` is also called in processes that the kit starts, which import the file of the
+    class by its path and know no fixtures: it may use the folder and environment variables only.
+    """

@@ -1,0 +1,16 @@
+"""The whole contract on the backend ``sqlite``, and what only it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowrunner_sqlite.backend import SqliteMemory
+from sqlalchemy import URL
+
+from flowrunner.store.engine import make_engine
+from flowrunner.testing import MemoryBackendContract
+
+
+class TestSqlite(MemoryBackendContract):
+    def open_backend(self, folder: Path) -> SqliteMemory:
+        return SqliteMemory(make_engine(URL.create("sqlite", database=str(folder / "messages.db"))))
