@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from flowrunner.engine.plan import Plan, make_plan
+from flowrunner.engine.plan import Plan, make_plan, needed_for_outputs
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows import findings as codes
 from flowrunner.flows.graph import find_circles, find_isolated
@@ -26,7 +26,7 @@ def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
     plan, refusal = _try_plan(flow, registry)
     if not flow.vertices:
         found.append(Finding(codes.EMPTY_FLOW, "The flow has no components; a run of it answers nothing."))
-    found += _check_types(flow, registry, "warning" if plan else "error")
+    found += _check_types(flow, registry)
     found += _check_edges(flow, registry)
     found += _check_several(flow, registry)
     found += _check_circles(flow, "warning" if plan else "error")
@@ -43,11 +43,12 @@ def _try_plan(flow: Flow, registry: Registry) -> tuple[Plan | None, str | None]:
         return None, error.message
 
 
-def _check_types(flow: Flow, registry: Registry, level: Level) -> Iterator[Finding]:
-    needs = _Needs(flow)
+def _check_types(flow: Flow, registry: Registry) -> Iterator[Finding]:
+    needs, needed = _Needs(flow), needed_for_outputs(flow, registry)
     for vertex in flow.vertices:
         if registry.component(vertex.type) is None:
             message = f"No plugin offers the component type {vertex.type}, which {_shown(vertex)} has."
+            level: Level = "error" if vertex.id in needed else "warning"
             yield Finding(codes.UNKNOWN_COMPONENT, message, vertex.id, vertex.type, level, needs.of(vertex))
         elif vertex.edited:
             message = (
@@ -103,7 +104,7 @@ def _check_edges(flow: Flow, registry: Registry) -> Iterator[Finding]:
                 yield _no_input(edge, source, target)
             elif given is not None and not takes(declared, given, edge):
                 message = (
-                    f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
+                    f"Edge between {source.shown_name} and {target.shown_name} has invalid handles:"
                     f" {declared.name} does not take {given.type}."
                 )
                 yield Finding(codes.EDGE_INVALID, message, target.id, target.type, "error")
@@ -126,18 +127,18 @@ def _no_input(edge: Edge, source: Vertex, target: Vertex) -> Finding:
 
 
 def _check_several(flow: Flow, registry: Registry) -> Iterator[Finding]:
-    """Several edges into one plain input are meant only where they are branches of which one is taken."""
-    counts: dict[tuple[str, str], int] = {}
+    """Several edges into one plain input are meant only where they are branches of one component."""
+    sources: dict[tuple[str, str], list[str]] = {}
     for edge in flow.edges:
         if not edge.feedback:
-            counts[edge.target, edge.input] = counts.get((edge.target, edge.input), 0) + 1
+            sources.setdefault((edge.target, edge.input), []).append(edge.source)
     vertices = {vertex.id: vertex for vertex in flow.vertices}
-    for (vertex_id, name), count in counts.items():
+    for (vertex_id, name), found in sources.items():
         vertex = vertices[vertex_id]
         component = registry.component(vertex.type)
-        declared = find_input(component, vertex, name) if component is not None and count > 1 else None
+        declared = find_input(component, vertex, name) if component is not None and len(set(found)) > 1 else None
         if declared is not None and not declared.many:
-            message = f"{count} edges lead into {name} of {_shown(vertex)}, which takes one value."
+            message = f"{len(found)} edges lead into {name} of {_shown(vertex)}, which takes one value."
             yield Finding(codes.SEVERAL_EDGES, message, vertex.id, vertex.type)
 
 
@@ -170,4 +171,4 @@ def _check_scope(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
 
 
 def _shown(vertex: Vertex) -> str:
-    return f"{vertex.display_name} ({vertex.id})"
+    return f"{vertex.shown_name} ({vertex.id})"

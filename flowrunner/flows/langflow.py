@@ -57,7 +57,7 @@ def _read_vertex(node: Node) -> Vertex:
     return Vertex(
         id=node.id,
         type=_type_of(node, data),
-        display_name=_text(inner.get("display_name")) or _text(data.get("display_name")) or _type_of(node, data),
+        display_name=_text(inner.get("display_name")) or _text(data.get("display_name")),
         settings=fields.settings,
         hidden=fields.hidden,
         variables=frozenset(fields.variables),
@@ -143,7 +143,7 @@ def types_meet(given: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 def unfit_edge(edge: Edge, source: Vertex, target: Vertex) -> Finding:
     """Return the finding for an edge between ports that do not fit."""
     message = (
-        f"Edge between {source.display_name} and {target.display_name} has invalid handles:"
+        f"Edge between {source.shown_name} and {target.shown_name} has invalid handles:"
         f" {edge.output or 'the output'} gives {', '.join(edge.output_types)},"
         f" {edge.input or 'the input'} takes {', '.join(edge.input_types)}."
     )

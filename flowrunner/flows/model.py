@@ -52,6 +52,11 @@ class Vertex:
     position: tuple[float, float] | None = None
     parent: str | None = None
 
+    @property
+    def shown_name(self) -> str:
+        """The name for people, where no component is at hand to give one."""
+        return self.display_name or self.type
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

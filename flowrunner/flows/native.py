@@ -67,7 +67,7 @@ def _read_component(name: str, entry: Any, path: Path) -> Vertex:
     return Vertex(
         id=name,
         type=kind,
-        display_name=entry.get("display_name") or kind,
+        display_name=entry.get("display_name", ""),
         settings=_read_settings(entry.get("settings", {}), variables, (*path, "settings")),
         hidden=_read_settings(entry.get("hidden", {}), variables, (*path, "hidden")),
         variables=frozenset(variables),

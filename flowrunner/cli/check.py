@@ -1,0 +1,170 @@
+"""``flowrunner check`` and ``flowrunner convert``: flow files, without an app."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrunner.errors import FlowInvalid, FlowRunnerError
+from flowrunner.flows import findings as codes
+from flowrunner.flows.check import check_flow
+from flowrunner.flows.convert import Conversion, convert_flow
+from flowrunner.flows.folder import SUFFIXES
+from flowrunner.flows.model import Finding
+from flowrunner.flows.naming import endpoint_name_from
+from flowrunner.flows.parsing import Limits
+from flowrunner.flows.reading import Part, read_parts
+from flowrunner.plugins import PluginManager
+from flowrunner.registry import Registry
+
+_plugins_dir = click.option(
+    "--plugins-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="FLOWRUNNER_PLUGINS_DIR",
+    help="A folder of plain Python files or packages, each a plugin.",
+)
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one report a flow.")
+@_plugins_dir
+def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | None) -> None:
+    """Say what is wrong with flow FILES, or with the files of folders.
+
+    Exit status 1 if a flow cannot be read or cannot be run.
+    """
+    registry = _load_components(plugins_dir)
+    reports = [report for path in _expand(files) for report in report_file(path, registry)]
+    if as_json:
+        click.echo(json.dumps(reports, indent=2))
+    else:
+        for report in reports:
+            _print_report(report)
+    if any(not report["loads"] or _has_errors(report) for report in reports):
+        raise SystemExit(1)
+
+
+@click.command("convert")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, or a folder for several flows.")
+@click.option("--exact", is_flag=True, help="Keep everything: the result has the same content hash.")
+@click.option("--positions", is_flag=True, help="Keep where components stand on the canvas.")
+@_plugins_dir
+def convert_command(file: Path, output: Path | None, exact: bool, positions: bool, plugins_dir: Path | None) -> None:
+    """Write the flow of FILE in the native form. What it does not say is told on standard error."""
+    registry = _load_components(plugins_dir)
+    done: list[tuple[str, Conversion]] = []
+    for part in _read(file):
+        if part.flow is None:
+            raise part.error or FlowInvalid(f"{file} holds no flow.")
+        made = convert_flow(part.flow, registry, exact=exact, positions=positions)
+        done.append((part.flow.endpoint_name or endpoint_name_from(part.flow.name) or part.flow.id, made))
+        for note in made.notes:
+            click.echo(_printable(f"{part.flow.name}: {note}"), err=True)
+    _write(done, output)
+
+
+def report_file(path: Path, registry: Registry) -> list[dict[str, Any]]:
+    """Return a report for each flow of a file; whatever is wrong with it is a finding."""
+    return [_report(path, part, registry) for part in _read(path)]
+
+
+def _read(path: Path) -> list[Part]:
+    limits = Limits()
+    try:
+        if not path.is_file():
+            raise FlowInvalid(f"{path} is no file.")
+        with path.open("rb") as opened:
+            data = opened.read(limits.max_bytes + 1)
+    except OSError as error:
+        return [Part(path.stem, {}, error=FlowInvalid(f"The file cannot be read: {error.strerror or error}."))]
+    except (ValueError, FlowRunnerError) as error:
+        return [Part(path.stem, {}, error=FlowInvalid(str(error)))]
+    parts = read_parts(data, name_hint=path.stem, endpoint_hint=path.stem, limits=limits)
+    return parts or [Part(path.stem, {}, error=FlowInvalid("The file holds no flow."))]
+
+
+def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
+    flow = part.flow
+    if flow is None:
+        message = part.error.message if part.error is not None else "The file holds no flow."
+        found = [Finding(codes.UNREADABLE, message, level="error")]
+        name = part.raw.get("name")
+        shown = name if isinstance(name, str) and name else part.label
+        return {"file": str(path), "name": shown, "loads": False, "findings": [f.to_json() for f in found]}
+    try:
+        found = check_flow(flow, registry)
+    except Exception as error:
+        # A plugin's component may stumble over settings that it never expected; the report goes on.
+        message = f"The flow cannot be checked: {type(error).__name__}: {error}."
+        found = [*flow.findings, Finding(codes.REFUSED, message, level="error")]
+    return {
+        "file": str(path),
+        "name": flow.name,
+        "id": flow.id,
+        "endpoint_name": flow.endpoint_name,
+        "loads": True,
+        "findings": [finding.to_json() for finding in found],
+    }
+
+
+def _load_components(plugins_dir: Path | None) -> Registry:
+    plugins = PluginManager()
+    plugins.load_entry_points(keep_going=True)
+    if plugins_dir is not None:
+        plugins.load_folder(plugins_dir, keep_going=True)
+    for record in plugins.records:
+        if record.state == "failed":
+            click.echo(_printable(f"The plugin {record.name} cannot be loaded: {record.reason}"), err=True)
+    plugins.collect_components()
+    return plugins.registry
+
+
+def _expand(files: Iterable[Path]) -> Iterator[Path]:
+    for path in files:
+        if path.is_dir():
+            yield from sorted(child for child in path.iterdir() if child.name.endswith(SUFFIXES))
+        else:
+            yield path
+
+
+def _has_errors(report: dict[str, Any]) -> bool:
+    return any(finding["level"] == "error" for finding in report["findings"])
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    state = "cannot be read" if not report["loads"] else "cannot run" if _has_errors(report) else "can run"
+    click.echo(_printable(f"{report['file']}: {report['name']} {state}."))
+    for finding in report["findings"]:
+        click.echo(_printable(f"  {finding['level']} {finding['code']}: {finding['message']}"))
+
+
+def _printable(text: str) -> str:
+    """Return a text of unknown origin as a terminal may get it: without control characters."""
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _write(done: list[tuple[str, Conversion]], output: Path | None) -> None:
+    if output is None or (len(done) == 1 and not output.is_dir()):
+        if len(done) > 1:
+            raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
+        text = done[0][1].text
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_text(text, encoding="utf-8")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for name, made in done:
+        stem, number = name, 2
+        while stem.lower() in taken:
+            stem, number = f"{name}-{number}", number + 1
+        taken.add(stem.lower())
+        (output / f"{stem}.json").write_text(made.text, encoding="utf-8")
