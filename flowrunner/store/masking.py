@@ -40,6 +40,13 @@ def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> An
     return masked
 
 
+def hide(value: Any) -> str:
+    """Return what stands in place of a secret value."""
+    if value == MASK or not isinstance(value, str) or len(value) <= _SHORT and value != MASK_LONG:
+        return MASK
+    return MASK_LONG
+
+
 def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = None) -> str:
     """Return a record as JSON text, masked as :func:`mask` does.
 
@@ -146,10 +153,6 @@ class _Walk:
         return shown
 
     def _secret(self, value: Any) -> str:
-        if not isinstance(value, str) or value == MASK:
-            return MASK
-        if value == MASK_LONG:
-            return MASK_LONG
-        if len(value) >= _LEAST_KNOWN:
+        if isinstance(value, str) and len(value) >= _LEAST_KNOWN and value not in (MASK, MASK_LONG):
             self.secrets.add(value)
-        return MASK_LONG if len(value) > _SHORT else MASK
+        return hide(value)

@@ -190,7 +190,7 @@ def _run(row: Row[Any], *, vertices: bool = False) -> dict[str, Any]:
         "content_hash": record["content_hash"],
         "session": record["session"],
         "status": row.status,
-        "error": record["error"],
+        "error": record["error"] and {"code": record["error"][0], "message": record["error"][1]},
         "started_at": row.started_at,
         "duration": record["duration"],
         "warnings": record["warnings"],

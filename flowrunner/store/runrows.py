@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -14,14 +14,14 @@ from flowrunner.engine.result import RunStart, VertexResult
 from flowrunner.engine.shapes import value_type
 from flowrunner.messages import Message, make_properties
 from flowrunner.session import Session
-from flowrunner.store.masking import masked_json
+from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.tables import moment_text
 
 RUNNING: Final = "running"
 
 _ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled": "cancelled"}
 _MOST_OPEN: Final = 2000
-_LEAST_SECRET: Final = 4
+_LEAST_SECRET: Final = 6
 _PROPERTIES: Final = make_properties()
 _ABSENT: Final = object()
 
@@ -102,10 +102,6 @@ class RowMaker:
 
 def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
     start = run.start
-    for name in result.secrets:
-        value = result.inputs.get(name)
-        if isinstance(value, str) and len(value) >= _LEAST_SECRET:
-            run.secrets.add(value)
     record = {
         "type": result.type,
         "name": result.display_name,
@@ -113,7 +109,7 @@ def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[st
         "frozen": result.used_frozen_result,
         "seconds": round(result.duration, 6),
         "error": result.error,
-        "inputs": result.inputs,
+        "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value) for name, value in result.outputs.items()},
     }
     return {
@@ -126,6 +122,15 @@ def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[st
         "record": masked_json(record, run.secrets, _free_texts(result)),
         "build": True,
     }
+
+
+def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
+    """Return the inputs without the values of those that hold secrets, which are noted for the rest of the run."""
+    for name in result.secrets & result.inputs.keys():
+        value = result.inputs[name]
+        if isinstance(value, str) and len(value) >= _LEAST_SECRET:
+            run.secrets.add(value)
+    return {name: hide(value) if name in result.secrets else value for name, value in result.inputs.items()}
 
 
 def _free_texts(result: VertexResult) -> list[str] | None:
@@ -163,19 +168,20 @@ def read_message(record: Sequence[Any]) -> Message:
 
 
 def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:
-    session, error = run.start.session, None
+    session = run.start.session
+    error: tuple[str, str] | None = None
     if event.kind == "run_finished":
         session = event.data["result"].session
     elif event.kind == "run_failed":
-        error = {"code": event.data["error"].code, "message": event.data["error"].message}
+        error = (event.data["error"].code, event.data["error"].message)
     else:
-        error = {"code": "run_cancelled", "message": event.data["reason"]}
+        error = ("run_cancelled", event.data["reason"])
     return _run_row(event.run_id, run, _ENDS[event.kind], session, event.at, error)
 
 
 def _run_row(
     run_id: str, run: _OpenRun, status: str, session: Session | None, ended: datetime | None,
-    error: Mapping[str, Any] | None,
+    error: tuple[str, str] | None,
 ) -> dict[str, Any]:  # fmt: skip
     start = run.start
     record = {

@@ -23,7 +23,7 @@ GENERIC: Final = "Generic"
 CREDENTIAL: Final = "Credential"
 VARIABLE_TYPES: Final = (GENERIC, CREDENTIAL)
 
-_LEAST_SECRET: Final = 4
+_LEAST_SECRET: Final = 6
 _MOST_REMEMBERED: Final = 10_000
 
 
