@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 _WIDTH: Final = 100
+_dump: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def layout(value: Any) -> str:
@@ -52,7 +53,3 @@ def _may_fit(value: Any, room: int) -> bool:
         if seen > room:
             return False
     return True
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

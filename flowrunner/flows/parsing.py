@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -13,6 +13,7 @@ from flowrunner.errors import FlowInvalid
 
 #: An escape that may leave half of a character behind, which no UTF-8 text can hold.
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_CONTAINERS: Final = frozenset({dict, list})
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
@@ -96,14 +97,12 @@ def check_depth(value: Any, limits: Limits) -> None:
 
     :raises FlowInvalid: beyond the limit.
     """
-    level = [value]
+    level: list[Any] = [value] if value.__class__ in _CONTAINERS else []
     for _ in range(limits.max_depth):
         children: list[Any] = []
         for node in level:
-            if isinstance(node, Mapping):
-                children.extend(child for child in node.values() if isinstance(child, (dict, list)))
-            elif isinstance(node, list):
-                children.extend(child for child in node if isinstance(child, (dict, list)))
+            inside = node.values() if node.__class__ is dict else node
+            children += [child for child in inside if child.__class__ in _CONTAINERS]
         if not children:
             return
         level = children
@@ -118,7 +117,7 @@ def check_texts(value: Any) -> None:
     for path, found in _walk(value):
         if isinstance(found, str):
             _refuse_half_characters(found, path)
-        elif isinstance(found, Mapping):
+        elif found.__class__ is dict:
             for key in found:
                 if not isinstance(key, str):
                     raise FlowInvalid(f"{place(*path)}: the key {key!r} is no text.")
@@ -126,7 +125,7 @@ def check_texts(value: Any) -> None:
         elif isinstance(found, float):
             if not math.isfinite(found):
                 raise FlowInvalid(f"{place(*path)}: {found} is no number that JSON knows.")
-        elif not (found is None or isinstance(found, (bool, int, list))):
+        elif not (found is None or found.__class__ in (bool, int, list)):
             raise FlowInvalid(f"{place(*path)}: {type(found).__name__} is no JSON value.")
 
 
@@ -141,9 +140,9 @@ def _walk(value: Any) -> Iterator[tuple[Path, Any]]:
     while waiting:
         path, found = waiting.pop()
         yield path, found
-        if isinstance(found, Mapping):
+        if found.__class__ is dict:
             waiting.extend(((*path, key), child) for key, child in found.items())
-        elif isinstance(found, list):
+        elif found.__class__ is list:
             waiting.extend(((*path, index), child) for index, child in enumerate(found))
 
 

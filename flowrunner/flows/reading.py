@@ -85,9 +85,9 @@ def _find_flows(data: bytes | str | Mapping[str, Any], label: str, limits: Limit
     if isinstance(data, (bytes, str)):
         value = parse_json(data, limits)
     else:
-        check_depth(data, limits)
-        check_texts(data)
-        value = data
+        value = dict(data)
+        check_depth(value, limits)
+        check_texts(value)
     yield from _unwrap(value, label)
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.convert import convert_flow
 from flowrunner.flows.findings import FINDINGS, errors_of
@@ -9,57 +11,58 @@ from flowrunner.flows.reading import read_flows
 from tests.flows.conftest import SHARED
 
 
-def flows_of(corpus):
+@pytest.fixture(scope="module")
+def flows(corpus):
+    """All flows of the corpus, with the names of their files."""
     return [(name, flow) for name, data in corpus.items() for flow in read_flows(data, name_hint=name)]
 
 
-def test_every_flow_loads(corpus):
-    found = flows_of(corpus)
-    assert len(found) == len(corpus) == 326
-    for name, flow in found:
+def test_every_flow_loads(flows):
+    assert len(flows) == 326
+    for name, flow in flows:
         assert flow.vertices, name
         assert {finding.code for finding in errors_of(flow)} <= {"saved-component"}, name
 
 
-def test_every_vertex_and_edge_of_the_index_is_there(corpus):
+def test_every_vertex_and_edge_of_the_index_is_there(flows):
     index = {}
     for line in (SHARED / "corpus" / "index.jsonl").read_text("utf-8").splitlines():
         entry = json.loads(line)
         index[entry["file"]] = entry
-    for name, flow in flows_of(corpus):
+    for name, flow in flows:
         entry = index[name.rpartition("/")[2]]
         if not entry["groups"]:
             assert sorted(v.type for v in flow.vertices) == sorted(entry["types"]), name
             assert len(flow.vertices) == entry["nodes"], name
 
 
-def test_no_group_and_no_note_is_left(corpus):
-    for name, flow in flows_of(corpus):
+def test_no_group_and_no_note_is_left(flows):
+    for name, flow in flows:
         assert not {v.type for v in flow.vertices} & {"GroupNode", "note", "noteNode", "undefined"}, name
 
 
-def test_no_code_is_kept(corpus):
-    for name, flow in flows_of(corpus):
+def test_no_code_is_kept(flows):
+    for name, flow in flows:
         for vertex in flow.vertices:
             assert "code" not in {*vertex.settings, *vertex.hidden}, name
             assert "code" not in vertex.field_types.values(), name
 
 
-def test_loop_edges_are_feedback(corpus):
-    loops = [edge for _, flow in flows_of(corpus) for edge in flow.edges if edge.feedback]
+def test_loop_edges_are_feedback(flows):
+    loops = [edge for _, flow in flows for edge in flow.edges if edge.feedback]
     assert len(loops) == 22
     assert {edge.input for edge in loops} == {"item"}
 
 
-def test_every_finding_has_a_name(corpus, plugin_registry):
-    for name, flow in flows_of(corpus):
+def test_every_finding_has_a_name(flows, plugin_registry):
+    for name, flow in flows:
         for finding in check_flow(flow, plugin_registry):
             assert finding.code in FINDINGS, name
             assert finding.message, name
 
 
-def test_every_flow_reads_back_from_the_native_form(corpus, plugin_registry):
-    for name, flow in flows_of(corpus):
+def test_every_flow_reads_back_from_the_native_form(flows, plugin_registry):
+    for name, flow in flows:
         exact = convert_flow(flow, plugin_registry, exact=True, positions=True)
         (again,) = read_flows(exact.text)
         assert again.content_hash == flow.content_hash or errors_of(flow), name
