@@ -41,8 +41,9 @@ def register_memory_backends(register: Callable[..., None]) -> None:
 
     Only the backend that ``FLOWRUNNER_MEMORY`` names is built, so a factory may import a driver.
 
-    :param register: ``register(name, factory, settings=(Setting(...), ...))``; ``factory(app, settings)``
-        returns a :class:`~flowrunner.MemoryBackend`. Names of settings begin with the backend's name.
+    :param register: ``register(name, factory, settings=(Setting(...), ...), schema=None)``; ``factory(app, settings)``
+        returns a :class:`~flowrunner.MemoryBackend`. Names of settings begin with the backend's name. ``schema()``
+        returns the :class:`~flowrunner.DatabaseSchema` of a backend that has tables, for ``flowrunner db``.
     """
 
 

@@ -162,8 +162,10 @@ class PluginManager:
                 raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {error}.") from error
 
     def _backend_callback(self, plugin: str) -> Callable[..., None]:
-        def register(name: str, factory: MemoryFactory, settings: Iterable[Setting] = ()) -> None:
-            self.registry.add_backend(BackendOffer(name, factory, tuple(settings), plugin))
+        def register(
+            name: str, factory: MemoryFactory, settings: Iterable[Setting] = (), schema: Callable[[], Any] | None = None
+        ) -> None:
+            self.registry.add_backend(BackendOffer(name, factory, tuple(settings), plugin, schema))
 
         return register
 

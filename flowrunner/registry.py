@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flowrunner.components import Component
 from flowrunner.errors import PluginFailed
@@ -13,12 +14,16 @@ from flowrunner.settings import SETTINGS, Setting
 
 @dataclass(frozen=True, slots=True)
 class BackendOffer:
-    """A memory backend that a plugin offers: how to build it, the settings it declares, who offers it."""
+    """A memory backend that a plugin offers: how to build it, the settings it declares, who offers it.
+
+    ``schema`` returns the :class:`~flowrunner.DatabaseSchema` of a backend that has tables.
+    """
 
     name: str
     factory: MemoryFactory
     settings: tuple[Setting, ...]
     plugin: str
+    schema: Callable[[], Any] | None = None
 
 
 class Registry:

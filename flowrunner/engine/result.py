@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -37,8 +37,9 @@ class VertexResult:
 
     ``inputs`` are the values of its own fields, without those that came over edges; ``outputs``
     the values by output name. ``kind`` is ``chat`` or ``text`` for vertices whose message is
-    reported as such. ``secrets`` names the inputs whose values must never be kept. ``error`` is
-    the plain sentence of a failure. ``duration`` is in seconds.
+    reported as such. ``secrets`` names the inputs whose values must never be kept, and
+    ``secret_values`` holds those values, also where ``inputs`` has only the name of a variable.
+    ``error`` is the plain sentence of a failure. ``duration`` is in seconds.
     """
 
     vertex_id: str
@@ -54,6 +55,7 @@ class VertexResult:
     used_frozen_result: bool = False
     error: str | None = None
     secrets: frozenset[str] = frozenset()
+    secret_values: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def message(self) -> Message | None:

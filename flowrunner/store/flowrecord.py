@@ -162,12 +162,13 @@ def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str
     value = values[name]
     if not isinstance(value, str) or len(value) > longest:
         raise _invalid(name, f"a text of at most {longest} characters is wanted")
-    if "\0" in value or not _is_unicode(value):
+    if "\0" in value or not is_unicode(value):
         raise _invalid(name, "the text has characters that cannot be kept")
     return value
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Say whether every database can keep a text: one with half of a surrogate pair cannot be encoded."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from flowrunner.engine.events import RunEvent
+from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
 from flowrunner.settings import Settings
 from flowrunner.store.engine import writing
 from flowrunner.store.runrecords import RunRecords
@@ -23,7 +23,6 @@ from flowrunner.store.tables import runs, vertex_runs
 
 logger = logging.getLogger("flowrunner")
 
-_KEPT: Final = frozenset({"run_started", "vertex_finished", "run_finished", "run_failed", "run_cancelled"})
 #: Seconds that a batch gathers, seconds after which an idle thread goes, and until a failed write is tried again.
 _GATHER: Final = 0.1
 _IDLE: Final = 10.0
@@ -53,7 +52,7 @@ class RunLog(RunRecords):
 
     def observe(self, event: RunEvent) -> None:
         """Take an event; costs next to nothing and never fails."""
-        if event.kind not in _KEPT:
+        if event.kind not in RECORDED_EVENTS:
             return
         if len(self._queue) >= _MOST_WAITING:
             self._dropped += 1

@@ -126,10 +126,7 @@ def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[st
 
 def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
     """Return the inputs without the values of those that hold secrets, which are noted for the rest of the run."""
-    for name in result.secrets & result.inputs.keys():
-        value = result.inputs[name]
-        if isinstance(value, str) and len(value) >= _LEAST_SECRET:
-            run.secrets.add(value)
+    run.secrets.update(value for value in result.secret_values if len(value) >= _LEAST_SECRET)
     return {name: hide(value) if name in result.secrets else value for name, value in result.inputs.items()}
 
 

@@ -42,7 +42,7 @@ class DatabaseSchema:
                     self._stamp(connection)
                     return
         if found != self.head:
-            raise SchemaOutdated(self._refusal(found))
+            raise SchemaOutdated(self.refusal(found))
 
     def current(self, engine: Engine) -> str | None:
         """Return the revision that the database has, or None where it has none of these tables."""
@@ -61,7 +61,7 @@ class DatabaseSchema:
             if found == self.head:
                 return found
             if found is not None and found not in self.revisions():
-                raise SchemaOutdated(self._refusal(found))
+                raise SchemaOutdated(self.refusal(found))
             self._migrate(connection)
             return found
 
@@ -109,7 +109,8 @@ class DatabaseSchema:
             PrimaryKeyConstraint("version_num", name=f"{self.version_table}_pkc"),
         )
 
-    def _refusal(self, found: str) -> str:
+    def refusal(self, found: str) -> str:
+        """Return the sentence that says what is wrong with a revision and what to do."""
         what = f"The database of {self.name} has the schema {found}, and this program wants {self.head}."
         if found in self.revisions():
             return f"{what} Make a copy of it, then type: flowrunner db upgrade"

@@ -11,10 +11,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from flowrunner.errors import BadRequest, NotFound
+from flowrunner.errors import BadRequest, NotFound, RequestInvalid
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import new_id, utc_now
 from flowrunner.store.engine import reading, writing
+from flowrunner.store.flowrecord import is_unicode
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import moment_text, variables
@@ -171,11 +172,15 @@ class VariableStore:
         """Check what is to be stored and return it as columns; a member that is None is left as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         columns: dict[str, Any] = {}
+        for member in given.keys() & {"name", "value", "type"}:
+            if not isinstance(given[member], str):
+                entry = {"type": "string_type", "loc": ["body", member], "msg": "Input should be a valid string"}
+                raise RequestInvalid(f"{member}: Input should be a valid string", [entry])
         if "name" in given:
-            name = str(given["name"]).strip()
+            name = given["name"].strip()
             if not name:
                 raise BadRequest("Variable name cannot be empty")
-            if "\0" in name or len(name) > 255:
+            if "\0" in name or len(name) > 255 or not is_unicode(name):
                 raise BadRequest("A variable's name is plain text of at most 255 characters")
             columns["name"] = name
         if "value" in given:
@@ -187,6 +192,9 @@ class VariableStore:
                 raise BadRequest(f"The type of a variable is {' or '.join(VARIABLE_TYPES)}")
             columns["type"] = given["type"]
         if "default_fields" in given:
+            if not isinstance(given["default_fields"], (list, tuple)):
+                entry = {"type": "list_type", "loc": ["body", "default_fields"], "msg": "Input should be a valid list"}
+                raise RequestInvalid("default_fields: Input should be a valid list", [entry])
             columns["default_fields"] = json.dumps(list(given["default_fields"]))
         return columns
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner import Settings, hookimpl
 
 if TYPE_CHECKING:
+    from flowrunner import DatabaseSchema
     from flowrunner_sqlite.backend import SqliteMemory
 
 
@@ -19,6 +20,12 @@ def _open(app: Any, settings: Settings) -> SqliteMemory:
     return SqliteMemory(database_engine(app, settings))
 
 
+def _schema() -> DatabaseSchema:
+    from flowrunner_sqlite.tables import schema
+
+    return schema
+
+
 @hookimpl
 def register_memory_backends(register: Callable[..., None]) -> None:
-    register("sqlite", _open)
+    register("sqlite", _open, schema=_schema)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,9 @@ def bare_engine(request, tmp_path):
     """An engine on an empty database."""
     values = {}
     if request.param == "postgresql":
-        try:
-            values["DATABASE_URL"] = request.getfixturevalue("postgres_url")
-        except pytest.FixtureLookupError:
-            pytest.skip("no PostgreSQL server")
+        server, name = request.getfixturevalue("postgres_server"), f"store_{uuid.uuid4().hex}"
+        server.execute(f"CREATE DATABASE {name}")
+        values["DATABASE_URL"] = server.url(name).render_as_string(hide_password=False)
     made = make_settings(tmp_path, **values)
     yield database_engine(None, made)
     close_database(None, made)

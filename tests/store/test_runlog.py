@@ -191,7 +191,7 @@ class TestSecrets:
         play = Play(log)
         data = {"api_key": "sk-abcdefghijklmnopqrstuvwxyz", "nested": {"token": "tok", "list": [{"password": "0123"}]}}
         play.vertex("Sec-1", {"output": data}, {"api_key": "sk-zyxwvutsrqponmlk", "field": "hush hush", "plain": "x"},
-                    secrets=frozenset({"field"}), kind=None)  # fmt: skip
+                    secrets=frozenset({"field"}), secret_values=("hush hush",), kind=None)  # fmt: skip
         play.vertex("ChatOutput-1", {"message": play.message("it is hush hush, or sk-zyxwvutsrqponmlk")}).finish()
         first, second = reversed(log.transactions(FLOW, "ann")["items"])
         assert first["inputs"] == {"api_key": MASK_LONG, "field": MASK, "plain": "x"}

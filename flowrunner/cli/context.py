@@ -1,0 +1,86 @@
+"""What commands that look after the app's own data need: settings and the database, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from flowrunner.plugins import PluginManager
+    from flowrunner.settings import Settings
+    from flowrunner.store.keys import KeyStore
+    from flowrunner.store.schema import DatabaseSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the data of a runner is: its plugins, its settings and its open database."""
+
+    plugins: PluginManager
+    settings: Settings
+    engine: Engine
+
+    def schemas(self) -> list[DatabaseSchema]:
+        """Return the schemas of the database: our own, and that of the memory backend if it has tables."""
+        from flowrunner.store.tables import SCHEMA
+
+        offer = self.plugins.registry.backends.get(self.settings.memory)
+        found = [SCHEMA]
+        if offer is not None and offer.schema is not None:
+            found.append(offer.schema())
+        return found
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the data is: ``--data-dir``, ``--database-url``."""
+    command = click.option("--database-url", help="SQLAlchemy URL of the database, instead of a file there.")(command)
+    return click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")(command)
+
+
+@contextmanager
+def open_place(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[Place]:
+    """Open the database that a server with the same settings uses; the tables are left as they are.
+
+    :raises FlowRunnerError: in one sentence, what must be changed.
+    """
+    from flowrunner.building import load_plugins
+    from flowrunner.store.engine import close_database, database_engine
+
+    plugins, settings = load_plugins({}, overrides={"DATA_DIR": data_dir, "DATABASE_URL": database_url})
+    if settings.data_dir is None:
+        settings = settings.with_values(data_dir=_default_folder())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        yield Place(plugins, settings, database_engine(None, settings))
+    finally:
+        close_database(None, settings)
+
+
+@contextmanager
+def open_keys(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[KeyStore]:
+    """Open the API keys that a server with the same settings uses; a fresh database gets its tables.
+
+    :raises FlowRunnerError: in one sentence, what must be changed.
+    """
+    from flowrunner.store.keys import KeyStore
+    from flowrunner.store.tables import SCHEMA
+
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        SCHEMA.ensure(place.engine)
+        keys = KeyStore(place.engine, place.settings.data_dir)
+        yield keys
+        keys.close()
+
+
+def _default_folder() -> Path:
+    """Return the instance folder of the stand-alone app."""
+    from flask import Flask
+
+    return Path(Flask("flowrunner", static_folder=None).instance_path)

@@ -1,0 +1,53 @@
+"""``flowrunner db``: the tables, and bringing them up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from flowrunner.cli.context import data_options, open_place
+
+
+@click.group("db")
+def db_commands() -> None:
+    """Look at the database's schema and upgrade it."""
+
+
+@db_commands.command("current")
+@data_options
+def current_command(data_dir: Path | None, database_url: str | None) -> None:
+    """Show the revision of each part of the database."""
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        for schema in place.schemas():
+            found = schema.current(place.engine)
+            note = "newest" if found == schema.head else f"newest is {schema.head}"
+            click.echo(f"{schema.name}: {found or 'no tables yet'} ({note})")
+
+
+@db_commands.command("upgrade")
+@data_options
+def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
+    """Bring every part of the database to the newest revision; make a copy of it first."""
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        for schema in place.schemas():
+            before = schema.upgrade(place.engine)
+            done = "is at" if before == schema.head else f"upgraded from {before or 'nothing'} to"
+            click.echo(f"{schema.name}: {done} {schema.head}")
+
+
+@db_commands.command("check")
+@data_options
+def check_command(data_dir: Path | None, database_url: str | None) -> None:
+    """Exit with status 1 if a part of the database wants an upgrade, or is newer than this program.
+
+    A part without tables is fine: a server makes them when it starts.
+    """
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        wrong = [s for s in place.schemas() if s.current(place.engine) not in (None, s.head)]
+        for schema in wrong:
+            click.echo(schema.refusal(str(schema.current(place.engine))))
+    if wrong:
+        sys.exit(1)
+    click.echo("the database is up to date")

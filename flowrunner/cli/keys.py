@@ -1,0 +1,71 @@
+"""``flowrunner keys``: who may use the server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from flowrunner.cli.context import data_options, open_keys
+
+
+@click.group("keys")
+def keys_commands() -> None:
+    """Make, list, rotate and revoke API keys."""
+
+
+@keys_commands.command("create")
+@click.option("--user", required=True, help="Whose key it is; all keys of one name are one owner.")
+@click.option("--name", default="", help="What the key is for.")
+@click.option("--admin", is_flag=True, help="It may see the conversations of every owner.")
+@click.option("--read-only", is_flag=True, help="It may change nothing and run nothing.")
+@click.option("--flow", "flows", multiple=True, help="Id or endpoint name of a flow that it is limited to; repeatable.")
+@data_options
+def create_command(
+    user: str, name: str, admin: bool, read_only: bool, flows: tuple[str, ...], data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Make a key and print it. It is kept as a hash, so it cannot be shown again."""
+    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+        key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
+    click.echo(key)
+
+
+@keys_commands.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_options
+def list_command(as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
+    """List the keys: how each begins, whose it is, what it may, when it was last used."""
+    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+        records = keys.list()
+    if as_json:
+        click.echo(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
+        return
+    for record in records:
+        may = [word for word, yes in (("admin", record.admin), ("read-only", record.read_only)) if yes]
+        if record.flows is not None:
+            may.append(f"flows: {', '.join(record.flows)}")
+        used = f"last used {record.last_used_at}" if record.last_used_at else "never used"
+        shown = (record.id, f"{record.hint}...", record.user, record.name, "; ".join(may), used)
+        click.echo("  ".join(part for part in shown if part))
+
+
+@keys_commands.command("revoke")
+@click.argument("key_id")
+@data_options
+def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
+    """Revoke a key by its id; a running server refuses it from its next request on."""
+    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+        keys.revoke(key_id)
+    click.echo(f"revoked {key_id}")
+
+
+@keys_commands.command("rotate")
+@click.argument("key_id")
+@data_options
+def rotate_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
+    """Give a key a new text and print it; what it may stays, and the old text is refused."""
+    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+        key = keys.rotate(key_id)
+    click.echo(key)
