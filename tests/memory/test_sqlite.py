@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowrunner_sqlite.backend import SqliteMemory
 from sqlalchemy import URL
 
 from flowrunner.store.engine import make_engine
 from flowrunner.testing import MemoryBackendContract
+from tests.memory.closing import ClosingMemory
 
 
 class TestSqlite(MemoryBackendContract):
-    def open_backend(self, folder: Path) -> SqliteMemory:
-        return SqliteMemory(make_engine(URL.create("sqlite", database=str(folder / "messages.db"))))
+    def open_backend(self, folder: Path) -> ClosingMemory:
+        return ClosingMemory(make_engine(URL.create("sqlite", database=str(folder / "messages.db"))))
