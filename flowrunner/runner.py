@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from flowrunner.components import CancelToken
-from flowrunner.engine.events import Emit, RunEvent
+from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
@@ -26,7 +26,7 @@ from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import Settings
-from flowrunner.store.masking import mask_text
+from flowrunner.store.credentials import mask_text
 
 logger = logging.getLogger("flowrunner")
 
@@ -63,7 +63,7 @@ class Runner:
             wait=settings.turn_wait,
             session_lock=memory.backend.session_lock,
         )
-        self._observers = [*stores.get("observers", ()), *self._hook_observers()]
+        self._observers: list[Observer] = [*stores.get("observers", ()), *self._hook_observers()]
         self.services = RunServices(
             memory=memory,
             settings=settings,
@@ -74,6 +74,7 @@ class Runner:
             run_flow=self._run_flow,
             mask=mask_text,
             observe=self._observe if self._observers else None,
+            observed=_all_kinds(self._observers),
         )
 
     def run(
@@ -214,19 +215,27 @@ class Runner:
             raise BadRequest(f"The file {name} is not one of your uploads.")
         return files.path_of(owner, name)
 
-    def _hook_observers(self) -> list[Emit]:
+    def _hook_observers(self) -> list[Observer]:
         if not self.plugins.pm.hook.run_event.get_hookimpls():
             return []
-        return [lambda event: self.plugins.pm.hook.run_event(event=event)]
+        return [Observer(lambda event: self.plugins.pm.hook.run_event(event=event))]
 
     def _observe(self, event: RunEvent) -> None:
         for observer in self._observers:
+            if observer.kinds is not None and event.kind not in observer.kinds:
+                continue
             try:
-                observer(event)
+                observer.emit(event)
             except FlowRunnerError as error:
                 logger.error("an observer of runs failed: %s", error)
             except Exception:
                 logger.exception("an observer of runs failed")
+
+
+def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:
+    """Return the kinds of events that any observer looks at; None where one looks at all."""
+    kinds = [observer.kinds for observer in observers]
+    return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))
 
 
 def _state(ask: Callable[[], Any]) -> str:

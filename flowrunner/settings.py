@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.errors import SettingsInvalid
 from flowrunner.session import SESSION_POLICIES
@@ -111,7 +111,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("AUTH", "key", "key: every request needs an API key; none: everybody is the local user",
             choice("key", "none")),
     Setting("KEY_IN_QUERY", False, "accept the API key as the query parameter x-api-key too", boolean),
-    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any", words),
+    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any, but for flowrunner serve"
+            " without keys only those of this machine", words),
     Setting("CORS_ORIGINS", (), "origins whose pages may call the API; default: none", words),
     Setting("SESSION_POLICY", "flow_id", "session of a run that names none: flow_id, generate or require",
             choice(*SESSION_POLICIES)),
@@ -144,6 +145,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
     Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
     Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
+    Setting("BIND", "127.0.0.1:7860", "address and port of flowrunner serve and of gunicorn with our configuration"),
+    Setting("WORKERS", None, "processes of flowrunner serve and of gunicorn with our configuration; default: 1 and 2",
+            integer(1, 256)),
+    Setting("THREADS", 128, "threads of each of these processes", integer(1, 10000)),
 )  # fmt: skip
 
 
@@ -156,14 +161,13 @@ class Settings:
 
     def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str], prefix: str) -> None:
         self._values = dict(values)
+        vars(self).update({name.lower(): value for name, value in values.items()})
         self.sources = dict(sources)
         self.prefix = prefix
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_values"][name.upper()]
-        except KeyError:
-            raise AttributeError(f"no setting {name!r} is declared") from None
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __contains__(self, name: str) -> bool:
         return name.upper() in self._values

@@ -51,15 +51,28 @@ class RunEvent:
 
 Emit = Callable[[RunEvent], None]
 
+#: The kinds that a record of a run needs.
+RECORDED_EVENTS: Final = frozenset({"run_started", "vertex_finished", "run_finished", "run_failed", "run_cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """A reader of the events of all runs, and the kinds that it looks at (None: all but tokens)."""
+
+    emit: Emit
+    kinds: frozenset[str] | None = None
+
 
 class EventStream:
     """Numbers the events of one run and hands each to whoever reads it."""
 
-    __slots__ = ("_emit", "_lock", "_number", "run_id")
+    __slots__ = ("_emit", "_lock", "_number", "_wanted", "run_id")
 
-    def __init__(self, run_id: str, emit: Emit | None) -> None:
+    def __init__(self, run_id: str, emit: Emit | None, wanted: frozenset[str] | None = None) -> None:
+        """:param wanted: the kinds that the reader looks at; None for all."""
         self.run_id = run_id
         self._emit = emit
+        self._wanted = wanted
         self._lock = threading.Lock()
         self._number = 0
 
@@ -69,4 +82,6 @@ class EventStream:
             return
         with self._lock:
             self._number += 1
+            if self._wanted is not None and kind not in self._wanted:
+                return
             self._emit(RunEvent(self.run_id, self._number, kind, data))

@@ -60,7 +60,7 @@ def run(
     run_id, cancelled = run_id or new_id(), cancelled or CancelToken()
     named = named_sessions(plan, vertices, request.session_id)
     with services.turns.hold(owner, named, held=held, cancelled=cancelled) as turn:
-        events = EventStream(run_id, _both(emit, services.observe))
+        events = EventStream(run_id, _both(emit, services.observe), services.observed if emit is None else None)
         memory = RunMemory(services.memory.for_owner(owner), plan.flow.id, run_id, events, eager=request.streaming)
         limit = services.settings.run_timeout
         deadline = time.monotonic() + limit if limit else None

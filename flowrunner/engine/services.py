@@ -21,7 +21,8 @@ class RunServices:
     ``variable(owner, name)`` returns the value of a stored or allowed variable, or None.
     ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``.
     ``run_flow(owner, ...)`` runs another flow as part of this run. ``mask`` takes credentials out
-    of a text. ``observe`` sees every event but tokens; None where nobody looks.
+    of a text. ``observe`` sees the events of the kinds ``observed`` (None: all but tokens); it is
+    None where nobody looks.
     """
 
     memory: Memory
@@ -34,3 +35,4 @@ class RunServices:
     mask: Callable[[str], str]
     frozen: FrozenResults = field(default_factory=FrozenResults)
     observe: Emit | None = None
+    observed: frozenset[str] | None = None

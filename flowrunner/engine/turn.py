@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,15 @@ _FIRST_POLL: Final = 0.001
 _LAST_POLL: Final = 0.05
 
 SessionLock = Callable[[str, str, float], contextlib.AbstractContextManager[bool] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A session that is held: by a range of the lock file, or by the store's own lock."""
+
+    key: tuple[str, str]
+    place: int | None
+    lock: contextlib.AbstractContextManager[bool] | None
 
 
 class Turns:
@@ -64,10 +74,14 @@ class Turns:
             yield held.union(wanted)
             return
         deadline = time.monotonic() + (self._wait if self._strategy == "queue" else 0)
-        with contextlib.ExitStack() as stack:
+        taken: list[_Held] = []
+        try:
             for session_id in wanted:
-                stack.enter_context(self._one(owner, session_id, deadline, cancelled))
+                taken.append(self._take(owner, session_id, deadline, cancelled))
             yield held.union(wanted)
+        finally:
+            for one in reversed(taken):
+                self._give_back(one)
 
     def close(self) -> None:
         """Close the lock file."""
@@ -76,30 +90,40 @@ class Turns:
                 os.close(self._file)
             self._file = None
 
-    @contextlib.contextmanager
-    def _one(self, owner: str, session_id: str, deadline: float, cancelled: CancelToken) -> Iterator[None]:
+    def _take(self, owner: str, session_id: str, deadline: float, cancelled: CancelToken) -> _Held:
         key = (owner, session_id)
         self._queue_up(key, session_id, deadline, cancelled)
         try:
-            own = (
-                self._session_lock(owner, session_id, max(0.0, deadline - time.monotonic()))
-                if (self._session_lock is not None)
-                else None
-            )
-            if own is not None:
-                with own as got:
-                    if not got:
-                        raise self._busy(session_id)
-                    yield
-                return
+            lock = self._lock_of_store(owner, session_id, deadline)
+            if lock is not None:
+                return _Held(key, None, lock)
             place = _place(owner, session_id)
             self._lock_range(place, session_id, deadline, cancelled)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._open(), fcntl.LOCK_UN, 1, place)
-        finally:
+            return _Held(key, place, None)
+        except BaseException:
             self._leave(key)
+            raise
+
+    def _give_back(self, one: _Held) -> None:
+        try:
+            if one.lock is not None:
+                one.lock.__exit__(None, None, None)
+            elif one.place is not None:
+                fcntl.lockf(self._open(), fcntl.LOCK_UN, 1, one.place)
+        finally:
+            self._leave(one.key)
+
+    def _lock_of_store(
+        self, owner: str, session_id: str, deadline: float
+    ) -> contextlib.AbstractContextManager[bool] | None:
+        """Take the store's own lock, where it offers one."""
+        if self._session_lock is None:
+            return None
+        lock = self._session_lock(owner, session_id, max(0.0, deadline - time.monotonic()))
+        if lock is not None and not lock.__enter__():
+            lock.__exit__(None, None, None)
+            raise self._busy(session_id)
+        return lock
 
     def _queue_up(self, key: tuple[str, str], session_id: str, deadline: float, cancelled: CancelToken) -> None:
         with self._guard:

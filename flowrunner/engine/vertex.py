@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping
 from datetime import datetime
+from types import GeneratorType
 from typing import Any
 
 from flowrunner.engine.gather import context_for, session_of, values_of
@@ -81,9 +82,9 @@ class VertexRunner:
                 raise ValueError(f"the variable {variable}, which {name} names, is set nowhere")
         context = context_for(self._state, planned, session, missing, self._speech)
         answer = planned.component.run(context, **values)
-        if isinstance(answer, Generator):
+        if type(answer) is GeneratorType:
             answer = self._drive(planned, session, answer)
-        if not isinstance(answer, Mapping):
+        if type(answer) is not dict and not isinstance(answer, Mapping):
             raise TypeError(f"run() returned {type(answer).__name__}, not a mapping by output name")
         return answer
 
@@ -152,4 +153,5 @@ def _make_result(
         started_at=at,
         duration=time.perf_counter() - started,
         secrets=planned.secrets,
+        secret_values=tuple(v for n in planned.secrets if isinstance(v := values.get(n), str)),
     )

@@ -10,12 +10,13 @@ from flask import Request, Response
 
 from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
 
+_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 _TEXTUAL: Final = ("application/json", "text/plain", "")
 
 
 def dumps(value: Any) -> str:
     """Return JSON text without needless spaces."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+    return _encode(value)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -36,7 +37,8 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any
     :raises BadRequest: for bytes that are not UTF-8.
     :raises RequestInvalid: for broken JSON, with its place.
     """
-    kind = request.mimetype
+    kind = request.environ.get("CONTENT_TYPE", "")
+    kind = kind if kind == "application/json" else request.mimetype
     if not (kind == "application/json" or kind.endswith("+json") or (kind in _TEXTUAL and not strict_type)):
         data = read_bytes(request, limit)
         if not data:

@@ -17,7 +17,7 @@ from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_by
 from flowrunner.web.parameters import invalid, query_boolean
 from flowrunner.web.streams import stream_lines
 
-VARIABLE_HEADER: Final = "x-langflow-global-var-"
+VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
 
 class RunBody(Schema):
@@ -36,6 +36,8 @@ class RunBody(Schema):
 
 
 _RUN_BODY: Final = RunBody()
+_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items()}
+_WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
 def run_flow(runner: Any, flow_name: str) -> Response:
@@ -52,9 +54,12 @@ def run_flow(runner: Any, flow_name: str) -> Response:
 
 def answer_run(runner: Any, result: RunResult) -> Response:
     """Return the answer of a run in the shape that the request asks for."""
-    if request.accept_mimetypes.best == "text/plain":
+    # Most requests have no query and no wish: what they cannot hold is not parsed.
+    if "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain":
         return Response(result.text, content_type="text/plain; charset=utf-8")
-    envelope = request.args.get("envelope", runner.settings.envelope)
+    envelope = runner.settings.envelope
+    if request.environ.get("QUERY_STRING"):
+        envelope = request.args.get("envelope", envelope)
     if envelope not in ("1.13", "1.0"):
         raise invalid(("query", "envelope"), "enum", "Input should be '1.13' or '1.0'")
     return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
@@ -70,10 +75,7 @@ def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
     if isinstance(inner, dict):
         variables = {**_context_variables(body.get("context")), **variables}
         body = inner
-    try:
-        loaded = _RUN_BODY.load(body)
-    except ValidationError as error:
-        raise _refusal(error) from None
+    loaded = _load_run_body(body)
     return RunRequest(
         input_value=loaded["input_value"],
         input_type=loaded["input_type"] or "chat",
@@ -84,6 +86,29 @@ def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
         variables=variables,
         streaming=streaming,
     )
+
+
+def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the members of a run body with their defaults.
+
+    A body of plain right types, which nearly all are, is not taken through the schema: that would
+    cost more than the run's own bookkeeping.
+    """
+    if all(_is_plain(name, body.get(name)) for name in _DEFAULTS):
+        return {name: body.get(name, default) for name, default in _DEFAULTS.items()}
+    try:
+        loaded: Mapping[str, Any] = _RUN_BODY.load(body)
+    except ValidationError as error:
+        raise _refusal(error) from None
+    return loaded
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    if value is None:
+        return True
+    if name == "tweaks":
+        return type(value) is dict
+    return type(value) is str and (name not in _WORDS or value in _WORDS[name])
 
 
 def run_webhook(runner: Any, flow_name: str) -> Response:
@@ -109,6 +134,8 @@ def _webhook_payload(data: bytes) -> str:
 
 def _wants_stream() -> str | None:
     """Return ``lines`` or ``sse`` where the query asks for a stream."""
+    if not request.environ.get("QUERY_STRING"):
+        return None
     if request.args.get("stream", "").lower() == "sse":
         return "sse"
     return "lines" if query_boolean("stream") else None
@@ -130,11 +157,12 @@ def _read_multipart(limit: int) -> dict[str, Any]:
 
 
 def _header_variables() -> dict[str, str]:
-    found = {}
-    for name, value in request.headers:
-        if name.lower().startswith(VARIABLE_HEADER):
-            found[name[len(VARIABLE_HEADER) :].upper()] = value
-    return found
+    """Return variables that the request's headers set. WSGI gives names in capitals, with underscores."""
+    return {
+        name[len(VARIABLE_HEADER) :]: value
+        for name, value in request.environ.items()
+        if name.startswith(VARIABLE_HEADER)
+    }
 
 
 def _context_variables(context: Any) -> dict[str, str]:

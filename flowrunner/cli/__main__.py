@@ -1,0 +1,5 @@
+"""``python -m flowrunner.cli``: the command ``flowrunner``."""
+
+from flowrunner.cli import main
+
+main()
