@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, Response
+from werkzeug.exceptions import SecurityError
 
-from flowrunner.extension import FlowRunner
+from flowrunner.errors import FlowRunnerError
+from flowrunner.extension import EXTENSION, FlowRunner
+from flowrunner.logs import set_up_logging
+from flowrunner.runner import Runner
+from flowrunner.web.jsons import json_response
+
+#: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
+APP_LOAD_ERROR: Final = 4
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any] = (), **settings: Any) -> Flask:
@@ -21,6 +30,39 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     """
     app = Flask("flowrunner", static_folder=None)
     app.config.update(config or {})
+    set_up_logging(app.config, settings)
     runner = FlowRunner(plugins=plugins, **settings).init_app(app)
+    _trust_hosts(app, runner.settings.trusted_hosts)
     atexit.register(runner.close)
     return app
+
+
+def create_app_or_exit(**settings: Any) -> Flask:
+    """Return an app as :func:`create_app`; where it cannot start, say why in one sentence and end the process.
+
+    The status makes gunicorn stop, where it would start one worker after the other.
+    """
+    try:
+        return create_app(**settings)
+    except FlowRunnerError as error:
+        print(f"flowrunner: {error.message}", file=sys.stderr)
+        sys.exit(APP_LOAD_ERROR)
+
+
+def runner_of(app: Flask) -> Runner:
+    """Return the runner of a stand-alone app."""
+    runner: Runner = app.extensions[EXTENSION][EXTENSION]
+    return runner
+
+
+def _trust_hosts(app: Flask, hosts: Iterable[str]) -> None:
+    """Refuse requests that name another host: a page of another site may have its name lead to this machine."""
+    trusted = list(hosts)
+    if not trusted:
+        return
+    app.config["TRUSTED_HOSTS"] = trusted
+
+    @app.errorhandler(SecurityError)
+    def other_host(error: SecurityError) -> Response:
+        detail = "The request names a host that this server does not go by (FLOWRUNNER_TRUSTED_HOSTS)."
+        return json_response({"detail": detail, "code": "host_not_trusted"}, 400)

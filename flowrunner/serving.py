@@ -8,19 +8,30 @@ beside it (FLOWRUNNER_MAX_RUNS).
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
-bind = os.environ.get("FLOWRUNNER_BIND", "127.0.0.1:7860")
-workers = int(os.environ.get("FLOWRUNNER_WORKERS", os.environ.get("WEB_CONCURRENCY", "2")))
+from flowrunner.errors import SettingsInvalid
+from flowrunner.settings import SETTINGS, read_settings
+
+_OURS = ("BIND", "WORKERS", "THREADS")
+
+try:
+    _settings = read_settings((s for s in SETTINGS if s.name in _OURS), config={})
+except SettingsInvalid as _error:
+    sys.exit(f"flowrunner: {_error.message}")
+
+bind = _settings.bind
+workers = _settings.workers or int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = _settings.threads
 worker_class = "gthread"
-threads = int(os.environ.get("FLOWRUNNER_THREADS", "128"))
 timeout = 120
 graceful_timeout = 30
 keepalive = 5
-max_requests = 0
-limit_request_line = 8190
+#: gunicorn 25 and later would make a socket in the home folder, through which the server can be steered.
+control_socket_disable = True
 
 
-def post_worker_init(worker: Any) -> None:
-    """Let every worker know how many there are."""
-    os.environ["FLOWRUNNER_WORKERS"] = str(worker.cfg.workers)
+def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
+    """Let the workers know how many there are: a store that only one of them sees warns about it."""
+    os.environ["FLOWRUNNER_WORKERS"] = str(new_value)

@@ -16,7 +16,7 @@ LAYERS = (
     {"flows", "engine", "store"},
     {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},
     {"web", "playground"},
-    {"building", "extension", "app", "cli", "serving"},
+    {"building", "extension", "app", "cli", "logs", "serving"},
 )
 
 #: Imports that the picture above does not allow, each with its reason.

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 from gunicorn.app.base import BaseApplication
 
-from flowrunner import serving
-from flowrunner.errors import FlowRunnerError
+from flowrunner import __version__, serving
+from flowrunner.cli.rehearsal import Performance
 
-#: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
-APP_LOAD_ERROR = 4
+_MOST_FLOWS_SHOWN: Final = 8
+
+#: gunicorn's own messages, handed on to the handler of all others, so that they have the same form.
+_LOGGING: Final = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {},
+    "handlers": {},
+    "root": {},
+    "loggers": {"gunicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"}},
+}
 
 
-class _Server(BaseApplication):  # type: ignore[misc]
+class _Server(BaseApplication):
     def __init__(self, options: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         self._options = options
         self._settings = settings
@@ -25,39 +33,62 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         for name, value in self._options.items():
-            self.cfg.set(name, value)
+            # Older releases lack some settings, such as that of the control socket.
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from flowrunner.app import create_app
+        from flowrunner.app import create_app_or_exit
 
-        try:
-            return create_app(**self._settings)
-        except FlowRunnerError as error:
-            click.echo(f"flowrunner: {error.message}", err=True)
-            sys.exit(APP_LOAD_ERROR)
+        return create_app_or_exit(**self._settings)
 
 
-def run_gunicorn(*, host: str, port: int, workers: int, settings: Mapping[str, Any]) -> None:
-    """Serve until stopped.
-
-    :param settings: of the runner, by lower-case name.
-    """
-    os.environ["FLOWRUNNER_WORKERS"] = str(workers)
+def run_gunicorn(performance: Performance) -> None:
+    """Serve until stopped."""
+    os.environ["FLOWRUNNER_WORKERS"] = str(performance.workers)
+    host = f"[{performance.host}]" if ":" in performance.host else performance.host
     options = {
-        "bind": f"{host}:{port}",
-        "workers": workers,
+        "bind": f"{host}:{performance.port}",
+        "workers": performance.workers,
         "worker_class": serving.worker_class,
-        "threads": serving.threads,
+        "threads": performance.threads,
         "timeout": serving.timeout,
         "graceful_timeout": serving.graceful_timeout,
         "keepalive": serving.keepalive,
+        "control_socket_disable": serving.control_socket_disable,
         "loglevel": "warning",
-        "when_ready": lambda server: _greet(server, settings),
+        "logconfig_dict": _LOGGING,
+        "when_ready": lambda server: click.echo(greeting(performance, str(server.LISTENERS[0])), err=True),
     }
-    _Server(options, settings).run()
+    _Server(options, performance.settings).run()
 
 
-def _greet(server: Any, settings: Mapping[str, Any]) -> None:
-    address = ", ".join(str(listener) for listener in server.LISTENERS)
-    who = "open for the local user" if settings.get("auth") == "none" else "API keys wanted"
-    click.echo(f"flowrunner serves {settings.get('flows_dir') or 'no folder of flows'} at {address} ({who})", err=True)
+def greeting(performance: Performance, address: str) -> str:
+    """Return what the user is told when the server is ready: where it is, what it serves, how to call it."""
+    lines = [f"flowrunner {__version__} serves {_flows(performance)} at {address}"]
+    lines.append(f"  conversations: {performance.memory}, in {performance.data_dir}")
+    if performance.open:
+        lines.append("  access: open for everybody on this machine, until an API key is made and the server restarted")
+    elif performance.has_keys:
+        lines.append("  access: with an API key")
+    else:
+        lines.append("  access: with an API key; make one with flowrunner keys create --user NAME")
+    lines += [f"  page: {address}{page}" for page in performance.pages]
+    if performance.flows:
+        key = "" if performance.open else "-H 'x-api-key: KEY' "
+        flow = "basic-chat" if "basic-chat" in performance.flows else performance.flows[0]
+        lines.append(
+            f"  try: curl -s -X POST {address}/api/v1/run/{flow} {key}-H 'Content-Type: application/json'"
+            """ -d '{"input_value": "Hello"}'"""
+        )
+    return "\n".join(lines)
+
+
+def _flows(performance: Performance) -> str:
+    if not performance.folders:
+        return "no folder of flows (only those made over the API)"
+    shown = ", ".join(performance.flows[:_MOST_FLOWS_SHOWN])
+    more = len(performance.flows) - _MOST_FLOWS_SHOWN
+    number = f"{len(performance.flows)} flow{'' if len(performance.flows) == 1 else 's'}"
+    names = f" ({shown}{f' and {more} more' if more > 0 else ''})" if shown else ""
+    return f"{number} of {', '.join(performance.folders)}{names}"

@@ -1,0 +1,168 @@
+"""What ``flowrunner serve`` finds out before a worker starts: whether the app can start, who may call, where."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Flask
+
+from flowrunner.errors import SettingsInvalid
+from flowrunner.extension import FlowRunner
+from flowrunner.logs import set_up_logging
+from flowrunner.runner import Runner
+
+#: What this machine calls itself; an open server refuses requests that name any other host.
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """How the server is to be started: settings for the app of each worker, and what to tell the user.
+
+    ``settings`` are the runner's, by lower-case name. ``flows`` are endpoint names of the folders'
+    flows; ``pages`` the paths of pages for people.
+    """
+
+    host: str
+    port: int
+    workers: int
+    threads: int
+    settings: Mapping[str, Any]
+    log_format: str
+    open: bool
+    has_keys: bool
+    flows: tuple[str, ...]
+    folders: tuple[str, ...]
+    memory: str
+    data_dir: str
+    pages: tuple[str, ...]
+
+
+def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None) -> Performance:
+    """Build the app once and take it down again, so that what is wrong is said here and not by every worker.
+
+    The workers build their own: a connection or a thread of a plugin does not survive a fork.
+
+    :param settings: the command line's, by lower-case name.
+    :param host: the address asked for, None for the setting's.
+    :raises FlowRunnerError: in one sentence, why the server cannot start.
+    """
+    set_up_logging({}, settings)
+    if not os.environ.get("FLOWRUNNER_PLAYGROUND"):
+        settings = {"playground": True, **settings}
+    with _trial(settings) as (app, runner):
+        found = runner.settings
+        host, port = _address(found.bind, host, port)
+        keys = bool(runner.stores["keys"].list())
+        opened = _is_open(runner, host, keys)
+        chosen = {**settings, "auth": "none" if opened else "key"}
+        if opened and not found.trusted_hosts:
+            chosen["trusted_hosts"] = (*LOCAL_NAMES, host)
+        rehearsed = Performance(
+            host=host,
+            port=port,
+            workers=found.workers or 1,
+            threads=found.threads,
+            settings=chosen,
+            log_format=found.log_format,
+            open=opened,
+            has_keys=keys,
+            flows=tuple(flow.endpoint_name or flow.id for flow in runner.library.folders.flows()),
+            folders=tuple(found.flows_dir),
+            memory=found.memory,
+            data_dir=str(found.data_dir),
+            pages=tuple(rule.rule for rule in app.url_map.iter_rules() if rule.rule in ("/playground", "/playground/")),
+        )
+    refuse_taken_port(host, port)
+    return rehearsed
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def split_address(bind: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``, ``[v6 address]:port``, or a host alone.
+
+    :raises SettingsInvalid: for anything else, such as a socket file.
+    """
+    host, colon, port = bind.rpartition(":")
+    if not colon or bind.endswith("]"):
+        host, port = bind, "7860"
+    if not host or "/" in bind or not port.isdecimal() or int(port) > 65535:
+        raise SettingsInvalid(
+            f"FLOWRUNNER_BIND {bind!r} cannot be used: flowrunner serve wants HOST:PORT. For anything else start"
+            " gunicorn -c python:flowrunner.serving wsgi:app."
+        )
+    return host.strip("[]"), int(port)
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Refuse an address on which this machine cannot listen; gunicorn would try for seconds, then end.
+
+    :raises SettingsInvalid: saying what is wrong with it.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with closing(socket.socket(family, kind, protocol)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SettingsInvalid(
+            f"Nothing can listen on {host}, port {port}: {reason}. Choose another with --host and --port."
+        ) from error
+
+
+@contextmanager
+def _trial(settings: Mapping[str, Any]) -> Iterator[tuple[Flask, Runner]]:
+    """Build the app, without its warnings: the workers will give them."""
+    app = Flask("flowrunner", static_folder=None)
+    logging.disable(logging.ERROR)
+    try:
+        runner = FlowRunner(**settings).init_app(app)
+        try:
+            yield app, runner
+        finally:
+            runner.close()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _address(bind: str, host: str | None, port: int | None) -> tuple[str, int]:
+    usual_host, usual_port = split_address(bind)
+    return (host or usual_host).strip("[]"), usual_port if port is None else port
+
+
+def _is_open(runner: Runner, host: str, keys: bool) -> bool:
+    """Say whether everybody on this machine is to be the local user.
+
+    :raises SettingsInvalid: where that, or the lack of keys, would let in others or nobody.
+    """
+    auth, said = runner.settings.auth, runner.settings.sources["AUTH"] != "default"
+    if is_loopback(host):
+        return auth == "none" or not (said or keys or runner.identify)
+    if auth == "none":
+        raise SettingsInvalid(
+            f"{host} can be reached from other machines, so API keys are wanted there: it cannot be open to everybody"
+            " (FLOWRUNNER_AUTH=none or --auth none)."
+        )
+    if not (keys or runner.identify):
+        raise SettingsInvalid(
+            f"{host} can be reached from other machines and there is no API key yet: make one with"
+            " flowrunner keys create --user NAME, or listen on 127.0.0.1."
+        )
+    return False

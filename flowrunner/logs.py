@@ -1,0 +1,51 @@
+"""What the stand-alone app logs, and how: lines of text, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner.settings import SETTINGS, read_settings
+
+_TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+#: What every log record has; the rest was given as ``extra``.
+_USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the exception, and what ``extra`` gave."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        shown: dict[str, Any] = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            shown["exception"] = self.formatException(record.exc_info)
+        shown.update((name, value) for name, value in vars(record).items() if name not in _USUAL)
+        return json.dumps(shown, default=str)
+
+
+def set_up_logging(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:
+    """Log to standard error as ``LOG_FORMAT`` and ``LOG_LEVEL`` say, unless somebody has set up logging before.
+
+    :param overrides: settings by lower-case name, which beat the configuration.
+    :raises SettingsInvalid: for a format or level that is none.
+    """
+    table = [setting for setting in SETTINGS if setting.name in ("LOG_FORMAT", "LOG_LEVEL")]
+    given = {name.upper(): value for name, value in (overrides or {}).items()}
+    settings = read_settings(table, config=config, overrides=given)
+    logging.getLogger("flowrunner").setLevel(settings.log_level)
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(_TEXT))
+    root.addHandler(handler)
