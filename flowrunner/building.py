@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
+from flowrunner.engine.events import RECORDED_EVENTS, Observer
+from flowrunner.errors import SettingsInvalid
 from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, warn_about_unknown
+from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import attach_database, close_database
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
@@ -61,9 +65,8 @@ def build_runner(
     manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
     if settings.data_dir is None:
         settings = settings.with_values(data_dir=Path(app.instance_path))
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = attach_database(app, settings, db)
-    SCHEMA.ensure(engine)
+    _make_data_folder(settings)
+    engine = _open_database(app, settings, db)
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
     flows = FlowStore(
         engine,
@@ -71,13 +74,14 @@ def build_runner(
         taken=lambda name: folders.find(name) is not None,
         max_vertices=settings.max_vertices,
     )
-    log = RunLog(engine, settings) if settings.run_log else None
+    variables = VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir))
+    log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
     stores = {
         "keys": KeyStore(engine, settings.data_dir),
         "flows": flows,
-        "variables": VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir)),
+        "variables": variables,
         "runlog": log,
-        "observers": [log.observe] if log is not None else [],
+        "observers": [Observer(log.observe, RECORDED_EVENTS)] if log is not None else [],
     }
     memory = manager.open_memory(app, settings)
 
@@ -93,6 +97,43 @@ def build_runner(
     )  # fmt: skip
     runner.identify = identify or _hook_identify(manager)
     return runner
+
+
+def _known_secrets(settings: Settings, variables: VariableStore) -> Callable[[], Iterable[str]]:
+    """Return what tells the run log the values that it must not keep: credentials of owners and of the environment."""
+    shared = tuple(value for name in settings.variables if is_secret_name(name) and (value := os.environ.get(name)))
+    return lambda: (*shared, *variables.known_secrets())
+
+
+def _make_data_folder(settings: Settings) -> None:
+    folder: Path = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} cannot be made: {reason}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: nothing can be written into the folder {folder}.")
+
+
+def _open_database(app: Flask, settings: Settings, db: Any) -> Any:
+    """Return the engine of the app's own data, its tables made.
+
+    :raises SettingsInvalid: if the database cannot be reached or written to, or is of a kind without a driver here.
+    :raises SchemaOutdated: if its tables are of another release.
+    """
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    try:
+        engine = attach_database(app, settings, db)
+        SCHEMA.ensure(engine)
+    except (DBAPIError, ArgumentError, ImportError) as error:
+        # A driver's words may go on about the statement or a web page; the first line says what is wrong.
+        reason = (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]
+        raise SettingsInvalid(f"The database that {settings.prefix}DATABASE_URL names cannot be used: {reason}.") from (
+            error
+        )
+    return engine
 
 
 def _flow_folders(settings: Settings) -> list[Path]:

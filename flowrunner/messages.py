@@ -39,6 +39,10 @@ def new_id() -> str:
 class _Entropy:
     """The system's random bytes, fetched many at a time: each fetch is a system call, and a run needs several ids."""
 
+    _lock: threading.Lock
+    _bytes: bytes
+    _place: int
+
     def __init__(self) -> None:
         self._forget()
         os.register_at_fork(after_in_child=self._forget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -187,7 +187,7 @@ class FlowViews:
             return None
         return raw.get("data", raw)
 
-    def _create_all(self, given: Any) -> list[dict[str, Any]]:
+    def _create_all(self, given: Any) -> Sequence[dict[str, Any]]:
         if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
             entry = {"type": "list_type", "loc": ["body", "flows"], "msg": "Input should be a valid list of flows"}
             raise RequestInvalid("flows: Input should be a valid list of flows", [entry])

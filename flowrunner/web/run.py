@@ -178,7 +178,7 @@ def _context_variables(context: Any) -> dict[str, str]:
 
 def _refusal(error: ValidationError) -> RequestInvalid:
     entries = []
-    for name, messages in error.normalized_messages().items():
+    for name, messages in error.messages_dict.items():
         shown = messages[0] if isinstance(messages, list) else "Input should be a valid dictionary"
         kind = "enum" if "one of" in str(shown).lower() else "value_type"
         entries.append({"type": kind, "loc": ["body", name], "msg": str(shown)})
