@@ -48,7 +48,7 @@ from flowrunner.memory import (
     SessionSummary,
     fold,
 )
-from flowrunner.messages import Message, error_message, make_content_block, make_properties, new_id, utc_now
+from flowrunner.messages import Message, error_message, make_content_block, make_properties, new_id, private_copy, utc_now
 from flowrunner.queries import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
@@ -108,6 +108,7 @@ __all__ = [
     "make_content_block",
     "make_properties",
     "new_id",
+    "private_copy",
     "reading",
     "resolve_session_id",
     "summarise",

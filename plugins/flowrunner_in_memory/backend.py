@@ -17,8 +17,8 @@ from flowrunner import (
     SessionQuery,
     SessionSummary,
     cursor_gone,
+    private_copy,
 )
-from flowrunner_in_memory.copies import private_copy
 from flowrunner_in_memory.sessions import SessionIndex
 
 

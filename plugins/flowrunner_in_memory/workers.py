@@ -22,7 +22,7 @@ def count_workers(environ: Mapping[str, str]) -> int:
         if environ.get(name, "").isdigit():
             return int(environ[name])
     words = shlex.split(environ.get("GUNICORN_CMD_ARGS", ""))
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         found = _OPTION.fullmatch(word)
         number = (found[1] or following) if found else ""
         if number.isdigit():

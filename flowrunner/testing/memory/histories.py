@@ -7,6 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
@@ -26,12 +29,9 @@ class HistoryTests(BackendTests):
     group = "random histories"
 
     def test_random_histories_agree_with_a_plain_list(self, backend: MemoryBackend) -> None:
-        from hypothesis import HealthCheck, settings
-        from hypothesis.stateful import run_state_machine_as_test
-
         asked = os.environ.get("FLOWRUNNER_KIT_EXAMPLES")
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: make_machine(backend),
+        run_state_machine_as_test(
+            make_machine(backend),
             settings=settings(
                 max_examples=int(asked or EXAMPLES),
                 stateful_step_count=25,
@@ -43,11 +43,8 @@ class HistoryTests(BackendTests):
         )
 
 
-def make_machine(backend: MemoryBackend) -> Any:
+def make_machine(backend: MemoryBackend) -> type[RuleBasedStateMachine]:
     """Return a machine that does the same to a backend and to a model, and compares."""
-    from hypothesis import strategies as st
-    from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-
     owners = st.sampled_from(["ann", "bob"])
     reach = st.sampled_from(["ann", "ann", "bob", EVERY_OWNER])
     sessions = st.sampled_from(["s", "t", "u/\0 🜁"])
@@ -111,7 +108,12 @@ def make_machine(backend: MemoryBackend) -> Any:
         def fetch_by_cursor(self, which: int, other: int, query: dict[str, Any]) -> None:
             if self.model.rows:
                 before, after = (self.model.rows[n % len(self.model.rows)].id for n in (which, other))
-                for cursors in ({"before": before}, {"after": after}, {"before": before, "after": after}):
+                several: tuple[dict[str, Any], ...] = (
+                    {"before": before},
+                    {"after": after},
+                    {"before": before, "after": after},
+                )
+                for cursors in several:
                     meant = MessageQuery(owner=EVERY_OWNER, **query, **cursors)
                     assert backend.fetch_messages(meant) == self.model.fetch(meant)
 
@@ -145,4 +147,4 @@ def make_machine(backend: MemoryBackend) -> Any:
             found: list[Message] = backend.fetch_messages(MessageQuery(owner=EVERY_OWNER))
             assert found == self.model.rows
 
-    return Machine()
+    return Machine

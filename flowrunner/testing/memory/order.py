@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ class WindowTests(BackendTests):
 
     def test_both_cursors_bound_a_range(self, backend: MemoryBackend) -> None:
         stored = append_texts(backend, *"abcdefg")
-        between = {"after": stored[1].id, "before": stored[5].id}
+        between: dict[str, Any] = {"after": stored[1].id, "before": stored[5].id}
         assert fetch_texts(backend, **between) == ["c", "d", "e"]
         assert fetch_texts(backend, **between, limit=2) == ["c", "d"]
 
@@ -126,12 +127,16 @@ class WindowTests(BackendTests):
         for cursor in (stored[1].id, "never there"):
             for side in ("before", "after"):
                 with pytest.raises(NotFound):
-                    fetch_texts(backend, **{side: cursor})
+                    fetch_texts(backend, **_one(side, cursor))
 
     def test_a_cursor_of_another_owner_is_as_good_as_gone(self, backend: MemoryBackend) -> None:
         append_texts(backend, "mine")
         (theirs,) = append_texts(backend, "theirs", owner=BOB)
         for side in ("before", "after"):
             with pytest.raises(NotFound):
-                fetch_texts(backend, **{side: theirs.id})
+                fetch_texts(backend, **_one(side, theirs.id))
         assert fetch_texts(backend, EVERY_OWNER, before=theirs.id) == ["mine"]
+
+
+def _one(side: str, cursor: str | None) -> dict[str, Any]:
+    return {side: cursor}

@@ -1,0 +1,64 @@
+"""Writing to disk so that what was there before survives a failure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def append_bytes(path: Path, content: bytes, *, sync: bool) -> None:
+    """Add bytes to the end of a file, all or none; a file that is not there is made.
+
+    :param sync: return only when they are on disk.
+    :raises OSError: if they cannot be written; the file is then as it was.
+    """
+    made = not path.exists()
+    with path.open("ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(content):
+                written += file.write(content[written:]) or 0
+            if sync:
+                os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            if made:
+                path.unlink()
+            raise
+    if made and sync:
+        sync_folder(path.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file, or write it anew, and wait until it is on disk.
+
+    :raises OSError: if that fails; nothing is left of the file.
+    """
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file another content in one step: readers find the old one or the new one."""
+    beside = path.with_name(path.name + ".new")
+    write_new(beside, content)
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until names that were made or changed in a folder are on disk."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,89 @@
+"""The lines of a session's file: what each says, and how messages look in it.
+
+The first line names the owner and the session. Every other line is a record::
+
+    {"seq": 7, "message": {...}}                       a message, with its place in the order of append
+    {"edit": ["id", ...], "changes": {...}}            messages were changed
+    {"delete": ["id", ...]}                            messages were removed
+
+A line that begins with ``"more": true`` belongs together with the next one: both count, or neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from flowrunner import Message, MessageChanges, MessageInvalid
+
+#: The owner and the session stand in the first line of the file.
+_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message) if f.name not in ("owner", "session_id"))
+_SEQUENCES: Final = ("files", "content_blocks")
+
+VERSION: Final = 1
+
+
+def header_line(owner: str, session_id: str) -> bytes:
+    """Return the first line of a session's file."""
+    return encode_lines([{"version": VERSION, "owner": owner, "session": session_id}])
+
+
+def message_records(rows: Iterable[tuple[int, Message]]) -> list[dict[str, Any]]:
+    """Return the records of messages and their places."""
+    return [{"seq": seq, "message": _plain(message)} for seq, message in rows]
+
+
+def edit_record(ids: Sequence[str], changes: MessageChanges) -> dict[str, Any]:
+    """Return the record of an edit."""
+    return {"edit": list(ids), "changes": changes.given()}
+
+
+def delete_record(ids: Sequence[str]) -> dict[str, Any]:
+    """Return the record of a deletion."""
+    return {"delete": list(ids)}
+
+
+def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False) -> bytes:
+    """Return records as lines.
+
+    :param together: they count only if all of them are there.
+    :raises MessageInvalid: if a value is no JSON, or a text cannot be encoded.
+    """
+    lines = []
+    for place, record in enumerate(records, 1):
+        marked = {"more": True, **record} if together and place < len(records) else record
+        try:
+            lines.append(json.dumps(marked, ensure_ascii=False).encode() + b"\n")
+        except UnicodeEncodeError as error:
+            raise MessageInvalid("The text holds a lone surrogate, which no encoding can write.") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MessageInvalid(f"The message cannot be stored: {error}.") from error
+    return b"".join(lines)
+
+
+def to_message(record: Mapping[str, Any], owner: str, session_id: str) -> Message:
+    """Return the message of a record; members that are not known are left out."""
+    known = {name: record[name] for name in _FIELDS if name in record}
+    known["timestamp"] = datetime.fromisoformat(known["timestamp"])
+    return Message(**_with_tuples(known), owner=owner, session_id=session_id)
+
+
+def to_changes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that an edit changes, and their values."""
+    return _with_tuples(dict(record))
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    found = {name: getattr(message, name) for name in _FIELDS}
+    found["timestamp"] = message.timestamp.astimezone(timezone.utc).isoformat()
+    return found
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    for name in _SEQUENCES:
+        if name in values:
+            values[name] = tuple(values[name])
+    return values

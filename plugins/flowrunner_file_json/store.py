@@ -1,0 +1,196 @@
+"""The folder of a store: its files, its indexes, and how they change together."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from flowrunner import Message
+from flowrunner_file_json.catalogue import Catalogue, Change, Entry
+from flowrunner_file_json.id_index import IdIndex
+from flowrunner_file_json.pending import complete, remove_leftovers, replace_together
+from flowrunner_file_json.session_file import Row, SessionFile, digest_of, read_header
+from flowrunner_file_json.store_lock import StoreLock
+
+logger = logging.getLogger("flowrunner")
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_MOST_ROWS: Final = 50_000
+
+README: Final = """\
+Conversations, kept by flowrunner.
+
+sessions/       one file per session, a line per message, to be read with any editor
+catalogue.jsonl which sessions there are; made anew from the files if it is missing
+ids/            which message is in which file; made anew if catalogue.jsonl is missing
+lock            whoever uses the folder holds it
+
+Change nothing here while a server runs. A file of sessions/ can be copied away at any time.
+"""
+
+
+class Store:
+    """Sessions' files and what is known about them. All methods but ``held`` want the lock held."""
+
+    def __init__(self, folder: Path) -> None:
+        self._sessions = folder / "sessions"
+        self._note = folder / "pending.json"
+        self._sessions.mkdir(parents=True, exist_ok=True)
+        boot = _boot_id()
+        # Without a number that tells one start of the machine from another, indexes must be on disk in time.
+        self.ids = IdIndex(folder / "ids", sync=not boot)
+        self.catalogue = Catalogue(folder / "catalogue.jsonl", boot=boot, sync=not boot)
+        self._lock = StoreLock(folder / "lock")
+        self._files: OrderedDict[str, SessionFile] = OrderedDict()
+        with self._lock.held():
+            complete(self._note, self._sessions)
+            remove_leftovers(self._note, self._sessions)
+            if not (self.catalogue.is_trustworthy() and self.ids.folder.is_dir()):
+                self._make_indexes()
+            readme = folder / "README.txt"
+            if not readme.exists():
+                readme.write_text(README)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; what a process left half done that died is completed first."""
+        with self._lock.held():
+            complete(self._note, self._sessions)
+            self._follow()
+            yield
+
+    def close(self) -> None:
+        """Close what is open; who goes on opens it again."""
+        self._lock.close()
+        self.catalogue.close()
+
+    def file(self, owner: str, session_id: str) -> SessionFile:
+        """Return the file of a session, read to its end; one that is not there is empty."""
+        digest = digest_of(owner, session_id)
+        found = self._files.get(digest)
+        if found is None:
+            found = self._files[digest] = SessionFile(self._sessions, owner, session_id)
+            found.read()
+            self._forget_some()
+        else:
+            self._files.move_to_end(digest)
+            found.read()
+        return found
+
+    def file_of(self, entry: Entry) -> SessionFile:
+        """Return the file of a session in the catalogue, which then knows its newest message exactly."""
+        found = self.file(entry.owner, entry.session_id)
+        self.catalogue.set_newest(entry, found.last_seq)
+        return found
+
+    def file_with(self, message_id: str) -> SessionFile | None:
+        """Return the file that holds a message, or None."""
+        for digest in self.ids.look_up(message_id):
+            entry = self.catalogue.entries.get(digest)
+            if entry is not None:
+                found = self.file(entry.owner, entry.session_id)
+                if message_id in found.rows:
+                    return found
+        return None
+
+    def append(self, owner: str, session_id: str, messages: Sequence[Message]) -> None:
+        """Add messages at the end of a session and of the whole order.
+
+        :raises MessageInvalid: if a value cannot be written.
+        :raises OSError: if the disk fails.
+        """
+        file = self.file(owner, session_id)
+        first = self.catalogue.last_seq + 1
+        rows = list(enumerate(messages, first))
+        lines = file.append(rows)
+        digest = digest_of(owner, session_id)
+        self._announce([(file, rows, False)])
+        self.ids.add([str(message.id) for message in messages], digest)
+        file.write(lines)
+
+    def record(self, file: SessionFile, lines: bytes) -> None:
+        """Add the record of an edit or a deletion to a session's file.
+
+        :raises OSError: if the disk fails.
+        """
+        self._announce([(file, (), False)])
+        file.write(lines)
+        if not file.rows:
+            self.replace({file: ()})
+        elif file.is_half_garbage():
+            self.replace({file: list(file.rows.values())})
+
+    def replace(self, contents: Mapping[SessionFile, Sequence[Row]]) -> None:
+        """Write sessions' files anew, all or none; one without messages is removed.
+
+        :raises OSError: if the disk fails.
+        """
+        whole = {file.path: file.content(rows) if rows else None for file, rows in contents.items()}
+        self._announce([(file, rows, True) for file, rows in contents.items()])
+        for file, rows in contents.items():
+            new = [str(message.id) for _, message in rows if message.id not in file.rows]
+            self.ids.add(new, digest_of(file.owner, file.session_id))
+        replace_together(self._note, whole)
+        for file in contents:
+            file.forget()
+            file.read()
+
+    def _announce(self, changes: Iterable[tuple[SessionFile, Sequence[Row], bool]]) -> None:
+        self.catalogue.announce(
+            Change(
+                digest_of(file.owner, file.session_id), file.owner, file.session_id,
+                max((seq for seq, _ in rows), default=file.last_seq),
+                tuple({message.flow_id for _, message in rows}), rewritten,
+            )
+            for file, rows, rewritten in changes
+        )  # fmt: skip
+
+    def _follow(self) -> None:
+        """Take in what other processes have changed."""
+        changes, anew = self.catalogue.read()
+        if anew:
+            self._files.clear()
+        for change in changes:
+            if change.rewritten:
+                self._files.pop(change.digest, None)
+        if self.catalogue.is_long():
+            there = [entry for entry in self.catalogue.entries.values() if self.file_of(entry).rows]
+            self.catalogue.write_anew(there)
+            self.catalogue.read()
+
+    def _forget_some(self) -> None:
+        rows = sum(len(file.rows) for file in self._files.values())
+        while rows > _MOST_ROWS and len(self._files) > 1:
+            rows -= len(self._files.popitem(last=False)[1].rows)
+
+    def _make_indexes(self) -> None:
+        """Make catalogue and index of ids anew from the sessions' files."""
+        entries: list[Entry] = []
+        ids: dict[str, list[str]] = {}
+        for path in sorted(self._sessions.glob("*.jsonl")):
+            header = read_header(path)
+            if header is None:
+                path.unlink()
+                continue
+            file = SessionFile(self._sessions, *header)
+            file.read()
+            flows = {message.flow_id for _, message in file.rows.values()}
+            digest = digest_of(*header)
+            entries.append(Entry(digest, *header, newest=file.last_seq, exact=True, flows=flows))
+            ids[digest] = list(file.rows)
+        self.ids.make_anew(ids)
+        self.catalogue.last_seq = max((entry.newest for entry in entries), default=0)
+        self.catalogue.write_anew(entries)
+        if entries:
+            logger.info("The indexes of %s were made anew from %d sessions.", self._sessions, len(entries))
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
