@@ -80,7 +80,12 @@ def _receive(state: RunState, planned: PlannedVertex, values: dict[str, Any]) ->
     filled: set[str] = set()
     for edge in planned.incoming:
         declared = planned.inputs.get(edge.input)
-        if declared is None or not state.is_live(edge):
+        if declared is None:
+            continue
+        if not state.is_live(edge):
+            # A variable of a prompt that only a branch not taken would have filled is empty, not missing.
+            if edge.input not in filled and values[edge.input] is None:
+                values[edge.input] = ""
             continue
         value = state.results[edge.source].outputs[edge.output or "component_as_tool"]
         if not declared.many:

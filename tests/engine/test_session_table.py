@@ -74,9 +74,7 @@ def test_every_combination_is_decided_as_the_table_says(tmp_path, policy):
             if wanted_policy != policy:
                 continue
             seen += 1
-            expected = oracle(
-                edges=edges, payload=payload, settings={n: f"set-{n}" for n in settings}, policy=policy
-            )
+            expected = oracle(edges=edges, payload=payload, settings={n: f"set-{n}" for n in settings}, policy=policy)
             plan = rig.plan(*flow_of(edges, settings))
             if expected is None:
                 with pytest.raises(SessionRequired):
@@ -154,7 +152,9 @@ def test_a_tweak_of_a_session_counts_like_a_setting(rig):
     assert result.session.to_json() == {"id": "tweaked", "source": "component", "component": "ask"}
 
 
-@pytest.mark.parametrize("session_id", ["a/b//c", "100%25 of %2F", "  spaced ", "🦜" * 10, "x" * 2000, "new\nline", "0"])
+@pytest.mark.parametrize(
+    "session_id", ["a/b//c", "100%25 of %2F", "  spaced ", "🦜" * 10, "x" * 2000, "new\nline", "0"]
+)
 def test_session_ids_are_kept_byte_for_byte(rig, session_id):
     vertices, edges = flow_of((), ())
     result = rig.run(vertices, edges, session_id=session_id)
