@@ -40,7 +40,8 @@ class PlannedVertex:
     """A vertex with its component.
 
     ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
-    variables by input; ``own`` the names of inputs that no edge feeds. ``incoming`` are its edges
+    variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
+    of the file that the component does not take; they are only shown. ``incoming`` are its edges
     in the order of the file, ``outgoing`` the edges that leave it.
     """
 
@@ -59,6 +60,7 @@ class PlannedVertex:
     connected: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
+    undeclared: dict[str, Any] = field(default_factory=dict)
     kind: str | None = None
     is_input: bool = False
     is_output: bool = False
@@ -215,7 +217,8 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
     if SESSION_INPUT in from_variables and isinstance(setting, str) and setting:
         planned.variables[SESSION_INPUT] = setting
     planned.required = tuple(i.name for i in declared if i.required)
-    planned.secrets = frozenset(i.name for i in declared if i.type == "secret")
+    planned.secrets = frozenset(i.name for i in declared if i.type == "secret") | planned.vertex.secrets
+    planned.undeclared = {name: value for name, value in given.items() if name not in planned.inputs}
     planned.reads_history = component.reads_history_with(planned.values)
 
 

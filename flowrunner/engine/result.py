@@ -37,9 +37,10 @@ class VertexResult:
 
     ``inputs`` are the values of its own fields, without those that came over edges; ``outputs``
     the values by output name. ``kind`` is ``chat`` or ``text`` for vertices whose message is
-    reported as such. ``secrets`` names the inputs whose values must never be kept, and
-    ``secret_values`` holds those values, also where ``inputs`` has only the name of a variable.
-    ``error`` is the plain sentence of a failure. ``duration`` is in seconds.
+    reported as such. ``error`` is the plain sentence of a failure; ``duration`` is in seconds.
+    ``untaken`` names the outputs that gave nothing. ``secrets`` names the inputs whose values must
+    never be kept, and ``secret_values`` holds those values, also where ``inputs`` has only the name
+    of a variable.
     """
 
     vertex_id: str
@@ -54,6 +55,7 @@ class VertexResult:
     duration: float
     used_frozen_result: bool = False
     error: str | None = None
+    untaken: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     secret_values: tuple[str, ...] = field(default=(), repr=False)
 
@@ -79,11 +81,15 @@ class VertexResult:
                 artifacts.update(_chat_artifact(name, value))
             else:
                 artifacts[name] = {"repr": value_repr(value), "raw": plain, "type": kind}
+        for name in self.untaken:
+            said = self.message
+            artifacts[name] = {"repr": said.text if said is not None else "", "raw": "", "type": "text"}
+            shown[name] = {"message": "", "type": "text"}
         return {
             "results": results,
             "artifacts": artifacts,
             "outputs": shown,
-            "logs": {name: [] for name in self.outputs},
+            "logs": {name: [] for name in (*self.outputs, *self.untaken)},
             "messages": messages,
             "timedelta": None,
             "duration": None,

@@ -140,7 +140,12 @@ def _make_result(
     started: float,
 ) -> VertexResult:  # fmt: skip
     connected, variables = planned.connected, planned.variables
-    own = {name: variables.get(name, value) for name, value in values.items() if name not in connected}
+    own = {**planned.undeclared, **values}
+    for name in connected & own.keys():
+        del own[name]
+    own.update(variables)
+    if SESSION_INPUT in own:
+        own[SESSION_INPUT] = session.id
     return VertexResult(
         vertex_id=planned.vertex.id,
         type=planned.vertex.type,
@@ -152,6 +157,9 @@ def _make_result(
         kind=planned.kind,
         started_at=at,
         duration=time.perf_counter() - started,
+        untaken=tuple(name for name in planned.outputs if name not in outputs),
         secrets=planned.secrets,
-        secret_values=tuple(v for n in planned.secrets if isinstance(v := values.get(n), str)),
+        secret_values=tuple(
+            v for n in planned.secrets if isinstance(v := values.get(n, planned.undeclared.get(n)), str)
+        ),
     )

@@ -19,6 +19,7 @@ class Fields:
     variables: set[str] = field(default_factory=set)
     types: dict[str, str] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
 
 
 def read_template(template: Mapping[str, Any]) -> Fields:
@@ -40,6 +41,8 @@ def read_template(template: Mapping[str, Any]) -> Fields:
             continue
         if isinstance(kind, str) and kind:
             fields.types[name] = kind
+        if entry.get("password") is True:
+            fields.secrets.add(name)
         value = _value_of(entry)
         if value is None:
             continue

@@ -63,6 +63,7 @@ def _read_vertex(node: Node) -> Vertex:
         variables=frozenset(fields.variables),
         field_types=fields.types,
         protected=frozenset(fields.protected),
+        secrets=frozenset(fields.secrets),
         listed_outputs=_read_outputs(inner.get("outputs")),
         selected_output=_text(data.get("selected_output")) or _text(inner.get("selected_output")) or None,
         frozen=inner.get("frozen") is True,

@@ -26,7 +26,8 @@ class Vertex:
     file (without ``code`` and without hidden fields). ``hidden`` holds the values of fields that
     the file does not show; they apply only when tweaked by name. ``variables`` names the fields
     whose value is the name of a variable (``load_from_db``). ``field_types`` gives a field's type
-    in the file, where it has one; ``protected`` the fields that a tweak may not touch.
+    in the file, where it has one; ``protected`` the fields that a tweak may not touch; ``secrets``
+    those that the author's form did not show in clear (they are masked in what is kept of a run).
     ``listed_outputs`` are the outputs in the file; ``selected_output`` the one its author chose.
     ``tool_name`` and ``description`` are what an agent is told of it in tool mode.
     ``position`` is ``(x, y)`` on the author's canvas. ``parent`` names the group it stood in.
@@ -40,6 +41,7 @@ class Vertex:
     variables: frozenset[str] = frozenset()
     field_types: Mapping[str, str] = field(default_factory=dict)
     protected: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
     listed_outputs: tuple[Port, ...] = ()
     selected_output: str | None = None
     frozen: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
@@ -74,17 +75,20 @@ class RunRecords:
         }
 
     def runs(
-        self, owner: Owner, *, flow_id: str | None = None, session_id: str | None = None, status: str | None = None,
-        before: str | None = None, limit: int = 50,
+        self, owner: Owner, *, flow_id: str | None = None, flows: Sequence[str] | None = None,
+        session_id: str | None = None, status: str | None = None, before: str | None = None, limit: int = 50,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Return runs, newest first, without their vertices.
 
+        :param flows: ids of the only flows whose runs may be seen; None for all.
         :param before: id of a run; only those before it.
         """
         table = runs.c
         statement = select(runs).where(*_of(runs, owner)).order_by(table.seq.desc()).limit(limit)
         if flow_id is not None:
             statement = statement.where(table.flow_id == flow_id)
+        if flows is not None:
+            statement = statement.where(table.flow_id.in_(flows))
         if session_id is not None:
             statement = statement.where(table.session_id == json.dumps(session_id))
         if status is not None:
@@ -128,6 +132,7 @@ def _result(row: Row[Any], record: dict[str, Any]) -> VertexResult:
         duration=record["seconds"],
         used_frozen_result=record["frozen"],
         error=record["error"],
+        untaken=tuple(record["untaken"]),
     )
 
 
@@ -168,9 +173,15 @@ def _transaction(row: Row[Any]) -> dict[str, Any]:
         "vertex_id": json.loads(row.vertex_id),
         "target_id": None,
         "inputs": record["inputs"] if worked else {},
-        "outputs": {name: _shown(value) for name, value in record["outputs"].items()} if worked else None,
+        "outputs": _shown_outputs(record) if worked else None,
         "status": row.status,
     }
+
+
+def _shown_outputs(record: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: _shown(value) for name, value in record["outputs"].items()}
+    shown.update({name: {"message": "", "type": "text"} for name in record["untaken"]})
+    return shown
 
 
 def _shown(value: Any) -> Any:

@@ -109,6 +109,7 @@ def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[st
         "frozen": result.used_frozen_result,
         "seconds": round(result.duration, 6),
         "error": result.error,
+        "untaken": result.untaken,
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value) for name, value in result.outputs.items()},
     }
