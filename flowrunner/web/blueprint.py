@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from flowrunner.web.auth import authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.jsons import json_response
+from flowrunner.web.paths import add_session_converter
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -42,6 +43,7 @@ def make_blueprint(runner: Any, *, name: str = "flowrunner", parts: Iterable[Cal
     :param parts: functions that add routes.
     """
     blueprint = Blueprint(name, __name__, description="flowrunner")
+    blueprint.record(add_session_converter)
     routes = Routes(blueprint, runner)
     for part in parts:
         part(routes)

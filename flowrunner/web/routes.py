@@ -11,7 +11,9 @@ from flowrunner.web.blueprint import Routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
 from flowrunner.web.run import run_flow, run_webhook
+from flowrunner.web.runlog import add_run_log_routes
 from flowrunner.web.service import add_service_routes
+from flowrunner.web.sessions import add_session_routes
 from flowrunner.web.variables import add_variable_routes
 
 
@@ -35,4 +37,6 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_flow_routes,
     add_variable_routes,
     add_monitor_routes,
+    add_session_routes,
+    add_run_log_routes,
 )

@@ -1,0 +1,117 @@
+"""What a caller reaches: their own, everybody's for an admin who reads, single flows for a limited key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from flowrunner.errors import FlowNotFound
+from flowrunner.flows.naming import canonical_uuid
+from flowrunner.identity import Identity
+from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
+from flowrunner.messages import Message
+from flowrunner.queries import cursor_gone
+from flowrunner.web.auth import caller
+
+
+def messages_to_read(runner: Any) -> OwnerMemory | FlowMemory:
+    """Return the messages that the present caller may see."""
+    return _limited(runner, runner.memory_of(caller(), admin=True))
+
+
+def messages_to_change(runner: Any) -> OwnerMemory | FlowMemory:
+    """Return the messages that the present caller may change: those of one owner, also for an admin."""
+    return _limited(runner, runner.memory_of(caller()))
+
+
+def flows_in_reach(runner: Any, identity: Identity) -> tuple[str, ...] | None:
+    """Return the ids of the flows that a limited key may use, None for a key that is not limited."""
+    if identity.flows is None:
+        return None
+    found = set()
+    for name in identity.flows:
+        canonical = canonical_uuid(name)
+        if canonical is not None:
+            found.add(canonical)
+            continue
+        try:
+            found.add(runner.library.get(name, identity).id)
+        except FlowNotFound:
+            continue
+    return tuple(sorted(found))
+
+
+def _limited(runner: Any, memory: OwnerMemory) -> OwnerMemory | FlowMemory:
+    flows = flows_in_reach(runner, caller())
+    return memory if flows is None else FlowMemory(memory, flows)
+
+
+class FlowMemory:
+    """The messages of an owner that came from some flows; the same operations as :class:`OwnerMemory`.
+
+    Messages of several flows are put in order of time, since each flow is asked for its own.
+    """
+
+    def __init__(self, memory: OwnerMemory, flows: Sequence[str]) -> None:
+        self._memory = memory
+        self._flows = tuple(flows)
+        self.owner = memory.owner
+
+    def fetch(self, *, limit: int | None = None, offset: int = 0, **query: Any) -> list[Message]:
+        """Return messages, oldest first."""
+        flows = self._reach(query)
+        if len(flows) == 1:
+            return self._memory.fetch(flow_id=flows[0], limit=limit, offset=offset, **query)
+        wanted = None if limit is None else limit + offset
+        rows = self._in_order(flows, lambda flow: self._memory.fetch(flow_id=flow, limit=wanted, **query))
+        stop = max(0, len(rows) - offset)
+        return rows[0 if limit is None else max(0, stop - limit) : stop]
+
+    def update(self, changes: MessageChanges, **query: Any) -> list[Message]:
+        """Change messages, flow by flow, and return them."""
+        return self._in_order(self._reach(query), lambda flow: self._memory.update(changes, flow_id=flow, **query))
+
+    def delete(self, **query: Any) -> int:
+        """Remove messages, flow by flow, and return their number."""
+        return sum(self._memory.delete(flow_id=flow, **query) for flow in self._reach(query))
+
+    def sessions(self, **query: Any) -> list[SessionSummary]:
+        """Return sessions, latest activity first."""
+        flows = self._reach(query)
+        if len(flows) == 1:
+            return self._memory.sessions(flow_id=flows[0], **query)
+        after, limit, offset = query.pop("after", None), query.pop("limit", None), query.pop("offset", 0)
+        owner = query.pop("after_owner", None)
+        merged: dict[tuple[str, str], SessionSummary] = {}
+        for summary in (s for flow in flows for s in self._memory.sessions(flow_id=flow, **query)):
+            key = (summary.owner, summary.session_id)
+            merged[key] = _joined(merged[key], summary) if key in merged else summary
+        rows = sorted(merged.values(), key=lambda s: s.last_at, reverse=True)
+        if after is not None:
+            places = [n for n, s in enumerate(rows) if s.session_id == after and owner in (None, s.owner)]
+            if not places:
+                raise cursor_gone(after)
+            rows = rows[places[-1] + 1 :]
+        return rows[offset : None if limit is None else offset + limit]
+
+    def _reach(self, query: dict[str, Any]) -> tuple[str, ...]:
+        """Take the flow out of a query; return the flows to ask, none for a flow out of reach."""
+        wanted = query.pop("flow_id", None)
+        if wanted is None:
+            return self._flows
+        return (wanted,) if wanted in self._flows else ()
+
+    def _in_order(self, flows: Iterable[str], ask: Callable[[str], list[Message]]) -> list[Message]:
+        rows = [message for flow in flows for message in ask(flow)]
+        return sorted(rows, key=lambda message: message.timestamp)
+
+
+def _joined(one: SessionSummary, other: SessionSummary) -> SessionSummary:
+    return SessionSummary(
+        owner=one.owner,
+        session_id=one.session_id,
+        flow_ids=tuple(sorted({*one.flow_ids, *other.flow_ids})),
+        count=one.count + other.count,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+    )
