@@ -26,16 +26,20 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
     Also who decides it, whether it reads or writes messages, and what is worth a warning.
     """
     from flowrunner.building import load_plugins
+    from flowrunner.cli.standins import with_stand_ins
     from flowrunner.engine.explain import explain
     from flowrunner.engine.plan import make_plan
 
     overrides = {"FLOWS_DIR": flows_dir, "PLUGINS_DIR": plugins_dir}
     manager, settings = load_plugins({}, overrides=overrides)
     found = _find(flow, settings)
-    explanation = explain(make_plan(found, manager.registry), session_id=session_id, policy=settings.session_policy)
+    flow_with_all, registry, unknown = with_stand_ins(found, manager.registry)
+    plan = make_plan(flow_with_all, registry)
+    explanation = explain(plan, session_id=session_id, policy=settings.session_policy)
+    warnings = [*unknown, *explanation.warnings]
     if as_json:
         shown = {"flow": found.name, "components": [row.to_json() for row in explanation.rows]}
-        click.echo(json.dumps({**shown, "warnings": list(explanation.warnings)}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**shown, "warnings": warnings}, indent=2, ensure_ascii=False))
         return
     click.echo(f"{found.name} ({found.id})")
     for row in explanation.rows:
@@ -43,19 +47,17 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
         session = row.session.id if row.session else "?"
         click.echo(f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
                    + (f"; {does} messages" if does else ""))  # fmt: skip
-    for warning in explanation.warnings:
+    for warning in warnings:
         click.echo(f"  warning: {warning}")
 
 
 def _find(name: str, settings: Any) -> Flow:
+    from flowrunner.cli.flowfile import is_flow_file, read_flow_file
     from flowrunner.flows.library import FolderLibrary
-    from flowrunner.flows.reading import read_flows
 
-    path = Path(name)
-    if path.is_file():
-        return read_flows(path.read_bytes(), name_hint=path.stem, endpoint_hint=path.stem)[0]
-    folders = FolderLibrary([Path(folder).absolute() for folder in settings.flows_dir])
-    found = folders.find(name)
+    if is_flow_file(name):
+        return read_flow_file(Path(name))
+    found = FolderLibrary([Path(folder).expanduser().absolute() for folder in settings.flows_dir]).find(name)
     if found is None:
         raise FlowNotFound(f"Flow identifier {name} not found")
     return found

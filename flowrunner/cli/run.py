@@ -19,20 +19,32 @@ from flowrunner.errors import RequestInvalid
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer instead of the text.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database.")
+@click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
+@click.option("--memory", help="Memory backend.")
 def run_command(
     flow: str, text: str | None, session_id: str, tweaks: tuple[str, ...], as_json: bool, flows_dir: str | None,
-    data_dir: Path | None,
+    data_dir: Path | None, plugins_dir: str | None, memory: str | None,
 ) -> None:  # fmt: skip
     """Run FLOW (a flow file, an id or an endpoint name) on TEXT and print what it says."""
-    from flowrunner.app import create_app
+    from flowrunner.app import create_app, runner_of
+    from flowrunner.cli.flowfile import is_flow_file, read_flow_file
+    from flowrunner.engine.request import RunRequest
+    from flowrunner.identity import LOCAL_IDENTITY
 
-    path = Path(flow)
-    if path.is_file() and flows_dir is None:
-        flows_dir = str(path.parent)
-    app = create_app(flows_dir=flows_dir, data_dir=data_dir, auth="none")
-    runner = app.extensions["flowrunner"]["flowrunner"]
-    name = _name_in(path) if path.is_file() else flow
-    result = runner.run(name, text, session_id=session_id, tweaks=read_tweaks(tweaks))
+    changes = read_tweaks(tweaks)
+    path = Path(flow) if is_flow_file(flow) else None
+    runner = runner_of(
+        create_app(
+            flows_dir=(flows_dir,) if flows_dir else None,
+            data_dir=data_dir,
+            plugins_dir=plugins_dir,
+            memory=memory,
+            auth="none",
+        )
+    )
+    found = runner.find(flow, LOCAL_IDENTITY) if path is None else read_flow_file(path)
+    asked = RunRequest(input_value=text, session_id=session_id, tweaks=changes)
+    result = runner.execute(found, asked, LOCAL_IDENTITY)
     click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
 
 
@@ -59,10 +71,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _name_in(path: Path) -> str:
-    from flowrunner.flows.reading import read_flows
-
-    flow = read_flows(path.read_bytes(), name_hint=path.stem, endpoint_hint=path.stem)[0]
-    return flow.id
