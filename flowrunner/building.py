@@ -18,6 +18,7 @@ from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, warn_about_unknown
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import attach_database, close_database
+from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.runlog import RunLog
@@ -76,10 +77,13 @@ def build_runner(
     )
     variables = VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir))
     log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
-    stores = {
+    stores: dict[str, Any] = {
         "keys": KeyStore(engine, settings.data_dir),
         "flows": flows,
         "variables": variables,
+        "files": FileStore(
+            engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
+        ),
         "runlog": log,
         "observers": [Observer(log.observe, RECORDED_EVENTS)] if log is not None else [],
     }

@@ -8,6 +8,7 @@ from typing import Final
 from flask import Response
 
 from flowrunner.web.blueprint import Routes
+from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
 from flowrunner.web.run import run_flow, run_webhook
@@ -39,4 +40,5 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_monitor_routes,
     add_session_routes,
     add_run_log_routes,
+    add_file_routes,
 )

@@ -1,0 +1,212 @@
+"""Uploaded files: each of one owner, under a name that no client chose."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, select
+
+from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
+from flowrunner.messages import new_id, utc_now
+from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.tables import files, moment_text
+
+_CHUNK: Final = 1024 * 1024
+_LONGEST_NAME: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What is known of a file. ``path`` is the name by which requests speak of it: ``<flow or owner>/<name>``."""
+
+    id: str
+    owner: str
+    flow_id: str | None
+    name: str
+    path: str
+    media_type: str | None
+    size: int
+    created_at: str
+
+
+class FileStore:
+    """The uploads of all owners, in a folder of ours; the table says which is whose.
+
+    :param engine: where the table is.
+    :param folder: the folder; made when the first file comes.
+    :param max_size: bytes of a file.
+    :param max_files: files of one owner.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, *, max_size: int, max_files: int) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._max_size = max_size
+        self._max_files = max_files
+
+    def save(
+        self, owner: str, stream: BinaryIO, *, name: str, flow_id: str | None = None, media_type: str | None = None
+    ) -> StoredFile:
+        """Keep a file and return what is known of it.
+
+        :param name: as the client calls it, without a folder.
+        :param flow_id: the flow it was sent to; None for a file of the owner alone.
+        :raises BadRequest: for a name that is none, or if the owner has as many files as they may.
+        :raises BodyTooLarge: over the size limit.
+        """
+        check_name(name)
+        file_id = new_id()
+        place = self._place(owner, file_id)
+        size, digest = self._write(place, stream)
+        values = {
+            "id": file_id,
+            "owner": owner,
+            "flow_id": flow_id,
+            "stored_name": f"{place.parent.name}/{place.name}",
+            "media_type": media_type,
+            "size": size,
+            "digest": digest,
+            "created_at": moment_text(utc_now()),
+        }
+        try:
+            with writing(self._engine) as connection:
+                go_alone(connection, f"flowrunner files {owner}")
+                count = connection.execute(
+                    select(func.count()).select_from(files).where(files.c.owner == owner)
+                ).scalar_one()
+                if count >= self._max_files:
+                    raise BadRequest(f"There are {count} files already, as many as one user may have; delete some.")
+                values["name"] = _free_name(connection, owner, flow_id, name)
+                values["path"] = _path(owner, flow_id, values["name"])
+                connection.execute(insert(files).values(**values))
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+        return StoredFile(**{field: values[field] for field in StoredFile.__slots__})
+
+    def list(self, owner: str, *, flow_id: str | None = None) -> list[StoredFile]:
+        """Return an owner's files, oldest first: those of a flow, or without one those of the owner alone."""
+        statement = select(files).where(*_of(owner, flow_id)).order_by(files.c.created_at, files.c.id)
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(statement).all()]
+
+    def find(
+        self, owner: str, *, flow_id: str | None = None, file_id: str | None = None, name: str | None = None
+    ) -> StoredFile:
+        """Return one of an owner's files, by its id, or its name among those of a flow.
+
+        :raises NotFound: if there is none.
+        """
+        return _record(self._row(owner, flow_id, file_id, name))
+
+    def open(self, found: StoredFile) -> BinaryIO:
+        """Open a file that was found.
+
+        :raises NotFound: if it is gone.
+        """
+        try:
+            return self._place(found.owner, found.id).open("rb")
+        except FileNotFoundError:
+            raise NotFound("File not found") from None
+
+    def delete(self, found: StoredFile) -> None:
+        """Remove a file that was found."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(files).where(files.c.id == found.id, files.c.owner == found.owner))
+        self._place(found.owner, found.id).unlink(missing_ok=True)
+
+    def path_of(self, owner: str, name: str) -> Path:
+        """Return where the file lies that a run or message of an owner names.
+
+        :param name: the ``path`` of the file, as the upload answered it.
+        :raises BadRequest: if it is none of this owner's uploads.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(select(files).where(files.c.owner == owner, files.c.path == name)).first()
+        place = None if row is None else self._place(owner, row.id)
+        if place is None or not place.is_file():
+            shown = name if len(name) <= 100 else name[:100] + "…"
+            raise BadRequest(f"The file {shown} is not one of your uploads.")
+        return place
+
+    def _row(self, owner: str, flow_id: str | None, file_id: str | None, name: str | None) -> Row[Any]:
+        statement = select(files).where(*_of(owner, flow_id))
+        if file_id is not None:
+            statement = statement.where(files.c.id == file_id)
+        if name is not None:
+            statement = statement.where(files.c.name == name)
+        with reading(self._engine) as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise NotFound("File not found")
+        return row
+
+    def _place(self, owner: str, file_id: str) -> Path:
+        """Return where a file lies: under hashes of its owner and its id, nothing of which a client wrote."""
+        return self._folder / _hash(owner)[:16] / _hash(f"{owner}\0{file_id}")
+
+    def _write(self, place: Path, stream: BinaryIO) -> tuple[int, str]:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > self._max_size:
+                        raise BodyTooLarge(f"The file is larger than the {self._max_size} bytes that are taken.")
+                    digest.update(chunk)
+                    target.write(chunk)
+                target.flush()
+                os.fsync(target.fileno())
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                place.unlink()
+            raise
+        return size, digest.hexdigest()
+
+
+def check_name(name: str) -> None:
+    """Refuse names of files that are none.
+
+    :raises BadRequest: for an empty or overlong one, one with a folder in it, or with control characters.
+    """
+    if not name or name in (".", "..") or len(name) > _LONGEST_NAME or "/" in name or "\\" in name:
+        raise BadRequest("A file needs a name of at most 255 characters, without a folder.")
+    if not name.isprintable():
+        raise BadRequest("The name of the file has characters that cannot be shown.")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _path(owner: str, flow_id: str | None, name: str) -> str:
+    return f"{flow_id or owner}/{name}"
+
+
+def _free_name(connection: Any, owner: str, flow_id: str | None, name: str) -> str:
+    """Return a name that none of the owner's files in the same place has: ``a.txt``, ``a (1).txt`` and so on."""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem:
+        stem, dot, suffix = name, "", ""
+    number, tried = 0, name
+    while connection.execute(
+        select(files.c.id).where(files.c.owner == owner, files.c.path == _path(owner, flow_id, tried))
+    ).first():
+        number += 1
+        tried = f"{stem} ({number}){dot}{suffix}"
+    return tried
+
+
+def _of(owner: str, flow_id: str | None) -> Sequence[ColumnElement[bool]]:
+    return (files.c.owner == owner, files.c.flow_id.is_(None) if flow_id is None else files.c.flow_id == flow_id)
+
+
+def _record(row: Row[Any]) -> StoredFile:
+    return StoredFile(**{field: getattr(row, field) for field in StoredFile.__slots__})

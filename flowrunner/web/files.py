@@ -1,0 +1,145 @@
+"""The files API: uploads of a flow (v1) and of an owner (v2), which runs and messages may name."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote
+
+from flask import Response, request
+from werkzeug.datastructures import FileStorage
+
+from flowrunner.errors import FlowNotFound, NotAllowed
+from flowrunner.messages import utc_now
+from flowrunner.store.files import FileStore, StoredFile, check_name
+from flowrunner.web.auth import caller
+from flowrunner.web.blueprint import Routes
+from flowrunner.web.jsons import json_response
+from flowrunner.web.parameters import invalid, read_uuid
+
+#: What a multipart body has besides the file.
+_AROUND: Final = 64 * 1024
+_CHUNK: Final = 256 * 1024
+
+
+def add_file_routes(routes: Routes) -> None:
+    """Add ``/api/v1/files`` and ``/api/v2/files``."""
+    views = FileViews(routes.runner)
+    v1, v2 = "/api/v1/files", "/api/v2/files"
+    routes.add(f"{v1}/upload/<flow_id>", views.upload, methods=["POST"], name="upload_file")
+    routes.add(f"{v1}/list/<flow_id>", views.list, methods=["GET"], name="list_files")
+    routes.add(f"{v1}/download/<flow_id>/<name>", views.download, methods=["GET"], name="download_file")
+    routes.add(f"{v1}/delete/<flow_id>/<name>", views.delete, methods=["DELETE"], name="delete_file")
+    routes.add(f"{v2}/", views.upload_own, methods=["POST"], name="upload_own_file")
+    routes.add(f"{v2}/", views.list_own, methods=["GET"], name="list_own_files")
+    routes.add(f"{v2}/<file_id>", views.download_own, methods=["GET"], name="download_own_file")
+    routes.add(f"{v2}/<file_id>", views.delete_own, methods=["DELETE"], name="delete_own_file")
+
+
+class FileViews:
+    """The views; every one works in the name of the caller."""
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+        self._store: FileStore = runner.stores["files"]
+
+    def upload(self, flow_id: str) -> Response:
+        """Keep a file for a flow."""
+        found = self._flow(flow_id)
+        given = self._uploaded()
+        name = f"{utc_now():%Y-%m-%d_%H-%M-%S}_{given.filename}"
+        kept = self._save(given, name, found)
+        return json_response({"flowId": found, "file_path": kept.path}, 201)
+
+    def list(self, flow_id: str) -> Response:
+        """List the names of the caller's files of a flow."""
+        return json_response({"files": [f.name for f in self._store.list(caller().id, flow_id=self._flow(flow_id))]})
+
+    def download(self, flow_id: str, name: str) -> Response:
+        """Send a file of a flow."""
+        return self._send(self._store.find(caller().id, flow_id=self._flow(flow_id), name=name))
+
+    def delete(self, flow_id: str, name: str) -> Response:
+        """Delete a file of a flow."""
+        found = self._store.find(caller().id, flow_id=self._flow(flow_id), name=name)
+        self._store.delete(found)
+        return json_response({"message": f"File {found.name} deleted successfully"})
+
+    def upload_own(self) -> Response:
+        """Keep a file for all flows of the caller."""
+        self._refuse_limited_key()
+        given = self._uploaded()
+        kept = self._save(given, given.filename or "", None)
+        return json_response(_own(kept), 201)
+
+    def list_own(self) -> Response:
+        """List the caller's files that belong to no flow."""
+        self._refuse_limited_key()
+        found = self._store.list(caller().id)
+        more = ({"user_id": f.owner, "created_at": f.created_at, "updated_at": f.created_at} for f in found)
+        return json_response([{**_own(file), **rest} for file, rest in zip(found, more, strict=True)])
+
+    def download_own(self, file_id: str) -> Response:
+        """Send a file."""
+        return self._send(self._own_file(file_id))
+
+    def delete_own(self, file_id: str) -> Response:
+        """Delete a file."""
+        found = self._own_file(file_id)
+        self._store.delete(found)
+        return json_response({"detail": f"File {_stem(found.name)} deleted successfully"})
+
+    def _own_file(self, file_id: str) -> StoredFile:
+        self._refuse_limited_key()
+        return self._store.find(caller().id, file_id=read_uuid(file_id, ("path", "file_id")))
+
+    def _flow(self, flow_id: str) -> str:
+        """Return the canonical id of a flow that the caller may use."""
+        canonical = read_uuid(flow_id, ("path", "flow_id"))
+        try:
+            found: str = self._runner.find(canonical, caller()).id
+        except FlowNotFound:
+            raise FlowNotFound("Flow not found") from None
+        return found
+
+    def _uploaded(self) -> FileStorage:
+        request.max_content_length = self._runner.settings.max_file_size + _AROUND
+        given = request.files.get("file")
+        if given is None:
+            raise invalid(("body", "file"), "missing", "Field required")
+        check_name(given.filename or "")
+        return given
+
+    def _save(self, given: FileStorage, name: str, flow_id: str | None) -> StoredFile:
+        stream: Any = given.stream
+        media_type = (given.mimetype or "")[:255] or None
+        return self._store.save(caller().id, stream, name=name, flow_id=flow_id, media_type=media_type)
+
+    def _send(self, found: StoredFile) -> Response:
+        """Send a file as something to save, never to show: it may hold anything."""
+        opened = self._store.open(found)
+        answer = Response(_chunks(opened), content_type="application/octet-stream", direct_passthrough=True)
+        answer.call_on_close(opened.close)
+        answer.content_length = found.size
+        plain = found.name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
+        answer.headers["Content-Disposition"] = (
+            f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(found.name, safe='')}"
+        )
+        return answer
+
+    def _refuse_limited_key(self) -> None:
+        if caller().flows is not None:
+            raise NotAllowed("This API key is limited to single flows; it reaches the files of those flows alone.")
+
+
+def _chunks(opened: BinaryIO) -> Any:
+    while chunk := opened.read(_CHUNK):
+        yield chunk
+
+
+def _stem(name: str) -> str:
+    stem, _, _ = name.rpartition(".")
+    return stem or name
+
+
+def _own(file: StoredFile) -> dict[str, Any]:
+    return {"id": file.id, "name": _stem(file.name), "path": file.path, "size": file.size, "provider": None}
