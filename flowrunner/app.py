@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,7 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import SecurityError
 
 from flowrunner.errors import FlowRunnerError
-from flowrunner.extension import EXTENSION, FlowRunner
+from flowrunner.extension import EXTENSION, stand_alone
 from flowrunner.logs import set_up_logging
 from flowrunner.runner import Runner
 from flowrunner.web.jsons import json_response
@@ -31,9 +30,8 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     app = Flask("flowrunner", static_folder=None)
     app.config.update(config or {})
     set_up_logging(app.config, settings)
-    runner = FlowRunner(plugins=plugins, **settings).init_app(app)
-    _trust_hosts(app, runner.settings.trusted_hosts)
-    atexit.register(runner.close)
+    stand_alone(plugins=plugins, **settings).init_app(app)
+    _trust_hosts(app, runner_of(app).settings.trusted_hosts)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from flowrunner.engine.events import RECORDED_EVENTS, Observer
 from flowrunner.errors import SettingsInvalid
 from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
+from flowrunner.identifying import choose_identify
+from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
-from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, warn_about_unknown
+from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
 from flowrunner.store.credentials import is_secret_name
-from flowrunner.store.engine import attach_database, close_database
+from flowrunner.store.engine import attach_database, bind_key, close_database, close_engine
 from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
@@ -48,6 +51,7 @@ def load_plugins(
     manager.collect_settings()
     manager.collect_components()
     table = manager.registry.settings
+    refuse_unknown(table, overrides or {})
     settings = read_settings(table, config=config, overrides=overrides, prefix=prefix)
     warn_about_unknown(table, config=config, prefix=prefix)
     return manager, settings
@@ -55,19 +59,24 @@ def load_plugins(
 
 def build_runner(
     app: Flask, *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None, prefix: str = PREFIX,
-    db: Any = None, identify: Callable[[Any], Any] | None = None,
+    db: Any = None, identify: Callable[[Any], Any] | None = None, memory: MemoryBackend | None = None,
+    alone: bool = True,
 ) -> Runner:  # fmt: skip
     """Return the runner of an app.
 
     :param db: the host's ``SQLAlchemy`` object, to keep the data on its database.
     :param identify: says who sends a request; None where that is left to hooks and API keys.
+    :param memory: a memory backend that is open already, instead of the one that the settings name.
+    :param alone: the app is the runner's own; else it is a site, which is left as it is.
     :raises FlowRunnerError: in one sentence, what must be changed before it can start.
     """
     manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
     if settings.data_dir is None:
-        settings = settings.with_values(data_dir=Path(app.instance_path))
+        settings = settings.with_values(data_dir=_usual_data_folder(app, settings))
     _make_data_folder(settings)
-    engine = _open_database(app, settings, db)
+    _refuse_missing_folders(settings)
+    identify = choose_identify(identify, manager, settings)
+    engine = _open_database(app, settings, db, alone)
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
     flows = FlowStore(
         engine,
@@ -87,20 +96,30 @@ def build_runner(
         "runlog": log,
         "observers": [Observer(log.observe, RECORDED_EVENTS)] if log is not None else [],
     }
-    memory = manager.open_memory(app, settings)
+    opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
+    reference = weakref.ref(app)
 
     def closing() -> None:
         for store in (log, stores["keys"]):
             if store is not None:
                 store.close()
-        close_database(app, settings)
+        close_engine(engine)
+        host = reference()
+        if host is not None:
+            close_database(host, settings)
 
     runner = Runner(
-        settings=settings, plugins=manager, memory=memory, library=Library(folders, flows), stores=stores,
+        settings=settings, plugins=manager, memory=opened, library=Library(folders, flows), stores=stores,
         engine=engine, closing=closing,
     )  # fmt: skip
-    runner.identify = identify or _hook_identify(manager)
+    runner.identify = identify
     return runner
+
+
+def _usual_data_folder(app: Flask, settings: Settings) -> Path:
+    """Return the instance folder; a folder in it for a runner that is not the first, as its data is its own."""
+    folder = Path(app.instance_path)
+    return folder if settings.prefix == PREFIX else folder / bind_key(settings)
 
 
 def _known_secrets(settings: Settings, variables: VariableStore) -> Callable[[], Iterable[str]]:
@@ -120,7 +139,13 @@ def _make_data_folder(settings: Settings) -> None:
         raise SettingsInvalid(f"{settings.prefix}DATA_DIR: nothing can be written into the folder {folder}.")
 
 
-def _open_database(app: Flask, settings: Settings, db: Any) -> Any:
+def _refuse_missing_folders(settings: Settings) -> None:
+    for folder in _flow_folders(settings):
+        if not folder.is_dir():
+            raise SettingsInvalid(f"{settings.prefix}FLOWS_DIR: the folder {folder} is not there.")
+
+
+def _open_database(app: Flask, settings: Settings, db: Any, alone: bool) -> Any:
     """Return the engine of the app's own data, its tables made.
 
     :raises SettingsInvalid: if the database cannot be reached or written to, or is of a kind without a driver here.
@@ -129,7 +154,7 @@ def _open_database(app: Flask, settings: Settings, db: Any) -> Any:
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     try:
-        engine = attach_database(app, settings, db)
+        engine = attach_database(app, settings, db, alone=alone)
         SCHEMA.ensure(engine)
     except (DBAPIError, ArgumentError, ImportError) as error:
         # A driver's words may go on about the statement or a web page; the first line says what is wrong.
@@ -142,10 +167,3 @@ def _open_database(app: Flask, settings: Settings, db: Any) -> Any:
 
 def _flow_folders(settings: Settings) -> list[Path]:
     return [Path(folder).expanduser().absolute() for folder in settings.flows_dir]
-
-
-def _hook_identify(manager: PluginManager) -> Callable[[Any], Any] | None:
-    hook = manager.pm.hook.identify
-    if not hook.get_hookimpls():
-        return None
-    return lambda request: hook(request=request)

@@ -5,70 +5,144 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from flowrunner.building import build_runner
+from flowrunner.closing import close_with_app
 from flowrunner.errors import SettingsInvalid
+from flowrunner.memory import MemoryBackend
+from flowrunner.misuse import refuse_arguments, refuse_target
+from flowrunner.mounting import Place, mount
 from flowrunner.runner import Runner
-from flowrunner.settings import PREFIX
-from flowrunner.web.blueprint import make_blueprint
-from flowrunner.web.routes import API_PARTS
+from flowrunner.settings import PREFIX, words
+from flowrunner.web.mounted import EXTENSION, runners_of
 
-EXTENSION: Final = "flowrunner"
+__all__ = ["EXTENSION", "FlowRunner", "stand_alone"]
+
+#: Where the routes lie in a site that says nothing else.
+USUAL_PLACE: Final = "/flowrunner"
 
 
 class FlowRunner:
     """Mounts a runner in a Flask app. The object holds no app: one may serve several.
 
-    :param app: an app to mount it in at once; else call :meth:`init_app`.
-    :param url_prefix: where its routes lie in the app.
+    :param app: an app to mount it in at once, or one of its blueprints; else call :meth:`init_app`.
+    :param url_prefix: where its routes lie; ``/`` for an app that has no other views.
     :param name: name of the runner, for several in one app; another name than the first has
-        settings of its own prefix, ``<NAME>_FLOWRUNNER_``.
+        settings of its own prefix, ``<NAME>_FLOWRUNNER_``, and a data folder of its own.
+    :param subdomain: subdomain of its routes, as for a Flask blueprint.
     :param identity: says who sends a request: a callable that takes it and returns an
-        :class:`~flowrunner.Identity` or None.
-    :param db: the site's ``SQLAlchemy`` object, to keep the data on its database.
-    :param plugins: plugin objects, or component classes of the site's own.
+        :class:`~flowrunner.Identity`, a user id, or None for nobody. See ``flowrunner.integrations.identity``.
+    :param guard: looks at each request first: a callable that takes it and returns None or True to
+        let it pass, False to refuse it, or a response; it may also ``abort``.
+    :param db: the site's ``SQLAlchemy`` object, to keep the data on its PostgreSQL server.
+    :param memory: name of a memory backend, or a backend.
+    :param flows_dir: folder of flow files, or several; relative to the app's own folder.
+    :param plugins: component classes of the site's own, and plugin objects.
     :param settings: settings by lower-case name without prefix; they beat the configuration.
+    :raises SettingsInvalid: in one sentence, what must be changed.
     """
 
     def __init__(
         self,
-        app: Flask | None = None,
+        app: Flask | Blueprint | None = None,
         *,
-        url_prefix: str = "",
+        url_prefix: str = USUAL_PLACE,
         name: str = EXTENSION,
+        subdomain: str | None = None,
         identity: Callable[[Any], Any] | None = None,
+        guard: Callable[[Any], Any] | None = None,
         db: Any = None,
+        memory: str | MemoryBackend | None = None,
+        flows_dir: str | Iterable[str] | None = None,
         plugins: Iterable[Any] = (),
         **settings: Any,
     ) -> None:
-        self.url_prefix = url_prefix
+        refuse_arguments(name, url_prefix, identity=identity, guard=guard, memory=memory, plugins=plugins)
         self.name = name
+        self.url_prefix = "" if url_prefix == "/" else url_prefix.rstrip("/")
+        self.subdomain = subdomain
         self._identity = identity
+        self._guard = guard
         self._db = db
+        self._memory = memory
+        self._flows_dir = None if flows_dir is None else words(flows_dir)
         self._plugins = tuple(plugins)
         self._settings = {key.upper(): value for key, value in settings.items()}
+        self._alone = False
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> Runner:
+    def init_app(self, app: Flask | Blueprint) -> Runner | None:
         """Read the configuration, build the runner and mount its routes; the only place that does.
 
-        :raises SettingsInvalid: if this app has a runner of that name already.
+        :param app: an app; or a blueprint of the site, and then all this happens for each app in
+            which that blueprint is registered, below its prefix and behind its ``before_request``.
+        :returns: the runner; None for a blueprint.
+        :raises SettingsInvalid: if it cannot be mounted there, such as under a name that is taken.
         :raises FlowRunnerError: in one sentence, what must be changed.
         """
-        runners = app.extensions.setdefault(EXTENSION, {})
+        refuse_target(app)
+        if isinstance(app, Blueprint):
+            app.record(self._join_with_blueprint)
+            return None
+        return self._join(app, Place(self.url_prefix, self.subdomain))
+
+    def _join_with_blueprint(self, state: Any) -> None:
+        self._join(state.app, Place.in_blueprint(state, self.url_prefix))
+
+    def _join(self, app: Flask, place: Place) -> Runner:
+        runners = runners_of(app)
+        prefix = PREFIX if self.name == EXTENSION else f"{self.name.upper().replace('-', '_')}_{PREFIX}"
+        self._refuse_second(app, runners, prefix)
+        runner = build_runner(
+            app, plugins=self._plugins, overrides=self._overrides(app), prefix=prefix, db=self._db,
+            identify=self._identity, memory=self._memory if not isinstance(self._memory, str) else None,
+            alone=self._alone,
+        )  # fmt: skip
+        try:
+            mount(app, runner, name=self.name, place=place, guard=self._guard)
+        except BaseException:
+            runner.close()
+            raise
+        close_with_app(app, runner)
+        return runner
+
+    def _refuse_second(self, app: Flask, runners: dict[str, Runner], prefix: str) -> None:
         if self.name in runners:
             raise SettingsInvalid(
                 f"This app has a runner named {self.name!r} already; give the second one another name:"
                 " FlowRunner(name=...)."
             )
-        prefix = PREFIX if self.name == EXTENSION else f"{self.name.upper().replace('-', '_')}_{PREFIX}"
-        runner = build_runner(
-            app, plugins=self._plugins, overrides=self._settings, prefix=prefix, db=self._db, identify=self._identity
-        )
-        runners[self.name] = runner
-        app.register_blueprint(
-            make_blueprint(runner, name=self.name, parts=API_PARTS), url_prefix=self.url_prefix or None
-        )
-        return runner
+        for name, other in runners.items():
+            if other.settings.prefix == prefix:
+                raise SettingsInvalid(
+                    f"The runners {name!r} and {self.name!r} would both read settings with the prefix {prefix}; give"
+                    " the second one another name."
+                )
+        if self.name in app.blueprints:
+            raise SettingsInvalid(
+                f"This app has a blueprint named {self.name!r} already; give the runner another name:"
+                " FlowRunner(name=...)."
+            )
+
+    def _overrides(self, app: Flask) -> dict[str, Any]:
+        found = dict(self._settings)
+        if isinstance(self._memory, str):
+            found["MEMORY"] = self._memory
+        if self._flows_dir is not None:
+            from pathlib import Path
+
+            base = Path.cwd() if self._alone else Path(app.root_path)
+            found["FLOWS_DIR"] = tuple(str(base / Path(folder).expanduser()) for folder in self._flows_dir)
+        return found
+
+
+def stand_alone(**settings: Any) -> FlowRunner:
+    """Return an extension for an app that holds a runner and nothing else: its routes lie at the root.
+
+    :param settings: as those of :class:`FlowRunner`; folders are relative to the working folder.
+    """
+    made = FlowRunner(url_prefix="/", **settings)
+    made._alone = True
+    return made

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Final
 
@@ -51,7 +52,10 @@ class Runner:
         self.stores = dict(stores)
         self.engine = engine
         self.identify: Callable[[Any], Identity | None] | None = None
+        #: Entered around each run: what its components may rely on, such as a site's own context.
+        self.around: Callable[[], AbstractContextManager[Any]] = nullcontext
         self._closing = closing
+        self._closed = False
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._planning = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
@@ -130,9 +134,11 @@ class Runner:
         if not self._running.acquire(timeout=max(0.001, self.settings.turn_wait)):
             raise TooBusy(f"The server runs {self.settings.max_runs} flows already (FLOWRUNNER_MAX_RUNS); try again.")
         try:
-            return run(
-                plan, request, owner=identity.id, services=self.services, emit=emit, cancelled=cancelled, run_id=run_id
-            )
+            with self.around():
+                return run(
+                    plan, request, owner=identity.id, services=self.services, emit=emit, cancelled=cancelled,
+                    run_id=run_id,
+                )  # fmt: skip
         finally:
             self._running.release()
 
@@ -171,7 +177,11 @@ class Runner:
         return self.memory.for_owner(identity.scope if admin else identity.id)
 
     def close(self) -> None:
-        """Wait for background runs, write what is collected, release everything."""
+        """Wait for background runs, write what is collected, release everything; a second call does no harm."""
+        with self._planning:
+            if self._closed:
+                return
+            self._closed = True
         self.background.shutdown(wait=True)
         self._pool.shutdown(wait=True)
         self._turns.close()

@@ -215,6 +215,20 @@ def read_settings(
     return Settings(values, sources, prefix)
 
 
+def refuse_unknown(table: Iterable[Setting], overrides: Mapping[str, Any]) -> None:
+    """Refuse settings given in code that nobody declares.
+
+    :param overrides: by name without prefix.
+    :raises SettingsInvalid: with the nearest name that is known.
+    """
+    known = [setting.name for setting in table]
+    for name in overrides:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0].lower()}?" if near else "."
+            raise SettingsInvalid(f"{name.lower()} is no setting that flowrunner or a plugin knows{hint}")
+
+
 def warn_about_unknown(
     table: Iterable[Setting],
     *,

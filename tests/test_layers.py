@@ -10,13 +10,13 @@ PACKAGE = ROOT / "flowrunner"
 
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
-    {"errors", "messages", "settings", "queries"},
+    {"errors", "messages", "settings", "queries", "addresses"},
     {"memory", "components", "session", "identity"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},
     {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},
     {"web", "playground"},
-    {"building", "extension", "app", "cli", "logs", "serving"},
+    {"building", "closing", "current", "extension", "identifying", "misuse", "mounting", "app", "cli", "logs", "serving"},
 )
 
 #: Imports that the picture above does not allow, each with its reason.

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from flask import Flask
 
+from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
-from flowrunner.extension import FlowRunner
+from flowrunner.extension import stand_alone
 from flowrunner.logs import set_up_logging
 from flowrunner.runner import Runner
 
@@ -133,7 +134,8 @@ def _trial(settings: Mapping[str, Any]) -> Iterator[tuple[Flask, Runner]]:
     app = Flask("flowrunner", static_folder=None)
     logging.disable(logging.ERROR)
     try:
-        runner = FlowRunner(**settings).init_app(app)
+        stand_alone(**settings).init_app(app)
+        runner = runner_of(app)
         try:
             yield app, runner
         finally:

@@ -79,20 +79,22 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
     return engine
 
 
-def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
+def attach_database(app: Flask, settings: Settings, db: Any = None, *, alone: bool = True) -> Engine:
     """Give an app the engine of the runner's own data, through Flask-SQLAlchemy.
 
-    An app that has no Flask-SQLAlchemy gets one with our bind alone. In an app that has one, our
-    bind joins it, unless the owner passes their ``db`` without a URL of our own: then a server
-    database is shared, table names being ours. A SQLite file is never shared with the host.
+    An app of our own that has no Flask-SQLAlchemy gets one with our bind alone; a site is left
+    without one. In an app that has one, our bind joins it, unless the owner passes their ``db``
+    without a URL of our own: then its PostgreSQL database is shared, table names being ours, over
+    connections of our own. A SQLite file is never shared with the host.
 
     :param db: the host's ``SQLAlchemy`` object.
+    :param alone: whether the app is our own.
     :raises SettingsInvalid: if our SQLite file is one of the host's, or ``db`` is not of this app.
     """
     engines = app.extensions.setdefault(_EXTENSION, {})
     key = bind_key(settings)
     if key not in engines:
-        engines[key] = _attach(app, settings, db, key)
+        engines[key] = _attach(app, settings, db, key, alone)
     engine: Engine = engines[key]
     return engine
 
@@ -101,7 +103,13 @@ def close_database(app: Flask | None, settings: Settings) -> None:
     """Close the connections of the app's own data; a host's own engine is left to the host."""
     engines = vars(settings) if app is None else app.extensions.get(_EXTENSION, {})
     engine = engines.pop(_EXTENSION if app is None else bind_key(settings), None)
-    if engine is not None and _PREPARED in engine.get_execution_options():
+    if engine is not None:
+        close_engine(engine)
+
+
+def close_engine(engine: Engine) -> None:
+    """Close the connections of an engine of ours; a host's own is left to the host."""
+    if _PREPARED in engine.get_execution_options():
         engine.dispose()
 
 
@@ -166,14 +174,16 @@ def _data_folder(settings: Settings, app: Flask | None) -> Path:
     raise SettingsInvalid(f"{settings.prefix}DATA_DIR is not set, so there is no folder for the database.")
 
 
-def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
-    from flask_sqlalchemy import SQLAlchemy
-
+def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> Engine:
     host = app.extensions.get("sqlalchemy")
     if db is not None and db is not host:
         raise SettingsInvalid("The db given to flowrunner is not of this app: call db.init_app(app) before it.")
     if host is None:
         url = database_url(settings, app)
+        if not alone:
+            return make_engine(url)
+        from flask_sqlalchemy import SQLAlchemy
+
         app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
         host = SQLAlchemy()
         host.init_app(app)
@@ -183,11 +193,31 @@ def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
         return prepare_engine(engines[key])
     default = engines.get(None)
     if db is not None and default is not None and not settings.database_url and default.dialect.name != "sqlite":
-        return default
+        return _share_server(app, settings, default)
     url = database_url(settings, app)
     _refuse_shared_file(url, engines)
     engines[key] = make_engine(url)
     return engines[key]
+
+
+def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
+    """Return an engine on the host's server, with connections of our own made in the host's way.
+
+    One pool for both could be empty: each of its connections held by a request of the site that
+    waits for one of ours.
+    """
+    if theirs.dialect.name != "postgresql":
+        raise SettingsInvalid(
+            f"The site's database is {theirs.dialect.name}, and flowrunner keeps its data on SQLite or PostgreSQL:"
+            " leave db out, and it keeps a SQLite file of its own."
+        )
+    for other in app.extensions.get(_EXTENSION, {}).values():
+        if other.url == theirs.url:
+            raise SettingsInvalid(
+                "Another runner of this app keeps its data in the site's database already, and both would use the same"
+                f" tables: give this one a database of its own ({settings.prefix}DATABASE_URL), or leave db out."
+            )
+    return prepare_engine(create_engine(theirs.url, pool=theirs.pool.recreate()))
 
 
 def _engines_of(app: Flask, host: Any) -> dict[str | None, Engine]:

@@ -8,6 +8,7 @@ from flask import Request, g, request
 
 from flowrunner.errors import FlowRunnerError, NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.web.csrf import refuse_forged
 
 KEY_HEADER: Final = "x-api-key"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -31,6 +32,8 @@ def authenticate(runner: Any) -> Identity:
     identity = runner.identify(request) if runner.identify is not None else None
     if identity is None:
         identity = _by_key(runner)
+    else:
+        refuse_forged(runner.settings.max_body)
     if identity.read_only and request.method not in _SAFE:
         raise NotAllowed("This API key may only read.")
     g.flowrunner_identity = identity

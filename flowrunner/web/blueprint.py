@@ -20,7 +20,9 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
 #: Routes that answer without a key, by endpoint.
-OPEN_ENDPOINTS: Final = frozenset({"health", "health_check", "version", "config", "openapi", *_CATCH_ALL})
+OPEN_ENDPOINTS: Final = frozenset(
+    {"health", "health_check", "version", "config", "openapi", "chatbox_file", *_CATCH_ALL}
+)
 
 
 class Routes:

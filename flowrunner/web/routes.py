@@ -8,6 +8,7 @@ from typing import Final
 from flask import Response
 
 from flowrunner.web.blueprint import Routes
+from flowrunner.web.chatbox import add_chat_box_routes
 from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
@@ -40,5 +41,6 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_monitor_routes,
     add_session_routes,
     add_run_log_routes,
+    add_chat_box_routes,
     add_file_routes,
 )

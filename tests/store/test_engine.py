@@ -177,8 +177,11 @@ class TestInAHost:
         app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://nobody@localhost/none"
         db = SQLAlchemy()
         db.init_app(app)
+        engine = attach_database(app, settings, db)
         with app.app_context():
-            assert attach_database(app, settings, db) is db.engine
+            assert engine.url == db.engine.url
+            assert engine.pool is not db.engine.pool
+            assert set(db.engines) == {None}
 
     def test_a_db_of_another_app_is_refused(self, app, settings):
         with pytest.raises(SettingsInvalid, match="init_app"):

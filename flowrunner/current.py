@@ -1,0 +1,137 @@
+"""The runner in the site's own code: in any view, task or command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Flask, current_app, has_app_context, has_request_context, request
+from werkzeug.local import LocalProxy
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.events import Emit
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import RunResult
+from flowrunner.errors import NotAllowed
+from flowrunner.identifying import as_identity
+from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.memory import OwnerMemory
+from flowrunner.runner import Runner
+from flowrunner.web.mounted import pick_name, runners_of
+from flowrunner.web.pieces import text_pieces
+from flowrunner.web.streams import RunStream
+
+Who = Identity | str | int | None
+
+
+class BoundRunner:
+    """A runner in the name of somebody: of whoever sends the present request, unless said otherwise.
+
+    :param runner: the runner itself, with its settings, plugins and flows.
+    :param identity: who acts; None for the sender of the present request.
+    """
+
+    __slots__ = ("_identity", "runner")
+
+    def __init__(self, runner: Runner, identity: Who = None) -> None:
+        self.runner = runner
+        self._identity = as_identity(identity)
+
+    @property
+    def identity(self) -> Identity:
+        """Who acts.
+
+        :raises NotAllowed: if nobody is logged in, or there is no request that could tell.
+        """
+        if self._identity is not None:
+            return self._identity
+        identify = self.runner.identify
+        if identify is None and self.runner.settings.auth == "none":
+            return LOCAL_IDENTITY
+        if not has_request_context():
+            raise NotAllowed(
+                "There is no request here that could say who acts: name somebody, as in"
+                " current_runner.run(..., identity='user-7')."
+            )
+        found = identify(request) if identify is not None else None
+        if found is None:
+            raise NotAllowed(
+                "Nobody is logged in, so there is nobody to run this for: name somebody with identity=..."
+                if identify is not None
+                else "FlowRunner was given no identity=, so nobody knows who acts: name somebody with identity=..."
+            )
+        return found
+
+    def acting_as(self, identity: Identity | str | int) -> BoundRunner:
+        """Return the same runner in the name of somebody else."""
+        return BoundRunner(self.runner, identity)
+
+    @property
+    def memory(self) -> OwnerMemory:
+        """The messages of whoever acts, and nobody else's.
+
+        :raises NotAllowed: as :attr:`identity`.
+        """
+        return self.runner.memory_of(self.identity)
+
+    def run(
+        self, flow: str, input_value: str | None = None, *, session_id: str = "",
+        tweaks: Mapping[str, Any] | None = None, identity: Who = None, emit: Emit | None = None,
+        cancelled: CancelToken | None = None, **request: Any,
+    ) -> RunResult:  # fmt: skip
+        """Run a flow and return its result, whose ``text`` is the answer.
+
+        :param flow: id or endpoint name.
+        :param input_value: what is said to it.
+        :param session_id: the conversation; blank leaves it to the flow.
+        :param identity: who runs it, if not the sender of the present request.
+        :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
+        :raises NotAllowed: as :attr:`identity`.
+        :raises FlowRunnerError: what stopped the run.
+        """
+        who = as_identity(identity) or self.identity
+        return self.runner.run(
+            flow, input_value, session_id=session_id, tweaks=tweaks, identity=who, emit=emit, cancelled=cancelled,
+            **request,
+        )  # fmt: skip
+
+    def stream(
+        self, flow: str, input_value: str | None = None, *, session_id: str = "",
+        tweaks: Mapping[str, Any] | None = None, identity: Who = None, **request: Any,
+    ) -> Iterator[str]:  # fmt: skip
+        """Run a flow and return the pieces of its answer as they come, to be given to a ``Response``.
+
+        Whoever stops reading stops the run. Arguments are those of :meth:`run`.
+
+        :raises NotAllowed: as :attr:`identity`.
+        :raises FlowRunnerError: what kept the run from starting; what stops it later is raised
+            between two pieces.
+        """
+        who = as_identity(identity) or self.identity
+        asked = RunRequest(
+            input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), streaming=True, **request
+        )
+        return text_pieces(RunStream(self.runner, self.runner.find(flow, who), asked, who))
+
+
+def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRunner:
+    """Return a runner of an app.
+
+    :param name: its name; None for the one that answers the present request, the only one, or the
+        one with the usual name.
+    :param app: its app; None for the current one.
+    :raises RuntimeError: outside an app context, if no app is given.
+    :raises SettingsInvalid: if there is no such runner, or several and none is meant.
+    """
+    if app is None:
+        if not has_app_context():
+            raise RuntimeError(
+                "current_runner belongs to an app, and none is active here: put this into a view, or into"
+                " 'with app.app_context():'."
+            )
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+    return BoundRunner(runners_of(app)[pick_name(app, name)])
+
+
+#: The runner of the current app, in the name of whoever sends the present request.
+current_runner: BoundRunner = LocalProxy(get_runner)  # type: ignore[assignment]

@@ -1,0 +1,77 @@
+"""Refusing what cannot work, before anything is built, in a sentence that says what to do."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, Final
+
+from flask import Blueprint, Flask
+
+from flowrunner.components import Component
+from flowrunner.errors import SettingsInvalid
+from flowrunner.memory import MemoryBackend
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def refuse_arguments(
+    name: Any, url_prefix: Any, *, identity: Any, guard: Any, memory: Any, plugins: Any
+) -> None:  # fmt: skip
+    """Refuse arguments of the extension that cannot mean anything.
+
+    :raises SettingsInvalid: naming the argument.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SettingsInvalid(
+            f"FlowRunner(name={name!r}): a name is made of lower-case letters, digits, - and _, and begins with a"
+            " letter."
+        )
+    if not isinstance(url_prefix, str) or not url_prefix.startswith("/") or set(url_prefix) & set("<>?# "):
+        raise SettingsInvalid(
+            f"FlowRunner(url_prefix={url_prefix!r}): a prefix is a plain path such as '/assistant'; '/' gives the"
+            " whole app to the runner."
+        )
+    for word, function in (("identity", identity), ("guard", guard)):
+        if function is not None:
+            _refuse_no_function(word, function)
+    if memory is not None and not isinstance(memory, (str, MemoryBackend)):
+        raise SettingsInvalid(
+            f"FlowRunner(memory={memory!r}): give the name of a memory backend, such as 'in-memory', or an object"
+            " that is one."
+        )
+    if isinstance(plugins, (str, bytes)) or not hasattr(plugins, "__iter__") or _is_component(plugins):
+        raise SettingsInvalid(
+            f"FlowRunner(plugins={plugins!r}): give a list of component classes and plugins, also for one:"
+            " plugins=[...]."
+        )
+
+
+def refuse_target(app: Any) -> None:
+    """Refuse to be mounted in what is no app, or in one that answers requests already.
+
+    :raises SettingsInvalid: saying what is wanted.
+    """
+    if not isinstance(app, (Flask, Blueprint)):
+        raise SettingsInvalid(
+            f"FlowRunner.init_app wants the Flask app, or one of its blueprints, and got {type(app).__name__}."
+        )
+    if isinstance(app, Flask) and app._got_first_request:
+        raise SettingsInvalid(
+            "This app has answered a request already; mount flowrunner where the app is made, before it serves."
+        )
+
+
+def _refuse_no_function(word: str, function: Any) -> None:
+    if not callable(function):
+        raise SettingsInvalid(
+            f"FlowRunner({word}={function!r}): give a function that takes the request; do not call it yourself."
+        )
+    if isinstance(function, type):
+        raise SettingsInvalid(f"FlowRunner({word}={function.__name__}): give an object of that class, not the class.")
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        raise SettingsInvalid(f"FlowRunner({word}=...): give a plain function; one made with async def is not awaited.")
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Component)

@@ -1,0 +1,105 @@
+"""Putting a runner's routes into an app, and leaving the rest of it as it was."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, current_app, has_app_context
+from werkzeug.routing import Rule
+
+from flowrunner.errors import SettingsInvalid
+from flowrunner.runner import Runner
+from flowrunner.web.blueprint import make_blueprint
+from flowrunner.web.chatbox import add_chat_box
+from flowrunner.web.mounted import blueprints_of, runners_of
+from flowrunner.web.routes import API_PARTS
+from flowrunner.web.site import keep_to_site
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where routes lie: path, subdomain, and the name of the blueprint that they are nested in."""
+
+    url_prefix: str
+    subdomain: str | None = None
+    within: str = ""
+
+    @classmethod
+    def in_blueprint(cls, state: Any, url_prefix: str) -> Place:
+        """Return the place below a blueprint of the site that is being registered."""
+        within = f"{state.name_prefix}.{state.name}".lstrip(".")
+        return cls((state.url_prefix or "").rstrip("/") + url_prefix, state.subdomain, within)
+
+
+def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callable[[Any], Any] | None) -> None:
+    """Add the routes of a runner to an app.
+
+    :raises SettingsInvalid: if another runner lies there.
+    """
+    blueprint = make_blueprint(runner, name=name, parts=API_PARTS)
+    keep_to_site(blueprint, runner, guard)
+    full = f"{place.within}.{name}".lstrip(".")
+    _refuse_taken_place(app, place)
+    options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}
+    if place.subdomain is not None:
+        options["subdomain"] = place.subdomain
+    usual = app.url_rule_class
+    app.url_rule_class = type("Rule", (_SlowToBuild, usual), {})  # type: ignore[assignment]
+    try:
+        app.register_blueprint(blueprint, **options)
+    finally:
+        app.url_rule_class = usual
+    runner.around = _app_context(app)
+    runners_of(app)[name] = runner
+    blueprints_of(app)[name] = full
+    add_chat_box(app)
+
+
+class _SlowToBuild(Rule):
+    """A rule that compiles what builds addresses when an address is first built.
+
+    That compiling is nine tenths of what a rule costs, and most of ours are never built.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        made: list[Callable[..., tuple[str, str]]] = []
+        compile_now = super()._compile_builder
+
+        def build(rule: Rule, **values: Any) -> tuple[str, str]:
+            if not made:
+                made.append(compile_now(append_unknown))
+            return made[0](rule, **values)
+
+        return build
+
+
+def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what gives a run the app's context on a thread that has none, so that a site's components find it."""
+    # A strong reference would keep the app for as long as its runner, and that is kept until the process ends.
+    reference = weakref.ref(app)
+
+    def around() -> AbstractContextManager[Any]:
+        found = reference()
+        if found is None or (has_app_context() and current_app._get_current_object() is found):  # type: ignore[attr-defined]
+            return nullcontext()
+        return found.app_context()
+
+    return around
+
+
+def _refuse_taken_place(app: Flask, place: Place) -> None:
+    wanted = f"{place.url_prefix}/<path:rest>"
+    for rule in app.url_map.iter_rules():
+        if rule.rule == wanted and (rule.subdomain or "") == (place.subdomain or "") and _is_ours(app, rule):
+            raise SettingsInvalid(
+                f"Another runner of this app lies at {place.url_prefix or '/'} already; give this one another place:"
+                " FlowRunner(url_prefix=...)."
+            )
+
+
+def _is_ours(app: Flask, rule: Any) -> bool:
+    return any(str(rule.endpoint) == f"{name}.nothing_here" for name in blueprints_of(app).values())

@@ -1,0 +1,104 @@
+"""A chat box for the site's own pages: one line in a template, a script and a style that are files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, Response, current_app, request, url_for
+from markupsafe import Markup
+
+from flowrunner.errors import FlowNotFound, FlowRunnerError
+from flowrunner.identity import Identity
+from flowrunner.web.blueprint import Routes
+from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
+
+logger = logging.getLogger("flowrunner")
+
+#: The files that are served, by name, and their types.
+FILES: Final = {"chatbox.js": "text/javascript", "chatbox.css": "text/css"}
+
+_FOLDER: Final = Path(__file__).parent / "static" / "chatbox"
+_WEEK: Final = 7 * 24 * 3600
+
+
+def add_chat_box_routes(routes: Routes) -> None:
+    """Add the script and the style of the chat box."""
+
+    def chatbox_file(name: str) -> Response:
+        """Send the script or the style of the chat box."""
+        if name not in FILES:
+            raise FlowNotFound("There is no such file.")
+        answer = Response(_read(name), content_type=f"{FILES[name]}; charset=utf-8")
+        answer.set_etag(_version(name))
+        answer.headers["Cache-Control"] = f"public, max-age={_WEEK}"
+        answer.make_conditional(request)
+        return answer
+
+    routes.add("/chatbox/<name>", chatbox_file, methods=["GET"], name="chatbox_file")
+
+
+def add_chat_box(app: Flask) -> None:
+    """Give the app's templates ``flowrunner_chat``."""
+    app.jinja_env.globals["flowrunner_chat"] = flowrunner_chat
+
+
+def flowrunner_chat(
+    flow: str, *, runner: str | None = None, session_id: str | None = None, nonce: str | None = None, **words: str
+) -> Markup:
+    """Return the HTML of a chat box for a flow: an element of our own, and its script.
+
+    The box keeps the session of each visitor in their browser; the messages stay on the server and
+    are shown to their owner alone.
+
+    :param flow: id or endpoint name.
+    :param runner: name of the runner, where the app has several.
+    :param session_id: a session to use instead of the visitor's own.
+    :param nonce: the nonce of the page's Content-Security-Policy, where it asks for one.
+    :param words: texts to show: ``heading``, ``greeting``, ``placeholder``, ``send``, ``stop``,
+        ``fresh``, ``failed``; and ``lang``, ``id`` and ``class_`` of the element.
+    :raises FlowNotFound: while debugging or testing, if there is no such flow; later it is logged,
+        since a page should not fail for its chat box.
+    """
+    name = pick_name(current_app, runner)
+    _look_for(runners_of(current_app)[name], flow)
+    place = blueprints_of(current_app)[name]
+    api = url_for(f"{place}.nothing_at_root").rstrip("/")
+    attributes = {"flow": flow, "api": f"{api}/api/v1", "look": _address(place, "chatbox.css")}
+    if session_id:
+        attributes["session-id"] = session_id
+    if nonce:
+        attributes["nonce"] = nonce
+    attributes.update({word.rstrip("_").replace("_", "-"): text for word, text in words.items()})
+    shown = Markup(" ").join(Markup('{}="{}"').format(key, value) for key, value in attributes.items())
+    script = Markup('<script type="module" src="{}"{}></script>').format(
+        _address(place, "chatbox.js"), Markup(' nonce="{}"').format(nonce) if nonce else ""
+    )
+    return Markup("<flowrunner-chat {}></flowrunner-chat>{}").format(shown, script)
+
+
+def _look_for(runner: Any, flow: str) -> None:
+    """Say early that a flow is not there, where it can be known: what owners created only they can see."""
+    try:
+        runner.library.get(flow, Identity("nobody"))
+    except FlowRunnerError as error:
+        if current_app.debug or current_app.testing:
+            raise
+        logger.error("a page shows a chat box for a flow that cannot be run: %s", error.message)
+
+
+def _address(place: str, name: str) -> str:
+    return url_for(f"{place}.chatbox_file", name=name, v=_version(name)[:12])
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256(_read(name)).hexdigest()
