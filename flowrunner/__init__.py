@@ -5,6 +5,7 @@ What stands in ``__all__`` is what a plugin may use; everything else may change 
 
 from typing import TYPE_CHECKING, Any
 
+from flowrunner.addresses import AddressRefused, checked_address
 from flowrunner.components import (
     CancelToken,
     Component,
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EVERY_OWNER",
+    "AddressRefused",
     "BadRequest",
     "CancelToken",
     "Component",
@@ -100,6 +102,7 @@ __all__ = [
     "Source",
     "Tool",
     "__version__",
+    "checked_address",
     "cursor_gone",
     "database_engine",
     "error_message",

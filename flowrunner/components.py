@@ -105,16 +105,42 @@ class Tool:
 class CancelToken:
     """Says that a run should stop; components that wait look at it."""
 
-    __slots__ = ("_event", "reason")
+    __slots__ = ("_acts", "_event", "_lock", "reason")
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._acts: list[Callable[[], object]] = []
         self.reason = ""
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Ask the run to stop. Only the first reason is kept."""
         self.reason = self.reason or reason
-        self._event.set()
+        with self._lock:
+            self._event.set()
+            acts, self._acts = self._acts, []
+        for act in acts:
+            act()
+
+    def call_when_set(self, act: Callable[[], object]) -> Callable[[], None]:
+        """Have something done at the moment of the cancellation, at once if that has passed.
+
+        For what waits where it cannot look, such as a socket: ``act`` ends the waiting. It runs on
+        the thread that cancels and must not raise.
+
+        :returns: a function that forgets ``act`` again.
+        """
+        with self._lock:
+            if not self._event.is_set():
+                self._acts.append(act)
+                return lambda: self._forget(act)
+        act()
+        return lambda: None
+
+    def _forget(self, act: Callable[[], object]) -> None:
+        with self._lock:
+            if act in self._acts:
+                self._acts.remove(act)
 
     def is_set(self) -> bool:
         """Say whether the run should stop."""
@@ -152,7 +178,7 @@ class RunContext:
     ``tweaked`` names inputs whose value came with the request; ``sources`` names, by input, the
     vertices whose values arrived over edges; ``missing`` names, by input, variables that were
     found nowhere; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
-    vertices of one run share.
+    vertices of one run share. ``wanted`` names the outputs from which an edge leads on.
     """
 
     flow_id: str
@@ -173,6 +199,7 @@ class RunContext:
     sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     flow_values: dict[str, Any] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
 
     @property
     def session_id(self) -> str:
@@ -199,7 +226,8 @@ class Component(ABC):
     types, with defaults filled in. It returns a mapping by output name; an output that is left
     out is a branch not taken, and everything reachable only through it does not run. A ``run``
     that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
-    and returns the mapping. What it raises ends the run with the component's name.
+    and returns the mapping. It may also yield a message without text: its content blocks (the steps
+    of an agent) are shown at once, and what was said before counts as a step, not as the answer. What it raises ends the run with the component's name.
 
     A ``session_id`` input need not be declared: the engine decides the session of every vertex
     (:func:`flowrunner.session.resolve_session_id`) and gives it as ``context.session_id``.
@@ -247,6 +275,10 @@ class Component(ABC):
     def stores_messages_with(self, settings: Mapping[str, Any]) -> bool:
         """Say whether a vertex with these settings stores messages; see :attr:`stores_messages`."""
         return self.stores_messages
+
+    def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
+        """Return the inputs of a vertex with these settings that :attr:`streams_through` means."""
+        return self.streams_through
 
 
 def describe(component: Component) -> dict[str, Any]:

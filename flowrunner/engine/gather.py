@@ -121,6 +121,7 @@ def context_for(
         sources=_sources(state, planned),
         missing=missing,
         flow_values=state.shared,
+        wanted=planned.wanted,
     )
 
 
@@ -142,11 +143,13 @@ def _sources(state: RunState, planned: PlannedVertex) -> dict[str, list[Source]]
 
 
 def _tweaked(state: RunState, planned: PlannedVertex) -> frozenset[str]:
-    original = state.plan.vertices[planned.index]
-    if original is planned:
-        return frozenset()
-    return frozenset(
-        name
-        for name, value in planned.values.items()
-        if original.values.get(name) != value or planned.variables.get(name) != original.variables.get(name)
-    )
+    """Return the inputs whose value the request decided: by a tweak, or by a variable that it brought."""
+    original, given = state.plan.vertices[planned.index], state.request.variables
+    found = {name for name, variable in planned.variables.items() if variable.upper() in given} if given else set()
+    if original is not planned:
+        found.update(
+            name
+            for name, value in planned.values.items()
+            if original.values.get(name) != value or planned.variables.get(name) != original.variables.get(name)
+        )
+    return frozenset(found)

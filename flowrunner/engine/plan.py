@@ -42,7 +42,9 @@ class PlannedVertex:
     ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
     variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
     of the file that the component does not take; they are only shown. ``incoming`` are its edges
-    in the order of the file, ``outgoing`` the edges that leave it.
+    in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
+    from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
+    is: its tokens are theirs.
     """
 
     index: int
@@ -66,7 +68,8 @@ class PlannedVertex:
     is_output: bool = False
     as_tool: bool = False
     reads_history: bool = False
-    stream_target: int | None = None
+    stream_targets: tuple[int, ...] = ()
+    wanted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,7 @@ def _finish(planned: PlannedVertex) -> None:
     kind = _output_kind(vertex, component)
     planned.is_output = vertex.is_output if vertex.is_output is not None else kind is not None
     prefixed = vertex.id.split("-")[0] in ("ChatInput", "TextInput", "Webhook")
+    planned.wanted = frozenset(e.output for e in planned.outgoing if e.output is not None)
     is_input = component.input_kind is not None or prefixed
     planned.is_input = vertex.is_input if vertex.is_input is not None else is_input
     shown = component.output_kind or component.input_kind
@@ -344,14 +348,19 @@ def _refuse_circles(planned: Sequence[PlannedVertex]) -> None:
 
 
 def _find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
-    """Find, for each vertex, the chat output that shows its text as it is: there its tokens go."""
-    todo = deque(v for v in planned if v.component.output_kind == "chat")
-    for vertex in todo:
-        vertex.stream_target = vertex.index
-    while todo:
-        target = todo.popleft()
-        for edge in target.incoming:
-            source = planned[edge.source]
-            if source.stream_target is None and edge.input in target.component.streams_through:
-                source.stream_target = target.stream_target
-                todo.append(source)
+    """Find, for each vertex, the chat outputs that may show its text: there its tokens go.
+
+    Behind a router there are several, of which the one that runs in the end takes the tokens over.
+    """
+    for output in planned:
+        if output.component.output_kind != "chat":
+            continue
+        seen, todo = {output.index}, deque([output])
+        while todo:
+            target = todo.popleft()
+            target.stream_targets += (output.index,)
+            passing = target.component.streams_through_with(target.values)
+            for edge in target.incoming:
+                if edge.source not in seen and edge.input in passing:
+                    seen.add(edge.source)
+                    todo.append(planned[edge.source])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from flowrunner.components import text_of
 from flowrunner.engine.plan import PlannedVertex
@@ -11,62 +14,101 @@ from flowrunner.messages import Message, make_properties, new_id
 from flowrunner.session import Session
 
 
+@dataclass(slots=True)
+class _Said:
+    """What was said of one reply so far, and the id under which it will be stored."""
+
+    speaker: PlannedVertex
+    session: Session
+    message_id: str
+    parts: list[str] = field(default_factory=list)
+    blocks: tuple[Mapping[str, Any], ...] = ()
+    taken: int | None = None
+
+
 class Speech:
     """Sends the tokens of one run to the chat output that will show them.
 
     The reply's message id is promised with the first token, and the message is announced once,
-    empty and partial; the chat output stores the finished message under the same id.
+    empty and partial; the chat output stores the finished message under the same id. Behind a
+    router, the output that runs takes the promise over.
     """
 
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._promised: dict[int, str] = {}
-        self._spoken: dict[int, list[str]] = {}
-        self._sessions: dict[int, Session] = {}
+        self._said: dict[tuple[int, ...], _Said] = {}
 
     def wanted_from(self, planned: PlannedVertex) -> bool:
         """Say whether anybody reads the tokens of a vertex."""
-        return self._state.request.streaming and planned.stream_target is not None
+        return self._state.request.streaming and bool(planned.stream_targets)
 
     def promised(self, index: int) -> str | None:
-        """Return the id that was promised for the message of a chat output."""
-        return self._promised.get(index)
+        """Return the id that was promised for the message of a chat output, and count it as taken."""
+        if not self._said:
+            return None
+        with self._lock:
+            for targets, said in self._said.items():
+                if index in targets and said.taken is None:
+                    said.taken = index
+                    return said.message_id
+        return None
 
     def say(self, planned: PlannedVertex, session: Session, text: str) -> None:
         """Send a part of a vertex's text on."""
-        target = planned.stream_target
-        if target is None or not self._state.request.streaming:
+        if not self.wanted_from(planned):
             return
         with self._lock:
-            first = target not in self._spoken
-            self._spoken.setdefault(target, []).append(text)
-            message_id = self._promised.setdefault(target, new_id())
-            self._sessions.setdefault(target, session)
-            if first and self._stores(target):
-                self._state.memory.announce(self._opening(target, planned))
-            self._state.events.send("token", text=text, message_id=message_id, vertex_id=planned.vertex.id)
+            said = self._opened(planned, session)
+            if said.speaker is not planned:
+                # Two speakers at a time would mix their words; the finished message has both.
+                return
+            said.parts.append(text)
+            self._state.events.send("token", text=text, message_id=said.message_id, vertex_id=planned.vertex.id)
+
+    def show(self, planned: PlannedVertex, session: Session, message: Message) -> None:
+        """Show the steps behind a reply; the text said so far was one of them, and the reply begins anew."""
+        if not self.wanted_from(planned):
+            return
+        with self._lock:
+            said = self._opened(planned, session)
+            said.parts.clear()
+            said.blocks = message.content_blocks
+            if self._stores(planned):
+                self._state.memory.announce(self._opening(said))
 
     def keep(self) -> None:
         """Store what was said of replies that did not end, marked as partial."""
-        for target, parts in self._spoken.items():
-            if target not in self._state.results and self._stores(target):
-                opening = self._opening(target, self._state.vertices[target])
-                self._state.memory.append(opening.replace(text="".join(parts)))
+        with self._lock:
+            cut = [said for said in self._said.values() if said.taken not in self._state.results]
+        for said in cut:
+            if self._stores(said.speaker):
+                self._state.memory.append(self._opening(said).replace(text="".join(said.parts)))
 
-    def _stores(self, index: int) -> bool:
-        return self._state.vertices[index].values.get("should_store_message", True) is not False
+    def _opened(self, planned: PlannedVertex, session: Session) -> _Said:
+        said = self._said.get(planned.stream_targets)
+        if said is None:
+            said = _Said(planned, session, new_id())
+            self._said[planned.stream_targets] = said
+            if self._stores(planned):
+                self._state.memory.announce(self._opening(said))
+        return said
 
-    def _opening(self, target: int, speaker: PlannedVertex) -> Message:
-        output, state = self._state.vertices[target], self._state
-        session_id = state.frame.payload or output.session_setting or self._sessions[target].id
+    def _stores(self, speaker: PlannedVertex) -> bool:
+        target = self._state.vertices[speaker.stream_targets[0]]
+        return target.values.get("should_store_message", True) is not False
+
+    def _opening(self, said: _Said) -> Message:
+        output, state = self._state.vertices[said.speaker.stream_targets[0]], self._state
+        session_id = state.frame.payload or output.session_setting or said.session.id
         return Message(
-            id=self._promised[target],
+            id=said.message_id,
             sender=text_of(output.values.get("sender")) or "Machine",
             sender_name=text_of(output.values.get("sender_name")) or "AI",
             session_id=session_id,
             flow_id=state.plan.flow.id,
             run_id=state.run_id,
-            properties=make_properties(state="partial", source=speaker.source.to_json()),
+            properties=make_properties(state="partial", source=said.speaker.source.to_json()),
+            content_blocks=said.blocks,
             session_metadata={"graph_run_id": state.run_id},
         )

@@ -15,7 +15,7 @@ from flowrunner.engine.speech import Speech
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tools import make_tool
 from flowrunner.errors import ComponentFailed, FlowRunnerError
-from flowrunner.messages import error_message, utc_now
+from flowrunner.messages import Message, error_message, utc_now
 from flowrunner.session import Session
 
 
@@ -98,6 +98,8 @@ class VertexRunner:
                 self._state.check_time()
                 if isinstance(part, str) and part:
                     self._speech.say(planned, session, part)
+                elif isinstance(part, Message):
+                    self._speech.show(planned, session, part)
         except StopIteration as stop:
             return stop.value if stop.value is not None else {}
         finally:

@@ -16,6 +16,7 @@ class ConditionalRouter(Component):
 
     type_name = "ConditionalRouter"
     display_name = "If-Else"
+    streams_through = ("input_text",)
     inputs = (
         Input("input_text", "str", required=True),
         Input("operator", "str", default="equals", options=OPERATORS),

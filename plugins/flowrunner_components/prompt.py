@@ -56,3 +56,8 @@ class Prompt(Component):
             *self.inputs,
             *(Input(n, accepts=("Data", "Table"), tool=True) if n in settings else Input(n, "any") for n in found),
         )
+
+    def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
+        """Text for any of its variables passes through it."""
+        own = {declared.name for declared in self.inputs}
+        return [declared.name for declared in self.inputs_for(settings) if declared.name not in own]

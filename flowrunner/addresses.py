@@ -1,0 +1,67 @@
+"""Which addresses a request may make the server talk to: public ones, and those that the operator names."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class AddressRefused(ValueError):
+    """A host that is private, loopback or link-local, or that cannot be found."""
+
+
+def checked_address(host: str, allowed: Iterable[str] = ()) -> str:
+    """Return the one address at which a host may be reached; connect to that, not to the name again.
+
+    Every address of the name must be public: one that is not could be the one that is used.
+
+    :param allowed: host names, addresses or networks that may be private; ``all`` for every one.
+    :raises AddressRefused: naming the host.
+    """
+    wanted = tuple(allowed)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise AddressRefused(f"the host {host[:200]} cannot be found") from None
+    addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+    if not addresses:
+        raise AddressRefused(f"the host {host[:200]} has no address")
+    if "all" in wanted or host.lower().rstrip(".") in (name.lower() for name in wanted):
+        return addresses[0]
+    networks = _networks(wanted)
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        if not is_public(address) and not any(address in network for network in networks):
+            raise AddressRefused(
+                f"the host {host[:200]} is at a private address, which is not fetched"
+                " (FLOWRUNNER_ALLOW_PRIVATE_ADDRESSES allows hosts and networks)"
+            )
+    return addresses[0]
+
+
+def is_public(address: Address) -> bool:
+    """Say whether an address belongs to the public internet, also one that is wrapped in IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address.sixtofour is not None:
+            return is_public(address.sixtofour)
+        if address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _networks(names: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    found = []
+    for name in names:
+        try:
+            found.append(ipaddress.ip_network(name, strict=False))
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,52 @@
+"""Components that talk to language models, and those that agents use as tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from flowrunner import Component, Setting, hookimpl
+
+from .language_model import MODEL_TYPES
+
+COMPONENTS: Final[tuple[type[Component], ...]] = (*MODEL_TYPES,)
+
+
+def _truth(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError("want true or false")
+    return word in ("1", "true", "yes", "on")
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(str(part).strip() for part in parts if str(part).strip())
+    if any("=" not in part for part in found):
+        raise ValueError("want provider=address, commas between them")
+    return found
+
+
+SETTINGS: Final = (
+    Setting("MODEL", "", "provider:model for components that name none, such as openai:gpt-4o-mini or local"),
+    Setting("MODEL_FORCE", False, "use FLOWRUNNER_MODEL for every component, whatever the flow names", _truth),
+    Setting("MODEL_BASE_URLS", (), "addresses of model servers by provider: openai=http://127.0.0.1:1234/v1,...; all="
+            " for every provider", _words),
+    Setting("LOCAL_MODEL", None, "a GGUF file for the provider local; default: the weights of an installed package",
+            lambda value: Path(value).expanduser().absolute()),
+)  # fmt: skip
+
+
+@hookimpl
+def register_settings(register: Callable[[Setting], None]) -> None:
+    """Declare what an operator may say about models."""
+    for setting in SETTINGS:
+        register(setting)
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    """Offer all components."""
+    for component in COMPONENTS:
+        register(component)

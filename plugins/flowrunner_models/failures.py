@@ -1,0 +1,54 @@
+"""What can go wrong between a component and a model, each with a name of its own."""
+
+from __future__ import annotations
+
+
+class ModelFailed(ValueError):
+    """A model did not answer as it should; the text is one plain sentence.
+
+    :param status: the HTTP status that the provider answered with, where there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ModelNotInstalled(ModelFailed):
+    """What reaches this provider is not installed; the text says what to install."""
+
+
+class ModelNotChosen(ModelFailed):
+    """Neither the flow nor the settings name a provider or a model."""
+
+
+class ModelKeyMissing(ModelFailed):
+    """No API key is set; the text names the variable."""
+
+
+class ModelKeyRefused(ModelFailed):
+    """The provider does not accept the API key."""
+
+
+class ModelRefused(ModelFailed):
+    """The provider does not accept the request."""
+
+
+class ModelBusy(ModelFailed):
+    """The provider takes no more requests for now (429), also after the retries."""
+
+
+class ModelBroken(ModelFailed):
+    """The provider failed (5xx), also after the retries."""
+
+
+class ModelUnreachable(ModelFailed):
+    """No connection to the provider came about."""
+
+
+class ModelTimedOut(ModelFailed):
+    """The provider did not answer in time."""
+
+
+class ModelAnswerInvalid(ModelFailed):
+    """The provider's answer broke off or cannot be read."""

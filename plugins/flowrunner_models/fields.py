@@ -1,0 +1,58 @@
+"""The inputs that all components with a model share, under every name that flows have for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flowrunner import Input
+
+#: Where an API key may stand, by release and provider.
+KEY_FIELDS: Final = (
+    "api_key", "openai_api_key", "anthropic_api_key", "groq_api_key", "google_api_key", "mistral_api_key",
+    "cohere_api_key", "nvidia_api_key", "huggingfacehub_api_token", "sambanova_api_key", "aiml_api_key",
+    "azure_openai_api_key", "token",
+)  # fmt: skip
+
+#: Where the address of a server may stand. ``ollama_base_url`` counts for Ollama only: newer
+#: releases write its default beside every provider.
+URL_FIELDS: Final = (
+    "base_url", "openai_api_base", "mistral_api_base", "azure_endpoint", "api_base", "sambanova_url", "endpoint_url",
+)  # fmt: skip
+OLLAMA_URL: Final = "ollama_base_url"
+
+#: Where a model may arrive over an edge.
+MODEL_FIELDS: Final = ("model", "llm", "agent_llm")
+
+CHOICE_INPUTS: Final = (
+    Input("model", "any", accepts=("LanguageModel",), info="a model over an edge, or which one to use"),
+    Input("llm", "any", accepts=("LanguageModel",), info="the older name of model"),
+    Input("agent_llm", "any", accepts=("LanguageModel",), info="the provider, or a model over an edge"),
+    Input("provider", "str", info="which provider; stronger than model"),
+    Input("model_name", "str", aliases=("model_id", "deployment_name"), info="which model; stronger than model"),
+    Input("azure_deployment", "str"),
+    *(Input(name, "secret") for name in KEY_FIELDS),
+    *(Input(name, "str") for name in URL_FIELDS),
+    Input(OLLAMA_URL, "secret", info="address of an Ollama server"),
+)
+
+OPTION_INPUTS: Final = (
+    Input("temperature", "float"),
+    Input("max_tokens", "int", info="length of the answer at most; 0 leaves it to the provider"),
+    Input("max_output_tokens", "int", info="the older name of max_tokens"),
+    Input("top_p", "float"),
+    Input("seed", "int", aliases=("random_seed",)),
+    Input("stop_tokens", "str", aliases=("stop_sequence",), info="words that end the answer, commas between them"),
+    Input("json_mode", "bool", default=False, info="ask for a JSON object"),
+    Input("model_kwargs", "dict", default={}, info="further members of the request"),
+    Input("timeout", "float", info="seconds of silence at most; default 120"),
+    Input("max_retries", "int", info="further tries after 429, 5xx and broken connections; default 2"),
+)
+
+HISTORY_INPUTS: Final = (
+    Input("history", "any", accepts=("Table", "Data", "Message"), aliases=("chat_history",),
+          info="earlier messages, as rows or text; become turns of the conversation"),
+    Input("n_messages", "int", default=100, info="turns of the history at most, the newest; 0 for none"),
+    Input("history_tokens", "int", default=0, info="tokens of the history at most, about; 0 for any number"),
+)  # fmt: skip
+
+MODEL_INPUTS: Final = (*CHOICE_INPUTS, *OPTION_INPUTS)

@@ -1,0 +1,162 @@
+"""Language Model: one question to a model, under the many names that flows have for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import Any, Final
+
+from flowrunner import Input, Message, Output, RunContext, make_properties, text_of
+
+from .fields import HISTORY_INPUTS, MODEL_INPUTS
+from .making import ModelUser
+from .protocol import ChatModel, Reply, Turn
+from .structure import find_json
+from .turns import is_history, newest, turns_of
+
+
+class LanguageModel(ModelUser):
+    """Ask a model and answer with what it says, or hand the model on to other components."""
+
+    type_name = "LanguageModelComponent"
+    display_name = "Language Model"
+    inputs = (
+        Input("input_value", accepts=("Data", "Table"), tool=True, info="what to ask; rows of a history become turns"),
+        Input("system_message", info="how the model should answer", aliases=("system_prompt",)),
+        Input("stream", "bool", default=False, info="without effect: a run streams if its request asks for it"),
+        *MODEL_INPUTS,
+        *HISTORY_INPUTS,
+    )
+    outputs = (
+        Output("text_output", aliases=("text_response", "text", "response")),
+        Output("model_output", "LanguageModel", aliases=("build_model", "model", "llm")),
+        Output("data_output", "Data"),
+        Output("dataframe_output", "Table"),
+    )
+
+    def run(self, context: RunContext, /, **values: Any) -> Generator[Any, None, Mapping[str, Any]]:
+        """Return the answer and the model; ask only where somebody wants the answer.
+
+        :raises ValueError: if there is nothing to ask.
+        :raises ModelFailed: if no whole answer came.
+        """
+        model = self.model_of(context, values)
+        if context.wanted == {"model_output"}:
+            return {"model_output": model}
+        turns = turns_for(values)
+        reply = yield from speak(context, model, turns)
+        message = message_of(context, model, reply)
+        return {"text_output": message, "model_output": model, **_as_json(context, reply.text)}
+
+
+def turns_for(values: Mapping[str, Any]) -> list[Turn]:
+    """Return the conversation that settings describe: the system message, the history, the question.
+
+    :raises ValueError: if there is neither a question nor a history.
+    """
+    asked = values.get("input_value")
+    system = text_of(values.get("system_message") or values.get("system_prompt"))
+    history = turns_of(values.get("history"))
+    if is_history(asked):
+        history, asked = [*history, *turns_of(asked)], ""
+    question = text_of(asked)
+    if not question.strip() and not history and not system.strip():
+        raise ValueError("the message to the model is empty")
+    count = values.get("n_messages")
+    history = newest(history, count=100 if count is None else count, tokens=values.get("history_tokens") or 0)
+    turns = [Turn("system", system)] if system.strip() else []
+    turns += history
+    if question.strip() or not history:
+        turns.append(Turn("user", question))
+    return [turn for turn in turns if turn.text or turn.role == "user"]
+
+
+def speak(context: RunContext, model: ChatModel, turns: list[Turn], **more: Any) -> Generator[str, None, Reply]:
+    """Ask a model, passing its words on as they come; return its reply."""
+    reply = Reply()
+    for part in model.stream(turns, live=context.streaming, cancelled=context.cancelled, **more):
+        if isinstance(part, Reply):
+            reply = part
+        else:
+            yield part
+    return reply
+
+
+def message_of(context: RunContext, model: ChatModel, reply: Reply, **fields: Any) -> Message:
+    """Return what a model said as a message, with its name and the tokens it took."""
+    source = {"id": context.vertex_id, "display_name": context.display_name, "source": model.name}
+    usage = reply.usage.to_json() if reply.usage is not None else None
+    return Message(
+        text=reply.text,
+        flow_id=context.flow_id,
+        session_id=context.session_id,
+        properties=make_properties(source=source, usage=usage),
+        **fields,
+    )
+
+
+def _as_json(context: RunContext, text: str) -> dict[str, Any]:
+    """Return the JSON outputs, where an edge leads from one."""
+    if not context.wanted & {"data_output", "dataframe_output"}:
+        return {}
+    found = find_json(text)
+    if found is None:
+        raise ValueError("the model's answer holds no JSON")
+    rows = found if isinstance(found, list) else [found]
+    rows = [row if isinstance(row, dict) else {"text": json.dumps(row, ensure_ascii=False)} for row in rows]
+    return {"data_output": rows[0] if len(rows) == 1 else {"results": rows}, "dataframe_output": rows}
+
+
+#: Component types that stand for one provider each, with the provider's name.
+_PROVIDER_TYPES: Final = {
+    "OpenAIModel": "OpenAI",
+    "ChatOpenAI": "OpenAI",
+    "OpenAIModelComponent": "OpenAI",
+    "AnthropicModel": "Anthropic",
+    "GoogleGenerativeAIModel": "Google Generative AI",
+    "GroqModel": "Groq",
+    "MistralModel": "Mistral",
+    "CohereModel": "Cohere",
+    "OpenRouterComponent": "OpenRouter",
+    "OllamaModel": "Ollama",
+    "LMStudioModel": "LM Studio",
+    "vLLMModel": "vLLM",
+    "AzureOpenAIModel": "Azure OpenAI",
+    "PerplexityModel": "Perplexity",
+    "HuggingFaceModel": "Hugging Face",
+    "NovitaModel": "Novita",
+    "SambaNovaModel": "SambaNova",
+    "NVIDIAModelComponent": "NVIDIA",
+    "AIMLModel": "AI/ML API",
+    "DeepSeekModelComponent": "DeepSeek",
+    "xAIModel": "xAI",
+    "CometAPIModel": "CometAPI",
+    "BaiduQianfanChatModel": "Baidu Qianfan",
+    "Maritalk": "Maritaca",
+    "IBMwatsonxModel": "IBM watsonx.ai",
+    "WatsonxAIComponent": "IBM watsonx.ai",
+    "AmazonBedrockConverseModel": "Amazon Bedrock",
+    "AmazonBedrockModel": "Amazon Bedrock",
+    "VertexAiModel": "Vertex AI",
+}
+
+
+def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
+    """Return the component type of one provider."""
+    words = {"OpenAIModel": "OpenAI", "GoogleGenerativeAIModel": "Google Generative AI"}
+    return type(
+        type_name,
+        (LanguageModel,),
+        {
+            "__doc__": f"Ask a model of {provider}, or hand it on.",
+            "type_name": type_name,
+            "display_name": words.get(type_name, provider),
+            "provider_name": provider,
+        },
+    )
+
+
+MODEL_TYPES: Final[tuple[type[LanguageModel], ...]] = (
+    LanguageModel,
+    *(_type_of(name, provider) for name, provider in _PROVIDER_TYPES.items()),
+)
