@@ -15,7 +15,7 @@ from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
-from flowrunner.flows.ports import TOOL_OUTPUTS, find_input, find_output, takes
+from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, takes
 from flowrunner.registry import Registry
 from flowrunner.session import Session
 
@@ -113,9 +113,10 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
     edges = [e for e in flow.edges if e.source in positions and e.target in positions]
     _refuse_dangling(flow)
     planned = [_plan_vertex(index, vertex, component) for index, (vertex, component) in enumerate(kept)]
+    ports = [VertexPorts(component, vertex) for vertex, component in kept]
     joined: set[PlannedEdge] = set()
     for edge in edges:
-        _join(edge, planned, positions, joined, warnings)
+        _join(edge, planned, ports, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
     _refuse_circles(planned)
@@ -226,18 +227,18 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
 
 
 def _join(
-    edge: Edge, planned: Sequence[PlannedVertex], positions: Mapping[str, int], joined: set[PlannedEdge],
-    warnings: list[str],
+    edge: Edge, planned: Sequence[PlannedVertex], ports: Sequence[VertexPorts], positions: Mapping[str, int],
+    joined: set[PlannedEdge], warnings: list[str],
 ) -> None:  # fmt: skip
     """Join one edge to ports."""
     source, target = planned[positions[edge.source]], planned[positions[edge.target]]
     if edge.feedback:
         return
-    declared = find_input(target.component, target.vertex, edge.input)
+    declared = ports[target.index].find_input(edge.input)
     if declared is None:
         warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
         return
-    output = _output_of(edge, source, target, declared)
+    output = _output_of(edge, source, target, ports[source.index], declared)
     made = PlannedEdge(source.index, output, target.index, declared.name)
     if made in joined:
         return
@@ -246,12 +247,14 @@ def _join(
     source.outgoing.append(made)
 
 
-def _output_of(edge: Edge, source: PlannedVertex, target: PlannedVertex, declared: Input) -> str | None:
+def _output_of(
+    edge: Edge, source: PlannedVertex, target: PlannedVertex, ports: VertexPorts, declared: Input
+) -> str | None:
     """Return the name of the output that an edge brings, or None where it brings the component as a tool."""
     if edge.output in TOOL_OUTPUTS:
         source.as_tool = True
         return None
-    found = find_output(source.component, source.vertex, edge, declared)
+    found = ports.find_output(edge, declared)
     if found is None:
         raise EdgeInvalid(
             f"{source.display_name} has no output {edge.output}, from which an edge leads to {target.display_name}."
@@ -276,10 +279,10 @@ def _output_kind(vertex: Vertex, component: Component | None) -> str | None:
 def _finish(planned: PlannedVertex) -> None:
     component, vertex = planned.component, planned.vertex
     planned.connected = frozenset(e.input for e in planned.incoming)
+    planned.wanted = frozenset(e.output for e in planned.outgoing if e.output is not None)
     kind = _output_kind(vertex, component)
     planned.is_output = vertex.is_output if vertex.is_output is not None else kind is not None
     prefixed = vertex.id.split("-")[0] in ("ChatInput", "TextInput", "Webhook")
-    planned.wanted = frozenset(e.output for e in planned.outgoing if e.output is not None)
     is_input = component.input_kind is not None or prefixed
     planned.is_input = vertex.is_input if vertex.is_input is not None else is_input
     shown = component.output_kind or component.input_kind

@@ -10,7 +10,7 @@ from flowrunner.errors import FlowRunnerError
 from flowrunner.flows import findings as codes
 from flowrunner.flows.graph import find_circles, find_isolated
 from flowrunner.flows.model import Edge, Finding, Flow, Vertex
-from flowrunner.flows.ports import find_input, find_output, takes
+from flowrunner.flows.ports import FlowPorts, takes
 from flowrunner.registry import Registry
 
 Level = Literal["error", "warning"]
@@ -27,8 +27,9 @@ def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
     if not flow.vertices:
         found.append(Finding(codes.EMPTY_FLOW, "The flow has no components; a run of it answers nothing."))
     found += _check_types(flow, registry)
-    found += _check_edges(flow, registry)
-    found += _check_several(flow, registry)
+    ports = FlowPorts(flow, registry)
+    found += _check_edges(flow, ports)
+    found += _check_several(flow, ports)
     found += _check_circles(flow, "warning" if plan else "error")
     found += _check_scope(flow, plan)
     if refusal is not None and not any(finding.level == "error" for finding in found):
@@ -90,13 +91,13 @@ def _ports(ports: dict[str, list[str]]) -> list[dict[str, Any]]:
     return [{"name": name, "types": types} for name, types in ports.items()]
 
 
-def _check_edges(flow: Flow, registry: Registry) -> Iterator[Finding]:
+def _check_edges(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
     vertices = {vertex.id: vertex for vertex in flow.vertices}
     for edge in flow.edges:
         source, target = vertices[edge.source], vertices[edge.target]
-        giver, taker = registry.component(source.type), registry.component(target.type)
-        declared = find_input(taker, target, edge.input) if taker is not None and not edge.feedback else None
-        given = find_output(giver, source, edge, declared) if giver is not None else None
+        giver, taker = ports.of(edge.source), ports.of(edge.target)
+        declared = taker.find_input(edge.input) if taker is not None and not edge.feedback else None
+        given = giver.find_output(edge, declared) if giver is not None else None
         if giver is not None and given is None:
             yield _no_output(edge, source, target)
         elif taker is not None and not edge.feedback:
@@ -126,7 +127,7 @@ def _no_input(edge: Edge, source: Vertex, target: Vertex) -> Finding:
     return Finding(codes.UNKNOWN_INPUT, message, target.id, target.type)
 
 
-def _check_several(flow: Flow, registry: Registry) -> Iterator[Finding]:
+def _check_several(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
     """Several edges into one plain input are meant only where they are branches of one component."""
     sources: dict[tuple[str, str], list[str]] = {}
     for edge in flow.edges:
@@ -134,9 +135,8 @@ def _check_several(flow: Flow, registry: Registry) -> Iterator[Finding]:
             sources.setdefault((edge.target, edge.input), []).append(edge.source)
     vertices = {vertex.id: vertex for vertex in flow.vertices}
     for (vertex_id, name), found in sources.items():
-        vertex = vertices[vertex_id]
-        component = registry.component(vertex.type)
-        declared = find_input(component, vertex, name) if component is not None and len(set(found)) > 1 else None
+        vertex, taker = vertices[vertex_id], ports.of(vertex_id)
+        declared = taker.find_input(name) if taker is not None and len(set(found)) > 1 else None
         if declared is not None and not declared.many:
             message = f"{len(found)} edges lead into {name} of {_shown(vertex)}, which takes one value."
             yield Finding(codes.SEVERAL_EDGES, message, vertex.id, vertex.type)

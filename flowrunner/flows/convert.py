@@ -10,8 +10,8 @@ from flowrunner.components import Component
 from flowrunner.flows.layout import layout
 from flowrunner.flows.model import Edge, Flow, Port, Vertex
 from flowrunner.flows.native import VALUE, VARIABLE
-from flowrunner.flows.native_edges import ARROW, split_end
-from flowrunner.flows.ports import find_input, find_output, takes
+from flowrunner.flows.native_edges import ARROW, split_end, split_sides
+from flowrunner.flows.ports import FlowPorts, takes
 from flowrunner.flows.reading import read_flow
 from flowrunner.registry import Registry
 
@@ -55,7 +55,8 @@ def convert_flow(
             document[key] = value
     document["components"] = components
     vertices = {vertex.id: vertex for vertex in flow.vertices}
-    document["edges"] = [_edge(edge, vertices, registry, exact) for edge in flow.edges]
+    ports = FlowPorts(flow, registry) if registry is not None and not exact else None
+    document["edges"] = [_edge(edge, vertices, ports, exact) for edge in flow.edges]
     if exact and read_flow(document).content_hash != flow.content_hash:
         notes.append("The result has another content hash: what cannot run has no place in the native form.")
     return Conversion(document, layout(document), tuple(notes))
@@ -160,15 +161,15 @@ def _write_port(port: Port) -> Any:
     return made
 
 
-def _edge(edge: Edge, vertices: Mapping[str, Vertex], registry: Registry | None, exact: bool) -> Any:
+def _edge(edge: Edge, vertices: Mapping[str, Vertex], ports: FlowPorts | None, exact: bool) -> Any:
     output, wanted = edge.output, edge.input
     types_needed = exact and bool(edge.output_types or edge.input_types)
-    if not exact and registry is not None:
-        output, wanted, types_needed = _resolved(edge, vertices, registry)
+    if ports is not None:
+        output, types_needed = _resolved(edge, ports)
     left = edge.source + (f".{output}" if output else "")
     right = edge.target + (f".{wanted}" if wanted else "")
     text = f"{left} {ARROW} {right}"
-    plain = not edge.feedback and not types_needed and text.count(ARROW) == 1
+    plain = not edge.feedback and not types_needed and split_sides(text) is not None
     ends = ((left, (edge.source, output or "")), (right, (edge.target, wanted)))
     if plain and all(side == side.strip() and split_end(side, vertices) == [end] for side, end in ends):
         return text
@@ -181,19 +182,17 @@ def _edge(edge: Edge, vertices: Mapping[str, Vertex], registry: Registry | None,
     return made
 
 
-def _resolved(edge: Edge, vertices: Mapping[str, Vertex], registry: Registry) -> tuple[str | None, str, bool]:
-    """Return output, input, and whether the edge only fits because of the types that the file gives."""
-    source, target = vertices[edge.source], vertices[edge.target]
-    giver, taker = registry.component(source.type), registry.component(target.type)
-    declared = find_input(taker, target, edge.input) if taker is not None and not edge.feedback else None
-    given = find_output(giver, source, edge, declared) if giver is not None else None
+def _resolved(edge: Edge, ports: FlowPorts) -> tuple[str | None, bool]:
+    """Return the output under its present name, and whether the edge only fits because of the types it gives."""
+    giver, taker = ports.of(edge.source), ports.of(edge.target)
+    declared = taker.find_input(edge.input) if taker is not None and not edge.feedback else None
+    given = giver.find_output(edge, declared) if giver is not None else None
+    if giver is None or given is None:
+        return edge.output, False
     bare = Edge(edge.source, edge.output, edge.target, edge.input)
-    fits = declared is None or given is None or takes(declared, given, bare)
-    named = find_output(giver, source, bare, declared) if giver is not None else None
-    output = edge.output if edge.output is not None or given is None or named == given else given.name
-    if given is not None and edge.output is not None and given.type != "Tool":
-        output = given.name
-    return output, edge.input, not fits
+    fits = declared is None or takes(declared, given, bare)
+    unnamed = edge.output is None and giver.find_output(bare, declared) == given
+    return None if unnamed else given.name, not fits
 
 
 def _plain_number(number: float) -> float | int:

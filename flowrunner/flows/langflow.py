@@ -34,7 +34,7 @@ def read_graph(
         raise FlowInvalid(f"The flow has {len(flat.nodes)} components; at most {limits.max_vertices} are accepted.")
     if len(flat.edges) > limits.max_edges:
         raise FlowInvalid(f"The flow has {len(flat.edges)} edges; at most {limits.max_edges} are accepted.")
-    vertices = {node.id: _read_vertex(node) for node in flat.nodes}
+    vertices = {node.id: _read_vertex(node, limits) for node in flat.nodes}
     noticed: list[Finding] = []
     edges: dict[Edge, None] = {}
     for raw in flat.edges:
@@ -46,18 +46,22 @@ def read_graph(
     return tuple(vertices.values()), tuple(edges), noticed
 
 
-def _read_vertex(node: Node) -> Vertex:
+def _read_vertex(node: Node, limits: Limits) -> Vertex:
     raw = node.raw
     data = raw.get("data")
     data = data if isinstance(data, Mapping) else {}
     inner = inner_node(raw)
     fields = read_template(node.template)
     tool_mode = inner.get("tool_mode") is True
+    kind = _type_of(node, data)
+    display_name = _text(inner.get("display_name")) or _text(data.get("display_name"))
+    for name in (node.id, kind, display_name):
+        limits.check_name(name, *node.path)
     tool = _enabled_tool(fields.settings) if tool_mode else {}
     return Vertex(
         id=node.id,
-        type=_type_of(node, data),
-        display_name=_text(inner.get("display_name")) or _text(data.get("display_name")),
+        type=kind,
+        display_name=display_name,
         settings=fields.settings,
         hidden=fields.hidden,
         variables=frozenset(fields.variables),

@@ -65,7 +65,7 @@ class Edge:
     """An edge from an output of one vertex to an input of another.
 
     ``output`` is None and ``input`` empty where the file names none (the only one is meant; see
-    :func:`flowrunner.flows.ports.find_input`). ``output_types`` and
+    :class:`flowrunner.flows.ports.VertexPorts`). ``output_types`` and
     ``input_types`` are the port types in the file, empty where it gives none. ``feedback`` marks
     the edge that leads back into a loop's output.
     """

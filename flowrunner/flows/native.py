@@ -45,7 +45,7 @@ def read_native(flow: Mapping[str, Any], limits: Limits) -> tuple[tuple[Vertex, 
         raise FlowInvalid(f"The flow has {len(components)} components; at most {limits.max_vertices} are accepted.")
     if len(flow.get("edges", ())) > limits.max_edges:
         raise FlowInvalid(f"The flow has {len(flow['edges'])} edges; at most {limits.max_edges} are accepted.")
-    vertices = {name: _read_component(name, entry, ("components", name)) for name, entry in components.items()}
+    vertices = {name: _read_component(name, entry, limits, ("components", name)) for name, entry in components.items()}
     noticed: list[Finding] = []
     reader = EdgeReader(vertices, noticed)
     edges = dict.fromkeys(
@@ -56,13 +56,15 @@ def read_native(flow: Mapping[str, Any], limits: Limits) -> tuple[tuple[Vertex, 
     return tuple(vertices.values()), tuple(edges), noticed
 
 
-def _read_component(name: str, entry: Any, path: Path) -> Vertex:
+def _read_component(name: str, entry: Any, limits: Limits, path: Path) -> Vertex:
     if not name:
         raise FlowInvalid(f"{place(*path)}: a component needs a name.")
     check_keys(entry, COMPONENT_KEYS, path)
     kind = entry.get("type")
     if not kind:
         raise FlowInvalid(f"{place(*path, 'type')}: the component has no type.")
+    for text in (name, kind, entry.get("display_name", "")):
+        limits.check_name(text, *path)
     variables: set[str] = set()
     return Vertex(
         id=name,

@@ -20,8 +20,8 @@ EDGE_KEYS: Final = {
     "output_types": "array", "input_types": "array", "feedback": "boolean",
 }  # fmt: skip
 
-#: An edge that is longer than this is no edge; looking for its dots would take too long.
-_MAX_LENGTH: Final = 4000
+#: An edge that is longer or has more dots than this is no edge; trying them all would take too long.
+_MAX_LENGTH, _MAX_DOTS = 4000, 64
 #: So many hints are given and so many names compared for one; a flow of thousands of mistakes gets no more.
 _MAX_HINTS, _MAX_NAMES = 10, 1000
 
@@ -70,11 +70,11 @@ class EdgeReader:
         )
 
     def _from_text(self, text: str, path: Path) -> Edge | None:
-        sides = text.split(ARROW) if len(text) <= _MAX_LENGTH else []
-        if len(sides) != 2:
+        sides = split_sides(text)
+        if sides is None:
             raise FlowInvalid(
                 f'{place(*path)}: an edge is written "component.output -> component.input";'
-                " where a name has an arrow in it, as an object with source, output, target and input."
+                " where a name has an arrow or many dots in it, as an object with source, output, target and input."
             )
         ends = [self._end(side.strip(), path) for side in sides]
         if ends[0] is None or ends[1] is None:
@@ -101,8 +101,16 @@ class EdgeReader:
             self._hints += 1
             near = difflib.get_close_matches(name[:60], [known[:60] for known in self._vertices], n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-        message = f"Vertex {name} not found; {place(*path)} names it.{hint}"
+        message = f"Vertex {name[:200]} not found; {place(*path)} names it.{hint}"
         self._noticed.append(Finding(codes.MISSING_VERTEX, message, vertex=name, level="error"))
+
+
+def split_sides(text: str) -> list[str] | None:
+    """Return both sides of an edge as text, or None if it is no such text."""
+    if len(text) > _MAX_LENGTH or text.count(".") > _MAX_DOTS:
+        return None
+    sides = text.split(ARROW)
+    return sides if len(sides) == 2 else None
 
 
 def split_end(text: str, vertices: Mapping[str, Any]) -> list[tuple[str, str]]:

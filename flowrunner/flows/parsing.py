@@ -14,6 +14,8 @@ from flowrunner.errors import FlowInvalid
 #: An escape that may leave half of a character behind, which no UTF-8 text can hold.
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _CONTAINERS: Final = frozenset({dict, list})
+#: So much of a key is shown.
+_SHOWN: Final = 80
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
@@ -23,19 +25,35 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a flow file is accepted: bytes (unpacked, for an archive), vertices, edges, nesting, flows."""
+    """How much of a flow file is accepted.
+
+    ``max_bytes`` counts unpacked, for an archive; ``max_name`` is for the characters of ids, types
+    and names, which stand in many sentences.
+    """
 
     max_bytes: int = 32 * 1024 * 1024
     max_vertices: int = 5000
     max_edges: int = 50_000
     max_depth: int = 200
     max_flows: int = 1000
+    max_name: int = 1000
+
+    def check_name(self, name: str, *path: str | int) -> None:
+        """Refuse a name that is too long.
+
+        :raises FlowInvalid: naming its place.
+        """
+        if len(name) > self.max_name:
+            where = place(*path)
+            raise FlowInvalid(f"{where}: {len(name)} characters are too many; at most {self.max_name} are accepted.")
 
 
 def place(*steps: str | int) -> str:
     """Return a key path as it is shown: ``components.chat.settings["my field"]``, ``edges[2]``."""
     shown = ""
     for step in steps:
+        if isinstance(step, str) and len(step) > _SHOWN:
+            step = f"{step[:_SHOWN]}…"
         if isinstance(step, int):
             shown += f"[{step}]"
         elif _PLAIN_KEY.fullmatch(step):
@@ -86,7 +104,7 @@ def parse_json(data: bytes | str, limits: Limits) -> Any:
     check_depth(value, limits)
     if repeated:
         where = next((path for path, found in _walk(value) if found is repeated[0]["object"]), ())
-        raise FlowInvalid(f"{place(*where)}: the key {repeated[0]['key']!r} stands twice.")
+        raise FlowInvalid(f"{place(*where)}: the key {repeated[0]['key'][:_SHOWN]!r} stands twice.")
     if _SURROGATE_ESCAPE.search(text):
         check_texts(value)
     return value

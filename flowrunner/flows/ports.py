@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from flowrunner.components import Component, Input, Output, canonical_type
-from flowrunner.flows.model import Edge, Vertex
+from flowrunner.flows.model import Edge, Flow, Vertex
+from flowrunner.registry import Registry
 
 #: Outputs by which a component in tool mode hands itself to an agent; no component declares them.
 TOOL_OUTPUTS: Final = ("component_as_tool", "api_build_tool")
@@ -18,56 +18,98 @@ _CONVERTED: Final = frozenset({"str", "int", "float", "bool", "secret", "any"})
 SESSION_INPUT: Final = Input("session_id", "str")
 
 
-def find_output(component: Component, vertex: Vertex, edge: Edge, wanted: Input | None = None) -> Output | None:
-    """Return the output at which an edge starts, or None if the component has none such, or several.
+class VertexPorts:
+    """The inputs and outputs of one vertex, asked for once: a prompt's depend on a text that may be long."""
 
-    An edge that names no output means the only one, else one of the types that the edge gives (as
-    files of old releases do), else the only one that fits. A name that only the file knows means
-    the component's only output if the file lists only one, too.
+    __slots__ = ("_by_input", "_by_output", "inputs", "outputs", "vertex")
 
-    :param wanted: the input to which the edge leads.
-    """
-    outputs = component.outputs_for(vertex.settings)
-    name = edge.output
-    if name is None:
-        return _only_output(outputs, vertex, edge, wanted)
-    for output in outputs:
-        if name == output.name or name in output.aliases:
-            return output
-    if name in TOOL_OUTPUTS:
-        return Output(name, "Tool")
-    if len(outputs) == 1 and [port.name for port in vertex.listed_outputs] == [name]:
-        return outputs[0]
-    return None
+    def __init__(self, component: Component, vertex: Vertex) -> None:
+        self.vertex = vertex
+        self.inputs = tuple(component.inputs_for(vertex.settings))
+        self.outputs = tuple(component.outputs_for(vertex.settings))
+        self._by_input = _by_name(self.inputs)
+        self._by_output = _by_name(self.outputs)
+
+    def find_output(self, edge: Edge, wanted: Input | None = None) -> Output | None:
+        """Return the output at which an edge starts, or None if the component has none such, or several.
+
+        An edge that names no output means the only one, else one of the types that the edge gives
+        (as files of old releases do), else the only one that fits. A name that only the file knows
+        means the component's only output if the file lists only one, too.
+
+        :param wanted: the input to which the edge leads.
+        """
+        name = edge.output
+        if name is None:
+            return self._only_output(edge, wanted)
+        if name in self._by_output:
+            return self._by_output[name]
+        if name in TOOL_OUTPUTS:
+            return Output(name, "Tool")
+        if len(self.outputs) == 1 and [port.name for port in self.vertex.listed_outputs] == [name]:
+            return self.outputs[0]
+        return None
+
+    def _only_output(self, edge: Edge, wanted: Input | None) -> Output | None:
+        if len(self.outputs) == 1:
+            return self.outputs[0]
+        given = {canonical_type(name) for name in edge.output_types}
+        typed = [output for output in self.outputs if canonical_type(output.type) in given]
+        possible = typed or self.outputs
+        fitting = [output for output in possible if wanted is not None and wanted.takes(output.type)]
+        for output in possible:
+            if output.name == self.vertex.selected_output:
+                return output
+        if typed:
+            return fitting[0] if fitting else typed[0]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def find_input(self, name: str) -> Input | None:
+        """Return the input to which an edge leads, or None if the component has none such, or several.
+
+        :param name: as the edge has it; empty means the only input, else ``input_value``, else the
+            only required one.
+        """
+        if not name:
+            return self._only_input()
+        return self._by_input.get(name) or (SESSION_INPUT if name == SESSION_INPUT.name else None)
+
+    def _only_input(self) -> Input | None:
+        required = [declared for declared in self.inputs if declared.required]
+        main = [declared for declared in self.inputs if declared.name == "input_value"]
+        for candidates in (self.inputs, main, required):
+            if len(candidates) == 1:
+                return candidates[0]
+        return None
 
 
-def _only_output(outputs: Sequence[Output], vertex: Vertex, edge: Edge, wanted: Input | None) -> Output | None:
-    if len(outputs) == 1:
-        return outputs[0]
-    given = {canonical_type(name) for name in edge.output_types}
-    typed = [output for output in outputs if canonical_type(output.type) in given]
-    fitting = [output for output in typed or outputs if wanted is not None and wanted.takes(output.type)]
-    for output in typed or outputs:
-        if output.name == vertex.selected_output:
-            return output
-    if typed:
-        return fitting[0] if fitting else typed[0]
-    return fitting[0] if len(fitting) == 1 else None
+_Port = TypeVar("_Port", bound="Input | Output")
 
 
-def find_input(component: Component, vertex: Vertex, name: str) -> Input | None:
-    """Return the input to which an edge leads, or None if the component has none such, or several.
+def _by_name(ports: tuple[_Port, ...]) -> dict[str, _Port]:
+    """Return ports by their names and older names; of two with one name, the first."""
+    found: dict[str, _Port] = {}
+    for port in ports:
+        for name in (port.name, *port.aliases):
+            found.setdefault(name, port)
+    return found
 
-    :param name: as the edge has it; empty means the only input, else ``input_value``, else the
-        only required one.
-    """
-    inputs = component.inputs_for(vertex.settings)
-    if not name:
-        return _only_input(inputs)
-    for declared in inputs:
-        if name == declared.name or name in declared.aliases:
-            return declared
-    return SESSION_INPUT if name == SESSION_INPUT.name else None
+
+class FlowPorts:
+    """The ports of a flow's vertices, each looked at when it is first asked for."""
+
+    def __init__(self, flow: Flow, registry: Registry) -> None:
+        self._vertices = {vertex.id: vertex for vertex in flow.vertices}
+        self._registry = registry
+        self._known: dict[str, VertexPorts | None] = {}
+
+    def of(self, vertex_id: str) -> VertexPorts | None:
+        """Return the ports of a vertex, or None if nobody offers its type."""
+        if vertex_id not in self._known:
+            vertex = self._vertices[vertex_id]
+            component = self._registry.component(vertex.type)
+            self._known[vertex_id] = VertexPorts(component, vertex) if component is not None else None
+        return self._known[vertex_id]
 
 
 def takes(declared: Input, given: Output, edge: Edge) -> bool:
@@ -79,12 +121,3 @@ def takes(declared: Input, given: Output, edge: Edge) -> bool:
     if declared.takes(given.type) or declared.type in _CONVERTED:
         return True
     return any(declared.takes(name) or canonical_type(name) == canonical_type(given.type) for name in edge.input_types)
-
-
-def _only_input(inputs: Sequence[Input]) -> Input | None:
-    required = [declared for declared in inputs if declared.required]
-    main = [declared for declared in inputs if declared.name == "input_value"]
-    for candidates in (inputs, main, required):
-        if len(candidates) == 1:
-            return candidates[0]
-    return None

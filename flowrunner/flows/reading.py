@@ -135,6 +135,7 @@ def read_flow(
         vertices, edges, found = read_graph(graph, limits, path)
     noticed += found
     name = raw.get("name") if isinstance(raw.get("name"), str) and raw["name"] else name_hint
+    limits.check_name(str(name), "name")
     is_component = raw.get("is_component") is True
     if is_component:
         message = "The file is a saved component and no flow, so it cannot run."
@@ -166,7 +167,7 @@ def _graph_of(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...
         return data, ("data",)
     if "nodes" in raw:
         return raw, ()
-    hints = [hint for key in raw if (hint := nearest(key, FORM_KEYS)) != "."]
+    hints = [hint for key in list(raw)[:20] if (hint := nearest(key, FORM_KEYS)) != "."]
     raise FlowInvalid(
         "This is no flow: it has neither components (native form) nor data or nodes (Langflow export),"
         f" but {_shown_keys(raw)}{hints[0] if hints else '.'}"

@@ -57,13 +57,13 @@ def fields_of(template: str, *, double: bool = False, also: Mapping[str, Any] | 
 
     :param also: further names that count as fields, however they look.
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
     for found in (_DOUBLE if double else _SINGLE).finditer(template):
         inside = next((part for part in found.groups() if part is not None), None)
         name = inside.strip() if inside is not None else ""
         if name and name not in names and (is_name(name) or (also is not None and name in also)):
-            names.append(name)
-    return names
+            names[name] = None
+    return list(names)
 
 
 def field_text(value: Any) -> str:

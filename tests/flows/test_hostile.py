@@ -111,6 +111,35 @@ def test_too_many_edges(raw):
     refused(raw, "The flow has 11 edges; at most 10 are accepted", limits=Limits(max_edges=10))
 
 
+@pytest.mark.parametrize(
+    ("raw", "where"),
+    [
+        (native(name="x" * 1001), "name"),
+        (native(components={"x" * 1001: {"type": "T"}}), 'components["' + "x" * 80 + '…"]'),
+        (native(components={"a": {"type": "x" * 1001}}), "components.a"),
+        (export([node("x" * 1001, "T")]), "data.nodes[0]"),
+        (export([node("a", "T", display_name="x" * 1001)]), "data.nodes[0]"),
+    ],
+)
+def test_too_long_a_name(raw, where):
+    with pytest.raises(FlowInvalid) as caught:
+        read_flows(raw)
+    assert caught.value.message == f"{where}: 1001 characters are too many; at most 1000 are accepted."
+
+
+def test_a_key_of_a_million_characters():
+    with pytest.raises(FlowInvalid) as caught:
+        read_flows(native(components={"a": {"x" * 1_000_000: 1}}))
+    assert len(caught.value.message) < 200
+
+
+def test_an_edge_of_many_dots_is_written_as_an_object(registry):
+    dots = "." * 70
+    refused(native(edges=[f"in.{dots} -> out.input_value"]), r"edges\[0\]: an edge is written")
+    flow = read_flows(native(edges=[{"source": "in", "output": dots, "target": "out", "input": "x"}]))[0]
+    assert read_flows(convert_flow(flow, exact=True).text)[0].edges == flow.edges
+
+
 def test_a_chain_of_ten_thousand_and_a_star_are_checked(registry):
     limits = Limits(max_vertices=10_000)
     components = {str(i): {"type": "Blank"} for i in range(10_000)}
