@@ -1,0 +1,242 @@
+"""Ready answers to "who sends this request?", for ``FlowRunner(identity=...)``.
+
+Each function returns a callable that takes a request and returns an :class:`~flowrunner.Identity`,
+or None for nobody. A request of nobody may still carry an API key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowrunner.errors import FlowRunnerError
+from flowrunner.identity import Identity
+from flowrunner.messages import new_id, utc_now
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+    from itsdangerous import TimestampSigner
+
+Identify = Callable[["Request"], Identity | None]
+IsAdmin = Callable[[Any], bool]
+
+
+def flask_login(*, admin: IsAdmin | None = None) -> Identify:
+    """Take the user that Flask-Login knows; the owner is what its ``get_id()`` returns.
+
+    :param admin: says of a user whether they may see everybody's conversations; by default nobody may.
+    """
+
+    def identify(request: Request) -> Identity | None:
+        from flask import current_app
+        from flask_login import current_user
+
+        if not hasattr(current_app, "login_manager"):
+            raise FlowRunnerError("identity.flask_login() wants Flask-Login: call login_manager.init_app(app).")
+        user = current_user._get_current_object()
+        if user is None or not user.is_authenticated:
+            return None
+        found = user.get_id()
+        return None if found is None else Identity(str(found), admin=bool(admin and admin(user)), name=_name_of(user))
+
+    return identify
+
+
+def flask_security(*, admin_role: str | None = None) -> Identify:
+    """Take the user that Flask-Security knows: by session, or by its own authentication token.
+
+    The owner is the user's ``id``, and their ``fs_uniquifier`` only if they have none: that changes
+    with the password, and conversations should not be lost with it.
+
+    :param admin_role: name of the role that may see everybody's conversations; by default none may.
+    """
+
+    def identify(request: Request) -> Identity | None:
+        from flask_security import current_user
+
+        user = current_user._get_current_object()
+        if user is None or not user.is_authenticated or not getattr(user, "is_active", True):
+            return None
+        found = next((getattr(user, n) for n in ("id", "fs_uniquifier") if getattr(user, n, None)), None)
+        admin = admin_role is not None and user.has_role(admin_role)
+        return None if found is None else Identity(str(found), admin=bool(admin), name=_name_of(user))
+
+    return identify
+
+
+def http_basic(check: Callable[[str, str], bool] | Mapping[str, str], *, admins: Sequence[str] = ()) -> Identify:
+    """Take the name of HTTP Basic authentication, if its password is right.
+
+    :param check: takes name and password and says whether they belong together; or a mapping of
+        names to password hashes, as ``werkzeug.security.generate_password_hash`` makes them.
+    :param admins: names that may see everybody's conversations.
+    """
+    fits = _check_hashes(check) if isinstance(check, Mapping) else check
+
+    def identify(request: Request) -> Identity | None:
+        given = request.authorization
+        if given is None or given.type != "basic" or not given.username:
+            return None
+        if not fits(given.username, given.password or ""):
+            return None
+        return Identity(given.username, admin=given.username in admins, name=given.username)
+
+    return identify
+
+
+def _check_hashes(hashes: Mapping[str, str]) -> Callable[[str, str], bool]:
+    kept = dict(hashes)
+
+    def fits(name: str, password: str) -> bool:
+        from werkzeug.security import check_password_hash, generate_password_hash
+
+        if name not in kept:
+            # As much work as for a name that is there, so that time does not tell which are.
+            generate_password_hash(password)
+            return False
+        return check_password_hash(kept[name], password)
+
+    return fits
+
+
+def jwt(
+    key: Any, *, algorithms: Sequence[str], audience: str | None = None, issuer: str | None = None,
+    claim: str = "sub", admin_claim: str | None = None, leeway: float = 0.0,
+) -> Identify:  # fmt: skip
+    """Take a claim of a signed token in ``Authorization: Bearer``; wants the package PyJWT.
+
+    A token that is expired, forged or meant for somebody else makes nobody known.
+
+    :param key: the key that proves signatures: a secret, a public key, or a function that takes the
+        token and returns its key (such as ``lambda token: jwks.get_signing_key_from_jwt(token).key``).
+    :param algorithms: algorithms that are believed, such as ``["RS256"]``; never taken from the token.
+    :param audience: what the token must be meant for; a token that names an audience is refused without it.
+    :param issuer: who must have made it.
+    :param claim: the claim that is the owner.
+    :param admin_claim: a claim that, if it is true, lets the caller see everybody's conversations.
+    :param leeway: seconds by which clocks may differ.
+    :raises FlowRunnerError: if no algorithm is named.
+    """
+    if not algorithms or isinstance(algorithms, str) or "none" in {name.lower() for name in algorithms}:
+        raise FlowRunnerError("jwt(algorithms=[...]): name the algorithms that are believed, such as ['RS256'].")
+
+    def identify(request: Request) -> Identity | None:
+        import jwt as pyjwt
+
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        token = token.strip()
+        # An API key of ours comes as a bearer token too, and has no dots.
+        if scheme.lower() != "bearer" or token.count(".") != 2:
+            return None
+        try:
+            proof = key(token) if callable(key) else key
+            claims = pyjwt.decode(
+                token, proof, algorithms=list(algorithms), audience=audience, issuer=issuer, leeway=leeway,
+                options={"require": ["exp", claim]},
+            )  # fmt: skip
+        except pyjwt.PyJWTError:
+            return None
+        owner = claims[claim]
+        if not isinstance(owner, (str, int)) or isinstance(owner, bool) or owner == "":
+            return None
+        admin = admin_claim is not None and claims.get(admin_claim) is True
+        return Identity(str(owner), admin=admin, name=str(claims.get("name", "")))
+
+    return identify
+
+
+def visitors(*, cookie: str = "flowrunner_visitor", days: int = 30) -> Identify:
+    """Take every browser for somebody of its own, without a login: for chat on public pages.
+
+    The first request gets a signed cookie with a random id; who has lost it has lost their
+    conversations. Wants the app's ``SECRET_KEY``.
+
+    :param cookie: name of the cookie.
+    :param days: how long it is kept after its last use.
+    """
+    place = f"flowrunner_visitor_{cookie}"
+
+    def identify(request: Request) -> Identity:
+        from flask import g
+
+        visitor = g.get(place)
+        if visitor is None:
+            visitor = _read_visitor(request, cookie, days * 86400)
+            setattr(g, place, visitor)
+        return Identity(visitor, name="visitor")
+
+    return identify
+
+
+def _read_visitor(request: Request, cookie: str, seconds: int) -> str:
+    """Return the visitor's id, a new one where there is none; the cookie is sent anew once a day."""
+    from datetime import timedelta
+
+    from itsdangerous import BadSignature
+
+    signer = _visitor_signer()
+    try:
+        kept, signed_at = signer.unsign(request.cookies.get(cookie, ""), max_age=seconds, return_timestamp=True)
+        visitor = kept.decode()
+        if utc_now() - signed_at < timedelta(days=1):
+            return visitor
+    except BadSignature:
+        visitor = f"visitor-{new_id()}"
+    _send_cookie(cookie, signer.sign(visitor).decode(), seconds, secure=request.is_secure)
+    return visitor
+
+
+def _visitor_signer() -> TimestampSigner:
+    import hashlib
+
+    from flask import current_app
+    from itsdangerous import TimestampSigner
+
+    if not current_app.secret_key:
+        raise FlowRunnerError("identity.visitors() signs a cookie and wants the app's SECRET_KEY.")
+    keys = [*(current_app.config.get("SECRET_KEY_FALLBACKS") or ()), current_app.secret_key]
+    return TimestampSigner(keys, salt="flowrunner-visitor", key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+def _send_cookie(name: str, value: str, seconds: int, *, secure: bool) -> None:
+    from flask import after_this_request, current_app
+
+    sessions = current_app.session_interface
+    secure = secure or sessions.get_cookie_secure(current_app)
+    path, domain = sessions.get_cookie_path(current_app), sessions.get_cookie_domain(current_app)
+
+    @after_this_request
+    def send(response: Response) -> Response:
+        response.set_cookie(
+            name, value, max_age=seconds, httponly=True, samesite="Lax", secure=secure, path=path, domain=domain
+        )
+        return response
+
+
+def everybody(owner: str = "everybody") -> Identify:
+    """Take all who come for the same one user, who shares all conversations: for a site behind a login of its own.
+
+    :param owner: the one user's id.
+    """
+    shared = Identity(owner, name=owner)
+    return lambda request: shared
+
+
+def first_of(*recipes: Identify) -> Identify:
+    """Ask several recipes, and take the first that knows somebody: such as a login, else a token.
+
+    :param recipes: recipes, in the order in which they are asked.
+    """
+
+    def identify(request: Request) -> Identity | None:
+        return next((found for recipe in recipes if (found := recipe(request)) is not None), None)
+
+    return identify
+
+
+def _name_of(user: Any) -> str:
+    for member in ("username", "name", "email"):
+        found = getattr(user, member, None)
+        if isinstance(found, str) and found:
+            return found
+    return ""
