@@ -100,7 +100,9 @@ def parse_json(data: bytes | str, limits: Limits) -> Any:
     except RecursionError as error:
         raise FlowInvalid(_too_deep(limits)) from error
     except ValueError as error:
-        raise FlowInvalid(f"The JSON cannot be read: {error}.") from error
+        # Python's own words for too long a number speak of a setting of Python.
+        reason = "a number has too many digits" if "integer string" in str(error) else error
+        raise FlowInvalid(f"The JSON cannot be read: {reason}.") from error
     check_depth(value, limits)
     if repeated:
         where = next((path for path, found in _walk(value) if found is repeated[0]["object"]), ())
