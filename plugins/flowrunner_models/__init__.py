@@ -8,9 +8,20 @@ from typing import Any, Final
 
 from flowrunner import Component, Setting, hookimpl
 
+from .agent import Agent, ToolCallingAgent
+from .api_request import ApiRequest
 from .language_model import MODEL_TYPES
+from .structured_output import StructuredOutput
+from .url import Url
 
-COMPONENTS: Final[tuple[type[Component], ...]] = (*MODEL_TYPES,)
+COMPONENTS: Final[tuple[type[Component], ...]] = (
+    *MODEL_TYPES,
+    Agent,
+    ToolCallingAgent,
+    StructuredOutput,
+    Url,
+    ApiRequest,
+)
 
 
 def _truth(value: Any) -> bool:

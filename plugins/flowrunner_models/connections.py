@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -21,29 +22,42 @@ class Connection:
     def __init__(self, base_url: str, key: str, verify: Any, addresses: Mapping[str, str] | None) -> None:
         import openai
 
-        self._sockets: list[Any] = []
-        self._addresses = addresses
-        self._http = openai.DefaultHttpxClient(
+        self._wires = _Wires(addresses)
+        http = openai.DefaultHttpxClient(
             verify=verify, follow_redirects=False, trust_env=addresses is None,
-            event_hooks={"request": [self._prepare]},
+            event_hooks={"request": [self._wires.prepare]},
         )  # fmt: skip
-        self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=self._http)
-        self.broken = False
+        self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)
         self.idle_since = 0.0
+        # Whoever forgets a connection leaves no open socket behind.
+        self.close = weakref.finalize(self, http.close)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it was aborted and is of no more use."""
+        return self._wires.broken
 
     def abort(self) -> None:
         """End the present call from another thread, whatever it waits for."""
+        self._wires.cut()
+
+
+class _Wires:
+    """The sockets of a connection, and where its host names are reached."""
+
+    def __init__(self, addresses: Mapping[str, str] | None) -> None:
+        self.broken = False
+        self._open: list[Any] = []
+        self._addresses = addresses
+
+    def cut(self) -> None:
         self.broken = True
-        for one in list(self._sockets):
+        for one in list(self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
-    def close(self) -> None:
-        """Release it."""
-        self.client.close()
-        self._sockets.clear()
-
-    def _prepare(self, request: Any) -> None:
+    def prepare(self, request: Any) -> None:
+        """Have the sockets of a request noted, and send it to the checked address."""
         request.extensions["trace"] = self._trace
         if self._addresses is not None:
             host = request.url.host
@@ -52,14 +66,13 @@ class Connection:
             request.url = request.url.copy_with(host=self._addresses[host])
 
     def _trace(self, name: str, info: Mapping[str, Any]) -> None:
-        """Note the sockets that are opened, so that waiting on them can be ended."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             opened = info["return_value"].get_extra_info("socket")
             if name.endswith("connect_tcp.complete"):
-                self._sockets.clear()
-            self._sockets.append(opened)
+                self._open.clear()
+            self._open.append(opened)
             if self.broken:
-                self.abort()
+                self.cut()
 
 
 class Connections:

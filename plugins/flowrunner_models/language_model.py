@@ -86,11 +86,12 @@ def message_of(context: RunContext, model: ChatModel, reply: Reply, **fields: An
     """Return what a model said as a message, with its name and the tokens it took."""
     source = {"id": context.vertex_id, "display_name": context.display_name, "source": model.name}
     usage = reply.usage.to_json() if reply.usage is not None else None
+    icon = model.provider if context.streaming else None
     return Message(
         text=reply.text,
         flow_id=context.flow_id,
         session_id=context.session_id,
-        properties=make_properties(source=source, usage=usage),
+        properties=make_properties(source=source, usage=usage, icon=icon),
         **fields,
     )
 

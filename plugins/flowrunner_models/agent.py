@@ -1,0 +1,158 @@
+"""Agent: a model that calls tools until it has an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, Final
+
+from flowrunner import Input, Message, Output, RunContext, text_of
+
+from .agent_tools import gather_tools, own_tools, use_tools
+from .fields import CHOICE_INPUTS, OPTION_INPUTS
+from .language_model import message_of, speak
+from .making import ModelUser
+from .protocol import ChatModel, Reply, Turn, Usage
+from .steps import Steps
+from .structure import schema_of
+from .structured_output import ask_for_json
+from .turns import is_history, message_turns, newest, turns_of
+
+_PROMPT: Final = "You are a helpful assistant that can use tools to answer questions and perform tasks."
+_FORMAT: Final = "Extract what the schema asks for from the text. Answer with JSON only."
+
+
+class Agent(ModelUser):
+    """Let a model call tools until it has an answer, with the session's history in view."""
+
+    type_name = "Agent"
+    display_name = "Agent"
+    inputs = (
+        Input("input_value", accepts=("Data", "Table"), tool=True, info="the task"),
+        Input("system_prompt", default=_PROMPT, aliases=("system_message",), info="how the agent should work"),
+        Input("tools", "Tool", many=True, info="components in tool mode"),
+        Input("memory", "any", accepts=("Memory", "Table", "Data"), info="in place of the session's own history"),
+        Input("chat_history", "any", accepts=("Table", "Data", "Message"), aliases=("history",)),
+        Input("n_messages", "int", default=100, info="earlier messages at most, the newest; 0 for none"),
+        Input("history_tokens", "int", default=0, info="tokens of earlier messages at most, about; 0 for any number"),
+        Input("context_id", "str", info="only messages of this context"),
+        Input("max_iterations", "int", default=15, info="calls of the model at most"),
+        Input("handle_parsing_errors", "bool", default=True, info="hand failures of tools back to the model"),
+        Input("add_current_date_tool", "bool", default=True),
+        Input("add_calculator_tool", "bool", default=True),
+        Input("output_schema", "any", info="fields of structured_response: rows of name, type, description, multiple"),
+        Input("format_instructions", default=_FORMAT, info="what to tell the model for structured_response"),
+        Input("stream", "bool", default=True, info="without effect: a run streams if its request asks for it"),
+        *CHOICE_INPUTS,
+        *OPTION_INPUTS,
+    )
+    outputs = (
+        Output("response", aliases=("message_response", "text_output")),
+        Output("structured_response", "Data", aliases=("json_response",)),
+    )
+
+    def run(self, context: RunContext, /, **values: Any) -> Generator[Any, None, Mapping[str, Any]]:
+        """Return the answer, and the structured one where an edge leads from it.
+
+        :raises ValueError: if there is no task.
+        :raises ModelFailed: if the model does not answer, or calls tools without end.
+        """
+        model = self.model_of(context, values)
+        question = "" if is_history(values["input_value"]) else text_of(values["input_value"])
+        turns = self._turns(context, values, question)
+        steps = Steps(question)
+        reply = yield from self._work(context, model, turns, values, steps)
+        steps.say("Output", reply.text)
+        outputs: dict[str, Any] = {
+            "response": message_of(context, model, reply, content_blocks=steps.blocks()),
+        }
+        if "structured_response" in context.wanted:
+            outputs["structured_response"] = self._structured(context, model, values, reply)
+        return outputs
+
+    def _turns(self, context: RunContext, values: Mapping[str, Any], question: str) -> list[Turn]:
+        system = text_of(values["system_prompt"])
+        turns = [Turn("system", system)] if system.strip() else []
+        turns += newest(
+            _history(context, values), count=_count(values["n_messages"]), tokens=values["history_tokens"] or 0
+        )
+        if question.strip():
+            turns.append(Turn("user", question))
+        if not any(turn.role == "user" for turn in turns):
+            if not system.strip():
+                raise ValueError("the agent has no task: its input is empty")
+            turns.append(Turn("user", question or "Go on."))
+        return turns
+
+    def _work(
+        self, context: RunContext, model: ChatModel, turns: list[Turn], values: Mapping[str, Any], steps: Steps
+    ) -> Generator[Any, None, Reply]:
+        """Ask and call tools in turn until the model has no more calls to make."""
+        own = own_tools(current_date=values["add_current_date_tool"], calculator=values["add_calculator_tool"])
+        tools = gather_tools(values["tools"], own)
+        usage: Usage | None = None
+        for _ in range(max(1, _count(values["max_iterations"], 15))):
+            reply = yield from speak(context, model, turns, tools=tuple(tools.values()))
+            if reply.usage is not None:
+                usage = reply.usage if usage is None else usage + reply.usage
+            if not reply.calls:
+                return Reply(reply.text, (), usage, reply.reason)
+            if reply.text:
+                steps.say("Thought", reply.text, icon="Brain")
+            turns.append(Turn("assistant", reply.text, reply.calls))
+            for outcome in use_tools(context, tools, reply.calls, forgiving=values["handle_parsing_errors"]):
+                steps.use(outcome)
+                turns.append(Turn("tool", outcome.text, call_id=outcome.call.id))
+            yield steps.message()
+        reply = yield from speak(context, model, [*turns, Turn("user", _ENOUGH)])
+        total = reply.usage if usage is None or reply.usage is None else usage + reply.usage
+        return Reply(reply.text, (), total, "max_iterations")
+
+    def _structured(
+        self, context: RunContext, model: ChatModel, values: Mapping[str, Any], reply: Reply
+    ) -> dict[str, Any]:
+        schema = schema_of(values["output_schema"])
+        if schema is None:
+            return {"text": reply.text}
+        found = ask_for_json(
+            context, model, system=text_of(values["format_instructions"]), text=reply.text, schema=schema
+        )
+        return found if isinstance(found, dict) else {"results": found}
+
+
+#: Said when the iterations are used up, so that what was found is not lost.
+_ENOUGH: Final = "Stop calling tools now, and answer with what you have found out so far."
+
+
+class ToolCallingAgent(Agent):
+    """The older agent: the same, with its history over an edge only."""
+
+    type_name = "ToolCallingAgent"
+    aliases = ("OpenAIToolsAgent", "OpenAIToolsAgentComponent")
+    display_name = "Tool Calling Agent"
+
+    def _turns(self, context: RunContext, values: Mapping[str, Any], question: str) -> list[Turn]:
+        kept = {**values, "n_messages": 0} if not (values["chat_history"] or values["memory"]) else values
+        return super()._turns(context, kept, question)
+
+
+def _history(context: RunContext, values: Mapping[str, Any]) -> list[Turn]:
+    """Return earlier turns: those of an edge, else those of the session; never both."""
+    if is_history(values["input_value"]):
+        return turns_of(values["input_value"])
+    given = values["chat_history"]
+    if given:
+        return turns_of(given)
+    place = values["memory"]
+    if isinstance(place, (list, tuple, str, Message, Mapping)) and place:
+        return turns_of(place)
+    memory = place if callable(getattr(place, "fetch", None)) else context.memory
+    count = _count(values["n_messages"])
+    if count <= 0:
+        return []
+    filters = {"context_id": values["context_id"]} if values["context_id"] else {}
+    found = memory.fetch(session_id=context.session_id, limit=count, **filters)
+    return [turn for message in found for turn in message_turns(message) if turn.text.strip()]
+
+
+def _count(value: Any, usual: int = 100) -> int:
+    return value if isinstance(value, int) else usual

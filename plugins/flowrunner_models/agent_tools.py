@@ -1,0 +1,138 @@
+"""The tools of an agent: those that edges bring, two of its own, and how a call of one ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flowrunner import ComponentFailed, FlowRunnerError, RunContext, Tool, text_of, utc_now
+
+from .protocol import ToolCall
+from .sums import work_out
+
+_MOST_AT_ONCE: Final = 8
+_LONGEST_RESULT: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one call: the text for the model, and what is shown of it."""
+
+    call: ToolCall
+    arguments: Any
+    text: str
+    failed: bool
+    seconds: float
+
+
+def own_tools(*, current_date: bool, calculator: bool) -> list[Tool]:
+    """Return the tools that an agent has without any edge."""
+    found = []
+    if current_date:
+        parameters = {"type": "object", "properties": {}, "additionalProperties": False}
+        found.append(Tool("get_current_date", "Say what date and time it is now, in UTC.", parameters, _say_date))
+    if calculator:
+        expression = {"type": "string", "description": "numbers, + - * / ** % and parentheses"}
+        parameters = {
+            "type": "object",
+            "properties": {"expression": expression},
+            "required": ["expression"],
+            "additionalProperties": False,
+        }
+        found.append(Tool("evaluate_expression", "Work out an arithmetic expression.", parameters, _work_out))
+    return found
+
+
+def gather_tools(given: Any, own: Sequence[Tool]) -> dict[str, Tool]:
+    """Return tools by name; a name that is taken gets a number behind it."""
+    found: dict[str, Tool] = {}
+    items = given if isinstance(given, Iterable) and not isinstance(given, (str, Mapping)) else [given]
+    for tool in (*items, *own):
+        if not isinstance(tool, Tool):
+            continue
+        name, number = tool.name, 1
+        while name in found:
+            number += 1
+            name = f"{tool.name[:60]}_{number}"
+        found[name] = tool if name == tool.name else _renamed(tool, name)
+    return found
+
+
+def use_tools(
+    context: RunContext, tools: Mapping[str, Tool], calls: Sequence[ToolCall], *, forgiving: bool
+) -> list[Outcome]:
+    """Call tools, several side by side, and return what came of it in the order asked.
+
+    :param forgiving: hand errors to the model instead of raising them.
+    :raises RunCancelled: if the run was cancelled meanwhile.
+    :raises ValueError: if a call failed and that is not to be handed on.
+    """
+
+    def one(call: ToolCall) -> Outcome:
+        return _use(context, tools, call, forgiving=forgiving)
+
+    if len(calls) == 1:
+        outcomes = [one(calls[0])]
+    else:
+        # A context can be entered once at a time, so each call gets a copy.
+        jobs: list[Callable[[], Outcome]] = [_bound(copy_context().run, one, call) for call in calls]
+        with ThreadPoolExecutor(min(_MOST_AT_ONCE, len(jobs)), thread_name_prefix="flowrunner-tool") as pool:
+            outcomes = [future.result() for future in [pool.submit(job) for job in jobs]]
+    context.cancelled.raise_if_set()
+    return outcomes
+
+
+def _bound(run: Any, function: Callable[[ToolCall], Outcome], call: ToolCall) -> Callable[[], Outcome]:
+    return lambda: run(function, call)
+
+
+def _use(context: RunContext, tools: Mapping[str, Tool], call: ToolCall, *, forgiving: bool) -> Outcome:
+    started = time.monotonic()
+    arguments: Any = call.arguments
+    context.cancelled.raise_if_set()
+    try:
+        arguments = _read(call.arguments)
+        tool = tools.get(call.name)
+        if tool is None:
+            raise ValueError(f"there is no tool {call.name}; there are {', '.join(tools) or 'none'}")
+        result, failed = tool.call(arguments), False
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=text_of)
+    except Exception as error:
+        if isinstance(error, FlowRunnerError) and not isinstance(error, ComponentFailed):
+            raise
+        if not forgiving:
+            raise
+        text, failed = f"Error: {error}", True
+    if len(text) > _LONGEST_RESULT:
+        text = text[:_LONGEST_RESULT] + f"… ({len(text)} characters in all)"
+    return Outcome(call, arguments, text, failed, time.monotonic() - started)
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f"the arguments are no JSON ({error}); send a JSON object") from None
+    if not isinstance(found, dict):
+        raise ValueError("the arguments are no JSON object")
+    return found
+
+
+def _renamed(tool: Tool, name: str) -> Tool:
+    return Tool(name, tool.description, tool.parameters, tool.call, tool.vertex_id)
+
+
+def _say_date(arguments: Mapping[str, Any]) -> str:
+    return utc_now().strftime("%Y-%m-%d %H:%M:%S UTC, a %A")
+
+
+def _work_out(arguments: Mapping[str, Any]) -> str:
+    expression = arguments.get("expression")
+    if not isinstance(expression, str):
+        raise ValueError("the argument expression is missing")
+    return work_out(expression)

@@ -1,0 +1,135 @@
+"""API Request: one HTTP request."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from flowrunner import Component, Input, Output, RunContext, text_of
+
+from .fetching import Fetched, fetch, read_headers
+from .url import limits_of
+
+_METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
+
+
+class ApiRequest(Component):
+    """Send one HTTP request and give what comes back."""
+
+    type_name = "APIRequest"
+    aliases = ("APIRequestComponent",)
+    display_name = "API Request"
+    blocking = True
+    inputs = (
+        Input("url_input", "str", tool=True, aliases=("url", "urls"), info="the address"),
+        Input("method", "str", default="GET", options=_METHODS),
+        Input("mode", "str", default="URL", options=("URL", "cURL")),
+        Input("curl_input", "str", aliases=("curl",), info="a curl command, in mode cURL"),
+        Input("query_params", "any", accepts=("Data",), info="added to the address"),
+        Input("body", "any", accepts=("Data", "Table"), info="sent as JSON with POST, PATCH and PUT"),
+        Input("headers", "any", accepts=("Data",), info="rows of key and value"),
+        Input("timeout", "int", default=30),
+        Input("follow_redirects", "bool", default=False),
+        Input("include_httpx_metadata", "bool", default=False, info="give the headers of the answer too"),
+    )
+    outputs = (Output("data", "Data", aliases=("api_response", "make_requests")),)
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return status, address and content of the answer.
+
+        :raises ValueError: if there is no address, or nothing answers.
+        """
+        url, method = values["url_input"].strip(), (values["method"] or "GET").upper()
+        headers, body = read_headers(values["headers"]), _body(values["body"])
+        if values["mode"] == "cURL" and values["curl_input"].strip():
+            url, method, headers, body = read_curl(values["curl_input"])
+        if not url:
+            raise ValueError("no address is given")
+        if method not in (*_METHODS, "HEAD"):
+            raise ValueError(f"the method {method[:20]} is not known")
+        url = _with_query(url if "://" in url else f"https://{url}", values["query_params"])
+        if body is not None and not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = "application/json"
+        answer = fetch(
+            url, method=method, headers=headers, body=None if method in ("GET", "HEAD") else body,
+            limits=limits_of(context, values["timeout"]), redirects=values["follow_redirects"],
+            cancelled=context.cancelled,
+        )  # fmt: skip
+        data: dict[str, Any] = {"source": answer.url, "status_code": answer.status, "result": _content(answer)}
+        if values["include_httpx_metadata"]:
+            data["response_headers"] = dict(answer.headers)
+        return {"data": data}
+
+
+def read_curl(command: str) -> tuple[str, str, dict[str, str], bytes | None]:
+    """Return address, method, headers and body of a curl command; options that mean nothing here are skipped.
+
+    :raises ValueError: if it cannot be read.
+    """
+    try:
+        words = shlex.split(command.replace("\\\n", " "))
+    except ValueError:
+        raise ValueError("the curl command cannot be read") from None
+    url, method, headers, body = "", "", dict[str, str](), ""
+    words = words[1:] if words[:1] == ["curl"] else words
+    at = 0
+    while at < len(words):
+        word, following = words[at], words[at + 1] if at + 1 < len(words) else ""
+        if word in ("-X", "--request"):
+            method = following.upper()
+        elif word in ("-H", "--header"):
+            name, _, value = following.partition(":")
+            headers[name.strip()] = value.strip()
+        elif word in ("-d", "--data", "--data-raw", "--data-binary", "--json"):
+            body = f"{body}&{following}" if body else following
+        elif word == "--url":
+            url = following
+        elif word.startswith("-"):
+            at -= 1 if word in _BARE else 0
+        else:
+            url = url or word
+            at -= 1
+        at += 2
+    return url, method or ("POST" if body else "GET"), headers, body.encode() if body else None
+
+
+#: Options of curl that take no value.
+_BARE: Final = frozenset(
+    {"-s", "-S", "-L", "-k", "-i", "-v", "-f", "-sS", "--silent", "--location", "--insecure", "--compressed",
+     "--fail", "--include", "--verbose"}
+)  # fmt: skip
+
+
+def _body(value: Any) -> bytes | None:
+    if value in (None, "", [], {}):
+        return None
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (list, tuple)) and all(isinstance(r, Mapping) and "key" in r for r in value):
+        value = {row["key"]: row.get("value") for row in value}
+    return json.dumps(value, ensure_ascii=False, default=text_of).encode()
+
+
+def _with_query(url: str, given: Any) -> str:
+    if isinstance(given, Mapping):
+        more = [(str(k), text_of(v)) for k, v in given.items()]
+    else:
+        more = parse_qsl(given.lstrip("?")) if isinstance(given, str) and given.strip() else []
+    if not more:
+        return url
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, urlencode(more)) if part)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def _content(answer: Fetched) -> Any:
+    text = answer.text
+    if answer.kind.endswith("json") or text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

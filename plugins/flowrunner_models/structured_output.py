@@ -1,0 +1,117 @@
+"""Structured Output: JSON of a given shape out of a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner import Input, Output, RunContext, text_of
+
+from .failures import ModelAnswerInvalid, ModelRefused
+from .fields import CHOICE_INPUTS, OPTION_INPUTS
+from .making import ModelUser
+from .protocol import ChatModel, Turn
+from .providers import find_provider
+from .structure import find_json, misfit, schema_of
+
+_PROMPT: Final = (
+    "You extract structured data from text. Answer with one JSON document that fits the given schema and with"
+    " nothing else. Use null for what the text does not say."
+)
+
+
+class StructuredOutput(ModelUser):
+    """Let a model write JSON of a given shape."""
+
+    type_name = "StructuredOutput"
+    aliases = ("StructuredOutputComponent",)
+    display_name = "Structured Output"
+    inputs = (
+        Input("input_value", required=True, accepts=("Data", "Table"), tool=True, info="the text to read"),
+        Input("system_prompt", default=_PROMPT, aliases=("system_message",)),
+        Input("schema_name", "str"),
+        Input("output_schema", "any", info="the fields: rows of name, type, description and multiple"),
+        Input("multiple", "bool", default=False, info="older flows: a list of such objects"),
+        *CHOICE_INPUTS,
+        *OPTION_INPUTS,
+    )
+    outputs = (
+        Output("structured_output", "Data", aliases=("build_structured_output",)),
+        Output("dataframe_output", "Table", aliases=("structured_output_dataframe", "build_structured_dataframe")),
+    )
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the object, or several under ``results``; and the same as rows.
+
+        :raises ValueError: if the schema has no field.
+        :raises ModelFailed: if the model gives nothing that fits.
+        """
+        item = schema_of(values["output_schema"])
+        if item is None:
+            raise ValueError("output_schema names no field")
+        schema = {
+            "type": "object",
+            "properties": {"objects": {"type": "array", "items": item}},
+            "required": ["objects"],
+            "additionalProperties": False,
+        }
+        model = self.model_of(context, values)
+        found = ask_for_json(
+            context, model, system=text_of(values["system_prompt"]), text=text_of(values["input_value"]), schema=schema,
+            item=item,
+        )  # fmt: skip
+        rows = [row if isinstance(row, dict) else {"text": row} for row in found]
+        data = rows[0] if len(rows) == 1 and not values["multiple"] else {"results": rows}
+        return {"structured_output": data, "dataframe_output": rows}
+
+
+def ask_for_json(
+    context: RunContext, model: ChatModel, *, system: str, text: str, schema: Mapping[str, Any],
+    item: Mapping[str, Any] | None = None,
+) -> Any:  # fmt: skip
+    """Ask a model for JSON that fits a schema; one that does not fit is handed back once.
+
+    :param item: schema of one of ``objects``; then a list of them is returned.
+    :raises ModelAnswerInvalid: if what came does not fit.
+    """
+    provider = find_provider(model.provider)
+    by_schema = provider is None or provider.schemas
+    described = f"{system}\n\nThe JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
+    turns = [Turn("system", described), Turn("user", text)]
+    wrong = ""
+    for _ in range(2):
+        reply = None
+        if by_schema:
+            try:
+                reply = model.ask(turns, schema=schema, cancelled=context.cancelled)
+            except ModelRefused:
+                # Not every server takes a schema; the prompt says the same.
+                by_schema = False
+        if reply is None:
+            reply = model.ask(turns, cancelled=context.cancelled)
+        found = find_json(reply.text)
+        found = _unwrap(found) if item is not None else found
+        wrong = _fault(found, schema, item)
+        if not wrong:
+            return found
+        turns += [Turn("assistant", reply.text), Turn("user", f"That does not fit: {wrong}. Answer again, JSON only.")]
+    raise ModelAnswerInvalid(f"the model gave no JSON that fits the schema: {wrong}")
+
+
+def _unwrap(found: Any) -> Any:
+    """Return the list of objects in an answer, however it is wrapped."""
+    if isinstance(found, Mapping):
+        inner = found.get("objects")
+        return inner if isinstance(inner, list) else [found]
+    return found
+
+
+def _fault(found: Any, schema: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "there is no JSON in it"
+    if item is None:
+        return misfit(found, schema)
+    if not isinstance(found, list):
+        return "it is no object"
+    return next((fault for row in found if (fault := misfit(row, item))), "")
