@@ -52,17 +52,20 @@ def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = No
 
     Most records hold nothing to mask or to cut, and a look at their texts tells.
 
-    :param texts: all texts of the record that may hold secrets, and names of fields; None if they
-        cannot be told from others.
+    :param texts: all texts of the record that may hold secrets, where no name of a field says so;
+        None if they cannot be told from others.
     """
     try:
         text = _ENCODER.encode(record)
     except (TypeError, ValueError, RecursionError):
         return _ENCODER.encode(mask(record, secrets))
-    looked_at = text if texts is None else "\n".join(texts)
-    if len(text) > TEXT_LIMIT or is_suspect(looked_at) or '"code"' in text or not _is_free_of(text, secrets):
-        return _ENCODER.encode(mask(record, secrets))
-    return text
+    if texts is None:
+        plain = not is_suspect(text) and '"code"' not in text
+    else:
+        plain = not texts or not is_suspect("\n".join(texts))
+    if plain and len(text) <= TEXT_LIMIT and (not secrets or _is_free_of(text, secrets)):
+        return text
+    return _ENCODER.encode(mask(record, secrets))
 
 
 def _is_free_of(text: str, secrets: set[str]) -> bool:

@@ -126,7 +126,7 @@ def _result(row: Row[Any], record: dict[str, Any]) -> VertexResult:
         status=row.status,
         session=None,
         inputs=record["inputs"],
-        outputs={name: _output(value) for name, value in record["outputs"].items()},
+        outputs={name: _output(value, row) for name, value in record["outputs"].items()},
         kind=record["kind"],
         started_at=parse_timestamp(row.at),
         duration=record["seconds"],
@@ -141,10 +141,10 @@ def _id(row: Row[Any]) -> str:
     return str(uuid.uuid5(_ROWS, f"{row.run_id}/{row.seq}"))
 
 
-def _output(value: Any) -> Any:
+def _output(value: Any, row: Row[Any]) -> Any:
     if not isinstance(value, dict):
         return value
-    return read_message(value["message"]) if "message" in value else value.get("value")
+    return read_message(value["message"], row.flow_id, row.run_id) if "message" in value else value.get("value")
 
 
 def _build(row: Row[Any]) -> dict[str, Any]:
@@ -173,22 +173,22 @@ def _transaction(row: Row[Any]) -> dict[str, Any]:
         "vertex_id": json.loads(row.vertex_id),
         "target_id": None,
         "inputs": record["inputs"] if worked else {},
-        "outputs": _shown_outputs(record) if worked else None,
+        "outputs": _shown_outputs(record, row) if worked else None,
         "status": row.status,
     }
 
 
-def _shown_outputs(record: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: _shown(value) for name, value in record["outputs"].items()}
+def _shown_outputs(record: dict[str, Any], row: Row[Any]) -> dict[str, Any]:
+    shown = {name: _shown(value, row) for name, value in record["outputs"].items()}
     shown.update({name: {"message": "", "type": "text"} for name in record["untaken"]})
     return shown
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, row: Row[Any]) -> Any:
     if not isinstance(value, dict):
         return value
     if "message" in value:
-        return {"message": read_message(value["message"]).text, "type": "text"}
+        return {"message": _output(value, row).text, "type": "text"}
     return {"message": value.get("value"), "type": value["kind"]}
 
 

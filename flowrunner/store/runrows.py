@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from flowrunner.engine.result import RunStart, VertexResult
 from flowrunner.engine.shapes import value_type
 from flowrunner.messages import Message, make_properties
 from flowrunner.session import Session
+from flowrunner.store.credentials import is_suspect
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.tables import moment_text
 
@@ -22,15 +24,17 @@ RUNNING: Final = "running"
 _ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled": "cancelled"}
 _MOST_OPEN: Final = 2000
 _LEAST_SECRET: Final = 6
+_LEAST_TEXT: Final = 8
 _PROPERTIES: Final = make_properties()
 _ABSENT: Final = object()
 
-#: The fields of a message in the order in which a record holds them; new ones go to the end.
-RECORD_FIELDS: Final = (
-    "text", "sender", "sender_name", "session_id", "context_id", "id", "flow_id", "run_id", "files", "content_blocks",
-    "category", "error", "edit", "duration", "session_metadata",
+#: The fields of a message in the order in which a record holds them; new ones go to the end of the second list.
+_ALWAYS: Final = ("text", "sender", "sender_name", "session_id", "context_id", "id")
+_SELDOM: Final = (
+    "flow_id", "run_id", "files", "content_blocks", "category", "error", "edit", "duration", "session_metadata",
 )  # fmt: skip
-_fields_of = attrgetter(*RECORD_FIELDS)
+_always_of = attrgetter(*_ALWAYS)
+_seldom_of = attrgetter(*_SELDOM)
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Rows:
 @dataclass(slots=True)
 class _OpenRun:
     start: RunStart
+    usual: tuple[Any, ...]
     noted: bool = False
     vertices: list[list[Any]] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
@@ -82,7 +87,8 @@ class RowMaker:
         if event.kind == "run_started":
             if len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))
-            self._open[event.run_id] = _OpenRun(data["start"])
+            start: RunStart = data["start"]
+            self._open[event.run_id] = _OpenRun(start, _usual_fields(start.flow_id, event.run_id))
         elif event.kind == "vertex_finished":
             run = self._open.get(event.run_id)
             if run is not None:
@@ -111,7 +117,7 @@ def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[st
         "error": result.error,
         "untaken": result.untaken,
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
-        "outputs": {name: _output_record(value) for name, value in result.outputs.items()},
+        "outputs": {name: _output_record(value, run.usual) for name, value in result.outputs.items()},
     }
     return {
         "run_id": event.run_id,
@@ -132,12 +138,15 @@ def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
 
 
 def _free_texts(result: VertexResult) -> list[str] | None:
-    """Return the texts that authors, clients and models wrote, with the names of fields; None where values nest."""
-    texts = [*result.inputs, *result.outputs, result.error or ""]
+    """Return the texts that authors, clients and models wrote; None where values nest or a name says secret."""
+    if not (_names_are_plain(tuple(result.inputs)) and _names_are_plain(tuple(result.outputs))):
+        return None
+    texts = [] if result.error is None else [result.error]
     for value in (*result.inputs.values(), *result.outputs.values()):
         kind = type(value)
         if kind is str:
-            texts.append(value)
+            if len(value) >= _LEAST_TEXT:
+                texts.append(value)
         elif kind is Message:
             if value.content_blocks or value.files or len(value.properties) > len(_PROPERTIES):
                 return None
@@ -147,22 +156,42 @@ def _free_texts(result: VertexResult) -> list[str] | None:
     return texts
 
 
-def _output_record(value: Any) -> dict[str, Any]:
+@lru_cache(maxsize=2048)
+def _names_are_plain(names: tuple[str, ...]) -> bool:
+    """Say whether no field of these names is masked or left out; the same few sets of names come again and again."""
+    return not any(name == "code" or is_suspect(name) for name in names)
+
+
+def _output_record(value: Any, usual: tuple[Any, ...]) -> dict[str, Any]:
     if isinstance(value, Message):
-        return {"message": _message_record(value)}
+        return {"message": _message_record(value, usual)}
     return {"value": value, "kind": value_type(value)}
 
 
-def _message_record(message: Message) -> list[Any]:
-    """Return a message as a record holds it: timestamp, properties that say something, fields in order."""
+def _message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
+    """Return a message as a record holds it: timestamp, properties that say something, fields, unusual fields."""
     properties = {name: value for name, value in message.properties.items() if value != _PROPERTIES.get(name, _ABSENT)}
-    return [moment_text(message.timestamp), properties, *_fields_of(message)]
+    seldom = _seldom_of(message)
+    return [
+        moment_text(message.timestamp), properties, _always_of(message), None if seldom == usual else seldom,
+    ]  # fmt: skip
 
 
-def read_message(record: Sequence[Any]) -> Message:
-    """Return the message of a record."""
-    fields = dict(zip(RECORD_FIELDS, record[2:], strict=False))
-    return Message.from_record({"timestamp": record[0], "properties": record[1], **fields})
+def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
+    """Return the message of a record.
+
+    :param flow_id: the flow of the run whose record it is.
+    :param run_id: the run.
+    """
+    timestamp, properties, always, seldom = record
+    fields = dict(zip(_ALWAYS, always, strict=True))
+    fields.update(zip(_SELDOM, seldom or _usual_fields(flow_id, run_id), strict=False))
+    return Message.from_record({"timestamp": timestamp, "properties": properties, **fields})
+
+
+def _usual_fields(flow_id: str, run_id: str) -> tuple[Any, ...]:
+    """Return the seldom fields as they are in nearly all messages that a run stores."""
+    return (flow_id, run_id, (), (), "message", False, False, None, {"graph_run_id": run_id})
 
 
 def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:
