@@ -1,5 +1,6 @@
 """Fixtures that tests of several parts use."""
 
+from tests.live_server import keyed_server, open_server, start_server
 from tests.postgres_server import postgres_server
 
-__all__ = ["postgres_server"]
+__all__ = ["keyed_server", "open_server", "postgres_server", "start_server"]
