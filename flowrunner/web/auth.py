@@ -68,7 +68,7 @@ def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool
 
     :raises NotAllowed: for a key in the query where that is not allowed.
     """
-    key = request.headers.get(KEY_HEADER)
+    key = request.environ.get("HTTP_X_API_KEY")
     if key is not None:
         return key, False
     authorization = request.headers.get("Authorization", "")

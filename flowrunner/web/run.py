@@ -142,7 +142,8 @@ def _wants_stream() -> str | None:
 
 
 def _read_run_body(runner: Any) -> Mapping[str, Any]:
-    if request.mimetype == "multipart/form-data" and runner.settings.auth != "none":
+    kind = request.environ.get("CONTENT_TYPE", "")
+    if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
         return _read_multipart(runner.settings.max_body)
     return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
 

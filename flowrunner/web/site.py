@@ -34,12 +34,14 @@ def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None
 
     def add_headers(response: Response) -> Response:
         headers = response.headers
-        if "Content-Security-Policy" not in headers:
+        # One pass over the names: asking for each costs an exception where it is not there.
+        present = {name.lower() for name, _ in headers}
+        if "content-security-policy" not in present:
             page = response.mimetype == "text/html"
-            headers["Content-Security-Policy"] = _POLICY_OF_PAGES if page else _POLICY_OF_DATA
+            headers.add("Content-Security-Policy", _POLICY_OF_PAGES if page else _POLICY_OF_DATA)
         for name, value in _HEADERS:
-            if name not in headers:
-                headers[name] = value
+            if name.lower() not in present:
+                headers.add(name, value)
         return response
 
     blueprint.url_value_preprocessor(let_own_check_decide)
