@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "plugins": "flowrunner.cli.plugins:plugins_command",
     "run": "flowrunner.cli.run:run_command",
     "serve": "flowrunner.cli.serve:serve_command",
+    "test": "flowrunner.cli.test:test_command",
 }
 
 

@@ -1,10 +1,24 @@
-"""What authors of plugins test with; it wants the extra ``[testing]``."""
+"""What authors of plugins, and sites with a runner, test with; the kits want the extra ``[testing]``."""
 
-import pytest
+from __future__ import annotations
 
-# The kit's assertions show their values only if pytest rewrites these modules before they are imported.
-pytest.register_assert_rewrite("flowrunner.testing.memory", "flowrunner.testing.memory_contract")
+import sys
+from typing import TYPE_CHECKING, Any
 
-from flowrunner.testing.memory_contract import MemoryBackendContract  # noqa: E402
+if TYPE_CHECKING:
+    from flowrunner.testing.memory_contract import MemoryBackendContract
 
 __all__ = ["MemoryBackendContract"]
+
+if "pytest" in sys.modules:
+    # The kit's assertions show their values only if pytest rewrites these modules before they are imported.
+    sys.modules["pytest"].register_assert_rewrite("flowrunner.testing.memory", "flowrunner.testing.memory_contract")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a kit when it is used: the fixtures and the command line need none of them."""
+    if name == "MemoryBackendContract":
+        from flowrunner.testing.memory_contract import MemoryBackendContract
+
+        return MemoryBackendContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,114 @@
+"""``flowrunner test``: recorded conversations, said again to the flows as they are now."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowrunner.errors import FlowInvalid, FlowRunnerError
+
+if TYPE_CHECKING:
+    from flowrunner.runner import Runner
+    from flowrunner.testing.differences import Difference
+
+SUFFIX = ".json"
+
+
+@click.command("test")
+@click.argument("flows", type=click.Path(exists=True, file_okay=False))
+@click.argument("conversations", type=click.Path(path_type=Path))
+@click.option("--record", "flow", metavar="FLOW", help="Talk to FLOW and write the conversation.")
+@click.option("--say", "says", multiple=True, metavar="TEXT", help="What to say when recording; repeatable.")
+@click.option("--name", help="Name of the file to record into; default: that of the flow.")
+@click.option("--update", is_flag=True, help="Write what the flows say now into the conversations.")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+@click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
+def test_command(
+    flows: str, conversations: Path, flow: str | None, says: tuple[str, ...], name: str | None, update: bool,
+    as_json: bool, plugins_dir: str | None,
+) -> None:  # fmt: skip
+    """Say recorded CONVERSATIONS (a file or a folder) to the flows of the folder FLOWS.
+
+    What a component gives differently is shown, turn by turn; exit status 1 if anything is.
+    Components that wait for others, such as models, are not asked again: they answer as recorded.
+    """
+    with _runner(flows, plugins_dir) as runner:
+        if flow is not None:
+            click.echo(f"recorded {_record(runner, flow, says, conversations, name)}")
+            return
+        found = [(path, _compare(runner, path, update)) for path in _files(conversations)]
+    if as_json:
+        click.echo(json.dumps([_report(path, differences) for path, differences in found], indent=2))
+    else:
+        _print(found, update)
+    if any(differences for _, differences in found) and not update:
+        raise SystemExit(1)
+
+
+def _record(runner: Runner, flow: str, says: tuple[str, ...], folder: Path, name: str | None) -> Path:
+    from flowrunner.testing.conversations import record, save
+
+    if not says:
+        raise FlowInvalid("A conversation without words cannot be recorded: add --say TEXT, once for each turn.")
+    path = folder if folder.suffix == SUFFIX else folder / f"{Path(name or flow).name}{SUFFIX}"
+    save(record(runner, flow, says), path)
+    return path
+
+
+def _compare(runner: Runner, path: Path, update: bool) -> list[Difference]:
+    from flowrunner.testing.conversations import load, replay, save
+    from flowrunner.testing.differences import Difference, find_differences
+
+    recorded = load(path)
+    try:
+        now = replay(runner, recorded)
+    except FlowRunnerError as error:
+        return [Difference(0, "", "", "", f"the flow {recorded.flow}", error.message)]
+    if update:
+        save(now, path)
+    return find_differences(recorded, now)
+
+
+def _files(place: Path) -> list[Path]:
+    found = sorted(place.rglob(f"*{SUFFIX}")) if place.is_dir() else [place]
+    if not found:
+        raise FlowInvalid(f"{place} holds no recorded conversation; record one with --record FLOW --say TEXT.")
+    return found
+
+
+def _report(path: Path, differences: list[Difference]) -> dict[str, Any]:
+    return {"file": str(path), "differences": [difference.to_json() for difference in differences]}
+
+
+def _print(found: list[tuple[Path, list[Difference]]], update: bool) -> None:
+    from flowrunner.testing.differences import show_differences
+
+    for path, differences in found:
+        if differences:
+            click.echo(show_differences(str(path), differences))
+    changed = sum(bool(differences) for _, differences in found)
+    word = "updated" if update else "changed"
+    click.echo(f"{len(found)} conversations, {changed} {word}")
+
+
+@contextmanager
+def _runner(flows: str, plugins_dir: str | None) -> Iterator[Runner]:
+    """Give a runner that keeps nothing: conversations in memory, the rest in a folder that goes."""
+    from flowrunner.app import create_app, runner_of
+
+    with tempfile.TemporaryDirectory(prefix="flowrunner-test-") as folder:
+        app = create_app(
+            flows_dir=flows, plugins_dir=plugins_dir, data_dir=folder, memory="in-memory", auth="none",
+            session_policy="flow_id", run_log=False,
+        )  # fmt: skip
+        runner = runner_of(app)
+        try:
+            yield runner
+        finally:
+            runner.close()

@@ -1,0 +1,111 @@
+"""Fixtures for the tests of a site with a runner. pytest finds them by itself; nothing is imported before use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flowrunner.current import BoundRunner
+    from flowrunner.memory import MemoryBackend
+    from flowrunner.testing.scripted import ScriptedModel
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what an ini file may say."""
+    parser.addini("flowrunner_flows", "folder of flow files for the fixture flow_runner, relative to the ini file")
+
+
+@pytest.fixture
+def flow_memory() -> Iterator[MemoryBackend]:
+    """A memory backend that keeps conversations in a dict and forgets them after the test."""
+    from flowrunner_in_memory import InMemory
+
+    backend = InMemory()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def flow_settings() -> dict[str, Any]:
+    """Settings for the runner that :func:`flow_runner` makes where the site has no fixture ``app``; override it."""
+    return {}
+
+
+@pytest.fixture
+def flow_runner(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
+    """The runner of the fixture ``app``, in its app context and in the name of the user ``tester``.
+
+    Without a fixture ``app``, or with one that has no runner: a runner of its own, with the flows
+    of the ini setting ``flowrunner_flows`` and conversations in memory.
+    """
+    app = _app_of(request)
+    if app is None:
+        yield from _runner_of_its_own(request)
+        return
+    from flowrunner.current import get_runner
+
+    with app.app_context():
+        yield get_runner(app=app).acting_as("tester")
+
+
+@pytest.fixture
+def scripted_model(monkeypatch: pytest.MonkeyPatch) -> ScriptedModel:
+    """A model that says what the test tells it, in place of every model that flows ask."""
+    from flowrunner.testing.scripted import ScriptedModel, replace_models
+
+    scripted = ScriptedModel()
+    replace_models(scripted, monkeypatch)
+    return scripted
+
+
+@pytest.fixture
+def replay_conversation(request: pytest.FixtureRequest, flow_runner: BoundRunner) -> Callable[[str | Path], None]:
+    """A function that says a recorded conversation again, and fails the test with what is different.
+
+    Its path is relative to the folder of the ini file.
+    """
+
+    def replay_it(path: str | Path) -> None:
+        from flowrunner.testing.conversations import load, replay
+        from flowrunner.testing.differences import find_differences, show_differences
+
+        recorded = load(request.config.rootpath / path)
+        found = find_differences(recorded, replay(flow_runner.runner, recorded))
+        if found:
+            pytest.fail(show_differences(str(path), found), pytrace=False)
+
+    return replay_it
+
+
+def _app_of(request: pytest.FixtureRequest) -> Any:
+    """Return the site's own app, where it has a runner."""
+    try:
+        app = request.getfixturevalue("app")
+    except pytest.FixtureLookupError:
+        return None
+    return app if getattr(app, "extensions", {}).get("flowrunner") else None
+
+
+def _runner_of_its_own(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
+    from flowrunner.app import create_app
+    from flowrunner.current import get_runner
+
+    settings: dict[str, Any] = {
+        "data_dir": request.getfixturevalue("tmp_path"),
+        "memory": request.getfixturevalue("flow_memory"),
+        "auth": "none",
+        "run_log": False,
+        **request.getfixturevalue("flow_settings"),
+    }
+    folder = request.config.getini("flowrunner_flows")
+    if folder and "flows_dir" not in settings:
+        settings["flows_dir"] = str(request.config.rootpath / folder)
+    app = create_app(**settings)
+    bound = get_runner(app=app)
+    with app.app_context():
+        yield bound.acting_as("tester")
+    bound.runner.close()
