@@ -135,3 +135,13 @@ def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRun
 
 #: The runner of the current app, in the name of whoever sends the present request.
 current_runner: BoundRunner = LocalProxy(get_runner)  # type: ignore[assignment]
+
+
+def memory_of_sender() -> OwnerMemory | None:
+    """Return the messages of whoever sends the present request, for code that was handed no memory.
+
+    None outside an app context, where no runner can be meant.
+
+    :raises NotAllowed: as :attr:`BoundRunner.identity`.
+    """
+    return get_runner().memory if has_app_context() else None

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from flask import Blueprint, Flask
 
+from flowrunner.ambient import ask_outside_of_runs
 from flowrunner.building import build_runner
 from flowrunner.closing import close_with_app
+from flowrunner.current import memory_of_sender
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
 from flowrunner.misuse import refuse_arguments, refuse_target
@@ -146,3 +148,6 @@ def stand_alone(**settings: Any) -> FlowRunner:
     made = FlowRunner(url_prefix="/", **settings)
     made._alone = True
     return made
+
+
+ask_outside_of_runs(memory_of_sender)

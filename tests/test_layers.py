@@ -11,7 +11,7 @@ PACKAGE = ROOT / "flowrunner"
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
     {"errors", "messages", "settings", "queries", "addresses"},
-    {"memory", "components", "session", "identity"},
+    {"memory", "components", "session", "identity", "ambient", "walking"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},
     {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
+from flowrunner.ambient import current_memory
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.memory import RunMemory
@@ -67,7 +68,11 @@ def run(
         state = RunState(
             plan, vertices, request, owner, services, cancelled, turn, run_id, frame, events, memory, deadline
         )
-        return _Execution(state).go()
+        token = current_memory.set(lambda: memory.of_owner)
+        try:
+            return _Execution(state).go()
+        finally:
+            current_memory.reset(token)
 
 
 class _Execution:

@@ -1,0 +1,56 @@
+"""Whose messages code works on that was handed no memory: those of the run or request around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from flowrunner.errors import NotAllowed
+from flowrunner.memory import OwnerMemory
+
+MemorySource = Callable[[], OwnerMemory]
+
+#: What gives the memory of the run, request or ``with`` block that is under way. A run sets it to the memory of its
+#: owner, and it is asked anew for each operation, since a run writes what it has collected before others read.
+current_memory: Final[ContextVar[MemorySource | None]] = ContextVar("flowrunner_current_memory", default=None)
+
+#: Asked, in order, where nothing is under way: the site's part says who sends the present request.
+_outside: Final[list[Callable[[], OwnerMemory | None]]] = []
+
+
+@contextmanager
+def use_memory(memory: OwnerMemory) -> Iterator[OwnerMemory]:
+    """Have the functions of :mod:`flowrunner.conversations` work on a memory within a ``with`` block.
+
+    It holds for this thread, for ``asyncio`` tasks that are made in the block, and for nobody else.
+    """
+    token = current_memory.set(lambda: memory)
+    try:
+        yield memory
+    finally:
+        current_memory.reset(token)
+
+
+def find_memory() -> OwnerMemory:
+    """Return the memory of the run, request or ``with use_memory(...)`` block around this call.
+
+    :raises NotAllowed: if there is none, or nobody knows who acts.
+    """
+    source = current_memory.get()
+    if source is not None:
+        return source()
+    for find in _outside:
+        found = find()
+        if found is not None:
+            return found
+    raise NotAllowed(
+        "No run and no request is under way here, so nobody knows whose messages are meant: pass memory=..., or put"
+        " the call into 'with use_memory(...):'."
+    )
+
+
+def ask_outside_of_runs(find: Callable[[], OwnerMemory | None]) -> None:
+    """Have a function asked for the memory where no run is under way; it returns None where it knows none."""
+    _outside.append(find)

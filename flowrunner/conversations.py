@@ -1,0 +1,265 @@
+"""What code of flows and sites calls to read and write conversations.
+
+Every function works on the messages of one owner: those of the run or request around the call, of
+a ``with use_memory(...)`` block, or of what is passed as ``memory``. The names, filters, order and
+defaults are those that code written for Langflow knows. Each function has a twin for callers in an
+event loop, whose name begins with ``a``; it works in a thread and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable
+from typing import Any
+
+from flowrunner.ambient import current_memory, find_memory, use_memory
+from flowrunner.errors import MessageInvalid, NotFound
+from flowrunner.memory import ORDER_FIELDS, MessageChanges, OwnerMemory
+from flowrunner.messages import Message
+from flowrunner.walking import pages_back
+
+__all__ = [
+    "aadd_messages",
+    "adelete_message",
+    "adelete_messages",
+    "aget_messages",
+    "astore_message",
+    "aupdate_messages",
+    "add_messages",
+    "current_memory",
+    "delete_message",
+    "delete_messages",
+    "get_messages",
+    "store_message",
+    "update_messages",
+    "use_memory",
+]
+
+
+def get_messages(
+    sender: str | None = None,
+    sender_name: str | None = None,
+    session_id: str | None = None,
+    context_id: str | None = None,
+    order_by: str | None = "timestamp",
+    order: str | None = "DESC",
+    flow_id: str | None = None,
+    limit: int | None = None,
+    *,
+    memory: OwnerMemory | None = None,
+) -> list[Message]:
+    """Return messages, newest first unless said otherwise; never those that tell of an error.
+
+    Filters are exact; blank ones count as not given. By ``timestamp`` means the order of the
+    conversation, which no clock can upset; of equal values in another order the older comes first.
+
+    :param order_by: one of ``timestamp, sender, sender_name, session_id, text``; None is ``timestamp``
+        with the oldest first.
+    :param order: ``DESC`` or ``ASC``.
+    :param limit: the first so many in that order; None returns all, and 0 none.
+    :param memory: whose messages; those of the run or request around the call unless said.
+    :raises ValueError: for another ``order_by`` or ``order``, or a negative limit.
+    """
+    if order_by is not None and order_by not in ORDER_FIELDS:
+        raise ValueError(f"order_by is {order_by!r}; known are {', '.join(ORDER_FIELDS)}")
+    descending = order_by is not None and (order or "ASC").upper() == "DESC"
+    if (order or "ASC").upper() not in ("ASC", "DESC"):
+        raise ValueError(f"order is {order!r}; known are ASC and DESC")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}; it must be 0 or more")
+    filters = {
+        "sender": sender or None,
+        "sender_name": sender_name or None,
+        "session_id": session_id or None,
+        "context_id": context_id or None,
+        "flow_id": flow_id or None,
+        "error": False,
+    }
+    source = memory or find_memory()
+    if order_by in (None, "timestamp"):
+        if descending or limit is None:
+            found = source.fetch(limit=limit, **filters)
+            return found[::-1] if descending else found
+        return _oldest(source, limit, filters)
+    return _sorted(source, str(order_by), descending, limit, filters)
+
+
+def add_messages(
+    messages: Message | Iterable[Message], flow_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> list[Message]:
+    """Store new messages and return them as stored, with their ids.
+
+    Messages of one session that follow each other are stored together or not at all.
+
+    :param flow_id: the flow that they belong to, if not what each says itself.
+    :raises MessageInvalid: if one lacks session id, sender or sender name, or its id is taken.
+    :raises MemoryFailed: if the store fails.
+    """
+    rows = [_prepared(message, flow_id) for message in _several(messages)]
+    for row in rows:
+        _refuse_incomplete(row)
+    return (memory or find_memory()).append(rows)
+
+
+def store_message(message: Message, flow_id: str | None = None, *, memory: OwnerMemory | None = None) -> list[Message]:
+    """Store a message, or change the one that has its id; return it as stored, in a list.
+
+    :param flow_id: the flow it belongs to, if not what it says itself; that of a message that is
+        there already stays as it is.
+    :raises MessageInvalid: if it lacks session id, sender or sender name, or its id is another owner's.
+    :raises MemoryFailed: if the store fails.
+    """
+    source = memory or find_memory()
+    row = _prepared(message, flow_id)
+    _refuse_incomplete(row)
+    if row.id is None:
+        return source.append([row])
+    changed = _change(source, row)
+    if changed:
+        return changed
+    try:
+        return source.append([row])
+    except MessageInvalid:
+        # Somebody stored that id since we looked.
+        changed = _change(source, row)
+        if not changed:
+            raise
+        return changed
+
+
+def update_messages(messages: Message | Iterable[Message], *, memory: OwnerMemory | None = None) -> list[Message]:
+    """Change messages that are stored to what these say, and return them as they are now.
+
+    Everything but id, flow, run and moment can change; fields that are None stay as they are.
+
+    :raises NotFound: if one is not there (then none was changed).
+    :raises MessageInvalid: if one lacks session id, sender or sender name.
+    """
+    source = memory or find_memory()
+    rows = [_prepared(message, None) for message in _several(messages)]
+    for row in rows:
+        _refuse_incomplete(row)
+        if row.id is None or not source.fetch(ids=(row.id,)):
+            raise NotFound(f"Message with id {row.id} not found")
+    updated: list[Message] = []
+    for row in rows:
+        changed = _change(source, row)
+        if not changed:
+            raise NotFound(f"Message with id {row.id} not found")
+        updated += changed
+    return updated
+
+
+def delete_messages(
+    session_id: str | None = None, context_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> int:
+    """Delete the messages of a session or of a context, or of a context within a session; return their number.
+
+    :raises ValueError: if neither is named, so that nobody deletes everything by an empty variable.
+    """
+    if not session_id and not context_id:
+        raise ValueError("Either session_id or context_id must be provided to delete messages.")
+    return (memory or find_memory()).delete(session_id=session_id or None, context_id=context_id or None)
+
+
+def delete_message(id_: str, *, memory: OwnerMemory | None = None) -> bool:
+    """Delete one message and say whether it was there."""
+    return (memory or find_memory()).delete(ids=(str(id_),)) > 0
+
+
+async def aget_messages(*args: Any, **kwargs: Any) -> list[Message]:
+    """Return messages; see :func:`get_messages`."""
+    return await asyncio.to_thread(get_messages, *args, **kwargs)
+
+
+async def aadd_messages(
+    messages: Message | Iterable[Message], flow_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> list[Message]:
+    """Store new messages; see :func:`add_messages`."""
+    return await asyncio.to_thread(add_messages, messages, flow_id, memory=memory)
+
+
+async def astore_message(
+    message: Message, flow_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> list[Message]:
+    """Store a message or change it; see :func:`store_message`."""
+    return await asyncio.to_thread(store_message, message, flow_id, memory=memory)
+
+
+async def aupdate_messages(
+    messages: Message | Iterable[Message], *, memory: OwnerMemory | None = None
+) -> list[Message]:
+    """Change messages; see :func:`update_messages`."""
+    return await asyncio.to_thread(update_messages, messages, memory=memory)
+
+
+async def adelete_messages(
+    session_id: str | None = None, context_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> int:
+    """Delete the messages of a session or context; see :func:`delete_messages`."""
+    return await asyncio.to_thread(delete_messages, session_id, context_id, memory=memory)
+
+
+async def adelete_message(id_: str, *, memory: OwnerMemory | None = None) -> bool:
+    """Delete one message; see :func:`delete_message`."""
+    return await asyncio.to_thread(delete_message, id_, memory=memory)
+
+
+def _several(messages: Message | Iterable[Message]) -> list[Message]:
+    return [messages] if isinstance(messages, Message) else list(messages)
+
+
+def _prepared(message: Message, flow_id: str | None) -> Message:
+    """Return a message as it is kept: of its flow, and with its files by the name that holds on every machine."""
+    if not isinstance(message, Message):
+        raise TypeError(f"a {type(message).__name__} was given where a Message is wanted")
+    files = tuple(_file_name(message.session_id, str(file)) for file in message.files)
+    return message.replace(flow_id=flow_id or message.flow_id, files=files)
+
+
+def _file_name(session_id: str, path: str) -> str:
+    """Return ``{session_id}/{relative path}`` for a file below a folder of the session's name, else what was given."""
+    _, folder, inside = f"/{path}".partition(f"/{session_id}/")
+    return f"{session_id}/{inside}" if session_id and folder and inside else path
+
+
+def _refuse_incomplete(message: Message) -> None:
+    missing = message.missing_to_store()
+    if missing:
+        raise MessageInvalid(f"A message cannot be stored without {' and '.join(missing)}.")
+
+
+def _change(source: OwnerMemory, message: Message) -> list[Message]:
+    """Change the stored message of the same id to what this one says; an empty list if there is none."""
+    changes = MessageChanges(
+        text=message.text, sender=message.sender, sender_name=message.sender_name, session_id=message.session_id,
+        context_id=message.context_id, files=message.files, edit=message.edit, error=message.error,
+        properties=dict(message.properties), content_blocks=tuple(dict(block) for block in message.content_blocks),
+        category=message.category, duration=message.duration,
+        session_metadata=None if message.session_metadata is None else dict(message.session_metadata),
+    )  # fmt: skip
+    return source.update(changes, ids=(str(message.id),))
+
+
+def _oldest(source: OwnerMemory, limit: int, filters: dict[str, Any]) -> list[Message]:
+    """Return the oldest messages, holding no more of them than asked for and one page."""
+    found: list[Message] = []
+    for page in pages_back(source, **filters):
+        found = [*page, *found][:limit]
+    return found
+
+
+def _sorted(
+    source: OwnerMemory, key: str, descending: bool, limit: int | None, filters: dict[str, Any]
+) -> list[Message]:
+    def value(message: Message) -> Any:
+        return getattr(message, key) or ""
+
+    if limit is None:
+        return sorted(source.fetch(**filters), key=value, reverse=descending)
+    best: list[Message] = []
+    choose = heapq.nlargest if descending else heapq.nsmallest
+    for page in pages_back(source, **filters):
+        best = choose(limit, [*page, *best], key=value)
+    return best
