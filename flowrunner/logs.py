@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flowrunner.correlation import REQUEST_ID
 from flowrunner.settings import SETTINGS, read_settings
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -27,10 +28,22 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if request_id := REQUEST_ID.get():
+            shown["request_id"] = request_id
         if record.exc_info:
             shown["exception"] = self.formatException(record.exc_info)
         shown.update((name, value) for name, value in vars(record).items() if name not in _USUAL)
         return json.dumps(shown, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """A line of text, with the id of the request; what a client wrote never begins a line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the first line of a record."""
+        line = super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+        request_id = REQUEST_ID.get()
+        return f"{line} [{request_id}]" if request_id else line
 
 
 def set_up_logging(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:
@@ -47,5 +60,5 @@ def set_up_logging(config: Mapping[str, Any], overrides: Mapping[str, Any] | Non
     if root.handlers:
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
     root.addHandler(handler)

@@ -132,6 +132,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("RUN_LOG_TOTAL", 3000, "build records kept in all", integer(1)),
     Setting("LOG_FORMAT", "text", "text or json", choice("text", "json")),
     Setting("LOG_LEVEL", "INFO", "least level that is logged", choice("DEBUG", "INFO", "WARNING", "ERROR")),
+    Setting("ACCESS_LOG", False, "log a line per request, without queries, headers and bodies", boolean),
     Setting("VARIABLES", ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY",
                           "COHERE_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY",
                           "PERPLEXITY_API_KEY", "HUGGINGFACEHUB_API_TOKEN", "SAMBANOVA_API_KEY", "NOVITA_API_KEY"),

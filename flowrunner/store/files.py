@@ -64,7 +64,7 @@ class FileStore:
         file_id = new_id()
         place = self._place(owner, file_id)
         size, digest = self._write(place, stream)
-        values = {
+        values: dict[str, Any] = {
             "id": file_id,
             "owner": owner,
             "flow_id": flow_id,

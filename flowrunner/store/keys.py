@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import new_id, utc_now
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.stamp import Stamp, stamp_beside
@@ -133,11 +134,25 @@ class KeyStore:
         self._stamp.touch()
         return key
 
-    def list(self) -> list[KeyRecord]:
-        """Return all keys, oldest first."""
+    def list(self, owner: Owner = EVERY_OWNER) -> list[KeyRecord]:
+        """Return the keys of an owner, or of all, oldest first."""
+        statement = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        if owner is not EVERY_OWNER:
+            statement = statement.where(api_keys.c.owner == owner)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)).all()
+            rows = connection.execute(statement).all()
         return [_record(row) for row in rows]
+
+    def record_of(self, key: str) -> KeyRecord:
+        """Return what is known of a key, given its text.
+
+        :raises NotFound: if there is no such key.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(select(api_keys).where(api_keys.c.digest == _digest(key))).first()
+        if row is None:
+            raise NotFound("There is no such key.")
+        return _record(row)
 
     def revoke(self, key_id: str) -> None:
         """Remove a key; the next request with it is refused, in every process of this machine.
@@ -233,7 +248,11 @@ def _make_key() -> str:
 
 
 def _traces(key: str) -> dict[str, str]:
-    return {"digest": hashlib.sha256(key.encode()).hexdigest(), "hint": key[:8]}
+    return {"digest": _digest(key), "hint": key[:8]}
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _record(row: Row[Any]) -> KeyRecord:

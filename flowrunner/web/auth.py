@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Request, g, request
@@ -11,6 +12,8 @@ from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.web.csrf import refuse_forged
 
 KEY_HEADER: Final = "x-api-key"
+#: The header ``X-Flowrunner-Owner``, as WSGI names it.
+OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -36,6 +39,9 @@ def authenticate(runner: Any) -> Identity:
         refuse_forged(runner.settings.max_body)
     if identity.read_only and request.method not in _SAFE:
         raise NotAllowed("This API key may only read.")
+    named = _named_owner()
+    if named is not None:
+        identity = _acting_for(identity, named)
     g.flowrunner_identity = identity
     return identity
 
@@ -44,6 +50,27 @@ def caller() -> Identity:
     """Return who sends the present request."""
     found: Identity = g.flowrunner_identity
     return found
+
+
+def _named_owner() -> str | None:
+    """Return the owner in whose name a request is made, where it names one: by header, or by query."""
+    environ = request.environ
+    named: str | None = environ.get(OWNER_HEADER)
+    if named is None and "owner=" in environ.get("QUERY_STRING", ""):
+        named = request.args.get("owner")
+    return named or None
+
+
+def _acting_for(identity: Identity, owner: str) -> Identity:
+    """Return an admin as the owner that they name: they see, change and run what is that owner's, and nothing else.
+
+    :raises NotAllowed: for everybody else, whether there is such an owner or not.
+    """
+    if owner == identity.id:
+        return replace(identity, admin=False)
+    if not identity.admin:
+        raise NotAllowed("Only an admin key may name another owner.")
+    return replace(identity, id=owner, admin=False)
 
 
 def _by_key(runner: Any) -> Identity:

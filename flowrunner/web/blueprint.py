@@ -12,6 +12,7 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 
 from flowrunner.web.auth import authenticate
 from flowrunner.web.errors import add_error_handlers
+from flowrunner.web.hygiene import add_hygiene
 from flowrunner.web.jsons import json_response
 from flowrunner.web.paths import add_session_converter
 
@@ -46,6 +47,7 @@ def make_blueprint(runner: Any, *, name: str = "flowrunner", parts: Iterable[Cal
     """
     blueprint = Blueprint(name, __name__, description="flowrunner")
     blueprint.record(add_session_converter)
+    add_hygiene(blueprint, runner)
     routes = Routes(blueprint, runner)
     for part in parts:
         part(routes)
@@ -53,13 +55,12 @@ def make_blueprint(runner: Any, *, name: str = "flowrunner", parts: Iterable[Cal
     routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
     add_error_handlers(blueprint)
 
-    @blueprint.before_request
-    def identify_caller() -> Response | None:
+    def identify_caller() -> None:
         endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
         if endpoint not in OPEN_ENDPOINTS and request.method != "OPTIONS":
             authenticate(runner)
-        return None
 
+    blueprint.before_request(identify_caller)
     return blueprint
 
 

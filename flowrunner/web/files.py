@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.datastructures import FileStorage
+from werkzeug.wsgi import wrap_file
 
 from flowrunner.errors import FlowNotFound, NotAllowed
 from flowrunner.messages import utc_now
@@ -18,7 +19,6 @@ from flowrunner.web.parameters import invalid, read_uuid
 
 #: What a multipart body has besides the file.
 _AROUND: Final = 64 * 1024
-_CHUNK: Final = 256 * 1024
 
 
 def add_file_routes(routes: Routes) -> None:
@@ -116,9 +116,8 @@ class FileViews:
 
     def _send(self, found: StoredFile) -> Response:
         """Send a file as something to save, never to show: it may hold anything."""
-        opened = self._store.open(found)
-        answer = Response(_chunks(opened), content_type="application/octet-stream", direct_passthrough=True)
-        answer.call_on_close(opened.close)
+        opened: Any = wrap_file(request.environ, self._store.open(found))
+        answer = Response(opened, content_type="application/octet-stream", direct_passthrough=True)
         answer.content_length = found.size
         plain = found.name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
         answer.headers["Content-Disposition"] = (
@@ -129,11 +128,6 @@ class FileViews:
     def _refuse_limited_key(self) -> None:
         if caller().flows is not None:
             raise NotAllowed("This API key is limited to single flows; it reaches the files of those flows alone.")
-
-
-def _chunks(opened: BinaryIO) -> Any:
-    while chunk := opened.read(_CHUNK):
-        yield chunk
 
 
 def _stem(name: str) -> str:

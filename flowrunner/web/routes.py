@@ -7,6 +7,7 @@ from typing import Final
 
 from flask import Response
 
+from flowrunner.web.apikeys import add_key_routes
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.chatbox import add_chat_box_routes
 from flowrunner.web.files import add_file_routes
@@ -43,4 +44,5 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_run_log_routes,
     add_chat_box_routes,
     add_file_routes,
+    add_key_routes,
 )

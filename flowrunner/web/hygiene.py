@@ -1,0 +1,110 @@
+"""What every answer of ours carries, and which requests are looked at at all; a host's own views are left alone."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from typing import Any, Final
+
+from flask import Response, g, request
+
+from flowrunner.correlation import REQUEST_ID
+from flowrunner.errors import BadRequest
+from flowrunner.web.accesslog import AccessLog
+from flowrunner.web.cors import Cors
+from flowrunner.web.hosts import TrustedHosts
+
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Headers of answers that are data: no browser may take them for a page, show them in one, or keep them.
+_DATA: Final = {
+    "x-content-type-options": ("X-Content-Type-Options", "nosniff"),
+    "content-security-policy": ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    "cache-control": ("Cache-Control", "no-store"),
+}
+#: Headers of pages and what they load; what a page may load and who may show it is its own affair.
+_PAGE: Final = {
+    "x-content-type-options": ("X-Content-Type-Options", "nosniff"),
+    "referrer-policy": ("Referrer-Policy", "no-referrer"),
+}
+_PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/", "font/")
+
+_started: Final[ContextVar[float]] = ContextVar("flowrunner_started")
+
+
+class HostNotTrusted(BadRequest):
+    """A request names a host that this server does not go by."""
+
+    code = "host_not_trusted"
+
+
+class Hygiene:
+    """The hooks around every request of a runner's blueprint. Every request pays for them, so they are lean."""
+
+    def __init__(self, runner: Any) -> None:
+        settings = runner.settings
+        self._hosts = TrustedHosts(settings.trusted_hosts)
+        self._cors = Cors(settings.cors_origins)
+        self._access = AccessLog() if settings.access_log else None
+        self._metrics = runner.stores.get("metrics")
+        self._timed = self._access is not None or self._metrics is not None
+        self._word = secrets.token_hex(6)
+        self._count = itertools.count(1)
+
+    def before(self) -> Response | None:
+        """Name the request; refuse a foreign host; answer a preflight.
+
+        :raises HostNotTrusted: for a host that is not on the list.
+        """
+        environ = request.environ
+        given = environ.get("HTTP_X_REQUEST_ID")
+        if given is None or not _GIVEN_ID.fullmatch(given):
+            given = f"{self._word}-{os.getpid():x}-{next(self._count):x}"
+        REQUEST_ID.set(given)
+        if self._timed:
+            _started.set(time.perf_counter())
+        if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
+            raise HostNotTrusted("The request names a host that this server does not go by (FLOWRUNNER_TRUSTED_HOSTS).")
+        if self._cors and environ.get("REQUEST_METHOD") == "OPTIONS":
+            return self._cors.preflight(environ)
+        return None
+
+    def after(self, response: Response) -> Response:
+        """Add our headers to an answer, and note it."""
+        headers = response.headers
+        wanted = _PAGE if headers.get("Content-Type", "").startswith(_PAGES) else _DATA
+        if len(headers) > 2:
+            given = {name.lower() for name, _ in headers}
+            wanted = {name: header for name, header in wanted.items() if name not in given}
+        for header in wanted.values():
+            headers.add(*header)
+        headers.add("X-Request-Id", REQUEST_ID.get())
+        if self._cors:
+            self._cors.allow(request.environ, response)
+        if self._timed:
+            self._note(response)
+        return response
+
+    def _note(self, response: Response) -> None:
+        now = time.perf_counter()
+        seconds = now - _started.get(now)
+        if self._access is not None:
+            self._access.note(request, response.status_code, seconds, g.get("flowrunner_identity"))
+        if self._metrics is not None:
+            endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
+            self._metrics.observe_request(endpoint, request.method, response.status_code, seconds)
+
+
+def add_hygiene(blueprint: Any, runner: Any) -> None:
+    """Put the hooks around all views of a blueprint; call it before other hooks are added."""
+    hygiene = Hygiene(runner)
+    blueprint.before_request(hygiene.before)
+    blueprint.after_request(hygiene.after)
+
+
+def _is_health() -> bool:
+    """Say whether it is the health check: a load balancer asks by address, and the answer tells nothing."""
+    return (request.endpoint or "").rsplit(".", 1)[-1] == "health"
