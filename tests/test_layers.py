@@ -10,13 +10,8 @@ PACKAGE = ROOT / "flowrunner"
 
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
-<<<<<<< ours
-    {"errors", "messages", "settings", "queries", "addresses"},
-    {"memory", "components", "session", "identity", "ambient", "walking"},
-=======
     {"errors", "messages", "settings", "queries", "addresses", "correlation"},
-    {"memory", "components", "session", "identity"},
->>>>>>> theirs
+    {"memory", "components", "session", "identity", "ambient", "walking"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},
     {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},
