@@ -13,24 +13,31 @@ from flowrunner.web.chatbox import add_chat_box_routes
 from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
+from flowrunner.web.responses import create_response
 from flowrunner.web.run import run_flow, run_webhook
 from flowrunner.web.runlog import add_run_log_routes
 from flowrunner.web.service import add_service_routes
 from flowrunner.web.sessions import add_session_routes
+from flowrunner.web.spool import Spool
 from flowrunner.web.variables import add_variable_routes
 
 
 def add_run_routes(routes: Routes) -> None:
     """Add the run and webhook endpoints."""
     runner = routes.runner
+    spool = Spool(runner.settings.data_dir / "streams", runner.settings.resume_seconds)
 
     def run(flow: str) -> Response:
-        return run_flow(runner, flow)
+        return run_flow(runner, spool, flow)
 
     def webhook(flow: str) -> Response:
         return run_webhook(runner, flow)
 
     routes.add("/api/v1/run/<flow>", run, methods=["POST"], name="run")
+    def respond() -> Response:
+        return create_response(runner)
+
+    routes.add("/api/v1/responses", respond, methods=["POST"], name="responses")
     routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook")
 
 

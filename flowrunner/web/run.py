@@ -15,6 +15,8 @@ from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
 from flowrunner.web.parameters import invalid, query_boolean
+from flowrunner.web.spool import Spool
+from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import stream_lines
 
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
@@ -40,16 +42,31 @@ _DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
-def run_flow(runner: Any, flow_name: str) -> Response:
+def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
     """Answer ``POST /api/v1/run/{flow}``."""
     streaming = _wants_stream()
     body = _read_run_body(runner)
     flow = runner.find(flow_name, caller())
+    if streaming == "sse" and request.headers.get("Last-Event-ID"):
+        return resume_sse(runner, spool, flow, caller(), request.headers["Last-Event-ID"])
+    if streaming is None and _body_wants_stream(body):
+        streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
+    if streaming == "sse":
+        return stream_sse(runner, spool, flow, asked, caller())
     if streaming is not None:
-        return stream_lines(runner, flow, asked, caller(), kind=streaming)
+        return stream_lines(runner, flow, asked, caller())
     result = runner.execute(flow, asked, caller())
     return answer_run(runner, result)
+
+
+def _body_wants_stream(body: Mapping[str, Any]) -> bool:
+    """Say whether the body asks for a stream in the way of ``langflow-sdk``.
+
+    The reference server ignores ``"stream": true`` in a body, so a request that merely carries it
+    gets its plain answer; the SDK, which has no other way to ask, always names both types with it.
+    """
+    return body.get("stream") is True and "input_type" in body and "output_type" in body
 
 
 def answer_run(runner: Any, result: RunResult) -> Response:
@@ -70,7 +87,7 @@ def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
 
     :raises RequestInvalid: for a member of the wrong type, with its place.
     """
-    variables = _header_variables()
+    variables = header_variables()
     inner = body.get("input_request")
     if isinstance(inner, dict):
         variables = {**_context_variables(body.get("context")), **variables}
@@ -117,7 +134,7 @@ def run_webhook(runner: Any, flow_name: str) -> Response:
     data = read_bytes(request, runner.settings.max_body)
     if not data.strip():
         raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
-    asked = RunRequest(input_value="", input_type="chat", payload=_webhook_payload(data), variables=_header_variables())
+    asked = RunRequest(input_value="", input_type="chat", payload=_webhook_payload(data), variables=header_variables())
     runner.plan(flow)
     runner.start(flow, asked, caller())
     return json_response({"message": "Task started in the background", "status": "in progress"}, 202)
@@ -157,8 +174,8 @@ def _read_multipart(limit: int) -> dict[str, Any]:
     return body
 
 
-def _header_variables() -> dict[str, str]:
-    """Return variables that the request's headers set. WSGI gives names in capitals, with underscores."""
+def header_variables() -> dict[str, str]:
+    """Return the variables that the request's headers bring. WSGI gives names in capitals, with underscores."""
     return {
         name[len(VARIABLE_HEADER) :]: value
         for name, value in request.environ.items()

@@ -5,39 +5,46 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from flask import Response
+from flask import Response, request
 
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
-from flowrunner.engine.shapes import message_json
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.web.jsons import dumps
+from flowrunner.web.leaving import Presence
+from flowrunner.web.lines import line_of
 
 logger = logging.getLogger("flowrunner")
 
 _QUEUED: Final = 256
+_BATCH: Final = 64
 _STALLED_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.25
 _LAST: Final = ("run_finished", "run_failed", "run_cancelled")
 
 
 class RunStream:
-    """A run on a thread of its own; iterating gives its events until the last one.
+    """A run on a thread of its own; :meth:`batches` gives its events until the last one.
 
-    Leaving the iteration early, or a reader that takes nothing for a minute, cancels the run.
+    Leaving the iteration early, a client that is gone, or a reader that takes nothing for a
+    minute, cancels the run.
 
+    :param gone: says whether the reader's client has left; asked while nothing happens.
     :raises FlowRunnerError: from the constructor, where the run fails before its first event: such
         an answer still gets its proper status.
     """
 
-    def __init__(self, runner: Any, flow: Flow, request: RunRequest, identity: Identity) -> None:
+    def __init__(
+        self, runner: Any, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool
+    ) -> None:
         self.cancelled = CancelToken()
+        self._gone = gone
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
         self._arguments = (runner, flow, request, identity)
         threading.Thread(target=self._run, name="flowrunner-stream", daemon=True).start()
@@ -47,15 +54,42 @@ class RunStream:
         self._first = first
 
     def __iter__(self) -> Iterator[RunEvent]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[RunEvent]]:
+        """Yield the events as they come: each as soon as it is there, and with it what else is."""
+        batch = [self._first]
         try:
-            event: RunEvent | FlowRunnerError | None = self._first
-            while isinstance(event, RunEvent):
-                yield event
-                if event.kind in _LAST:
+            while True:
+                yield batch
+                if batch[-1].kind in _LAST:
                     return
-                event = self._queue.get()
+                batch = self._next()
+                if not batch:
+                    return
         finally:
             self.cancelled.cancel("its client left")
+
+    def _next(self) -> list[RunEvent]:
+        """Return what is there, after at least one event; nothing if the client left or the run is over."""
+        while True:
+            try:
+                event = self._queue.get(timeout=_LOOK_SECONDS)
+                break
+            except queue.Empty:
+                if self._gone():
+                    return []
+        batch: list[RunEvent] = []
+        while isinstance(event, RunEvent):
+            batch.append(event)
+            if event.kind in _LAST or len(batch) == _BATCH:
+                break
+            try:
+                event = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        return batch
 
     def _run(self) -> None:
         runner, flow, request, identity = self._arguments
@@ -84,9 +118,9 @@ class RunStream:
         self.cancelled.cancel("its client takes nothing")
 
 
-def stream_lines(runner: Any, flow: Flow, request: RunRequest, identity: Identity, *, kind: str) -> Response:
+def stream_lines(runner: Any, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
     """Return a run as the reference server streams it: one JSON object a line, an empty line after it."""
-    stream = RunStream(runner, flow, request, identity)
+    stream = RunStream(runner, flow, asked, identity, gone=Presence(request.environ).is_over)
     response = Response(_lines(stream), content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
@@ -94,24 +128,7 @@ def stream_lines(runner: Any, flow: Flow, request: RunRequest, identity: Identit
 
 
 def _lines(stream: RunStream) -> Iterator[str]:
-    for event in stream:
-        shown = line_of(event)
-        if shown is not None:
-            yield dumps(shown) + "\n\n"
-
-
-def line_of(event: RunEvent) -> dict[str, Any] | None:
-    """Return an event as the reference server names it; None for those that it does not show."""
-    data = event.data
-    if event.kind == "message_added":
-        message = data["message"]
-        return {"event": "error" if message.error else "add_message", "data": message_json(message, with_id=True)}
-    if event.kind == "token":
-        return {"event": "token", "data": {"chunk": data["text"], "id": data["message_id"]}}
-    if event.kind == "run_finished":
-        return {"event": "end", "data": {"result": data["result"].to_json()}}
-    if event.kind == "run_failed":
-        return {"event": "error", "data": {"error": data["error"].message, "code": data["error"].code}}
-    if event.kind == "run_cancelled":
-        return {"event": "error", "data": {"error": f"The run was stopped: {data['reason']}.", "code": "run_cancelled"}}
-    return None
+    for batch in stream.batches():
+        shown = [line for line in map(line_of, batch) if line is not None]
+        if shown:
+            yield "".join(dumps(line) + "\n\n" for line in shown)

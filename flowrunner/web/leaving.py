@@ -1,0 +1,30 @@
+"""Has the client of a stream left, also while nothing is being written to it?"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+_SOCKETS: Final = ("gunicorn.socket", "werkzeug.socket")
+
+
+class Presence:
+    """Looks whether the client of the present request still holds its connection open."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._socket = next((environ[name] for name in _SOCKETS if environ.get(name) is not None), None)
+
+    def is_over(self) -> bool:
+        """Say whether the client closed the connection; False where that cannot be seen (TLS, another server)."""
+        if self._socket is None:
+            return False
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ValueError:
+            self._socket = None
+            return False
+        except OSError:
+            return True

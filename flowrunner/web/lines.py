@@ -1,0 +1,25 @@
+"""Events of a run as the reference server names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowrunner.engine.events import RunEvent
+from flowrunner.engine.shapes import message_json
+
+
+def line_of(event: RunEvent) -> dict[str, Any] | None:
+    """Return an event as ``{"event", "data"}``; None for those that clients are not shown."""
+    data = event.data
+    if event.kind == "token":
+        return {"event": "token", "data": {"chunk": data["text"], "id": data["message_id"]}}
+    if event.kind == "message_added":
+        message = data["message"]
+        return {"event": "error" if message.error else "add_message", "data": message_json(message, with_id=True)}
+    if event.kind == "run_finished":
+        return {"event": "end", "data": {"result": data["result"].to_json()}}
+    if event.kind == "run_failed":
+        return {"event": "error", "data": {"error": data["error"].message, "code": data["error"].code}}
+    if event.kind == "run_cancelled":
+        return {"event": "error", "data": {"error": f"The run was stopped: {data['reason']}.", "code": "run_cancelled"}}
+    return None

@@ -1,0 +1,271 @@
+"""Streams that can be taken up again, by any worker: their events lie in a shared folder for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: Seconds between two writes of a stream; what is newer is only in the memory of the run's process.
+_WRITE_EVERY: Final = 0.1
+#: Seconds between two signs of life of a run, and of a reader in another process.
+_SIGN_EVERY: Final = 1.0
+#: Seconds without a sign after which the process of a run counts as dead.
+_DEAD_AFTER: Final = 15.0
+_KEPT_IN_MEMORY: Final = 2000
+_POLL: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of a stream: its number from 1, its name and its data as JSON text."""
+
+    number: int
+    event: str
+    data: str
+
+    def to_line(self) -> str:
+        """Return it as a line of the file."""
+        return json.dumps([self.number, self.event, self.data]) + "\n"
+
+
+class LiveStream:
+    """A stream whose run is in this process. The run appends, readers wait for what is new."""
+
+    def __init__(self, path: Path, header: str, cancel: Callable[[str], None]) -> None:
+        self.path = path
+        self.cancel = cancel
+        self.closed = False
+        self.ended_at = 0.0
+        self._news = threading.Condition()
+        self._frames: list[Frame] = []
+        self._first = 1
+        self._count = 0
+        self._unwritten: list[str] = [header]
+        self._readers = 0
+        self._left_at = time.time()
+
+    def append(self, event: str, data: str) -> None:
+        """Add an event."""
+        with self._news:
+            self._count += 1
+            frame = Frame(self._count, event, data)
+            self._frames.append(frame)
+            self._unwritten.append(frame.to_line())
+            self._news.notify_all()
+
+    def close(self) -> None:
+        """Say that nothing follows."""
+        with self._news:
+            self.closed, self.ended_at = True, time.time()
+            self._unwritten.append("null\n")
+            self._news.notify_all()
+
+    def read(self, after: int, seconds: float) -> tuple[list[Frame], bool]:
+        """Return the events after a number, waiting for one at most so long; and whether that is all."""
+        with self._news:
+            if self._count <= after and not self.closed:
+                self._news.wait(seconds)
+            if after + 1 >= self._first:
+                found = self._frames[after + 1 - self._first :]
+                return found, self.closed and after + len(found) >= self._count
+        found, _ = _read_file(self.path, 0)[:2]
+        return [frame for frame in found if frame.number > after], False
+
+    def enter(self) -> None:
+        """Count a reader."""
+        with self._news:
+            self._readers += 1
+
+    def leave(self) -> None:
+        """Count a reader that left."""
+        with self._news:
+            self._readers -= 1
+            self._left_at = time.time()
+
+    def alone_since(self) -> float | None:
+        """Return since when nobody reads, here or in another process; None while somebody does."""
+        with self._news:
+            if self._readers:
+                return None
+            left = self._left_at
+        with contextlib.suppress(OSError):
+            left = max(left, _reader_file(self.path).stat().st_mtime)
+        return left
+
+    def write(self) -> None:
+        """Write what is not in the file yet."""
+        with self._news:
+            lines, self._unwritten = self._unwritten, []
+            surplus = len(self._frames) - _KEPT_IN_MEMORY
+            if surplus > 0:
+                del self._frames[:surplus]
+                self._first += surplus
+        if lines:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write("".join(lines))
+
+
+class StoredStream:
+    """A stream whose run is, or was, in another process: read from the file as that grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = 0
+        self._signed = 0.0
+
+    def read(self, after: int, seconds: float) -> tuple[list[Frame], bool]:
+        """As :meth:`LiveStream.read`; a run whose process is gone ends with an ``error`` event."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._sign()
+            found, done, self._place = _read_file(self._path, self._place)
+            wanted = [frame for frame in found if frame.number > after]
+            if wanted or done:
+                return wanted, done
+            if self._is_dead():
+                text = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
+                return [Frame(after + 1, "error", json.dumps(text))], True
+            if time.monotonic() >= deadline:
+                return [], False
+            time.sleep(_POLL)
+
+    def enter(self) -> None:
+        """Show the run's process that somebody reads."""
+        self._sign()
+
+    def leave(self) -> None:
+        """Nothing to do: the signs stop."""
+
+    def _sign(self) -> None:
+        now = time.monotonic()
+        if now - self._signed >= _SIGN_EVERY:
+            self._signed = now
+            with contextlib.suppress(OSError):
+                _reader_file(self._path).touch()
+
+    def _is_dead(self) -> bool:
+        try:
+            return time.time() - self._path.stat().st_mtime > _DEAD_AFTER
+        except OSError:
+            return True
+
+
+class Spool:
+    """The streams of one app. A thread writes those of this process in batches; it ends when there are none.
+
+    :param folder: shared by all workers.
+    :param grace: seconds that a run goes on without a reader, and that its events are kept after its end.
+    """
+
+    def __init__(self, folder: Path, grace: float) -> None:
+        self._folder = folder
+        self._grace = grace
+        self._lock = threading.Lock()
+        self._live: dict[str, LiveStream] = {}
+        self._writing = False
+
+    def open(self, run_id: str, owner: str, flow_id: str, cancel: Callable[[str], None]) -> LiveStream:
+        """Begin a stream.
+
+        :param cancel: ends its run, with a reason.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
+        stream = LiveStream(self._folder / f"{run_id}.events", header, cancel)
+        stream.write()
+        with self._lock:
+            self._live[run_id] = stream
+            if not self._writing:
+                self._writing = True
+                threading.Thread(target=self._write, name="flowrunner-spool", daemon=True).start()
+        return stream
+
+    def find(self, run_id: str, owner: str, flow_id: str) -> LiveStream | StoredStream | None:
+        """Return a stream of an owner's flow; None if there is none any more, or it is somebody else's.
+
+        :param run_id: a UUID in canonical spelling: it becomes part of a file name.
+        """
+        path = self._folder / f"{run_id}.events"
+        try:
+            with path.open(encoding="utf-8") as file:
+                header = json.loads(file.readline())
+        except (OSError, ValueError):
+            return None
+        if header != {"owner": owner, "flow": flow_id}:
+            return None
+        return self._live.get(run_id) or StoredStream(path)
+
+    def _write(self) -> None:
+        signed = time.monotonic()
+        while True:
+            time.sleep(_WRITE_EVERY)
+            signing = time.monotonic() - signed >= _SIGN_EVERY
+            signed = time.monotonic() if signing else signed
+            for run_id, stream in list(self._live.items()):
+                self._care(run_id, stream, signing=signing)
+            with self._lock:
+                if not self._live:
+                    self._writing = False
+                    return
+
+    def _care(self, run_id: str, stream: LiveStream, *, signing: bool) -> None:
+        with contextlib.suppress(OSError):
+            stream.write()
+            if signing:
+                os.utime(stream.path)
+        now = time.time()
+        if stream.closed:
+            if now - stream.ended_at > self._grace:
+                with self._lock:
+                    del self._live[run_id]
+                _remove(stream.path)
+            return
+        alone = stream.alone_since()
+        if alone is not None and now - alone > self._grace:
+            stream.cancel("its client left and did not come back")
+
+    def _sweep(self) -> None:
+        """Remove what processes left behind that are gone."""
+        limit = time.time() - max(3600.0, 2 * self._grace)
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                with contextlib.suppress(OSError):
+                    if path.stat().st_mtime < limit:
+                        path.unlink()
+
+
+def _read_file(path: Path, place: int) -> tuple[list[Frame], bool, int]:
+    """Return the whole lines after a place in a file, whether the last of all is among them, and the next place."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            data = file.read()
+    except OSError:
+        return [], False, place
+    data = data[: data.rfind(b"\n") + 1]
+    frames, done = [], False
+    for line in data.splitlines():
+        entry = json.loads(line)
+        if entry is None:
+            done = True
+        elif isinstance(entry, list):
+            frames.append(Frame(*entry))
+    return frames, done, place + len(data)
+
+
+def _reader_file(path: Path) -> Path:
+    return path.with_suffix(".reader")
+
+
+def _remove(path: Path) -> None:
+    for one in (path, _reader_file(path)):
+        with contextlib.suppress(OSError):
+            one.unlink()

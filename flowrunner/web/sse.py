@@ -1,0 +1,138 @@
+"""``?stream=sse``: a run as standard server-sent events that survive a cut."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+from flask import Response, request
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.events import RunEvent
+from flowrunner.engine.request import RunRequest
+from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
+from flowrunner.flows.model import Flow
+from flowrunner.identity import Identity
+from flowrunner.messages import new_id
+from flowrunner.web.jsons import dumps
+from flowrunner.web.leaving import Presence
+from flowrunner.web.lines import line_of
+from flowrunner.web.spool import LiveStream, Spool, StoredStream
+
+logger = logging.getLogger("flowrunner")
+
+_LOOK_SECONDS: Final = 0.5
+_RETRY_MILLISECONDS: Final = 500
+
+
+def stream_sse(runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
+    """Return a new run as server-sent events.
+
+    :raises FlowRunnerError: where the run fails before its first event.
+    """
+    run_id = new_id()
+    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id).start()
+    return _answer(stream, run_id, 0, runner.settings.heartbeat)
+
+
+def resume_sse(runner: Any, spool: Spool, flow: Flow, identity: Identity, last_event_id: str) -> Response:
+    """Return the rest of a stream, after the event that the client saw last.
+
+    :raises BadRequest: if the id is none of ours.
+    :raises NotFound: if the stream is no longer kept, or not the caller's.
+    """
+    run_id, _, number = last_event_id.strip().partition(":")
+    try:
+        run_id, after = str(uuid.UUID(run_id)), int(number)
+    except ValueError:
+        raise BadRequest("Last-Event-ID is no id of an event of this server.") from None
+    stream = spool.find(run_id, identity.id, flow.id)
+    if stream is None or after < 0:
+        raise NotFound("The stream is no longer kept; the run's result stands in the conversation and the run log.")
+    return _answer(stream, run_id, after, runner.settings.heartbeat)
+
+
+class _SpooledRun:
+    """A run on a thread of its own, whose events go into the spool."""
+
+    def __init__(
+        self, runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str
+    ) -> None:
+        self._arguments = (flow, asked, identity)
+        self._runner, self._spool, self._run_id = runner, spool, run_id
+        self._cancelled = CancelToken()
+        self._begun = threading.Event()
+        self._stream: LiveStream | None = None
+        self._failure: FlowRunnerError | None = None
+
+    def start(self) -> LiveStream:
+        threading.Thread(target=self._run, name="flowrunner-sse", daemon=True).start()
+        self._begun.wait()
+        if self._stream is None:
+            raise self._failure or FlowRunnerError("The run ended before it began.")
+        return self._stream
+
+    def _run(self) -> None:
+        try:
+            flow, asked, identity = self._arguments
+            self._runner.execute(flow, asked, identity, emit=self._take, cancelled=self._cancelled, run_id=self._run_id)
+        except FlowRunnerError as error:
+            self._failure = error
+        except Exception as error:
+            logger.exception("a streamed run failed in a way that nobody foresaw")
+            self._failure = FlowRunnerError("Internal Server Error")
+            self._failure.__cause__ = error
+            if self._stream is not None:
+                self._stream.append("error", dumps({"error": self._failure.message, "code": "internal_error"}))
+        finally:
+            if self._stream is not None:
+                self._stream.close()
+            self._begun.set()
+
+    def _take(self, event: RunEvent) -> None:
+        if self._stream is None:
+            flow, _, identity = self._arguments
+            self._stream = self._spool.open(self._run_id, identity.id, flow.id, self._cancelled.cancel)
+            self._begun.set()
+        shown = line_of(event)
+        if shown is not None:
+            self._stream.append(shown["event"], dumps(shown["data"]))
+
+
+def _answer(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:
+    presence = Presence(request.environ)
+    response = Response(
+        _frames(stream, run_id, after, heartbeat, presence), content_type="text/event-stream; charset=utf-8"
+    )
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _frames(
+    stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float, presence: Presence
+) -> Iterator[str]:
+    stream.enter()
+    try:
+        yield f"retry: {_RETRY_MILLISECONDS}\n\n"
+        quiet = 0.0
+        while True:
+            wait = min(_LOOK_SECONDS, heartbeat or _LOOK_SECONDS)
+            frames, done = stream.read(after, wait)
+            if frames:
+                after, quiet = frames[-1].number, 0.0
+                yield "".join(f"id: {run_id}:{f.number}\nevent: {f.event}\ndata: {f.data}\n\n" for f in frames)
+            if done:
+                return
+            if not frames:
+                if presence.is_over():
+                    return
+                quiet += wait
+                if heartbeat and quiet >= heartbeat:
+                    quiet = 0.0
+                    yield ": heartbeat\n\n"
+    finally:
+        stream.leave()
