@@ -1,0 +1,143 @@
+"""Real clients, unchanged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from flowrunner.testing.model_script import Fail, say
+
+REPLY = "Ahoy matey, the sky is blue."
+
+
+@pytest.fixture
+def openai_client(server):
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=f"{server.url}/api/v1", api_key=server.key, max_retries=0) as client:
+        yield client
+
+
+def test_openai_plain(openai_client, model):
+    first = openai_client.responses.create(model="chat", input="Why is the sky blue?")
+    assert first.output_text == REPLY
+    assert first.status == "completed"
+    assert (first.usage.input_tokens, first.usage.output_tokens, first.usage.total_tokens) == (7, 8, 15)
+    second = openai_client.responses.create(model="chat", input="Thank you!", previous_response_id=first.id)
+    assert second.previous_response_id == first.id
+
+
+def test_openai_conversation_is_one_session(openai_client, server):
+    first = openai_client.responses.create(model="echo", input="one")
+    openai_client.responses.create(model="echo", input="two", previous_response_id=first.id)
+    assert [m["text"] for m in server.messages(first.id)] == ["one", "one", "two", "two"]
+
+
+def test_openai_streamed(openai_client):
+    events = list(openai_client.responses.create(model="chat", input="Why is the sky blue?", stream=True))
+    kinds = [event.type for event in events]
+    assert kinds[:4] == [
+        "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+    ]  # fmt: skip
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert len(deltas) == 7
+    assert "".join(deltas) == REPLY
+    assert kinds[-4:] == [
+        "response.output_text.done", "response.content_part.done", "response.output_item.done", "response.completed",
+    ]  # fmt: skip
+    assert events[-1].response.output_text == REPLY
+    assert events[-1].response.usage.total_tokens == 15
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+
+
+def test_openai_stream_helper(openai_client):
+    with openai_client.responses.stream(model="echo", input="hello") as stream:
+        said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert said == final.output_text == "hello"
+
+
+def test_openai_errors_have_their_status(openai_client, model):
+    import openai
+
+    with pytest.raises(openai.NotFoundError) as missing:
+        openai_client.responses.create(model="nothing", input="x")
+    assert missing.value.body["code"] == "flow_not_found"
+    with pytest.raises(openai.BadRequestError):
+        openai_client.responses.create(model="chat", input="x", tools=[{"type": "web_search"}])
+    model.script(Fail(400, "the stand-in refuses"))
+    with pytest.raises(openai.InternalServerError) as failed:
+        openai_client.responses.create(model="chat", input="x")
+    assert "the stand-in refuses" in failed.value.body["message"]
+
+
+def test_openai_stream_that_fails(openai_client, model):
+    model.script(Fail(400, "the stand-in refuses"))
+    events = list(openai_client.responses.create(model="chat", input="x", stream=True))
+    assert events[-1].type == "response.failed"
+    assert "the stand-in refuses" in events[-1].response.error.message
+
+
+def test_langflow_sdk(server, model):
+    sdk = pytest.importorskip("langflow_sdk")
+    with sdk.LangflowClient(server.url, api_key=server.key) as client:
+        assert client.run("chat", input_value="hi").first_text_output() == REPLY
+        gate = threading.Event()
+        model.script(say("Ahoy", " there", gate=gate))
+        said = []
+        for chunk in client.stream("chat", input_value="hi"):
+            if chunk.is_token:
+                said.append(chunk.text)
+                gate.set()
+            last = chunk
+    assert said == ["Ahoy", " there"]
+    assert last.is_end
+    assert last.final_response().first_text_output() == "Ahoy there"
+
+
+def test_a_body_that_merely_carries_stream_gets_a_plain_answer(server):
+    import requests
+
+    body, headers = {"input_value": "x", "stream": True}, {"x-api-key": server.key}
+    answer = requests.post(f"{server.url}/api/v1/run/echo", json=body, headers=headers, timeout=10)
+    assert answer.headers["content-type"] == "application/json"
+
+
+JS = """
+import { LangflowClient } from "@datastax/langflow-client";
+const client = new LangflowClient({ baseUrl: process.argv[2], apiKey: process.argv[3] });
+const reply = await client.flow("chat").run("hi");
+const events = [];
+for await (const event of await client.flow("chat").stream("hi", { session_id: "js" })) events.push(event);
+console.log(JSON.stringify({ text: reply.chatOutputText(), events }));
+"""
+
+
+@pytest.fixture(scope="session")
+def javascript(tmp_path_factory):
+    """A folder with the client in it, as npm gives it out."""
+    if not (shutil.which("npm") and shutil.which("node")):
+        pytest.skip("node and npm are not here")
+    folder = tmp_path_factory.mktemp("js")
+    (folder / "package.json").write_text('{"type": "module", "private": true}')
+    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "@datastax/langflow-client@0.4.1"]
+    if subprocess.run(command, cwd=folder, capture_output=True, timeout=60).returncode:
+        pytest.skip("the client cannot be installed here")
+    return folder
+
+
+def test_the_javascript_client(server, javascript: Path):
+    (javascript / "chat.js").write_text(JS)
+    done = subprocess.run(
+        ["node", "chat.js", server.url, server.key], cwd=javascript, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["text"] == REPLY
+    kinds = [event["event"] for event in said["events"]]
+    assert kinds == ["add_message", "add_message", *["token"] * 7, "add_message", "end"]
+    assert "".join(e["data"]["chunk"] for e in said["events"] if e["event"] == "token") == REPLY
