@@ -59,13 +59,17 @@ def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = No
         text = _ENCODER.encode(record)
     except (TypeError, ValueError, RecursionError):
         return _ENCODER.encode(mask(record, secrets))
-    if texts is None:
-        plain = not is_suspect(text) and '"code"' not in text
-    else:
-        plain = not texts or not is_suspect("\n".join(texts))
-    if plain and len(text) <= TEXT_LIMIT and (not secrets or _is_free_of(text, secrets)):
+    if is_plain(text, texts, secrets):
         return text
     return _ENCODER.encode(mask(record, secrets))
+
+
+def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
+    """Say whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
+    if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
+        return False
+    looked_at = text if texts is None else "\n".join(texts)
+    return not is_suspect(looked_at) and (not secrets or _is_free_of(text, secrets))
 
 
 def _is_free_of(text: str, secrets: set[str]) -> bool:

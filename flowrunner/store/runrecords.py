@@ -15,7 +15,7 @@ from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
-from flowrunner.store.runrows import read_message
+from flowrunner.store.messagerecord import read_message
 from flowrunner.store.tables import runs, vertex_runs
 
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Final
 
 from flowrunner.engine.events import RunEvent
@@ -16,8 +15,10 @@ from flowrunner.engine.shapes import value_type
 from flowrunner.messages import Message, make_properties
 from flowrunner.session import Session
 from flowrunner.store.credentials import is_suspect
-from flowrunner.store.masking import hide, masked_json
+from flowrunner.store.masking import hide, is_plain, masked_json
+from flowrunner.store.messagerecord import message_record, usual_fields
 from flowrunner.store.tables import moment_text
+from flowrunner.store.usual import UsualVertices
 
 RUNNING: Final = "running"
 
@@ -25,16 +26,7 @@ _ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled
 _MOST_OPEN: Final = 2000
 _LEAST_SECRET: Final = 6
 _LEAST_TEXT: Final = 8
-_PROPERTIES: Final = make_properties()
-_ABSENT: Final = object()
-
-#: The fields of a message in the order in which a record holds them; new ones go to the end of the second list.
-_ALWAYS: Final = ("text", "sender", "sender_name", "session_id", "context_id", "id")
-_SELDOM: Final = (
-    "flow_id", "run_id", "files", "content_blocks", "category", "error", "edit", "duration", "session_metadata",
-)  # fmt: skip
-_always_of = attrgetter(*_ALWAYS)
-_seldom_of = attrgetter(*_SELDOM)
+_USUAL_PROPERTIES: Final = len(make_properties())
 
 
 @dataclass(slots=True)
@@ -64,6 +56,7 @@ class RowMaker:
     def __init__(self, known_secrets: Callable[[], Iterable[str]]) -> None:
         self._known_secrets = known_secrets
         self._open: dict[str, _OpenRun] = {}
+        self._usual = UsualVertices()
 
     def make(self, events: Iterable[RunEvent], fail: Callable[[Exception], None]) -> Rows:
         """Return the rows of a batch of events.
@@ -88,7 +81,7 @@ class RowMaker:
             if len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))
             start: RunStart = data["start"]
-            self._open[event.run_id] = _OpenRun(start, _usual_fields(start.flow_id, event.run_id))
+            self._open[event.run_id] = _OpenRun(start, usual_fields(start.flow_id, event.run_id))
         elif event.kind == "vertex_finished":
             run = self._open.get(event.run_id)
             if run is not None:
@@ -97,7 +90,7 @@ class RowMaker:
                 decided = None if session is None or session == run.start.session else session.to_json()
                 run.vertices.append([result.vertex_id, result.type, result.status, round(result.duration, 6), decided])
                 run.secrets.update(self._known_secrets())
-                rows.vertices.append(_vertex_row(event, run, result))
+                rows.vertices.append(_vertex_row(event, run, result, self._record(run, result)))
         elif event.kind in _ENDS:
             run = self._open.pop(event.run_id, None)
             if run is not None:
@@ -105,30 +98,39 @@ class RowMaker:
                     rows.ended.append(event.run_id)
                 rows.runs.append(_end_row(event, run))
 
+    def _record(self, run: _OpenRun, result: VertexResult) -> str:
+        short = self._usual.record(run.start.content_hash, result, run.usual)
+        if short is not None and is_plain(*short, run.secrets):
+            return short[0]
+        return _vertex_record(run, result)
 
-def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
-    start = run.start
+
+def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult, record: str) -> dict[str, Any]:
+    return {
+        "run_id": event.run_id,
+        "owner": run.start.owner,
+        "flow_id": run.start.flow_id,
+        "vertex_id": json.dumps(result.vertex_id),
+        "status": result.status,
+        "at": moment_text(event.at),
+        "record": record,
+        "build": True,
+    }
+
+
+def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
     record = {
         "type": result.type,
         "name": result.display_name,
         "kind": result.kind,
         "frozen": result.used_frozen_result,
-        "seconds": round(result.duration, 6),
         "error": result.error,
         "untaken": result.untaken,
+        "seconds": round(result.duration, 6),
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value, run.usual) for name, value in result.outputs.items()},
     }
-    return {
-        "run_id": event.run_id,
-        "owner": start.owner,
-        "flow_id": start.flow_id,
-        "vertex_id": json.dumps(result.vertex_id),
-        "status": result.status,
-        "at": moment_text(event.at),
-        "record": masked_json(record, run.secrets, _free_texts(result)),
-        "build": True,
-    }
+    return masked_json(record, run.secrets, _free_texts(result))
 
 
 def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def _free_texts(result: VertexResult) -> list[str] | None:
             if len(value) >= _LEAST_TEXT:
                 texts.append(value)
         elif kind is Message:
-            if value.content_blocks or value.files or len(value.properties) > len(_PROPERTIES):
+            if value.content_blocks or value.files or len(value.properties) > _USUAL_PROPERTIES:
                 return None
             texts += (value.text, value.sender_name or "", value.session_id)
         elif value and kind not in (bool, int, float):
@@ -164,34 +166,8 @@ def _names_are_plain(names: tuple[str, ...]) -> bool:
 
 def _output_record(value: Any, usual: tuple[Any, ...]) -> dict[str, Any]:
     if isinstance(value, Message):
-        return {"message": _message_record(value, usual)}
+        return {"message": message_record(value, usual)}
     return {"value": value, "kind": value_type(value)}
-
-
-def _message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
-    """Return a message as a record holds it: timestamp, properties that say something, fields, unusual fields."""
-    properties = {name: value for name, value in message.properties.items() if value != _PROPERTIES.get(name, _ABSENT)}
-    seldom = _seldom_of(message)
-    return [
-        moment_text(message.timestamp), properties, _always_of(message), None if seldom == usual else seldom,
-    ]  # fmt: skip
-
-
-def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
-    """Return the message of a record.
-
-    :param flow_id: the flow of the run whose record it is.
-    :param run_id: the run.
-    """
-    timestamp, properties, always, seldom = record
-    fields = dict(zip(_ALWAYS, always, strict=True))
-    fields.update(zip(_SELDOM, seldom or _usual_fields(flow_id, run_id), strict=False))
-    return Message.from_record({"timestamp": timestamp, "properties": properties, **fields})
-
-
-def _usual_fields(flow_id: str, run_id: str) -> tuple[Any, ...]:
-    """Return the seldom fields as they are in nearly all messages that a run stores."""
-    return (flow_id, run_id, (), (), "message", False, False, None, {"graph_run_id": run_id})
 
 
 def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:
