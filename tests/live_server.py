@@ -65,7 +65,7 @@ class Server:
             self.url = found[1].replace("0.0.0.0", "127.0.0.1")
             try:
                 return requests.get(self.url + path, timeout=5).status_code < 500
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
         self.wait_for(answers, "the server to answer")
