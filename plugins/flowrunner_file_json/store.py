@@ -13,7 +13,7 @@ from flowrunner import Message
 from flowrunner_file_json.catalogue import Catalogue, Change, Entry
 from flowrunner_file_json.id_index import IdIndex
 from flowrunner_file_json.pending import complete, remove_leftovers, replace_together
-from flowrunner_file_json.session_file import Row, SessionFile, digest_of, read_header
+from flowrunner_file_json.session_file import Row, SessionFile, digest_of, file_name, read_header
 from flowrunner_file_json.store_lock import StoreLock
 
 logger = logging.getLogger("flowrunner")
@@ -158,8 +158,9 @@ class Store:
             if change.rewritten:
                 self._files.pop(change.digest, None)
         if self.catalogue.is_long():
-            there = [entry for entry in self.catalogue.entries.values() if self.file_of(entry).rows]
-            self.catalogue.write_anew(there)
+            entries = self.catalogue.entries.values()
+            names = {path.name for path in self._sessions.iterdir()}
+            self.catalogue.write_anew(e for e in entries if file_name(e.owner, e.session_id) in names)
             self.catalogue.read()
 
     def _forget_some(self) -> None:

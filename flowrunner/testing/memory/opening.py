@@ -18,7 +18,7 @@ class BackendTests:
     #: The name of the group in the report.
     group: ClassVar[str] = ""
     #: How often the group on crashes kills a process that writes.
-    kills: ClassVar[int] = 5
+    kills: ClassVar[int] = 6
 
     def open_backend(self, folder: Path) -> MemoryBackend:
         """Open the backend on an empty folder, or on what an earlier one left there.

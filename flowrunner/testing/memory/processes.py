@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import pytest
 from flowrunner.memory import MemoryBackend
 from flowrunner.queries import MessageQuery, SessionQuery
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.record import Record
+from flowrunner.testing.memory.record import Record, next_step
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_full_message
 from flowrunner.testing.memory.threads import follow, follow_to_the_end, meanwhile
 
 PROCESSES = 4
+#: What a process is about to do when it is killed, kill by kill.
+MOMENTS = ("anything", "move", "append", "edit", "move", "deletion")
 ROUNDS = 15
 
 
@@ -132,9 +135,10 @@ class DurableTests(BackendTests):
         durable.close()
         record = Record()
         chance = random.Random(os.environ.get("FLOWRUNNER_KIT_SEED", "kill"))
-        for _ in range(self.kills):
+        for number in range(self.kills):
             worker = start_worker(self, folder, "write_until_killed", start=record.next)
-            kill_after(worker, chance.randint(1, 60), record)
+            moment = MOMENTS[number % len(MOMENTS)]
+            kill_after(worker, chance.randint(1, 40), record, before=moment, delay=chance.uniform(0, 2))
             again = self.open_again(folder)
             record.check(again)
             append_texts(again, "after the kill", session_id="later")
@@ -150,13 +154,22 @@ class DurableTests(BackendTests):
         record.check(durable)
 
 
-def kill_after(worker: subprocess.Popen[str], lines: int, record: Record) -> None:
-    """Kill a process when it has told so many lines, wherever it is then, and take down all it told."""
+def kill_after(
+    worker: subprocess.Popen[str], lines: int, record: Record, before: str = "anything", delay: float = 0.0
+) -> None:
+    """Kill a process when it has told so many lines, and take down all it told.
+
+    :param before: what the process is about to do when it is killed; see :func:`next_step`.
+    :param delay: how long to wait then, in times of what a step has taken so far: the kill is to come
+        in the middle of the step, however fast the backend and the machine are.
+    """
     assert worker.stdout is not None
-    for line in worker.stdout:
+    start = 0.0
+    for told, line in enumerate(worker.stdout, 1):
         record.take(line)
-        lines -= 1
-        if lines == 0:
+        start = start or time.monotonic()
+        if told >= lines and before in ("anything", next_step(line)):
+            time.sleep(delay * (time.monotonic() - start) / told)
             worker.kill()
     assert worker.wait(60) != 0, "the process that was to be killed ended by itself"
     worker.stdout.close()
