@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Flask, current_app, has_app_context, has_request_context, request
+from flask import Flask, current_app, has_app_context, has_request_context
+from flask import request as flask_request
 from werkzeug.local import LocalProxy
 
 from flowrunner.components import CancelToken
@@ -17,6 +18,7 @@ from flowrunner.identifying import as_identity
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import OwnerMemory
 from flowrunner.runner import Runner
+from flowrunner.web.leaving import Presence
 from flowrunner.web.mounted import pick_name, runners_of
 from flowrunner.web.pieces import text_pieces
 from flowrunner.web.streams import RunStream
@@ -53,7 +55,7 @@ class BoundRunner:
                 "There is no request here that could say who acts: name somebody, as in"
                 " current_runner.run(..., identity='user-7')."
             )
-        found = identify(request) if identify is not None else None
+        found = identify(flask_request) if identify is not None else None
         if found is None:
             raise NotAllowed(
                 "Nobody is logged in, so there is nobody to run this for: name somebody with identity=..."
@@ -111,7 +113,9 @@ class BoundRunner:
         asked = RunRequest(
             input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), streaming=True, **request
         )
-        return text_pieces(RunStream(self.runner, self.runner.find(flow, who), asked, who))
+        # Somebody may read the pieces in a view; whether they are still there shows while nothing is said, too.
+        gone = Presence(flask_request.environ if has_request_context() else {}).is_over
+        return text_pieces(RunStream(self.runner, self.runner.find(flow, who), asked, who, gone=gone))
 
 
 def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRunner:

@@ -17,7 +17,6 @@ from flowrunner.web.blueprint import make_blueprint
 from flowrunner.web.chatbox import add_chat_box
 from flowrunner.web.mounted import blueprints_of, runners_of
 from flowrunner.web.routes import API_PARTS
-from flowrunner.web.site import keep_to_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
 
     :raises SettingsInvalid: if another runner lies there.
     """
-    blueprint = make_blueprint(runner, name=name, parts=API_PARTS)
-    keep_to_site(blueprint, runner, guard)
+    blueprint = make_blueprint(runner, name=name, parts=API_PARTS, guard=guard)
     full = f"{place.within}.{name}".lstrip(".")
     _refuse_taken_place(app, place)
     options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}

@@ -15,6 +15,7 @@ from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.hygiene import add_hygiene
 from flowrunner.web.jsons import json_response
 from flowrunner.web.paths import add_session_converter
+from flowrunner.web.site import keep_to_site
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -40,14 +41,19 @@ class Routes:
         )
 
 
-def make_blueprint(runner: Any, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]]) -> Any:
+def make_blueprint(
+    runner: Any, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]],
+    guard: Callable[[Any], Any] | None = None,
+) -> Any:  # fmt: skip
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param parts: functions that add routes.
+    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site.keep_to_site`.
     """
     blueprint = Blueprint(name, __name__, description="flowrunner")
     blueprint.record(add_session_converter)
     add_hygiene(blueprint, runner)
+    keep_to_site(blueprint, guard)
     routes = Routes(blueprint, runner)
     for part in parts:
         part(routes)

@@ -42,8 +42,20 @@ def add_chat_box_routes(routes: Routes) -> None:
 
 
 def add_chat_box(app: Flask) -> None:
-    """Give the app's templates ``flowrunner_chat``."""
-    app.jinja_env.globals["flowrunner_chat"] = flowrunner_chat
+    """Give the app's templates ``flowrunner_chat``, from the first that is rendered.
+
+    Not before, since that would make the app's template environment, with options that the site
+    may not have set yet.
+    """
+
+    def add_to_templates() -> dict[str, Any]:
+        app.jinja_env.globals["flowrunner_chat"] = flowrunner_chat
+        # A new list: the old one is being walked through.
+        waiting = app.template_context_processors
+        waiting[None] = [other for other in waiting[None] if other is not add_to_templates]
+        return {"flowrunner_chat": flowrunner_chat}
+
+    app.context_processor(add_to_templates)
 
 
 def flowrunner_chat(

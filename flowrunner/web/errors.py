@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from flask import Blueprint, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.web.jsons import json_response
@@ -37,13 +37,17 @@ def add_error_handlers(blueprint: Blueprint) -> None:
     def too_large(error: RequestEntityTooLarge) -> Response:
         return json_response({"detail": "The body is larger than this server takes.", "code": "body_too_large"}, 413)
 
-    @blueprint.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
         response = error.get_response()
         if "Allow" in response.headers:
             answer.headers["Allow"] = response.headers["Allow"]
         return answer
+
+    # Flask asks for a site's handler of one status before it asks for ours of all.
+    for status in default_exceptions.keys() - {RequestEntityTooLarge.code}:
+        blueprint.register_error_handler(status, http)
+    blueprint.register_error_handler(HTTPException, http)
 
     @blueprint.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What our answers in somebody's site need beside the API: the owner's guard, headers, forged requests kept out."""
+"""What our answers in somebody's site need beside the API: the owner's guard, no frames, forged requests kept out."""
 
 from __future__ import annotations
 
@@ -13,46 +13,37 @@ from flowrunner.web.csrf import exempt_views
 #: Routes that the guard does not see: they tell nothing about anybody.
 UNGUARDED: Final = frozenset({"health", "chatbox_file"})
 
-_POLICY_OF_DATA: Final = "default-src 'none'; frame-ancestors 'none'"
-_POLICY_OF_PAGES: Final = "frame-ancestors 'none'"
+#: No site may show a page of ours in a frame and have its visitors click there.
+_FRAMES: Final = "frame-ancestors 'none'"
 
 
-def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None) -> None:
-    """Add the owner's guard and the safety headers to a blueprint."""
-    if guard is not None:
-        found = guard
+def keep_to_site(blueprint: Any, guard: Callable[[Any], Any] | None) -> None:
+    """Add the owner's guard, and what protects pages, to a blueprint; before it asks who is there.
 
-        def ask_guard() -> Any:
-            endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
-            return None if endpoint in UNGUARDED else _verdict(found(request))
+    :param guard: takes a request and returns None or True to let it pass, False, or a response.
+    """
 
-        # Before whatever else the blueprint does with a request: a guard may send visitors to a login page.
-        blueprint.before_request_funcs.setdefault(None, []).insert(0, ask_guard)
+    def ask_guard() -> Any:
+        endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
+        return None if guard is None or endpoint in UNGUARDED else _verdict(guard(request))
 
     def let_own_check_decide(endpoint: str | None, values: Any) -> None:
         exempt_views(current_app)
 
-    def add_headers(response: Response) -> Response:
-        headers = response.headers
-        # One pass over the names: asking for each costs an exception where it is not there.
-        present = {name.lower() for name, _ in headers}
-        if "content-security-policy" not in present:
-            page = response.mimetype == "text/html"
-            headers.add("Content-Security-Policy", _POLICY_OF_PAGES if page else _POLICY_OF_DATA)
-        for name, value in _HEADERS:
-            if name.lower() not in present:
-                headers.add(name, value)
-        return response
-
+    if guard is not None:
+        blueprint.before_request(ask_guard)
     blueprint.url_value_preprocessor(let_own_check_decide)
-    blueprint.after_request(add_headers)
+    blueprint.after_request(_refuse_frames)
 
 
-_HEADERS: Final = (
-    ("X-Frame-Options", "DENY"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cache-Control", "no-store"),
-)
+def _refuse_frames(response: Response) -> Response:
+    headers = response.headers
+    if headers.get("Content-Type", "").startswith("text/html"):
+        headers.setdefault("X-Frame-Options", "DENY")
+        policy = headers.get("Content-Security-Policy")
+        if policy is None or "frame-ancestors" not in policy:
+            headers["Content-Security-Policy"] = f"{policy}; {_FRAMES}" if policy else _FRAMES
+    return response
 
 
 def _verdict(answer: Any) -> Any:
