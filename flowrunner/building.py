@@ -96,6 +96,7 @@ def build_runner(
         "runlog": log,
         "observers": [Observer(log.observe, RECORDED_EVENTS)] if log is not None else [],
     }
+    manager.hand_out_settings(settings)
     opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
     reference = weakref.ref(app)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowrunner.identity import Identity
     from flowrunner.memory import MessageChanges, MessageQuery, SessionQuery, SessionSummary
     from flowrunner.messages import Message
-    from flowrunner.settings import Setting
+    from flowrunner.settings import Setting, Settings
 
 PROJECT: Final = "flowrunner"
 
@@ -52,6 +52,14 @@ def register_settings(register: Callable[[Setting], None]) -> None:
     """Declare settings of a plugin that offers no backend. Called once per app, before settings are read.
 
     :param register: call it with each :class:`~flowrunner.Setting`; a name that is taken is refused.
+    """
+
+
+@hookspec
+def use_settings(settings: Settings) -> None:
+    """Get the settings of the app. Called once per app, when they are read and before the memory backend is opened.
+
+    :param settings: those of flowrunner and of all plugins; one that this plugin declared as ``MOTTO`` is ``motto``.
     """
 
 

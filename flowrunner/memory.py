@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -189,7 +190,9 @@ class OwnerMemory:
         for name in ("session_id", "sender", "sender_name"):
             if getattr(changes, name) == "":
                 raise MessageInvalid(f"A message cannot be stored without {name}.")
-        return _answered(self._operations.update_messages(self._query(query), changes), "update_messages")
+        # A wrapper may change the changes on their way, and the caller keeps these.
+        own = dataclasses.replace(changes)
+        return _answered(self._operations.update_messages(self._query(query), own), "update_messages")
 
     def delete(self, **query: Any) -> int:
         """Remove messages and return their number; members as :class:`MessageQuery`."""

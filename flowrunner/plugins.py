@@ -16,7 +16,7 @@ import pluggy
 
 from flowrunner import hookspecs
 from flowrunner.components import Component
-from flowrunner.errors import PluginFailed
+from flowrunner.errors import PluginFailed, SettingsInvalid
 from flowrunner.hookspecs import MEMORY_HOOKS, PROJECT
 from flowrunner.memory import Memory, MemoryBackend, MemoryFactory, MemoryOperations
 from flowrunner.registry import BackendOffer, Registry
@@ -89,7 +89,7 @@ class PluginManager:
             self._load(path.stem, partial(_load_file, source), "plugins folder", "", "", blocked, keep_going)
 
     def add(self, plugin: Any, name: str | None = None) -> None:
-        """Add a plugin object: a module, a class or instance with hooks, or a component class.
+        """Add a plugin object: a module, an object or a class with hooks, or a component class.
 
         :raises PluginFailed: if it is refused.
         """
@@ -114,6 +114,13 @@ class PluginManager:
         self._collect(
             "register_components", lambda plugin: lambda component: self.registry.add_component(component, plugin)
         )
+
+    def hand_out_settings(self, settings: Settings) -> None:
+        """Give the plugins that want them the settings.
+
+        :raises PluginFailed: if a plugin cannot work with them.
+        """
+        self._collect("use_settings", lambda plugin: settings)
 
     def open_memory(self, app: Any, settings: Settings) -> Memory:
         """Build the backend that the settings name and make its operations hooks.
@@ -152,11 +159,11 @@ class PluginManager:
                         " Wrap it with @hookimpl(wrapper=True), or offer a backend of its own name."
                     )
 
-    def _collect(self, hook: str, make_callback: Callable[[str], Callable[..., None]]) -> None:
+    def _collect(self, hook: str, make_argument: Callable[[str], Any]) -> None:
         for impl in getattr(self.pm.hook, hook).get_hookimpls():
             try:
-                impl.function(make_callback(impl.plugin_name))
-            except PluginFailed:
+                impl.function(make_argument(impl.plugin_name))
+            except (PluginFailed, SettingsInvalid):
                 raise
             except Exception as error:
                 raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {error}.") from error
@@ -179,6 +186,9 @@ class PluginManager:
             return
         try:
             plugin = load()
+            if isinstance(plugin, type):
+                # What a class keeps of an app is then that app's own, also if several have the plugin.
+                plugin = plugin()
             if self.pm.register(plugin, name=name) is None:
                 raise PluginFailed("it is blocked")
             self._check_hooks(plugin)

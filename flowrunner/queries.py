@@ -131,6 +131,14 @@ class MessageQuery:
         """Return a copy with the named members changed."""
         return dataclasses.replace(self, **changes)
 
+    def become(self, **members: Any) -> None:
+        """Change this very query; only for plugins that wrap a hook.
+
+        A hook hands the same object to all that implement it, so this is how a wrapper changes
+        what the backend is asked. Each call of a hook has a query of its own.
+        """
+        _become(self, members)
+
 
 _EXACT: Final = (
     "session_id", "flow_id", "context_id", "sender", "sender_name", "error", "category", "run_id",
@@ -170,6 +178,10 @@ class MessageChanges:
     def apply(self, message: Message) -> Message:
         """Return the changed message."""
         return message.replace(**self.given())
+
+    def become(self, **members: Any) -> None:
+        """Change these very changes; only for plugins that wrap a hook, see :meth:`MessageQuery.become`."""
+        _become(self, members)
 
     def rewrite(self, messages: Iterable[Message], meant: Iterable[Message]) -> list[Message]:
         """Return all messages with those that are meant changed, in the order they then have.
@@ -281,3 +293,9 @@ def summarise(messages: Sequence[Message]) -> SessionSummary:
         first_at=first.timestamp,
         last_at=last.timestamp,
     )
+
+
+def _become(record: Any, members: dict[str, Any]) -> None:
+    changed = dataclasses.replace(record, **members)
+    for name in members:
+        object.__setattr__(record, name, getattr(changed, name))
