@@ -6,14 +6,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from flask import Flask, Response
-from werkzeug.exceptions import SecurityError
+from flask import Flask
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
 from flowrunner.logs import set_up_logging
 from flowrunner.runner import Runner
-from flowrunner.web.jsons import json_response
 
 #: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
 APP_LOAD_ERROR: Final = 4
@@ -31,7 +29,6 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     app.config.update(config or {})
     set_up_logging(app.config, settings)
     stand_alone(plugins=plugins, **settings).init_app(app)
-    _trust_hosts(app, runner_of(app).settings.trusted_hosts)
     return app
 
 
@@ -51,16 +48,3 @@ def runner_of(app: Flask) -> Runner:
     """Return the runner of a stand-alone app."""
     runner: Runner = app.extensions[EXTENSION][EXTENSION]
     return runner
-
-
-def _trust_hosts(app: Flask, hosts: Iterable[str]) -> None:
-    """Refuse requests that name another host: a page of another site may have its name lead to this machine."""
-    trusted = list(hosts)
-    if not trusted:
-        return
-    app.config["TRUSTED_HOSTS"] = trusted
-
-    @app.errorhandler(SecurityError)
-    def other_host(error: SecurityError) -> Response:
-        detail = "The request names a host that this server does not go by (FLOWRUNNER_TRUSTED_HOSTS)."
-        return json_response({"detail": detail, "code": "host_not_trusted"}, 400)

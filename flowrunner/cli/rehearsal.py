@@ -36,7 +36,6 @@ class Performance:
     workers: int
     threads: int
     settings: Mapping[str, Any]
-    log_format: str
     open: bool
     has_keys: bool
     flows: tuple[str, ...]
@@ -65,14 +64,13 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
         opened = _is_open(runner, host, keys)
         chosen = {**settings, "auth": "none" if opened else "key"}
         if opened and not found.trusted_hosts:
-            chosen["trusted_hosts"] = (*LOCAL_NAMES, host)
+            chosen["trusted_hosts"] = (*LOCAL_NAMES, f"[{host}]" if ":" in host else host)
         rehearsed = Performance(
             host=host,
             port=port,
             workers=found.workers or 1,
             threads=found.threads,
             settings=chosen,
-            log_format=found.log_format,
             open=opened,
             has_keys=keys,
             flows=tuple(flow.endpoint_name or flow.id for flow in runner.library.folders.flows()),
