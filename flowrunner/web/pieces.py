@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 from flowrunner.errors import RunCancelled
 from flowrunner.web.streams import RunStream
@@ -17,7 +18,8 @@ def text_pieces(stream: RunStream) -> Iterator[str]:
     :raises FlowRunnerError: what stopped the run.
     """
     spoken, said = None, ""
-    with closing(stream.batches()) as batches:
+    events: Any = stream.batches()
+    with closing(events) as batches:
         for event in (event for batch in batches for event in batch):
             data = event.data
             if event.kind == "token":
