@@ -12,6 +12,7 @@ from flask import Flask, current_app, has_app_context
 from werkzeug.routing import Rule
 
 from flowrunner.errors import SettingsInvalid
+from flowrunner.playground import add_playground_routes
 from flowrunner.runner import Runner
 from flowrunner.web.blueprint import make_blueprint
 from flowrunner.web.chatbox import add_chat_box
@@ -39,7 +40,8 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
 
     :raises SettingsInvalid: if another runner lies there.
     """
-    blueprint = make_blueprint(runner, name=name, parts=API_PARTS, guard=guard)
+    parts = (*API_PARTS, add_playground_routes) if runner.settings.playground else API_PARTS
+    blueprint = make_blueprint(runner, name=name, parts=parts, guard=guard)
     full = f"{place.within}.{name}".lstrip(".")
     _refuse_taken_place(app, place)
     options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}

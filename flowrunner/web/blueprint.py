@@ -23,7 +23,17 @@ _CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
 #: Routes that answer without a key, by endpoint.
 OPEN_ENDPOINTS: Final = frozenset(
-    {"health", "health_check", "version", "config", "openapi", "chatbox_file", *_CATCH_ALL}
+    {
+        "health",
+        "health_check",
+        "version",
+        "config",
+        "openapi",
+        "chatbox_file",
+        "playground",
+        "playground_file",
+        *_CATCH_ALL,
+    }
 )
 
 

@@ -23,3 +23,22 @@ def line_of(event: RunEvent) -> dict[str, Any] | None:
     if event.kind == "run_cancelled":
         return {"event": "error", "data": {"error": f"The run was stopped: {data['reason']}.", "code": "run_cancelled"}}
     return None
+
+
+def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
+    """Return what a component does as ``{"event", "data"}``, without its values; None for other events."""
+    data = event.data
+    if event.kind == "vertex_started":
+        return {"event": "vertex_started", "data": {"id": data["vertex_id"]}}
+    if event.kind == "vertex_finished":
+        result = data["result"]
+        shown = {
+            "id": result.vertex_id,
+            "status": result.status,
+            "duration": result.duration,
+            "session": result.session.to_json() if result.session else None,
+            "untaken": list(result.untaken),
+            "error": result.error,
+        }
+        return {"event": "vertex_finished", "data": shown}
+    return None

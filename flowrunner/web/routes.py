@@ -14,7 +14,7 @@ from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
 from flowrunner.web.responses import create_response
-from flowrunner.web.run import run_flow, run_webhook
+from flowrunner.web.run import cancel_run, run_flow, run_webhook
 from flowrunner.web.runlog import add_run_log_routes
 from flowrunner.web.service import add_service_routes
 from flowrunner.web.sessions import add_session_routes
@@ -34,10 +34,16 @@ def add_run_routes(routes: Routes) -> None:
         return run_webhook(runner, flow)
 
     routes.add("/api/v1/run/<flow>", run, methods=["POST"], name="run")
+
     def respond() -> Response:
         return create_response(runner)
 
     routes.add("/api/v1/responses", respond, methods=["POST"], name="responses")
+
+    def cancel(run_id: str) -> Response:
+        return cancel_run(spool, run_id)
+
+    routes.add("/api/v1/runs/<run_id>/cancel", cancel, methods=["POST"], name="cancel_run")
     routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook")
 
 

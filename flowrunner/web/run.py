@@ -10,11 +10,11 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
-from flowrunner.errors import BadRequest, FlowRunnerError, RequestInvalid
+from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
-from flowrunner.web.parameters import invalid, query_boolean
+from flowrunner.web.parameters import invalid, query_boolean, read_uuid
 from flowrunner.web.spool import Spool
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import stream_lines
@@ -53,11 +53,21 @@ def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
     if streaming == "sse":
-        return stream_sse(runner, spool, flow, asked, caller())
+        return stream_sse(runner, spool, flow, asked, caller(), vertices=query_boolean("vertices"))
     if streaming is not None:
         return stream_lines(runner, flow, asked, caller())
     result = runner.execute(flow, asked, caller())
     return answer_run(runner, result)
+
+
+def cancel_run(spool: Spool, run_id: str) -> Response:
+    """Answer ``POST /api/v1/runs/{run_id}/cancel``: ask a run that is streamed as server-sent events to stop.
+
+    :raises NotFound: if there is no such run of the caller.
+    """
+    if not spool.stop(read_uuid(run_id, ("path", "run_id")), caller().id):
+        raise NotFound("Run not found")
+    return json_response({"message": "The run is asked to stop"}, 202)
 
 
 def _body_wants_stream(body: Mapping[str, Any]) -> bool:

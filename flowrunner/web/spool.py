@@ -203,6 +203,22 @@ class Spool:
             return None
         return self._live.get(run_id) or StoredStream(path)
 
+    def stop(self, run_id: str, owner: str) -> bool:
+        """Ask a run to stop, whichever process it is in; return whether there is such a run of this owner.
+
+        :param run_id: a UUID in canonical spelling.
+        """
+        path = self._folder / f"{run_id}.events"
+        try:
+            with path.open(encoding="utf-8") as file:
+                header = json.loads(file.readline())
+        except (OSError, ValueError):
+            return False
+        if not isinstance(header, dict) or header.get("owner") != owner:
+            return False
+        _stop_file(path).touch()
+        return True
+
     def _write(self) -> None:
         signed = time.monotonic()
         while True:
@@ -228,6 +244,8 @@ class Spool:
                     del self._live[run_id]
                 _remove(stream.path)
             return
+        if _stop_file(stream.path).exists():
+            stream.cancel("its user stopped it")
         alone = stream.alone_since()
         if alone is not None and now - alone > self._grace:
             stream.cancel("its client left and did not come back")
@@ -265,7 +283,11 @@ def _reader_file(path: Path) -> Path:
     return path.with_suffix(".reader")
 
 
+def _stop_file(path: Path) -> Path:
+    return path.with_suffix(".stop")
+
+
 def _remove(path: Path) -> None:
-    for one in (path, _reader_file(path)):
+    for one in (path, _reader_file(path), _stop_file(path)):
         with contextlib.suppress(OSError):
             one.unlink()

@@ -19,7 +19,7 @@ from flowrunner.identity import Identity
 from flowrunner.messages import new_id
 from flowrunner.web.jsons import dumps
 from flowrunner.web.leaving import Presence
-from flowrunner.web.lines import line_of
+from flowrunner.web.lines import line_of, vertex_line_of
 from flowrunner.web.spool import LiveStream, Spool, StoredStream
 
 logger = logging.getLogger("flowrunner")
@@ -28,13 +28,16 @@ _LOOK_SECONDS: Final = 0.5
 _RETRY_MILLISECONDS: Final = 500
 
 
-def stream_sse(runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
+def stream_sse(
+    runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False
+) -> Response:
     """Return a new run as server-sent events.
 
+    :param vertices: also tell what each component does.
     :raises FlowRunnerError: where the run fails before its first event.
     """
     run_id = new_id()
-    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id).start()
+    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices).start()
     return _answer(stream, run_id, 0, runner.settings.heartbeat)
 
 
@@ -59,9 +62,11 @@ class _SpooledRun:
     """A run on a thread of its own, whose events go into the spool."""
 
     def __init__(
-        self, runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str
-    ) -> None:
+        self, runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
+        vertices: bool,
+    ) -> None:  # fmt: skip
         self._arguments = (flow, asked, identity)
+        self._vertices = vertices
         self._runner, self._spool, self._run_id = runner, spool, run_id
         self._cancelled = CancelToken()
         self._begun = threading.Event()
@@ -98,6 +103,8 @@ class _SpooledRun:
             self._stream = self._spool.open(self._run_id, identity.id, flow.id, self._cancelled.cancel)
             self._begun.set()
         shown = line_of(event)
+        if shown is None and self._vertices:
+            shown = vertex_line_of(event)
         if shown is not None:
             self._stream.append(shown["event"], dumps(shown["data"]))
 

@@ -1,0 +1,91 @@
+"""The page and its files. They hold no data, so they are open; data comes over the API, with a key."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from flask import Response, request
+
+from flowrunner.errors import NotFound
+from flowrunner.web.blueprint import Routes
+
+FOLDER: Final = Path(__file__).parent / "static"
+
+_TYPES: Final[dict[str, str]] = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+#: What the page may load and run: files of this server, and nothing that stands in the page itself.
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def add_page(routes: Routes) -> None:
+    """Add the page at ``/playground`` and its files below it."""
+
+    def playground() -> Response:
+        """Send the page. Its addresses are relative, so it lies under any prefix."""
+        if request.path.endswith("/"):
+            return Response(status=308, headers={"Location": "../playground"})
+        answer = _send("index.html", "text/html")
+        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        return answer
+
+    def playground_file(name: str) -> Response:
+        """Send a script or a style of the page."""
+        if name not in static_files():
+            raise NotFound("There is no such file.")
+        return _send(name, _TYPES[Path(name).suffix])
+
+    routes.add("/playground", playground, methods=["GET"], name="playground")
+    routes.add("/playground/<name>", playground_file, methods=["GET"], name="playground_file")
+
+
+@cache
+def static_files() -> frozenset[str]:
+    """Return the names of the files that the page loads."""
+    return frozenset(path.name for path in FOLDER.iterdir() if path.suffix in _TYPES)
+
+
+def _send(name: str, kind: str) -> Response:
+    packed = request.accept_encodings.best_match(["gzip"]) is not None
+    answer = Response(packed_file(name) if packed else read_file(name), content_type=f"{kind}; charset=utf-8")
+    answer.headers["Vary"] = "Accept-Encoding"
+    # Asked for anew each time: after an upgrade no old module meets a new one.
+    answer.headers["Cache-Control"] = "no-cache"
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
+    answer.set_etag(_version(name) + ("-gz" if packed else ""))
+    answer.make_conditional(request)
+    return answer
+
+
+@cache
+def read_file(name: str) -> bytes:
+    """Return a file of the page."""
+    return (FOLDER / name).read_bytes()
+
+
+@cache
+def packed_file(name: str) -> bytes:
+    """Return a file of the page, compressed."""
+    return gzip.compress(read_file(name), 9, mtime=0)
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256(read_file(name)).hexdigest()[:32]

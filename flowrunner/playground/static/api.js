@@ -1,0 +1,178 @@
+// Calls of the public API. The key stays in this tab's sessionStorage.
+
+import { follow } from "./stream.js";
+import { segment } from "./text.js";
+
+const KEY = "flowrunner:key";
+
+export class ApiError extends Error {
+  constructor(message, { status = 0, code = "", requestId = "" } = {}) {
+    super(message);
+    Object.assign(this, { status, code, requestId });
+  }
+
+  get shown() {
+    const facts = [this.status && `status ${this.status}`, this.code, this.requestId && `request ${this.requestId}`];
+    const known = facts.filter(Boolean).join(", ");
+    return known ? `${this.message} (${known})` : this.message;
+  }
+}
+
+export class Api {
+  constructor(base, { fetch = (...all) => globalThis.fetch(...all), storage = globalThis.sessionStorage } = {}) {
+    this.base = base;
+    this.fetch = fetch;
+    this.storage = storage;
+    this.onLost = () => {};
+    this.onRefused = () => {};
+  }
+
+  get key() {
+    return this.storage.getItem(KEY) || "";
+  }
+
+  set key(value) {
+    if (value) this.storage.setItem(KEY, value);
+    else this.storage.removeItem(KEY);
+  }
+
+  address(path, query = {}) {
+    const words = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+    const asked = words.length ? `?${new URLSearchParams(words)}` : "";
+    return `${this.base}${path}${asked}`;
+  }
+
+  // Returns a good response, or throws an ApiError; a TypeError where the server cannot be reached.
+  async call(path, { method = "GET", query, body, signal, headers = {} } = {}) {
+    const sent = { "X-Flowrunner": "playground", ...headers };
+    if (this.key) sent["x-api-key"] = this.key;
+    if (body !== undefined) sent["Content-Type"] = "application/json";
+    const options = { method, headers: sent, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+    let response;
+    try {
+      response = await this.fetch(this.address(path, query), options);
+    } catch (error) {
+      if (error instanceof TypeError) this.onLost();
+      throw error;
+    }
+    if (response.ok) return response;
+    const error = await refusal(response);
+    if (response.status === 401 || response.status === 403) this.onRefused(error);
+    throw error;
+  }
+
+  async json(path, options) {
+    return (await this.call(path, options)).json();
+  }
+
+  flows() {
+    return this.json("flows/", { query: { header_flows: true } });
+  }
+
+  plan(flow, session) {
+    return this.json(`flows/${segment(flow)}/plan`, { query: { session_id: session } });
+  }
+
+  async drawing(flow) {
+    return (await this.call(`flows/${segment(flow)}/graph.svg`)).text();
+  }
+
+  async sessions(query) {
+    const { sessions, cursor } = await this.json("monitor/messages/sessions", {
+      query: { view: "summary", limit: 100, ...query },
+    });
+    return { items: sessions, cursor };
+  }
+
+  async messages(query) {
+    const response = await this.call("monitor/messages", { query: { limit: 100, ...query } });
+    return { items: await response.json(), cursor: response.headers.get("X-Next-Cursor") };
+  }
+
+  editMessage(id, text) {
+    return this.json(`monitor/messages/${segment(id)}`, { method: "PUT", body: { text } });
+  }
+
+  deleteMessage(id) {
+    return this.call("monitor/messages", { method: "DELETE", body: [id] });
+  }
+
+  renameSession(id, newId) {
+    const part = segment(id);
+    if (part === null) throw new ApiError(`No browser can name the session ${id} in an address.`);
+    return this.json(`monitor/messages/session/${part}`, { method: "PATCH", query: { new_session_id: newId } });
+  }
+
+  // By a list in the body: there every id stands as it is.
+  deleteSession(id) {
+    return this.call("monitor/messages/sessions", { method: "DELETE", body: [id] });
+  }
+
+  async render(texts) {
+    return (await this.json("render", { method: "POST", body: { texts } })).html;
+  }
+
+  runs(query) {
+    return this.json("runs", { query: { limit: 20, ...query } });
+  }
+
+  run(id) {
+    return this.json(`runs/${segment(id)}`);
+  }
+
+  // What each component of a run took and gave: masked values, by vertex id.
+  async records(flow, run) {
+    const [builds, transactions] = await Promise.all([
+      this.json("monitor/builds", { query: { flow_id: flow, all: true } }),
+      this.json("monitor/transactions", { query: { flow_id: flow, size: 100 } }),
+    ]);
+    return joinRecords(builds.vertex_builds, transactions.items, run);
+  }
+
+  stop(run) {
+    return this.call(`runs/${segment(run)}/cancel`, { method: "POST", body: {} });
+  }
+
+  // `from` is the event after which to begin, for a run that is there already.
+  follow(flow, body, { signal, onCut }, from = "") {
+    const open = (last) =>
+      this.call(`run/${segment(flow)}`, {
+        method: "POST",
+        query: { stream: "sse", vertices: true },
+        body,
+        signal,
+        headers: last ? { "Last-Event-ID": last } : {},
+      });
+    return follow(open, { signal, onCut, from });
+  }
+}
+
+export function joinRecords(builds, transactions, run) {
+  const taken = new Map(transactions.map((item) => [item.id, item]));
+  const found = new Map();
+  for (const [vertex, attempts] of Object.entries(builds)) {
+    const build = attempts.find((attempt) => attempt.job_id === run);
+    if (!build) continue;
+    const outputs = Object.fromEntries(
+      Object.entries(build.data?.outputs ?? {}).map(([name, value]) => [name, value?.message ?? value]),
+    );
+    found.set(vertex, { inputs: taken.get(build.build_id)?.inputs ?? null, outputs, error: build.params });
+  }
+  return found;
+}
+
+async function refusal(response) {
+  const known = await response.json().catch(() => ({}));
+  const { detail } = known;
+  const said = typeof detail === "string" ? detail : Array.isArray(detail) ? places(detail) : detail && JSON.stringify(detail);
+  const requestId = response.headers.get("X-Request-Id") || "";
+  return new ApiError(said || response.statusText || "The server refused this.", {
+    status: response.status,
+    code: known.code || "",
+    requestId,
+  });
+}
+
+function places(entries) {
+  return entries.map((entry) => `${(entry.loc || []).join(".")}: ${entry.msg || ""}`).join("; ");
+}

@@ -1,0 +1,153 @@
+// The list of messages: the newest first, older ones as one scrolls up.
+
+import { announce, make } from "./dom.js";
+import { MessageView } from "./message.js";
+
+const NEAR = 120;
+
+export class Log {
+  constructor(app) {
+    this.app = app;
+    this.views = new Map();
+    this.top = make("div", { class: "sentinel" });
+    this.list = make("div", { class: "messages" });
+    this.element = make(
+      "div",
+      { class: "scroller log", role: "log", "aria-live": "off", "aria-label": "Conversation", tabindex: "0" },
+      this.top,
+      this.list,
+    );
+    this.actions = {
+      say: (text) => app.say(text),
+      save: (id, text) => this.attempt(() => app.api.editMessage(id, text)),
+      remove: (id) => this.remove(id),
+      render: (views) => this.render(views),
+    };
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.older(), {
+      root: this.element,
+      rootMargin: "400px",
+    }).observe(this.top);
+  }
+
+  async open(session, flow) {
+    this.round = (this.round ?? 0) + 1;
+    this.query = { session_id: session, flow_id: flow };
+    this.views.clear();
+    this.list.replaceChildren();
+    this.cursor = null;
+    this.loading = false;
+    await this.older(true);
+    this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  async older(first = false) {
+    if (this.loading || (!first && !this.cursor) || !this.query?.session_id) return;
+    const round = this.round;
+    this.loading = true;
+    try {
+      const { items, cursor } = await this.app.api.messages({ ...this.query, cursor: this.cursor });
+      if (round !== this.round) return;
+      this.cursor = cursor;
+      const fresh = items.filter((item) => !this.views.has(item.id)).map((item) => this.make(item));
+      const height = this.element.scrollHeight - this.element.scrollTop;
+      this.list.prepend(...fresh.map((view) => view.element));
+      this.element.scrollTop = this.element.scrollHeight - height;
+      await this.render(fresh);
+    } catch (error) {
+      this.app.report(error);
+    } finally {
+      if (round === this.round) this.loading = false;
+    }
+  }
+
+  // Brings what is shown up to date with what the server keeps.
+  async sync() {
+    const round = this.round;
+    if (!this.query?.session_id) return;
+    await this.attempt(async () => {
+      const { items, cursor } = await this.app.api.messages(this.query);
+      if (round !== this.round) return;
+      const kept = new Set(items.map((item) => item.id));
+      if (!cursor) for (const id of [...this.views.keys()]) if (!kept.has(id)) this.forget(id);
+      const changed = items.map((item) => this.put(item)).filter((view) => !view.rendered && !view.editing);
+      await this.render(changed);
+    });
+  }
+
+  make(message) {
+    const view = new MessageView(message, this.actions);
+    if (message.id) this.views.set(message.id, view);
+    return view;
+  }
+
+  // Shows a message, or what became of it.
+  put(message) {
+    const known = this.views.get(message.id);
+    if (known) {
+      if (!known.editing) known.update(message);
+      return known;
+    }
+    const view = this.make(message);
+    this.append(view.element);
+    return view;
+  }
+
+  append(element) {
+    const follow = this.isAtEnd;
+    this.list.append(element);
+    if (follow) this.toEnd();
+  }
+
+  get isAtEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.element;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
+  }
+
+  toEnd() {
+    this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  notice(text, kind = "failed") {
+    this.append(make("p", { class: `notice ${kind}`, role: "alert" }, text));
+  }
+
+  // Markdown is made by the server; until it answers, and where it cannot, the text stands as it is.
+  async render(views) {
+    const wanted = views.filter((view) => view.message.text && view.message.category !== "error");
+    for (let start = 0; start < wanted.length; start += 100) {
+      const part = wanted.slice(start, start + 100);
+      const texts = part.map((view) => view.message.text);
+      try {
+        const html = await this.app.api.render(texts);
+        const follow = this.isAtEnd;
+        part.forEach((view, number) => view.showRendered(html[number], texts[number]));
+        if (follow) this.toEnd();
+      } catch {
+        return;
+      }
+    }
+  }
+
+  async remove(id) {
+    const done = await this.attempt(() => this.app.api.deleteMessage(id));
+    if (!done) return;
+    this.forget(id);
+    announce("The message is deleted.");
+    this.app.emit("changed");
+    this.element.focus();
+  }
+
+  forget(id) {
+    this.views.get(id)?.element.remove();
+    this.views.delete(id);
+  }
+
+  async attempt(work) {
+    try {
+      return (await work()) ?? true;
+    } catch (error) {
+      this.app.report(error);
+      return null;
+    }
+  }
+}

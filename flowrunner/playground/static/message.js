@@ -1,0 +1,147 @@
+// One message of a conversation as an element.
+
+import { ask, button, copyOf, make } from "./dom.js";
+import { clock, duration, shown } from "./text.js";
+
+export class MessageView {
+  constructor(message, actions) {
+    this.actions = actions;
+    this.who = make("strong", { class: "who" });
+    this.marks = make("span", { class: "marks" });
+    this.time = make("time", {});
+    this.body = make("div", { class: "body" });
+    this.blocks = make("div", { class: "blocks" });
+    this.foot = make("div", { class: "foot" });
+    this.element = make(
+      "article",
+      { class: "message" },
+      make("header", {}, this.who, this.marks, this.time),
+      this.body,
+      this.blocks,
+      this.foot,
+    );
+    this.update(message);
+  }
+
+  update(message) {
+    const before = this.message;
+    this.message = message;
+    const mine = message.sender === "User";
+    const failed = message.error || message.category === "error";
+    this.element.className = `message ${mine ? "mine" : "theirs"}${failed ? " failed" : ""}`;
+    this.element.dataset.id = message.id ?? "";
+    this.who.textContent = message.sender_name || message.sender || "";
+    this.time.textContent = clock(message.timestamp);
+    this.time.dateTime = message.timestamp ?? "";
+    this.marks.textContent = marksOf(message).join(", ");
+    this.element.classList.toggle("partial", message.properties?.state === "partial");
+    if (!before || before.text !== message.text) this.showText(message.text);
+    this.showBlocks(message.content_blocks ?? []);
+    if (Boolean(message.id) !== Boolean(before?.id) || !before) this.showActions(mine);
+  }
+
+  get rendered() {
+    return this.body.classList.contains("rendered");
+  }
+
+  showText(text) {
+    this.body.className = "body plain";
+    this.body.textContent = text;
+  }
+
+  grow(piece) {
+    this.message = { ...this.message, text: this.message.text + piece };
+    if (this.rendered) this.showText(this.message.text);
+    else this.body.append(piece);
+  }
+
+  showRendered(html, text) {
+    if (html === null || text !== this.message.text || this.editing) return;
+    this.body.className = "body rendered";
+    this.body.replaceChildren(copyOf(html));
+  }
+
+  showBlocks(blocks) {
+    const shape = JSON.stringify(blocks);
+    if (shape === this.shape) return;
+    this.shape = shape;
+    this.blocks.replaceChildren(...blocks.map(blockOf));
+  }
+
+  showActions(mine) {
+    const name = mine ? "your message" : "the answer";
+    const all = [button("Copy", () => this.copy(), { "aria-label": `Copy ${name}` })];
+    if (this.message.id && this.actions) {
+      all.push(button("Edit", () => this.edit(), { "aria-label": `Edit ${name}` }));
+      all.push(button("Delete", () => this.remove(), { "aria-label": `Delete ${name}` }));
+    }
+    this.foot.replaceChildren(...all);
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.writeText(this.message.text);
+      this.actions?.say("Copied.");
+    } catch {
+      getSelection().selectAllChildren(this.body);
+      this.actions?.say("The text is selected; copy it with the keyboard.");
+    }
+  }
+
+  edit() {
+    if (this.editing) return;
+    this.editing = true;
+    const field = make("textarea", { "aria-label": "Text of the message", rows: 4 });
+    field.value = this.message.text;
+    const close = () => {
+      this.editing = false;
+      this.showText(this.message.text);
+      this.actions.render([this]);
+      this.foot.querySelector("button")?.focus();
+    };
+    const save = async () => {
+      const changed = await this.actions.save(this.message.id, field.value);
+      if (!changed) return;
+      this.update({ ...this.message, ...changed });
+      close();
+    };
+    field.addEventListener("keydown", (event) => event.key === "Escape" && close());
+    const actions = make("div", { class: "actions" }, button("Cancel", close), button("Save", save, { class: "main" }));
+    this.body.className = "body editing";
+    this.body.replaceChildren(field, actions);
+    field.focus();
+  }
+
+  async remove() {
+    const sure = await ask({ title: "Delete this message?", text: shown(this.message.text, 200), action: "Delete", danger: true });
+    if (sure) await this.actions.remove(this.message.id);
+  }
+}
+
+function marksOf({ edit, properties, category, id, pending, run }) {
+  const found = [];
+  if (edit || properties?.edited) found.push("edited");
+  if (properties?.state === "partial") found.push(id && !run ? "stopped before its end" : "being written");
+  if (category === "error") found.push("error");
+  if (pending) found.push(pending);
+  return found;
+}
+
+function blockOf(block) {
+  const title = typeof block.title === "string" && block.title ? block.title : "Steps";
+  const contents = Array.isArray(block.contents) ? block.contents : [];
+  return make("details", { class: "block" }, make("summary", {}, title), ...contents.map(stepOf));
+}
+
+function stepOf(step) {
+  if (!step || typeof step !== "object") return make("pre", {}, shown(step));
+  const heading = step.header?.title || step.name || step.type || "";
+  const parts = [make("h4", {}, String(heading), make("span", { class: "note" }, step.duration ? ` ${duration(step.duration / 1000)}` : ""))];
+  for (const name of ["text", "tool_input", "output", "error", "reason", "solution", "code", "data", "json"]) {
+    const value = step[name];
+    if (value === null || value === undefined || value === "") continue;
+    if (name !== "text") parts.push(make("div", { class: "note" }, name.replace("_", " ")));
+    parts.push(make("pre", {}, shown(value)));
+  }
+  return make("div", { class: "step" }, ...parts);
+}

@@ -1,0 +1,171 @@
+// One run: what is sent, what comes back, how it is stopped or taken up again after a reload.
+
+import { announce } from "./dom.js";
+import { MessageView } from "./message.js";
+
+const RUNNING = "flowrunner:running";
+
+export class Run {
+  constructor(conversation, { session, flow, text = null, id = "" }) {
+    Object.assign(this, { conversation, session, flow, text, id });
+    this.app = conversation.app;
+    this.controller = new AbortController();
+    this.stored = text === null;
+    this.said = new Set();
+  }
+
+  // A run that went on while the page was loaded again.
+  static resume(conversation, session, flow) {
+    const known = remembered()[session];
+    if (!known || known.flow !== flow || conversation.runs.has(session)) return;
+    conversation.begin(new Run(conversation, { session, flow, id: known.id }));
+  }
+
+  get visible() {
+    return this.conversation.session === this.session && this.conversation.flow === this.flow;
+  }
+
+  get log() {
+    return this.conversation.log;
+  }
+
+  async go() {
+    if (this.text !== null) this.showPending();
+    this.app.emit("run-begins", this);
+    try {
+      const body = { input_value: this.text ?? "", session_id: this.session, input_type: "chat", output_type: "chat" };
+      const options = { signal: this.controller.signal, onCut: (cut) => this.app.showLost(cut) };
+      for await (const frame of this.app.api.follow(this.flow, body, options, this.id && `${this.id}:0`)) this.take(frame);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      remember(this.session, null);
+      this.pending?.element.remove();
+      this.app.emit("run-ends", this);
+    }
+  }
+
+  showPending() {
+    const message = { text: this.text, sender: "User", sender_name: "You", pending: "being sent" };
+    this.pending = new MessageView(message, null);
+    this.log.append(this.pending.element);
+    this.log.toEnd();
+  }
+
+  take({ event, data, id }) {
+    const run = id.split(":")[0];
+    if (run && run !== this.id) this.id = run;
+    if (this.id) remember(this.session, { id: this.id, flow: this.flow });
+    this[`on_${event}`]?.(data);
+  }
+
+  on_add_message(data) {
+    const message = data.data ?? data;
+    if (message.sender === "User") this.settle();
+    if (!this.visible || !message.id) return;
+    const view = this.log.put({ ...message, run: true });
+    if (message.properties?.state === "partial") return;
+    if (message.sender !== "User") this.said.add(message.text);
+    this.log.render([view]);
+  }
+
+  on_token({ chunk, id }) {
+    if (!this.visible) return;
+    const follow = this.log.isAtEnd;
+    const known = this.log.views.get(id);
+    const view = known ?? this.log.put({ id, text: "", sender: "Machine", sender_name: "AI", run: true });
+    view.grow(chunk);
+    if (follow) this.log.toEnd();
+  }
+
+  on_vertex_started(data) {
+    this.app.emit("vertex", { ...data, status: "running", run: this });
+  }
+
+  on_vertex_finished(data) {
+    this.app.emit("vertex", { ...data, run: this });
+  }
+
+  on_end({ result }) {
+    this.settle();
+    this.conversation.showSession(result.session, this);
+    const texts = [...this.said].length ? [...this.said] : resultTexts(result);
+    if (!this.said.size && this.visible) {
+      texts.forEach((text) => this.log.append(new MessageView({ text, sender: "Machine", sender_name: "Result", pending: "not kept" }, null).element));
+    }
+    announce(texts.length ? `Answer: ${texts.join(" ").slice(0, 500)}` : "The run is finished.");
+  }
+
+  on_error(data) {
+    if (typeof data.error !== "string") {
+      this.settle();
+      const message = data.data ?? data;
+      if (this.visible && message.id) this.log.put(message);
+      return;
+    }
+    if (data.code === "run_cancelled") {
+      this.settle();
+      announce("The run was stopped.");
+      if (this.visible) this.log.notice(data.error, "stopped");
+      return;
+    }
+    if (!this.stored) this.conversation.giveBack(this.session, this.text);
+    if (this.visible) this.log.notice(`${data.error} (${[data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ")})`);
+  }
+
+  // The message is with the server: what was typed need not be given back.
+  settle() {
+    this.stored = true;
+    this.pending?.element.remove();
+  }
+
+  async stop() {
+    announce("Stopping.");
+    try {
+      if (!this.id) throw new Error("nothing to stop by name yet");
+      await this.app.api.stop(this.id);
+    } catch {
+      this.controller.abort(new DOMException("stopped", "AbortError"));
+    }
+  }
+
+  fail(error) {
+    if (error.name === "AbortError") {
+      this.settle();
+      if (this.visible) this.log.notice("The run was stopped.", "stopped");
+      return;
+    }
+    if (this.text === null && error.status === 404) return;
+    if (!this.stored) this.conversation.giveBack(this.session, this.text);
+    if (this.visible) this.log.notice(this.app.sentence(error));
+    this.app.report(error, { quiet: true });
+  }
+}
+
+export function resultTexts(result) {
+  const found = [];
+  for (const part of result.outputs ?? []) {
+    for (const output of part.outputs ?? []) {
+      for (const value of Object.values(output.outputs ?? {})) {
+        if (typeof value?.message === "string" && value.message) found.push(value.message);
+      }
+    }
+  }
+  return found;
+}
+
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(RUNNING)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function remember(session, run) {
+  const all = remembered();
+  if (run && all[session]?.id === run.id) return;
+  if (run) all[session] = run;
+  else delete all[session];
+  sessionStorage.setItem(RUNNING, JSON.stringify(all));
+}

@@ -1,0 +1,98 @@
+// The last runs of the flow, or of the session that is open.
+
+import { button, make } from "./dom.js";
+import { valueRows } from "./graph.js";
+import { ago, decider, duration, shown } from "./text.js";
+
+class Runs extends HTMLElement {
+  start(app) {
+    this.app = app;
+    this.only = make("input", { id: "only", type: "checkbox" });
+    this.list = make("ol", { class: "runs-list" });
+    this.note = make("p", { class: "note" });
+    this.further = button("More", () => this.more(), { hidden: true });
+    this.append(make("label", { class: "check", for: "only" }, this.only, "Only this session"), this.list, this.note, this.further);
+    this.only.addEventListener("change", () => this.reload());
+    app.on("flow", () => this.reload());
+    app.on("place", () => this.only.checked && this.reload());
+    app.on("run-ends", () => this.reload());
+    app.on("tab", (name) => name === "runs" && this.reload());
+  }
+
+  async reload() {
+    this.cursor = null;
+    if (this.hidden || !this.app.flow) return;
+    this.list.replaceChildren();
+    await this.more();
+  }
+
+  async more() {
+    const { flow, place } = this.app;
+    const query = { flow_id: flow.id, session_id: this.only.checked ? place.session : "", cursor: this.cursor };
+    const round = (this.round = (this.round ?? 0) + 1);
+    try {
+      const { items, cursor } = await this.app.api.runs(query);
+      if (round !== this.round) return;
+      this.cursor = cursor;
+      this.list.append(...items.map((run) => this.row(run)));
+      this.further.hidden = !cursor;
+      this.note.textContent = this.list.children.length ? "" : "No runs yet.";
+    } catch (error) {
+      this.app.report(error);
+    }
+  }
+
+  row(run) {
+    const body = make("div", { class: "run" });
+    const details = make(
+      "details",
+      {},
+      make(
+        "summary",
+        {},
+        make("span", { class: "lamp", "aria-hidden": "true" }),
+        make("span", { class: "title" }, run.status),
+        make("span", { class: "note" }, ` ${[duration(run.duration), ago(run.started_at)].filter(Boolean).join(" · ")}`),
+      ),
+      body,
+    );
+    details.addEventListener("toggle", () => details.open && this.fill(body, run.id));
+    return make("li", { "data-state": run.status }, details);
+  }
+
+  async fill(body, id) {
+    if (body.childElementCount) return;
+    try {
+      const run = await this.app.api.run(id);
+      const records = await this.app.api.records(run.flow_id, id);
+      body.replaceChildren(...partsOf(run, records, () => this.app.go({ session: run.session.id })));
+    } catch (error) {
+      body.replaceChildren(make("p", { class: "notice failed" }, this.app.sentence(error)));
+    }
+  }
+}
+
+function partsOf(run, records, open) {
+  const parts = [make("p", { class: "note" }, `Run ${run.id}`)];
+  if (run.session) parts.push(make("p", {}, `Session ${run.session.id}: ${decider(run.session)}. `, button("Open", open)));
+  if (run.error) parts.push(make("p", { class: "notice failed" }, `${run.error.message} (${run.error.code})`));
+  for (const warning of run.warnings ?? []) parts.push(make("p", { class: "notice" }, warning));
+  const head = make("tr", {}, ...["Component", "State", "Time"].map((word) => make("th", { scope: "col" }, word)));
+  const rows = run.vertices.map((vertex) =>
+    make("tr", { "data-state": vertex.status }, make("td", {}, vertex.id), make("td", {}, vertex.status), make("td", {}, duration(vertex.duration))),
+  );
+  parts.push(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+  if (run.messages.length) parts.push(make("h4", {}, "Messages"));
+  for (const message of run.messages) {
+    parts.push(make("p", { class: "said" }, make("strong", {}, message.sender_name ?? ""), `: ${shown(message.text, 600)}`));
+  }
+  if (records.size) parts.push(make("h4", {}, "Transactions"));
+  for (const [vertex, record] of records) {
+    const values = [...valueRows("Input", record.inputs), ...valueRows("Output", record.outputs)];
+    const list = make("dl", {}, ...values.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+    parts.push(make("details", {}, make("summary", {}, vertex), list));
+  }
+  return parts;
+}
+
+customElements.define("fr-runs", Runs);

@@ -1,0 +1,185 @@
+// The sessions of a flow, latest first; more come as one scrolls.
+
+import { ask, button, make } from "./dom.js";
+import { ago, count, fileName, newSessionId, writePlace } from "./text.js";
+
+class Sessions extends HTMLElement {
+  start(app) {
+    this.app = app;
+    this.rows = new Map();
+    this.filter = make("input", { id: "filter", type: "search", placeholder: "Filter by session id", autocomplete: "off" });
+    this.list = make("ul", { class: "sessions" });
+    this.note = make("p", { class: "note" });
+    this.end = make("div", { class: "sentinel" });
+    this.scroller = make("div", { class: "scroller" }, this.list, this.note, this.end);
+    this.append(
+      make(
+        "div",
+        { class: "head" },
+        make("h2", {}, "Sessions"),
+        button("New", () => this.app.go({ session: newSessionId() }), { id: "new", "aria-label": "New session" }),
+      ),
+      make("label", { class: "unseen", for: "filter" }, "Filter sessions by id"),
+      this.filter,
+      this.scroller,
+    );
+    let timer;
+    this.filter.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.reload(), 200);
+    });
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.more(), {
+      root: this.scroller,
+      rootMargin: "600px",
+    }).observe(this.end);
+    app.on("flow", () => this.reload());
+    app.on("place", () => this.mark());
+    app.on("changed", () => this.refresh());
+  }
+
+  query(more = {}) {
+    return { flow_id: this.app.flow?.id, q: this.filter.value.trim(), ...more };
+  }
+
+  // From the beginning: another flow or filter.
+  async reload() {
+    this.round = (this.round ?? 0) + 1;
+    this.rows.clear();
+    this.list.replaceChildren();
+    this.cursor = undefined;
+    this.loading = false;
+    this.note.textContent = "";
+    if (this.app.flow) await this.more(true);
+  }
+
+  async more(first = false) {
+    if (this.loading || !this.app.flow || (!first && !this.cursor)) return;
+    const round = this.round;
+    this.loading = true;
+    try {
+      const { items, cursor } = await this.app.api.sessions(this.query({ cursor: this.cursor }));
+      if (round !== this.round) return;
+      this.cursor = cursor;
+      for (const item of items) this.list.append(this.row(item));
+      this.note.textContent = this.rows.size ? "" : "No sessions yet.";
+      this.mark();
+    } catch (error) {
+      this.app.report(error);
+    } finally {
+      if (round === this.round) this.loading = false;
+    }
+    // The observer tells of changes only: what still lies in view after a page asks for the next one.
+    if (this.cursor && this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 600) {
+      requestAnimationFrame(() => this.more());
+    }
+  }
+
+  // What is new goes to the top; what was loaded stays.
+  async refresh() {
+    const round = this.round;
+    try {
+      const { items, cursor } = await this.app.api.sessions(this.query());
+      if (round !== this.round) return;
+      if (!this.rows.size) this.cursor = cursor;
+      const fresh = items.map((item) => this.row(item));
+      fresh.reverse().forEach((row) => this.list.prepend(row));
+      this.note.textContent = this.rows.size ? "" : "No sessions yet.";
+      this.mark();
+    } catch (error) {
+      this.app.report(error);
+    }
+  }
+
+  row(item) {
+    const { session_id: id, title, count: number, last_at: last } = item;
+    const row = this.rows.get(id) ?? make("li", {});
+    this.rows.set(id, row);
+    const link = make(
+      "a",
+      { href: writePlace({ flow: this.app.place.flow, session: id }) },
+      make("span", { class: "title" }, title || id),
+      make("span", { class: "note" }, `${count(number, "message")} · `, make("time", { datetime: last }, ago(last))),
+      make("span", { class: "id" }, id),
+    );
+    row.replaceChildren(link);
+    return row;
+  }
+
+  mark() {
+    const { session } = this.app.place;
+    const current = this.rows.get(session);
+    if (this.current && this.current !== current) {
+      this.current.querySelector("a")?.removeAttribute("aria-current");
+      this.current.querySelector(".actions")?.remove();
+    }
+    this.current = current;
+    if (!current) return;
+    current.querySelector("a").setAttribute("aria-current", "true");
+    if (current.querySelector(".actions")) return;
+    current.append(
+      make(
+        "div",
+        { class: "actions" },
+        button("Rename", () => this.rename(session)),
+        button("Export", () => this.export(session)),
+        button("Delete", () => this.remove(session)),
+      ),
+    );
+  }
+
+  async rename(id) {
+    const text = "If there is a session of the new id, the two become one.";
+    const to = await ask({ title: "Rename the session", text, label: "New id", value: id, action: "Rename" });
+    if (!to || to === id) return;
+    await this.attempt(async () => {
+      await this.app.api.renameSession(id, to);
+      this.forget(id);
+      this.app.go({ session: to });
+      this.app.emit("changed");
+      this.app.say("The session is renamed.");
+    });
+  }
+
+  async remove(id) {
+    const sure = await ask({ title: "Delete the session?", text: `${id}: its messages are removed.`, action: "Delete", danger: true });
+    if (!sure) return;
+    await this.attempt(async () => {
+      await this.app.api.deleteSession(id);
+      this.forget(id);
+      this.app.go({ session: newSessionId() });
+      this.app.emit("changed");
+      this.app.say("The session is deleted.");
+    });
+  }
+
+  async export(id) {
+    await this.attempt(async () => {
+      let all = [];
+      let cursor;
+      do {
+        const page = await this.app.api.messages({ session_id: id, flow_id: this.app.flow.id, limit: 200, cursor });
+        all = [...page.items, ...all];
+        cursor = page.cursor;
+      } while (cursor);
+      const text = JSON.stringify({ session_id: id, flow_id: this.app.flow.id, messages: all }, null, 2);
+      const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+      make("a", { href: address, download: fileName(id) }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10000);
+    });
+  }
+
+  forget(id) {
+    this.rows.get(id)?.remove();
+    this.rows.delete(id);
+  }
+
+  async attempt(work) {
+    try {
+      await work();
+    } catch (error) {
+      this.app.report(error);
+    }
+  }
+}
+
+customElements.define("fr-sessions", Sessions);

@@ -1,0 +1,77 @@
+// Words and numbers for people. No DOM here: these are tested without a browser.
+
+export function duration(seconds) {
+  if (typeof seconds !== "number" || !Number.isFinite(seconds)) return "";
+  if (seconds < 0.001) return "<1 ms";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+// "2026-01-31 12:00:00.000000 UTC" and ISO 8601 alike.
+export function readTime(text) {
+  if (typeof text !== "string") return null;
+  const iso = text.trim().replace(/ UTC$/, "Z").replace(" ", "T").replace(/(\.\d{3})\d+/, "$1");
+  const time = new Date(iso);
+  return Number.isNaN(time.getTime()) ? null : time;
+}
+
+export function ago(text, now = Date.now()) {
+  const time = readTime(text);
+  if (!time) return "";
+  const seconds = Math.max(0, (now - time.getTime()) / 1000);
+  if (seconds < 45) return "just now";
+  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
+  if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;
+  return time.toISOString().slice(0, 10);
+}
+
+export function clock(text) {
+  const time = readTime(text);
+  return time ? time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "";
+}
+
+export function count(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+export function shown(value, longest = 4000) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
+  return text.length > longest ? `${text.slice(0, longest)}…` : text;
+}
+
+export function newSessionId() {
+  // randomUUID is only there on https and localhost; random values are there everywhere.
+  const octets = crypto.getRandomValues(new Uint8Array(12));
+  return `chat-${Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("")}`;
+}
+
+// A segment of a path. "." and ".." would be taken out of an address by the browser, so they have none.
+export function segment(text) {
+  return text === "." || text === ".." ? null : encodeURIComponent(text);
+}
+
+export function fileName(text) {
+  return `${text.replace(/[^\w.-]+/g, "_").replace(/^\.+/, "").slice(0, 60) || "session"}.json`;
+}
+
+// Who decided a session, in words.
+export function decider(session) {
+  if (!session) return "";
+  const words = {
+    payload: "the request named it",
+    component: `the setting of ${session.component} decided it`,
+    edge: `an edge into ${session.component} brought it`,
+    flow: "nobody named one: it is the flow's id",
+    generated: "nobody named one: it is fresh for this run",
+  };
+  return words[session.source] || session.source || "";
+}
+
+export function readPlace(hash) {
+  const words = new URLSearchParams(hash.replace(/^#/, ""));
+  return { flow: words.get("flow") || "", session: words.get("session") || "" };
+}
+
+export function writePlace(place) {
+  return `#${new URLSearchParams(Object.entries(place).filter(([, value]) => value))}`;
+}
