@@ -49,12 +49,22 @@ from flowrunner.memory import (
     SessionSummary,
     fold,
 )
-from flowrunner.messages import Message, error_message, make_content_block, make_properties, new_id, private_copy, utc_now
+from flowrunner.messages import (
+    Message,
+    error_message,
+    make_content_block,
+    make_properties,
+    new_id,
+    private_copy,
+    utc_now,
+)
 from flowrunner.queries import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
 
 if TYPE_CHECKING:
+    from flowrunner.current import current_runner, get_runner
+    from flowrunner.extension import FlowRunner
     from flowrunner.store.engine import database_engine, reading, writing
     from flowrunner.store.schema import DatabaseSchema
 
@@ -72,6 +82,7 @@ __all__ = [
     "DatabaseSchema",
     "FlowInvalid",
     "FlowNotFound",
+    "FlowRunner",
     "FlowRunnerError",
     "Identity",
     "Input",
@@ -103,10 +114,12 @@ __all__ = [
     "Tool",
     "__version__",
     "checked_address",
+    "current_runner",
     "cursor_gone",
     "database_engine",
     "error_message",
     "fold",
+    "get_runner",
     "hookimpl",
     "make_content_block",
     "make_properties",
@@ -122,7 +135,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what concerns databases on first use: SQLAlchemy takes longer to import than all the rest."""
+    """Import what concerns databases and Flask on first use: both take longer to import than all the rest."""
+    if name == "FlowRunner":
+        from flowrunner.extension import FlowRunner
+
+        return FlowRunner
+    if name in ("current_runner", "get_runner"):
+        from flowrunner import current
+
+        return getattr(current, name)
     if name == "DatabaseSchema":
         from flowrunner.store.schema import DatabaseSchema
 
