@@ -119,10 +119,13 @@ class Store:
         """
         self._announce([(file, (), False)])
         file.write(lines)
-        if not file.rows:
-            self.replace({file: ()})
-        elif file.is_half_garbage():
+        if file.rows and not file.is_half_garbage():
+            return
+        try:
             self.replace({file: list(file.rows.values())})
+        except OSError as error:
+            # The record is on disk and counts; only the room that it would have saved is not saved.
+            logger.warning("The file %s cannot be written anew: %s", file.path, error)
 
     def replace(self, contents: Mapping[SessionFile, Sequence[Row]]) -> None:
         """Write sessions' files anew, all or none; one without messages is removed.
@@ -133,11 +136,11 @@ class Store:
         self._announce([(file, rows, True) for file, rows in contents.items()])
         for file, rows in contents.items():
             new = [str(message.id) for _, message in rows if message.id not in file.rows]
-            self.ids.add(new, digest_of(file.owner, file.session_id))
+            digest = digest_of(file.owner, file.session_id)
+            self.ids.add(new, digest)
+            # Whatever interrupts this, what is looked at next is what the file then holds.
+            self._files.pop(digest, None)
         replace_together(self._note, whole)
-        for file in contents:
-            file.forget()
-            file.read()
 
     def _announce(self, changes: Iterable[tuple[SessionFile, Sequence[Row], bool]]) -> None:
         self.catalogue.announce(

@@ -42,7 +42,7 @@ class SqliteMemory(MemoryBackend):
     searches = True
 
     def __init__(self, engine: Engine) -> None:
-        with contract_errors():
+        with contract_errors(engine):
             schema.ensure(engine)
         self._engine = engine
         self._form = RowFormat(engine.dialect.name)
@@ -54,12 +54,12 @@ class SqliteMemory(MemoryBackend):
             return []
         to_row = self._form.to_row
         self._writer.append([to_row(message) for message in messages])
-        with contract_errors():
+        with contract_errors(self._engine):
             self._index.note_appended(len(messages))
         return list(messages)
 
     def fetch_messages(self, query: MessageQuery) -> list[Message]:
-        with contract_errors():
+        with contract_errors(self._engine):
             if query.words() and query.session_id is None:
                 self._index.catch_up()
             with self._reading() as connection:
@@ -67,7 +67,7 @@ class SqliteMemory(MemoryBackend):
                 return [to_message(row) for row in self._find(connection, query, ROW)]
 
     def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]:
-        with contract_errors(), self._writer.transaction() as connection:
+        with contract_errors(self._engine), self._writer.transaction() as connection:
             rows = self._find(connection, query, FACTS)
             if not rows:
                 return []
@@ -75,17 +75,17 @@ class SqliteMemory(MemoryBackend):
             return [self._form.to_message(row) for row in _by_seq(connection, seqs, ROW)]
 
     def delete_messages(self, query: MessageQuery) -> int:
-        with contract_errors(), self._writer.transaction() as connection:
+        with contract_errors(self._engine), self._writer.transaction() as connection:
             rows = self._find(connection, query, FACTS)
             remove_rows(connection, rows, self._form, self._index)
             return len(rows)
 
     def list_sessions(self, query: SessionQuery) -> list[SessionSummary]:
-        with contract_errors(), self._reading() as connection:
+        with contract_errors(self._engine), self._reading() as connection:
             return list_sessions(connection, query, self._form)
 
     def close(self) -> bool:
-        with contract_errors():
+        with contract_errors(self._engine):
             self._writer.close()
         return True
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from flowrunner import FlowRunnerError, MemoryFailed, MessageInvalid
 
 
+def driver_error(engine: Engine) -> Any:
+    """Return the root of the driver's own errors: what it raises outside SQLAlchemy's reach, at BEGIN for one."""
+    driver: Any = engine.dialect.dbapi
+    return driver.Error
+
+
 @contextmanager
-def contract_errors() -> Iterator[None]:
+def contract_errors(engine: Engine) -> Iterator[None]:
     """Raise errors of the database as the contract names them."""
     try:
         yield
@@ -21,7 +29,7 @@ def contract_errors() -> Iterator[None]:
         raise taken(error) from error
     except UnicodeEncodeError as error:
         raise unreadable(error) from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, driver_error(engine)) as error:
         raise failed(error) from error
 
 

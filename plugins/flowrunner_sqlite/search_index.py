@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from flowrunner import fold
+from flowrunner_sqlite.failures import driver_error, failed
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.tables import messages, search_state
 from flowrunner_sqlite.trigrams import FtsTrigrams, PostgresTrigrams, Trigrams
@@ -73,13 +74,13 @@ class SearchIndex:
             with self._engine.connect() as connection:
                 newest = connection.execute(select(func.max(messages.c.seq))).scalar() or 0
                 known = self._indexed_to(connection)
-            if newest - known < WORTH_AN_INDEX or not self._make():
+            if newest - known < WORTH_AN_INDEX or not (known or self._make()):
                 return
             for _ in range(0, most, _BATCH):
                 if not self._take_in():
                     return
-        except DBAPIError as error:
-            logger.warning("The search index cannot follow: %s", error.orig)
+        except (DBAPIError, driver_error(self._engine)) as error:
+            logger.warning("The search index cannot follow: %s", failed(error).message)
 
     def note_appended(self, number: int) -> None:
         """Count appended messages; from time to time an index that is there follows."""

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, make_url
 
 from flowrunner.store.engine import make_engine
 from flowrunner.testing import MemoryBackendContract
+from tests.memory.closing import broken_writes
 
 VARIABLE = "FLOWRUNNER_TEST_POSTGRES_URL"
 
@@ -42,6 +43,9 @@ def database(postgres_server):
 class TestPostgres(MemoryBackendContract):
     def open_backend(self, folder: Path) -> SqliteMemory:
         return SqliteMemory(engine_of_this_process())
+
+    def break_writes(self, backend: SqliteMemory):
+        return broken_writes(backend, engine_of_this_process())
 
     @pytest.fixture
     def folder(self, tmp_path, database):
