@@ -71,9 +71,9 @@ class Server:
         self.wait_for(answers, "the server to answer")
         return self
 
-    def wait_for(self, happened: Any, what: str) -> None:
+    def wait_for(self, happened: Any, what: str, *, seconds: float = DEADLINE) -> None:
         """Wait until something is true, or say what was waited for and what the server printed."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + seconds
         while not happened():
             if self._process.poll() is not None and not happened():
                 self._reader.join(5)
@@ -104,6 +104,11 @@ class Server:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             raise AssertionError(f"the server did not stop:\n{self.output}") from None
+
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does: interrupt every process that was started, and return the status."""
+        os.killpg(self._process.pid, signal.SIGINT)
+        return self.wait()
 
     def close(self) -> None:
         """End whatever is left of it."""
