@@ -46,7 +46,7 @@ def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", for
     if default and (force or not (provider_word or model or usual)):
         provider_word, model = chosen_by_operator
     elif not provider_word:
-        provider_word = usual or _guess(model)
+        provider_word = usual or _guess(model) or chosen_by_operator[0]
     if not provider_word:
         raise ModelNotChosen(
             "no model is chosen: connect one, set provider and model_name, or set FLOWRUNNER_MODEL for all of them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -120,7 +121,7 @@ def _once(
         connection.close()
 
 
-def _connect(scheme: str, host: str, port: int, address: str, seconds: float) -> http.client.HTTPConnection:
+def _connect(scheme: str, host: str, port: int, address: str, seconds: float) -> _Pinned | _PinnedTls:
     """Return a connection to a checked address that still asks for, and proves, the name."""
     if scheme == "http":
         return _Pinned(address, host, port, seconds)
@@ -131,9 +132,10 @@ class _Pinned(http.client.HTTPConnection):
     def __init__(self, address: str, host: str, port: int, seconds: float) -> None:
         super().__init__(host, port, timeout=seconds)
         self._address = address
+        self.wire: socket.socket | None = None
 
     def connect(self) -> None:
-        self.sock = socket.create_connection((self._address, self.port), self.timeout)
+        self.sock = self.wire = socket.create_connection((self._address, self.port), self.timeout)
 
 
 class _PinnedTls(http.client.HTTPSConnection):
@@ -141,21 +143,22 @@ class _PinnedTls(http.client.HTTPSConnection):
         self._trust = ssl.create_default_context()
         super().__init__(host, port, timeout=seconds, context=self._trust)
         self._address = address
+        self.wire: socket.socket | None = None
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self._trust.wrap_socket(plain, server_hostname=self.host)
+        self.wire = plain = socket.create_connection((self._address, self.port), self.timeout)
+        self.sock = self.wire = self._trust.wrap_socket(plain, server_hostname=self.host)
 
 
 def _read(
-    connection: http.client.HTTPConnection, response: http.client.HTTPResponse, headers: Mapping[str, str],
+    connection: _Pinned | _PinnedTls, response: http.client.HTTPResponse, headers: Mapping[str, str],
     limits: Limits, deadline: float, cancelled: CancelToken,
 ) -> bytes:  # fmt: skip
     unpack = zlib.decompressobj(47) if headers.get("content-encoding", "").lower() in ("gzip", "deflate") else None
     body = bytearray()
     while True:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
+        if connection.wire is not None and connection.wire.fileno() >= 0:
+            connection.wire.settimeout(_left(deadline))
         piece = response.read1(_PIECE)
         cancelled.raise_if_set()
         if not piece:
@@ -172,12 +175,11 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _break(connection: http.client.HTTPConnection) -> None:
-    if connection.sock is not None:
-        try:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+def _break(connection: _Pinned | _PinnedTls) -> None:
+    """End what waits for a connection. The response may have taken its socket over, so that is kept apart."""
+    if connection.wire is not None:
+        with contextlib.suppress(OSError):
+            connection.wire.shutdown(socket.SHUT_RDWR)
 
 
 def _clean(headers: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flowrunner import Component, RunContext, checked_address
 
-from .choosing import Choice, choose
+from .choosing import Choice, choose, split_name
 from .connections import Connections
 from .failures import ModelFailed, ModelKeyMissing, ModelNotChosen
 from .fields import KEY_FIELDS, MODEL_FIELDS, OLLAMA_URL, URL_FIELDS
@@ -81,12 +81,13 @@ def _openai_model(
     key = "" if from_request and not _key_from_request(context) else _find_key(context, values, provider)
     if not key and provider.keys and _full_url("", provider) == url:
         raise ModelKeyMissing(_no_key(context, provider))
-    if not choice.model:
+    name = choice.model or split_name(getattr(context.settings, "model", ""))[1]
+    if not name:
         raise ModelNotChosen(f"no model of {provider.name} is chosen: set model_name")
     return OpenAIModel(
         connections,
         provider=provider.name,
-        name=choice.model,
+        name=name,
         base_url=url,
         key=key,
         options=options,

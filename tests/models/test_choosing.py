@@ -1,0 +1,123 @@
+"""Which model, server and key a component means."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from flowrunner_models import MODEL_TYPES
+from flowrunner_models.choosing import choose
+from flowrunner_models.failures import ModelKeyMissing, ModelNotChosen
+
+from flowrunner import AddressRefused, ComponentFailed
+
+ROW = {"name": "claude-x", "provider": "Anthropic", "icon": "Anthropic", "metadata": {"context_length": 1}}
+
+
+@pytest.mark.parametrize(
+    ("values", "usual", "wanted"),
+    [
+        ({"model": [ROW]}, "", ("Anthropic", "claude-x")),
+        ({"model": ROW}, "", ("Anthropic", "claude-x")),
+        ({"model": json.dumps([ROW])}, "", ("Anthropic", "claude-x")),
+        ({"model": [], "agent_llm": "OpenAI", "model_name": "gpt-4o"}, "", ("OpenAI", "gpt-4o")),
+        ({"model": [ROW], "provider": "Groq", "model_name": "llama"}, "", ("Groq", "llama")),
+        ({"provider": "Google", "model_name": "gemini-x"}, "", ("Google Generative AI", "gemini-x")),
+        ({"model": "gemini-1.5-pro"}, "Google Generative AI", ("Google Generative AI", "gemini-1.5-pro")),
+        ({"provider": "Deepseek", "model_name": "deepseek/x"}, "OpenRouter", ("OpenRouter", "deepseek/x")),
+        ({"model": "", "model_name": "", "provider": ""}, "OpenAI", ("OpenAI", "gpt-4o-mini")),
+        ({"model": "gpt-4o"}, "", ("OpenAI", "gpt-4o")),
+        ({"agent_llm": "IBM watsonx.ai"}, "", ("IBM watsonx.ai", "watsonx/ibm/granite-3-8b-instruct")),
+    ],
+)
+def test_every_shape_in_which_flows_name_a_model(values, usual, wanted):
+    choice = choose(values, usual=usual)
+    assert (choice.provider.name, choice.model) == wanted
+
+
+def test_the_operator_chooses():
+    assert choose({}, default="groq:llama").model == "llama"
+    assert choose({"provider": "OpenAI"}, default="groq:llama").provider.name == "OpenAI"
+    assert choose({"provider": "OpenAI"}, default="local", force=True).provider.name == "local"
+    with pytest.raises(ModelNotChosen, match="FLOWRUNNER_MODEL"):
+        choose({})
+    with pytest.raises(ModelNotChosen, match="Nobody Inc"):
+        choose({"provider": "Nobody Inc"})
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES, ids=lambda k: k.type_name)
+def test_every_name_of_the_component_answers(house, kind):
+    result = house.chat(kind=kind.type_name, settings={"model_name": "m"})
+    assert result.text.startswith("Ahoy")
+
+
+def test_a_missing_key_names_the_variable(open_house):
+    house = open_house(model_base_urls=None)
+    for settings, named in (({"provider": "Groq"}, "GROQ_API_KEY"), ({"provider": "OpenAI"}, "OPENAI_API_KEY")):
+        with pytest.raises(ComponentFailed, match=named) as failed:
+            house.chat(settings=settings)
+        assert isinstance(failed.value.__cause__, ModelKeyMissing)
+    vertex = ("model", "OpenAIModel", {"api_key": "LF_OPENAI_KEY"}, {"variables": frozenset({"api_key"})})
+    with pytest.raises(ComponentFailed, match="LF_OPENAI_KEY"):
+        house.run(
+            [("in", "ChatInput"), vertex, ("out", "ChatOutput")],
+            ["in.message -> model.input_value", "model.text_output -> out.input_value"],
+        )
+
+
+def _sent_key(model):
+    return model.headers[-1]["authorization"]
+
+
+def test_keys_by_strength(house, model):
+    house.chat(settings={"api_key": "sk-literal"})
+    assert _sent_key(model) == "Bearer sk-literal"
+    house.variables["OPENAI_API_KEY"] = "sk-stored"
+    house.chat(settings={"api_key": ""})
+    assert _sent_key(model) == "Bearer sk-stored"
+    house.chat(settings={"api_key": "OPENAI_API_KEY"})
+    assert _sent_key(model) == "Bearer sk-stored"
+    house.chat(settings={"api_key": ""}, variables={"OPENAI_API_KEY": "sk-header"})
+    assert _sent_key(model) == "Bearer sk-header"
+    house.chat(settings={"api_key": "gone"}, tweaks={"model": {"api_key": "sk-tweak"}})
+    assert _sent_key(model) == "Bearer sk-tweak"
+
+
+def test_a_key_never_shows(house, model):
+    from flowrunner.testing.model_script import Fail
+
+    result = house.chat(settings={"api_key": "sk-secret-0123456789"})
+    shown = json.dumps([v.to_json() for v in result.vertices])
+    assert "sk-secret" not in shown
+    model.script(Fail(401, "Incorrect API key provided: sk-secret-0123456789abcdef"))
+    with pytest.raises(ComponentFailed) as failed:
+        house.chat(settings={"api_key": "sk-secret-0123456789abcdef"})
+    assert "0123456789abcdef" not in failed.value.message
+
+
+def test_the_author_may_name_a_local_server(open_house, model):
+    house = open_house(model_base_urls=None)
+    root = model.url.removesuffix("/v1")
+    for kind, settings in (
+        ("OpenAIModel", {"openai_api_base": model.url}),
+        ("OllamaModel", {"base_url": root + "/", "model_name": "m"}),
+        ("LanguageModelComponent", {"provider": "Ollama", "ollama_base_url": root, "model_name": "m"}),
+        ("LMStudioModel", {"base_url": model.url, "model_name": "m"}),
+    ):
+        assert house.chat(kind=kind, settings=settings).text.startswith("Ahoy"), kind
+
+
+def test_a_request_may_not(open_house, model):
+    house = open_house(model_base_urls=None)
+    settings = {"openai_api_base": model.url, "api_key": "sk-of-the-author"}
+    other = model.url.replace("127.0.0.1", "localhost")
+    asked = len(model.asked)
+    with pytest.raises(ComponentFailed) as failed:
+        house.chat(kind="OpenAIModel", settings=settings, tweaks={"model": {"openai_api_base": other}})
+    assert isinstance(failed.value.__cause__, AddressRefused)
+    assert len(model.asked) == asked
+    allowed = open_house(model_base_urls=None, allow_private_addresses="localhost,127.0.0.0/8,::1")
+    allowed.chat(kind="OpenAIModel", settings=settings, tweaks={"model": {"openai_api_base": other}})
+    assert model.headers[-1]["host"] == other.split("/")[2]
+    # The author's key is not for a server that somebody else names.
+    assert "sk-of-the-author" not in _sent_key(model)

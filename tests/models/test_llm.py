@@ -1,0 +1,105 @@
+"""Models of ``llm`` plugins; what a plugin cannot do is noticed, not lost."""
+
+from __future__ import annotations
+
+import pytest
+
+llm = pytest.importorskip("llm")
+
+from flowrunner_models import llm_model  # noqa: E402
+from flowrunner_models.failures import ModelNotInstalled, ModelRefused  # noqa: E402
+from flowrunner_models.llm_model import LlmModel, reads_turns  # noqa: E402
+from flowrunner_models.protocol import Options, Reply, ToolCall, Turn  # noqa: E402
+
+from flowrunner import Tool  # noqa: E402
+
+TURNS = [Turn("system", "be brief"), Turn("user", "one"), Turn("assistant", "1"), Turn("user", "two")]
+
+
+class Old(llm.Model):
+    """As plugins were: looks at the prompt's text only."""
+
+    model_id = "old"
+    can_stream = True
+
+    def execute(self, prompt, stream, response, conversation):
+        self.seen = (prompt.system, prompt.prompt)
+        yield from ("a", "b")
+
+
+class New(llm.Model):
+    """As plugins are: reads the turns."""
+
+    model_id = "new"
+    can_stream = True
+    supports_tools = True
+
+    class Options(llm.Options):
+        temperature: float | None = None
+
+    def execute(self, prompt, stream, response, conversation):
+        self.seen = [(m.role, "".join(getattr(p, "text", "") for p in m.parts)) for m in prompt.messages]
+        self.temperature = prompt.options.temperature
+        if prompt.tools:
+            response.add_tool_call(llm.ToolCall(name="look", arguments={"at": "sky"}, tool_call_id="c1"))
+        response.set_usage(input=3, output=2)
+        yield from ("a", "b")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Only these models are there: what other plugins do at import is not for this test."""
+    models = {"new": New(), "old": Old()}
+
+    def find(name):
+        if name not in models:
+            raise llm.UnknownModelError(name)
+        return models[name]
+
+    monkeypatch.setattr(llm, "get_model", find)
+    monkeypatch.setattr(llm_model, "reads_turns", lambda model: isinstance(model, New))
+    return models
+
+
+def test_a_plugin_that_reads_turns_gets_them(installed):
+    parts = list(LlmModel("new", Options(temperature=0.5, max_tokens=9)).stream(TURNS))
+    assert parts[:2] == ["a", "b"]
+    assert parts[-1].text == "ab"
+    assert parts[-1].usage.to_json() == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    assert installed["new"].seen == [("system", "be brief"), ("user", "one"), ("assistant", "1"), ("user", "two")]
+    assert installed["new"].temperature == 0.5
+
+
+def test_one_that_does_not_gets_a_transcript(installed):
+    parts = list(LlmModel("old", Options(temperature=0.5)).stream(TURNS))
+    assert parts[-1] == Reply("ab")
+    assert installed["old"].seen == ("be brief", "User: one\n\nAssistant: 1\n\nUser: two")
+
+
+def test_tools_go_there_and_back(installed):
+    tool = Tool("look", "Look.", {"type": "object", "properties": {}}, lambda arguments: "blue")
+    reply = list(LlmModel("new", Options()).stream(TURNS, tools=[tool]))[-1]
+    assert reply.calls == (ToolCall("c1", "look", '{"at": "sky"}'),)
+    after = [*TURNS, Turn("assistant", "", reply.calls), Turn("tool", "blue", call_id="c1")]
+    list(LlmModel("new", Options()).stream(after))
+    assert [role for role, _ in installed["new"].seen][-2:] == ["assistant", "tool"]
+    with pytest.raises(ModelRefused, match="no tools"):
+        list(LlmModel("old", Options()).stream(TURNS, tools=[tool]))
+    with pytest.raises(ModelRefused, match="cannot read"):
+        list(LlmModel("old", Options()).stream(after))
+
+
+def test_the_capability_check_reads_the_plugins_code():
+    from llm.default_plugins.openai_models import Chat
+
+    assert reads_turns(Chat("gpt-x"))
+
+    class Nothing:
+        pass
+
+    assert not reads_turns(Nothing())
+
+
+def test_a_model_that_no_plugin_has(installed):
+    with pytest.raises(ModelNotInstalled, match="no installed llm plugin"):
+        list(LlmModel("nobody/nothing", Options()).stream(TURNS))
