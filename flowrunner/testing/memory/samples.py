@@ -80,6 +80,7 @@ def make_message(text: str = "hello", session_id: str = "talk", owner: str = ANN
 def make_full_message(**fields: Any) -> Message:
     """Return a message in which every field differs from its default."""
     full: dict[str, Any] = {
+        "text": "an answer",
         "sender": "Machine",
         "sender_name": "AI",
         "context_id": "context-1",
@@ -98,7 +99,7 @@ def make_full_message(**fields: Any) -> Message:
         "duration": 1.25,
         "session_metadata": {"device": {"kind": "phone"}},
     }
-    return make_message("an answer", **{**full, **fields})
+    return make_message(**{**full, **fields})
 
 
 def append_texts(backend: MemoryBackend, *texts: str, **fields: Any) -> list[Message]:
