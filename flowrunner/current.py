@@ -21,6 +21,7 @@ from flowrunner.runner import Runner
 from flowrunner.web.leaving import Presence
 from flowrunner.web.mounted import pick_name, runners_of
 from flowrunner.web.pieces import text_pieces
+from flowrunner.web.site import check_neighbours
 from flowrunner.web.streams import RunStream
 
 Who = Identity | str | int | None
@@ -125,7 +126,8 @@ def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRun
         one with the usual name.
     :param app: its app; None for the current one.
     :raises RuntimeError: outside an app context, if no app is given.
-    :raises SettingsInvalid: if there is no such runner, or several and none is meant.
+    :raises SettingsInvalid: if there is no such runner, or several and none is meant; or if the
+        site has opened our SQLite file as its own.
     """
     if app is None:
         if not has_app_context():
@@ -134,7 +136,9 @@ def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRun
                 " 'with app.app_context():'."
             )
         app = current_app._get_current_object()  # type: ignore[attr-defined]
-    return BoundRunner(runners_of(app)[pick_name(app, name)])
+    runner = runners_of(app)[pick_name(app, name)]
+    check_neighbours(app, runner)
+    return BoundRunner(runner)
 
 
 #: The runner of the current app, in the name of whoever sends the present request.

@@ -113,6 +113,16 @@ def close_engine(engine: Engine) -> None:
         engine.dispose()
 
 
+def refuse_shared_file(app: Flask, engine: Engine) -> None:
+    """Refuse to go on if the host has opened our SQLite file as its own after us.
+
+    :raises SettingsInvalid: saying so.
+    """
+    host = app.extensions.get("sqlalchemy")
+    if host is not None:
+        _refuse_shared_file(engine.url, _engines_of(app, host))
+
+
 def make_engine(url: URL) -> Engine:
     """Return an engine set up as the app's own data wants it; the folder of a SQLite file is made."""
     return prepare_engine(create_engine(url, **engine_options(url)))

@@ -63,7 +63,7 @@ def make_blueprint(
     blueprint = Blueprint(name, __name__, description="flowrunner")
     blueprint.record(add_session_converter)
     add_hygiene(blueprint, runner)
-    keep_to_site(blueprint, guard)
+    keep_to_site(blueprint, runner, guard)
     routes = Routes(blueprint, runner)
     for part in parts:
         part(routes)

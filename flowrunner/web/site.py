@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import Response, current_app, request
+from flask import Flask, Response, current_app, request
 
 from flowrunner.errors import NotAllowed
+from flowrunner.store.engine import refuse_shared_file
 from flowrunner.web.csrf import exempt_views
 
 #: Routes that the guard does not see: they tell nothing about anybody.
 UNGUARDED: Final = frozenset({"health", "chatbox_file"})
+_CHECKED: Final = "flowrunner_checked"
 
 #: No site may show a page of ours in a frame and have its visitors click there.
 _FRAMES: Final = "frame-ancestors 'none'"
 
 
-def keep_to_site(blueprint: Any, guard: Callable[[Any], Any] | None) -> None:
+def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None) -> None:
     """Add the owner's guard, and what protects pages, to a blueprint; before it asks who is there.
 
     :param guard: takes a request and returns None or True to let it pass, False, or a response.
@@ -27,13 +29,28 @@ def keep_to_site(blueprint: Any, guard: Callable[[Any], Any] | None) -> None:
         endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
         return None if guard is None or endpoint in UNGUARDED else _verdict(guard(request))
 
-    def let_own_check_decide(endpoint: str | None, values: Any) -> None:
+    def look_around(endpoint: str | None, values: Any) -> None:
+        # Before the site's own before_request; the app is complete now, whatever the order of its parts.
+        check_neighbours(current_app, runner)
         exempt_views(current_app)
 
     if guard is not None:
         blueprint.before_request(ask_guard)
-    blueprint.url_value_preprocessor(let_own_check_decide)
+    blueprint.url_value_preprocessor(look_around)
     blueprint.after_request(_refuse_frames)
+
+
+def check_neighbours(app: Flask, runner: Any) -> None:
+    """Look once, when the app is complete, whether the site has taken our database for its own.
+
+    :raises SettingsInvalid: if it has, with what to do.
+    """
+    checked = app.extensions.setdefault(_CHECKED, set())
+    if runner.settings.prefix in checked:
+        return
+    refuse_shared_file(app, runner.engine)
+    if app._got_first_request:
+        checked.add(runner.settings.prefix)
 
 
 def _refuse_frames(response: Response) -> Response:
