@@ -14,6 +14,7 @@ _TAGS: Final = frozenset(
 )  # fmt: skip
 _ATTRIBUTES: Final = {"a": {"href", "title"}, "ol": {"start"}}
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
+_BEGINNINGS: Final = ("http://", "https://", "mailto:")
 
 
 def can_render() -> bool:
@@ -35,11 +36,19 @@ def render(text: str) -> str | None:
         parser.render(text),
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
+        attribute_filter=_only_whole_addresses,
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return shown
+
+
+def _only_whole_addresses(tag: str, name: str, value: str) -> str | None:
+    """Drop an address without a scheme: it would lead to some page of this very server."""
+    if name == "href" and not value.lower().startswith(_BEGINNINGS):
+        return None
+    return value
 
 
 @cache

@@ -1,6 +1,6 @@
 // Calls of the public API. The key stays in this tab's sessionStorage.
 
-import { follow } from "./stream.js";
+import { follow, pause } from "./stream.js";
 import { segment } from "./text.js";
 
 const KEY = "flowrunner:key";
@@ -118,6 +118,17 @@ export class Api {
 
   run(id) {
     return this.json(`runs/${segment(id)}`);
+  }
+
+  // Waits until a run that is over stands in the log; gives false where it never does.
+  async recorded(flow, id) {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const { items } = await this.runs({ flow_id: flow, limit: 50 });
+      const found = items.find((run) => run.id === id);
+      if (found && found.status !== "running") return true;
+      await pause(150 + 50 * tries);
+    }
+    return false;
   }
 
   // What each component of a run took and gave: masked values, by vertex id.

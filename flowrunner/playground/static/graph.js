@@ -16,7 +16,7 @@ class Graph extends HTMLElement {
     app.on("place", () => this.foresee());
     app.on("run-begins", () => this.reset());
     app.on("vertex", (event) => this.light(event));
-    app.on("run-ends", (run) => this.showRun(run.id));
+    app.on("run-ends", (run) => this.finish(run));
   }
 
   async open() {
@@ -54,7 +54,9 @@ class Graph extends HTMLElement {
   tell(plan) {
     const notes = [plan.problem && `This flow cannot run: ${plan.problem}`, ...plan.warnings].filter(Boolean);
     this.problem.replaceChildren(...notes.map((text) => make("p", { class: "notice" }, text)));
-    this.rows = plan.vertices.map((vertex) => new Row(vertex));
+    const names = plan.vertices.map((vertex) => vertex.name);
+    const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
+    this.rows = plan.vertices.map((vertex) => new Row(vertex, isShared(vertex.name)));
     this.numbers = new Map(plan.vertices.map((vertex, number) => [vertex.id, number]));
     this.list.replaceChildren(...this.rows.map((row) => row.element));
   }
@@ -99,6 +101,16 @@ class Graph extends HTMLElement {
     });
   }
 
+  // The record of a run is written a moment after its end, maybe by another worker.
+  async finish(run) {
+    if (!run.id || run.flow !== this.app.flow?.id) return;
+    try {
+      if (await this.app.api.recorded(run.flow, run.id)) await this.showRun(run.id);
+    } catch (error) {
+      this.app.report(error);
+    }
+  }
+
   async showRun(id) {
     const { flow } = this.app;
     if (!id || !flow || !this.rows) return;
@@ -112,13 +124,13 @@ class Graph extends HTMLElement {
         this.set(number, { ...found, status, record: records.get(vertex.id), untaken: this.rows[number].untaken });
       });
     } catch (error) {
-      if (error.status !== 404) this.app.report(error);
+      this.app.report(error);
     }
   }
 }
 
 class Row {
-  constructor(vertex) {
+  constructor(vertex, shared) {
     this.vertex = vertex;
     this.status = "idle";
     this.lamp = make("span", { class: "lamp", "aria-hidden": "true" });
@@ -127,7 +139,7 @@ class Row {
     this.details = make(
       "details",
       {},
-      make("summary", {}, this.lamp, make("span", { class: "title" }, vertex.name), " ", this.state),
+      make("summary", {}, this.lamp, make("span", { class: "title" }, vertex.name), shared && make("span", { class: "note" }, ` ${vertex.id}`), " ", this.state),
       this.body,
     );
     this.element = make("li", {}, this.details);

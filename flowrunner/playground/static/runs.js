@@ -15,7 +15,10 @@ class Runs extends HTMLElement {
     this.only.addEventListener("change", () => this.reload());
     app.on("flow", () => this.reload());
     app.on("place", () => this.only.checked && this.reload());
-    app.on("run-ends", () => this.reload());
+    app.on("run-ends", async (run) => {
+      if (!this.hidden && run.id) await app.api.recorded(run.flow, run.id).catch(() => false);
+      this.reload();
+    });
     app.on("tab", (name) => name === "runs" && this.reload());
   }
 

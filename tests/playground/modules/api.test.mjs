@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const { Api, ApiError, joinRecords } = await import(process.env.MODULES + "/api.js");
+
+class Storage extends Map {
+  getItem(name) {
+    return this.get(name) ?? null;
+  }
+  setItem(name, value) {
+    this.set(name, value);
+  }
+  removeItem(name) {
+    this.delete(name);
+  }
+}
+
+function api(answer) {
+  const calls = [];
+  const fetch = async (address, options) => {
+    calls.push({ address, ...options });
+    return answer(address, options);
+  };
+  return { calls, api: new Api("/pre/api/v1/", { fetch, storage: new Storage() }) };
+}
+
+const json = (value, init) => new Response(JSON.stringify(value), init);
+
+test("a key goes with every call, and is kept in the storage alone", async () => {
+  const { api: one, calls } = api(() => json([]));
+  await one.flows();
+  assert.equal(calls[0].headers["x-api-key"], undefined);
+  one.key = "sk-1";
+  await one.flows();
+  assert.equal(calls[1].headers["x-api-key"], "sk-1");
+  assert.equal(calls[1].address, "/pre/api/v1/flows/?header_flows=true");
+  one.key = "";
+  assert.equal(one.key, "");
+});
+
+test("a refusal tells its status, code and request", async () => {
+  const { api: one } = api(() => json({ detail: "No", code: "not_allowed" }, { status: 403, headers: { "X-Request-Id": "r1" } }));
+  const refused = [];
+  one.onRefused = (error) => refused.push(error);
+  await assert.rejects(one.flows(), (error) => {
+    assert.ok(error instanceof ApiError);
+    assert.equal(error.shown, "No (status 403, not_allowed, request r1)");
+    return true;
+  });
+  assert.equal(refused.length, 1);
+});
+
+test("wrong members are named, and an answer that is no JSON is said as it is", async () => {
+  const { api: one } = api(() => json({ detail: [{ loc: ["body", "x"], msg: "bad" }] }, { status: 422 }));
+  await assert.rejects(one.flows(), /body\.x: bad/);
+  const { api: two } = api(() => new Response("<html>", { status: 502, statusText: "Bad Gateway" }));
+  await assert.rejects(two.flows(), /Bad Gateway/);
+});
+
+test("a lost connection is told", async () => {
+  const { api: one } = api(() => {
+    throw new TypeError("fetch failed");
+  });
+  let lost = 0;
+  one.onLost = () => (lost += 1);
+  await assert.rejects(one.flows(), TypeError);
+  assert.equal(lost, 1);
+});
+
+test("ids stay what they are, wherever they go", async () => {
+  const { api: one, calls } = api(() => json({}));
+  await one.renameSession("a/b?c", "d&e");
+  assert.equal(calls[0].address, "/pre/api/v1/monitor/messages/session/a%2Fb%3Fc?new_session_id=d%26e");
+  await one.deleteSession("..");
+  assert.equal(calls[1].body, '[".."]');
+  await assert.rejects(async () => one.renameSession("..", "x"), ApiError);
+  assert.equal(calls.length, 2);
+});
+
+test("what went in and came out belongs to one run", () => {
+  const builds = {
+    v: [
+      { job_id: "other", build_id: "1", data: { outputs: { o: { message: "no" } } } },
+      { job_id: "run", build_id: "2", params: null, data: { outputs: { o: { message: "yes", type: "text" } } } },
+    ],
+    w: [{ job_id: "other", build_id: "3" }],
+  };
+  const found = joinRecords(builds, [{ id: "2", inputs: { a: 1 } }], "run");
+  assert.deepEqual([...found], [["v", { inputs: { a: 1 }, outputs: { o: "yes" }, error: null }]]);
+});
