@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.errors import SettingsInvalid
+from flowrunner.retention import read_rules
 from flowrunner.session import SESSION_POLICIES
 
 logger = logging.getLogger("flowrunner")
@@ -106,6 +107,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
     Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
     Setting("MEMORY", "sqlite", "name of the memory backend"),
+    Setting("MEMORY_RETENTION", (), "how long messages are kept: session=guest-* age=7d newest=100; age=365d",
+            read_rules),
+    Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by that rule while the server runs; 0: none", seconds),
     Setting("DATABASE_URL", None, "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
             secret=True),
     Setting("AUTH", "key", "key: every request needs an API key; none: everybody is the local user",
@@ -120,8 +124,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             choice("queue", "reject", "parallel")),
     Setting("TURN_WAIT", 30.0, "seconds that a run waits for its turn before 409", seconds),
     Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
-    Setting("MAX_RUNS", 64, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
-    Setting("POOL_SIZE", 32, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
+    Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
+    Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
