@@ -5,97 +5,22 @@ A plan is made once per content of a flow and shared by all its runs; it holds n
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flowrunner.components import Component, Input, Source
+from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
+from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
 from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
 from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, takes
 from flowrunner.registry import Registry
-from flowrunner.session import Session
+
+__all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
 
 SESSION_INPUT: Final = "session_id"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedEdge:
-    """An edge joined to ports: positions of its vertices in the plan, names of output and input.
-
-    ``output`` is None for a tool edge.
-    """
-
-    source: int
-    output: str | None
-    target: int
-    input: str
-
-
-@dataclass(slots=True)
-class PlannedVertex:
-    """A vertex with its component.
-
-    ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
-    variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
-    of the file that the component does not take; they are only shown. ``incoming`` are its edges
-    in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
-    from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
-    is: its tokens are theirs.
-    """
-
-    index: int
-    vertex: Vertex
-    component: Component
-    display_name: str
-    inputs: dict[str, Input]
-    values: dict[str, Any]
-    variables: dict[str, str]
-    session_setting: str
-    source: Source
-    outputs: tuple[str, ...] = ()
-    incoming: list[PlannedEdge] = field(default_factory=list)
-    outgoing: list[PlannedEdge] = field(default_factory=list)
-    connected: frozenset[str] = frozenset()
-    required: tuple[str, ...] = ()
-    secrets: frozenset[str] = frozenset()
-    undeclared: dict[str, Any] = field(default_factory=dict)
-    kind: str | None = None
-    is_input: bool = False
-    is_output: bool = False
-    as_tool: bool = False
-    reads_history: bool = False
-    stream_targets: tuple[int, ...] = ()
-    wanted: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A flow ready to run.
-
-    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run
-    may run; ``warnings`` sentences about what is left out. ``conversation`` is row 5 of the
-    session rule: the setting of the first chat input.
-    """
-
-    flow: Flow
-    vertices: tuple[PlannedVertex, ...]
-    scope: tuple[int, ...]
-    warnings: tuple[str, ...]
-    chat_input: int | None
-    dependants: Mapping[int, tuple[PlannedEdge, ...]]
-
-    @property
-    def conversation(self) -> Session | None:
-        """The session that the first chat input's own setting names, if any."""
-        if self.chat_input is None:
-            return None
-        planned = self.vertices[self.chat_input]
-        text = planned.session_setting
-        return Session(text, "component", planned.vertex.id) if text else None
 
 
 def make_plan(flow: Flow, registry: Registry) -> Plan:
@@ -119,9 +44,9 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
         _join(edge, planned, ports, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
-    _refuse_circles(planned)
-    scope = _scope(planned, warnings)
-    _find_stream_targets(planned)
+    refuse_circles(planned)
+    scope = find_scope(planned, warnings)
+    find_stream_targets(planned)
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
     members = set(scope)
     dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
@@ -287,83 +212,3 @@ def _finish(planned: PlannedVertex) -> None:
     planned.is_input = vertex.is_input if vertex.is_input is not None else is_input
     shown = component.output_kind or component.input_kind
     planned.kind = shown if shown in ("chat", "text") else None
-
-
-def _scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[int]:
-    """Return the positions of vertices that run: reachable from the start, and all their ancestors."""
-    start = _start(planned)
-    if start is None:
-        inside = set(range(len(planned)))
-    else:
-        inside = _closure([start], lambda i: (e.target for e in planned[i].outgoing))
-        inside = _closure(inside, lambda i: (e.source for e in planned[i].incoming))
-    for vertex in planned:
-        if vertex.index not in inside:
-            name = f"{vertex.display_name} ({vertex.vertex.id})"
-            warnings.append(f"{name} is an island: nothing that starts the flow leads to it, so it does not run.")
-        elif _lacks_input(vertex):
-            inside.discard(vertex.index)
-            name = f"{vertex.display_name} ({vertex.vertex.id})"
-            warnings.append(f"{name} has nothing connected to its input, so it does not run.")
-    return sorted(inside)
-
-
-def _lacks_input(planned: PlannedVertex) -> bool:
-    """Say whether an output has neither an edge nor a value to show."""
-    if not planned.is_output or planned.component.output_kind is None or planned.variables:
-        return False
-    return any(name not in planned.connected and planned.values[name] in ("", None, []) for name in planned.required)
-
-
-def _start(planned: Sequence[PlannedVertex]) -> int | None:
-    inputs = [v for v in planned if v.is_input]
-    for kind in ("webhook", "chat"):
-        for vertex in inputs:
-            if kind in vertex.vertex.id.lower() or vertex.component.input_kind == kind:
-                return vertex.index
-    return None
-
-
-def _closure(start: Iterable[int], nexts: Any) -> set[int]:
-    found, todo = set(start), list(start)
-    while todo:
-        for index in nexts(todo.pop()):
-            if index not in found:
-                found.add(index)
-                todo.append(index)
-    return found
-
-
-def _refuse_circles(planned: Sequence[PlannedVertex]) -> None:
-    waiting = [len(vertex.incoming) for vertex in planned]
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    done = 0
-    while ready:
-        done += 1
-        for edge in planned[ready.pop()].outgoing:
-            waiting[edge.target] -= 1
-            if waiting[edge.target] == 0:
-                ready.append(edge.target)
-    if done < len(planned):
-        stuck = [vertex for vertex in planned if waiting[vertex.index] > 0]
-        names = ", ".join(f"{v.display_name} ({v.vertex.id})" for v in stuck[:8])
-        raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
-
-
-def _find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
-    """Find, for each vertex, the chat outputs that may show its text: there its tokens go.
-
-    Behind a router there are several, of which the one that runs in the end takes the tokens over.
-    """
-    for output in planned:
-        if output.component.output_kind != "chat":
-            continue
-        seen, todo = {output.index}, deque([output])
-        while todo:
-            target = todo.popleft()
-            target.stream_targets += (output.index,)
-            passing = target.component.streams_through_with(target.values)
-            for edge in target.incoming:
-                if edge.source not in seen and edge.input in passing:
-                    seen.add(edge.source)
-                    todo.append(planned[edge.source])

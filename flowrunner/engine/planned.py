@@ -1,0 +1,87 @@
+"""What a plan is made of: vertices with their components, joined by edges between ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.components import Component, Input, Source
+from flowrunner.flows.model import Flow, Vertex
+from flowrunner.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEdge:
+    """An edge joined to ports: positions of its vertices in the plan, names of output and input.
+
+    ``output`` is None for a tool edge.
+    """
+
+    source: int
+    output: str | None
+    target: int
+    input: str
+
+
+@dataclass(slots=True)
+class PlannedVertex:
+    """A vertex with its component.
+
+    ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
+    variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
+    of the file that the component does not take; they are only shown. ``incoming`` are its edges
+    in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
+    from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
+    is: its tokens are theirs.
+    """
+
+    index: int
+    vertex: Vertex
+    component: Component
+    display_name: str
+    inputs: dict[str, Input]
+    values: dict[str, Any]
+    variables: dict[str, str]
+    session_setting: str
+    source: Source
+    outputs: tuple[str, ...] = ()
+    incoming: list[PlannedEdge] = field(default_factory=list)
+    outgoing: list[PlannedEdge] = field(default_factory=list)
+    connected: frozenset[str] = frozenset()
+    required: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    undeclared: dict[str, Any] = field(default_factory=dict)
+    kind: str | None = None
+    is_input: bool = False
+    is_output: bool = False
+    as_tool: bool = False
+    reads_history: bool = False
+    stream_targets: tuple[int, ...] = ()
+    wanted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A flow ready to run.
+
+    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run
+    may run; ``warnings`` sentences about what is left out. ``conversation`` is row 5 of the
+    session rule: the setting of the first chat input.
+    """
+
+    flow: Flow
+    vertices: tuple[PlannedVertex, ...]
+    scope: tuple[int, ...]
+    warnings: tuple[str, ...]
+    chat_input: int | None
+    dependants: Mapping[int, tuple[PlannedEdge, ...]]
+
+    @property
+    def conversation(self) -> Session | None:
+        """The session that the first chat input's own setting names, if any."""
+        if self.chat_input is None:
+            return None
+        planned = self.vertices[self.chat_input]
+        text = planned.session_setting
+        return Session(text, "component", planned.vertex.id) if text else None
