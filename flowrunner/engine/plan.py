@@ -50,7 +50,8 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
     members = set(scope)
     dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
-    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants)
+    waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
+    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting)
 
 
 def _known_vertices(

@@ -65,9 +65,10 @@ class PlannedVertex:
 class Plan:
     """A flow ready to run.
 
-    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run
-    may run; ``warnings`` sentences about what is left out. ``conversation`` is row 5 of the
-    session rule: the setting of the first chat input.
+    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
+    run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
+    it. ``warnings`` are sentences about what is left out. ``conversation`` is row 5 of the session
+    rule: the setting of the first chat input.
     """
 
     flow: Flow
@@ -76,6 +77,7 @@ class Plan:
     warnings: tuple[str, ...]
     chat_input: int | None
     dependants: Mapping[int, tuple[PlannedEdge, ...]]
+    waiting: Mapping[int, int]
 
     @property
     def conversation(self) -> Session | None:

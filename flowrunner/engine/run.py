@@ -82,10 +82,10 @@ class _Execution:
         self._state = state
         self._speech = Speech(state)
         self._runner = VertexRunner(state, self._speech)
-        scope, dependants = state.plan.scope, state.plan.dependants
-        self._waiting = {i: sum(e.source in dependants for e in state.vertices[i].incoming) for i in scope}
-        self._live = dict.fromkeys(scope, 0)
-        self._ready = deque(i for i in scope if self._waiting[i] == 0)
+        plan = state.plan
+        self._waiting = dict(plan.waiting)
+        self._live = dict.fromkeys(plan.scope, 0)
+        self._ready = deque([i for i in plan.scope if not plan.waiting[i]])
         self._flying: dict[Future[VertexResult], int] = {}
 
     def go(self) -> RunResult:
@@ -143,7 +143,8 @@ class _Execution:
                 if result is not None and (edge.output is None or edge.output in result.outputs):
                     self._live[target] += 1
                 if self._waiting[target] == 0:
-                    if self._live[target] and not self._lacks_required(target):
+                    whole = self._live[target] == self._state.plan.waiting[target]
+                    if whole or (self._live[target] and not self._lacks_required(target)):
                         self._ready.append(target)
                     else:
                         todo.append((target, None))

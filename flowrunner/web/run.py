@@ -44,7 +44,7 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
     """Answer ``POST /api/v1/run/{flow}``."""
-    streaming = _wants_stream()
+    streaming, envelope = _wants_stream(), _wanted_envelope(runner)
     body = _read_run_body(runner)
     flow = runner.find(flow_name, caller())
     if streaming == "sse" and request.headers.get("Last-Event-ID"):
@@ -57,7 +57,7 @@ def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
     if streaming is not None:
         return stream_lines(runner, flow, asked, caller())
     result = runner.execute(flow, asked, caller())
-    return answer_run(runner, result)
+    return answer_run(result, envelope)
 
 
 def cancel_run(spool: Spool, run_id: str) -> Response:
@@ -79,17 +79,25 @@ def _body_wants_stream(body: Mapping[str, Any]) -> bool:
     return body.get("stream") is True and "input_type" in body and "output_type" in body
 
 
-def answer_run(runner: Any, result: RunResult) -> Response:
+def answer_run(result: RunResult, envelope: str) -> Response:
     """Return the answer of a run in the shape that the request asks for."""
     # Most requests have no query and no wish: what they cannot hold is not parsed.
     if "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain":
         return Response(result.text, content_type="text/plain; charset=utf-8")
-    envelope = runner.settings.envelope
+    return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+
+
+def _wanted_envelope(runner: Any) -> str:
+    """Return the shape of the answer that the query asks for, else that of the settings.
+
+    :raises RequestInvalid: for one that is none, before anything runs.
+    """
+    envelope: str = runner.settings.envelope
     if request.environ.get("QUERY_STRING"):
         envelope = request.args.get("envelope", envelope)
     if envelope not in ("1.13", "1.0"):
         raise invalid(("query", "envelope"), "enum", "Input should be '1.13' or '1.0'")
-    return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+    return envelope
 
 
 def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
@@ -121,21 +129,21 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     A body of plain right types, which nearly all are, is not taken through the schema: that would
     cost more than the run's own bookkeeping.
     """
-    if all(_is_plain(name, body.get(name)) for name in _DEFAULTS):
-        return {name: body.get(name, default) for name, default in _DEFAULTS.items()}
+    given: dict[str, Any] = {}
+    for name, default in _DEFAULTS.items():
+        value = body.get(name)
+        if value is not None and type(value) is not (dict if name == "tweaks" else str):
+            break
+        if name in _WORDS and value is not None and value not in _WORDS[name]:
+            break
+        given[name] = default if value is None else value
+    else:
+        return given
     try:
         loaded: Mapping[str, Any] = _RUN_BODY.load(body)
     except ValidationError as error:
         raise _refusal(error) from None
     return loaded
-
-
-def _is_plain(name: str, value: Any) -> bool:
-    if value is None:
-        return True
-    if name == "tweaks":
-        return type(value) is dict
-    return type(value) is str and (name not in _WORDS or value in _WORDS[name])
 
 
 def run_webhook(runner: Any, flow_name: str) -> Response:
