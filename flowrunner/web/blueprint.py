@@ -38,16 +38,19 @@ OPEN_ENDPOINTS: Final = frozenset(
 
 
 class Routes:
-    """Adds routes to the blueprint of one runner."""
+    """Adds routes to the blueprint of one runner; ``added`` has rule, method and name of each."""
 
     def __init__(self, blueprint: Any, runner: Any) -> None:
         self.blueprint = blueprint
         self.runner = runner
+        self.added: list[tuple[str, str, str]] = []
 
     def add(self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, **options: Any) -> None:
         """Add a route. Slashes are never merged: a session id may begin with one, and it must stay the same session."""
+        methods = list(methods)
+        self.added += [(rule, method, name) for method in methods]
         self.blueprint.add_url_rule(
-            rule, name, view, methods=list(methods), merge_slashes=False, strict_slashes=False, **options
+            rule, name, view, methods=methods, merge_slashes=False, strict_slashes=False, **options
         )
 
 

@@ -29,6 +29,7 @@ _DATA: Final = {
 _PAGE: Final = {
     "x-content-type-options": ("X-Content-Type-Options", "nosniff"),
     "referrer-policy": ("Referrer-Policy", "no-referrer"),
+    "cache-control": ("Cache-Control", "no-store"),
 }
 _PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/", "font/")
 

@@ -13,6 +13,7 @@ from flowrunner.web.chatbox import add_chat_box_routes
 from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
+from flowrunner.web.openapi.route import add_openapi_route
 from flowrunner.web.responses import create_response
 from flowrunner.web.run import cancel_run, run_flow, run_webhook
 from flowrunner.web.runlog import add_run_log_routes
@@ -58,4 +59,5 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_chat_box_routes,
     add_file_routes,
     add_key_routes,
+    add_openapi_route,
 )

@@ -36,7 +36,9 @@ OF_MEMORY = (
 
 
 @pytest.mark.parametrize(
-    ("memory", "groups"), [("sqlite", ()), ("file-json", OF_MEMORY), ("in-memory", OF_MEMORY)], ids=lambda v: str(v)[:9]
+    ("memory", "groups"),
+    [("sqlite", ()), ("file-json", OF_MEMORY), ("in-memory", OF_MEMORY)],
+    ids=["sqlite", "file-json", "in-memory"],
 )
 def test_what_clients_see_is_as_recorded(memory, groups, start_server, tmp_path):
     data = tmp_path / "data"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from flowrunner.app import create_app
 from flowrunner.store.keys import owner_of_user
+from tests.web.described import check_answer
 
 BACKENDS = ("sqlite", "file-json", "in-memory")
 _numbers = itertools.count(1)
@@ -68,7 +69,9 @@ class Site:
         sent = dict(headers or {})
         if user is not None:
             sent.setdefault("x-api-key", self.keys[user])
-        return self._client.open(path, method=method, headers=sent, **more)
+        answer = self._client.open(path, method=method, headers=sent, **more)
+        check_answer(self.app, answer)
+        return answer
 
     def ask(self, user, method, path, expect=200, **more):
         """Send a request that must get a certain status, and return its JSON."""

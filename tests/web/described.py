@@ -1,0 +1,51 @@
+"""Holding every answer that a test gets against the description of the API."""
+
+from functools import cache
+
+from jsonschema import Draft202012Validator, FormatChecker
+from werkzeug.exceptions import HTTPException
+
+_documents = {}
+
+
+def document_of(app):
+    """Return the description that an app serves; all apps of one set of routes serve the same."""
+    endpoints = frozenset(rule.endpoint for rule in app.url_map.iter_rules())
+    if endpoints not in _documents:
+        _documents[endpoints] = _Described(app.test_client().get("/openapi.json").get_json())
+    return _documents[endpoints]
+
+
+class _Described:
+    def __init__(self, document):
+        self.document = document
+        self.operations = {o["operationId"]: o for path in document["paths"].values() for o in path.values()}
+        self.validator = cache(self._validator)
+
+    def _validator(self, name, status, kind):
+        schema = self.operations[name]["responses"][status]["content"][kind]["schema"]
+        whole = {**schema, "components": self.document["components"]}
+        return Draft202012Validator(whole, format_checker=FormatChecker())
+
+
+def check_answer(app, answer):
+    """Fail if an answer of a documented operation has a status, a type or a shape that is not documented."""
+    request = answer.request
+    try:
+        endpoint, _ = app.url_map.bind_to_environ(request.environ).match()
+    except HTTPException:
+        return
+    name = endpoint.rsplit(".", 1)[-1]
+    described = document_of(app)
+    if name not in described.operations or request.method in ("OPTIONS", "HEAD"):
+        return
+    what = f"{request.method} {request.path} ({name}) answered {answer.status_code}"
+    responses = described.operations[name]["responses"]
+    assert str(answer.status_code) in responses, f"{what}, which is not documented"
+    content = responses[str(answer.status_code)].get("content")
+    if content is None:
+        assert answer.data == b"", f"{what} with a body, which is not documented"
+        return
+    assert answer.mimetype in content, f"{what} as {answer.mimetype}, which is not documented"
+    if answer.mimetype == "application/json":
+        described.validator(name, str(answer.status_code), "application/json").validate(answer.get_json())
