@@ -42,9 +42,12 @@ def run_command(
             auth="none",
         )
     )
-    found = runner.find(flow, LOCAL_IDENTITY) if path is None else read_flow_file(path)
-    asked = RunRequest(input_value=text, session_id=session_id, tweaks=changes)
-    result = runner.execute(found, asked, LOCAL_IDENTITY)
+    try:
+        found = runner.find(flow, LOCAL_IDENTITY) if path is None else read_flow_file(path)
+        asked = RunRequest(input_value=text, session_id=session_id, tweaks=changes)
+        result = runner.execute(found, asked, LOCAL_IDENTITY)
+    finally:
+        runner.close()
     click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
 
 
