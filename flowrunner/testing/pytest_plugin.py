@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flowrunner.current import BoundRunner
     from flowrunner.memory import MemoryBackend
     from flowrunner.testing.scripted import ScriptedModel
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare what an ini file may say."""
+    """Declare what an ini file and the command line may say."""
+    group = parser.getgroup("flowrunner")
+    group.addoption("--flowrunner-update", action="store_true", help="write what flows say now into conversations")
     parser.addini("flowrunner_flows", "folder of flow files for the fixture flow_runner, relative to the ini file")
 
 
@@ -63,18 +66,26 @@ def scripted_model(monkeypatch: pytest.MonkeyPatch) -> ScriptedModel:
 
 
 @pytest.fixture
-def replay_conversation(request: pytest.FixtureRequest, flow_runner: BoundRunner) -> Callable[[str | Path], None]:
+def replay_conversation(request: pytest.FixtureRequest, flow_runner: BoundRunner) -> Callable[..., None]:
     """A function that says a recorded conversation again, and fails the test with what is different.
 
-    Its path is relative to the folder of the ini file.
+    ``replay_conversation(path)``, or ``replay_conversation(path, flow, *says)``, which records the
+    conversation if the file is not there yet. With ``--flowrunner-update`` the file gets what is
+    said now. Paths are relative to pytest's root folder.
     """
+    from flowrunner.testing.conversations import load, record, replay, save
+    from flowrunner.testing.differences import find_differences, show_differences
 
-    def replay_it(path: str | Path) -> None:
-        from flowrunner.testing.conversations import load, replay
-        from flowrunner.testing.differences import find_differences, show_differences
-
-        recorded = load(request.config.rootpath / path)
-        found = find_differences(recorded, replay(flow_runner.runner, recorded))
+    def replay_it(path: str | Path, flow: str | None = None, *says: str) -> None:
+        place, runner = request.config.rootpath / path, flow_runner.runner
+        if flow is not None and not place.exists():
+            save(record(runner, flow, says), place)
+        recorded = load(place)
+        now = replay(runner, recorded)
+        if request.config.getoption("flowrunner_update"):
+            save(now, place)
+            return
+        found = find_differences(recorded, now)
         if found:
             pytest.fail(show_differences(str(path), found), pytrace=False)
 
