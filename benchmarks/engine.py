@@ -1,4 +1,4 @@
-"""The engine alone: cost per vertex in chains, two branches that wait, explained against a bare pluggy hook call.
+"""The engine alone: cost per vertex in chains, two branches that wait, against a bare pluggy hook call.
 
     python benchmarks/engine.py
 
@@ -103,7 +103,9 @@ def main() -> None:
         print(f"bare pluggy hook call            {hook * 1e6:7.2f} µs")
         for length, values in costs.items():
             cost = statistics.median(values)
-            print(f"a vertex in a chain of {length:5}    {cost * 1e6:7.2f} µs = {cost / hook:.1f} hook calls (budget 10)")
+            print(
+                f"a vertex in a chain of {length:5}    {cost * 1e6:7.2f} µs = {cost / hook:.1f} hook calls (budget 10)"
+            )
         medians = [statistics.median(values) for values in costs.values()]
         print(f"1,000 against 10                 {medians[-1] / medians[0]:7.2f} (budget 0.90 to 1.10)")
         vertices = [("a", "TextInput"), ("one", "Waits200"), ("two", "Waits200"), ("o", "TextOutput")]
