@@ -24,6 +24,7 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.maintenance import Purged, PurgeTimer, purge
 from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import Settings
@@ -61,6 +62,9 @@ class Runner:
         self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
         self.background = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-run")
         self._running = threading.BoundedSemaphore(settings.max_runs)
+        self._purging: PurgeTimer | None = None
+        if settings.memory_retention and settings.memory_purge_every:
+            self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, self._purge)
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,
@@ -131,6 +135,8 @@ class Runner:
         if identity.read_only:
             raise NotAllowed("This API key may only read; it runs nothing.")
         plan = self.plan(flow)
+        if self._purging is not None:
+            self._purging.start()
         if not self._running.acquire(timeout=max(0.001, self.settings.turn_wait)):
             raise TooBusy(f"The server runs {self.settings.max_runs} flows already (FLOWRUNNER_MAX_RUNS); try again.")
         try:
@@ -167,6 +173,8 @@ class Runner:
 
     def check_health(self) -> dict[str, str]:
         """Return ``ok`` or ``error`` for the memory and the database."""
+        if self._purging is not None:
+            self._purging.start()
         return {
             "memory": _state(lambda: self.memory.for_owner("health").fetch(limit=1)),
             "database": _state(self._ask_database),
@@ -176,17 +184,35 @@ class Runner:
         """Return the messages of a caller; of everybody where ``admin`` is asked for and the caller is one."""
         return self.memory.for_owner(identity.scope if admin else identity.id)
 
+    def purge(self, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[Purged]:
+        """Remove the messages that the retention rules of the settings do not keep.
+
+        :param dry_run: remove nothing, and tell what would be removed.
+        :param stopped: asked now and then; once it says so, no more is removed.
+        """
+        names = {flow.id: flow.endpoint_name for flow in self.library.folders.flows() if flow.endpoint_name}
+        rules = self.settings.memory_retention
+        return purge(self.memory, rules, dry_run=dry_run, flow_names=names, stopped=stopped)
+
     def close(self) -> None:
         """Wait for background runs, write what is collected, release everything; a second call does no harm."""
         with self._planning:
             if self._closed:
                 return
             self._closed = True
+        if self._purging is not None:
+            self._purging.stop()
         self.background.shutdown(wait=True)
         self._pool.shutdown(wait=True)
         self._turns.close()
         self.memory.close()
         self._closing()
+
+    def _purge(self, stopped: Callable[[], bool]) -> None:
+        for purged in self.purge(stopped=stopped):
+            if purged.messages:
+                shown = (purged.messages, purged.sessions, purged.rule)
+                logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
 
     def _run_in_background(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
         try:

@@ -10,6 +10,9 @@ from flowrunner.memory import OwnerMemory, SessionSummary
 from flowrunner.messages import Message
 
 PAGE: Final = 500
+_MOST: Final = 8000
+#: Characters of text that a page of a long walk should have, roughly.
+_WEIGHT: Final = 2_000_000
 _SESSIONS: Final = 500
 
 
@@ -28,6 +31,9 @@ def pages_back(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterato
 def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterator[list[Message]]:
     """Yield pages in order of append, from the oldest message to the newest there is at the end.
 
+    Pages grow while messages are small, since a store may need as long for any page.
+
+    :param size: messages of the first page.
     :param filters: ``session_id`` or nothing.
     :raises Conflict: if all messages of a page vanish while it is held.
     """
@@ -41,6 +47,8 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
         page = earlier
     while page:
         yield page
+        weight = sum(len(message.text) for message in page)
+        size = min(size * 2, _MOST) if weight < _WEIGHT // 2 else size if weight < _WEIGHT else max(size // 2, 1)
         page = _neighbours(memory, page, "after", size, filters)
 
 

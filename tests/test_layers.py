@@ -10,13 +10,25 @@ PACKAGE = ROOT / "flowrunner"
 
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
-    {"errors", "messages", "settings", "queries", "addresses", "correlation"},
+    {"errors", "messages", "settings", "retention", "queries", "addresses", "correlation"},
     {"memory", "components", "session", "identity", "ambient", "walking"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},
     {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},
     {"web", "playground"},
-    {"building", "closing", "current", "extension", "identifying", "misuse", "mounting", "app", "cli", "logs", "serving"},
+    {
+        "building",
+        "closing",
+        "current",
+        "extension",
+        "identifying",
+        "misuse",
+        "mounting",
+        "app",
+        "cli",
+        "logs",
+        "serving",
+    },
 )
 
 #: Imports that the picture above does not allow, each with its reason.
@@ -50,9 +62,11 @@ def imported_parts(path: Path) -> set[str]:
             names = [alias.name for alias in node.names]
         for name in names:
             parts = name.split(".")
-            if parts[0] == "flowrunner" and len(parts) > 1 and (PACKAGE / parts[1]).exists() | (
-                PACKAGE / f"{parts[1]}.py"
-            ).exists():
+            if (
+                parts[0] == "flowrunner"
+                and len(parts) > 1
+                and (PACKAGE / parts[1]).exists() | (PACKAGE / f"{parts[1]}.py").exists()
+            ):
                 found.add(parts[1])
     return found
 

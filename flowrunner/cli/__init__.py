@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "db": "flowrunner.cli.db:db_commands",
     "explain": "flowrunner.cli.explain:explain_command",
     "keys": "flowrunner.cli.keys:keys_commands",
+    "memory": "flowrunner.cli.memory:memory_commands",
     "plugins": "flowrunner.cli.plugins:plugins_command",
     "run": "flowrunner.cli.run:run_command",
     "serve": "flowrunner.cli.serve:serve_command",

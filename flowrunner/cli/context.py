@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.errors import BadRequest
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from flowrunner.memory import Memory
     from flowrunner.plugins import PluginManager
     from flowrunner.settings import Settings
     from flowrunner.store.keys import KeyStore
@@ -45,22 +48,51 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def open_place(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[Place]:
+def open_place(
+    *, data_dir: Path | None = None, database_url: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Iterator[Place]:
     """Open the database that a server with the same settings uses; the tables are left as they are.
 
+    :param settings: further settings by name without prefix, which beat the environment.
     :raises FlowRunnerError: in one sentence, what must be changed.
     """
     from flowrunner.building import load_plugins
     from flowrunner.store.engine import close_database, database_engine
 
-    plugins, settings = load_plugins({}, overrides={"DATA_DIR": data_dir, "DATABASE_URL": database_url})
-    if settings.data_dir is None:
-        settings = settings.with_values(data_dir=_default_folder())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    given = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}
+    given = {**(settings or {}), **{name: value for name, value in given.items() if value is not None}}
+    plugins, found = load_plugins({}, overrides=given)
+    if found.data_dir is None:
+        found = found.with_values(data_dir=_default_folder())
+    found.data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        yield Place(plugins, settings, database_engine(None, settings))
+        yield Place(plugins, found, database_engine(None, found))
     finally:
-        close_database(None, settings)
+        close_database(None, found)
+
+
+@contextmanager
+def open_memory(
+    *, data_dir: Path | None = None, database_url: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Memory, Place]]:
+    """Open the conversations of a server with the same settings, with the plugins that wrap its memory.
+
+    :param settings: as :func:`open_place`.
+    :raises BadRequest: if the backend keeps nothing beyond the process.
+    :raises FlowRunnerError: in one sentence, what must be changed.
+    """
+    with open_place(data_dir=data_dir, database_url=database_url, settings=settings) as place:
+        place.plugins.hand_out_settings(place.settings)
+        memory = place.plugins.open_memory(None, place.settings)
+        try:
+            if not memory.backend.durable:
+                raise BadRequest(
+                    f"The memory backend {memory.name} keeps messages in its own process only, so there is nothing here"
+                    " that a command could work on."
+                )
+            yield memory, place
+        finally:
+            memory.close()
 
 
 @contextmanager

@@ -1,0 +1,204 @@
+"""``flowrunner memory``: stored conversations are purged, exported, imported, copied and compared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.errors import BadRequest
+from flowrunner.memory import EVERY_OWNER
+
+
+@click.group("memory")
+def memory_commands() -> None:
+    """Look after stored conversations; a server may go on meanwhile."""
+
+
+def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the conversations are: ``--memory``, ``--data-dir``, ``--database-url``."""
+    return click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")(data_options(command))
+
+
+@memory_commands.command("purge")
+@click.option("--rules", help="What is kept, instead of FLOWRUNNER_MEMORY_RETENTION.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing, and say what would be removed.")
+@memory_options
+def purge_command(
+    rules: str | None, dry_run: bool, memory: str | None, data_dir: Path | None, database_url: str | None
+) -> None:
+    """Remove the messages that the retention rules do not keep."""
+    from flowrunner.maintenance import purge
+
+    given = {"MEMORY": memory, "MEMORY_RETENTION": rules}
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(given)) as (opened, place):
+        asked = place.settings.memory_retention
+        if not asked:
+            raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
+        for purged in purge(opened, asked, dry_run=dry_run, flow_names=_flow_names(place)):
+            done = "would remove" if dry_run else "removed"
+            click.echo(f"{purged.rule}: {done} {purged.messages} messages of {purged.sessions} sessions")
+
+
+@memory_commands.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--session-id", help="Only this session.")
+@click.option("--owner", help="Only messages of this owner.")
+@memory_options
+def export_command(
+    file: Path | None, session_id: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Write conversations to FILE, or to standard output, as lines of JSON: every field, in order."""
+    from flowrunner.maintenance import export_lines
+
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
+        lines = export_lines(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
+        with _writing(file) as stream:
+            number = sum(stream.write(f"{line}\n".encode()) > 0 for line in lines)
+    click.echo(f"exported {number} messages", err=True)
+
+
+@memory_commands.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.option("--owner", help="Store everything under this owner.")
+@click.option("--skip-existing", is_flag=True, help="Pass over messages that are there already.")
+@memory_options
+def import_command(
+    file: Path | None, owner: str | None, skip_existing: bool, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Store the conversations of an export, from FILE or from standard input."""
+    from flowrunner.maintenance import import_lines
+
+    with (
+        open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _),
+        _reading(file) as lines,
+    ):
+        done = import_lines(opened, lines, owner=owner, skip_existing=skip_existing)
+    click.echo(f"stored {done.stored} messages" + (f", passed over {done.skipped}" if skip_existing else ""))
+
+
+@memory_commands.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--from-set", "from_set", multiple=True, metavar="NAME=VALUE", help="A setting of FROM; repeatable.")
+@click.option("--to-set", "to_set", multiple=True, metavar="NAME=VALUE", help="A setting of TO; repeatable.")
+@click.option("--skip-existing", is_flag=True, help="Pass over messages that are there already.")
+@data_options
+def copy_command(
+    source: str, target: str, from_set: tuple[str, ...], to_set: tuple[str, ...], skip_existing: bool,
+    data_dir: Path | None, database_url: str | None,
+) -> None:  # fmt: skip
+    """Copy all conversations from the memory backend FROM to the backend TO, and compare them."""
+    from flowrunner.maintenance import copy_messages, digest_sessions, same_digests
+
+    one, other = {"MEMORY": source, **_pairs(from_set)}, {"MEMORY": target, **_pairs(to_set)}
+    if one == other:
+        raise BadRequest("FROM and TO are the same place; --to-set gives TO settings of its own.")
+    with (
+        open_memory(data_dir=data_dir, database_url=database_url, settings=one) as (first, _),
+        open_memory(data_dir=data_dir, database_url=database_url, settings=other) as (second, _),
+    ):
+        done = copy_messages(first, second, skip_existing=skip_existing)
+        there = digest_sessions(first.for_owner(EVERY_OWNER))
+        known = {(digest.owner, digest.session_id) for digest in there}
+        copied = [d for d in digest_sessions(second.for_owner(EVERY_OWNER)) if (d.owner, d.session_id) in known]
+    _refuse_differences(same_digests(there, copied))
+    click.echo(
+        f"copied {done.stored} messages"
+        + (f", passed over {done.skipped}" if skip_existing else "")
+        + f"; {len(there)} sessions are the same in both"
+    )
+
+
+@memory_commands.command("verify")
+@click.option("--session-id", help="Only this session.")
+@click.option("--owner", help="Only messages of this owner.")
+@click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="An export to compare.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@memory_options
+def verify_command(
+    session_id: str | None, owner: str | None, against: Path | None, as_json: bool, memory: str | None,
+    data_dir: Path | None, database_url: str | None,
+) -> None:  # fmt: skip
+    """Print a digest of each session, the same on every backend; exit with status 1 if an export differs."""
+    from flowrunner.maintenance import digest_lines, digest_sessions, same_digests
+
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
+        found = digest_sessions(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
+    if as_json:
+        rows = [{name: getattr(one, name) for name in one.__slots__} for one in found]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for one in found:
+            click.echo(f"{one.digest}  {one.count}  {json.dumps([one.owner, one.session_id], ensure_ascii=False)}")
+    if against is not None:
+        with _reading(against) as lines:
+            wanted = digest_lines(lines)
+        kept = [d for d in wanted if owner in (None, d.owner) and session_id in (None, d.session_id)]
+        _refuse_differences(same_digests(found, kept))
+
+
+def _refuse_differences(differences: Iterable[str]) -> None:
+    sentences = list(differences)
+    for sentence in sentences:
+        click.echo(sentence, err=True)
+    if sentences:
+        sys.exit(1)
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Read settings given as ``NAME=VALUE``.
+
+    :raises BadRequest: for one that is not so written.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            # What stands there may be a password, so it is not shown.
+            raise BadRequest("A setting is given as NAME=VALUE, such as FILE_JSON_DIR=archive.")
+        found[name.upper().removeprefix("FLOWRUNNER_")] = value
+    return found
+
+
+def _flow_names(place: Place) -> dict[str, str]:
+    from flowrunner.flows.library import FolderLibrary
+
+    folders = [path for name in place.settings.flows_dir if (path := Path(name).expanduser().absolute()).is_dir()]
+    return {flow.id: flow.endpoint_name for flow in FolderLibrary(folders).flows() if flow.endpoint_name}
+
+
+@contextlib.contextmanager
+def _writing(file: Path | None) -> Iterator[IO[bytes]]:
+    """Open where an export goes; a file is there under its name only when it is complete."""
+    if file is None:
+        yield sys.stdout.buffer
+        return
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _reading(file: Path | None) -> Iterator[IO[bytes]]:
+    if file is None:
+        yield sys.stdin.buffer
+        return
+    with file.open("rb") as stream:
+        yield stream

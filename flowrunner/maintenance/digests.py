@@ -1,0 +1,86 @@
+"""A digest per session, by which two stores can be compared: the same messages give the same, on every backend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flowrunner.maintenance.transfer import read_lines
+from flowrunner.memory import OwnerMemory
+from flowrunner.messages import Message
+from flowrunner.walking import pages_forward
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDigest:
+    """The messages of a session in a few characters: their number, and a SHA-256 over all of them in order."""
+
+    owner: str
+    session_id: str
+    count: int
+    digest: str
+
+
+def digest_sessions(memory: OwnerMemory, *, session_id: str | None = None) -> list[SessionDigest]:
+    """Return the digest of each session, sorted by owner and id.
+
+    :param session_id: only sessions of this id.
+    """
+    filters: dict[str, Any] = {} if session_id is None else {"session_id": session_id}
+    return digest_messages(message for page in pages_forward(memory, **filters) for message in page)
+
+
+def digest_lines(lines: Iterable[str | bytes]) -> list[SessionDigest]:
+    """Return the digest of each session of an export.
+
+    :raises BadRequest: for a line that is no message, with its number.
+    """
+    return digest_messages(message for _, message in read_lines(lines))
+
+
+def digest_messages(messages: Iterable[Message]) -> list[SessionDigest]:
+    """Return the digest of each session of a stream of messages, such as an export."""
+    digests: dict[tuple[str, str], Any] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for message in messages:
+        place = (message.owner, message.session_id)
+        found = digests.get(place)
+        if found is None:
+            found = digests[place] = hashlib.sha256()
+        found.update(_canonical(message))
+        counts[place] = counts.get(place, 0) + 1
+    return [SessionDigest(*place, counts[place], digests[place].hexdigest()) for place in sorted(digests)]
+
+
+def same_digests(one: Iterable[SessionDigest], other: Iterable[SessionDigest]) -> list[str]:
+    """Return a sentence for each session in which two stores differ; none if they hold the same."""
+    first = {(d.owner, d.session_id): d for d in one}
+    second = {(d.owner, d.session_id): d for d in other}
+    found = []
+    for place in sorted(first.keys() | second.keys()):
+        a, b = first.get(place), second.get(place)
+        if a != b:
+            counts = " and ".join(f"{d.count} messages" if d else "nothing" for d in (a, b))
+            found.append(f"session {place[1]!r} of {place[0]}: {counts}" + (", which differ" if a and b else ""))
+    return found
+
+
+def _canonical(message: Message) -> bytes:
+    """Return a message in the one spelling that counts; whose it is stands beside the digest, not in it."""
+    record = message.to_record()
+    del record["owner"]
+    return json.dumps(_plain(record), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON value with numbers as every store gives them: 2.0 is 2."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {str(name): _plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(member) for member in value]
+    return value

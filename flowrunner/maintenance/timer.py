@@ -1,0 +1,77 @@
+"""Purging from time to time while a server runs: in one of its workers, whichever comes first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import portalocker
+
+logger = logging.getLogger("flowrunner")
+
+#: Somebody else may purge, or have purged, in between; so every worker looks again at least this often.
+_LONGEST_PAUSE = 60.0
+
+
+class PurgeTimer:
+    """Calls a function so many seconds after it was last called, in whichever process of the host.
+
+    A file in the data folder says by its time when that was, and is locked for as long as it takes.
+
+    :param folder: the data folder, which all workers share.
+    :param every: seconds.
+    :param act: what is called; it gets a function that says whether the timer was stopped.
+    """
+
+    def __init__(self, folder: Path, every: float, act: Callable[[Callable[[], bool]], object]) -> None:
+        self._path = folder / "purge.lock"
+        self._every = every
+        self._act = act
+        self._starting = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Begin to look, unless this process does already; a child of a fork begins anew."""
+        if self._pid == os.getpid() or self._stopped.is_set():
+            return
+        with self._starting:
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._go, name="flowrunner-purge", daemon=True)
+                self._thread.start()
+
+    def stop(self, wait: float = 10.0) -> None:
+        """Begin no more, and wait a while for what is under way."""
+        self._stopped.set()
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(wait)
+
+    def act_if_due(self) -> float:
+        """Call the function if its time has come and no other process does so; return the seconds until the next."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            try:
+                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+            except portalocker.LockException:
+                return self._every
+            passed = time.time() - os.fstat(file.fileno()).st_mtime
+            if 0 <= passed < self._every:
+                return self._every - passed
+            self._act(self._stopped.is_set)
+            os.utime(self._path)
+            return self._every
+
+    def _go(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(min(pause, _LONGEST_PAUSE)):
+            try:
+                pause = self.act_if_due()
+            except Exception:
+                logger.exception("messages could not be purged; this is tried again")
+                pause = self._every

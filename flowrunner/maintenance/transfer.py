@@ -1,0 +1,125 @@
+"""Moving conversations: out to lines of JSON, in from them, and from one backend to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flowrunner.errors import BadRequest, Conflict, MessageInvalid
+from flowrunner.maintenance.lines import from_line, to_line
+from flowrunner.memory import EVERY_OWNER, Memory, OwnerMemory
+from flowrunner.messages import Message
+from flowrunner.walking import pages_forward
+
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Transfer:
+    """How many messages were stored, and how many passed over because they were there already."""
+
+    stored: int = 0
+    skipped: int = 0
+
+
+def export_lines(memory: OwnerMemory, *, session_id: str | None = None) -> Iterator[str]:
+    """Yield every message as a line of JSON, in order of append; no more than a page is held at a time.
+
+    :param memory: whose messages; a handle on every owner gives all.
+    :param session_id: only this session.
+    """
+    for message in _everything(memory, session_id):
+        yield to_line(message)
+
+
+def import_lines(
+    memory: Memory, lines: Iterable[str | bytes], *, owner: str | None = None, skip_existing: bool = False
+) -> Transfer:
+    """Store the messages of an export, in its order; blank lines are passed over.
+
+    :param owner: store all under this owner instead of the one that each names.
+    :param skip_existing: pass over messages whose ids are taken, so that an import that was
+        interrupted can be repeated.
+    :raises BadRequest: for a line that is no message, with its number; those before it are stored.
+    :raises Conflict: for an id that is taken, with the number of its line.
+    """
+    return _store(memory, read_lines(lines, owner), skip_existing)
+
+
+def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False) -> Transfer:
+    """Store every message of one store in another, in order.
+
+    :raises Conflict: for an id that is taken there.
+    """
+    found = enumerate(_everything(source.for_owner(EVERY_OWNER), None), 1)
+    return _store(target, found, skip_existing)
+
+
+def _everything(memory: OwnerMemory, session_id: str | None) -> Iterator[Message]:
+    filters: dict[str, Any] = {} if session_id is None else {"session_id": session_id}
+    for page in pages_forward(memory, **filters):
+        yield from page
+
+
+def read_lines(lines: Iterable[str | bytes], owner: str | None = None) -> Iterator[tuple[int, Message]]:
+    """Yield the messages of an export with the numbers of their lines.
+
+    :param owner: whose they become, if not whose they say they are.
+    :raises BadRequest: for a line that is no message, with its number.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            message = from_line(line)
+        except BadRequest as error:
+            raise BadRequest(f"Line {number} is no message of an export: {error.message}.") from error
+        yield number, message if owner is None else message.replace(owner=owner)
+
+
+def _store(memory: Memory, numbered: Iterable[tuple[int, Message]], skip_existing: bool) -> Transfer:
+    """Store messages page by page, those of one session that follow each other together."""
+    done, waiting = Transfer(), list[tuple[int, Message]]()
+    try:
+        for one in numbered:
+            waiting.append(one)
+            if len(waiting) == _BATCH:
+                # Whatever happens in here, it is not tried again below.
+                page, waiting = waiting, []
+                _store_page(memory, page, skip_existing, done)
+    finally:
+        # Lines before one that cannot be read are stored, as is what was read when somebody interrupts.
+        _store_page(memory, waiting, skip_existing, done)
+    return done
+
+
+def _store_page(memory: Memory, page: list[tuple[int, Message]], skip_existing: bool, done: Transfer) -> None:
+    if skip_existing and page:
+        ids = tuple(str(message.id) for _, message in page)
+        taken = {message.id for message in memory.for_owner(EVERY_OWNER).fetch(ids=ids)}
+        fresh = [(number, message) for number, message in page if message.id not in taken]
+        done.skipped += len(page) - len(fresh)
+        page = fresh
+    start = 0
+    for end in range(1, len(page) + 1):
+        if end == len(page) or _place(page[end][1]) != _place(page[start][1]):
+            _append(memory, page[start:end])
+            done.stored += end - start
+            start = end
+
+
+def _append(memory: Memory, page: list[tuple[int, Message]]) -> None:
+    (first, message), last = page[0], page[-1][0]
+    try:
+        memory.for_owner(message.owner).append(message for _, message in page)
+    except MessageInvalid as error:
+        where = f"Message {first}" if first == last else f"Messages {first} to {last}"
+        raise Conflict(
+            f"{where} of the export cannot be stored: {error.message} All before are stored; to pass over what is there"
+            " already, repeat it with --skip-existing."
+        ) from error
+
+
+def _place(message: Message) -> tuple[str, str]:
+    return message.owner, message.session_id

@@ -1,0 +1,153 @@
+"""Export, import, copy and digests: whatever is carried from one backend to another is the same there."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from flowrunner import EVERY_OWNER, BadRequest, Conflict
+from flowrunner.maintenance import (
+    copy_messages,
+    digest_lines,
+    digest_sessions,
+    export_lines,
+    import_lines,
+    same_digests,
+)
+from flowrunner.testing.memory.samples import NOON, make_message
+from tests.maintenance.conftest import fill, said
+
+PAIRS = [("in-memory", "file-json"), ("file-json", "sqlite"), ("sqlite", "in-memory")]
+
+
+def everything(store):
+    return store.for_owner(EVERY_OWNER).fetch()
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_a_copy_is_the_same_in_every_field_and_in_order(open_store, source, target):
+    one, other = open_store(source), open_store(target)
+    fill(one)
+    done = copy_messages(one, other)
+    assert (done.stored, done.skipped) == (len(everything(one)), 0)
+    assert everything(other) == everything(one)
+    assert other.for_owner(EVERY_OWNER).sessions() == one.for_owner(EVERY_OWNER).sessions()
+    digests = digest_sessions(one.for_owner(EVERY_OWNER))
+    assert digests == digest_sessions(other.for_owner(EVERY_OWNER))
+    assert sum(digest.count for digest in digests) == done.stored
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_an_export_is_read_by_every_backend(open_store, source, target):
+    one, other = open_store(source), open_store(target)
+    fill(one)
+    file = io.BytesIO("".join(f"{line}\n" for line in export_lines(one.for_owner(EVERY_OWNER))).encode())
+    import_lines(other, file)
+    assert everything(other) == everything(one)
+    file.seek(0)
+    assert digest_lines(file) == digest_sessions(other.for_owner(EVERY_OWNER))
+
+
+def test_every_line_is_an_object_with_every_field(store):
+    fill(store)
+    for line, message in zip(export_lines(store.for_owner(EVERY_OWNER)), everything(store), strict=True):
+        assert line.splitlines() == [line]
+        assert json.loads(line) == message.to_record()
+
+
+def test_many_messages_go_page_by_page_in_order(open_store):
+    one, other = open_store("sqlite"), open_store("in-memory")
+    for start in range(0, 2600, 100):
+        one.for_owner("ann").append(said(n, session_id=f"s{n // 50 % 3}") for n in range(start, start + 100))
+    copy_messages(one, other)
+    assert [message.text for message in everything(other)] == [str(n) for n in range(2600)]
+
+
+def test_an_export_goes_on_while_others_write_and_delete(store):
+    ann = store.for_owner("ann")
+    first = ann.append(said(n) for n in range(700))
+    lines = export_lines(store.for_owner(EVERY_OWNER))
+    seen = [json.loads(next(lines))["text"] for _ in range(500)]
+    ann.delete(ids=(first[499].id, first[600].id))
+    ann.append([said("new")])
+    seen += [json.loads(line)["text"] for line in lines]
+    assert seen == [str(n) for n in range(700) if n != 600] + ["new"]
+
+
+def test_one_session_or_owner_alone(store):
+    fill(store)
+    mine = [json.loads(line) for line in export_lines(store.for_owner("ann"), session_id="plain")]
+    assert [(record["owner"], record["session_id"]) for record in mine] == [("ann", "plain")]
+    assert [d.owner for d in digest_sessions(store.for_owner(EVERY_OWNER), session_id="plain")] == ["ann", "bob"]
+
+
+def test_an_import_that_broke_off_can_be_repeated(open_store):
+    one, other = open_store("in-memory"), open_store("sqlite")
+    fill(one)
+    lines = list(export_lines(one.for_owner(EVERY_OWNER)))
+    import_lines(other, lines[:7])
+    with pytest.raises(Conflict, match="is stored already.*--skip-existing"):
+        import_lines(other, lines)
+    done = import_lines(other, lines, skip_existing=True)
+    assert (done.stored, done.skipped) == (len(lines) - 7, 7)
+    assert everything(other) == everything(one)
+
+
+def test_everything_may_become_one_owners(open_store):
+    one, other = open_store("in-memory"), open_store("file-json")
+    one.for_owner("ann").append([said("a")])
+    one.for_owner("bob").append([said("b")])
+    import_lines(other, export_lines(one.for_owner(EVERY_OWNER)), owner="cleo")
+    assert [message.text for message in other.for_owner("cleo").fetch(session_id="s1")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no JSON object"),
+        ('{"id": "1", "owner": "ann", "session_id": "", "sender": "User", "sender_name": "User"}', "lacks session_id"),
+        ('{"id": "1", "owner": "ann", "session_id": "s", "sender": "U", "sender_name": 5}', "lacks sender_name"),
+        (
+            '{"id": "1", "owner": "a", "session_id": "s", "sender": "U", "sender_name": "U", "timestamp": "noon"}',
+            "no message",
+        ),
+    ],
+)
+def test_a_line_that_is_no_message_is_named_and_those_before_it_are_stored(store, line, reason):
+    lines = [*export_lines(_with_one_message(store)), "", line]
+    store.for_owner("ann").delete()
+    with pytest.raises(BadRequest, match=f"Line 3 is no message of an export: it .*{reason}"):
+        import_lines(store, lines)
+    assert len(everything(store)) == 1
+
+
+def _with_one_message(store):
+    store.for_owner("ann").append([said("a")])
+    return store.for_owner(EVERY_OWNER)
+
+
+def test_a_digest_tells_every_difference(open_store):
+    base = {"session_id": "s", "id": "1", "timestamp": NOON}
+    stores = []
+    for fields in ({}, {"text": "x"}, {"sender_name": "x"}, {"properties": {"a": 1}}, {"error": True}):
+        stores.append(open_store("in-memory"))
+        stores[-1].for_owner("ann").append([make_message(**{**base, **fields})])
+    first, *others = [digest_sessions(store.for_owner(EVERY_OWNER)) for store in stores]
+    for other in others:
+        assert same_digests(first, other) == ["session 's' of ann: 1 messages and 1 messages, which differ"]
+    assert same_digests(first, []) == ["session 's' of ann: 1 messages and nothing"]
+    assert same_digests(first, first) == []
+
+
+def test_a_number_is_the_same_whether_a_store_gives_it_with_a_point_or_not(open_store):
+    digests = []
+    for number in (2, 2.0):
+        store = open_store("in-memory")
+        store.for_owner("ann").append(
+            [make_message("x", id="1", timestamp=NOON, properties={"n": [number]}, duration=number)]
+        )
+        digests.append(digest_sessions(store.for_owner("ann")))
+    assert digests[0] == digests[1]
