@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from flowrunner import (
     MemoryBackend,
@@ -22,9 +22,9 @@ from flowrunner_sqlite.failures import contract_errors
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.search import find_texts
 from flowrunner_sqlite.search_index import SearchIndex
-from flowrunner_sqlite.selecting import ROW, conditions, in_window, parts
+from flowrunner_sqlite.selecting import ROW, conditions, parts, select_rows
 from flowrunner_sqlite.summaries import list_sessions
-from flowrunner_sqlite.tables import messages, schema
+from flowrunner_sqlite.tables import schema
 from flowrunner_sqlite.writer import GroupCommit
 
 _MOST: Final = 5000
@@ -97,7 +97,7 @@ class SqliteMemory(MemoryBackend):
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
-    def _find(self, connection: Connection, query: MessageQuery, columns: Sequence[Any]) -> list[Any]:
+    def _find(self, connection: Connection, query: MessageQuery, columns: tuple[str, ...]) -> list[Any]:
         """Return rows of the messages meant, oldest first; the first column is ``seq``."""
         split = list(parts(connection, query, self._form))
         if len(split) == 1:
@@ -108,19 +108,19 @@ class SqliteMemory(MemoryBackend):
         ]
         return query.window(sorted(rows, key=lambda row: row[0]))
 
-    def _find_part(self, connection: Connection, query: MessageQuery, columns: Sequence[Any]) -> list[Any]:
+    def _find_part(self, connection: Connection, query: MessageQuery, columns: tuple[str, ...]) -> list[Any]:
         where = conditions(connection, query, self._form)
         if query.words():
             found = find_texts(connection, query, where, self._form, self._index)
             return _by_seq(connection, found, columns)
-        rows = list(connection.execute(in_window(select(*columns).where(*where), query)).all())
-        return rows if query.after is not None else rows[::-1]
+        forward = query.after is not None
+        rows = select_rows(connection, columns, where, forward=forward, limit=query.limit, offset=query.offset)
+        return rows if forward else rows[::-1]
 
 
-def _by_seq(connection: Connection, seqs: Sequence[int], columns: Sequence[Any]) -> list[Any]:
+def _by_seq(connection: Connection, seqs: Sequence[int], columns: tuple[str, ...]) -> list[Any]:
     """Return the rows with these numbers, oldest first."""
     rows: list[Any] = []
     for start in range(0, len(seqs), _MOST):
-        some = seqs[start : start + _MOST]
-        rows += connection.execute(select(*columns).where(messages.c.seq.in_(some)).order_by(messages.c.seq)).all()
+        rows += select_rows(connection, columns, {"seqs": seqs[start : start + _MOST]}, forward=True)
     return rows

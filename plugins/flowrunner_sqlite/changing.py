@@ -6,19 +6,20 @@ Everything here happens within one transaction that its caller opens.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam
 
 from flowrunner import MessageChanges
 from flowrunner_sqlite.rows import RowFormat, flow_key
 from flowrunner_sqlite.search_index import SearchIndex
+from flowrunner_sqlite.selecting import select_rows
 from flowrunner_sqlite.summaries import Key, recount
 from flowrunner_sqlite.tables import messages
 
 #: What must be known of a message to change or remove it.
-FACTS: Final = tuple(messages.c[name] for name in ("seq", "id", "owner", "session_key", "flow_id", "timestamp", "text"))
+FACTS: Final = ("seq", "id", "owner", "session_key", "flow_id", "timestamp", "text")
 
 _MOST: Final = 5000
 
@@ -36,23 +37,22 @@ def change_rows(
     merging = _present(connection, moving, values.get("session_key", ""))
     places = _merged_order([*moving, *merging]) if merging else {}
     meant = {row.id for row in rows}
-    indexed = [row for row in (*rows, *merging) if row.id in places or (row.id in meant and "text" in values)]
+    known = {row.id: row for row in (*rows, *merging)}
+    indexed = [row for i, row in known.items() if i in places or (i in meant and "text" in values)]
     index.forget(connection, [(row.seq, form.text(row.text)) for row in indexed])
-    for some in _chunks([row.id for row in rows]):
+    for some in _chunks([row.seq for row in rows]):
         if values:
-            connection.execute(messages.update().where(messages.c.id.in_(some)).values(**values))
+            connection.execute(messages.update().where(messages.c.seq.in_(some)).values(**values))
     _renumber(connection, places)
-    index.learn(
-        connection,
-        [
-            (places.get(row.id, row.seq), changes.text if changes.text is not None and row.id in meant
-             else form.text(row.text))
-            for row in indexed
-        ],
-    )  # fmt: skip
+    index.learn(connection, [(places.get(r.id, r.seq), _text_then(r, meant, changes, form)) for r in indexed])
     if moving:
         recount(connection, _moved(moving, merging, values["session_key"]))
     return sorted(places.get(row.id, row.seq) for row in rows)
+
+
+def _text_then(row: Any, meant: Set[str], changes: MessageChanges, form: RowFormat) -> str:
+    changed = row.id in meant and changes.text is not None
+    return str(changes.text if changed else form.text(row.text))
 
 
 def remove_rows(connection: Connection, rows: Sequence[Any], form: RowFormat, index: SearchIndex) -> None:
@@ -71,10 +71,9 @@ def remove_rows(connection: Connection, rows: Sequence[Any], form: RowFormat, in
 
 def _present(connection: Connection, moving: Sequence[Any], session: str) -> list[Any]:
     """Return the facts of what the session, of each owner concerned, holds already."""
-    c = messages.c
     found: list[Any] = []
     for owner in sorted({row.owner for row in moving}):
-        found += connection.execute(select(*FACTS).where(c.session_key == session, c.owner == owner)).all()
+        found += select_rows(connection, FACTS, {"session": session, "owner": owner}, forward=True)
     return found
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection
 
 from flowrunner import MessageQuery, fold
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.search_index import SearchIndex
-from flowrunner_sqlite.selecting import in_order
-from flowrunner_sqlite.tables import messages
+from flowrunner_sqlite.selecting import Values, select_rows
 
 _BATCH: Final = 500
+_COLUMNS: Final = ("seq", "text")
 
 
 def find_texts(
-    connection: Connection,
-    query: MessageQuery,
-    where: Sequence[ColumnElement[bool]],
-    form: RowFormat,
-    index: SearchIndex,
+    connection: Connection, query: MessageQuery, where: Values, form: RowFormat, index: SearchIndex
 ) -> list[int]:
     """Return the ``seq`` of the messages that a query with text means, oldest first.
 
@@ -43,14 +39,15 @@ def find_texts(
 
 
 def _candidates(
-    connection: Connection, query: MessageQuery, where: Sequence[ColumnElement[bool]], index: SearchIndex
+    connection: Connection, query: MessageQuery, where: Values, index: SearchIndex
 ) -> Iterator[tuple[int, str]]:
+    forward = query.after is not None
     # The messages of one session are few, and at hand by their own index.
     known = 0 if query.session_id is not None else index.reaches(connection, query.words())
-    new = _scan(connection, query, [*where, messages.c.seq > known] if known else where)
+    new = _scan(connection, {**where, "above": known} if known else where, forward)
     if not known:
         yield from new
-    elif query.after is not None:
+    elif forward:
         yield from _look_up(connection, query, where, index, known)
         yield from new
     else:
@@ -58,34 +55,21 @@ def _candidates(
         yield from _look_up(connection, query, where, index, known)
 
 
-def _scan(
-    connection: Connection, query: MessageQuery, where: Sequence[ColumnElement[bool]]
-) -> Iterator[tuple[int, str]]:
+def _scan(connection: Connection, where: Values, forward: bool) -> Iterator[tuple[int, str]]:
     """Go through all messages that fulfil the conditions, some at a time."""
-    c = messages.c
-    last: int | None = None
-    while True:
-        behind = [] if last is None else [c.seq > last if query.after is not None else c.seq < last]
-        statement = in_order(select(c.seq, c.text).where(*where, *behind), query).limit(_BATCH)
-        page: list[Any] = list(connection.execute(statement).all())
+    page = select_rows(connection, _COLUMNS, where, forward=forward, limit=_BATCH)
+    yield from page
+    while len(page) == _BATCH:
+        behind: Values = {"above" if forward else "below": page[-1].seq}
+        page = select_rows(connection, _COLUMNS, {**where, **behind}, forward=forward, limit=_BATCH)
         yield from page
-        if len(page) < _BATCH:
-            return
-        last = page[-1][0]
 
 
 def _look_up(
-    connection: Connection,
-    query: MessageQuery,
-    where: Sequence[ColumnElement[bool]],
-    index: SearchIndex,
-    known: int,
+    connection: Connection, query: MessageQuery, where: Values, index: SearchIndex, known: int
 ) -> Iterator[tuple[int, str]]:
     """Go through the messages that the index names, some at a time."""
-    c = messages.c
     forward = query.after is not None
     for some in index.look_up(connection, query.words(), known, forward=forward, size=_BATCH):
-        rows: list[Any] = list(
-            connection.execute(in_order(select(c.seq, c.text).where(c.seq.in_(some), *where), query)).all()
-        )
+        rows: list[Any] = select_rows(connection, _COLUMNS, {**where, "seqs": some}, forward=forward)
         yield from rows

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
 from flowrunner import EVERY_OWNER, SessionQuery, SessionSummary, cursor_gone
-from flowrunner_sqlite.rows import RowFormat, moment
-from flowrunner_sqlite.selecting import owners_of_flow
-from flowrunner_sqlite.tables import messages, sessions
+from flowrunner_sqlite.rows import RowFormat, flow_key, moment
+from flowrunner_sqlite.selecting import owners_of_flow, select_rows
+from flowrunner_sqlite.tables import sessions
 
 #: Session key, owner and flow key: what a row of the table stands for.
 Key = tuple[str, str, str]
@@ -50,38 +63,41 @@ def list_sessions(connection: Connection, query: SessionQuery, form: RowFormat) 
 
     :raises NotFound: if the session that ``after`` names is gone.
     """
-    before = None if query.after is None else _activity(connection, query, form)
+    where: dict[str, Any] = {}
+    if query.flow_id is not None:
+        where["flow"] = form.escape(flow_key(query.flow_id))
+    if query.after is not None:
+        where["before"] = _activity(connection, query, form)
+    if query.session_id is not None:
+        where["session"] = form.key(query.session_id)
     owners: Sequence[str] = (form.escape(query.owner),) if isinstance(query.owner, str) else ()
     if query.owner is EVERY_OWNER:
-        flow = None if query.flow_id is None else form.escape("=" + query.flow_id)
-        owners = owners_of_flow(connection, flow)
+        owners = owners_of_flow(connection, where.get("flow"))
     enough = None if query.limit is None else query.offset + query.limit
     found: list[Any] = []
     # Each owner has a place in the index, so few owners one by one are faster than all at once.
-    for owner in owners or (None,):
-        newest = _rows(connection, query, form, owner, before)
-        found += _take((row for row in newest if query.matches(form.session_id(row[0], row[2]))), enough)
+    for one in [{"owner": owner} for owner in owners] or [{}]:
+        pages = _pages(connection, {**where, **one}, _PAGE if query.contains or enough is None else enough)
+        meant = (row for row in pages if query.matches(form.session_id(row.session_key, row.long_session_id)))
+        found += islice(meant, enough)
     found.sort(key=lambda row: row.last_seq, reverse=True)
     return _summaries(connection, query, form, found[query.offset : enough])
 
 
 def _end(connection: Connection, session: str, owner: str, flow: str, *, newest: bool) -> Any:
     """Return seq, timestamp and long session id of the first or the newest message of a session and flow."""
-    c = messages.c
-    in_flow = c.flow_id.is_(None) if flow == "-" else c.flow_id == flow[1:]
-    return connection.execute(
-        select(c.seq, c.timestamp, c.long_session_id)
-        .where(c.session_key == session, c.owner == owner, in_flow)
-        .order_by(c.seq.desc() if newest else c.seq)
-        .limit(1)
-    ).first()
+    where = {"session": session, "owner": owner, "flow_key": flow}
+    found = select_rows(connection, ("seq", "timestamp", "long_session_id"), where, forward=not newest, limit=1)
+    return found[0] if found else None
 
 
 def _activity(connection: Connection, query: SessionQuery, form: RowFormat) -> int:
     """Return the newest seq of the session that ``after`` names."""
     c = sessions.c
     owner = query.owner if isinstance(query.owner, str) else query.after_owner
-    where = [c.session_key == form.key(query.after or ""), *_of_flow(query, form)]
+    where = [c.session_key == form.key(query.after or "")]
+    if query.flow_id is not None:
+        where.append(c.flow_key == form.escape(flow_key(query.flow_id)))
     if owner is not None:
         where.append(c.owner == form.escape(owner))
     newest = select(func.max(c.last_seq)).where(*where).group_by(c.owner)
@@ -91,60 +107,48 @@ def _activity(connection: Connection, query: SessionQuery, form: RowFormat) -> i
     return int(min(places))
 
 
-def _of_flow(query: SessionQuery, form: RowFormat) -> list[ColumnElement[bool]]:
-    return [] if query.flow_id is None else [sessions.c.flow_key == form.escape("=" + query.flow_id)]
-
-
-def _rows(
-    connection: Connection, query: SessionQuery, form: RowFormat, owner: str | None, before: int | None
-) -> Iterator[Any]:
-    """Go through one owner's sessions, or everybody's: key, owner, long id, newest seq; latest activity first."""
-    c, other = sessions.c, sessions.alias()
-    where = _of_flow(query, form)
-    if owner is not None:
-        where.append(c.owner == owner)
-    if query.session_id is not None:
-        where.append(c.session_key == form.key(query.session_id))
-    if query.flow_id is None:
-        later = and_(other.c.session_key == c.session_key, other.c.owner == c.owner, other.c.last_seq > c.last_seq)
-        where.append(~exists(select(other.c.last_seq).where(later)))
-    size = _PAGE if query.contains or query.limit is None else query.offset + query.limit
+def _pages(connection: Connection, where: dict[str, Any], size: int) -> Iterator[Any]:
+    """Go through the rows of sessions, latest activity first: of each session the one that was active last."""
     while True:
-        behind = [] if before is None else [c.last_seq < before]
-        page = connection.execute(
-            select(c.session_key, c.owner, c.long_session_id, c.last_seq)
-            .where(*where, *behind)
-            .order_by(c.last_seq.desc())
-            .limit(size)
-        ).all()
+        page = connection.execute(_statement(tuple(where)), {**where, "size": size}).all()
         yield from page
         if len(page) < size or not page:
             return
-        before = page[-1].last_seq
+        where = {**where, "before": page[-1].last_seq}
 
 
-def _take(rows: Iterable[Any], enough: int | None) -> list[Any]:
-    found: list[Any] = []
-    for row in rows:
-        if enough is not None and len(found) >= enough:
-            break
-        found.append(row)
-    return found
+@lru_cache(maxsize=64)
+def _statement(names: tuple[str, ...]) -> Select[Any]:
+    """Return the statement that reads a page; to build it costs more than to run it."""
+    c, other = sessions.c, sessions.alias()
+    conditions: dict[str, ColumnElement[bool]] = {
+        "owner": c.owner == bindparam("owner"),
+        "flow": c.flow_key == bindparam("flow"),
+        "session": c.session_key == bindparam("session"),
+        "before": c.last_seq < bindparam("before"),
+    }
+    same = and_(other.c.session_key == c.session_key, other.c.owner == c.owner)
+    flows = literal(1) if "flow" in names else select(func.count()).where(same).scalar_subquery()
+    statement = select(sessions, flows.label("flows")).where(*(conditions[name] for name in names))
+    if "flow" not in names:
+        statement = statement.where(~exists(select(other.c.last_seq).where(same, other.c.last_seq > c.last_seq)))
+    return statement.order_by(c.last_seq.desc()).limit(bindparam("size"))
 
 
 def _summaries(
     connection: Connection, query: SessionQuery, form: RowFormat, page: Sequence[Any]
 ) -> list[SessionSummary]:
-    flows: dict[tuple[str, str], list[Any]] = {(row.session_key, row.owner): [] for row in page}
-    keys = list(flows)
-    for start in range(0, len(keys), _PAGE):
-        some = keys[start : start + _PAGE]
-        rows = connection.execute(
-            select(sessions).where(tuple_(sessions.c.session_key, sessions.c.owner).in_(some), *_of_flow(query, form))
-        )
-        for row in rows:
-            flows[row.session_key, row.owner].append(row)
-    return [_summary(flows[row.session_key, row.owner], form) for row in page]
+    """Return the summaries of sessions; those with several flows are put together from several rows."""
+    rows: dict[tuple[str, str], list[Any]] = {
+        (row.session_key, row.owner): [row] if row.flows == 1 else [] for row in page
+    }
+    several = [key for key, found in rows.items() if not found]
+    for start in range(0, len(several), _PAGE):
+        some = several[start : start + _PAGE]
+        keys = tuple_(sessions.c.session_key, sessions.c.owner)
+        for row in connection.execute(select(sessions).where(keys.in_(some))):
+            rows[row.session_key, row.owner].append(row)
+    return [_summary(rows[row.session_key, row.owner], form) for row in page]
 
 
 def _summary(rows: Sequence[Any], form: RowFormat) -> SessionSummary:

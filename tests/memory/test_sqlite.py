@@ -78,6 +78,17 @@ def test_every_window_is_read_off_an_index(backend, tmp_path, query):
         assert not any("TEMP B-TREE" in step for step in found), found
 
 
+def test_a_session_of_a_large_flow_is_read_off_the_index_of_sessions(backend, tmp_path):
+    append_texts(backend, "a", flow_id="f")
+    for call in (
+        lambda: backend.fetch_messages(MessageQuery(owner="ann", session_id="talk", flow_id="f", limit=20)),
+        lambda: backend.delete_messages(MessageQuery(owner="ann", session_id="talk", flow_id="f")),
+    ):
+        found = [step for step in plans(backend, tmp_path / "messages.db", call) if " flowrunner_messages " in step]
+        assert found
+        assert all("ix_flowrunner_messages_session" in step or "seq=" in step for step in found), found
+
+
 @pytest.mark.parametrize(
     "query",
     [
