@@ -31,6 +31,7 @@ from flowrunner.store.engine import make_engine
 
 OWNER, FLOW = "local", "5f0c1f38-6e3c-4a55-9d3e-0c7a3d7f3c11"
 PER_SESSION = 50
+IN_USE = 100
 WRITERS = 16
 
 Opener = Callable[[Path], MemoryBackend]
@@ -112,12 +113,17 @@ def fill(backend: MemoryBackend, rows: int) -> None:
 
 
 def operations(backend: MemoryBackend, rows: int) -> dict[str, Callable[[int], object]]:
-    """Return what is measured: each operation, with the number of the call."""
+    """Return what is measured: each operation, with the number of the call.
+
+    Sessions are read that are in use: always equally many, spread over the whole store, so that what
+    grows is the store and not what its caches must hold.
+    """
     chance = random.Random(rows)
     sessions = rows // PER_SESSION
+    in_use = [number * sessions // (2 * IN_USE) for number in range(IN_USE)]
 
     def any_session(n: int) -> str:
-        return f"session-{chance.randrange(sessions // 2)}"
+        return f"session-{chance.choice(in_use)}"
 
     def newest(n: int) -> MessageQuery:
         return MessageQuery(owner=OWNER, session_id=any_session(n), limit=20)
@@ -164,7 +170,7 @@ def compare_sizes(base: Path | None, names: list[str], sizes: list[int], calls: 
 
 def prepare(backend: MemoryBackend, call: Callable[[int], object]) -> None:
     """Let caches fill and a search index be made: what is measured is the store in use."""
-    for n in range(5):
+    for n in range(20):
         call(-1 - n)
     index = getattr(backend, "_index", None)
     if index is not None:

@@ -124,7 +124,7 @@ class Catalogue:
         if not self._sorted:
             self.entries = dict(sorted(self.entries.items(), key=lambda item: item[1].newest))
             self._sorted = True
-        return (entry for entry in reversed(list(self.entries.values())) if owner in (entry.owner, EVERY_OWNER))
+        return (entry for entry in reversed(self.entries.values()) if owner in (entry.owner, EVERY_OWNER))
 
     def of_session(self, session_id: str) -> list[Entry]:
         """Return the sessions of that id, of whichever owner."""

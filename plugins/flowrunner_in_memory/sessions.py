@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
+from itertools import islice
 
 from flowrunner import EVERY_OWNER, Message, Owner, SessionQuery, SessionSummary, cursor_gone, summarise
 
@@ -57,36 +59,48 @@ class SessionIndex:
         :param messages: all messages, by place.
         :raises NotFound: if the session that ``after`` names is not there.
         """
-        rows = self._rows(query, messages)
-        if query.after is not None:
-            listed = list(rows)
-            ends = [n for n, (key, _) in enumerate(listed) if key == (query.after_owner or key[0], query.after)]
-            if not ends:
-                raise cursor_gone(query.after)
-            rows = iter(listed[ends[-1] + 1 :])
-        found: list[SessionSummary] = []
-        skip = query.offset
-        for key, places in rows:
-            if query.limit is not None and len(found) >= query.limit:
-                break
-            if not query.matches(key[1]):
-                continue
-            if skip:
-                skip -= 1
-                continue
-            found.append(summarise([messages[place] for place in places]))
-        return found
-
-    def _rows(self, query: SessionQuery, messages: Mapping[int, Message]) -> Iterator[tuple[Key, list[int]]]:
-        """Go through the sessions of the owner and flow, latest activity first."""
         self._sort()
-        rows = ((key, self._places[key]) for key in reversed(self._places) if query.owner in (key[0], EVERY_OWNER))
-        if query.flow_id is None:
-            return rows
-        kept = [(key, [p for p in places if messages[p].flow_id == query.flow_id]) for key, places in rows]
-        return iter(sorted(((k, p) for k, p in kept if p), key=lambda row: row[1][-1], reverse=True))
+        rows = self._by_activity(query, messages)
+        if query.after is not None:
+            before = self._activity(query, query.after, messages)
+            rows = (places for places in rows if places[-1] < before)
+        stop = None if query.limit is None else query.offset + query.limit
+        return [summarise([messages[place] for place in places]) for places in islice(rows, query.offset, stop)]
+
+    def _by_activity(self, query: SessionQuery, messages: Mapping[int, Message]) -> Iterator[list[int]]:
+        """Go through the places of each session meant, latest activity first.
+
+        Where only one flow counts, a session waits until no other one can come before it.
+        """
+        waiting: list[tuple[int, list[int]]] = []
+        for owner, session_id in reversed(self._places):
+            if query.owner not in (owner, EVERY_OWNER) or not query.matches(session_id):
+                continue
+            places = self._places[owner, session_id]
+            while waiting and -waiting[0][0] > places[-1]:
+                yield heappop(waiting)[1]
+            kept = _of_flow(query, places, messages)
+            if kept:
+                heappush(waiting, (-kept[-1], kept))
+        while waiting:
+            yield heappop(waiting)[1]
+
+    def _activity(self, query: SessionQuery, session_id: str, messages: Mapping[int, Message]) -> int:
+        """Return the newest place in the session that ``after`` names."""
+        owner = query.owner if isinstance(query.owner, str) else query.after_owner
+        owners = self._by_id.get(session_id, set()) if owner is None else {owner}
+        kept = [_of_flow(query, self._places.get((one, session_id), []), messages) for one in owners]
+        found = [places[-1] for places in kept if places]
+        if not found:
+            raise cursor_gone(session_id)
+        return min(found)
 
     def _sort(self) -> None:
         if not self._sorted:
             self._places = dict(sorted(self._places.items(), key=lambda item: item[1][-1]))
             self._sorted = True
+
+
+def _of_flow(query: SessionQuery, places: list[int], messages: Mapping[int, Message]) -> list[int]:
+    """Return the places that count: all, or those of the one flow that is asked for."""
+    return [place for place in places if query.flow_id in (None, messages[place].flow_id)]
