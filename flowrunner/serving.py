@@ -30,6 +30,9 @@ graceful_timeout = 30
 keepalive = 5
 #: gunicorn 25 and later would make a socket in the home folder, through which the server can be steered.
 control_socket_disable = True
+#: Without it gunicorn drops headers with an underscore in their name, and with them the variables that
+#: a request brings (X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY). No header here says who a request is from.
+header_map = "dangerous"
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:

@@ -56,6 +56,7 @@ def run_gunicorn(performance: Performance) -> None:
         "graceful_timeout": serving.graceful_timeout,
         "keepalive": serving.keepalive,
         "control_socket_disable": serving.control_socket_disable,
+        "header_map": serving.header_map,
         "loglevel": "warning",
         "logconfig_dict": _LOGGING,
         "when_ready": lambda server: click.echo(greeting(performance, str(server.LISTENERS[0])), err=True),

@@ -10,7 +10,9 @@ from flowrunner import Component, Setting, hookimpl
 
 from .agent import Agent, ToolCallingAgent
 from .api_request import ApiRequest
+from .batch_run import BatchRun
 from .language_model import MODEL_TYPES
+from .smart_router import SmartRouter
 from .structured_output import StructuredOutput
 from .url import Url
 
@@ -19,6 +21,8 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     Agent,
     ToolCallingAgent,
     StructuredOutput,
+    BatchRun,
+    SmartRouter,
     Url,
     ApiRequest,
 )

@@ -107,6 +107,17 @@ def test_a_body_that_merely_carries_stream_gets_a_plain_answer(server):
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("name", ["X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY", "x-langflow-global-var-openai-api-key"])
+def test_a_key_that_comes_with_the_request(server, model, name):
+    import requests
+
+    headers = {"x-api-key": server.key, name: "sk-of-the-request"}
+    answer = requests.post(f"{server.url}/api/v1/run/chat", json={"input_value": "x"}, headers=headers, timeout=10)
+    assert answer.status_code == 200
+    assert model.headers[-1]["authorization"] == "Bearer sk-of-the-request"
+    assert "sk-of-the-request" not in answer.text
+
+
 JS = """
 import { LangflowClient } from "@datastax/langflow-client";
 const client = new LangflowClient({ baseUrl: process.argv[2], apiKey: process.argv[3] });

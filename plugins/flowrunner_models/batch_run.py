@@ -1,0 +1,75 @@
+"""Batch Run: one question to a model for each row of a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Final
+
+from flowrunner import Input, Output, RunContext, text_of
+
+from .fields import MODEL_INPUTS
+from .making import ModelUser
+from .protocol import ChatModel, Turn
+
+_MOST_AT_ONCE: Final = 8
+_MOST_ROWS: Final = 1000
+
+
+class BatchRun(ModelUser):
+    """Ask a model about each row of a table, several at a time."""
+
+    type_name = "BatchRunComponent"
+    display_name = "Batch Run"
+    inputs = (
+        Input("df", "Table", required=True, accepts=("Data", "Message"), aliases=("dataframe",), info="the rows"),
+        Input("column_name", "str", info="which column to ask about; blank for the whole row"),
+        Input("system_message", info="how the model should answer"),
+        Input("output_column_name", "str", default="model_response"),
+        Input("enable_metadata", "bool", default=False, info="add what was asked, and its length"),
+        *MODEL_INPUTS,
+    )
+    outputs = (Output("batch_results", "Table", aliases=("run_batch",)),)
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the rows, each with the model's answer.
+
+        :raises ValueError: if a row lacks the column, or there are more than a thousand.
+        :raises ModelFailed: if one answer did not come.
+        """
+        rows = [row if isinstance(row, Mapping) else {"text": text_of(row)} for row in _rows(values["df"])]
+        if len(rows) > _MOST_ROWS:
+            raise ValueError(f"the table has {len(rows)} rows; at most {_MOST_ROWS} are asked about")
+        asked = [_question(row, values["column_name"]) for row in rows]
+        model, system = self.model_of(context, values), text_of(values["system_message"])
+        with ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="flowrunner-batch") as pool:
+            futures = [pool.submit(copy_context().run, _ask, context, model, system, question) for question in asked]
+            answers = [future.result() for future in futures]
+        found = []
+        for row, question, answer in zip(rows, asked, answers, strict=True):
+            made = {**row, values["output_column_name"] or "model_response": answer}
+            if values["enable_metadata"]:
+                made["metadata"] = {"input_length": len(question), "response_length": len(answer)}
+            found.append(made)
+        return {"batch_results": found}
+
+
+def _ask(context: RunContext, model: ChatModel, system: str, question: str) -> str:
+    turns = [Turn("system", system)] if system.strip() else []
+    return model.ask([*turns, Turn("user", question)], cancelled=context.cancelled).text
+
+
+def _rows(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [] if value in (None, "") else [value]
+
+
+def _question(row: Mapping[str, Any], column: str) -> str:
+    if not column:
+        return json.dumps(dict(row), ensure_ascii=False, default=text_of)
+    if column not in row:
+        raise ValueError(f"the table has no column {column}; there are {', '.join(map(str, row))}")
+    return text_of(row[column])

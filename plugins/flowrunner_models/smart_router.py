@@ -1,0 +1,91 @@
+"""Smart Router: a model says which of several branches a text belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from flowrunner import Input, Message, Output, RunContext, text_of
+
+from .fields import MODEL_INPUTS
+from .making import ModelUser
+from .protocol import Turn
+
+_NONE: Final = "NONE"
+
+
+class SmartRouter(ModelUser):
+    """Let a model choose the branch that a text goes into."""
+
+    type_name = "SmartRouter"
+    aliases = ("LLMRouterComponent", "LLMSelectorComponent")
+    display_name = "Smart Router"
+    inputs = (
+        Input("input_text", required=True, accepts=("Data",), tool=True, info="the text to place"),
+        Input("routes", "any", info="rows of route_category, route_description and output_value"),
+        Input("message", accepts=("Data",), info="what goes on in place of the text"),
+        Input("enable_else_output", "bool", default=False, info="a branch for what fits no category"),
+        Input("custom_prompt", "str", info="more instructions; {routes} and {input_text} stand for those"),
+        *MODEL_INPUTS,
+    )
+    outputs = (Output("default_result"),)
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the branch that is taken, and only that; none where nothing fits and there is no other.
+
+        :raises ValueError: if no route is given.
+        :raises ModelFailed: if the model does not answer.
+        """
+        routes = _routes(values["routes"])
+        if not routes:
+            raise ValueError("no routes are given")
+        text = text_of(values["input_text"])
+        said = self.model_of(context, values).ask(_turns(routes, text, values), cancelled=context.cancelled).text
+        place = _find(said, routes)
+        given = values["message"] if text_of(values["message"]) else values["input_text"]
+        if place is None:
+            return {"default_result": _passed_on(context, given)} if values["enable_else_output"] else {}
+        own = text_of(routes[place].get("output_value"))
+        return {f"category_{place + 1}_result": _passed_on(context, own or given)}
+
+    def outputs_for(self, settings: Mapping[str, Any]) -> Sequence[Output]:
+        """Return an output for each route, and one for the rest."""
+        names = [f"category_{number + 1}_result" for number in range(len(_routes(settings.get("routes"))))]
+        return (*(Output(name) for name in names), *self.outputs)
+
+
+def _routes(rows: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(rows, (list, tuple)):
+        return []
+    return [row for row in rows if isinstance(row, Mapping) and row.get("route_category")]
+
+
+def _turns(routes: Sequence[Mapping[str, Any]], text: str, values: Mapping[str, Any]) -> list[Turn]:
+    lines = []
+    for route in routes:
+        about = text_of(route.get("route_description"))
+        lines.append(f"- {route['route_category']}" + (f": {about}" if about else ""))
+    listed = "\n".join(lines)
+    system = (
+        f"Say which category the user's text belongs to:\n{listed}\nAnswer with the name of the category and nothing"
+        f" else. If none fits, answer {_NONE}."
+    )
+    more = values["custom_prompt"].replace("{routes}", listed).replace("{input_text}", text)
+    return [Turn("system", f"{system}\n\n{more}" if more else system), Turn("user", text)]
+
+
+def _find(said: str, routes: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the route that a model named: exactly, else the first whose name is in what it said."""
+    word = said.strip().strip("\"'.`*").lower()
+    names = [str(route["route_category"]).lower() for route in routes]
+    if word in names:
+        return names.index(word)
+    return next((number for number, name in enumerate(names) if name in word), None)
+
+
+def _passed_on(context: RunContext, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value
+    return Message(
+        text=text_of(value), files=value.files if isinstance(value, Message) else (), flow_id=context.flow_id
+    )
