@@ -1,0 +1,90 @@
+"""A conversation as LangChain's ``BaseChatMessageHistory`` (extra ``[langchain]``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.messages import BaseMessage
+
+from flowrunner.ambient import find_memory
+from flowrunner.conversations import add_messages as store_all
+from flowrunner.conversations import delete_messages, update_messages
+from flowrunner.integrations.langchain_messages import ReadFile, from_langchain, to_langchain
+from flowrunner.memory import OwnerMemory
+
+__all__ = ["ConversationHistory", "from_langchain", "to_langchain"]
+
+
+class ConversationHistory(BaseChatMessageHistory):
+    """The messages of one session, for chains and agents that keep their history by LangChain's interface.
+
+    :param session_id: the conversation.
+    :param flow_id: the flow under which new messages are stored, if any.
+    :param context_id: only messages of this context; new ones are stored under it.
+    :param memory: whose messages; without it those of the run or request around each call.
+    :param read_file: returns the bytes of an upload by its name, so that pictures reach a model.
+    :raises ValueError: for an empty session id.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        flow_id: str | None = None,
+        context_id: str | None = None,
+        memory: OwnerMemory | None = None,
+        read_file: ReadFile | None = None,
+    ) -> None:
+        if not session_id:
+            raise ValueError("a history needs a session_id")
+        self.session_id = session_id
+        self.flow_id = flow_id
+        self.context_id = context_id
+        self._memory = memory
+        self._read_file = read_file
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]
+        """The messages, oldest first, without those that tell of an error."""
+        found = self._source().fetch(session_id=self.session_id, context_id=self.context_id or None, error=False)
+        return [to_langchain(message, read_file=self._read_file) for message in found]
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Store messages, all new ones together; one that was stored or read here before is changed instead."""
+        source = self._source()
+        rows = [
+            from_langchain(
+                one, self.session_id, owner=str(source.owner), flow_id=self.flow_id, context_id=self.context_id or ""
+            )
+            for one in messages
+        ]
+        ids = tuple(row.id for row in rows if row.id is not None)
+        known = {stored.id: stored for stored in source.fetch(ids=ids)} if ids else {}
+        changed = [
+            row
+            for row, one in zip(rows, messages, strict=True)
+            if row.id in known and to_langchain(known[row.id], read_file=self._read_file) != one
+        ]
+        store_all([row for row in rows if row.id not in known], memory=source)
+        update_messages(changed, memory=source)
+
+    def clear(self) -> None:
+        """Delete the messages of the session, or of the context in it."""
+        delete_messages(self.session_id, self.context_id, memory=self._source())
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """Return the messages; see :attr:`messages`."""
+        return await asyncio.to_thread(lambda: self.messages)
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Store messages; see :meth:`add_messages`."""
+        await asyncio.to_thread(self.add_messages, messages)
+
+    async def aclear(self) -> None:
+        """Delete the messages; see :meth:`clear`."""
+        await asyncio.to_thread(self.clear)
+
+    def _source(self) -> OwnerMemory:
+        return self._memory or find_memory()
