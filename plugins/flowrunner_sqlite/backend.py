@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -23,6 +23,7 @@ from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.search import find_texts
 from flowrunner_sqlite.search_index import SearchIndex
 from flowrunner_sqlite.selecting import ROW, conditions, parts, select_rows
+from flowrunner_sqlite.session_locks import SessionLocks
 from flowrunner_sqlite.summaries import list_sessions
 from flowrunner_sqlite.tables import schema
 from flowrunner_sqlite.writer import GroupCommit
@@ -48,6 +49,7 @@ class SqliteMemory(MemoryBackend):
         self._form = RowFormat(engine.dialect.name)
         self._writer = GroupCommit(engine)
         self._index = SearchIndex(engine, self._writer, self._form)
+        self._locks = SessionLocks(engine) if engine.dialect.name == "postgresql" else None
 
     def append_messages(self, messages: Sequence[Message]) -> list[Message]:
         if not messages:
@@ -87,7 +89,12 @@ class SqliteMemory(MemoryBackend):
     def close(self) -> bool:
         with contract_errors(self._engine):
             self._writer.close()
+            if self._locks is not None:
+                self._locks.close()
         return True
+
+    def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
+        return None if self._locks is None else self._locks.held(owner, session_id, wait)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

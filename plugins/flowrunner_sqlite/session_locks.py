@@ -1,0 +1,115 @@
+"""Turns of a session across hosts: PostgreSQL's advisory locks, which end with the connection that holds them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner_sqlite.failures import contract_errors, failed
+
+logger = logging.getLogger("flowrunner")
+
+_FIRST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.1
+
+
+class SessionLocks:
+    """The locks that this process holds, all on one connection.
+
+    A connection for each lock would leave none for the work of the runs that hold them. Within a
+    process runs of a session already go one after the other, so no lock is taken twice.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._guard = threading.Lock()
+        self._connection: Any = None
+        self._inherited: list[Any] = []
+        _renew_after_fork(self)
+
+    @contextmanager
+    def held(self, owner: str, session_id: str, wait: float) -> Iterator[bool]:
+        """Wait for a lock at most so many seconds, and keep it while the block runs.
+
+        :returns: whether it was got.
+        :raises MemoryFailed: if the server cannot be asked.
+        """
+        number = _number(owner, session_id)
+        got = self._acquire(number, time.monotonic() + wait)
+        try:
+            yield got
+        finally:
+            if got:
+                self._release(number)
+
+    def close(self) -> None:
+        """Give the connection back; it holds nothing any more."""
+        with self._guard:
+            self._drop()
+
+    def start_in_child(self) -> None:
+        """Begin afresh in a forked process: the connection, and the locks on it, are the parent's."""
+        self._inherited.append(self._connection)
+        self._guard = threading.Lock()
+        self._connection = None
+
+    def _acquire(self, number: int, deadline: float) -> bool:
+        pause = _FIRST_PAUSE
+        while not self._ask("SELECT pg_try_advisory_lock(:number)", number):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
+
+    def _release(self, number: int) -> None:
+        try:
+            self._ask("SELECT pg_advisory_unlock(:number)", number)
+        except Exception as error:
+            # The run is over and its answer is right; with the connection the server drops the lock.
+            logger.warning("The lock of a session could not be given back: %s", failed(error).message)
+
+    def _ask(self, statement: str, number: int) -> bool:
+        with self._guard, contract_errors(self._engine):
+            try:
+                if self._connection is None:
+                    self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                return bool(self._connection.execute(text(statement), {"number": number}).scalar())
+            except SQLAlchemyError:
+                self._drop()
+                raise
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            # A connection that went back to the pool would take its locks along.
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def _number(owner: str, session_id: str) -> int:
+    name = f"{len(owner)}:{owner}{session_id}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(sha256(name).digest()[:8], "big", signed=True)
+
+
+def _renew_after_fork(locks: SessionLocks) -> None:
+    reference = weakref.ref(locks)
+
+    def renew() -> None:
+        found = reference()
+        if found is not None:
+            found.start_in_child()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
