@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
+from flowrunner.errors import NotAllowed
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response, read_object
@@ -17,27 +18,33 @@ def add_variable_routes(routes: Routes) -> None:
     runner = routes.runner
     store = runner.stores["variables"]
 
+    def owner() -> str:
+        if caller().flows is not None:
+            raise NotAllowed("This API key is limited to single flows; it reaches no variables.")
+        return caller().id
+
     def body() -> Any:
         return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
 
     def list_variables() -> Response:
-        return json_response([variable.to_json() for variable in store.list(caller().id)])
+        return json_response([variable.to_json() for variable in store.list(owner())])
 
     def create() -> Response:
-        given = body()
+        who, given = owner(), body()
         for name in ("name", "value", "type", "default_fields"):
             if name not in given:
                 raise invalid(("body", name), "missing", "Field required")
         made = store.create(
-            caller().id, given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
+            who, given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
         )
         return json_response(made.to_json(), 201)
 
     def change(variable_id: str) -> Response:
-        return json_response(store.update(variable_id, caller().id, body()).to_json())
+        who = owner()
+        return json_response(store.update(variable_id, who, body()).to_json())
 
     def delete(variable_id: str) -> Response:
-        store.delete(variable_id, caller().id)
+        store.delete(variable_id, owner())
         return Response(status=204)
 
     routes.add("/api/v1/variables/", list_variables, methods=["GET"], name="list_variables")

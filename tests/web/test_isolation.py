@@ -1,0 +1,368 @@
+"""Two owners with the same flow, names and sessions: neither sees, counts, changes or guesses what is the other's."""
+
+import io
+import json
+import re
+import uuid
+
+import pytest
+
+from flowrunner.web.blueprint import OPEN_ENDPOINTS
+from tests.web.site import echo_flow, open_site
+
+#: Not of the API.
+OTHER = {"static", "nothing_here", "nothing_at_root"}
+VARIABLE = {"value": "x", "type": "Generic", "default_fields": []}
+FORM = {"content_type": "multipart/form-data"}
+
+
+def routes(site):
+    """Return name, rule and method of all routes that want a key."""
+    found = []
+    for rule in site.app.url_map.iter_rules():
+        name = rule.endpoint.rsplit(".", 1)[-1]
+        if name not in OPEN_ENDPOINTS | OTHER:
+            for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+                found.append((name, str(rule), method))
+    # With this one an owner gives a flow of their own an id that they choose, so it comes last.
+    return sorted(found, key=lambda route: (route[0] == "put_flow", *route))
+
+
+def fill(rule, ids):
+    """Return the address of a rule with ids in it."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], rule)
+
+
+def queries(name, ids):
+    """Return the queries with which an operation is tried."""
+    flow, session, message = ids["flow_id"], ids["session_id"], ids["message_id"]
+    return {
+        "list_messages": [
+            f"flow_id={flow}",
+            f"session_id={session}",
+            f"cursor={message}",
+            f"q={ids['word']}",
+        ],
+        "list_sessions": [f"flow_id={flow}", f"view=summary&q={session}", f"flow_id={flow}&view=summary"],
+        "rename_session": ["new_session_id=taken"],
+        "list_builds": [f"flow_id={flow}", f"flow_id={flow}&all=true"],
+        "delete_builds": [f"flow_id={flow}"],
+        "list_transactions": [f"flow_id={flow}"],
+        "list_runs": [f"flow_id={flow}", f"session_id={session}", f"cursor={ids['run_id']}"],
+    }.get(name, [""])
+
+
+def bodies(name, ids):
+    """Return what is sent to an operation."""
+    flow = {**echo_flow(f"made-{uuid.uuid4()}"), "id": ids["flow_id"]}
+    return {
+        "run": {"json": {"input_value": "x", "session_id": "elsewhere"}},
+        "responses": {"json": {"model": ids["flow"], "input": "x"}},
+        "webhook": {"json": {"x": 1}},
+        "create_flow": {"json": {**flow, "id": None}},
+        "create_flows": {"json": {"flows": []}},
+        "upload_flows": {"data": {"file": (io.BytesIO(b'{"flows": []}'), "flows.json")}, **FORM},
+        "delete_flows": {"json": [ids["flow_id"]]},
+        "download_flows": {"json": [ids["flow_id"]]},
+        "change_flow": {"json": {"name": f"mine-{uuid.uuid4()}"}},
+        "put_flow": {"json": flow},
+        "create_variable": {
+            "json": {"name": f"v{uuid.uuid4()}", "value": "x", "type": "Generic", "default_fields": []}
+        },
+        "change_variable": {"json": {"value": "changed"}},
+        "delete_messages": {"json": [ids["message_id"]]},
+        "edit_message": {"json": {"text": "changed"}},
+        "delete_sessions": {"json": [ids["session_id"]]},
+        "upload_file": {"data": {"file": (io.BytesIO(b"x"), "x.txt")}, **FORM},
+        "upload_own_file": {"data": {"file": (io.BytesIO(b"x"), f"{uuid.uuid4()}.txt")}, **FORM},
+        "create_key": {"json": {"user": ids["user"]}},
+        "render_texts": {"json": {"texts": ["x"]}},
+    }.get(name, {})
+
+
+def furnish(site, user, word):
+    """Give a user one of everything and return the ids."""
+    flow = site.flow(user, echo_flow("shared"))
+    site.say(user, "shared", f"{word} one", "shared")
+    site.say(user, "shared", f"{word} two", f"only-{user}")
+    file = {"file": (io.BytesIO(word.encode()), f"{word}.txt")}
+    kept = site.ask(user, "POST", f"/api/v1/files/upload/{flow}", 201, data=file, **FORM)
+    file = {"file": (io.BytesIO(word.encode()), f"{word}.txt")}
+    own = site.ask(user, "POST", "/api/v2/files/", 201, data=file, **FORM)
+    body = {"name": "shared", "value": word, "type": "Generic", "default_fields": []}
+    variable = site.ask(user, "POST", "/api/v1/variables/", 201, json=body)
+    return {
+        "flow": flow,
+        "flow_id": flow,
+        "session_id": f"only-{user}",
+        "message_id": site.messages(user)[0]["id"],
+        "run_id": site.ask(user, "GET", "/api/v1/runs")["items"][0]["id"],
+        "name": kept["file_path"].split("/")[1],
+        "file_id": own["id"],
+        "variable_id": variable["id"],
+        "key_id": site.ask(user, "GET", "/api/v1/api_key/")["api_keys"][0]["id"],
+        "user": user,
+        "word": word,
+    }
+
+
+def unknown_ids():
+    """Return ids of nothing."""
+    names = ("flow", "flow_id", "message_id", "run_id", "file_id", "variable_id", "key_id")
+    ids = {name: str(uuid.uuid4()) for name in names}
+    ids["flow_id"] = ids["flow"]
+    return {**ids, "session_id": f"only-{uuid.uuid4()}", "name": "zq1.txt", "user": "zq2", "word": "zq3"}
+
+
+def world(site, user, flow):
+    """Return everything that a user sees."""
+    places = (
+        "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?view=summary",
+        f"/api/v1/monitor/builds?flow_id={flow}&all=true", f"/api/v1/monitor/transactions?flow_id={flow}",
+        "/api/v1/runs", "/api/v1/flows/", "/api/v1/variables/", f"/api/v1/files/list/{flow}", "/api/v2/files/",
+    )  # fmt: skip
+    seen = {place: site.ask(user, "GET", place) for place in places}
+    keys = site.ask(user, "GET", "/api/v1/api_key/")["api_keys"]
+    return {**seen, "keys": [{**key, "last_used_at": None} for key in keys]}
+
+
+def test_nothing_of_another_is_seen_or_touched(each_site):
+    site = each_site
+    mine, theirs = furnish(site, "ann", "annword"), furnish(site, "bob", "bobword")
+    before = world(site, "bob", theirs["flow_id"])
+    tried = 0
+    for name, rule, method in routes(site):
+        for number, query in enumerate(queries(name, theirs)):
+            nothing = unknown_ids()
+            others = queries(name, nothing)[number]
+            answers = []
+            for ids, asked in ((theirs, query), (nothing, others)):
+                answer = site.call("ann", method, f"{fill(rule, ids)}?{asked}", **bodies(name, ids))
+                text = answer.get_data(as_text=True)
+                assert "bobword" not in text.replace(theirs["name"], "")
+                answers.append((answer.status_code, without_ids(text, ids)))
+                answer.close()
+            assert answers[0] == answers[1], f"{method} {rule}?{query} tells what is there from what is not"
+            tried += 1
+    assert tried > 45
+    assert world(site, "bob", theirs["flow_id"]) == before
+    assert mine["flow_id"] != theirs["flow_id"]
+
+
+def without_ids(text, ids):
+    """Return an answer without what was asked for, and without what differs each time."""
+    for name, value in ids.items():
+        text = text.replace(value, name)
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", text)
+    return re.sub(r"\d{4}-\d\d-\d\d[T _][\d:.-]+( UTC|Z|\+00:00)?|\"created_at\":\d+", "moment", text)
+
+
+def test_the_same_names_are_ones_own(each_site):
+    site = each_site
+    mine, theirs = furnish(site, "ann", "annword"), furnish(site, "bob", "bobword")
+    assert site.texts("ann", "?session_id=shared") == ["annword one"] * 2
+    before = world(site, "bob", theirs["flow_id"])
+    site.ask("ann", "PATCH", "/api/v1/monitor/messages/session/shared?new_session_id=only-bob")
+    site.ask("ann", "DELETE", "/api/v1/monitor/messages/session/only-bob", 204)
+    site.ask("ann", "DELETE", "/api/v1/monitor/messages/sessions", json=["shared", "only-ann", "only-bob"])
+    site.ask("ann", "DELETE", f"/api/v1/monitor/builds?flow_id={mine['flow_id']}", 204)
+    site.ask("ann", "DELETE", f"/api/v1/flows/{mine['flow_id']}")
+    assert site.messages("ann") == [] and site.sessions("ann") == []
+    assert world(site, "bob", theirs["flow_id"]) == before
+    assert site.say("bob", "shared", "again", "shared")["session_id"] == "shared"
+
+
+@pytest.mark.parametrize(
+    ("headers", "statuses"),
+    [
+        ({}, {403}),
+        ({"x-api-key": ""}, {403}),
+        ({"x-api-key": "fr-wrong"}, {403}),
+        ({"Authorization": "Bearer fr-wrong"}, {401, 403}),
+        ({"Authorization": "Basic YTpi"}, {403}),
+    ],
+    ids=["none", "empty", "wrong", "bearer", "basic"],
+)
+def test_every_route_wants_a_key(site, headers, statuses):
+    found = set(routes(site))
+    assert len(found) > 40
+    for _, rule, method in found:
+        for ids in (unknown_ids(), dict.fromkeys(unknown_ids(), "nonsense")):
+            answer = site.call(None, method, fill(rule, ids), headers=headers, data=b"{broken")
+            assert answer.status_code in statuses, f"{method} {rule} without a key: {answer.status_code}"
+            assert json.loads(answer.data).keys() == {"detail", "code"}
+
+
+def test_what_is_open_tells_nothing_of_anybody(site):
+    furnish(site, "ann", "annword")
+    for path in ("/health", "/health_check", "/api/v1/version", "/api/v1/config", "/openapi.json"):
+        text = site.call(None, "GET", path).get_data(as_text=True)
+        assert "annword" not in text and "shared" not in text and site.keys["ann"] not in text
+
+
+def test_a_key_for_reading_changes_nothing(site):
+    site.add_user("ann", "reader", read_only=True)
+    mine = furnish(site, "ann", "annword")
+    before = world(site, "ann", mine["flow_id"])
+    for name, rule, method in routes(site):
+        if method != "GET":
+            query = queries(name, mine)[0]
+            site.ask("reader", method, f"{fill(rule, mine)}?{query}", 403, **bodies(name, mine))
+    assert world(site, "ann", mine["flow_id"]) == before == world(site, "reader", mine["flow_id"])
+
+
+@pytest.mark.parametrize("by", ["id", "endpoint"])
+def test_a_key_of_one_flow_reaches_that_flow_alone(each_site, by):
+    site = each_site
+    one, other = site.flow("ann", echo_flow("one")), site.flow("ann", echo_flow("other"))
+    site.add_user("ann", "limited", flows=[one if by == "id" else "one"])
+    for flow in (one, other):
+        for session in ("both", f"in-{flow}"):
+            site.say("ann", flow, f"to {flow}", session)
+    everything = world(site, "ann", other)
+
+    assert {m["flow_id"] for m in site.messages("limited")} == {one}
+    assert site.messages("limited", f"?flow_id={other}") == []
+    assert site.messages("limited", f"?session_id=in-{other}") == []
+    assert set(site.sessions("limited")) == {"both", f"in-{one}"}
+    summary = {s["session_id"]: s for s in site.sessions("limited", "?view=summary")["sessions"]}
+    assert summary["both"]["count"] == 2 and summary["both"]["flow_ids"] == [one]
+    for path in ("builds", "transactions"):
+        here, there = (site.ask("limited", "GET", f"/api/v1/monitor/{path}?flow_id={flow}") for flow in (one, other))
+        assert other not in json.dumps(here) and one in json.dumps(here) or here.get("total") == 4
+        assert there in ({"vertex_builds": {}}, {"items": [], "total": 0, "page": 1, "size": 50, "pages": 0})
+    runs = site.ask("limited", "GET", "/api/v1/runs")["items"]
+    assert {run["flow_id"] for run in runs} == {one} and len(runs) == 2
+    foreign = next(r["id"] for r in site.ask("ann", "GET", f"/api/v1/runs?flow_id={other}")["items"])
+    site.ask("limited", "GET", f"/api/v1/runs/{foreign}", 404)
+
+    site.ask("limited", "POST", f"/api/v1/run/{other}", 404, json={})
+    site.ask("limited", "GET", f"/api/v1/flows/{other}", 404)
+    site.ask("limited", "DELETE", f"/api/v1/flows/{other}", 404)
+    for method, path in (
+        ("POST", "/api/v1/flows/"), ("GET", "/api/v1/variables/"), ("POST", "/api/v1/variables/"),
+        ("GET", "/api/v1/api_key/"), ("POST", "/api/v1/api_key/"), ("GET", "/api/v2/files/"),
+        ("POST", "/api/v2/files/"),
+    ):  # fmt: skip
+        site.ask("limited", method, path, 403, json=None if method == "GET" else {})
+    site.ask("limited", "GET", f"/api/v1/files/list/{other}", 404)
+
+    ids = [m["id"] for m in site.messages("ann") if m["flow_id"] == other]
+    site.ask("limited", "DELETE", "/api/v1/monitor/messages", 204, json=ids)
+    site.ask("limited", "PUT", f"/api/v1/monitor/messages/{ids[0]}", 404, json={"text": "x"})
+    site.ask("limited", "PATCH", f"/api/v1/monitor/messages/session/in-{other}?new_session_id=x", 404)
+    site.ask("limited", "DELETE", f"/api/v1/monitor/messages/session/in-{other}", 204)
+    site.ask("limited", "DELETE", f"/api/v1/monitor/builds?flow_id={other}", 204)
+    assert world(site, "ann", other) == everything
+    moved = site.ask("limited", "PATCH", "/api/v1/monitor/messages/session/both?new_session_id=moved")
+    assert {m["flow_id"] for m in moved} == {one} and len(moved) == 2
+    site.ask("limited", "DELETE", "/api/v1/monitor/messages/sessions", json=["both", "moved", f"in-{one}"])
+    assert {m["flow_id"] for m in site.messages("ann")} == {other} and len(site.messages("ann")) == 4
+
+
+def test_a_key_of_two_flows_sees_both_in_order(each_site):
+    site = each_site
+    flows = [site.flow("ann", echo_flow(name)) for name in ("one", "two", "three")]
+    site.add_user("ann", "limited", flows=["one", flows[1], "gone"])
+    for number in range(9):
+        site.say("ann", flows[number % 3], f"word {number}", f"s{number % 2}")
+    wanted = [t for t in site.texts("ann") if int(t.split()[1]) % 3 < 2]
+    assert site.texts("limited") == wanted
+    pages, cursor = [], ""
+    while True:
+        answer = site.call("limited", "GET", f"/api/v1/monitor/messages?limit=5{cursor}")
+        pages = [m["text"] for m in answer.get_json()] + pages
+        if "X-Next-Cursor" not in answer.headers:
+            break
+        cursor = f"&cursor={answer.headers['X-Next-Cursor']}"
+    assert pages == wanted
+    first = site.sessions("limited", "?view=summary&limit=1")
+    second = site.sessions("limited", f"?view=summary&limit=1&cursor={first['cursor']}")
+    assert {s["session_id"]: s["count"] for s in first["sessions"] + second["sessions"]} == {"s1": 6, "s0": 6}
+    site.ask("limited", "DELETE", "/api/v1/monitor/messages/session/s0", 204)
+    assert site.texts("ann", "?session_id=s0") == ["word 2"] * 2 + ["word 8"] * 2
+
+
+def test_an_admin_reads_everybodys_and_changes_only_as_a_named_owner(each_site):
+    site = each_site
+    mine, theirs = furnish(site, "ann", "annword"), furnish(site, "bob", "bobword")
+    ann, bob = (site.messages("root", f"?flow_id={ids['flow_id']}")[0]["owner"] for ids in (mine, theirs))
+    assert {m["owner"] for m in site.messages("root")} == {ann, bob}
+    summaries = site.sessions("root", "?view=summary")["sessions"]
+    assert {(s["owner"], s["session_id"]) for s in summaries} == {
+        (ann, "shared"), (ann, "only-ann"), (bob, "shared"), (bob, "only-bob"),
+    }  # fmt: skip
+    assert sorted(site.sessions("root")) == ["only-ann", "only-bob", "shared"]
+    assert len(site.ask("root", "GET", "/api/v1/runs")["items"]) == 4
+    assert site.ask("root", "GET", f"/api/v1/runs/{theirs['run_id']}")["messages"][0]["owner"] == bob
+    assert site.ask("root", "GET", f"/api/v1/monitor/transactions?flow_id={mine['flow_id']}")["total"] == 4
+    assert site.ask("root", "GET", f"/api/v1/monitor/builds?flow_id={mine['flow_id']}")["vertex_builds"]
+
+    before = world(site, "bob", theirs["flow_id"])
+    site.ask("root", "DELETE", "/api/v1/monitor/messages/session/shared", 204)
+    site.ask("root", "DELETE", "/api/v1/monitor/messages", 204, json=[theirs["message_id"]])
+    site.ask("root", "PUT", f"/api/v1/monitor/messages/{theirs['message_id']}", 404, json={"text": "x"})
+    assert world(site, "bob", theirs["flow_id"]) == before
+
+    assert site.messages("root", f"?owner={bob}") == site.messages("bob")
+    assert world_as(site, {"X-Flowrunner-Owner": bob}, theirs) == site.messages("bob")
+    site.ask("root", "PUT", f"/api/v1/monitor/messages/{theirs['message_id']}?owner={bob}", json={"text": "checked"})
+    site.ask("root", "POST", f"/api/v1/run/shared?owner={bob}", json={"input_value": "hi", "session_id": "shared"})
+    assert site.texts("bob", "?session_id=shared") == ["checked", "bobword one", "hi", "hi"]
+    site.ask("root", "DELETE", f"/api/v1/monitor/messages/session/shared?owner={bob}", 204)
+    assert site.sessions("bob") == ["only-bob"] and len(site.sessions("ann")) == 2
+
+
+def world_as(site, headers, ids):
+    return site.ask("root", "GET", "/api/v1/monitor/messages", headers=headers)
+
+
+def test_nobody_else_names_an_owner(site):
+    furnish(site, "bob", "bobword")
+    bob = site.messages("root")[0]["owner"]
+    refused = site.ask("ann", "GET", f"/api/v1/monitor/messages?owner={bob}", 403)
+    assert refused == site.ask("ann", "GET", "/api/v1/monitor/messages?owner=nobody", 403)
+    assert site.ask("bob", "GET", f"/api/v1/monitor/messages?owner={bob}") == site.messages("bob")
+
+
+def test_keys_over_http(site):
+    made = site.ask("ann", "POST", "/api/v1/api_key/", json={"name": "second", "read_only": True})
+    site.keys["second"] = made["api_key"]
+    assert site.messages("second") == []
+    site.ask("second", "POST", "/api/v1/api_key/", 403, json={})
+    listed = site.ask("ann", "GET", "/api/v1/api_key/")
+    assert listed["total_count"] == 2 and made["api_key"] not in json.dumps(listed)
+    rotated = site.ask("ann", "POST", f"/api/v1/api_key/{made['id']}/rotate")
+    site.ask("second", "GET", "/api/v1/monitor/messages", 403)
+    site.keys["second"] = rotated["api_key"]
+    assert site.messages("second") == []
+    site.ask("bob", "DELETE", f"/api/v1/api_key/{made['id']}", 404)
+    site.ask("bob", "POST", f"/api/v1/api_key/{made['id']}/rotate", 404)
+    site.ask("ann", "DELETE", f"/api/v1/api_key/{made['id']}")
+    site.ask("second", "GET", "/api/v1/monitor/messages", 403)
+    site.ask("ann", "DELETE", f"/api/v1/api_key/{made['id']}", 404)
+
+
+def test_no_key_makes_one_that_may_more(site):
+    site.ask("ann", "POST", "/api/v1/api_key/", 403, json={"admin": True})
+    site.ask("ann", "POST", "/api/v1/api_key/", 403, json={"user": "bob"})
+    site.add_user("ann", "chief", admin=True)
+    chief = next(k for k in site.ask("ann", "GET", "/api/v1/api_key/")["api_keys"] if k["admin"])
+    site.ask("ann", "POST", f"/api/v1/api_key/{chief['id']}/rotate", 403)
+    site.ask("ann", "DELETE", f"/api/v1/api_key/{chief['id']}", 403)
+    made = site.ask("chief", "POST", "/api/v1/api_key/", json={"user": "carol", "flows": ["x"]})
+    assert made["user"] == "carol" and made["flows"] == ["x"] and not made["admin"]
+    assert site.ask("chief", "GET", "/api/v1/api_key/")["total_count"] == 5
+    site.ask("chief", "DELETE", f"/api/v1/api_key/{made['id']}")
+    for body in ({"name": 5}, {"admin": "yes"}, {"flows": "x"}, {"flows": [1]}):
+        site.ask("chief", "POST", "/api/v1/api_key/", 422, json=body)
+
+
+def test_a_shared_store_keeps_owners_apart_across_servers(tmp_path):
+    with open_site(tmp_path, memory="sqlite") as one, open_site(tmp_path, memory="sqlite") as two:
+        one.add_user("ann")
+        one.add_user("bob")
+        two.keys = one.keys
+        one.flow("ann", echo_flow("shared"))
+        two.say("ann", "shared", "hello", "s")
+        assert one.texts("ann") == ["hello"] * 2 and one.texts("bob") == two.texts("bob") == []
