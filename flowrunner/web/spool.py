@@ -176,7 +176,7 @@ class Spool:
 
         :param cancel: ends its run, with a reason.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
         header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
         stream = LiveStream(self._folder / f"{run_id}.events", header, cancel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -13,6 +14,8 @@ from flowrunner import CancelToken, Tool
 
 from .failures import ModelFailed, ModelNotInstalled, ModelRefused
 from .protocol import ChatModel, Options, Reply, ToolCall, Turn, Usage
+
+logger = logging.getLogger("flowrunner")
 
 #: Plugins load their models at import; one at a time, and some are no good with several threads.
 _loading: Final = threading.Lock()
@@ -149,8 +152,22 @@ def _library() -> Any:
 def _find(llm: Any, name: str) -> Any:
     try:
         with _loading:
-            return llm.get_model(name)
+            try:
+                return llm.get_model(name)
+            except ImportError:
+                _set_aside_broken(importlib.import_module("llm.plugins").pm)
+                return llm.get_model(name)
     except llm.UnknownModelError:
         raise ModelNotInstalled(f"no installed llm plugin offers the model {name[:100]}") from None
     except ImportError as error:
         raise ModelNotInstalled(f"an llm plugin cannot be loaded: {error.name} is missing") from None
+
+
+def _set_aside_broken(manager: Any) -> None:
+    """Take out plugins whose own dependencies are missing: one of them hides the models of all others."""
+    for implementation in manager.hook.register_models.get_hookimpls():
+        try:
+            implementation.function(lambda *models, **more: None)
+        except ImportError as error:
+            logger.warning("the llm plugin %s is left out: %s is missing", implementation.plugin_name, error.name)
+            manager.unregister(implementation.plugin)

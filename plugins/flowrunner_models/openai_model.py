@@ -26,6 +26,8 @@ from .wire import Chunks, read_completion, request_body
 
 _LONGEST_WAIT: Final = 30.0
 _AGAIN: Final = (408, 409, 429)
+#: Providers that refuse a request with a seed in it.
+_WITHOUT_SEED: Final = frozenset({"Mistral", "Anthropic", "Google Generative AI", "Cohere"})
 
 
 class OpenAIModel(ChatModel):
@@ -57,6 +59,8 @@ class OpenAIModel(ChatModel):
         options = options or self.options
         cancelled = cancelled or CancelToken()
         body = request_body(self.name, turns, tools, schema, options)
+        if self.provider in _WITHOUT_SEED:
+            body.pop("seed", None)
         for attempt in range(options.retries + 1):
             begun = False
             try:

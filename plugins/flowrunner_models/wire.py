@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from flowrunner import Tool
 
 from .failures import ModelAnswerInvalid
 from .protocol import Options, Reply, ToolCall, Turn, Usage
+
+#: OpenAI's models that think before they answer.
+_THINKS: Final = re.compile(r"(?:openai/)?(?:o[1-9](?![0-9a-z])|gpt-5(?!.*chat))")
 
 
 def request_body(
@@ -32,6 +36,12 @@ def request_body(
         body["max_tokens"] = options.max_tokens
     if options.stop:
         body["stop"] = list(options.stop)
+    if _THINKS.match(model):
+        # These refuse what steers the others, and count the tokens of their thoughts too.
+        body.pop("temperature", None)
+        body.pop("top_p", None)
+        if "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
     body.update(options.extra)
     return body
 

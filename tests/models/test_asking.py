@@ -147,3 +147,15 @@ def test_many_at_a_time(house):
     for thread in threads:
         thread.join()
     assert said == [REPLY] * 16
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks"),
+    [("o1-mini", True), ("o3", True), ("gpt-5-mini", True), ("gpt-5-chat-latest", False), ("gpt-4o", False),
+     ("openai/o4-mini", True), ("olmo", False)],
+)  # fmt: skip
+def test_models_that_think_are_asked_in_their_way(house, model, name, thinks):
+    house.chat(settings={"model_name": name, "temperature": 0.5, "max_tokens": 9})
+    body = model.asked[-1]
+    assert ("temperature" in body, "max_tokens" in body) == (not thinks, not thinks)
+    assert body.get("max_completion_tokens") == (9 if thinks else None)

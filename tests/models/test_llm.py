@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 llm = pytest.importorskip("llm")
@@ -103,3 +105,24 @@ def test_the_capability_check_reads_the_plugins_code():
 def test_a_model_that_no_plugin_has(installed):
     with pytest.raises(ModelNotInstalled, match="no installed llm plugin"):
         list(LlmModel("nobody/nothing", Options()).stream(TURNS))
+
+
+def test_a_plugin_whose_dependencies_are_missing_hides_no_other(monkeypatch):
+    import pluggy
+
+    class Broken:
+        @llm.hookimpl
+        def register_models(self, register):
+            import no_such_module  # noqa: F401
+
+    class Sound:
+        @llm.hookimpl
+        def register_models(self, register):
+            register(New())
+
+    manager = pluggy.PluginManager("llm")
+    manager.add_hookspecs(importlib.import_module("llm.hookspecs"))
+    manager.register(Broken())
+    manager.register(Sound())
+    llm_model._set_aside_broken(manager)
+    assert [type(plugin) for plugin in manager.get_plugins()] == [Sound]

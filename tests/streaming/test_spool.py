@@ -1,0 +1,93 @@
+"""The spool by itself: batches, long streams, processes that are gone."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from flowrunner.web.spool import LiveStream, Spool, StoredStream
+from tests.streaming.serving import wait_until
+
+RUN = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "streams", grace=0.3)
+
+
+def numbers(frames):
+    return [frame.number for frame in frames]
+
+
+def test_a_long_stream_is_read_from_memory_and_from_the_file(spool):
+    stopped = []
+    stream = spool.open(RUN, "ann", "flow", stopped.append)
+    stream.enter()
+    for number in range(5000):
+        stream.append("token", str(number))
+    assert wait_until(lambda: len(stream._frames) < 5000)
+    seen, done = [], False
+    stream.close()
+    while not done:
+        frames, done = stream.read(seen[-1] if seen else 0, 1)
+        seen += numbers(frames)
+    assert seen == list(range(1, 5001))
+    assert not stopped
+    stream.leave()
+
+
+def test_another_process_reads_what_is_written(spool, tmp_path):
+    stream = spool.open(RUN, "ann", "flow", lambda reason: None)
+    stream.append("token", "1")
+    reader = StoredStream(stream.path)
+    frames, done = reader.read(0, 5)
+    assert (numbers(frames), done) == ([1], False)
+    stream.append("token", "2")
+    stream.close()
+    frames, done = reader.read(1, 5)
+    assert numbers(frames) == [2]
+    assert done or reader.read(2, 5) == ([], True)
+
+
+def test_only_the_owner_of_the_flow_finds_it(spool):
+    spool.open(RUN, "ann", "flow", lambda reason: None)
+    assert isinstance(spool.find(RUN, "ann", "flow"), LiveStream)
+    assert spool.find(RUN, "bob", "flow") is None
+    assert spool.find(RUN, "ann", "other") is None
+    assert spool.find(RUN.replace("1", "2"), "ann", "flow") is None
+
+
+def test_a_stream_without_a_reader_is_stopped_and_then_forgotten(spool):
+    stopped = []
+    stream = spool.open(RUN, "ann", "flow", stopped.append)
+    assert wait_until(lambda: stopped)
+    stream.close()
+    assert wait_until(lambda: not stream.path.exists())
+    assert wait_until(lambda: not spool._writing)
+
+
+def test_a_reader_in_another_process_keeps_it_going(spool):
+    stopped = []
+    stream = spool.open(RUN, "ann", "flow", stopped.append)
+    reader = StoredStream(stream.path)
+    reader.enter()
+    future = time.time() + 60
+    os.utime(stream.path.with_suffix(".reader"), (future, future))
+    assert not wait_until(lambda: stopped, seconds=1)
+    stream.close()
+
+
+def test_a_run_whose_process_died_ends_with_an_error(tmp_path):
+    path = tmp_path / "x.events"
+    path.write_text('{"owner": "ann", "flow": "flow"}\n[1, "token", "1"]\n[2, "tok')
+    past = time.time() - 60
+    os.utime(path, (past, past))
+    reader = StoredStream(path)
+    frames, done = reader.read(0, 1)
+    assert (numbers(frames), done) == ([1], False)
+    frames, done = reader.read(1, 1)
+    assert (frames[0].event, done) == ("error", True)
+    assert "run_lost" in frames[0].data
