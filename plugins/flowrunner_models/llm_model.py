@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 import json
 import logging
@@ -155,12 +156,27 @@ def _find(llm: Any, name: str) -> Any:
             try:
                 return llm.get_model(name)
             except ImportError:
-                _set_aside_broken(importlib.import_module("llm.plugins").pm)
+                plugins = importlib.import_module("llm.plugins")
+                _load_sound(plugins.pm, plugins.DEFAULT_PLUGINS)
+                _set_aside_broken(plugins.pm)
                 return llm.get_model(name)
     except llm.UnknownModelError:
         raise ModelNotInstalled(f"no installed llm plugin offers the model {name[:100]}") from None
     except ImportError as error:
         raise ModelNotInstalled(f"an llm plugin cannot be loaded: {error.name} is missing") from None
+
+
+def _load_sound(manager: Any, usual: Sequence[str]) -> None:
+    """Load the plugins that can be loaded: ``llm`` itself gives up at the first that cannot."""
+    for entry in importlib.metadata.entry_points(group="llm"):
+        if manager.get_plugin(entry.name) is None and not manager.is_blocked(entry.name):
+            try:
+                manager.register(entry.load(), name=entry.name)
+            except ImportError as error:
+                logger.warning("the llm plugin %s is left out: %s is missing", entry.name, error.name)
+    for name in usual:
+        if manager.get_plugin(name) is None:
+            manager.register(importlib.import_module(name), name)
 
 
 def _set_aside_broken(manager: Any) -> None:

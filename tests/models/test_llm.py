@@ -126,3 +126,21 @@ def test_a_plugin_whose_dependencies_are_missing_hides_no_other(monkeypatch):
     manager.register(Sound())
     llm_model._set_aside_broken(manager)
     assert [type(plugin) for plugin in manager.get_plugins()] == [Sound]
+
+
+def test_plugins_that_can_be_loaded_are(monkeypatch):
+    import pluggy
+
+    class Entry:
+        def __init__(self, name):
+            self.name = name
+
+        def load(self):
+            if self.name == "broken":
+                raise ModuleNotFoundError("No module named 'x'", name="x")
+            return object()
+
+    manager = pluggy.PluginManager("llm")
+    monkeypatch.setattr(llm_model.importlib.metadata, "entry_points", lambda group: [Entry("broken"), Entry("sound")])
+    llm_model._load_sound(manager, ("json",))
+    assert sorted(name for name, _ in manager.list_name_plugin()) == ["json", "sound"]

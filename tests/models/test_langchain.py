@@ -1,0 +1,46 @@
+"""LangChain's own runnable keeps its history in our store, and a flow goes on with it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("langchain_core")
+
+from langchain_core.messages import AIMessage  # noqa: E402
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder  # noqa: E402
+from langchain_core.runnables import RunnableLambda  # noqa: E402
+
+from flowrunner.integrations.langchain import ConversationHistory  # noqa: E402
+from flowrunner.testing.model_script import say  # noqa: E402
+from tests.engine.rig import FLOW_ID  # noqa: E402
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_runnable_with_message_history_and_a_flow_share_a_conversation(house, model):
+    from langchain_core.runnables.history import RunnableWithMessageHistory
+
+    prompts = []
+
+    def answer(prompt):
+        prompts.append([(m.type, m.content) for m in prompt.to_messages()])
+        return AIMessage(f"answer {len(prompts)}")
+
+    prompt = ChatPromptTemplate([MessagesPlaceholder("history"), ("human", "{question}")])
+    memory = house.memory.for_owner("owner")
+    chain = RunnableWithMessageHistory(
+        prompt | RunnableLambda(answer),
+        lambda session_id: ConversationHistory(session_id, flow_id=FLOW_ID, memory=memory),
+        input_messages_key="question",
+        history_messages_key="history",
+    )
+    config = {"configurable": {"session_id": "shared"}}
+    for number in (1, 2):
+        assert chain.invoke({"question": f"question {number}"}, config).content == f"answer {number}"
+    assert prompts[1] == [("human", "question 1"), ("ai", "answer 1"), ("human", "question 2")]
+
+    model.script(say("answer 3"))
+    house.chat("question 3", kind="Agent", settings={"system_prompt": ""}, session_id="shared")
+    assert house.asked() == [
+        ("user", "question 1"), ("assistant", "answer 1"), ("user", "question 2"), ("assistant", "answer 2"),
+        ("user", "question 3"),
+    ]  # fmt: skip
