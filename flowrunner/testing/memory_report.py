@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from flowrunner.testing import MemoryBackendContract
-from flowrunner.testing.memory.opening import BackendTests
-
 
 class GroupCounter:
     """A pytest plugin that counts what became of the tests of each class and group."""
@@ -21,9 +18,12 @@ class GroupCounter:
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Note to which class and group each test belongs."""
+        # Imported before pytest has begun, the kit would lose what pytest adds to its assertions.
+        from flowrunner.testing.memory.opening import BackendTests
+
         for item in items:
             owner = getattr(item, "cls", None)
-            if owner is not None and issubclass(owner, MemoryBackendContract):
+            if owner is not None and issubclass(owner, BackendTests):
                 self._groups[item.nodeid] = (owner.__name__, group_of(owner, item.originalname))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -40,7 +40,8 @@ class GroupCounter:
         found = []
         for name, groups in self.results.items():
             found.append(name)
-            for group, results in groups.items():
+            # pytest takes the last base first; people read the first one first.
+            for group, results in reversed(groups.items()):
                 found.append(f"  {group:<24}{describe(results)}")
                 found += [f"      failed: {test}" for outcome, test, _ in results if outcome == "failed"]
         return found
@@ -49,8 +50,8 @@ class GroupCounter:
 def group_of(tests: type, name: str) -> str:
     """Return the group that brought a test, also where a class overrides it; ``own`` for tests of its own."""
     for base in reversed(tests.__mro__):
-        if name in vars(base) and issubclass(base, BackendTests) and vars(base).get("group"):
-            return str(base.__dict__["group"])
+        if name in vars(base) and vars(base).get("group"):
+            return str(vars(base)["group"])
     return "own"
 
 
