@@ -87,7 +87,8 @@ def make_properties(**changes: Any) -> dict[str, Any]:
 
 def format_timestamp(moment: datetime) -> str:
     """Return a timestamp as run answers and message lists show it: ``2026-01-31 12:00:00.000000 UTC``."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
+    # strftime writes the year 1 as 1, which cannot be read back.
+    return moment.astimezone(timezone.utc).isoformat(sep=" ", timespec="microseconds").replace("+00:00", " UTC")
 
 
 def parse_timestamp(text: str) -> datetime:

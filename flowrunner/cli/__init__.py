@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "explain": "flowrunner.cli.explain:explain_command",
     "keys": "flowrunner.cli.keys:keys_commands",
     "memory": "flowrunner.cli.memory:memory_commands",
+    "new": "flowrunner.cli.new:new_commands",
     "plugins": "flowrunner.cli.plugins:plugins_command",
     "run": "flowrunner.cli.run:run_command",
     "serve": "flowrunner.cli.serve:serve_command",

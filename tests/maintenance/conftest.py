@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -10,6 +10,9 @@ from flowrunner import Message
 from flowrunner.memory import Memory
 from flowrunner.testing.memory.samples import AWKWARD_JSON, AWKWARD_TEXTS, NOON, make_full_message, make_message
 from tests.conversations.conftest import BACKENDS, open_backend
+
+
+DAYS = (datetime.min, datetime(999, 12, 31, 23, 59, 59, 999999), datetime.max)
 
 
 @pytest.fixture
@@ -47,5 +50,6 @@ def fill(store):
         owner = (ann, bob)[number % 2]
         session = list(AWKWARD_TEXTS.values())[:9][number % 9]
         owner.append([make_message(text, session, owner=owner.owner), make_full_message(session_id=session)])
+    ann.append([make_message(f"{day}", "moments", timestamp=day.replace(tzinfo=timezone.utc)) for day in DAYS])
     ann.append([make_message("", "plain", properties={}, content_blocks=(), context_id=None)])
     bob.append([make_message("", "plain", owner="bob", properties=AWKWARD_JSON, duration=2.0)])

@@ -1,0 +1,31 @@
+"""``flowrunner new``: packages to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowrunner.errors import BadRequest
+
+
+@click.group("new")
+def new_commands() -> None:
+    """Write a package to begin with."""
+
+
+@new_commands.command("memory")
+@click.argument("name")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where; default: flowrunner-NAME, here.")
+def memory_command(name: str, folder: Path | None) -> None:
+    """Write a package with a memory backend called NAME: it works at once, and its tests say whether it still does."""
+    from flowrunner.building import load_plugins
+    from flowrunner.scaffold import write_memory_package
+
+    manager, _ = load_plugins({}, keep_going=True)
+    if name in manager.registry.backends:
+        raise BadRequest(f"There is a memory backend {name} already; choose another name.")
+    place = folder or Path(f"flowrunner-{name}")
+    for path in write_memory_package(name, place):
+        click.echo(path)
+    click.echo(f"next: cd {place} && pip install -e '.[testing]' && pytest")

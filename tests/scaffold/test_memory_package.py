@@ -1,0 +1,114 @@
+"""``flowrunner new memory``: what it writes is green at once, and is found once it is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from flowrunner import BadRequest
+from flowrunner.cli import cli
+from flowrunner.scaffold import write_memory_package
+from tests.live_server import clean_environment
+
+NAME = "my-shelf"
+
+#: Tests of the kit that take many processes, many messages or many histories; the long test runs them too.
+SLOW = ("random_histories", "large_store", "can_be_searched", "process", "a_kill", "no_message_is_lost", "each_thread")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A package fresh from the command."""
+    folder = tmp_path_factory.mktemp("new") / "shelf"
+    done = CliRunner().invoke(cli, ["new", "memory", NAME, "--dir", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert f"cd {folder} && pip install" in done.output
+    return folder
+
+
+def run(package, *command, **environment):
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=package,
+        env=clean_environment(**{"PYTHONWARNINGS": "error", **environment}),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_is_a_whole_package(package):
+    assert sorted(path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()) == [
+        "README.md",
+        "flowrunner_my_shelf/__init__.py",
+        "flowrunner_my_shelf/backend.py",
+        "pyproject.toml",
+        "tests/test_backend.py",
+        "tests/test_plugin.py",
+    ]
+    assert not any("${" in path.read_text() for path in package.rglob("*") if path.is_file())
+
+
+def test_its_tests_are_green(package):
+    wanted = f"not ({' or '.join(SLOW)})"
+    shown = run(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", wanted, PYTHONPATH=str(package))
+    assert " passed" in shown
+    assert "skipped" not in shown
+
+
+@pytest.mark.long
+def test_all_of_the_kit_is_green(package):
+    command = ("-m", "flowrunner.testing.memory_report", "tests/test_backend.py")
+    shown = run(package, *command, PYTHONPATH=str(package))
+    assert "FAILED" not in shown
+    assert "left out" not in shown
+
+
+def test_it_is_clean_code(package):
+    pytest.importorskip("ruff")
+    rules = ("--isolated", "--line-length", "120", "--no-cache")
+    run(package, "-m", "ruff", "check", *rules, "--select", "B,E,F,I,UP,W", ".")
+    run(package, "-m", "ruff", "format", *rules, "--check", ".")
+
+
+def test_it_is_found_once_it_is_installed(package, tmp_path):
+    pytest.importorskip("hatchling")
+    target = tmp_path / "site"
+    pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
+    run(package, *pip, "--disable-pip-version-check", ".", PYTHONWARNINGS="default")
+    shown = run(package, "-m", "flowrunner.cli", "plugins", PYTHONPATH=str(target), FLOWRUNNER_MEMORY=NAME)
+    assert f"loaded   {NAME} (flowrunner-{NAME} 0.1.0)" in shown
+    assert f"memory   {NAME} (chosen)" in shown
+
+
+@pytest.mark.parametrize("name", ["", "My-Shelf", "my_shelf", "../shelf", "1shelf", "shelf-", "x" * 41, "a b", "ü"])
+def test_a_name_that_is_none_is_refused(name, tmp_path):
+    with pytest.raises(BadRequest, match="small letters"):
+        write_memory_package(name, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["new", "memory", "sqlite"])
+    assert "There is a memory backend sqlite already" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadRequest, match="is there already"):
+        write_memory_package("shelf", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["x", "class", "a-b-c3", "y" * 40])
+def test_any_name_gives_code_that_can_be_read(name, tmp_path):
+    for path in write_memory_package(name, tmp_path / name):
+        if path.suffix == ".py":
+            compile(path.read_text(), str(path), "exec")
