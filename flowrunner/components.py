@@ -227,7 +227,8 @@ class Component(ABC):
     out is a branch not taken, and everything reachable only through it does not run. A ``run``
     that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
     and returns the mapping. It may also yield a message without text: its content blocks (the steps
-    of an agent) are shown at once, and what was said before counts as a step, not as the answer. What it raises ends the run with the component's name.
+    of an agent) are shown at once, and what was said before counts as a step, not as the answer.
+    What it raises ends the run with the component's name.
 
     A ``session_id`` input need not be declared: the engine decides the session of every vertex
     (:func:`flowrunner.session.resolve_session_id`) and gives it as ``context.session_id``.

@@ -194,6 +194,8 @@ def _copy(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_copy(member) for member in value]
     return value
+
+
 _FIELD_SET: Final = frozenset(MESSAGE_FIELDS)
 _field_values: Final = operator.attrgetter(*MESSAGE_FIELDS)
 
