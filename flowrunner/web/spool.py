@@ -8,31 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flowrunner.web.stored import SIGN_EVERY, Frame, StoredStream, read_file, reader_file, stop_file
+
 #: Seconds between two writes of a stream; what is newer is only in the memory of the run's process.
 _WRITE_EVERY: Final = 0.1
-#: Seconds between two signs of life of a run, and of a reader in another process.
-_SIGN_EVERY: Final = 1.0
-#: Seconds without a sign after which the process of a run counts as dead.
-_DEAD_AFTER: Final = 15.0
 _KEPT_IN_MEMORY: Final = 2000
-_POLL: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event of a stream: its number from 1, its name and its data as JSON text."""
-
-    number: int
-    event: str
-    data: str
-
-    def to_line(self) -> str:
-        """Return it as a line of the file."""
-        return json.dumps([self.number, self.event, self.data]) + "\n"
 
 
 class LiveStream:
@@ -75,7 +58,7 @@ class LiveStream:
             if after + 1 >= self._first:
                 found = self._frames[after + 1 - self._first :]
                 return found, self.closed and after + len(found) >= self._count
-        found, _ = _read_file(self.path, 0)[:2]
+        found, _ = read_file(self.path, 0)[:2]
         return [frame for frame in found if frame.number > after], False
 
     def enter(self) -> None:
@@ -96,7 +79,7 @@ class LiveStream:
                 return None
             left = self._left_at
         with contextlib.suppress(OSError):
-            left = max(left, _reader_file(self.path).stat().st_mtime)
+            left = max(left, reader_file(self.path).stat().st_mtime)
         return left
 
     def write(self) -> None:
@@ -110,51 +93,6 @@ class LiveStream:
         if lines:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("".join(lines))
-
-
-class StoredStream:
-    """A stream whose run is, or was, in another process: read from the file as that grows."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._place = 0
-        self._signed = 0.0
-
-    def read(self, after: int, seconds: float) -> tuple[list[Frame], bool]:
-        """As :meth:`LiveStream.read`; a run whose process is gone ends with an ``error`` event."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self._sign()
-            found, done, self._place = _read_file(self._path, self._place)
-            wanted = [frame for frame in found if frame.number > after]
-            if wanted or done:
-                return wanted, done
-            if self._is_dead():
-                text = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
-                return [Frame(after + 1, "error", json.dumps(text))], True
-            if time.monotonic() >= deadline:
-                return [], False
-            time.sleep(_POLL)
-
-    def enter(self) -> None:
-        """Show the run's process that somebody reads."""
-        self._sign()
-
-    def leave(self) -> None:
-        """Nothing to do: the signs stop."""
-
-    def _sign(self) -> None:
-        now = time.monotonic()
-        if now - self._signed >= _SIGN_EVERY:
-            self._signed = now
-            with contextlib.suppress(OSError):
-                _reader_file(self._path).touch()
-
-    def _is_dead(self) -> bool:
-        try:
-            return time.time() - self._path.stat().st_mtime > _DEAD_AFTER
-        except OSError:
-            return True
 
 
 class Spool:
@@ -216,14 +154,14 @@ class Spool:
             return False
         if not isinstance(header, dict) or header.get("owner") != owner:
             return False
-        _stop_file(path).touch()
+        stop_file(path).touch()
         return True
 
     def _write(self) -> None:
         signed = time.monotonic()
         while True:
             time.sleep(_WRITE_EVERY)
-            signing = time.monotonic() - signed >= _SIGN_EVERY
+            signing = time.monotonic() - signed >= SIGN_EVERY
             signed = time.monotonic() if signing else signed
             for run_id, stream in list(self._live.items()):
                 self._care(run_id, stream, signing=signing)
@@ -244,7 +182,7 @@ class Spool:
                     del self._live[run_id]
                 _remove(stream.path)
             return
-        if _stop_file(stream.path).exists():
+        if stop_file(stream.path).exists():
             stream.cancel("its user stopped it")
         alone = stream.alone_since()
         if alone is not None and now - alone > self._grace:
@@ -260,34 +198,7 @@ class Spool:
                         path.unlink()
 
 
-def _read_file(path: Path, place: int) -> tuple[list[Frame], bool, int]:
-    """Return the whole lines after a place in a file, whether the last of all is among them, and the next place."""
-    try:
-        with path.open("rb") as file:
-            file.seek(place)
-            data = file.read()
-    except OSError:
-        return [], False, place
-    data = data[: data.rfind(b"\n") + 1]
-    frames, done = [], False
-    for line in data.splitlines():
-        entry = json.loads(line)
-        if entry is None:
-            done = True
-        elif isinstance(entry, list):
-            frames.append(Frame(*entry))
-    return frames, done, place + len(data)
-
-
-def _reader_file(path: Path) -> Path:
-    return path.with_suffix(".reader")
-
-
-def _stop_file(path: Path) -> Path:
-    return path.with_suffix(".stop")
-
-
 def _remove(path: Path) -> None:
-    for one in (path, _reader_file(path), _stop_file(path)):
+    for one in (path, reader_file(path), stop_file(path)):
         with contextlib.suppress(OSError):
             one.unlink()

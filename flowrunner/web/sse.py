@@ -20,7 +20,8 @@ from flowrunner.messages import new_id
 from flowrunner.web.jsons import dumps
 from flowrunner.web.leaving import Presence
 from flowrunner.web.lines import line_of, vertex_line_of
-from flowrunner.web.spool import LiveStream, Spool, StoredStream
+from flowrunner.web.spool import LiveStream, Spool
+from flowrunner.web.stored import StoredStream
 
 logger = logging.getLogger("flowrunner")
 

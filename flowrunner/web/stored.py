@@ -1,0 +1,103 @@
+"""A stream in the shared folder, as it is read while it grows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: Seconds between two signs of life of a run, and of a reader in another process.
+SIGN_EVERY: Final = 1.0
+#: Seconds without a sign after which the process of a run counts as dead.
+_DEAD_AFTER: Final = 15.0
+_POLL: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event of a stream: its number from 1, its name and its data as JSON text."""
+
+    number: int
+    event: str
+    data: str
+
+    def to_line(self) -> str:
+        """Return it as a line of the file."""
+        return json.dumps([self.number, self.event, self.data]) + "\n"
+
+
+class StoredStream:
+    """A stream whose run is, or was, in another process: read from the file as that grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = 0
+        self._signed = 0.0
+
+    def read(self, after: int, seconds: float) -> tuple[list[Frame], bool]:
+        """As :meth:`LiveStream.read`; a run whose process is gone ends with an ``error`` event."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._sign()
+            found, done, self._place = read_file(self._path, self._place)
+            wanted = [frame for frame in found if frame.number > after]
+            if wanted or done:
+                return wanted, done
+            if self._is_dead():
+                text = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
+                return [Frame(after + 1, "error", json.dumps(text))], True
+            if time.monotonic() >= deadline:
+                return [], False
+            time.sleep(_POLL)
+
+    def enter(self) -> None:
+        """Show the run's process that somebody reads."""
+        self._sign()
+
+    def leave(self) -> None:
+        """Nothing to do: the signs stop."""
+
+    def _sign(self) -> None:
+        now = time.monotonic()
+        if now - self._signed >= SIGN_EVERY:
+            self._signed = now
+            with contextlib.suppress(OSError):
+                reader_file(self._path).touch()
+
+    def _is_dead(self) -> bool:
+        try:
+            return time.time() - self._path.stat().st_mtime > _DEAD_AFTER
+        except OSError:
+            return True
+
+
+def read_file(path: Path, place: int) -> tuple[list[Frame], bool, int]:
+    """Return the whole lines after a place in a file, whether the last of all is among them, and the next place."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            data = file.read()
+    except OSError:
+        return [], False, place
+    data = data[: data.rfind(b"\n") + 1]
+    frames, done = [], False
+    for line in data.splitlines():
+        entry = json.loads(line)
+        if entry is None:
+            done = True
+        elif isinstance(entry, list):
+            frames.append(Frame(*entry))
+    return frames, done, place + len(data)
+
+
+def reader_file(path: Path) -> Path:
+    """Return the file by which a reader in another process shows that it is there."""
+    return path.with_suffix(".reader")
+
+
+def stop_file(path: Path) -> Path:
+    """Return the file by which another process asks for the run to stop."""
+    return path.with_suffix(".stop")
