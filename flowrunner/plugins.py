@@ -61,12 +61,13 @@ class PluginManager:
         :param keep_going: record a failure instead of raising it.
         :raises PluginFailed: naming plugin, distribution and version.
         """
-        found = [
-            (entry, dist.metadata["Name"] or "", dist.version)
-            for dist in importlib.metadata.distributions()
-            for entry in dist.entry_points
-            if entry.group == ENTRY_POINT_GROUP
-        ]
+        found = []
+        for dist in importlib.metadata.distributions():
+            entries = [entry for entry in dist.entry_points if entry.group == ENTRY_POINT_GROUP]
+            if entries:
+                # A distribution's metadata is read anew each time that it is asked for.
+                metadata = dist.metadata
+                found += [(entry, metadata["Name"] or "", metadata["Version"] or "") for entry in entries]
         seen: set[tuple[str, str]] = set()
         for entry, distribution, version in sorted(found, key=lambda item: (item[0].name, item[1])):
             if (entry.name, entry.value) in seen:

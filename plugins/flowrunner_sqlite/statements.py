@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, bindparam, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from flowrunner_sqlite.rows import COLUMNS
 from flowrunner_sqlite.tables import messages, sessions
@@ -29,6 +28,17 @@ class DriverStatement:
         return rows if self._order is not None else [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
+def _insert_of(engine: Engine) -> Any:
+    """Return the dialect's own insert; the other dialect, which takes long to import, stays where it is."""
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert
+
+
 def insert_messages(engine: Engine) -> DriverStatement:
     """Return the statement that stores rows of messages."""
     return DriverStatement(engine, insert(messages), column_keys=list(COLUMNS))
@@ -39,7 +49,7 @@ def count_session(engine: Engine) -> DriverStatement:
 
     Its parameters: the key columns, ``added``, and id and timestamp of the first and the last message.
     """
-    make = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    make = _insert_of(engine)
     place = {
         end: select(messages.c.seq).where(messages.c.id == bindparam(f"{end}_id")).scalar_subquery()
         for end in ("first", "last")

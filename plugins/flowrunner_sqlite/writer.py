@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -15,12 +16,13 @@ from sqlalchemy import Connection, Engine
 from flowrunner import FlowRunnerError, writing
 from flowrunner_sqlite.failures import failed, taken, unreadable
 from flowrunner_sqlite.rows import COLUMNS, Row, flow_key
-from flowrunner_sqlite.statements import count_session, insert_messages
+from flowrunner_sqlite.statements import DriverStatement, count_session, insert_messages
 
 #: On PostgreSQL, as on SQLite anyway, one transaction writes messages at a time. Numbers of a sequence are
 #: given out before commit: without the lock a reader could see a later message first, page on behind it, and
-#: never see the earlier one; and the search index could miss a text that changes while it is read.
-_LOCK: Final = f"SELECT pg_advisory_xact_lock({0x666C6F77})"
+#: never see the earlier one; and the search index could miss a text that changes while it is read. Whatever
+#: a host's engine is set to, the transaction must see what was committed while it waited for the lock.
+_LOCK: Final = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({0x666C6F77})"
 
 _ID, _OWNER, _KEY, _LONG, _FLOW, _AT = (
     COLUMNS.index(name) for name in ("id", "owner", "session_key", "long_session_id", "flow_id", "timestamp")
@@ -53,8 +55,6 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._insert = insert_messages(engine)
-        self._count = count_session(engine)
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._driver: Any = engine.dialect.dbapi
         self._inherited: list[Any] = []
@@ -62,6 +62,16 @@ class GroupCommit:
         self._connection: Any = None
         self._start()
         _renew_after_fork(self)
+
+    # Compiled when first used: a site that starts, or one of its commands, may never store a message.
+
+    @cached_property
+    def _insert(self) -> DriverStatement:
+        return insert_messages(self._engine)
+
+    @cached_property
+    def _count(self) -> DriverStatement:
+        return count_session(self._engine)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Store rows, all or none; they are committed when this returns.
