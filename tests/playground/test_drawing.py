@@ -24,9 +24,7 @@ def flow_of(edges, names="abcd", positions=None, name="Flow"):
 def apart(places):
     spots = list(places.values())
     return all(
-        abs(x1 - x2) >= WIDTH or abs(y1 - y2) >= HEIGHT
-        for n, (x1, y1) in enumerate(spots)
-        for x2, y2 in spots[n + 1 :]
+        abs(x1 - x2) >= WIDTH or abs(y1 - y2) >= HEIGHT for n, (x1, y1) in enumerate(spots) for x2, y2 in spots[n + 1 :]
     )
 
 

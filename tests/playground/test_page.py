@@ -45,7 +45,9 @@ def test_the_page_holds_no_script_no_style_and_no_address_of_another_host():
         text = (FOLDER / name).read_text("utf-8")
         # The scheme is looked for in one module; the namespace of SVG is no address that is fetched.
         assert not re.search(r"https?://(?!www\.w3\.org)[\w]", text), name
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text), name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text), (
+            name
+        )
 
 
 def test_the_policy_lets_nothing_in(client):
@@ -60,7 +62,9 @@ def test_files_are_sent_packed_and_asked_for_anew(client, name):
     answer = client.get(f"/playground/{name}", headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(answer.data) == (FOLDER / name).read_bytes()
     assert answer.headers["Cache-Control"] == "no-cache"
-    again = client.get(f"/playground/{name}", headers={"Accept-Encoding": "gzip", "If-None-Match": answer.headers["ETag"]})
+    again = client.get(
+        f"/playground/{name}", headers={"Accept-Encoding": "gzip", "If-None-Match": answer.headers["ETag"]}
+    )
     assert again.status_code == 304
     assert client.get(f"/playground/{name}").data == (FOLDER / name).read_bytes()
 

@@ -34,6 +34,11 @@ class App {
     element("sign").addEventListener("click", () => (this.api.key ? this.signOut() : this.signIn()));
     addEventListener("hashchange", () => this.arrive());
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.flow && this.emit("changed", this.place.session));
+    // The address says which flow and session are open, so this link must not change it.
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      element("text").focus();
+    });
     addViews();
     addTabs(this);
     await this.load();

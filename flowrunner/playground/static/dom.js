@@ -53,7 +53,7 @@ export function isHarmless(address) {
 export function ask({ title, text = "", label = "", value = "", action, type = "text", danger = false }) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {
-    const field = label && make("input", { id: "dialog-field", type, value, autocomplete: "off", required: true });
+    const field = label ? make("input", { id: "dialog-field", type, value, autocomplete: "off", required: true }) : null;
     const done = (answer) => {
       dialog.close();
       dialog.replaceChildren();

@@ -11,7 +11,7 @@ class Graph extends HTMLElement {
     this.problem = make("div", {});
     this.canvas = make("div", { class: "canvas" });
     this.list = make("ol", { class: "facts-list" });
-    this.append(this.problem, this.canvas, make("h3", {}, "Components"), this.list);
+    this.append(this.problem, this.canvas, make("h2", { class: "small" }, "Components"), this.list);
     app.on("flow", () => this.open());
     app.on("place", () => this.foresee());
     app.on("run-begins", () => this.reset());

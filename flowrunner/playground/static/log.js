@@ -9,12 +9,10 @@ export class Log {
   constructor(app) {
     this.app = app;
     this.views = new Map();
-    this.top = make("div", { class: "sentinel" });
     this.list = make("div", { class: "messages" });
     this.element = make(
       "div",
       { class: "scroller log", role: "log", "aria-live": "off", "aria-label": "Conversation", tabindex: "0" },
-      this.top,
       this.list,
     );
     this.actions = {
@@ -23,10 +21,7 @@ export class Log {
       remove: (id) => this.remove(id),
       render: (views) => this.render(views),
     };
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.older(), {
-      root: this.element,
-      rootMargin: "400px",
-    }).observe(this.top);
+    this.element.addEventListener("scroll", () => this.fill(), { passive: true });
   }
 
   async open(session, flow) {
@@ -37,7 +32,13 @@ export class Log {
     this.cursor = null;
     this.loading = false;
     await this.older(true);
-    this.element.scrollTop = this.element.scrollHeight;
+    this.toEnd();
+    this.fill();
+  }
+
+  // Older messages are asked for when the beginning comes near.
+  fill() {
+    if (this.cursor && !this.loading && this.element.scrollTop < 600) this.older();
   }
 
   async older(first = false) {
@@ -50,13 +51,15 @@ export class Log {
       this.cursor = cursor;
       const fresh = items.filter((item) => !this.views.has(item.id)).map((item) => this.make(item));
       const height = this.element.scrollHeight - this.element.scrollTop;
-      this.list.prepend(...fresh.map((view) => view.element));
+      // A page is one box to the browser: those out of sight cost no layout.
+      this.list.prepend(make("div", { class: "page" }, ...fresh.map((view) => view.element)));
       this.element.scrollTop = this.element.scrollHeight - height;
+      this.loading = false;
+      if (!first) this.fill();
       await this.render(fresh);
     } catch (error) {
-      this.app.report(error);
-    } finally {
       if (round === this.round) this.loading = false;
+      this.app.report(error);
     }
   }
 

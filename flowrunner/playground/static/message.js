@@ -136,7 +136,7 @@ function blockOf(block) {
 function stepOf(step) {
   if (!step || typeof step !== "object") return make("pre", {}, shown(step));
   const heading = step.header?.title || step.name || step.type || "";
-  const parts = [make("h4", {}, String(heading), make("span", { class: "note" }, step.duration ? ` ${duration(step.duration / 1000)}` : ""))];
+  const parts = [make("div", { class: "step-name" }, String(heading), make("span", { class: "note" }, step.duration ? ` ${duration(step.duration / 1000)}` : ""))];
   for (const name of ["text", "tool_input", "output", "error", "reason", "solution", "code", "data", "json"]) {
     const value = step[name];
     if (value === null || value === undefined || value === "") continue;

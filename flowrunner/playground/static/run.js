@@ -124,9 +124,15 @@ export class Run {
     try {
       if (!this.id) throw new Error("nothing to stop by name yet");
       await this.app.api.stop(this.id);
+      // A run whose process is gone says nothing any more.
+      setTimeout(() => this.leave(), 4000);
     } catch {
-      this.controller.abort(new DOMException("stopped", "AbortError"));
+      this.leave();
     }
+  }
+
+  leave() {
+    this.controller.abort(new DOMException("stopped", "AbortError"));
   }
 
   fail(error) {

@@ -85,11 +85,11 @@ function partsOf(run, records, open) {
     make("tr", { "data-state": vertex.status }, make("td", {}, vertex.id), make("td", {}, vertex.status), make("td", {}, duration(vertex.duration))),
   );
   parts.push(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
-  if (run.messages.length) parts.push(make("h4", {}, "Messages"));
+  if (run.messages.length) parts.push(make("h2", { class: "small" }, "Messages"));
   for (const message of run.messages) {
     parts.push(make("p", { class: "said" }, make("strong", {}, message.sender_name ?? ""), `: ${shown(message.text, 600)}`));
   }
-  if (records.size) parts.push(make("h4", {}, "Transactions"));
+  if (records.size) parts.push(make("h2", { class: "small" }, "Transactions"));
   for (const [vertex, record] of records) {
     const values = [...valueRows("Input", record.inputs), ...valueRows("Output", record.outputs)];
     const list = make("dl", {}, ...values.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));

@@ -10,8 +10,7 @@ class Sessions extends HTMLElement {
     this.filter = make("input", { id: "filter", type: "search", placeholder: "Filter by session id", autocomplete: "off" });
     this.list = make("ul", { class: "sessions" });
     this.note = make("p", { class: "note" });
-    this.end = make("div", { class: "sentinel" });
-    this.scroller = make("div", { class: "scroller" }, this.list, this.note, this.end);
+    this.scroller = make("div", { class: "scroller" }, this.list, this.note);
     this.append(
       make(
         "div",
@@ -28,10 +27,7 @@ class Sessions extends HTMLElement {
       clearTimeout(timer);
       timer = setTimeout(() => this.reload(), 200);
     });
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.more(), {
-      root: this.scroller,
-      rootMargin: "600px",
-    }).observe(this.end);
+    this.scroller.addEventListener("scroll", () => this.fill(), { passive: true });
     app.on("flow", () => this.reload());
     app.on("place", () => this.mark());
     app.on("changed", () => this.refresh());
@@ -68,10 +64,14 @@ class Sessions extends HTMLElement {
     } finally {
       if (round === this.round) this.loading = false;
     }
-    // The observer tells of changes only: what still lies in view after a page asks for the next one.
-    if (this.cursor && this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 600) {
-      requestAnimationFrame(() => this.more());
-    }
+    this.fill();
+  }
+
+  // More are asked for when the end comes near.
+  fill() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const near = scrollHeight - scrollTop - clientHeight < 600;
+    if (this.cursor && !this.loading && clientHeight && near) this.more();
   }
 
   // What is new goes to the top; what was loaded stays.

@@ -1,0 +1,135 @@
+"""A real server with two workers, and Debian's Chromium in front of it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.live_server import Server, make_key, serve_command
+
+HERE = Path(__file__).parent
+CHROMIUM = shutil.which("chromium")
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+              "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+class Site:
+    """A server on a port of its own that can be stopped and started again; ``key`` is ann's API key."""
+
+    def __init__(self, data):
+        self.data, self.key = data, make_key(data)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = str(probe.getsockname()[1])
+        self.start()
+
+    @property
+    def url(self):
+        return self.server.url
+
+    def start(self):
+        command = serve_command(self.data, "--workers", "2", flows=str(HERE / "flows"))
+        command[command.index("--port") + 1] = self.port
+        environment = {"FLOWRUNNER_PLUGINS_DIR": str(HERE / "plugins"), "FLOWRUNNER_MAX_RUNS": "64"}
+        self.server = Server(command, environment=environment).wait_until_ready()
+
+    def stop(self, how=signal.SIGTERM):
+        self.server.stop(how)
+        self.server.close()
+
+
+class Visit:
+    """A window with the page in it. What the browser complains of is kept."""
+
+    def __init__(self, browser, site, **options):
+        self.site = site
+        self.context = browser.new_context(**{"viewport": {"width": 1300, "height": 800}, **options})
+        self.context.set_default_timeout(15_000)
+        self.complaints = []
+        self.context.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error('violation', e.violatedDirective))"
+        )
+        self.page = self.context.new_page()
+        self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def sign_in(self, place=""):
+        """Open the page and sign in."""
+        self.page.goto(f"{self.site.url}/playground{place}")
+        self.page.fill("#dialog-field", self.site.key)
+        self.page.click("dialog button.main")
+        self.page.wait_for_selector("#flow option", state="attached")
+        # The first call was refused, which is how the page learns that a key is wanted.
+        self.complaints = [text for text in self.complaints if "403" not in text]
+        return self.page
+
+    def say(self, text, *, wait=True):
+        """Send a message, and wait until its run is over."""
+        self.page.fill("#text", text)
+        self.page.press("#text", "Enter")
+        if wait:
+            self.rest()
+
+    def rest(self):
+        """Wait until no run is on its way in the open session."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(".composer button")).to_have_text("Send")
+
+    def texts(self):
+        return self.page.locator("article .body").all_inner_texts()
+
+
+@pytest.fixture(scope="package")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not there")
+    playwright.expect.set_options(timeout=15_000)
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory, browser):
+    made = Site(tmp_path_factory.mktemp("site"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Open windows; at the end none may have complained."""
+    opened = []
+
+    def open_one(where=site, **options):
+        made = Visit(browser, where, **options)
+        opened.append(made)
+        return made
+
+    yield open_one
+    complaints = [text for one in opened for text in one.complaints]
+    for one in opened:
+        one.context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def axe(request):
+    """Return the script of axe-core, kept between runs of the tests."""
+    folder = Path(str(request.config.cache.mkdir("axe-core")))
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    npm = shutil.which("npm")
+    if not script.exists():
+        if npm is None:
+            pytest.skip("npm is not there")
+        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
+        subprocess.run(command, check=True, capture_output=True, timeout=100, cwd=folder)
+    return script.read_text("utf-8")
