@@ -102,7 +102,7 @@ def ratio(times: dict[str, list[float]], name: str) -> float:
 
 
 def fill(backend: MemoryBackend, rows: int) -> None:
-    """Store so many messages, in sessions of fifty; one message in a thousand has a rare word."""
+    """Store so many messages, in sessions of fifty; one message in two hundred has a rare word."""
     for session in range(rows // PER_SESSION):
         backend.append_messages(
             [

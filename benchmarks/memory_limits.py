@@ -30,7 +30,7 @@ def message_of_a_turn(n: int, part: int, session_id: str | None = None) -> Messa
         run_id=f"run-{n}",
         sender="Machine" if part else "User",
         sender_name="AI" if part else "User",
-        text=TEXT + ("zebra" if n % 1000 == 7 else str(n)),
+        text=TEXT + ("zebra" if n % 200 == 7 else str(n)),
         properties=make_properties(source={"id": "ChatInput-1", "display_name": "Chat Input", "source": "ChatInput"}),
     )
 

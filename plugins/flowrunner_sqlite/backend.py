@@ -15,6 +15,7 @@ from flowrunner import (
     MessageQuery,
     SessionQuery,
     SessionSummary,
+    SettingsInvalid,
     reading,
 )
 from flowrunner_sqlite.changing import FACTS, change_rows, remove_rows
@@ -35,6 +36,7 @@ class SqliteMemory(MemoryBackend):
     """Keeps messages in a SQLite file, or in PostgreSQL.
 
     :param engine: set up as :func:`flowrunner.database_engine` does it; it stays its owner's.
+    :raises SettingsInvalid: if it is another kind of database.
     :raises SchemaOutdated: if its tables want ``flowrunner db upgrade``.
     """
 
@@ -43,6 +45,10 @@ class SqliteMemory(MemoryBackend):
     searches = True
 
     def __init__(self, engine: Engine) -> None:
+        if engine.dialect.name not in ("sqlite", "postgresql"):
+            raise SettingsInvalid(
+                f"The memory backend sqlite keeps messages in SQLite or PostgreSQL, not in {engine.dialect.name}."
+            )
         with contract_errors(engine):
             schema.ensure(engine)
         self._engine = engine
@@ -56,8 +62,9 @@ class SqliteMemory(MemoryBackend):
             return []
         to_row = self._form.to_row
         self._writer.append([to_row(message) for message in messages])
-        with contract_errors(self._engine):
-            self._index.note_appended(len(messages))
+        if self._index.is_due(len(messages)):
+            with contract_errors(self._engine):
+                self._index.follow()
         return list(messages)
 
     def fetch_messages(self, query: MessageQuery) -> list[Message]:

@@ -70,6 +70,7 @@ def _look_up(
 ) -> Iterator[tuple[int, str]]:
     """Go through the messages that the index names, some at a time."""
     forward = query.after is not None
-    for some in index.look_up(connection, query.words(), known, forward=forward, size=_BATCH):
+    first = _BATCH if query.limit is None else min(_BATCH, 2 * (query.limit + query.offset) + 10)
+    for some in index.look_up(connection, query.words(), known, forward=forward, first=first):
         rows: list[Any] = select_rows(connection, _COLUMNS, {**where, "seqs": some}, forward=forward)
         yield from rows

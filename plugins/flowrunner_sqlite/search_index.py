@@ -50,11 +50,16 @@ class SearchIndex:
         return self._indexed_to(connection)
 
     def look_up(
-        self, connection: Connection, words: Sequence[str], known: int, *, forward: bool, size: int
+        self, connection: Connection, words: Sequence[str], known: int, *, forward: bool, first: int
     ) -> Iterator[list[int]]:
-        """Go through the ``seq`` of all messages in which the words may stand, some at a time."""
+        """Go through the ``seq`` of all messages in which the words may stand.
+
+        They come some at a time: few at first, because most searches want few, then more and more.
+
+        :param first: how many come first.
+        """
         long = [_indexable(word) for word in words if len(word) >= 3]
-        low, high = 0, known + 1
+        low, high, size = 0, known + 1, first
         while True:
             some = self._trigrams.look_up(connection, long, low, high, forward=forward, size=size)
             if some:
@@ -62,6 +67,7 @@ class SearchIndex:
             if len(some) < size:
                 return
             low, high = (some[-1], high) if forward else (low, some[-1])
+            size = min(4 * size, _BATCH)
 
     def catch_up(self, most: int = _MOST_AT_ONCE) -> None:
         """Take in messages that came since the last time, if there are enough to make it worth while.
@@ -82,15 +88,18 @@ class SearchIndex:
         except (DBAPIError, driver_error(self._engine)) as error:
             logger.warning("The search index cannot follow: %s", failed(error).message)
 
-    def note_appended(self, number: int) -> None:
-        """Count appended messages; from time to time an index that is there follows."""
-        self._since += number
-        if self._since >= FOLLOW_AFTER:
-            self._since = 0
-            with self._engine.connect() as connection:
-                there = self._indexed_to(connection) > 0
-            if there:
-                self.catch_up()
+    def is_due(self, appended: int) -> bool:
+        """Count messages that were appended; say whether it is time to :meth:`follow`."""
+        self._since += appended
+        return self._since >= FOLLOW_AFTER
+
+    def follow(self) -> None:
+        """Take in what was appended, if there is an index."""
+        self._since = 0
+        with self._engine.connect() as connection:
+            there = self._indexed_to(connection) > 0
+        if there:
+            self.catch_up()
 
     def forget(self, connection: Connection, rows: Iterable[tuple[int, str]]) -> None:
         """Leave out messages that are changed, moved or removed in this transaction.

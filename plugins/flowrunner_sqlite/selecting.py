@@ -44,7 +44,7 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
 _EQUAL: Final = ("flow_id", "context_id", "sender", "sender_name", "category", "run_id", "exclude_run")
 
 _MOST_IDS: Final = 5000
-_MOST_OWNERS: Final = 64
+_MOST_OWNERS: Final = 20
 
 #: Names of conditions and their values.
 Values = dict[str, Any]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flowrunner_sqlite.rows import COLUMNS, RowFormat, session_key
 from sqlalchemy import URL, event
+from sqlalchemy.dialects.mysql import pymysql
 
-from flowrunner import EVERY_OWNER, MemoryFailed, MessageQuery, SessionQuery
+from flowrunner import EVERY_OWNER, MemoryFailed, MessageQuery, SessionQuery, SettingsInvalid
 from flowrunner.store.engine import make_engine
 from flowrunner.testing import MemoryBackendContract
 from flowrunner.testing.memory.samples import AWKWARD_IDS, append_texts, fetch_texts, make_full_message, make_message
@@ -193,3 +195,8 @@ def test_without_an_index_search_finds_the_same(backend, monkeypatch):
     backend.append_messages([make_message(f"message {n}") for n in range(3000)])
     assert fetch_texts(backend, text="GE 2999") == ["message 2999"]
     assert fetch_texts(backend, text="MESSAGE 29", limit=1) == ["message 2999"]
+
+
+def test_another_kind_of_database_is_refused():
+    with pytest.raises(SettingsInvalid, match="not in mysql"):
+        ClosingMemory(SimpleNamespace(dialect=pymysql.MySQLDialect_pymysql()))
