@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flowrunner_file_json.backend import FileJson
@@ -103,13 +103,17 @@ def ratio(times: dict[str, list[float]], name: str) -> float:
 
 def fill(backend: MemoryBackend, rows: int) -> None:
     """Store so many messages, in sessions of fifty; one message in two hundred has a rare word."""
-    for session in range(rows // PER_SESSION):
+
+    def store(session: int) -> None:
         backend.append_messages(
             [
                 message_of_a_turn(session * PER_SESSION + n, n % 2, session_id=f"session-{session}")
                 for n in range(PER_SESSION)
             ]
         )
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(store, range(rows // PER_SESSION)))
 
 
 def operations(backend: MemoryBackend, rows: int) -> dict[str, Callable[[int], object]]:
@@ -152,39 +156,39 @@ def compare_sizes(base: Path | None, names: list[str], sizes: list[int], calls: 
     """Print the time of each operation at each size, and its ratio to the smallest."""
     print(f"\nGrowth: median of {calls} calls in ms, and as a multiple of that at {sizes[0]:,} rows\n")
     for name in names:
-        measured: dict[str, list[float]] = {}
-        for rows in sizes:
-            with folder_for(base) as folder:
-                backend = BACKENDS[name](folder)
-                started = time.perf_counter()
-                fill(backend, rows)
-                print(f"{name}: {rows:,} rows stored in {time.perf_counter() - started:.0f} s", flush=True)
-                for what, call in operations(backend, rows).items():
-                    prepare(backend, call)
-                    measured.setdefault(what, []).append(median_time(call, calls))
-                backend.close()
-        for what, times in measured.items():
-            shown = "".join(f"{t * 1e3:10.3f} ({t / times[0]:5.2f} x)" for t in times)
-            print(f"  {what:24}{shown}")
+        with ExitStack() as opened:
+            stores = [open_filled(opened, base, name, rows) for rows in sizes]
+            for what in stores[0]:
+                times = median_times([store[what] for store in stores], calls)
+                shown = "".join(f"{t * 1e3:10.3f} ({t / times[0]:5.2f} x)" for t in times)
+                print(f"  {what:24}{shown}", flush=True)
 
 
-def prepare(backend: MemoryBackend, call: Callable[[int], object]) -> None:
-    """Let caches fill and a search index be made: what is measured is the store in use."""
-    for n in range(20):
-        call(-1 - n)
+def open_filled(opened: ExitStack, base: Path | None, name: str, rows: int) -> dict[str, Callable[[int], object]]:
+    """Open and fill a store, and return its operations."""
+    backend = BACKENDS[name](opened.enter_context(folder_for(base)))
+    opened.callback(backend.close)
+    started = time.perf_counter()
+    fill(backend, rows)
     index = getattr(backend, "_index", None)
     if index is not None:
-        index.catch_up(1_000_000_000)
+        # The store in use is measured, not the first search of an old one.
+        backend.fetch_messages(MessageQuery(owner=OWNER, text="zebra", limit=1))
+        index.catch_up(rows)
+    print(f"{name}: {rows:,} rows stored in {time.perf_counter() - started:.0f} s", flush=True)
+    return operations(backend, rows)
 
 
-def median_time(call: Callable[[int], object], calls: int) -> float:
-    """Return the median time of a call."""
-    times = []
-    for n in range(calls):
-        started = time.perf_counter()
-        call(n)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def median_times(contenders: list[Callable[[int], object]], calls: int) -> list[float]:
+    """Return the median time of the same call to several stores, one after the other each time."""
+    times: list[list[float]] = [[] for _ in contenders]
+    for n in range(-10, calls):
+        for call, taken in zip(contenders, times, strict=True):
+            started = time.perf_counter()
+            call(n)
+            if n >= 0:
+                taken.append(time.perf_counter() - started)
+    return [statistics.median(taken) for taken in times]
 
 
 # Sixteen writers
