@@ -1,5 +1,5 @@
-"""What ``gunicorn wsgi:app`` in this folder needs besides its own defaults; ``flowrunner.serving`` has all of it."""
+"""What gunicorn reads by itself when it is started beside wsgi.py: ``gunicorn wsgi:app``."""
 
-from flowrunner.serving import header_map, threads, worker_class
+from flowrunner import serving
 
-__all__ = ["header_map", "threads", "worker_class"]
+globals().update({name: value for name, value in vars(serving).items() if not name.startswith("_")})

@@ -1,4 +1,4 @@
-"""Settings for gunicorn: ``gunicorn -c python:flowrunner.serving wsgi:app``.
+"""Settings for gunicorn: ``gunicorn -c python:flowrunner.serving wsgi:app``, or beside our gunicorn.conf.py.
 
 Threads, because a stream holds one for its whole length: with 64, 200 streams starved the health
 check for seconds; with 128 it answered in milliseconds. How many flows run at a time is bounded

@@ -33,7 +33,7 @@ class _Server(BaseApplication):
 
     def load_config(self) -> None:
         for name, value in self._options.items():
-            # Older releases lack some settings, such as that of the control socket.
+            # Not every name is a setting, and older releases lack some, such as that of the control socket.
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
@@ -48,15 +48,10 @@ def run_gunicorn(performance: Performance) -> None:
     os.environ["FLOWRUNNER_WORKERS"] = str(performance.workers)
     host = f"[{performance.host}]" if ":" in performance.host else performance.host
     options = {
+        **vars(serving),
         "bind": f"{host}:{performance.port}",
         "workers": performance.workers,
-        "worker_class": serving.worker_class,
         "threads": performance.threads,
-        "timeout": serving.timeout,
-        "graceful_timeout": serving.graceful_timeout,
-        "keepalive": serving.keepalive,
-        "control_socket_disable": serving.control_socket_disable,
-        "header_map": serving.header_map,
         "loglevel": "warning",
         "logconfig_dict": _LOGGING,
         "when_ready": lambda server: click.echo(greeting(performance, str(server.LISTENERS[0])), err=True),
