@@ -4,16 +4,16 @@ from __future__ import annotations
 
 _CALL = "window.harmed=1"
 _TAGS = ("script", "img", "svg", "iframe", "object", "embed", "video", "audio", "details", "body", "input", "a",
-         "style", "math", "form", "button", "marquee", "select", "textarea", "keygen", "isindex", "base", "link", "meta",
-         "template", "noscript", "title", "xmp", "plaintext", "frameset")  # fmt: skip
+         "style", "math", "form", "button", "marquee", "select", "textarea", "keygen", "isindex", "base", "link",
+         "meta", "template", "noscript", "title", "xmp", "plaintext", "frameset")  # fmt: skip
 _EVENTS = ("onerror", "onload", "onclick", "onfocus", "onmouseover", "ontoggle", "onanimationstart", "onbegin",
            "onpointerenter", "onauxclick")  # fmt: skip
 _SCHEMES = ("javascript:", "JaVaScRiPt:", "java\tscript:", "\x01javascript:", "&#106;avascript:", "data:text/html,",
             "vbscript:", "blob:", "file:///", "//evil.test/", "jar:", "view-source:javascript:",
             "javascript&colon;", "%6aavascript:")  # fmt: skip
 _SHAPES = ('"{0}', "'{0}", "`{0}`", "</{0}", "]]>{0}", "-->{0}", "</script>{0}", "</title>{0}", "</style>{0}",
-           "\\u003c{0}", "{{{{{0}}}}}", "${{{0}}}", "<!--{0}-->", "&lt;{0}&gt;", "%3C{0}%3E", "\u202e{0}", "\ufeff{0}", "{0}\u2028x",
-           "\x00{0}".replace("\x00", "\u0001"), "\u0085{0}")  # fmt: skip
+           "\\u003c{0}", "{{{{{0}}}}}", "${{{0}}}", "<!--{0}-->", "&lt;{0}&gt;", "%3C{0}%3E", "\u202e{0}", "\ufeff{0}",
+           "{0}\u2028x", "\x00{0}".replace("\x00", "\u0001"), "\u0085{0}")  # fmt: skip
 
 
 def hostile_texts() -> list[str]:

@@ -12,6 +12,7 @@ from flowrunner.app import create_app, runner_of
 from flowrunner.extension import FlowRunner
 from flowrunner.playground.page import FOLDER, packed_file, static_files
 from tests.live_server import ROOT
+from tests.streaming.serving import wait_until
 
 FLOWS = str(ROOT / "examples" / "flows")
 
@@ -147,3 +148,30 @@ def test_texts_are_rendered_in_their_order(client):
 @pytest.mark.parametrize("body", [{}, {"texts": "a"}, {"texts": [1]}, {"texts": ["a"] * 201}, {"texts": None}])
 def test_bodies_that_are_none(client, body):
     assert client.post("/api/v1/render", json=body).status_code == 422
+
+
+def test_a_run_that_is_not_there_cannot_be_stopped(client):
+    assert client.post("/api/v1/runs/7f0e9d1c-0000-4000-8000-000000000000/cancel").status_code == 404
+    assert client.post("/api/v1/runs/../cancel").status_code in (404, 405, 422)
+    assert client.post("/api/v1/runs/nothing/cancel").status_code == 422
+
+
+def test_a_run_is_stopped_by_its_owner_alone(tmp_path):
+    from flowrunner.web.spool import Spool
+
+    reasons = []
+    spool = Spool(tmp_path, 30)
+    stream = spool.open("7f0e9d1c-0000-4000-8000-000000000001", "ann", "f", reasons.append)
+    assert not Spool(tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "bob")
+    assert Spool(tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "ann"), "another worker may be asked"
+    wait_until(lambda: reasons)
+    stream.close()
+    assert reasons[0] == "its user stopped it"
+
+
+def test_a_stream_tells_what_components_do_where_that_is_asked_for(client):
+    plain = client.post("/api/v1/run/router?stream=sse", json={"input_value": "help"}).text
+    told = client.post("/api/v1/run/router?stream=sse&vertices=true", json={"input_value": "help"}).text
+    assert "event: vertex_" not in plain
+    assert told.count("event: vertex_started") == told.count("event: vertex_finished") == 3
+    assert '"untaken":["false_result"]' in told
