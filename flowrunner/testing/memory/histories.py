@@ -19,7 +19,7 @@ from flowrunner.testing.memory.model import ListModel
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import NOON, make_message
 
-#: So many histories are tried; ``FLOWRUNNER_KIT_EXAMPLES`` asks for more, and for other ones each time.
+#: So many histories are tried; ``MEMORY_KIT_EXAMPLES`` asks for more, and for other ones each time.
 EXAMPLES = 30
 
 #: Text, flow, minute of the timestamp, and whether a user sends it.
@@ -34,7 +34,7 @@ class HistoryTests(BackendTests):
     shortens: ClassVar[bool] = True
 
     def test_random_histories_agree_with_a_plain_list(self, backend: MemoryBackend) -> None:
-        asked = os.environ.get("FLOWRUNNER_KIT_EXAMPLES")
+        asked = os.environ.get("MEMORY_KIT_EXAMPLES")
         run_state_machine_as_test(
             make_machine(backend),
             settings=settings(

@@ -134,7 +134,7 @@ class DurableTests(BackendTests):
     def test_a_kill_loses_doubles_and_disorders_nothing(self, durable: MemoryBackend, folder: Path) -> None:
         durable.close()
         record = Record()
-        chance = random.Random(os.environ.get("FLOWRUNNER_KIT_SEED", "kill"))
+        chance = random.Random(os.environ.get("MEMORY_KIT_SEED", "kill"))
         for number in range(self.kills):
             worker = start_worker(self, folder, "write_until_killed", start=record.next)
             moment = MOMENTS[number % len(MOMENTS)]
