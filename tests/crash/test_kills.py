@@ -35,7 +35,7 @@ def test_a_hundred_kills_lose_double_and_disorder_nothing(site):
 
 
 def _kill_and_check(site: Site, kills: int) -> None:
-    seed = os.environ.get("FLOWRUNNER_KIT_SEED", f"{kills} kills")
+    seed = os.environ.get("MEMORY_KIT_SEED", f"{kills} kills")
     chance = random.Random(seed)
     site.start()
     with Load(site, clients=6) as load:
