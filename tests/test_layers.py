@@ -34,6 +34,8 @@ LAYERS = (
 #: Imports that the picture above does not allow, each with its reason.
 ALLOWED = {
     ("settings", "session"): "the words for session policies stand beside the rule that they choose",
+    ("testing", "app"): "the fixtures for a site's tests make an app",
+    ("testing", "current"): "the fixtures for a site's tests hand out the runner of its app",
 }
 
 
