@@ -16,6 +16,7 @@ from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
 from flowrunner.identifying import choose_identify
 from flowrunner.memory import MemoryBackend
+from flowrunner.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
@@ -28,6 +29,7 @@ from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import open_secret_box
 from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
+from flowrunner.tracing import TRACED_EVENTS, Tracing
 
 
 def load_plugins(
@@ -86,6 +88,7 @@ def build_runner(
     )
     variables = VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir))
     log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
+    metrics = Metrics(settings.data_dir / "metrics" if alone else None) if settings.metrics else None
     stores: dict[str, Any] = {
         "keys": KeyStore(engine, settings.data_dir),
         "flows": flows,
@@ -94,7 +97,8 @@ def build_runner(
             engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
         ),
         "runlog": log,
-        "observers": [Observer(log.observe, RECORDED_EVENTS)] if log is not None else [],
+        "metrics": metrics,
+        "observers": _observers(settings, log, metrics),
     }
     manager.hand_out_settings(settings)
     opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
@@ -115,6 +119,16 @@ def build_runner(
     )  # fmt: skip
     runner.identify = identify
     return runner
+
+
+def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) -> list[Observer]:
+    """Return who reads the events of all runs, besides plugins."""
+    found = [] if log is None else [Observer(log.observe, RECORDED_EVENTS)]
+    if metrics is not None:
+        found.append(Observer(metrics.observe, COUNTED_EVENTS))
+    if settings.tracing:
+        found.append(Observer(Tracing().observe, TRACED_EVENTS))
+    return found
 
 
 def _usual_data_folder(app: Flask, settings: Settings) -> Path:

@@ -14,7 +14,7 @@ LAYERS = (
     {"memory", "components", "session", "identity", "ambient", "walking"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},
-    {"runner", "conversations", "maintenance", "integrations", "testing", "scaffold"},
+    {"runner", "metrics", "tracing", "conversations", "maintenance", "integrations", "testing", "scaffold"},
     {"web", "playground"},
     {
         "building",

@@ -18,10 +18,13 @@ COMMANDS: Final = {
     "explain": "flowrunner.cli.explain:explain_command",
     "keys": "flowrunner.cli.keys:keys_commands",
     "memory": "flowrunner.cli.memory:memory_commands",
+    "messages": "flowrunner.cli.messages:messages_commands",
     "new": "flowrunner.cli.new:new_commands",
     "plugins": "flowrunner.cli.plugins:plugins_command",
     "run": "flowrunner.cli.run:run_command",
+    "runs": "flowrunner.cli.runs:runs_commands",
     "serve": "flowrunner.cli.serve:serve_command",
+    "sessions": "flowrunner.cli.sessions:sessions_commands",
     "test": "flowrunner.cli.test:test_command",
 }
 

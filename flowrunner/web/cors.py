@@ -32,7 +32,7 @@ class Cors:
         """Answer the question that a browser asks first; None if it is no such question of a listed origin."""
         if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ or not self._lists(environ.get("HTTP_ORIGIN")):
             return None
-        answer = Response(status=204)
+        answer = Response(status=204, content_type="text/plain")
         answer.headers["Access-Control-Allow-Methods"] = METHODS
         asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
         if _NAMES.fullmatch(asked):

@@ -24,6 +24,11 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(dumps(value), status=status, content_type="application/json")
 
 
+def empty_response() -> Response:
+    """Return an answer without a body; without a content type of our own it would be Flask's, of a page."""
+    return Response(status=204, content_type="application/json")
+
+
 def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any:
     """Return the JSON of a body, None for an empty one.
 

@@ -13,7 +13,7 @@ from flowrunner.messages import Message
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.edits import read_changes
-from flowrunner.web.jsons import dumps, json_response, read_json
+from flowrunner.web.jsons import dumps, empty_response, json_response, read_json
 from flowrunner.web.parameters import (
     invalid,
     query_integer,
@@ -49,7 +49,7 @@ def add_monitor_routes(routes: Routes) -> None:
         memory = messages_to_change(runner)
         for start in range(0, len(ids), _IDS_AT_ONCE):
             memory.delete(ids=ids[start : start + _IDS_AT_ONCE])
-        return Response(status=204)
+        return empty_response()
 
     def edit_message(message_id: str) -> Response:
         """Change a message; a text that really changes marks it as edited."""

@@ -10,6 +10,7 @@ from flask import Response
 from flowrunner.web.apikeys import add_key_routes
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.chatbox import add_chat_box_routes
+from flowrunner.web.figures import add_metrics_route
 from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.monitor import add_monitor_routes
@@ -60,4 +61,5 @@ API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
     add_file_routes,
     add_key_routes,
     add_openapi_route,
+    add_metrics_route,
 )

@@ -9,7 +9,7 @@ from flask import Response
 from flowrunner.errors import NotFound
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import json_response
+from flowrunner.web.jsons import empty_response, json_response
 from flowrunner.web.monitor import message_rows, with_cursor
 from flowrunner.web.parameters import invalid, query_boolean, query_integer, query_text, query_uuid, read_uuid
 from flowrunner.web.scope import flows_in_reach, messages_to_read
@@ -48,7 +48,7 @@ class RunLogViews:
         log = self._log(flow_id)
         if log is not None:
             log.delete_builds(flow_id, caller().id)
-        return Response(status=204)
+        return empty_response()
 
     def transactions(self) -> Response:
         """List the transactions of a flow, newest first, page by page."""

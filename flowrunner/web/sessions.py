@@ -11,11 +11,11 @@ from flask import Response, request
 
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
-from flowrunner.memory import EVERY_OWNER, MessageChanges, SessionSummary
+from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, SessionSummary
 from flowrunner.messages import format_timestamp
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import json_response, read_json
+from flowrunner.web.jsons import empty_response, json_response, read_json
 from flowrunner.web.monitor import message_rows, read_list, with_cursor
 from flowrunner.web.parameters import invalid, query_integer, query_text, query_uuid
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
@@ -60,7 +60,7 @@ def add_session_routes(routes: Routes) -> None:
         """Delete the messages of a session, if there are any."""
         check_path()
         messages_to_change(runner).delete(session_id=session_id)
-        return Response(status=204)
+        return empty_response()
 
     def delete_sessions() -> Response:
         """Delete the messages of several sessions."""
@@ -121,18 +121,19 @@ def _list(runner: Any) -> Response:
     following = _make_cursor(found[-1]) if more else None
     if view == "ids":
         return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
-    rows = [session_row(summary, _title(runner, summary)) for summary in found]
+    rows = [session_row(summary, title_from(runner.memory, summary)) for summary in found]
     if memory.owner is EVERY_OWNER:
         for row, summary in zip(rows, found, strict=True):
             row["owner"] = summary.owner
     return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
 
 
-def _title(runner: Any, summary: SessionSummary) -> str | None:
+def title_from(memory: Memory, summary: SessionSummary) -> str | None:
+    """Return how a session is called; None for one whose first message is too far back."""
     if summary.count > _MOST_FOR_TITLE:
         return None
     flow_id = summary.flow_ids[0] if len(summary.flow_ids) == 1 else None
-    found = runner.memory.for_owner(summary.owner).fetch(
+    found = memory.for_owner(summary.owner).fetch(
         session_id=summary.session_id, flow_id=flow_id, limit=1, offset=summary.count - 1
     )
     return title_of(found[0].text) if found else None

@@ -9,7 +9,7 @@ from flask import Response, request
 from flowrunner.errors import NotAllowed
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import json_response, read_object
+from flowrunner.web.jsons import empty_response, json_response, read_object
 from flowrunner.web.parameters import invalid
 
 
@@ -45,7 +45,7 @@ def add_variable_routes(routes: Routes) -> None:
 
     def delete(variable_id: str) -> Response:
         store.delete(variable_id, owner())
-        return Response(status=204)
+        return empty_response()
 
     routes.add("/api/v1/variables/", list_variables, methods=["GET"], name="list_variables")
     routes.add("/api/v1/variables/", create, methods=["POST"], name="create_variable")

@@ -1,0 +1,78 @@
+"""``flowrunner messages``: what was said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrunner.cli.context import open_memory
+from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.errors import NotFound
+from flowrunner.memory import MessageChanges
+
+
+@click.group("messages", invoke_without_command=True)
+@click.option("--session", "session_id", help="Only this session.")
+@click.option("--flow", "flow_id", help="Only messages of this flow, by id.")
+@click.option("--sender", help="Only this sender: User or Machine.")
+@click.option("--search", "text", help="Only messages with all these words.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@owner_options
+@click.pass_context
+def messages_commands(
+    ctx: click.Context, session_id: str | None, flow_id: str | None, sender: str | None, text: str | None, limit: int,
+    as_json: bool, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """List the newest messages, oldest first; or edit or delete some."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from flowrunner.web.monitor import message_row
+
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
+        found = opened.for_owner(read_owner(user, owner)).fetch(
+            session_id=session_id, flow_id=flow_id, sender=sender, text=text, limit=limit
+        )
+    rows = [{**message_row(message), "owner": message.owner} for message in found]
+    if as_json:
+        print_json(rows)
+        return
+    heads = ("timestamp", "id", "session_id", "sender_name", "text")
+    print_table(("time", "id", "session", "sender", "text"), [[row[head] for head in heads] for row in rows])
+
+
+@messages_commands.command("edit")
+@click.argument("message_id")
+@click.argument("text")
+@owner_options
+def edit_command(
+    message_id: str, text: str, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Give a message another TEXT; it is marked as edited."""
+    whose = need_owner(user, owner)
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
+        if not opened.for_owner(whose).update(MessageChanges(text=text, edit=True), ids=(message_id,)):
+            raise NotFound(f"There is no message {message_id} of this owner.")
+    click.echo(f"edited {message_id}")
+
+
+@messages_commands.command("delete")
+@click.argument("message_ids", nargs=-1, required=True)
+@owner_options
+def delete_command(
+    message_ids: tuple[str, ...], user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Delete messages by their ids."""
+    whose = need_owner(user, owner)
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
+        gone = opened.for_owner(whose).delete(ids=message_ids)
+    click.echo(f"deleted {gone} messages")
+
+
+def _set(memory: str | None) -> dict[str, Any]:
+    return {} if memory is None else {"MEMORY": memory}

@@ -1,0 +1,88 @@
+"""``flowrunner runs``: what became of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.owners import print_json, print_table, read_owner
+
+if TYPE_CHECKING:
+    from flowrunner.store.runrecords import RunRecords
+
+
+@click.group("runs", invoke_without_command=True)
+@click.option("--flow", "flow_id", help="Only runs of this flow, by id.")
+@click.option("--session", "session_id", help="Only runs in this session.")
+@click.option("--status", type=click.Choice(["running", "success", "error", "cancelled"]), help="Only these.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--user", help="Only those of this user of API keys, by name.")
+@click.option("--owner", help="Only those of this owner, by id.")
+@data_options
+@click.pass_context
+def runs_commands(
+    ctx: click.Context, flow_id: str | None, session_id: str | None, status: str | None, limit: int, as_json: bool,
+    user: str | None, owner: str | None, data_dir: Path | None, database_url: str | None,
+) -> None:  # fmt: skip
+    """List runs, newest first; or show one."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with _records(data_dir, database_url) as records:
+        found = records.runs(
+            read_owner(user, owner), flow_id=flow_id, session_id=session_id, status=status, limit=limit
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [run["started_at"], run["id"], run["status"], _seconds(run["duration"]), run["flow_name"], _session(run)]
+        for run in found
+    ]
+    print_table(("started", "id", "status", "took", "flow", "session"), rows)
+
+
+@runs_commands.command("show")
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_options
+def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
+    """Show the run RUN_ID: who decided its session, and what each component did."""
+    with _records(data_dir, database_url) as records:
+        run = records.run(run_id, read_owner(None, None))
+    if as_json:
+        print_json(run)
+        return
+    click.echo(f"{run['id']}: {run['status']} after {_seconds(run['duration'])}, started {run['started_at']}")
+    click.echo(f"flow {run['flow_name']} ({run['flow_id']}, content {run['content_hash'][:12]})")
+    session = run["session"]
+    if session is not None:
+        by = f"{session['source']}" + (f" {session['component']}" if session["component"] else "")
+        print_table(("session", "decided by"), [[session["id"], by]])
+    if run["error"] is not None:
+        print_table(("error", "what"), [[run["error"]["code"], run["error"]["message"]]])
+    rows = [[v["id"], v["type"], v["status"], _seconds(v["duration"])] for v in run["vertices"]]
+    print_table(("component", "type", "status", "took"), rows)
+
+
+@contextmanager
+def _records(data_dir: Path | None, database_url: str | None) -> Iterator[RunRecords]:
+    from flowrunner.store.runrecords import RunRecords
+    from flowrunner.store.tables import SCHEMA
+
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        SCHEMA.ensure(place.engine)
+        yield RunRecords(place.engine, place.settings.run_log_per_vertex)
+
+
+def _seconds(seconds: Any) -> str:
+    return "" if seconds is None else f"{seconds:.3f} s"
+
+
+def _session(run: dict[str, Any]) -> str:
+    return run["session"]["id"] if run["session"] is not None else ""

@@ -1,0 +1,155 @@
+"""Figures for Prometheus and spans for OpenTelemetry."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from flowrunner.errors import SettingsInvalid
+from tests.live_server import PROGRAMS, make_key
+from tests.web.site import flow_through
+
+PLUGINS = "tests/contract/plugins"
+
+
+@pytest.fixture
+def counted(make_site, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
+    pytest.importorskip("prometheus_client")
+    site = make_site(metrics=True, plugins_dir=PLUGINS)
+    site.add_user("ann")
+    site.add_user("root", admin=True)
+    return site
+
+
+def test_requests_runs_and_components_are_counted(counted):
+    site = counted
+    flow, broken = site.flow("ann"), site.flow("ann", flow_through("Boom", {}))
+    for _ in range(3):
+        site.say("ann", flow, "hello", "secret-session")
+    site.call("ann", "POST", f"/api/v1/run/{broken}", json={"input_value": "x"})
+    site.call(None, "GET", "/api/v1/runs")
+    shown = site.call("root", "GET", "/metrics").get_data(as_text=True)
+    for line in (
+        'flowrunner_requests_total{endpoint="run",method="POST",status="200"} 3.0',
+        'flowrunner_requests_total{endpoint="run",method="POST",status="500"} 1.0',
+        'flowrunner_requests_total{endpoint="list_runs",method="GET",status="403"} 1.0',
+        'flowrunner_runs_total{status="success"} 3.0',
+        'flowrunner_runs_total{status="error"} 1.0',
+        'flowrunner_components_total{status="error",type="Boom"} 1.0',
+        'flowrunner_components_total{status="success",type="ChatInput"} 4.0',
+        "flowrunner_runs_running 0.0",
+        "flowrunner_run_seconds_count 4.0",
+    ):
+        assert line in shown, line
+    assert "secret-session" not in shown and flow not in shown
+
+
+def test_the_figures_are_an_admins(counted, site):
+    counted.ask("ann", "GET", "/metrics", 403)
+    counted.ask(None, "GET", "/metrics", 403)
+    site.ask("root", "GET", "/metrics", 404)
+
+
+def test_all_processes_of_a_server_are_counted_together(start_server, tmp_path):
+    pytest.importorskip("prometheus_client")
+    import requests
+
+    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_METRICS": "true"}
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    (folder / "counter_999999999.db").write_bytes(b"left by an earlier server")
+    gunicorn = [str(PROGRAMS / "gunicorn"), "-b", "127.0.0.1:0", "-w", "3", "-k", "gthread", "wsgi:app"]
+    server = start_server([*gunicorn, "--log-level", "info"], environment=environment)
+    headers = {"x-api-key": make_key(tmp_path, "--admin")}
+
+    def count():
+        text = requests.get(f"{server.url}/metrics", headers=headers, timeout=30).text
+        found = [line for line in text.splitlines() if line.startswith('flowrunner_requests_total{endpoint="version"')]
+        return float(found[0].split()[-1]) if found else 0.0
+
+    for _ in range(60):
+        # A connection each, so that all processes get some.
+        assert requests.get(f"{server.url}/api/v1/version", timeout=30).status_code == 200
+    assert [count() for _ in range(6)] == [60.0] * 6
+    assert len({path.name for path in folder.glob("counter_*.db")}) > 1
+
+
+def test_what_is_missing_is_said_in_a_sentence(tmp_path):
+    code = textwrap.dedent("""
+        import sys
+        sys.modules["prometheus_client"] = sys.modules["opentelemetry"] = None
+        from flowrunner.errors import SettingsInvalid
+        from flowrunner.metrics import Metrics
+        from flowrunner.tracing import Tracing
+        for make in (lambda: Metrics(None), Tracing):
+            try:
+                make()
+            except SettingsInvalid as error:
+                print(error)
+    """)
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    assert "flask-flowrunner[metrics]" in shown.stdout and "flask-flowrunner[otel]" in shown.stdout
+
+
+@pytest.fixture
+def spans(make_site):
+    """A site that is traced, and the spans that it made."""
+    pytest.importorskip("opentelemetry.sdk")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from flowrunner.engine.events import Observer
+    from flowrunner.tracing import TRACED_EVENTS, Tracing
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    site = make_site(plugins_dir=PLUGINS)
+    tracing = Tracing(provider)
+    site.runner._observers.append(Observer(tracing.observe, TRACED_EVENTS))
+    object.__setattr__(site.runner.services, "observed", None)
+    site.add_user("ann")
+    yield site, exporter, tracing
+    provider.shutdown()
+
+
+def test_a_run_is_a_span_with_its_components_in_it(spans):
+    site, exporter, tracing = spans
+    flow = site.flow("ann")
+    site.say("ann", flow, "private words", "s")
+    *components, run = exporter.get_finished_spans()
+    assert run.name == "flowrunner.run" and run.parent is None
+    assert run.attributes["flowrunner.flow.id"] == flow and run.attributes["flowrunner.session.source"] == "payload"
+    assert [span.attributes["flowrunner.component.type"] for span in components] == ["ChatInput", "ChatOutput"]
+    assert all(span.parent.span_id == run.context.span_id for span in components)
+    assert all(span.end_time >= span.start_time for span in (*components, run))
+    assert not tracing._open and "private words" not in "".join(span.to_json() for span in (*components, run))
+
+
+def test_a_failure_is_on_the_spans(spans):
+    site, exporter, tracing = spans
+    flow = site.flow("ann", flow_through("Boom", {}))
+    site.call("ann", "POST", f"/api/v1/run/{flow}", json={"input_value": "api_key=sk-abcdefghijklmnop1234"})
+    failed = [span for span in exporter.get_finished_spans() if not span.status.is_ok]
+    assert {span.name for span in failed} == {"flowrunner.run", "flowrunner.component"}
+    assert all("boom" in span.status.description for span in failed)
+    assert not tracing._open and "sk-abcdefghijklmnop1234" not in "".join(span.to_json() for span in failed)
+
+
+def test_tracing_is_a_setting(make_site):
+    pytest.importorskip("opentelemetry")
+    site = make_site(tracing=True)
+    site.add_user("ann")
+    site.say("ann", site.flow("ann"), "hello", "s")
+
+
+def test_a_setting_that_needs_an_extra_is_refused_without_it(tmp_path, monkeypatch):
+    from flowrunner import metrics
+
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(SettingsInvalid, match="metrics"):
+        metrics.Metrics(None)
