@@ -11,7 +11,6 @@ from flowrunner.memory import Memory
 from flowrunner.testing.memory.samples import AWKWARD_JSON, AWKWARD_TEXTS, NOON, make_full_message, make_message
 from tests.conversations.conftest import BACKENDS, open_backend
 
-
 DAYS = (datetime.min, datetime(999, 12, 31, 23, 59, 59, 999999), datetime.max)
 
 
