@@ -12,9 +12,11 @@ class Graph extends HTMLElement {
     this.canvas = make("div", { class: "canvas" });
     this.list = make("ol", { class: "facts-list" });
     this.append(this.problem, this.canvas, make("h2", { class: "small" }, "Components"), this.list);
-    app.on("flow", () => this.open());
+    app.on("flow", () => {
+      this.ready = this.open();
+    });
     app.on("place", () => this.foresee());
-    app.on("run-begins", () => this.reset());
+    app.on("run-begins", (run) => this.reset(run));
     app.on("vertex", (event) => this.light(event));
     app.on("run-ends", (run) => this.finish(run));
   }
@@ -24,7 +26,7 @@ class Graph extends HTMLElement {
     this.canvas.replaceChildren();
     this.list.replaceChildren();
     this.problem.replaceChildren();
-    this.plan = null;
+    this.plan = this.rows = this.numbers = this.boxes = this.edges = null;
     if (!flow) return;
     try {
       const [plan, drawing] = await Promise.all([this.app.api.plan(flow.id, this.app.place.session), this.app.api.drawing(flow.id)]);
@@ -32,6 +34,10 @@ class Graph extends HTMLElement {
       this.plan = plan;
       this.draw(drawing);
       this.tell(plan);
+      if (this.live?.run.flow === flow.id && !this.live.over) {
+        this.live.events.forEach((event) => this.apply(event));
+        return;
+      }
       const { items } = await this.app.api.runs({ flow_id: flow.id, limit: 1 });
       if (items.length && flow === this.app.flow) await this.showRun(items[0].id);
     } catch (error) {
@@ -80,12 +86,20 @@ class Graph extends HTMLElement {
     row.details.querySelector("summary").focus();
   }
 
-  reset() {
-    this.rows?.forEach((row, number) => this.set(number, { status: "idle" }));
+  reset(run) {
+    // What happens while the drawing is still on its way is shown when it is there.
+    this.live = { run, events: [] };
+    if (run.flow === this.app.flow?.id) this.rows?.forEach((row, number) => this.set(number, { status: "idle" }));
   }
 
-  light({ id, ...facts }) {
-    const number = this.numbers?.get(id);
+  light(event) {
+    if (event.run !== this.live?.run) return;
+    this.live.events.push(event);
+    this.apply(event);
+  }
+
+  apply({ id, run, ...facts }) {
+    const number = run.flow === this.app.flow?.id ? this.numbers?.get(id) : undefined;
     if (number !== undefined) this.set(number, facts);
   }
 
@@ -103,8 +117,10 @@ class Graph extends HTMLElement {
 
   // The record of a run is written a moment after its end, maybe by another worker.
   async finish(run) {
+    if (this.live?.run === run) this.live.over = true;
     if (!run.id || run.flow !== this.app.flow?.id) return;
     try {
+      await this.ready;
       if (await this.app.api.recorded(run.flow, run.id)) await this.showRun(run.id);
     } catch (error) {
       this.app.report(error);
@@ -116,12 +132,12 @@ class Graph extends HTMLElement {
     if (!id || !flow || !this.rows) return;
     try {
       const [run, records] = await Promise.all([this.app.api.run(id), this.app.api.records(flow.id, id)]);
-      if (flow !== this.app.flow || run.flow_id !== flow.id || !run.vertices) return;
+      if (flow !== this.app.flow || run.flow_id !== flow.id || !run.vertices || !this.rows) return;
       const known = new Map(run.vertices.map((vertex) => [vertex.id, vertex]));
       this.plan.vertices.forEach((vertex, number) => {
         const found = known.get(vertex.id);
         const status = found?.status ?? (run.status === "running" ? "idle" : "skipped");
-        this.set(number, { ...found, status, record: records.get(vertex.id), untaken: this.rows[number].untaken });
+        this.set(number, { ...found, status, record: records.get(vertex.id), untaken: this.live?.run.id === id ? this.rows[number].untaken : undefined });
       });
     } catch (error) {
       this.app.report(error);
