@@ -43,11 +43,11 @@ def choose_identify(
 
 
 def as_identity(answer: Any) -> Identity | None:
-    """Return what an identity callable meant: an identity, the id of a user, or nobody.
+    """Return what an identity callable meant: an identity, the id of a user, or nobody (None, False, or no text).
 
     :raises FlowRunnerError: for anything else, and for an id that cannot be kept.
     """
-    if answer is None:
+    if answer is None or answer is False or answer == "":
         return None
     if isinstance(answer, (str, int)) and not isinstance(answer, bool):
         answer = Identity(str(answer))

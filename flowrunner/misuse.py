@@ -56,6 +56,11 @@ def refuse_target(app: Any) -> None:
         raise SettingsInvalid(
             f"FlowRunner.init_app wants the Flask app, or one of its blueprints, and got {type(app).__name__}."
         )
+    if isinstance(app, Flask) and app.url_map.host_matching:
+        raise SettingsInvalid(
+            "This app matches hosts (host_matching), and flowrunner's routes name none; mount it in an app of its own"
+            " behind the same server."
+        )
     if isinstance(app, Flask) and app._got_first_request:
         raise SettingsInvalid(
             "This app has answered a request already; mount flowrunner where the app is made, before it serves."

@@ -79,7 +79,7 @@ def _by_key(runner: Any) -> Identity:
         _refuse_other_sites()
         return LOCAL_IDENTITY
     if not key:
-        raise NotAllowed(_no_key())
+        raise NotAllowed(_no_key() if runner.identify is None else "You are not logged in.")
     found: Identity | None = runner.stores["keys"].identify(key)
     if found is None:
         if bearer and not _is_run():

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, Response, current_app, request, url_for
+from flask import Flask, Response, current_app, has_request_context, request, url_for
 from markupsafe import Markup
 
-from flowrunner.errors import FlowNotFound, FlowRunnerError
-from flowrunner.identity import Identity
+from flowrunner.errors import FlowNotFound
+from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
 
@@ -93,13 +93,16 @@ def flowrunner_chat(
 
 
 def _look_for(runner: Any, flow: str) -> None:
-    """Say early that a flow is not there, where it can be known: what owners created only they can see."""
+    """Say early that a flow is not there: neither in the folders nor, which is asked only then, the visitor's own."""
+    if runner.library.folders.find(flow) is not None:
+        return
+    who = runner.identify(request) if runner.identify is not None and has_request_context() else None
     try:
-        runner.library.get(flow, Identity("nobody"))
-    except FlowRunnerError as error:
+        runner.library.get(flow, who or LOCAL_IDENTITY)
+    except FlowNotFound as error:
         if current_app.debug or current_app.testing:
             raise
-        logger.error("a page shows a chat box for a flow that cannot be run: %s", error.message)
+        logger.error("a page shows a chat box for a flow that is not there: %s", error.message)
 
 
 def _address(place: str, name: str) -> str:

@@ -69,8 +69,10 @@ def exempt_views(app: Flask) -> None:
     Called with each request, before the site's ``before_request``, since the site may set up
     Flask-WTF before or after us. Views are named by text, so that no app is held.
     """
+    if app.extensions.get(_EXEMPT):
+        return
     protection = _protection(app)
-    if protection is None or app.extensions.get(_EXEMPT):
+    if protection is None:
         return
     prefixes = tuple(f"{name}." for name in app.extensions.get("flowrunner_blueprints", {}).values())
     for endpoint, view in app.view_functions.items():
@@ -81,4 +83,4 @@ def exempt_views(app: Flask) -> None:
 
 def _protection(app: Any) -> Any:
     found = app.extensions.get("csrf")
-    return found if hasattr(found, "protect") and hasattr(found, "exempt") else None
+    return found if found is not None and hasattr(found, "protect") and hasattr(found, "exempt") else None

@@ -256,7 +256,7 @@ class TestChatBox:
         shown(window).to_have_text([GREETING])
         window.context.clear_cookies()
         say(window, "10?")
-        shown(window).to_have_text([GREETING, "10?", "An API key must be passed as query or header"])
+        shown(window).to_have_text([GREETING, "10?", "You are not logged in."])
         window.complaints.clear()
 
 

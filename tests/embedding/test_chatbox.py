@@ -75,6 +75,20 @@ class TestTemplate:
         assert "<flowrunner-chat" in render(mounted, "{{ flowrunner_chat('suport') }}")
         assert "suport" in caplog.text
 
+    def test_a_flow_of_the_visitors_own(self, site):
+        FlowRunner(site, url_prefix="/assistant", identity=by_header, **QUIET)
+        client, headers = site.test_client(), {"X-Checked-User": "ann", "X-Flowrunner": "1"}
+        flow = {"name": "Mine", "endpoint_name": "mine", "data": {"nodes": [], "edges": []}}
+        assert client.post("/assistant/api/v1/flows/", json=flow, headers=headers).status_code == 201
+
+        def shown(user):
+            with site.test_request_context("/", headers={"X-Checked-User": user}):
+                return render_template_string("{{ flowrunner_chat('mine') }}")
+
+        assert "<flowrunner-chat" in shown("ann")
+        with pytest.raises(FlowNotFound):
+            shown("bob")
+
     def test_one_of_several_runners(self, mounted):
         FlowRunner(mounted, url_prefix="/staff", name="staff", identity=by_header, flows_dir="flows", **QUIET)
         assert 'api="/staff/api/v1"' in render(mounted, "{{ flowrunner_chat('own', runner='staff') }}")

@@ -205,7 +205,13 @@ class TestArguments:
         with site.app_context():
             assert get_runner().acting_as("7").memory.fetch(session_id="s")
 
-    @pytest.mark.parametrize("answer", [True, "", b"x", 1.5, "x" * 256, "a\0b", object()])
+    @pytest.mark.parametrize("answer", [None, False, ""])
+    def test_nobody_may_be_said_in_several_ways(self, site, answer):
+        FlowRunner(site, url_prefix="/assistant", identity=lambda r: answer, **QUIET)
+        found = run_flow(site.test_client())
+        assert (found.status_code, found.json["detail"]) == (403, "You are not logged in.")
+
+    @pytest.mark.parametrize("answer", [True, b"x", 1.5, "x" * 256, "a\0b", object()])
     def test_an_identity_of_another_kind_is_our_error_and_no_user(self, site, answer):
         FlowRunner(site, url_prefix="/assistant", identity=lambda r: answer, **QUIET)
         found = run_flow(site.test_client())
@@ -269,6 +275,11 @@ class TestMisuse:
         site.register_blueprint(Blueprint("flowrunner", __name__))
         with pytest.raises(SettingsInvalid, match="a blueprint named 'flowrunner' already"):
             FlowRunner(site, **QUIET)
+
+    def test_an_app_that_matches_hosts(self, tmp_path):
+        app = Flask("app", host_matching=True, static_host="x", instance_path=str(tmp_path))
+        with pytest.raises(SettingsInvalid, match="host_matching"):
+            FlowRunner(app, **QUIET)
 
     def test_too_late(self, site):
         site.test_client().get("/")
