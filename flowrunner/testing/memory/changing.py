@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from flowrunner.memory import MemoryBackend
 from flowrunner.messages import make_properties
 from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
@@ -21,42 +19,41 @@ from flowrunner.testing.memory.samples import (
     make_message,
 )
 
+CHANGES: tuple[tuple[str, Any], ...] = (
+    ("text", "new"),
+    ("text", ""),
+    ("sender", "Tool"),
+    ("sender_name", "Nobody"),
+    ("context_id", "elsewhere"),
+    ("context_id", ""),
+    ("files", ("x.png",)),
+    ("files", ()),
+    ("edit", False),
+    ("error", False),
+    ("properties", make_properties(edited=True, positive_feedback=True)),
+    ("content_blocks", ()),
+    ("content_blocks", ({"title": "t", "contents": []},)),
+    ("category", "message"),
+    ("duration", 0.0),
+    ("session_metadata", {}),
+    ("session_id", "moved"),
+)
+
 
 class EditTests(BackendTests):
     """An update changes what the query means, and nothing else."""
 
     group = "edits and deletions"
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("text", "new"),
-            ("text", ""),
-            ("sender", "Tool"),
-            ("sender_name", "Nobody"),
-            ("context_id", "elsewhere"),
-            ("context_id", ""),
-            ("files", ("x.png",)),
-            ("files", ()),
-            ("edit", False),
-            ("error", False),
-            ("properties", make_properties(edited=True, positive_feedback=True)),
-            ("content_blocks", ()),
-            ("content_blocks", ({"title": "t", "contents": []},)),
-            ("category", "message"),
-            ("duration", 0.0),
-            ("session_metadata", {}),
-            ("session_id", "moved"),
-        ],
-    )
-    def test_each_field_can_be_changed_alone(self, backend: MemoryBackend, name: str, value: Any) -> None:
-        before = make_full_message()
-        other = make_full_message()
-        backend.append_messages([before, other])
-        changes = MessageChanges(**{name: value})
-        after = backend.update_messages(MessageQuery(owner=ANN, ids=(before.id or "",)), changes)
-        assert after == [before.replace(**{name: value})]
-        assert backend.fetch_messages(MessageQuery(owner=ANN)) == [*after, other]
+    def test_each_field_can_be_changed_alone(self, backend: MemoryBackend) -> None:
+        for case, (name, value) in enumerate(CHANGES):
+            owner = f"owner {case}"
+            before, other = make_full_message(owner=owner), make_full_message(owner=owner)
+            backend.append_messages([before, other])
+            query = MessageQuery(owner=owner, ids=(before.id or "",))
+            after = backend.update_messages(query, MessageChanges(**{name: value}))
+            assert after == [before.replace(**{name: value})], (name, value)
+            assert backend.fetch_messages(MessageQuery(owner=owner)) == [*after, other], (name, value)
 
     def test_an_edit_keeps_the_place(self, backend: MemoryBackend) -> None:
         stored = append_texts(backend, *"abc")

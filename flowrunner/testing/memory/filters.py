@@ -5,12 +5,56 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import EVERY_OWNER, MessageQuery
+from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, BOB, NOON, append_texts, fetch_texts, make_message
+
+#: Filter, its value, and one that looks like it and is another.
+EXACT: tuple[tuple[str, Any, Any], ...] = (
+    ("session_id", "talk", "Talk"),
+    ("flow_id", "flow-1", "flow-10"),
+    ("flow_id", "flow-1", None),
+    ("context_id", "context", ""),
+    ("context_id", "", "context"),
+    ("context_id", "context", None),
+    ("sender", "User", "user"),
+    ("sender_name", "AI", "AI "),
+    ("category", "message", "error"),
+    ("run_id", "run-1", None),
+    ("error", True, False),
+    ("error", False, True),
+)
+
+SEARCHED = (
+    "Hello, World", "say HELLO twice hello", "jelly", "Straße", "Σίσυφος", "100% e_x", "日本語の文字列",
+    "before\0hidden", "",
+)  # fmt: skip
+
+#: What is searched for, and which of the texts above contain it.
+FOUND: dict[str, list[str]] = {
+    "hello": ["Hello, World", "say HELLO twice hello"],
+    "world hello": ["Hello, World"],
+    "ell": ["Hello, World", "say HELLO twice hello", "jelly"],
+    "el": ["Hello, World", "say HELLO twice hello", "jelly"],
+    "e": ["Hello, World", "say HELLO twice hello", "jelly", "Straße", "100% e_x", "before\0hidden"],
+    "strasse": ["Straße"],
+    "STRAßE": ["Straße"],
+    "ΣΊΣΥΦΟΣ": ["Σίσυφος"],
+    "100%": ["100% e_x"],
+    "e_x": ["100% e_x"],
+    "ell%": [],
+    "h_llo": [],
+    '"hello"': [],
+    "hello OR jelly": [],
+    "NOT hello": [],
+    "文字": ["日本語の文字列"],
+    "本語の文": ["日本語の文字列"],
+    "hidden": ["before\0hidden"],
+    "before\0hidden": ["before\0hidden"],
+    "absent": [],
+    "  jelly \n": ["jelly"],
+}
 
 
 class FilterTests(BackendTests):
@@ -18,30 +62,14 @@ class FilterTests(BackendTests):
 
     group = "filters"
 
-    @pytest.mark.parametrize(
-        ("name", "wanted", "other"),
-        [
-            ("session_id", "talk", "Talk"),
-            ("flow_id", "flow-1", "flow-10"),
-            ("flow_id", "flow-1", None),
-            ("context_id", "context", ""),
-            ("context_id", "", "context"),
-            ("context_id", "context", None),
-            ("sender", "User", "user"),
-            ("sender_name", "AI", "AI "),
-            ("category", "message", "error"),
-            ("run_id", "run-1", None),
-            ("error", True, False),
-            ("error", False, True),
-        ],
-    )
-    def test_an_exact_filter_keeps_exactly_its_value(
-        self, backend: MemoryBackend, name: str, wanted: Any, other: Any
-    ) -> None:
-        for n in range(3):
-            append_texts(backend, f"yes {n}", **{name: wanted})
-            append_texts(backend, f"no {n}", **{name: other})
-        assert fetch_texts(backend, **{name: wanted}) == ["yes 0", "yes 1", "yes 2"]
+    def test_an_exact_filter_keeps_exactly_its_value(self, backend: MemoryBackend) -> None:
+        for case, (name, wanted, other) in enumerate(EXACT):
+            owner = f"owner {case}"
+            for n in range(3):
+                append_texts(backend, f"yes {n}", owner=owner, **{name: wanted})
+                append_texts(backend, f"no {n}", owner=owner, **{name: other})
+            filtered: dict[str, Any] = {name: wanted}
+            assert fetch_texts(backend, owner, **filtered) == ["yes 0", "yes 1", "yes 2"], (name, wanted, other)
 
     def test_ids_keep_those_messages_in_order_of_append(self, backend: MemoryBackend) -> None:
         stored = append_texts(backend, *"abcd")
@@ -86,11 +114,12 @@ class FilterTests(BackendTests):
         assert fetch_texts(backend, EVERY_OWNER, flow_id="f", limit=3, offset=1) == ["4", "5", "6"]
         assert fetch_texts(backend, EVERY_OWNER, flow_id="other") == []
 
-    @pytest.mark.parametrize("name", ["session_id", "flow_id", "sender", "sender_name", "context_id", "run_id"])
-    def test_a_filter_is_never_read_as_a_pattern(self, backend: MemoryBackend, name: str) -> None:
-        append_texts(backend, "plain", **{name: "abc"})
-        for pattern in ("a%", "a_c", "a*", "[a]bc", "a?c", "' OR '1'='1", "abc\0", ".*"):
-            assert fetch_texts(backend, **{name: pattern}) == []
+    def test_a_filter_is_never_read_as_a_pattern(self, backend: MemoryBackend) -> None:
+        for name in ("session_id", "flow_id", "sender", "sender_name", "context_id", "run_id"):
+            append_texts(backend, "plain", owner=name, **{name: "abc"})
+            for pattern in ("a%", "a_c", "a*", "[a]bc", "a?c", "' OR '1'='1", "abc\0", ".*"):
+                filtered: dict[str, Any] = {name: pattern}
+                assert fetch_texts(backend, name, **filtered) == [], (name, pattern)
 
 
 class SearchTests(BackendTests):
@@ -98,42 +127,10 @@ class SearchTests(BackendTests):
 
     group = "search"
 
-    @pytest.mark.parametrize(
-        ("text", "found"),
-        [
-            ("hello", ["Hello, World", "say HELLO twice hello"]),
-            ("world hello", ["Hello, World"]),
-            ("ell", ["Hello, World", "say HELLO twice hello", "jelly"]),
-            ("el", ["Hello, World", "say HELLO twice hello", "jelly"]),
-            ("e", ["Hello, World", "say HELLO twice hello", "jelly", "Straße", "100% e_x", "before\0hidden"]),
-            ("strasse", ["Straße"]),
-            ("STRAßE", ["Straße"]),
-            ("ΣΊΣΥΦΟΣ", ["Σίσυφος"]),
-            ("100%", ["100% e_x"]),
-            ("e_x", ["100% e_x"]),
-            ("ell%", []),
-            ("h_llo", []),
-            ('"hello"', []),
-            ("hello OR jelly", []),
-            ("NOT hello", []),
-            ("文字", ["日本語の文字列"]),
-            ("本語の文", ["日本語の文字列"]),
-            ("hidden", ["before\0hidden"]),
-            ("before\0hidden", ["before\0hidden"]),
-            ("absent", []),
-            ("  jelly \n", ["jelly"]),
-        ],
-    )
-    def test_search_finds_all_words_anywhere_in_any_case(
-        self, backend: MemoryBackend, text: str, found: list[str]
-    ) -> None:
-        texts = (
-            "Hello, World", "say HELLO twice hello", "jelly", "Straße", "Σίσυφος", "100% e_x", "日本語の文字列",
-            "before\0hidden", "",
-        )  # fmt: skip
-        append_texts(backend, *texts)
-        assert fetch_texts(backend, text=text) == found
-        assert fetch_texts(backend, session_id="talk", text=text) == found
+    def test_search_finds_all_words_anywhere_in_any_case(self, backend: MemoryBackend) -> None:
+        append_texts(backend, *SEARCHED)
+        assert {text: fetch_texts(backend, text=text) for text in FOUND} == FOUND
+        assert {text: fetch_texts(backend, text=text, session_id="talk") for text in FOUND} == FOUND
 
     def test_blank_search_means_everything(self, backend: MemoryBackend) -> None:
         append_texts(backend, "a", "b")
@@ -161,8 +158,6 @@ class SearchTests(BackendTests):
         assert fetch_texts(backend, text="needle") == needles
         stored = backend.fetch_messages(MessageQuery(owner=ANN, text="needle"))
         backend.delete_messages(MessageQuery(owner=ANN, ids=(stored[0].id or "",)))
-        from flowrunner.queries import MessageChanges
-
         backend.update_messages(MessageQuery(owner=ANN, ids=(stored[1].id or "",)), MessageChanges(text="Thread"))
         backend.update_messages(
             MessageQuery(owner=ANN, ids=(stored[2].id or "",)), MessageChanges(session_id="elsewhere")

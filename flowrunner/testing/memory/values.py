@@ -25,6 +25,15 @@ from flowrunner.testing.memory.samples import (
     make_message,
 )
 
+MOMENTS = (
+    NOON + timedelta(microseconds=1),
+    datetime(1970, 1, 1, tzinfo=timezone.utc) - timedelta(microseconds=1),
+    datetime(1, 1, 1, tzinfo=timezone.utc),
+    datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc),
+    datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=timezone.utc),
+    datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-11, minutes=-30))),
+)
+
 
 def fetch_one(backend: MemoryBackend, message: Message) -> Message:
     """Return the stored form of a message."""
@@ -48,30 +57,31 @@ class ValueTests(BackendTests):
         backend.append_messages([plain, empty])
         assert backend.fetch_messages(MessageQuery(owner=ANN)) == [plain, empty]
 
-    @pytest.mark.parametrize("name", AWKWARD_TEXTS)
-    def test_awkward_texts_come_back(self, backend: MemoryBackend, name: str) -> None:
-        text = AWKWARD_TEXTS[name]
-        message = make_message(text, sender=text or "x", sender_name=text or "x", context_id=text, files=(text,))
-        backend.append_messages([message])
-        assert fetch_one(backend, message) == message
-        changed = backend.update_messages(MessageQuery(owner=ANN), MessageChanges(text=text + text))
-        assert changed == backend.fetch_messages(MessageQuery(owner=ANN)) == [message.replace(text=text + text)]
+    def test_awkward_texts_come_back(self, backend: MemoryBackend) -> None:
+        for name, text in AWKWARD_TEXTS.items():
+            message = make_message(
+                text, name, sender=text or "x", sender_name=text or "x", context_id=text, files=(text,)
+            )
+            backend.append_messages([message])
+            assert fetch_one(backend, message) == message, name
+            query = MessageQuery(owner=ANN, session_id=name)
+            changed = backend.update_messages(query, MessageChanges(text=text + text))
+            assert changed == backend.fetch_messages(query) == [message.replace(text=text + text)], name
 
-    @pytest.mark.parametrize("name", AWKWARD_IDS)
-    def test_awkward_session_ids_are_ids_like_any_other(self, backend: MemoryBackend, name: str) -> None:
-        session = AWKWARD_IDS[name]
-        append_texts(backend, "one", session_id=session)
-        append_texts(backend, "two", session_id=session + "'")
-        append_texts(backend, "three", session_id=session)
-        assert fetch_texts(backend, session_id=session) == ["one", "three"]
-        (first, _) = backend.fetch_messages(MessageQuery(owner=ANN, session_id=session))
-        assert first.session_id == session
-        backend.update_messages(MessageQuery(owner=ANN, session_id=session), MessageChanges(session_id="plain"))
-        assert fetch_texts(backend, session_id=session) == []
-        moved = backend.update_messages(MessageQuery(owner=ANN, session_id="plain"), MessageChanges(session_id=session))
-        assert [message.session_id for message in moved] == [session, session]
-        assert backend.delete_messages(MessageQuery(owner=ANN, session_id=session)) == 2
-        assert fetch_texts(backend) == ["two"]
+    def test_awkward_session_ids_are_ids_like_any_other(self, backend: MemoryBackend) -> None:
+        for name, session in AWKWARD_IDS.items():
+            append_texts(backend, "one", session_id=session, owner=name)
+            append_texts(backend, "two", session_id=session + "'", owner=name)
+            append_texts(backend, "three", session_id=session, owner=name)
+            assert fetch_texts(backend, name, session_id=session) == ["one", "three"], name
+            here, plain = (MessageQuery(owner=name, session_id=i) for i in (session, "plain"))
+            assert backend.fetch_messages(here)[0].session_id == session, name
+            backend.update_messages(here, MessageChanges(session_id="plain"))
+            assert backend.fetch_messages(here) == [], name
+            moved = backend.update_messages(plain, MessageChanges(session_id=session))
+            assert [message.session_id for message in moved] == [session, session], name
+            assert backend.delete_messages(here) == 2, name
+            assert fetch_texts(backend, name) == ["two"], name
 
     def test_awkward_session_ids_are_all_different(self, backend: MemoryBackend) -> None:
         for name, session in AWKWARD_IDS.items():
@@ -79,15 +89,16 @@ class ValueTests(BackendTests):
         for name, session in AWKWARD_IDS.items():
             assert fetch_texts(backend, session_id=session) == [name]
 
-    @pytest.mark.parametrize("name", [n for n, text in AWKWARD_IDS.items() if len(text) < 256])
-    def test_awkward_owners_and_ids_are_like_any_other(self, backend: MemoryBackend, name: str) -> None:
-        text = AWKWARD_IDS[name]
-        message = make_message(id=text, owner=text, flow_id=text, run_id=text, session_id="talk")
-        backend.append_messages([message])
-        append_texts(backend, "other", owner=text + "'", flow_id=text + "'")
-        assert backend.fetch_messages(MessageQuery(owner=text, ids=(text,))) == [message]
-        assert backend.fetch_messages(MessageQuery(owner=text, flow_id=text, run_id=text)) == [message]
-        assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, flow_id=text)) == [message]
+    def test_awkward_owners_and_ids_are_like_any_other(self, backend: MemoryBackend) -> None:
+        for name, text in AWKWARD_IDS.items():
+            if len(text) > 255:
+                continue
+            message = make_message(id=text, owner=text, flow_id=text, run_id=text, session_id="talk")
+            backend.append_messages([message])
+            append_texts(backend, "other", owner=text + "'", flow_id=text + "'")
+            assert backend.fetch_messages(MessageQuery(owner=text, ids=(text,))) == [message], name
+            assert backend.fetch_messages(MessageQuery(owner=text, flow_id=text, run_id=text)) == [message], name
+            assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, flow_id=text)) == [message], name
 
     def test_the_longest_ids_fit(self, backend: MemoryBackend) -> None:
         name = "🜁" * 255
@@ -104,23 +115,13 @@ class ValueTests(BackendTests):
         # 1 == 1.0 == True for Python, but not for JSON.
         assert repr(found.properties) == repr(message.properties)
 
-    @pytest.mark.parametrize(
-        "moment",
-        [
-            NOON + timedelta(microseconds=1),
-            datetime(1970, 1, 1, tzinfo=timezone.utc) - timedelta(microseconds=1),
-            datetime(1, 1, 1, tzinfo=timezone.utc),
-            datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc),
-            datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=timezone.utc),
-            datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-11, minutes=-30))),
-        ],
-    )
-    def test_timestamps_come_back_to_the_microsecond_and_aware(self, backend: MemoryBackend, moment: datetime) -> None:
-        message = make_message(timestamp=moment)
-        backend.append_messages([message])
-        found = fetch_one(backend, message).timestamp
-        assert found == moment
-        assert found.tzinfo is not None
+    def test_timestamps_come_back_to_the_microsecond_and_aware(self, backend: MemoryBackend) -> None:
+        for moment in MOMENTS:
+            message = make_message(timestamp=moment)
+            backend.append_messages([message])
+            found = fetch_one(backend, message).timestamp
+            assert found == moment
+            assert found.tzinfo is not None, moment
 
     def test_a_lone_surrogate_is_kept_or_refused_but_never_changed(self, backend: MemoryBackend) -> None:
         append_texts(backend, "before")
