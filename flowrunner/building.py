@@ -80,13 +80,15 @@ def build_runner(
     identify = choose_identify(identify, manager, settings)
     engine = _open_database(app, settings, db, alone)
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
+    box = open_secret_box(settings.secret_key, settings.data_dir)
     flows = FlowStore(
         engine,
         settings.data_dir,
         taken=lambda name: folders.find(name) is not None,
         max_vertices=settings.max_vertices,
+        box=box,
     )
-    variables = VariableStore(engine, settings.data_dir, open_secret_box(settings.secret_key, settings.data_dir))
+    variables = VariableStore(engine, settings.data_dir, box)
     log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
     metrics = Metrics(settings.data_dir / "metrics" if alone else None) if settings.metrics else None
     stores: dict[str, Any] = {

@@ -12,6 +12,8 @@ from sqlalchemy import Row
 
 from flowrunner.errors import RequestInvalid
 from flowrunner.flows.naming import is_endpoint_name
+from flowrunner.store.sealing import seal, unseal
+from flowrunner.store.secretbox import SecretBox
 
 #: Members that are kept for clients and mean nothing here, with what they are if not given.
 EXTRA: Final[Mapping[str, Any]] = {
@@ -92,8 +94,9 @@ class StoredFlow:
         }
 
 
-def read_row(row: Row[Any]) -> StoredFlow:
-    """Return the flow of a row."""
+def read_row(row: Row[Any], box: SecretBox | None = None) -> StoredFlow:
+    """Return the flow of a row, its credentials decrypted."""
+    data = None if row.data is None else json.loads(row.data)
     return StoredFlow(
         id=row.id,
         owner=row.owner,
@@ -101,7 +104,7 @@ def read_row(row: Row[Any]) -> StoredFlow:
         endpoint_name=row.endpoint_name,
         description=row.description,
         is_component=bool(row.is_component),
-        data=None if row.data is None else json.loads(row.data),
+        data=data if box is None else unseal(data, box),
         extra=json.loads(row.extra),
         version=row.version,
         created_at=row.created_at,
@@ -109,8 +112,8 @@ def read_row(row: Row[Any]) -> StoredFlow:
     )
 
 
-def check_values(values: Mapping[str, Any], max_vertices: int) -> dict[str, Any]:
-    """Return what is to be stored of what a client gave, by column.
+def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | None = None) -> dict[str, Any]:
+    """Return what is to be stored of what a client gave, by column; credentials are encrypted.
 
     :raises RequestInvalid: with the entries of a 422 answer, for what cannot be stored.
     """
@@ -126,7 +129,11 @@ def check_values(values: Mapping[str, Any], max_vertices: int) -> dict[str, Any]
     if values.get("is_component") is not None:
         columns["is_component"] = bool(values["is_component"])
     if values.get("data") is not None:
-        columns["data"] = json.dumps(_graph(values["data"], max_vertices))
+        graph = _graph(values["data"], max_vertices)
+        try:
+            columns["data"] = json.dumps(graph if box is None else seal(graph, box))
+        except RecursionError:
+            raise _invalid("data", "the flow is nested too deeply") from None
     return columns
 
 

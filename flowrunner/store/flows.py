@@ -19,6 +19,7 @@ from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import new_id, utc_now
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.flowrecord import StoredFlow, check_values, extra_of, free_endpoint_name, free_name, read_row
+from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import flows, moment_text
 
@@ -31,13 +32,15 @@ class FlowStore:
 
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
     :param taken: says whether a flow of a folder has that id or endpoint name; the API gives it to nobody.
+    :param box: encrypts the credentials in flows; without one they are kept as they are.
     """
 
     def __init__(
         self, engine: Engine, folder: Path, *, max_vertices: int = 5000,
-        taken: Callable[[str], bool] = lambda name: False,
+        taken: Callable[[str], bool] = lambda name: False, box: SecretBox | None = None,
     ) -> None:  # fmt: skip
         self._engine = engine
+        self._box = box
         self._limits = Limits(max_vertices=max_vertices)
         self._taken = taken
         self._stamp = stamp_beside(engine, folder, "flows")
@@ -66,7 +69,7 @@ class FlowStore:
         :raises FlowNotFound: if the owner has none of that id.
         """
         with reading(self._engine) as connection:
-            return _fetch(connection, flow_id, owner)
+            return self._fetch(connection, flow_id, owner)
 
     def list(
         self, owner: Owner, *, is_component: bool | None = None, limit: int | None = None, offset: int = 0
@@ -75,7 +78,7 @@ class FlowStore:
         statement = select(flows).where(*_of(owner), *_components(is_component))
         statement = statement.order_by(flows.c.created_at, flows.c.id).limit(limit).offset(offset)
         with reading(self._engine) as connection:
-            return [read_row(row) for row in connection.execute(statement)]
+            return [read_row(row, self._box) for row in connection.execute(statement)]
 
     def count(self, owner: Owner, *, is_component: bool | None = None) -> int:
         """Return how many flows an owner has."""
@@ -90,7 +93,7 @@ class FlowStore:
         :raises RequestInvalid: for members that cannot be stored.
         :raises Conflict: if an id is given that is taken.
         """
-        columns = check_values(values, self._limits.max_vertices)
+        columns = check_values(values, self._limits.max_vertices, self._box)
         if "name" not in columns:
             raise RequestInvalid(
                 "name: Field required.", [{"type": "missing", "loc": ["body", "name"], "msg": "Field required"}]
@@ -110,9 +113,9 @@ class FlowStore:
         :raises BadRequest: if a name or endpoint name is taken.
         :raises RequestInvalid: for members that cannot be stored.
         """
-        columns = check_values(changes, self._limits.max_vertices)
+        columns = check_values(changes, self._limits.max_vertices, self._box)
         with writing(self._engine) as connection:
-            found = _fetch(connection, flow_id, owner)
+            found = self._fetch(connection, flow_id, owner)
             go_alone(connection, f"flows of {found.owner}")
             stored = self._change(connection, found, columns, extra_of(changes))
         self._stamp.touch()
@@ -159,12 +162,19 @@ class FlowStore:
             known = self._parsed.get(key)
             if known is not None and known[0] == rows[0].version:
                 return known[1]
-            stored = _fetch(connection, rows[0].id, owner)
+            stored = self._fetch(connection, rows[0].id, owner)
         flow = _parse(stored, self._limits)
         if len(self._parsed) >= _MOST_PARSED:
             self._parsed.clear()
         self._parsed[key] = (stored.version, flow)
         return flow
+
+    def _fetch(self, connection: Connection, flow_id: str, owner: Owner) -> StoredFlow:
+        canonical = canonical_uuid(flow_id)
+        row = connection.execute(select(flows).where(flows.c.id == canonical, *_of(owner))).first()
+        if row is None:
+            raise FlowNotFound("Flow not found")
+        return read_row(row, self._box)
 
     def _new_id(self, given: Any) -> str:
         if given is None:
@@ -207,7 +217,7 @@ class FlowStore:
                 name = free_endpoint_name(wanted, others)
             row["endpoint_name"] = name
         connection.execute(insert(flows).values(**row))
-        return _fetch(connection, flow_id, owner)
+        return self._fetch(connection, flow_id, owner)
 
     def _change(
         self, connection: Connection, stored: StoredFlow, columns: dict[str, Any], extra: Mapping[str, Any]
@@ -227,7 +237,7 @@ class FlowStore:
         }
         same = (flows.c.id == stored.id, flows.c.owner == stored.owner)
         connection.execute(update(flows).where(*same).values(**row))
-        return _fetch(connection, stored.id, stored.owner)
+        return self._fetch(connection, stored.id, stored.owner)
 
 
 def _parse(stored: StoredFlow, limits: Limits) -> Flow:
@@ -242,14 +252,6 @@ def _parse(stored: StoredFlow, limits: Limits) -> Flow:
         description=stored.description or "",
         owner=stored.owner,
     )
-
-
-def _fetch(connection: Connection, flow_id: str, owner: Owner) -> StoredFlow:
-    canonical = canonical_uuid(flow_id)
-    row = connection.execute(select(flows).where(flows.c.id == canonical, *_of(owner))).first()
-    if row is None:
-        raise FlowNotFound("Flow not found")
-    return read_row(row)
 
 
 def _names(connection: Connection, owner: str, column: ColumnElement[Any], wanted: str) -> set[str]:

@@ -1,0 +1,60 @@
+"""Credentials inside stored flows are encrypted; everything else stays readable."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner.store.credentials import is_secret_name, mask_text
+from flowrunner.store.secretbox import SecretBox
+
+logger = logging.getLogger("flowrunner")
+
+#: How a sealed value begins. One that a client sends begins so too, and is sealed once more.
+SEAL: Final = "sealed:v1:"
+
+
+def seal(value: Any, box: SecretBox) -> Any:
+    """Return a JSON value in which each credential is encrypted; the value itself is not touched.
+
+    Credentials are what stands under a name such as ``api_key``, the value of a field that is
+    marked as a password, and texts in which something has the shape of a credential.
+    """
+    if isinstance(value, str):
+        return _close(value, box) if value.startswith(SEAL) or mask_text(value) != value else value
+    if isinstance(value, Mapping):
+        password = value.get("password") is True
+        return {
+            key: _close(item, box)
+            if item and (is_secret_name(str(key)) or (password and key == "value"))
+            else seal(item, box)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [seal(item, box) for item in value]
+    return value
+
+
+def unseal(value: Any, box: SecretBox) -> Any:
+    """Return a value as it was before :func:`seal`; what was sealed with another key is an empty text."""
+    if isinstance(value, str):
+        return _open(value, box) if value.startswith(SEAL) else value
+    if isinstance(value, dict):
+        return {key: unseal(item, box) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unseal(item, box) for item in value]
+    return value
+
+
+def _close(value: Any, box: SecretBox) -> Any:
+    return value if isinstance(value, bool) else SEAL + box.close(json.dumps(value))
+
+
+def _open(text: str, box: SecretBox) -> Any:
+    opened = box.open(text[len(SEAL) :])
+    if opened is None:
+        logger.warning("A credential in a stored flow was encrypted with another key; it counts as empty.")
+        return ""
+    return json.loads(opened)

@@ -1,0 +1,87 @@
+"""Credentials in stored flows are encrypted, and come back as they were."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from flowrunner.errors import RequestInvalid
+from flowrunner.store.flows import FlowStore
+from flowrunner.store.sealing import SEAL, seal, unseal
+from flowrunner.store.secretbox import SecretBox, open_secret_box
+
+KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+OTHER = b"MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
+
+
+@pytest.fixture
+def box():
+    return SecretBox(KEY)
+
+
+def test_credentials_are_encrypted_and_the_rest_is_not(box):
+    data = {
+        "template": {
+            "api_key": {"value": "plain-secret-1", "type": "str"},
+            "phrase": {"value": "plain-secret-2", "password": True},
+            "url": {"value": "postgresql://me:plain-secret-3@host/db"},
+            "headers": {"value": [{"Authorization": "plain-secret-4"}]},
+            "note": {"value": "use sk-abcdefghijklmnopqrstu5"},
+            "token": 12345678,
+            "password": True,
+            "text": {"value": "hello", "password": False},
+        }
+    }
+    kept = json.dumps(seal(data, box))
+    for secret in ("secret-1", "secret-2", "secret-3", "secret-4", "rstu5", "12345678"):
+        assert secret not in kept
+    assert '"hello"' in kept and '"password": true' in kept
+    assert unseal(json.loads(kept), box) == data
+
+
+names = st.sampled_from(["api_key", "value", "password", "x", "token", "headers"])
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=30)
+    | st.just(SEAL + "x")
+    | st.just("api_key=abcdefgh1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.text(max_size=5), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(values)
+def test_everything_comes_back_as_it_was(value):
+    box = SecretBox(KEY)
+    assert unseal(json.loads(json.dumps(seal(value, box))), box) == value
+
+
+def test_what_another_key_sealed_is_empty_and_the_flow_is_still_there(box, caplog):
+    sealed = seal({"api_key": "secret", "name": "flow"}, box)
+    assert unseal(sealed, SecretBox(OTHER)) == {"api_key": "", "name": "flow"}
+    assert "another key" in caplog.text
+
+
+def test_a_flow_is_stored_without_its_credentials(engine, settings):
+    store = FlowStore(engine, settings.data_dir, box=open_secret_box(None, settings.data_dir))
+    data = {"nodes": [{"id": "a", "data": {"node": {"template": {"api_key": {"value": "hidden-value"}}}}}], "edges": []}
+    made = store.create("ann", {"name": "one", "data": data})
+    assert made.data == store.get(made.id, "ann").data == store.list("ann")[0].data == data
+    changed = store.update(made.id, "ann", {"data": {**data, "edges": [], "viewport": {"token": "hidden-value"}}})
+    assert changed.data["viewport"] == {"token": "hidden-value"}
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT data FROM flowrunner_flows")).scalar_one()
+    assert "hidden-value" not in kept
+
+
+def test_a_flow_that_is_nested_too_deeply_is_refused(engine, settings):
+    store = FlowStore(engine, settings.data_dir, box=open_secret_box(None, settings.data_dir))
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(RequestInvalid, match="too deeply"):
+        store.create("ann", {"name": "deep", "data": {"nodes": deep, "edges": []}})
