@@ -1,0 +1,90 @@
+"""The packages in ``examples`` that show a plugin's author the way: they are installed, found, and green."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live_server import ROOT, clean_environment
+
+LMDB, ENCRYPT = ROOT / "examples" / "backend_lmdb", ROOT / "examples" / "plugin_encrypt"
+
+#: What others installed for themselves takes pytest seconds to import.
+NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+#: Tests of the kit that take many messages or many histories; the long test runs them too.
+SLOW = ("random_histories", "large_store", "can_be_searched", "one_process_of_many")
+
+
+def run(folder, *command, **environment):
+    environment = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **NO_PLUGINS, **environment}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pytest_in(folder, *options):
+    return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
+
+
+def test_the_backend_is_short():
+    lines = [line for path in (LMDB / "flowrunner_lmdb").glob("*.py") for line in path.read_text().splitlines()]
+    assert sum(bool(line.strip()) for line in lines) < 150
+
+
+def test_the_page_shows_the_very_backend():
+    page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    for path in (LMDB / "flowrunner_lmdb").glob("*.py"):
+        assert f"```python\n{path.read_text('utf-8')}```" in page, f"docs/plugins.md does not show {path.name} as it is"
+
+
+def test_the_backend_passes_the_kit():
+    pytest.importorskip("lmdb")
+    assert "skipped" not in pytest_in(LMDB, "-k", f"not ({' or '.join(SLOW)})")
+
+
+@pytest.mark.long
+def test_the_backend_passes_all_of_the_kit():
+    pytest.importorskip("lmdb")
+    shown = run(LMDB, "-m", "flowrunner.testing.memory_report", "tests/test_backend.py", "-p", "no:cacheprovider")
+    assert "FAILED" not in shown
+    assert "left out" not in shown
+
+
+def test_texts_are_encrypted_over_any_backend():
+    pytest_in(ENCRYPT)
+
+
+@pytest.mark.parametrize(
+    ("example", "name", "settings"),
+    [(LMDB, "lmdb", {"FLOWRUNNER_MEMORY": "lmdb"}), (ENCRYPT, "encrypt", {})],
+    ids=["backend", "wrapper"],
+)
+def test_an_example_is_found_once_it_is_installed(example, name, settings, tmp_path):
+    pytest.importorskip("hatchling")
+    source = _copy(example, tmp_path / "source")
+    target = tmp_path / "site"
+    pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
+    run(source, *pip, "--disable-pip-version-check", ".")
+    shown = run(source, "-m", "flowrunner.cli", "plugins", PYTHONPATH=str(target), **settings)
+    assert f"loaded   {name} (flowrunner-{name} 0.1.0)" in shown
+
+
+def _copy(example: Path, target: Path) -> Path:
+    """Copy an example, so that building it leaves nothing in the source."""
+    for path in example.rglob("*"):
+        if path.is_file() and path.suffix in (".py", ".toml", ".md"):
+            place = target / path.relative_to(example)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    return target
