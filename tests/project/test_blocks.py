@@ -27,6 +27,9 @@ _RUN = ("python", "bash")
 #: The command of the README that installs; the tests of serving run it.
 _INSTALLS = "python3 -m venv .venv && .venv/bin/pip install"
 
+#: Plugins of pytest that some packages bring for their own users; importing them takes seconds.
+_NO_PLUGINS = "-p no:langsmith_plugin -p no:schemathesis"
+
 _RUN_BLOCKS = """
 import json, pathlib, sys
 for place, text in json.loads(pathlib.Path(sys.argv[1]).read_text()):
@@ -52,7 +55,7 @@ def sandbox(tmp_path, open_server):
         (programs / "curl").write_text(f'#!/bin/sh\nexec {shutil.which("curl")} --fail-with-body "$@"\n')
         (programs / "curl").chmod(0o755)
     data = tmp_path / "data"
-    environment = clean_environment(FLOWRUNNER_DATA_DIR=str(data), PYTHONWARNINGS="error")
+    environment = clean_environment(FLOWRUNNER_DATA_DIR=str(data), PYTHONWARNINGS="error", PYTEST_ADDOPTS=_NO_PLUGINS)
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
     return tmp_path, environment
 

@@ -15,6 +15,9 @@ from tests.live_server import clean_environment
 
 NAME = "my-shelf"
 
+#: What others installed for themselves takes pytest seconds to import.
+NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
 #: Tests of the kit that take many processes, many messages or many histories; the long test runs them too.
 SLOW = ("random_histories", "large_store", "can_be_searched", "process", "a_kill", "no_message_is_lost", "each_thread")
 
@@ -33,7 +36,7 @@ def run(package, *command, **environment):
     done = subprocess.run(
         [sys.executable, *command],
         cwd=package,
-        env=clean_environment(**{"PYTHONWARNINGS": "error", **environment}),
+        env=clean_environment(**{"PYTHONWARNINGS": "error", **NO_PLUGINS, **environment}),
         capture_output=True,
         text=True,
         timeout=600,
