@@ -63,11 +63,13 @@ class PluginManager:
         """
         found = []
         for dist in importlib.metadata.distributions():
-            entries = [entry for entry in dist.entry_points if entry.group == ENTRY_POINT_GROUP]
-            if entries:
-                # A distribution's metadata is read anew each time that it is asked for.
-                metadata = dist.metadata
-                found += [(entry, metadata["Name"] or "", metadata["Version"] or "") for entry in entries]
+            # Parsing what each of a hundred distributions offers would be half of what mounting takes in a site.
+            if f"[{ENTRY_POINT_GROUP}]" not in (dist.read_text("entry_points.txt") or ""):
+                continue
+            metadata = dist.metadata
+            for entry in dist.entry_points:
+                if entry.group == ENTRY_POINT_GROUP:
+                    found.append((entry, metadata["Name"] or "", metadata["Version"] or ""))
         seen: set[tuple[str, str]] = set()
         for entry, distribution, version in sorted(found, key=lambda item: (item[0].name, item[1])):
             if (entry.name, entry.value) in seen:
