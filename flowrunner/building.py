@@ -103,7 +103,12 @@ def build_runner(
         "observers": _observers(settings, log, metrics),
     }
     manager.hand_out_settings(settings)
-    opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
+    try:
+        opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
+    except BaseException:
+        close_engine(engine)
+        close_database(app, settings)
+        raise
     reference = weakref.ref(app)
 
     def closing() -> None:

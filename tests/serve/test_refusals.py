@@ -178,7 +178,18 @@ def test_the_sentence_is_all_that_is_printed(tmp_path):
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 def test_gunicorn_stops_instead_of_starting_workers_again_and_again(tmp_path, preload):
-    command = [sys.executable, "-m", "gunicorn", "--no-control-socket", *preload, "-b", "127.0.0.1:0", "wsgi:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--no-control-socket",
+        *preload,
+        "-w",
+        "1",
+        "-b",
+        "127.0.0.1:0",
+        "wsgi:app",
+    ]
     done = _run(command, FLOWRUNNER_DATA_DIR=str(tmp_path), FLOWRUNNER_TURNS="never")
     assert done.returncode == 4, done.stderr
     assert "flowrunner: FLOWRUNNER_TURNS 'never' cannot be used: want one of queue, reject, parallel." in done.stderr
