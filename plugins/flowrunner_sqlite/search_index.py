@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
-from flowrunner import fold
+from flowrunner import fold, reading
 from flowrunner_sqlite.failures import driver_error, failed
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.tables import messages, search_state
@@ -77,7 +77,7 @@ class SearchIndex:
         if not self._available:
             return
         try:
-            with self._engine.connect() as connection:
+            with reading(self._engine) as connection:
                 newest = connection.execute(select(func.max(messages.c.seq))).scalar() or 0
                 known = self._indexed_to(connection)
             if newest - known < WORTH_AN_INDEX or not (known or self._make()):
@@ -96,7 +96,7 @@ class SearchIndex:
     def follow(self) -> None:
         """Take in what was appended, if there is an index."""
         self._since = 0
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             there = self._indexed_to(connection) > 0
         if there:
             self.catch_up()

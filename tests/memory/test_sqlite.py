@@ -108,6 +108,17 @@ def test_the_list_of_sessions_is_read_off_an_index(backend, tmp_path, query):
     assert not any("SCAN flowrunner_messages" in step or "TEMP B-TREE FOR ORDER" in step for step in found), found
 
 
+def test_reading_never_waits_for_who_writes(backend, tmp_path):
+    backend.append_messages([make_message(f"message {n}") for n in range(2500)])
+    assert fetch_texts(backend, text="message 2499") == ["message 2499"]
+    writer = sqlite3.connect(tmp_path / "messages.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert fetch_texts(backend, limit=1) == fetch_texts(backend, text="message 2499") == ["message 2499"]
+    assert backend.list_sessions(SessionQuery(owner="ann"))[0].count == 2500
+    writer.execute("ROLLBACK")
+    writer.close()
+
+
 def test_every_commit_waits_for_the_disk(backend):
     with backend._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from flowrunner.memory import MemoryBackend, OwnerMemory
 from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
 from flowrunner.testing.memory.listing import list_ids
@@ -41,26 +39,27 @@ class OwnerTests(BackendTests):
         (theirs,) = append_texts(backend, "same", owner=BOB, **fields)
         return mine, theirs
 
-    @pytest.mark.parametrize("way", REACHES)
-    def test_fetching_reaches_the_owners_messages_only(self, backend: MemoryBackend, way: str) -> None:
+    def test_fetching_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
         mine, theirs = self.store_both(backend)
-        found = backend.fetch_messages(MessageQuery(owner=ANN, **REACHES[way](theirs)))
-        assert found == ([] if "ids" in way else [mine])
+        for way, members in REACHES.items():
+            found = backend.fetch_messages(MessageQuery(owner=ANN, **members(theirs)))
+            assert found == ([] if "ids" in way else [mine]), way
 
-    @pytest.mark.parametrize("way", REACHES)
-    def test_updating_reaches_the_owners_messages_only(self, backend: MemoryBackend, way: str) -> None:
+    def test_updating_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
         _, theirs = self.store_both(backend)
-        query = MessageQuery(owner=ANN, **REACHES[way](theirs))
-        for changes in (MessageChanges(text="changed"), MessageChanges(session_id="moved")):
-            backend.update_messages(query, changes)
-        assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs]
+        for way, members in REACHES.items():
+            query = MessageQuery(owner=ANN, **members(theirs))
+            for changes in (MessageChanges(text="changed"), MessageChanges(session_id="moved")):
+                backend.update_messages(query, changes)
+            assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs], way
 
-    @pytest.mark.parametrize("way", REACHES)
-    def test_deleting_reaches_the_owners_messages_only(self, backend: MemoryBackend, way: str) -> None:
-        _, theirs = self.store_both(backend)
-        number = backend.delete_messages(MessageQuery(owner=ANN, **REACHES[way](theirs)))
-        assert number == (0 if "ids" in way else 1)
-        assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs]
+    def test_deleting_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
+        for way, members in REACHES.items():
+            _, theirs = self.store_both(backend)
+            number = backend.delete_messages(MessageQuery(owner=ANN, **members(theirs)))
+            assert number == (0 if "ids" in way else 1), way
+            assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs], way
+            backend.delete_messages(MessageQuery(owner=EVERY_OWNER))
 
     def test_listing_reaches_the_owners_sessions_only(self, backend: MemoryBackend) -> None:
         self.store_both(backend)
