@@ -90,7 +90,7 @@ def build_runner(
     )
     variables = VariableStore(engine, settings.data_dir, box)
     log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
-    metrics = Metrics(settings.data_dir / "metrics" if alone else None) if settings.metrics else None
+    metrics = _open_metrics(settings, alone) if settings.metrics else None
     stores: dict[str, Any] = {
         "keys": KeyStore(engine, settings.data_dir),
         "flows": flows,
@@ -126,6 +126,12 @@ def build_runner(
     )  # fmt: skip
     runner.identify = identify
     return runner
+
+
+def _open_metrics(settings: Settings, alone: bool) -> Metrics:
+    """Return what counts; under gunicorn our own app keeps the figures where all its processes find them."""
+    several = alone and "gunicorn" in os.environ.get("SERVER_SOFTWARE", "")
+    return Metrics(settings.data_dir / "metrics" if several else None)
 
 
 def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) -> list[Observer]:

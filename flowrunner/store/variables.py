@@ -192,10 +192,7 @@ class VariableStore:
                 raise BadRequest(f"The type of a variable is {' or '.join(VARIABLE_TYPES)}")
             columns["type"] = given["type"]
         if "default_fields" in given:
-            if not isinstance(given["default_fields"], (list, tuple)):
-                entry = {"type": "list_type", "loc": ["body", "default_fields"], "msg": "Input should be a valid list"}
-                raise RequestInvalid("default_fields: Input should be a valid list", [entry])
-            columns["default_fields"] = json.dumps(list(given["default_fields"]))
+            columns["default_fields"] = json.dumps(_texts("default_fields", given["default_fields"]))
         return columns
 
     def _variable(self, row: Row[Any]) -> Variable:
@@ -213,3 +210,10 @@ class VariableStore:
 
 def _of(owner: Owner) -> tuple[ColumnElement[bool], ...]:
     return () if owner is EVERY_OWNER else (variables.c.owner == owner,)
+
+
+def _texts(member: str, value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        message = "Input should be a valid list of texts"
+        raise RequestInvalid(f"{member}: {message}", [{"type": "list_type", "loc": ["body", member], "msg": message}])
+    return list(value)

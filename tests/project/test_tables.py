@@ -40,7 +40,7 @@ def lines():
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory):
     """Return ``METHOD /path`` of every route, with everything optional switched on."""
-    app = create_app(data_dir=tmp_path_factory.mktemp("data"), playground=True, memory="in-memory")
+    app = create_app(data_dir=tmp_path_factory.mktemp("data"), playground=True, metrics=True, memory="in-memory")
     return {
         f"{method} {_written(rule.rule)}"
         for rule in app.url_map.iter_rules()

@@ -132,6 +132,12 @@ def ask_at_random(operation, mode, key, real):
     return seen
 
 
+def test_the_fields_of_a_variable_are_texts(site):
+    body = {"name": "v", "value": "x", "type": "Generic", "default_fields": [[]]}
+    answer = site.ask("ann", "POST", "/api/v1/variables/", 422, json=body)
+    assert answer["detail"][0]["loc"] == ["body", "default_fields"]
+
+
 #: Operations after which the test itself has no key any more.
 UNTOUCHED = {"delete_key", "rotate_key"}
 
