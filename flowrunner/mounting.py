@@ -12,7 +12,6 @@ from flask import Flask, current_app, has_app_context
 from werkzeug.routing import Rule
 
 from flowrunner.errors import SettingsInvalid
-from flowrunner.playground import add_playground_routes
 from flowrunner.runner import Runner
 from flowrunner.web.blueprint import make_blueprint
 from flowrunner.web.chatbox import add_chat_box
@@ -40,8 +39,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
 
     :raises SettingsInvalid: if another runner lies there.
     """
-    parts = (*API_PARTS, add_playground_routes) if runner.settings.playground else API_PARTS
-    blueprint = make_blueprint(runner, name=name, parts=parts, guard=guard)
+    blueprint = make_blueprint(runner, name=name, parts=_parts(runner), guard=guard)
     full = f"{place.within}.{name}".lstrip(".")
     _refuse_taken_place(app, place)
     options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}
@@ -57,6 +55,15 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
     runners_of(app)[name] = runner
     blueprints_of(app)[name] = full
     add_chat_box(app)
+
+
+def _parts(runner: Runner) -> tuple[Callable[[Any], None], ...]:
+    if not runner.settings.playground:
+        return API_PARTS
+    # Sites that have no use for the page need not import what draws it.
+    from flowrunner.playground import add_playground_routes
+
+    return (*API_PARTS, add_playground_routes)
 
 
 class _SlowToBuild(Rule):
