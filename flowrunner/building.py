@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -109,16 +108,13 @@ def build_runner(
         close_engine(engine)
         close_database(app, settings)
         raise
-    reference = weakref.ref(app)
 
     def closing() -> None:
         for store in (log, stores["keys"]):
             if store is not None:
                 store.close()
         close_engine(engine)
-        host = reference()
-        if host is not None:
-            close_database(host, settings)
+        close_database(app, settings)
 
     runner = Runner(
         settings=settings, plugins=manager, memory=opened, library=Library(folders, flows), stores=stores,

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask
 
 from flowrunner.ambient import ask_outside_of_runs
 from flowrunner.building import build_runner
-from flowrunner.closing import close_with_app
+from flowrunner.closing import close_unheld
 from flowrunner.current import memory_of_sender
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
@@ -107,7 +107,7 @@ class FlowRunner:
         except BaseException:
             runner.close()
             raise
-        close_with_app(app, runner)
+        close_unheld(runner)
         return runner
 
     def _refuse_second(self, app: Flask, runners: dict[str, Runner], prefix: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -86,14 +85,11 @@ class _SlowToBuild(Rule):
 
 def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:
     """Return what gives a run the app's context on a thread that has none, so that a site's components find it."""
-    # A strong reference would keep the app for as long as its runner, and that is kept until the process ends.
-    reference = weakref.ref(app)
 
     def around() -> AbstractContextManager[Any]:
-        found = reference()
-        if found is None or (has_app_context() and current_app._get_current_object() is found):  # type: ignore[attr-defined]
+        if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]
             return nullcontext()
-        return found.app_context()
+        return app.app_context()
 
     return around
 

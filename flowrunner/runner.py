@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,8 @@ class Runner:
         self.identify: Callable[[Any], Identity | None] | None = None
         #: Entered around each run: what its components may rely on, such as a site's own context.
         self.around: Callable[[], AbstractContextManager[Any]] = nullcontext
+        #: Called with the runner when the collector finds that nobody holds it any more.
+        self.let_go: Callable[[Runner], None] | None = None
         self._closing = closing
         self._closed = False
         self._plans: OrderedDict[str, Plan] = OrderedDict()
@@ -64,7 +67,7 @@ class Runner:
         self._running = threading.BoundedSemaphore(settings.max_runs)
         self._purging: PurgeTimer | None = None
         if settings.memory_retention and settings.memory_purge_every:
-            self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, self._purge)
+            self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, _weakly(self._purge))
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,
@@ -208,6 +211,10 @@ class Runner:
         self.memory.close()
         self._closing()
 
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self.let_go is not None:
+            self.let_go(self)
+
     def _purge(self, stopped: Callable[[], bool]) -> None:
         for purged in self.purge(stopped=stopped):
             if purged.messages:
@@ -272,6 +279,18 @@ def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:
     """Return the kinds of events that any observer looks at; None where one looks at all."""
     kinds = [observer.kinds for observer in observers]
     return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))
+
+
+def _weakly(act: Callable[[Callable[[], bool]], None]) -> Callable[[Callable[[], bool]], None]:
+    """Return what calls a method as long as its object is there: the timer's thread must not keep a runner alive."""
+    reference = weakref.WeakMethod(act)
+
+    def call(stopped: Callable[[], bool]) -> None:
+        found = reference()
+        if found is not None:
+            found(stopped)
+
+    return call
 
 
 def _state(ask: Callable[[], Any]) -> str:

@@ -235,6 +235,11 @@ class TestPostgres:
 class TestMigrations:
     """Flask-Migrate beside us: the site's history has the site's tables and no other."""
 
+    @pytest.fixture(autouse=True)
+    def logging_as_it_was(self, monkeypatch):
+        """Its env.py sets up logging for the whole process, and silences every logger that is there."""
+        monkeypatch.setattr("logging.config.fileConfig", lambda *names, **options: None)
+
     @pytest.fixture
     def history(self, shop, tmp_path):
         folder = tmp_path / "migrations"

@@ -19,6 +19,7 @@ from flowrunner.extension import FlowRunner
 from flowrunner.web.chatbox import flowrunner_chat
 from tests.embedding.conftest import close_runners
 from tests.embedding.sites import FLOWS, OWN, by_header, by_session, make_site, run_flow, texts
+from tests.waiting import wait_until
 
 QUIET = {"memory": "in-memory", "run_log": False}
 
@@ -229,13 +230,35 @@ class TestEnd:
         closed, gone = [], weakref.ref(app)
         runner._closing = lambda end=runner._closing: closed.append(end())
         threads = set(threading.enumerate())
-        del app, client
+        del app, client, runner
         gc.collect()
-        assert gone() is None
         for thread in set(threading.enumerate()) - threads:
             thread.join(10)
+        gc.collect()
         assert closed == [None]
-        assert runner._closed
+        assert gone() is None
+
+    def test_who_holds_a_runner_alone_can_still_use_it(self, tmp_path):
+        runner = FlowRunner(url_prefix="/assistant", identity=by_session).init_app(make_site(tmp_path))
+        threads = set(threading.enumerate())
+        gc.collect()
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(10)
+        assert runner.run("basic-chat", "Hi", session_id="s").text == "Hi"
+        runner.close()
+
+    def test_a_timer_keeps_no_runner(self, tmp_path):
+        runner = FlowRunner(
+            url_prefix="/assistant", identity=by_session, memory_retention="newest=5", memory_purge_every=3600
+        ).init_app(make_site(tmp_path))
+        runner.run("basic-chat", "Hi", session_id="s")
+        gone = weakref.ref(runner)
+        purging = runner._purging
+        del runner
+        gc.collect()
+        assert purging._stopped.wait(10)
+        purging._thread.join(10)
+        assert wait_until(lambda: gc.collect() is not None and gone() is None)
 
     def test_closing_twice_does_no_harm(self, mounted):
         runner = get_runner(app=mounted).runner

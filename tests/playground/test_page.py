@@ -12,7 +12,7 @@ from flowrunner.app import create_app, runner_of
 from flowrunner.extension import FlowRunner
 from flowrunner.playground.page import FOLDER, packed_file, static_files
 from tests.live_server import ROOT
-from tests.streaming.serving import wait_until
+from tests.waiting import wait_until
 
 FLOWS = str(ROOT / "examples" / "flows")
 

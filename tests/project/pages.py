@@ -69,10 +69,12 @@ def rows() -> Iterator[tuple[str, list[str]]]:
                 yield page_name(path), [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
 
 
-def keys() -> dict[str, list[list[str]]]:
-    """Return rows by their first cell, where that is one piece of code: ``| `key` | ... |``."""
+def keys(only: str = "") -> dict[str, list[list[str]]]:
+    """Return rows by their first cell, where that is one piece of code: ``| `key` | ... |``; of one page if named."""
     found: dict[str, list[list[str]]] = {}
-    for _, cells in rows():
+    for page, cells in rows():
+        if only and page != only:
+            continue
         match = re.fullmatch(r"`([^`]+)`", cells[0])
         if match:
             found.setdefault(match[1], []).append(cells)

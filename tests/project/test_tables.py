@@ -100,9 +100,10 @@ def test_every_hook_has_its_row_with_its_exact_signature(signature, table):
     assert signature in table, f"add a row to docs/hooks.md: | `{signature}` | ... |"
 
 
-def test_every_hook_in_the_tables_is_there(table):
+def test_every_hook_in_the_tables_is_there():
     known = set(hook_signatures())
-    for key, found in table.items():
+    # Functions of the same names stand on other pages.
+    for key, found in keys("docs/hooks.md").items():
         if re.fullmatch(r"\w+\([\w, ]*\)", key) and key.partition("(")[0] in hook_names():
             assert key in known, f"the docs have a row for {key}; rows: {found}"
 

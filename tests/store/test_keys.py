@@ -12,6 +12,7 @@ from flowrunner.identity import Identity
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.keys import KeyStore, owner_of_user
 from flowrunner.store.tables import api_keys
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -19,13 +20,6 @@ def keys(engine, tmp_path):
     store = KeyStore(engine, tmp_path)
     yield store
     store.close()
-
-
-def wait_until(check, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_key_is_its_owners_identity(keys):
@@ -109,7 +103,7 @@ def test_a_key_revoked_on_another_machine_is_refused_within_half_a_minute(keys, 
 def test_the_last_use_is_noted_once_a_minute(keys, engine, monkeypatch):
     key = keys.create("Ann")
     keys.identify(key)
-    wait_until(lambda: keys.list()[0].last_used_at is not None)
+    assert wait_until(lambda: keys.list()[0].last_used_at is not None)
     with writing(engine) as connection:
         connection.execute(text("UPDATE flowrunner_api_keys SET last_used_at = NULL"))
     keys.identify(key)
@@ -118,4 +112,4 @@ def test_the_last_use_is_noted_once_a_minute(keys, engine, monkeypatch):
     now = time.monotonic()
     monkeypatch.setattr("flowrunner.store.keys.time.monotonic", lambda: now + 61)
     keys.identify(key)
-    wait_until(lambda: keys.list()[0].last_used_at is not None)
+    assert wait_until(lambda: keys.list()[0].last_used_at is not None)

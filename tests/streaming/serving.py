@@ -16,6 +16,7 @@ from flowrunner.building import load_plugins
 from flowrunner.store.engine import database_engine
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.tables import SCHEMA
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,16 +86,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_until(holds, seconds=20.0):
-    """Look again and again until something holds; say what it gave last."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = holds()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
 
 
 def make_key(data):

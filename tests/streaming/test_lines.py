@@ -8,7 +8,7 @@ import pytest
 
 from flowrunner.testing.model_script import USUAL_WORDS, Cut, Hang, say
 from tests.streaming.reading import lines_of, opened
-from tests.streaming.serving import wait_until
+from tests.waiting import wait_until
 
 REPLY = "".join(USUAL_WORDS)
 

@@ -9,7 +9,7 @@ import pytest
 
 from flowrunner.web.spool import LiveStream, Spool
 from flowrunner.web.stored import StoredStream
-from tests.streaming.serving import wait_until
+from tests.waiting import wait_until
 
 RUN = "11111111-1111-4111-8111-111111111111"
 

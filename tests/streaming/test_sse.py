@@ -6,7 +6,7 @@ import threading
 
 from flowrunner.testing.model_script import USUAL_WORDS, Fail, say
 from tests.streaming.reading import events_of, opened, take
-from tests.streaming.serving import wait_until
+from tests.waiting import wait_until
 
 REPLY = "".join(USUAL_WORDS)
 
