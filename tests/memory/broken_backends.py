@@ -21,6 +21,7 @@ from flowrunner import (
     SessionQuery,
     fold,
 )
+from flowrunner.messages import make_properties
 from flowrunner.testing import MemoryBackendContract
 from tests.memory.plain import PlainFile, PlainMemory
 
@@ -242,6 +243,13 @@ class MixesUpNullAndEmpty(PlainMemory):
         return super().give_out(message).replace(context_id=message.context_id or None)
 
 
+@caught_by("test_json_comes_back_as_json")
+class KeepsKnownPropertiesOnly(PlainMemory):
+    def take_in(self, message):
+        kept = {name: value for name, value in message.properties.items() if name in make_properties()}
+        return super().take_in(message).replace(properties=kept)
+
+
 @caught_by("test_timestamps_come_back_to_the_microsecond_and_aware")
 class ForgetsTheTimeZone(PlainMemory):
     def give_out(self, message):
@@ -317,6 +325,17 @@ class EditsMoveToTheEnd(PlainMemory):
         rows = super().rewrite(changes, meant)
         ids = {message.id for message in meant}
         return sorted(rows, key=lambda message: message.id in ids)
+
+
+@caught_by("test_each_field_can_be_changed_alone")
+class MergesProperties(PlainMemory):
+    def rewrite(self, changes, meant):
+        old = {message.id: message.properties for message in meant}
+        rows = super().rewrite(changes, meant)
+        return [
+            message.replace(properties={**old[message.id], **message.properties}) if message.id in old else message
+            for message in rows
+        ]
 
 
 @caught_by("test_a_merge_is_ordered_by_time")

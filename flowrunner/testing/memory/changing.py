@@ -31,11 +31,14 @@ CHANGES: tuple[tuple[str, Any], ...] = (
     ("edit", False),
     ("error", False),
     ("properties", make_properties(edited=True, positive_feedback=True)),
+    ("properties", {}),
+    ("properties", {"of": ["another", {"kind": None}]}),
     ("content_blocks", ()),
     ("content_blocks", ({"title": "t", "contents": []},)),
     ("category", "message"),
     ("duration", 0.0),
     ("session_metadata", {}),
+    ("session_metadata", {"other": 1}),
     ("session_id", "moved"),
 )
 
