@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -42,12 +41,12 @@ class Server:
         return found
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its processes, user and system."""
-        total = 0
-        for pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICK
+        """Return the CPU time of all its processes, user and system, by their clocks.
+
+        /proc/PID/stat counts in ticks of 10 ms, and a server that sleeps between requests is
+        misjudged by half.
+        """
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self.pids())
 
     def worker_memory(self) -> float:
         """Return the resident memory of its largest worker, in MB."""
@@ -57,6 +56,11 @@ class Server:
                 if line.startswith("VmRSS"):
                     sizes.append(int(line.split()[1]) / 1024)
         return max(sizes)
+
+
+def _cpu_clock(pid: int) -> int:
+    """Return the id of another process's CPU clock, as clock_getcpuclockid(3) makes it."""
+    return (~pid << 3) | 2
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from flowrunner.errors import (
 )
 from flowrunner.hookspecs import hookimpl
 from flowrunner.identity import Identity
+from flowrunner.jsontext import json_text
 from flowrunner.memory import (
     EVERY_OWNER,
     MemoryBackend,
@@ -121,6 +122,7 @@ __all__ = [
     "fold",
     "get_runner",
     "hookimpl",
+    "json_text",
     "make_content_block",
     "make_properties",
     "new_id",

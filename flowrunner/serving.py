@@ -7,6 +7,7 @@ beside it (FLOWRUNNER_MAX_RUNS).
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -33,6 +34,12 @@ control_socket_disable = True
 #: Without it gunicorn drops headers with an underscore in their name, and with them the variables that
 #: a request brings (X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY). No header here says who a request is from.
 header_map = "dangerous"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Take what is loaded out of the collector's sight: it stays, and looking through it takes tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:

@@ -10,7 +10,17 @@ PACKAGE = ROOT / "flowrunner"
 
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
-    {"errors", "messages", "settings", "retention", "queries", "addresses", "correlation"},
+    {
+        "errors",
+        "jsontext",
+        "moments",
+        "messages",
+        "settings",
+        "retention",
+        "queries",
+        "addresses",
+        "correlation",
+    },
     {"memory", "components", "session", "identity", "ambient", "walking"},
     {"hookspecs", "plugins", "registry"},
     {"flows", "engine", "store"},

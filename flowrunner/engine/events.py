@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from flowrunner.messages import utc_now
 
@@ -34,8 +34,7 @@ EVENT_DATA: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RunEvent:
+class RunEvent(NamedTuple):
     """One event of a run: its run, its number in the run (from 1, without gaps), kind, time and data.
 
     What ``data`` holds for each kind stands in :data:`EVENT_DATA`. The last event of every run is
@@ -46,7 +45,7 @@ class RunEvent:
     seq: int
     kind: EventKind
     data: Mapping[str, Any]
-    at: datetime = field(default_factory=utc_now)
+    at: datetime
 
 
 Emit = Callable[[RunEvent], None]
@@ -84,4 +83,4 @@ class EventStream:
             self._number += 1
             if self._wanted is not None and kind not in self._wanted:
                 return
-            self._emit(RunEvent(self.run_id, self._number, kind, data))
+            self._emit(RunEvent(self.run_id, self._number, kind, data, utc_now()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.components import RunContext, Source, text_of
 from flowrunner.engine.memory import VertexMemory
@@ -12,6 +12,8 @@ from flowrunner.engine.speech import Speech
 from flowrunner.engine.state import RunState
 from flowrunner.engine.values import convert, convert_arriving
 from flowrunner.session import Session, resolve_session_id
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def session_of(state: RunState, planned: PlannedVertex) -> Session:
@@ -145,6 +147,8 @@ def _sources(state: RunState, planned: PlannedVertex) -> dict[str, list[Source]]
 def _tweaked(state: RunState, planned: PlannedVertex) -> frozenset[str]:
     """Return the inputs whose value the request decided: by a tweak, or by a variable that it brought."""
     original, given = state.plan.vertices[planned.index], state.request.variables
+    if original is planned and not given:
+        return _NONE
     found = {name for name, variable in planned.variables.items() if variable.upper() in given} if given else set()
     if original is not planned:
         found.update(

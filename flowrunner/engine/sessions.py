@@ -26,6 +26,8 @@ def make_frame(plan: Plan, vertices: Sequence[PlannedVertex], payload: str, poli
         chat = vertices[plan.chat_input]
         if chat.session_setting:
             conversation = Session(chat.session_setting, "component", chat.vertex.id)
+    if payload:
+        return SessionFrame(payload, conversation, None)
     if policy == "flow_id":
         default: Session | None = Session(plan.flow.id, "flow")
     else:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flowrunner.messages import Message, format_timestamp
+from flowrunner.messages import Message
+from flowrunner.moments import timestamp_text
 
 
 def message_fields(message: Message) -> dict[str, Any]:
     """Return the fields of a message as they stand in answers; ``id`` only when it is stored."""
     fields: dict[str, Any] = {
-        "timestamp": format_timestamp(message.timestamp),
+        "timestamp": timestamp_text(message.timestamp),
         "sender": message.sender,
         "sender_name": message.sender_name,
         "session_id": message.session_id,

@@ -141,11 +141,10 @@ def _make_result(
     planned: PlannedVertex, session: Session, values: Mapping[str, Any], outputs: Mapping[str, Any], at: datetime,
     started: float,
 ) -> VertexResult:  # fmt: skip
-    connected, variables = planned.connected, planned.variables
     own = {**planned.undeclared, **values}
-    for name in connected & own.keys():
-        del own[name]
-    own.update(variables)
+    for name in planned.connected:
+        own.pop(name, None)
+    own.update(planned.variables)
     if SESSION_INPUT in own:
         own[SESSION_INPUT] = session.id
     return VertexResult(
@@ -159,9 +158,12 @@ def _make_result(
         kind=planned.kind,
         started_at=at,
         duration=time.perf_counter() - started,
-        untaken=tuple(name for name in planned.outputs if name not in outputs),
+        untaken=tuple([name for name in planned.outputs if name not in outputs]),
         secrets=planned.secrets,
-        secret_values=tuple(
-            v for n in planned.secrets if isinstance(v := values.get(n, planned.undeclared.get(n)), str)
-        ),
+        secret_values=_secret_values(planned, values) if planned.secrets else (),
     )
+
+
+def _secret_values(planned: PlannedVertex, values: Mapping[str, Any]) -> tuple[str, ...]:
+    found = (values.get(name, planned.undeclared.get(name)) for name in planned.secrets)
+    return tuple(value for value in found if isinstance(value, str))

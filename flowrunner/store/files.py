@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, select
 
 from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
 from flowrunner.messages import new_id, utc_now
+from flowrunner.moments import moment_text
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.tables import files, moment_text
+from flowrunner.store.tables import files
 
 _CHUNK: Final = 1024 * 1024
 _LONGEST_NAME: Final = 255

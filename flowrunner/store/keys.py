@@ -21,9 +21,10 @@ from flowrunner.errors import BadRequest, NotFound
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.messages import new_id, utc_now
+from flowrunner.moments import moment_text
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.stamp import Stamp, stamp_beside
-from flowrunner.store.tables import api_keys, moment_text
+from flowrunner.store.tables import api_keys
 
 logger = logging.getLogger("flowrunner")
 

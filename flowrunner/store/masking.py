@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+from flowrunner.jsontext import json_text
 from flowrunner.messages import Message
 from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, is_suspect, mask_text
 
@@ -14,6 +16,7 @@ TEXT_LIMIT: Final = 6000
 LIST_LIMIT: Final = 1000
 
 _SHORT: Final = 12
+_WORD: Final = 64
 _LEAST_KNOWN: Final = 8
 _DEPTH_LIMIT: Final = 40
 _NODE_LIMIT: Final = 50_000
@@ -56,20 +59,28 @@ def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = No
         None if they cannot be told from others.
     """
     try:
-        text = _ENCODER.encode(record)
+        text = json_text(record)
     except (TypeError, ValueError, RecursionError):
-        return _ENCODER.encode(mask(record, secrets))
+        return json_text(mask(record, secrets))
     if is_plain(text, texts, secrets):
         return text
-    return _ENCODER.encode(mask(record, secrets))
+    return json_text(mask(record, secrets))
 
 
 def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
     """Say whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
     if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
         return False
-    looked_at = text if texts is None else "\n".join(texts)
-    return not is_suspect(looked_at) and (not secrets or _is_free_of(text, secrets))
+    suspect = is_suspect(text) if texts is None else any(map(_is_suspect, texts))
+    return not suspect and (not secrets or _is_free_of(text, secrets))
+
+
+def _is_suspect(text: str) -> bool:
+    """As :func:`is_suspect`; names, session ids and what is passed on unchanged are looked at once."""
+    return _is_suspect_word(text) if len(text) <= _WORD else is_suspect(text)
+
+
+_is_suspect_word: Final = lru_cache(maxsize=4096)(is_suspect)
 
 
 def _is_free_of(text: str, secrets: set[str]) -> bool:

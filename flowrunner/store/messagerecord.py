@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 from flowrunner.messages import Message, make_properties
-from flowrunner.store.tables import moment_text
+from flowrunner.moments import moment_text
 
 _PROPERTIES: Final = make_properties()
-_ABSENT: Final = object()
 
 #: The fields of a message in the order in which a record holds them; new ones go to the end of the second list.
 _ALWAYS: Final = ("text", "sender", "sender_name", "session_id", "context_id", "id")
@@ -21,15 +20,10 @@ always_of = attrgetter(*_ALWAYS)
 seldom_of = attrgetter(*_SELDOM)
 
 
-def telling_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that differ from those of a message that says nothing about itself."""
-    return {name: value for name, value in properties.items() if value != _PROPERTIES.get(name, _ABSENT)}
-
-
 def message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
-    """Return a message as a record holds it: timestamp, properties that say something, fields, unusual fields."""
+    """Return a message as a record holds it: timestamp, unusual properties, fields, unusual fields."""
     seldom = seldom_of(message)
-    properties = telling_properties(message.properties)
+    properties = {} if message.properties == _PROPERTIES else message.properties
     return [moment_text(message.timestamp), properties, always_of(message), None if seldom == usual else seldom]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,13 +11,13 @@ from typing import Any, Final
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.result import RunStart, VertexResult
 from flowrunner.engine.shapes import value_type
+from flowrunner.jsontext import json_text
 from flowrunner.messages import Message, make_properties
+from flowrunner.moments import moment_text
 from flowrunner.session import Session
 from flowrunner.store.credentials import is_suspect
-from flowrunner.store.masking import hide, is_plain, masked_json
+from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, usual_fields
-from flowrunner.store.tables import moment_text
-from flowrunner.store.usual import UsualVertices
 
 RUNNING: Final = "running"
 
@@ -56,7 +55,6 @@ class RowMaker:
     def __init__(self, known_secrets: Callable[[], Iterable[str]]) -> None:
         self._known_secrets = known_secrets
         self._open: dict[str, _OpenRun] = {}
-        self._usual = UsualVertices()
 
     def make(self, events: Iterable[RunEvent], fail: Callable[[Exception], None]) -> Rows:
         """Return the rows of a batch of events.
@@ -90,7 +88,7 @@ class RowMaker:
                 decided = None if session is None or session == run.start.session else session.to_json()
                 run.vertices.append([result.vertex_id, result.type, result.status, round(result.duration, 6), decided])
                 run.secrets.update(self._known_secrets())
-                rows.vertices.append(_vertex_row(event, run, result, self._record(run, result)))
+                rows.vertices.append(_vertex_row(event, run, result))
         elif event.kind in _ENDS:
             run = self._open.pop(event.run_id, None)
             if run is not None:
@@ -98,22 +96,16 @@ class RowMaker:
                     rows.ended.append(event.run_id)
                 rows.runs.append(_end_row(event, run))
 
-    def _record(self, run: _OpenRun, result: VertexResult) -> str:
-        short = self._usual.record(run.start.content_hash, result, run.usual)
-        if short is not None and is_plain(*short, run.secrets):
-            return short[0]
-        return _vertex_record(run, result)
 
-
-def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult, record: str) -> dict[str, Any]:
+def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
     return {
         "run_id": event.run_id,
         "owner": run.start.owner,
         "flow_id": run.start.flow_id,
-        "vertex_id": json.dumps(result.vertex_id),
+        "vertex_id": json_text(result.vertex_id),
         "status": result.status,
         "at": moment_text(event.at),
-        "record": record,
+        "record": _vertex_record(run, result),
         "build": True,
     }
 
@@ -200,7 +192,7 @@ def _run_row(
         "id": run_id,
         "owner": start.owner,
         "flow_id": start.flow_id,
-        "session_id": None if session is None else json.dumps(session.id),
+        "session_id": None if session is None else json_text(session.id),
         "status": status,
         "started_at": moment_text(start.started_at),
         "record": masked_json(record, run.secrets, None if error or start.warnings else (start.flow_name,)),

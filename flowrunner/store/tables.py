@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
@@ -135,10 +134,3 @@ SCHEMA: Final = DatabaseSchema(
     head="0001",
     version_table="flowrunner_version",
 )
-
-
-def moment_text(moment: datetime) -> str:
-    """Return a moment as the tables keep it and the API shows it: ``2026-01-31T12:00:00.000000Z``."""
-    if moment.tzinfo is not timezone.utc:
-        moment = moment.astimezone(timezone.utc)
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"

@@ -24,8 +24,8 @@ class InvalidToken(FlowRunnerError):
     code = "invalid_token"
 
 
-def authenticate(runner: Any) -> Identity:
-    """Find out who sends the present request, and keep it for :func:`caller`.
+def authenticate(runner: Any, request: Request) -> Identity:
+    """Find out who sends a request, the present one.
 
     First the host's word (hook ``identify`` or the ``identity`` callable), then the key.
 
@@ -34,25 +34,24 @@ def authenticate(runner: Any) -> Identity:
     """
     identity = runner.identify(request) if runner.identify is not None else None
     if identity is None:
-        identity = _by_key(runner)
+        identity = _by_key(runner, request)
     else:
         refuse_forged(runner.settings.max_body)
     if identity.read_only and request.method not in _SAFE:
         raise NotAllowed("This API key may only read.")
-    named = _named_owner()
+    named = _named_owner(request)
     if named is not None:
         identity = _acting_for(identity, named)
-    g.flowrunner_identity = identity
     return identity
 
 
 def caller() -> Identity:
-    """Return who sends the present request."""
+    """Return who sends the present request, as it was found out before the view was called."""
     found: Identity = g.flowrunner_identity
     return found
 
 
-def _named_owner() -> str | None:
+def _named_owner(request: Request) -> str | None:
     """Return the owner in whose name a request is made, where it names one: by header, or by query."""
     environ = request.environ
     named: str | None = environ.get(OWNER_HEADER)
@@ -73,7 +72,7 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
     return replace(identity, id=owner, admin=False)
 
 
-def _by_key(runner: Any) -> Identity:
+def _by_key(runner: Any, request: Request) -> Identity:
     key, bearer = presented_key(request, in_query=runner.settings.key_in_query)
     if runner.settings.auth == "none" and key is None:
         _refuse_other_sites()

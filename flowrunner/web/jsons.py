@@ -9,19 +9,28 @@ from typing import Any, Final
 from flask import Request, Response
 
 from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
+from flowrunner.jsontext import json_bytes
 
-_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _TEXTUAL: Final = ("application/json", "text/plain", "")
 
 
 def dumps(value: Any) -> str:
-    """Return JSON text without needless spaces."""
-    return _encode(value)
+    """Return JSON text without needless spaces; what is no JSON is shown as text."""
+    return dump_bytes(value).decode()
+
+
+def dump_bytes(value: Any) -> bytes:
+    """Return JSON in UTF-8; see :func:`dumps`."""
+    try:
+        return json_bytes(value)
+    except TypeError:
+        return _encode_shown(value).encode()
 
 
 def json_response(value: Any, status: int = 200) -> Response:
     """Return an answer with a JSON body; the host's own JSON provider is not asked."""
-    return Response(dumps(value), status=status, content_type="application/json")
+    return Response(dump_bytes(value), status=status, content_type="application/json")
 
 
 def empty_response() -> Response:

@@ -45,18 +45,18 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
     """Answer ``POST /api/v1/run/{flow}``."""
     streaming, envelope = _wants_stream(), _wanted_envelope(runner)
-    body = _read_run_body(runner)
-    flow = runner.find(flow_name, caller())
+    body, identity = _read_run_body(runner), caller()
+    flow = runner.find(flow_name, identity)
     if streaming == "sse" and request.headers.get("Last-Event-ID"):
-        return resume_sse(runner, spool, flow, caller(), request.headers["Last-Event-ID"])
+        return resume_sse(runner, spool, flow, identity, request.headers["Last-Event-ID"])
     if streaming is None and _body_wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
     if streaming == "sse":
-        return stream_sse(runner, spool, flow, asked, caller(), vertices=query_boolean("vertices"))
+        return stream_sse(runner, spool, flow, asked, identity, vertices=query_boolean("vertices"))
     if streaming is not None:
-        return stream_lines(runner, flow, asked, caller())
-    result = runner.execute(flow, asked, caller())
+        return stream_lines(runner, flow, asked, identity)
+    result = runner.execute(flow, asked, identity)
     return answer_run(result, envelope)
 
 

@@ -12,7 +12,7 @@ from flask import Response, request
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, SessionSummary
-from flowrunner.messages import format_timestamp
+from flowrunner.moments import timestamp_text
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response, read_json
@@ -90,8 +90,8 @@ def session_row(summary: SessionSummary, title: str | None) -> dict[str, Any]:
         "title": title,
         "count": summary.count,
         "flow_ids": list(summary.flow_ids),
-        "first_at": format_timestamp(summary.first_at),
-        "last_at": format_timestamp(summary.last_at),
+        "first_at": timestamp_text(summary.first_at),
+        "last_at": timestamp_text(summary.last_at),
     }
 
 

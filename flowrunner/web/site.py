@@ -31,8 +31,9 @@ def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None
 
     def look_around(endpoint: str | None, values: Any) -> None:
         # Before the site's own before_request; the app is complete now, whatever the order of its parts.
-        check_neighbours(current_app, runner)
-        exempt_views(current_app)
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        check_neighbours(app, runner)
+        exempt_views(app)
 
     if guard is not None:
         blueprint.before_request(ask_guard)

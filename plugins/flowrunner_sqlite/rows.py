@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any, Final
 
-from flowrunner import Message, MessageInvalid
+from flowrunner import Message, MessageInvalid, json_text
 from flowrunner_sqlite.tables import messages
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -22,8 +22,6 @@ _PLAIN: Final = ("context_id", "sender", "sender_name", "text", "category", "err
 
 _DIGEST: Final = "sha256:"
 _LONGEST_KEY: Final = 60
-
-_encode_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 Row = Sequence[Any]
 
@@ -103,14 +101,14 @@ class RowFormat:
                 message.sender_name,
                 message.text,
                 micros(message.timestamp),
-                _encode_json(files) if files else "[]",
-                _encode_json(message.properties),
-                _encode_json(blocks) if blocks else "[]",
+                json_text(files) if files else "[]",
+                json_text(message.properties),
+                json_text(blocks) if blocks else "[]",
                 message.category,
                 message.error,
                 message.edit,
                 message.duration,
-                None if metadata is None else _encode_json(metadata),
+                None if metadata is None else json_text(metadata),
             )
         except (TypeError, ValueError, RecursionError) as error:
             raise MessageInvalid(f"The message {message.id} cannot be stored: {error}.") from error
@@ -150,7 +148,7 @@ class RowFormat:
         """
         columns: dict[str, Any] = {name: self.escape(given[name]) for name in _PLAIN if name in given}
         try:
-            columns |= {name: _encode_json(given[name]) for name in _JSON if name in given}
+            columns |= {name: json_text(given[name]) for name in _JSON if name in given}
         except (TypeError, ValueError, RecursionError) as error:
             raise MessageInvalid(f"The change cannot be stored: {error}.") from error
         if "session_id" in given:

@@ -30,7 +30,7 @@ def call(place):
 
     def run(*arguments, fails=False):
         where = ["--data-dir", str(folder)] + ([] if arguments[0] == "runs" else ["--memory", memory])
-        done = CliRunner().invoke(cli, [*arguments, *where], catch_exceptions=True)
+        done = CliRunner(env={"COLUMNS": "120"}).invoke(cli, [*arguments, *where], catch_exceptions=True)
         if fails:
             assert isinstance(done.exception, FlowRunnerError) or done.exit_code == 2
             return str(done.exception)

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import UserDict
 
 import pytest
 from sqlalchemy import func, select, text
@@ -18,7 +19,6 @@ from flowrunner.session import Session
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import MASK, MASK_LONG, TEXT_LIMIT
 from flowrunner.store.runlog import RunLog
-from flowrunner.store.runrows import RowMaker
 from flowrunner.store.tables import runs, vertex_runs
 from tests.store.conftest import make_settings
 
@@ -302,7 +302,7 @@ class TestNeverInTheWay:
             assert connection.execute(select(func.count()).select_from(vertex_runs)).scalar() == 4
 
     def test_what_cannot_be_serialised_loses_that_entry_alone(self, log, caplog):
-        class Odd(dict):
+        class Odd(UserDict):
             def items(self):
                 raise RuntimeError("changed while it was read")
 
@@ -379,38 +379,3 @@ connection.close()
 """
         run_python(code, tmp_path)
         assert run_python(count, tmp_path) == ["(5, 5)"]
-
-
-class TestTheShortWay:
-    """Records of vertices that ran as always are put together as text; they must be what the long way gives."""
-
-    @pytest.mark.parametrize(
-        "text", ["hello", 'a"\\\0\ud800 é😀\n', "", "key: abcdefgh", "sk-abcdefghijklmnop", "z" * 7000]
-    )
-    def test_it_gives_what_the_long_way_gives(self, text):
-        events = []
-        listener = type("Listener", (), {"observe": events.append})
-        for n in range(3):
-            play = Play(listener, session=f"s{n}")
-            inputs = {"input_value": text, "session_id": f"s{n}", "files": [], "sender": "User", "flag": True}
-            play.vertex("ChatInput-1", {"message": play.message(text)}, inputs)
-            play.vertex("ChatOutput-1", {"message": play.message(f"{n} {text}")}, {"sender": "x"}, untaken=("b",))
-            play.vertex("ChatOutput-2", {"message": play.message(text, edit=True)}, {"nested": {"a": 1}})
-            play.vertex("ChatOutput-3", {"message": play.message(text)}, {"api_key": "abc", "n": 1.5}).finish()
-        short, long = RowMaker(lambda: ()), RowMaker(lambda: ())
-        long._usual.record = lambda *arguments: None
-        rows = [
-            [json.loads(row["record"]) for row in maker.make(events, pytest.fail).vertices] for maker in (short, long)
-        ]
-        assert rows[0] == rows[1]
-        assert len(rows[0]) == 12
-
-    def test_it_is_taken(self):
-        events = []
-        for _ in range(2):
-            echo(type("Listener", (), {"observe": events.append}))
-        maker, kept = RowMaker(lambda: ()), []
-        taken = maker._usual.record
-        maker._usual.record = lambda *arguments: kept.append(taken(*arguments)) or kept[-1]
-        maker.make(events, pytest.fail)
-        assert len(kept) == 4 and None not in kept
