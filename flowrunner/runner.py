@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from flowrunner.components import CancelToken
+from flowrunner.correlation import on_behalf
 from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
@@ -172,7 +173,7 @@ class Runner:
         """
         if identity.read_only:
             raise NotAllowed("This API key may only read; it runs nothing.")
-        self.background.submit(self._run_in_background, flow, request, identity)
+        self.background.submit(on_behalf(self._run_in_background), flow, request, identity)
 
     def check_health(self) -> dict[str, str]:
         """Return ``ok`` or ``error`` for the memory and the database."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -73,7 +74,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m flowrunner.testing.memory_report FILE [pytest options]\n")
         return 2
     counter = GroupCounter()
-    code = int(pytest.main(["-q", "--no-header", *arguments], plugins=[counter]))
+    # With pytest-xdist, which a project's own settings may switch on, other processes would know the groups.
+    alone = ["-n", "0"] if find_spec("xdist") else []
+    code = int(pytest.main(["-q", "--no-header", *arguments, *alone], plugins=[counter]))
     sys.stdout.write("\n" + "\n".join(counter.lines()) + "\n")
     return code
 

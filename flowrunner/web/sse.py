@@ -11,6 +11,7 @@ from typing import Any, Final
 from flask import Response, request
 
 from flowrunner.components import CancelToken
+from flowrunner.correlation import on_behalf
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
@@ -75,7 +76,7 @@ class _SpooledRun:
         self._failure: FlowRunnerError | None = None
 
     def start(self) -> LiveStream:
-        threading.Thread(target=self._run, name="flowrunner-sse", daemon=True).start()
+        threading.Thread(target=on_behalf(self._run), name="flowrunner-sse", daemon=True).start()
         self._begun.wait()
         if self._stream is None:
             raise self._failure or FlowRunnerError("The run ended before it began.")

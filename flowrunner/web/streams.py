@@ -11,6 +11,7 @@ from typing import Any, Final
 from flask import Response, request
 
 from flowrunner.components import CancelToken
+from flowrunner.correlation import on_behalf
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError
@@ -47,7 +48,7 @@ class RunStream:
         self._gone = gone
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
         self._arguments = (runner, flow, request, identity)
-        threading.Thread(target=self._run, name="flowrunner-stream", daemon=True).start()
+        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
         first = self._queue.get()
         if not isinstance(first, RunEvent):
             raise first if first is not None else FlowRunnerError("The run ended before it began.")

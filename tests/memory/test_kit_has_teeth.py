@@ -20,7 +20,7 @@ FILE = Path(broken_backends.__file__)
 def outcomes(tmp_path_factory):
     """Run every broken backend against the one test that is to catch it, all in one process."""
     folder = tmp_path_factory.mktemp("teeth")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
     command += [f"--junitxml={folder / 'report.xml'}", "-o", "junit_family=xunit1"]
     command += [f"{FILE}::{name}::{test}" for name, test in CAUGHT_BY.items()]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)

@@ -6,10 +6,13 @@ import logging
 import pytest
 from flask import Flask
 
+from flowrunner import Component, Input, Message, Output
 from flowrunner.correlation import REQUEST_ID
 from flowrunner.extension import FlowRunner
 from flowrunner.logs import JsonFormatter, TextFormatter
 from flowrunner.web.hosts import TrustedHosts
+from tests.waiting import wait_until
+from tests.web.site import flow_through
 
 EVERYWHERE = (
     (None, "GET", "/health"),
@@ -195,3 +198,33 @@ def test_errors_are_logged_with_the_id_of_their_request(make_site, heard, monkey
     }
     assert json.loads(heard[-1][0])["request_id"] == "find-me"
     monkeypatch.undo()
+
+
+class Noter(Component):
+    """Writes a line into the log, on whatever thread it runs."""
+
+    type_name = "Noter"
+    blocking = True
+    inputs = (Input("text"),)
+    outputs = (Output("output"),)
+
+    def run(self, context, /, *, text):
+        logging.getLogger("flowrunner").warning("noted")
+        return {"output": Message(text="noted")}
+
+
+@pytest.mark.parametrize(
+    "path", ["run/through", "run/through?stream=true", "run/through?stream=sse", "webhook/through"]
+)
+def test_what_a_run_logs_has_the_id_of_its_request_on_any_thread(make_site, heard, path):
+    site = make_site(plugins=[Noter])
+    site.add_user("ann")
+    site.ask("ann", "POST", "/api/v1/flows/", 201, json=flow_through("Noter", {"text": {"value": ""}}, field="text"))
+    heard.clear()
+    headers = {"X-Request-Id": f"find-me-{len(path)}"}
+    answer = site.call("ann", "POST", f"/api/v1/{path}", headers=headers, json={"input_value": "x"})
+    assert answer.status_code in (200, 202)
+    assert answer.get_data()
+    assert wait_until(lambda: [line for line, _ in heard if json.loads(line)["message"] == "noted"])
+    (noted,) = [json.loads(line) for line, _ in heard if json.loads(line)["message"] == "noted"]
+    assert noted["request_id"] == headers["X-Request-Id"]
