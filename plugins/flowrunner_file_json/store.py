@@ -46,6 +46,7 @@ class Store:
         self.catalogue = Catalogue(folder / "catalogue.jsonl", boot=boot, sync=not boot)
         self._lock = StoreLock(folder / "lock")
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
+        self._read_rows = 0
         with self._lock.held():
             complete(self._note, self._sessions)
             remove_leftovers(self._note, self._sessions)
@@ -75,7 +76,7 @@ class Store:
         if found is None:
             found = self._files[digest] = SessionFile(self._sessions, owner, session_id)
             found.read()
-            self._forget_some()
+            self._forget_some(found)
         else:
             self._files.move_to_end(digest)
             found.read()
@@ -166,10 +167,15 @@ class Store:
             self.catalogue.write_anew(e for e in entries if file_name(e.owner, e.session_id) in names)
             self.catalogue.read()
 
-    def _forget_some(self) -> None:
-        rows = sum(len(file.rows) for file in self._files.values())
-        while rows > _MOST_ROWS and len(self._files) > 1:
+    def _forget_some(self, file: SessionFile) -> None:
+        """Make room after a file was read, down to three quarters: counting what is there takes a while."""
+        self._read_rows += len(file.rows)
+        if self._read_rows <= _MOST_ROWS:
+            return
+        rows = sum(len(kept.rows) for kept in self._files.values())
+        while rows > _MOST_ROWS * 3 // 4 and len(self._files) > 1:
             rows -= len(self._files.popitem(last=False)[1].rows)
+        self._read_rows = rows
 
     def _make_indexes(self) -> None:
         """Make catalogue and index of ids anew from the sessions' files."""
