@@ -46,7 +46,7 @@ class Store:
         self.catalogue = Catalogue(folder / "catalogue.jsonl", boot=boot, sync=not boot)
         self._lock = StoreLock(folder / "lock")
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
-        self._read_rows = 0
+        self._counted = 0
         with self._lock.held():
             complete(self._note, self._sessions)
             remove_leftovers(self._note, self._sessions)
@@ -75,11 +75,11 @@ class Store:
         found = self._files.get(digest)
         if found is None:
             found = self._files[digest] = SessionFile(self._sessions, owner, session_id)
-            found.read()
-            self._forget_some(found)
         else:
             self._files.move_to_end(digest)
-            found.read()
+        before = len(found.rows)
+        found.read()
+        self._count(max(0, len(found.rows) - before))
         return found
 
     def file_of(self, entry: Entry) -> SessionFile:
@@ -112,6 +112,7 @@ class Store:
         self._announce([(file, rows, False)])
         self.ids.add([str(message.id) for message in messages], digest)
         file.write(lines)
+        self._count(len(rows))
 
     def record(self, file: SessionFile, lines: bytes) -> None:
         """Add the record of an edit or a deletion to a session's file.
@@ -167,15 +168,18 @@ class Store:
             self.catalogue.write_anew(e for e in entries if file_name(e.owner, e.session_id) in names)
             self.catalogue.read()
 
-    def _forget_some(self, file: SessionFile) -> None:
-        """Make room after a file was read, down to three quarters: counting what is there takes a while."""
-        self._read_rows += len(file.rows)
-        if self._read_rows <= _MOST_ROWS:
+    def _count(self, new: int) -> None:
+        """Note that so many more messages are at hand, and make room where there are too many.
+
+        Down to three quarters, since counting what is there takes a while.
+        """
+        self._counted += new
+        if self._counted <= _MOST_ROWS:
             return
         rows = sum(len(kept.rows) for kept in self._files.values())
         while rows > _MOST_ROWS * 3 // 4 and len(self._files) > 1:
             rows -= len(self._files.popitem(last=False)[1].rows)
-        self._read_rows = rows
+        self._counted = rows
 
     def _make_indexes(self) -> None:
         """Make catalogue and index of ids anew from the sessions' files."""

@@ -260,3 +260,15 @@ def test_what_came_in_comes_out_of_a_file_that_was_written_anew(backend, tmp_pat
     backend.append_messages([message])
     backend.update_messages(MessageQuery(owner=ANN), MessageChanges(session_id="right"))
     assert open_folder().fetch_messages(MessageQuery(owner=ANN)) == [message.replace(session_id="right")]
+
+
+def test_what_is_kept_at_hand_is_bounded_and_what_was_forgotten_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_MOST_ROWS", 40)
+    backend = FileJson(tmp_path / "messages")
+    for number in range(30):
+        append_texts(backend, *"abcdefgh", session_id=f"s{number}")
+    for _ in range(2):
+        for number in range(30):
+            assert fetch_texts(backend, session_id=f"s{number}") == [*"abcdefgh"]
+            assert sum(len(file.rows) for file in backend._store._files.values()) <= 40
+    backend.close()
