@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from flowrunner.components import CancelToken
@@ -26,7 +26,7 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
-from flowrunner.maintenance import Purged, PurgeTimer, purge
+from flowrunner.maintenance import Purged, PurgeTimer, purge, weakly
 from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import Settings
@@ -68,7 +68,7 @@ class Runner:
         self._running = threading.BoundedSemaphore(settings.max_runs)
         self._purging: PurgeTimer | None = None
         if settings.memory_retention and settings.memory_purge_every:
-            self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, _weakly(self._purge))
+            self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,
@@ -146,8 +146,8 @@ class Runner:
         try:
             with self.around():
                 return run(
-                    plan, request, owner=identity.id, services=self.services, emit=emit, cancelled=cancelled,
-                    run_id=run_id,
+                    plan, request, owner=identity.id, services=self._services_for(identity, flow), emit=emit,
+                    cancelled=cancelled, run_id=run_id,
                 )  # fmt: skip
         finally:
             self._running.release()
@@ -253,11 +253,17 @@ class Runner:
             found = os.environ.get(name)
         return found
 
-    def _stored_file(self, owner: str, name: str) -> Any:
+    def _services_for(self, identity: Identity, flow: Flow) -> RunServices:
+        """Return what a run is given: with a key that is limited to flows, no files of other flows."""
+        if identity.flows is None:
+            return self.services
+        return replace(self.services, stored_file=partial(self._stored_file, flow_id=flow.id))
+
+    def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         files = self.stores.get("files")
         if files is None:
             raise BadRequest(f"The file {name} is not one of your uploads.")
-        return files.path_of(owner, name)
+        return files.path_of(owner, name, flow_id=flow_id)
 
     def _hook_observers(self) -> list[Observer]:
         if not self.plugins.pm.hook.run_event.get_hookimpls():
@@ -280,18 +286,6 @@ def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:
     """Return the kinds of events that any observer looks at; None where one looks at all."""
     kinds = [observer.kinds for observer in observers]
     return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))
-
-
-def _weakly(act: Callable[[Callable[[], bool]], None]) -> Callable[[Callable[[], bool]], None]:
-    """Return what calls a method as long as its object is there: the timer's thread must not keep a runner alive."""
-    reference = weakref.WeakMethod(act)
-
-    def call(stopped: Callable[[], bool]) -> None:
-        found = reference()
-        if found is not None:
-            found(stopped)
-
-    return call
 
 
 def _state(ask: Callable[[], Any]) -> str:

@@ -6,7 +6,7 @@ it: what is exported is what people see.
 
 from flowrunner.maintenance.digests import SessionDigest, digest_lines, digest_sessions, same_digests
 from flowrunner.maintenance.purging import Purged, purge
-from flowrunner.maintenance.timer import PurgeTimer
+from flowrunner.maintenance.timer import PurgeTimer, weakly
 from flowrunner.maintenance.transfer import Transfer, copy_messages, export_lines, import_lines
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "import_lines",
     "purge",
     "same_digests",
+    "weakly",
 ]

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +76,15 @@ class PurgeTimer:
             except Exception:
                 logger.exception("messages could not be purged; this is tried again")
                 pause = self._every
+
+
+def weakly(act: Callable[[Callable[[], bool]], None]) -> Callable[[Callable[[], bool]], None]:
+    """Return what calls a method as long as its object is there: a timer's thread must not keep it alive."""
+    reference = weakref.WeakMethod(act)
+
+    def call(stopped: Callable[[], bool]) -> None:
+        found = reference()
+        if found is not None:
+            found(stopped)
+
+    return call

@@ -122,14 +122,17 @@ class FileStore:
             connection.execute(delete(files).where(files.c.id == found.id, files.c.owner == found.owner))
         self._place(found.owner, found.id).unlink(missing_ok=True)
 
-    def path_of(self, owner: str, name: str) -> Path:
+    def path_of(self, owner: str, name: str, *, flow_id: str | None = None) -> Path:
         """Return where the file lies that a run or message of an owner names.
 
         :param name: the ``path`` of the file, as the upload answered it.
+        :param flow_id: the only flow whose files count, for keys that are limited to flows.
         :raises BadRequest: if it is none of this owner's uploads.
         """
         with reading(self._engine) as connection:
             row = connection.execute(select(files).where(files.c.owner == owner, files.c.path == name)).first()
+        if row is not None and flow_id not in (None, row.flow_id):
+            row = None
         place = None if row is None else self._place(owner, row.id)
         if place is None or not place.is_file():
             shown = name if len(name) <= 100 else name[:100] + "…"

@@ -6,7 +6,7 @@ import pytest
 
 from flowrunner.errors import BadRequest
 from flowrunner.store.files import check_name
-from tests.web.site import open_site
+from tests.web.site import echo_flow, open_site
 
 
 def send(site, user, path, data=b"hello", name="note.txt", expect=201):
@@ -49,6 +49,19 @@ def test_a_file_of_ones_own(site):
     site.say("ann", flow, "see", "s", tweaks={"ChatInput-a": {"files": [kept["path"]]}})
     assert site.ask("ann", "DELETE", f"/api/v2/files/{kept['id']}") == {"detail": "File note deleted successfully"}
     site.ask("ann", "DELETE", f"/api/v2/files/{kept['id']}", 404)
+
+
+def test_a_key_of_one_flow_names_no_files_of_others(site):
+    flow, other = site.flow("ann", echo_flow("one")), site.flow("ann", echo_flow("other"))
+    site.add_user("ann", "limited", flows=[flow])
+    mine = send(site, "ann", f"/api/v1/files/upload/{flow}")["file_path"]
+    foreign = send(site, "ann", f"/api/v1/files/upload/{other}")["file_path"]
+    of_all = send(site, "ann", "/api/v2/files/")["path"]
+    for path, expected in ((mine, 200), (foreign, 400), (of_all, 400)):
+        body = {"input_value": "x", "tweaks": {"ChatInput-a": {"files": [path]}}}
+        answer = site.ask("limited", "POST", f"/api/v1/run/{flow}", expected, json=body)
+        assert expected == 200 or "not one of your uploads" in answer["detail"]
+        site.ask("ann", "POST", f"/api/v1/run/{flow}", json=body)
 
 
 def test_nobody_reaches_the_files_of_another(site):
