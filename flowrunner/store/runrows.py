@@ -15,9 +15,9 @@ from flowrunner.jsontext import json_text
 from flowrunner.messages import Message, make_properties
 from flowrunner.moments import moment_text
 from flowrunner.session import Session
-from flowrunner.store.credentials import is_suspect
+from flowrunner.store.credentials import is_secret_name, is_suspect
 from flowrunner.store.masking import hide, masked_json
-from flowrunner.store.messagerecord import message_record, usual_fields
+from flowrunner.store.messagerecord import always_of, message_record, seldom_of, usual_fields
 
 RUNNING: Final = "running"
 
@@ -25,7 +25,7 @@ _ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled
 _MOST_OPEN: Final = 2000
 _LEAST_SECRET: Final = 6
 _LEAST_TEXT: Final = 8
-_USUAL_PROPERTIES: Final = len(make_properties())
+_PROPERTY_NAMES: Final = make_properties().keys()
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value, run.usual) for name, value in result.outputs.items()},
     }
-    return masked_json(record, run.secrets, _free_texts(result))
+    return masked_json(record, run.secrets, _free_texts(result, run.usual))
 
 
 def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
@@ -131,22 +131,41 @@ def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
     return {name: hide(value) if name in result.secrets else value for name, value in result.inputs.items()}
 
 
-def _free_texts(result: VertexResult) -> list[str] | None:
+def _free_texts(result: VertexResult, usual: tuple[Any, ...]) -> list[str] | None:
     """Return the texts that authors, clients and models wrote; None where values nest or a name says secret."""
     if not (_names_are_plain(tuple(result.inputs)) and _names_are_plain(tuple(result.outputs))):
         return None
-    texts = [] if result.error is None else [result.error]
+    texts = [result.display_name] if result.error is None else [result.display_name, result.error]
     for value in (*result.inputs.values(), *result.outputs.values()):
         kind = type(value)
         if kind is str:
             if len(value) >= _LEAST_TEXT:
                 texts.append(value)
         elif kind is Message:
-            if value.content_blocks or value.files or len(value.properties) > _USUAL_PROPERTIES:
+            told = _message_texts(value, usual)
+            if told is None:
                 return None
-            texts += (value.text, value.sender_name or "", value.session_id)
+            texts += told
         elif value and kind not in (bool, int, float):
             return None
+    return texts
+
+
+def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None:
+    """Return the texts of a message; None where it has fields that are seldom set, or a name says secret."""
+    properties = message.properties
+    if seldom_of(message) != usual or not properties.keys() <= _PROPERTY_NAMES:
+        return None
+    texts = [text for text in always_of(message) if text]
+    for value in properties.values():
+        members = value.values() if type(value) is dict else (value,)
+        if type(value) is dict and any(map(is_secret_name, value)):
+            return None
+        for member in members:
+            if type(member) is str:
+                texts.append(member)
+            elif member and type(member) not in (bool, int, float):
+                return None
     return texts
 
 

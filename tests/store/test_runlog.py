@@ -211,6 +211,28 @@ class TestSecrets:
         echo(log, "say open sesame")
         assert log.transactions(FLOW, "ann")["items"][0]["outputs"]["message"]["message"] == f"say {MASK}"
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"properties": {"api_key": "hunter2"}},
+            {"properties": make_properties(icon="sk-hunter2hunter2hunter2")},
+            {"properties": make_properties(source={"id": "a", "display_name": "token: hunter2", "source": None})},
+            {"properties": make_properties(source={"id": "a", "password": "hunter2"})},
+            {"properties": make_properties(targets=[{"password": "hunter2"}])},
+            {"session_metadata": {"token": "hunter2"}},
+            {"context_id": "password: hunter2"},
+            {"sender": "password: hunter2"},
+            {"category": "password: hunter2"},
+        ],
+    )
+    def test_no_field_of_a_message_keeps_one(self, log, engine, fields):
+        play = Play(log)
+        play.vertex("A-1", {"message": play.message("hi").replace(**fields)}).finish()
+        log.flush()
+        with reading(engine) as connection:
+            kept = connection.execute(select(vertex_runs.c.record)).scalars().all()
+        assert len(kept) == 1 and "hunter2" not in kept[0]
+
 
 class TestRuns:
     def test_a_run_is_shown_with_its_session_and_vertices(self, log):
