@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from flowrunner.engine.events import RunEvent
@@ -17,7 +18,7 @@ from flowrunner.moments import moment_text
 from flowrunner.session import Session
 from flowrunner.store.credentials import is_secret_name, is_suspect
 from flowrunner.store.masking import hide, masked_json
-from flowrunner.store.messagerecord import always_of, message_record, seldom_of, usual_fields
+from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
 
 RUNNING: Final = "running"
 
@@ -25,7 +26,9 @@ _ENDS: Final = {"run_finished": "success", "run_failed": "error", "run_cancelled
 _MOST_OPEN: Final = 2000
 _LEAST_SECRET: Final = 6
 _LEAST_TEXT: Final = 8
-_PROPERTY_NAMES: Final = make_properties().keys()
+_PROPERTIES: Final = make_properties()
+#: What words a message has besides its properties; its id is a fresh one each time, and no word.
+_words_of: Final = attrgetter("text", "sender", "sender_name", "session_id", "context_id")
 
 
 @dataclass(slots=True)
@@ -154,10 +157,12 @@ def _free_texts(result: VertexResult, usual: tuple[Any, ...]) -> list[str] | Non
 def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None:
     """Return the texts of a message; None where it has fields that are seldom set, or a name says secret."""
     properties = message.properties
-    if seldom_of(message) != usual or not properties.keys() <= _PROPERTY_NAMES:
+    if seldom_of(message) != usual or not properties.keys() <= _PROPERTIES.keys():
         return None
-    texts = [text for text in always_of(message) if text]
-    for value in properties.values():
+    texts = [text for text in _words_of(message) if text]
+    if properties == _PROPERTIES:
+        return texts
+    for value in filter(None, properties.values()):
         members = value.values() if type(value) is dict else (value,)
         if type(value) is dict and any(map(is_secret_name, value)):
             return None
