@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowrunner import Component, Input, Message, Output, RunContext, text_of
@@ -40,7 +40,8 @@ class Prompt(Component):
                 raise ValueError(f"the variable {name} has no value: nothing is connected to it and nobody set it")
             return None
 
-        return {"prompt": Message(text=fill(template, lookup, double=use_double_brackets), flow_id=context.flow_id)}
+        text = fill(template, lookup, double=use_double_brackets)
+        return {"prompt": Message(text=text, files=_files_of(variables.values()), flow_id=context.flow_id)}
 
     def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
         """Return the template's own inputs and one for each of its variables.
@@ -61,3 +62,8 @@ class Prompt(Component):
         """Text for any of its variables passes through it."""
         own = {declared.name for declared in self.inputs}
         return [declared.name for declared in self.inputs_for(settings) if declared.name not in own]
+
+
+def _files_of(values: Iterable[Any]) -> tuple[str, ...]:
+    """Return the files of all messages that fill the template in: what comes with a question goes with the prompt."""
+    return tuple(dict.fromkeys(name for value in values if isinstance(value, Message) for name in value.files))

@@ -11,6 +11,7 @@ from .agent_tools import gather_tools, own_tools, use_tools
 from .fields import CHOICE_INPUTS, OPTION_INPUTS
 from .language_model import message_of, speak
 from .making import ModelUser
+from .pictures import files_of
 from .protocol import ChatModel, Reply, Turn, Usage
 from .steps import Steps
 from .structure import schema_of
@@ -75,8 +76,9 @@ class Agent(ModelUser):
         turns += newest(
             _history(context, values), count=_count(values["n_messages"]), tokens=values["history_tokens"] or 0
         )
-        if question.strip():
-            turns.append(Turn("user", question))
+        files = files_of(values["input_value"])
+        if question.strip() or files:
+            turns.append(Turn("user", question, files=files))
         if not any(turn.role == "user" for turn in turns):
             if not system.strip():
                 raise ValueError("the agent has no task: its input is empty")
@@ -151,7 +153,7 @@ def _history(context: RunContext, values: Mapping[str, Any]) -> list[Turn]:
         return []
     filters = {"context_id": values["context_id"]} if values["context_id"] else {}
     found = memory.fetch(session_id=context.session_id, limit=count, **filters)
-    return [turn for message in found for turn in message_turns(message) if turn.text.strip()]
+    return [turn for message in found for turn in message_turns(message) if turn.text.strip() or turn.files]
 
 
 def _count(value: Any, usual: int = 100) -> int:

@@ -10,6 +10,7 @@ from flowrunner import Input, Message, Output, RunContext, make_properties, text
 
 from .fields import HISTORY_INPUTS, MODEL_INPUTS
 from .making import ModelUser
+from .pictures import files_of, with_pictures
 from .protocol import ChatModel, Reply, Turn
 from .structure import find_json
 from .turns import is_history, newest, turns_of
@@ -59,22 +60,23 @@ def turns_for(values: Mapping[str, Any]) -> list[Turn]:
     history = turns_of(values.get("history"))
     if is_history(asked):
         history, asked = [*history, *turns_of(asked)], ""
-    question = text_of(asked)
-    if not question.strip() and not history and not system.strip():
+    question, files = text_of(asked), files_of(asked)
+    if not question.strip() and not history and not system.strip() and not files:
         raise ValueError("the message to the model is empty")
     count = values.get("n_messages")
     history = newest(history, count=100 if count is None else count, tokens=values.get("history_tokens") or 0)
     turns = [Turn("system", system)] if system.strip() else []
     turns += history
-    if question.strip() or not history:
-        turns.append(Turn("user", question))
+    if question.strip() or files or not history:
+        turns.append(Turn("user", question, files=files))
     return [turn for turn in turns if turn.text or turn.role == "user"]
 
 
 def speak(context: RunContext, model: ChatModel, turns: list[Turn], **more: Any) -> Generator[str, None, Reply]:
-    """Ask a model, passing its words on as they come; return its reply."""
+    """Ask a model, with the pictures of the turns, passing its words on as they come; return its reply."""
     reply = Reply()
-    for part in model.stream(turns, live=context.streaming, cancelled=context.cancelled, **more):
+    seen = with_pictures(context, turns)
+    for part in model.stream(seen, live=context.streaming, cancelled=context.cancelled, **more):
         if isinstance(part, Reply):
             reply = part
         else:

@@ -14,7 +14,8 @@ from typing import Any, Final
 from flowrunner import CancelToken, Tool
 
 from .failures import ModelFailed, ModelNotInstalled, ModelRefused
-from .protocol import ChatModel, Options, Reply, ToolCall, Turn, Usage
+from .pictures import only_pictures
+from .protocol import ChatModel, Options, Picture, Reply, ToolCall, Turn, Usage
 
 logger = logging.getLogger("flowrunner")
 
@@ -101,6 +102,7 @@ def _arguments(
         asked["tools"] = [_tool(llm, tool) for tool in tools]
     if schema is not None and getattr(model, "supports_schema", False):
         asked["schema"] = dict(schema)
+    turns = only_pictures(turns, getattr(model, "attachment_types", ()), model.model_id)
     if reads_turns(model):
         asked["messages"] = [_message(llm, turn) for turn in turns]
         return asked
@@ -110,7 +112,12 @@ def _arguments(
     if system:
         asked["system"] = system
     asked["prompt"] = _transcript([turn for turn in turns if turn.role != "system"])
+    asked["attachments"] = [_attachment(llm, picture) for turn in turns for picture in turn.pictures]
     return asked
+
+
+def _attachment(llm: Any, picture: Picture) -> Any:
+    return llm.Attachment(type=picture.media_type, content=picture.content)
 
 
 def _transcript(turns: Sequence[Turn]) -> str:
@@ -130,7 +137,7 @@ def _message(llm: Any, turn: Turn) -> Any:
     if turn.role == "assistant":
         said = [turn.text] if turn.text else []
         return llm.assistant(*said, *(_call_part(parts, call) for call in turn.calls))
-    return llm.user(turn.text)
+    return llm.user(*([turn.text] if turn.text else []), *(_attachment(llm, picture) for picture in turn.pictures))
 
 
 def _call_part(parts: Any, call: ToolCall) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from flowrunner import CancelToken, Tool
 
 from .failures import ModelFailed, ModelNotInstalled
+from .pictures import only_pictures
 from .protocol import ChatModel, Options, Reply, Turn
 from .turns import fit
 from .wire import Chunks, request_body
@@ -50,6 +51,7 @@ class LocalModel(ChatModel):
         """Ask the model; see :class:`ChatModel`. A conversation that is too long loses its oldest turns."""
         cancelled = cancelled or CancelToken()
         options = options or self.options
+        turns = only_pictures(turns, (), self.name)
         server = self._engines.get(self._path)
         room = _CONTEXT - min(options.max_tokens or _LONGEST_ANSWER, _CONTEXT // 2)
         body = request_body(self.name, fit(turns, room), tools, schema, options)

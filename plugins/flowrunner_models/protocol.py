@@ -22,16 +22,28 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that goes to a model with a turn: its name for people, its media type, its bytes."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One turn of a conversation.
 
     ``calls`` are what an assistant asked for; ``call_id`` says which of them a ``tool`` turn answers.
+    ``files`` are the names of uploads; only ``pictures``, read from them, reach a model.
     """
 
     role: Role
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
+    files: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

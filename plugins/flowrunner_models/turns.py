@@ -7,6 +7,7 @@ from typing import Any
 
 from flowrunner import Message, text_of
 
+from .pictures import files_of
 from .protocol import Turn
 
 
@@ -26,14 +27,14 @@ def turns_of(value: Any) -> list[Turn]:
         found: list[Turn] = []
         for item in value:
             found += [_turn(item)] if isinstance(item, Mapping) else message_turns(item)
-        return [turn for turn in found if turn.text.strip()]
+        return [turn for turn in found if turn.text.strip() or turn.files]
     return []
 
 
 def message_turns(item: Any) -> list[Turn]:
     """Return a stored message as a turn; anything else by its text, as the user's."""
     if isinstance(item, Message):
-        return [Turn("user" if item.sender in ("User", None) else "assistant", item.text)]
+        return [Turn("user" if item.sender in ("User", None) else "assistant", item.text, files=files_of(item))]
     return turns_of(item) if isinstance(item, (list, tuple)) else [Turn("user", text_of(item))]
 
 
@@ -85,4 +86,7 @@ def _turn(row: Mapping[str, Any]) -> Turn:
         return Turn(role, text_of(row.get("text") or row.get("content") or ""))  # type: ignore[arg-type]
     sender = row.get("sender")
     text = row.get("text")
-    return Turn("user" if sender in ("User", None, "") else "assistant", text_of(text if text is not None else row))
+    files = row.get("files")
+    names = tuple(name for name in files if isinstance(name, str)) if isinstance(files, (list, tuple)) else ()
+    said = text_of(text if text is not None else row)
+    return Turn("user" if sender in ("User", None, "") else "assistant", said, files=names)

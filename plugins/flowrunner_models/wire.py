@@ -10,6 +10,7 @@ from typing import Any, Final
 from flowrunner import Tool
 
 from .failures import ModelAnswerInvalid
+from .pictures import data_url
 from .protocol import Options, Reply, ToolCall, Turn, Usage
 
 #: OpenAI's models that think before they answer.
@@ -50,7 +51,7 @@ def write_turn(turn: Turn) -> dict[str, Any]:
     """Return one turn as a message."""
     if turn.role == "tool":
         return {"role": "tool", "tool_call_id": turn.call_id, "content": turn.text}
-    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    message: dict[str, Any] = {"role": turn.role, "content": _content(turn)}
     if turn.calls:
         message["content"] = turn.text or None
         message["tool_calls"] = [
@@ -58,6 +59,14 @@ def write_turn(turn: Turn) -> dict[str, Any]:
             for call in turn.calls
         ]
     return message
+
+
+def _content(turn: Turn) -> str | list[dict[str, Any]]:
+    """Return the text, or with pictures the parts."""
+    if not turn.pictures:
+        return turn.text
+    text = [{"type": "text", "text": turn.text}] if turn.text else []
+    return [*text, *({"type": "image_url", "image_url": {"url": data_url(p)}} for p in turn.pictures)]
 
 
 def write_tool(tool: Tool) -> dict[str, Any]:
