@@ -20,7 +20,7 @@ from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
-from flowrunner.engine.services import RunServices
+from flowrunner.engine.services import Purpose, RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
@@ -29,7 +29,7 @@ from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.maintenance import Purged, PurgeTimer, purge, weakly
 from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.plugins import PluginManager
-from flowrunner.settings import Settings
+from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.store.credentials import mask_text
 
 logger = logging.getLogger("flowrunner")
@@ -245,19 +245,31 @@ class Runner:
         asked = RunRequest(input_value=input_value, session_id=session_id, **request)
         return run(self.plan(found), asked, owner=owner, services=self.services, cancelled=cancelled, held=held)
 
-    def _variable(self, owner: str, name: str) -> str | None:
-        """Return an owner's stored variable, else one of the environment that the settings allow."""
+    def _variable(self, owner: str, name: str, purpose: Purpose, *, limited: bool = False) -> str | None:
+        """Return an owner's stored variable, else one of the environment that the settings allow.
+
+        The usual keys of the environment go into secrets only, and nothing of it to a name that a
+        request brought; with a key that is limited to flows, such a name reaches no stored one either.
+        """
+        asked = purpose == "request"
         store = self.stores.get("variables")
-        found: str | None = store.value(owner, name) if store is not None else None
-        if found is None and name in self.settings.variables:
-            found = os.environ.get(name)
+        found: str | None = store.value(owner, name) if store is not None and not (asked and limited) else None
+        if found is None and name in self.settings.variables and not asked:
+            found = os.environ.get(name) if purpose == "secret" or name not in KEY_VARIABLES else None
         return found
 
     def _services_for(self, identity: Identity, flow: Flow) -> RunServices:
-        """Return what a run is given: with a key that is limited to flows, no files of other flows."""
+        """Return what a run is given: with a key that is limited to flows, no files of other flows.
+
+        Variables that its request names are out of reach, too; those that the flow's author named are not.
+        """
         if identity.flows is None:
             return self.services
-        return replace(self.services, stored_file=partial(self._stored_file, flow_id=flow.id))
+        return replace(
+            self.services,
+            stored_file=partial(self._stored_file, flow_id=flow.id),
+            variable=partial(self._variable, limited=True),
+        )
 
     def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         files = self.stores.get("files")

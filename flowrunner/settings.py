@@ -100,6 +100,13 @@ class Setting:
     secret: bool = False
 
 
+#: Environment variables in which providers' keys are kept; what flows may read where nothing else is set.
+KEY_VARIABLES: Final = (
+    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "COHERE_API_KEY",
+    "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "PERPLEXITY_API_KEY",
+    "HUGGINGFACEHUB_API_TOKEN", "SAMBANOVA_API_KEY", "NOVITA_API_KEY",
+)  # fmt: skip
+
 #: The core's own settings. Plugins add theirs.
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the instance folder", path),
@@ -137,10 +144,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("LOG_FORMAT", "text", "text or json", choice("text", "json")),
     Setting("LOG_LEVEL", "INFO", "least level that is logged", choice("DEBUG", "INFO", "WARNING", "ERROR")),
     Setting("ACCESS_LOG", False, "log a line per request, without queries, headers and bodies", boolean),
-    Setting("VARIABLES", ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY",
-                          "COHERE_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY",
-                          "PERPLEXITY_API_KEY", "HUGGINGFACEHUB_API_TOKEN", "SAMBANOVA_API_KEY", "NOVITA_API_KEY"),
-            "names of environment variables that flows may read", words),
+    Setting("VARIABLES", KEY_VARIABLES, "names of environment variables that flows may read", words),
     Setting("SECRET_KEY", None, "key that encrypts stored variables; default: made once, kept in the data folder",
             secret=True),
     Setting("ALLOW_PRIVATE_ADDRESSES", (), "hosts or networks that fetching components may reach though they are"

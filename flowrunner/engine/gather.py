@@ -30,7 +30,7 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
             upstream.append(result.session)
     setting = planned.session_setting
     if SESSION_INPUT in planned.variables:
-        setting = state.variable(planned.variables[SESSION_INPUT]) or ""
+        setting = state.variable_of(planned, SESSION_INPUT) or ""
     frame = state.frame
     return resolve_session_id(
         vertex_id=planned.vertex.id,
@@ -53,7 +53,7 @@ def values_of(state: RunState, planned: PlannedVertex) -> tuple[dict[str, Any], 
     for name, variable in planned.variables.items():
         if name not in planned.inputs or name in planned.connected:
             continue
-        found = state.variable(variable)
+        found = state.variable_of(planned, name)
         if found is None:
             missing[name] = variable
         else:

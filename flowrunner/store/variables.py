@@ -116,8 +116,10 @@ class VariableStore:
         """Change a variable: ``name``, ``value``, ``type`` or ``default_fields``.
 
         :raises NotFound: if the owner has none of that id.
-        :raises BadRequest: as :meth:`create`.
+        :raises BadRequest: as :meth:`create`, and for a credential that would come to be shown.
         """
+        if changes.get("type") == GENERIC and changes.get("value") is None:
+            self._refuse_showing(variable_id, owner)
         values = {"updated_at": moment_text(utc_now()), **self._columns(changes)}
         statement = update(variables).where(variables.c.id == variable_id, *_of(owner)).values(**values)
         try:
@@ -129,6 +131,10 @@ class VariableStore:
             raise NotFound("Variable not found")
         self._stamp.touch()
         return self.get(variable_id, owner)
+
+    def _refuse_showing(self, variable_id: str, owner: Owner) -> None:
+        if self.get(variable_id, owner).type == CREDENTIAL:
+            raise BadRequest("The value of a credential is never shown: give a new value with the type Generic.")
 
     def delete(self, variable_id: str, owner: Owner) -> None:
         """Remove a variable.

@@ -34,6 +34,9 @@ def add_variable_routes(routes: Routes) -> None:
         for name in ("name", "value", "type", "default_fields"):
             if name not in given:
                 raise invalid(("body", name), "missing", "Field required")
+        for name in ("name", "value", "type"):
+            if given[name] is None:
+                raise invalid(("body", name), "string_type", "Input should be a valid string")
         made = store.create(
             who, given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
         )

@@ -41,6 +41,14 @@ def test_a_credential_never_shows_its_value(variables, tmp_path):
     assert all(b"sk-very-secret-1" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_a_credential_is_shown_only_with_a_new_value(variables):
+    made = variables.create("ann", "KEY", "sk-very-secret-1", type="Credential")
+    with pytest.raises(BadRequest, match="never shown"):
+        variables.update(made.id, "ann", {"type": "Generic"})
+    assert variables.get(made.id, "ann").value is None
+    assert variables.update(made.id, "ann", {"type": "Generic", "value": "open"}).value == "open"
+
+
 def test_nobody_reaches_anothers(variables):
     made = variables.create("ann", "X", "1")
     assert variables.list("bob") == [] and variables.value("bob", "X") is None
