@@ -87,6 +87,10 @@ def _by_key(runner: Any, request: Request) -> Identity:
         raise NotAllowed(_no_key() if runner.identify is None else "You are not logged in.")
     found: Identity | None = runner.stores["keys"].identify(key)
     if found is None:
+        if bearer and _is_run() and runner.settings.auth == "none":
+            # OpenAI's clients cannot do without a key, so they send any.
+            _refuse_other_sites()
+            return LOCAL_IDENTITY
         if bearer and not _is_run():
             raise InvalidToken("Invalid token")
         raise NotAllowed("Invalid or missing API key" if _is_run() else "Invalid API key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
 from flowrunner.errors import FlowRunnerError
@@ -15,8 +15,18 @@ logger = logging.getLogger("flowrunner")
 
 
 def error_body(error: FlowRunnerError) -> dict[str, Any]:
-    """Return the body of an error: the reference server's ``detail``, plus our stable ``code``."""
-    return {"detail": error.detail, "code": error.code}
+    """Return the body of an error: the reference server's ``detail``, plus our stable ``code``.
+
+    Where OpenAI's clients call, it has what they read, too.
+    """
+    body = {"detail": error.detail, "code": error.code}
+    return {**body, **openai_error(error)} if request.path.endswith("/api/v1/responses") else body
+
+
+def openai_error(error: FlowRunnerError) -> dict[str, Any]:
+    """Return an error as OpenAI's API writes it."""
+    kind = "invalid_request_error" if error.status < 500 else "processing_error"
+    return {"error": {"message": error.message, "type": kind, "code": error.code, "param": None}}
 
 
 def error_response(error: FlowRunnerError) -> Response:

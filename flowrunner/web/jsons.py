@@ -12,12 +12,26 @@ from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, Unsuppor
 from flowrunner.jsontext import json_bytes
 
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _TEXTUAL: Final = ("application/json", "text/plain", "")
 
 
 def dumps(value: Any) -> str:
     """Return JSON text without needless spaces; what is no JSON is shown as text."""
     return dump_bytes(value).decode()
+
+
+def dump_line(value: Any) -> str:
+    """Return JSON text for a line of a stream: also where a reader takes Unicode's other line ends for ends.
+
+    Readers such as httpx's split at them; inside JSON they stand in strings only, where an escape
+    says the same.
+    """
+    text = dumps(value)
+    for end, escape in _OTHER_LINE_ENDS:
+        if end in text:
+            text = text.replace(end, escape)
+    return text
 
 
 def dump_bytes(value: Any) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowrunner.engine.events import RunEvent
-from flowrunner.web.jsons import dumps
+from flowrunner.web.jsons import dump_line
 from flowrunner.web.replying import Reply, usage_of
 from flowrunner.web.streams import RunStream
 
@@ -45,7 +45,7 @@ class _Events:
     def frame(self, kind: str, **members: Any) -> str:
         """Return one event."""
         self._number += 1
-        return f"event: {kind}\ndata: {dumps({'type': kind, 'sequence_number': self._number, **members})}\n\n"
+        return f"event: {kind}\ndata: {dump_line({'type': kind, 'sequence_number': self._number, **members})}\n\n"
 
     def begin_item(self) -> str:
         """Begin a text."""
@@ -82,8 +82,8 @@ class _Events:
         return frames
 
     def complete(self, event: RunEvent) -> str:
-        """End the response."""
-        response = {**self._head, "status": "completed", "output": self._items, "usage": _usage(event)}
+        """End the response. Its output is that of a plain answer: texts before the last were steps to it."""
+        response = {**self._head, "status": "completed", "output": self._items[-1:], "usage": _usage(event)}
         return self.frame("response.completed", response=response)
 
     def fail(self, event: RunEvent) -> str:
@@ -113,7 +113,7 @@ def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
             "id": head["id"], "object": "response.chunk", "created": created, "model": head["model"],
             "delta": dict(delta), "status": status, "finish_reason": reason,
         }  # fmt: skip
-        return f"data: {dumps(members)}\n\n"
+        return f"data: {dump_line(members)}\n\n"
 
     yield chunk({"content": ""})
     reply = Reply()
@@ -126,14 +126,13 @@ def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
                 text += chunk({}, "completed", "stop")
                 done = {name: head[name] for name in ("id", "object", "created_at", "model")}
                 done.update(status="completed", usage=_usage(event))
-                text += (
-                    f"event: response.completed\ndata: {dumps({'type': 'response.completed', 'response': done})}\n\n"
-                )
+                completed = dump_line({"type": "response.completed", "response": done})
+                text += f"event: response.completed\ndata: {completed}\n\n"
                 text += "data: [DONE]\n\n"
             elif event.kind in ("run_failed", "run_cancelled"):
                 message, code = _failure(event)
                 error = {"error": {"message": message, "type": "processing_error", "code": code}}
-                text += chunk({"content": message}, "failed", "error") + f"event: error\ndata: {dumps(error)}\n\n"
+                text += chunk({"content": message}, "failed", "error") + f"event: error\ndata: {dump_line(error)}\n\n"
                 text += "data: [DONE]\n\n"
         if text:
             yield text

@@ -13,7 +13,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, RequestInvalid
 from flowrunner.flows.model import Flow
 from flowrunner.web.auth import caller
-from flowrunner.web.errors import logger
+from flowrunner.web.errors import logger, openai_error
 from flowrunner.web.jsons import json_response, read_object
 from flowrunner.web.leaving import Presence
 from flowrunner.web.replying import usage_of
@@ -30,11 +30,11 @@ def create_response(runner: Any) -> Response:
     try:
         return _respond(runner, body)
     except RequestInvalid as error:
-        return json_response({**_error_body(error), "detail": error.detail}, error.status)
+        return json_response({**openai_error(error), "detail": error.detail}, error.status)
     except FlowRunnerError as error:
         if error.status >= 500:
             logger.error("%s: %s", error.code, error.message)
-        return json_response(_error_body(error), error.status)
+        return json_response(openai_error(error), error.status)
 
 
 def _respond(runner: Any, body: Mapping[str, Any]) -> Response:
@@ -138,8 +138,3 @@ def _is_openai_client() -> bool:
         return asked == "openai"
     agent = request.headers.get("User-Agent", "")
     return "x-stainless-lang" in request.headers or "OpenAI/" in agent
-
-
-def _error_body(error: FlowRunnerError) -> dict[str, Any]:
-    kind = "invalid_request_error" if error.status < 500 else "processing_error"
-    return {"error": {"message": error.message, "type": kind, "code": error.code, "param": None}}

@@ -18,7 +18,7 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.messages import new_id
-from flowrunner.web.jsons import dumps
+from flowrunner.web.jsons import dump_line
 from flowrunner.web.leaving import Presence
 from flowrunner.web.lines import line_of, vertex_line_of
 from flowrunner.web.spool import LiveStream, Spool
@@ -39,7 +39,8 @@ def stream_sse(
     :raises FlowRunnerError: where the run fails before its first event.
     """
     run_id = new_id()
-    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices).start()
+    presence = Presence(request.environ)
+    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices).start(presence)
     return _answer(stream, run_id, 0, runner.settings.heartbeat)
 
 
@@ -75,9 +76,16 @@ class _SpooledRun:
         self._stream: LiveStream | None = None
         self._failure: FlowRunnerError | None = None
 
-    def start(self) -> LiveStream:
+    def start(self, presence: Presence) -> LiveStream:
+        """Start the run and return its stream, once there is something in it.
+
+        Until then it waits for its turn, and the client has no id by which it could come back: if
+        it leaves, nothing is run.
+        """
         threading.Thread(target=on_behalf(self._run), name="flowrunner-sse", daemon=True).start()
-        self._begun.wait()
+        while not self._begun.wait(_LOOK_SECONDS):
+            if presence.is_over():
+                self._cancelled.cancel("its client left")
         if self._stream is None:
             raise self._failure or FlowRunnerError("The run ended before it began.")
         return self._stream
@@ -93,7 +101,7 @@ class _SpooledRun:
             self._failure = FlowRunnerError("Internal Server Error")
             self._failure.__cause__ = error
             if self._stream is not None:
-                self._stream.append("error", dumps({"error": self._failure.message, "code": "internal_error"}))
+                self._stream.append("error", dump_line({"error": self._failure.message, "code": "internal_error"}))
         finally:
             if self._stream is not None:
                 self._stream.close()
@@ -108,7 +116,7 @@ class _SpooledRun:
         if shown is None and self._vertices:
             shown = vertex_line_of(event)
         if shown is not None:
-            self._stream.append(shown["event"], dumps(shown["data"]))
+            self._stream.append(shown["event"], dump_line(shown["data"]))
 
 
 def _answer(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:

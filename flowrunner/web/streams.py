@@ -17,7 +17,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
-from flowrunner.web.jsons import dumps
+from flowrunner.web.jsons import dump_line
 from flowrunner.web.leaving import Presence
 from flowrunner.web.lines import line_of
 
@@ -49,7 +49,7 @@ class RunStream:
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
         self._arguments = (runner, flow, request, identity)
         threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
-        first = self._queue.get()
+        first = self._first_event()
         if not isinstance(first, RunEvent):
             raise first if first is not None else FlowRunnerError("The run ended before it began.")
         self._first = first
@@ -71,6 +71,15 @@ class RunStream:
                     return
         finally:
             self.cancelled.cancel("its client left")
+
+    def _first_event(self) -> RunEvent | FlowRunnerError | None:
+        """Wait for the first event, or the failure before it; a client that leaves meanwhile ends the run."""
+        while True:
+            try:
+                return self._queue.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                if self._gone():
+                    self.cancelled.cancel("its client left")
 
     def _next(self) -> list[RunEvent]:
         """Return what is there, after at least one event; nothing if the client left or the run is over."""
@@ -132,4 +141,4 @@ def _lines(stream: RunStream) -> Iterator[str]:
     for batch in stream.batches():
         shown = [line for line in map(line_of, batch) if line is not None]
         if shown:
-            yield "".join(dumps(line) + "\n\n" for line in shown)
+            yield "".join(dump_line(line) + "\n\n" for line in shown)

@@ -47,6 +47,14 @@ PROMPT = {
     },
     "edges": ["q.message -> m.input_value", "m.text_output -> p.said", "p.prompt -> out.input_value"],
 }
+WRAPPED = {
+    **PROMPT,
+    "name": "wrapped",
+    "components": {
+        **PROMPT["components"],
+        "p": {"type": "Prompt Template", "settings": {"template": "Answer: {said} -- end"}},
+    },
+}
 ROUTER = {
     "name": "router",
     "components": {
@@ -105,7 +113,7 @@ def make_key(data):
 
 
 @contextmanager
-def serve(folder, model_url, *, workers=1, threads=32, flows=(CHAT, ECHO, PROMPT, ROUTER), **settings):
+def serve(folder, model_url, *, workers=1, threads=32, flows=(CHAT, ECHO, PROMPT, WRAPPED, ROUTER), **settings):
     """Serve flows on a free port; several servers on one folder are workers of one site."""
     place = folder / "flows"
     place.mkdir(parents=True, exist_ok=True)

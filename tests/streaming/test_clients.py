@@ -75,6 +75,32 @@ def test_openai_errors_have_their_status(openai_client, model):
     assert "the stand-in refuses" in failed.value.body["message"]
 
 
+def test_openai_says_what_is_wrong_with_a_key_or_a_body(openai_client):
+    import openai
+
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        openai_client.with_options(api_key="sk-unknown").responses.create(model="chat", input="x")
+    assert (refused.value.code, refused.value.body["message"]) == ("not_allowed", "Invalid or missing API key")
+    with pytest.raises(openai.UnprocessableEntityError) as broken:
+        openai_client.post("/responses", content=b"{", options={"headers": {"content-type": "application/json"}},
+                           cast_to=object)  # fmt: skip
+    assert "no JSON" in broken.value.body["message"]
+
+
+def test_openai_with_any_key_where_none_is_asked(open_server):
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=f"{open_server.url}/api/v1", api_key="none needed", max_retries=0) as client:
+        assert client.responses.create(model="basic-chat", input="hello").output_text == "hello"
+
+
+def test_openai_stream_that_a_prompt_words_anew(openai_client):
+    plain = openai_client.responses.create(model="wrapped", input="x").output_text
+    with openai_client.responses.stream(model="wrapped", input="x") as stream:
+        list(stream)
+        final = stream.get_final_response()
+    assert final.output_text == plain == f"Answer: {REPLY} -- end"
+
+
 def test_openai_stream_that_fails(openai_client, model):
     model.script(Fail(400, "the stand-in refuses"))
     events = list(openai_client.responses.create(model="chat", input="x", stream=True))
@@ -88,6 +114,8 @@ def test_langflow_sdk(server, model):
         assert client.run("chat", input_value="hi").first_text_output() == REPLY
         gate = threading.Event()
         model.script(say("Ahoy", " there", gate=gate))
+        odd = "a\u2028b\u2029c\x85d"
+        assert list(client.stream("echo", input_value=odd))[-1].final_response().first_text_output() == odd
         said = []
         for chunk in client.stream("chat", input_value="hi"):
             if chunk.is_token:

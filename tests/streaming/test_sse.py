@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from flowrunner.testing.model_script import USUAL_WORDS, Fail, say
 from tests.streaming.reading import events_of, opened, take
 from tests.waiting import wait_until
@@ -24,6 +26,15 @@ def test_the_events_of_a_stream(server):
     assert final["properties"]["usage"]["total_tokens"] == 15
     assert len({data["id"] for _, name, data in events[1:-1]}) == 1
     assert [m["text"] for m in server.messages("sse-1")] == ["hi", REPLY]
+
+
+@pytest.mark.parametrize("stream", ["sse", "true"])
+def test_no_line_of_a_stream_ends_within_a_text(server, stream):
+    odd = "a\u2028b\u2029c\x85d"
+    with opened(server, "echo", odd, stream=stream, session=f"ends-{stream}") as response:
+        body = response.content.decode()
+    assert not set("\u2028\u2029\x85") & set(body)
+    assert [m["text"] for m in server.messages(f"ends-{stream}")] == [odd, odd]
 
 
 def test_a_cut_at_every_event_and_on_to_another_worker(server, other, model):

@@ -77,8 +77,8 @@ def test_what_the_operator_lists_goes_into_any_field(make_site, monkeypatch):
     monkeypatch.setenv("COMPANY", "Mill & Sons")
     site = make_site(variables="COMPANY")
     site.add_user("ann")
-    flow = flow_through("Prompt Template", {"template": {"value": "{a} {b}", "type": "prompt", "show": True}, "b": field("COMPANY")},
-                        "prompt", "a")  # fmt: skip
+    template = {"value": "{a} {b}", "type": "prompt", "show": True}
+    flow = flow_through("Prompt Template", {"template": template, "b": field("COMPANY")}, "prompt", "a")
     site.say("ann", site.flow("ann", flow), "hello")
     assert site.texts("ann") == ["hello", "hello Mill & Sons"]
 
