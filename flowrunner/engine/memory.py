@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.engine.events import EventStream
 from flowrunner.memory import MessageChanges, OwnerMemory
 from flowrunner.messages import Message, new_id
+
+#: A window is as wide as any conversation, and a number that every store can be told.
+_MOST: Final = 2**31 - 1
 
 
 class RunMemory:
@@ -62,6 +65,7 @@ class RunMemory:
         """Return earlier messages of a session in this flow, oldest first: not of this run, not errors."""
         if limit == 0:
             return []
+        limit = None if limit is None else min(limit, _MOST)
         query.setdefault("flow_id", self._flow_id)
         return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, exclude_run=self._run_id, **query)
 

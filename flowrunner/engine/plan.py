@@ -143,13 +143,18 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
         except ValueError as error:
             raise FlowInvalid(f"{planned.display_name} ({planned.vertex.id}): the field {name} {error}.") from error
     setting = given.get(SESSION_INPUT)
-    planned.session_setting = setting if isinstance(setting, str) and SESSION_INPUT not in from_variables else ""
+    planned.session_setting = _session_text(setting) if SESSION_INPUT not in from_variables else ""
     if SESSION_INPUT in from_variables and isinstance(setting, str) and setting:
         planned.variables[SESSION_INPUT] = setting
     planned.required = tuple(i.name for i in declared if i.required)
     planned.secrets = frozenset(i.name for i in declared if i.type == "secret") | planned.vertex.secrets
     planned.undeclared = {name: value for name, value in given.items() if name not in planned.inputs}
     planned.reads_history = component.reads_history_with(planned.values)
+
+
+def _session_text(setting: Any) -> str:
+    """Return a session that a vertex sets: a number, too, as any text field takes it."""
+    return str(setting) if isinstance(setting, (str, int, float)) and not isinstance(setting, bool) else ""
 
 
 def _join(
@@ -161,6 +166,10 @@ def _join(
     if edge.feedback:
         return
     declared = ports[target.index].find_input(edge.input)
+    if declared is None and not edge.input:
+        raise EdgeInvalid(
+            f"An edge from {source.display_name} to {target.display_name} names no input, and there are several."
+        )
     if declared is None:
         warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
         return

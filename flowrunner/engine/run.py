@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 import time
@@ -22,7 +23,7 @@ from flowrunner.engine.speech import Speech
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tweaks import apply_tweaks
 from flowrunner.engine.vertex import VertexRunner
-from flowrunner.errors import FlowRunnerError, RunCancelled
+from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled
 from flowrunner.messages import new_id, utc_now
 from flowrunner.session import Session
 
@@ -118,7 +119,7 @@ class _Execution:
                     if planned.component.blocking and not planned.as_tool and not self._runner.is_kept(planned):
                         self._flying[self._submit(planned)] = planned.index
                     else:
-                        self._settle(planned.index, self._runner.run(planned))
+                        self._settle(planned.index, self._run_here(planned))
                         state.check_time()
                 if self._flying:
                     for future in self._landed():
@@ -129,6 +130,39 @@ class _Execution:
                 state.cancelled.cancel("another component of the run failed")
                 wait(self._flying, timeout=1)
             raise
+
+    def _run_here(self, planned: PlannedVertex) -> VertexResult:
+        try:
+            return self._runner.run(planned)
+        except ComponentFailed:
+            self._finish_layer(planned.index)
+            raise
+
+    def _finish_layer(self, failed: int) -> None:
+        """Run what could begin together with a vertex that failed: it does not depend on it (CONTRACT §11).
+
+        Later layers do not start, nor does what would wait for the outside world.
+        """
+        layers: dict[int, int] = {}
+        last = self._layer_of(failed, layers)
+        for index in self._ready:
+            planned = self._state.vertices[index]
+            if not planned.component.blocking and self._layer_of(index, layers) <= last:
+                with contextlib.suppress(ComponentFailed):
+                    self._runner.run(planned)
+        self._ready.clear()
+
+    def _layer_of(self, index: int, known: dict[int, int]) -> int:
+        """Return how many vertices that ran stand before one, on the longest way to it."""
+        waiting = [index]
+        while waiting:
+            sources = [e.source for e in self._state.vertices[waiting[-1]].incoming if self._state.is_live(e)]
+            unknown = [source for source in sources if source not in known]
+            if unknown:
+                waiting += unknown
+            else:
+                known[waiting.pop()] = 1 + max((known[source] for source in sources), default=-1)
+        return known[index]
 
     def _settle(self, index: int, result: VertexResult | None) -> None:
         """Pass on what a vertex gave; without a result, that it was on a branch not taken."""

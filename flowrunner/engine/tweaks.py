@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.engine.plan import Plan, PlannedVertex, configure
+from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex, configure
 from flowrunner.errors import FlowInvalid, RequestInvalid, TweakRefused
 
 #: Fields that keep the value of the flow's author, whatever their type.
@@ -70,6 +70,8 @@ def _changed(planned: PlannedVertex, fields: Mapping[str, Any]) -> PlannedVertex
         if isinstance(value, Mapping) and "value" in value:
             names_variable = value.get("load_from_db") is True
             value = value["value"]
+        if name == SESSION_INPUT and isinstance(value, (bool, list, dict)):
+            raise _invalid(planned, "session_id is a text, and a tweak gives something else.")
         settings[name] = value
         variables.discard(name)
         if names_variable:
@@ -78,7 +80,10 @@ def _changed(planned: PlannedVertex, fields: Mapping[str, Any]) -> PlannedVertex
     try:
         configure(changed, settings, variables)
     except FlowInvalid as error:
-        loc = ["body", "tweaks", planned.vertex.id]
-        entry = {"type": "value_error", "loc": loc, "msg": error.message}
-        raise RequestInvalid(error.message, [entry]) from error
+        raise _invalid(planned, error.message) from error
     return changed
+
+
+def _invalid(planned: PlannedVertex, message: str) -> RequestInvalid:
+    entry = {"type": "value_error", "loc": ["body", "tweaks", planned.vertex.id], "msg": message}
+    return RequestInvalid(message, [entry])

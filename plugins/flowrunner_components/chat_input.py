@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flowrunner import Component, Input, Message, Output, RunContext, make_properties
+from flowrunner import BadRequest, Component, Input, Message, Output, RunContext, make_properties
 
 from .looks import LOOKS, look_changes
 from .senders import USER, sender_or
@@ -68,7 +68,7 @@ def _owned_files(context: RunContext, files: Iterable[Any]) -> tuple[str, ...]:
         if name is None or name == "":
             continue
         if not isinstance(name, str):
-            raise ValueError(f"files holds {type(name).__name__}, not the name of a file")
+            raise BadRequest(f"files holds {type(name).__name__}, not the name of a file.")
         context.stored_file(name)
         names.append(name)
     return tuple(names)

@@ -408,6 +408,35 @@ def test_a_long_chain_is_no_deep_recursion(rig):
     assert len(result.reported) == count
 
 
+def test_what_begins_together_with_a_failure_is_finished_and_no_more(make_rig):
+    rig = make_rig(components=(Boom,))
+    vertices = [
+        ("in", "ChatInput"),
+        ("boom", "TestBoom"),
+        ("here", "ChatOutput"),
+        ("p", "Pass"),
+        ("later", "ChatOutput"),
+    ]
+    edges = ["in.message -> boom.value", "in.message -> here.input_value", "in.message -> p.value",
+             "p.text -> later.input_value"]  # fmt: skip
+    for order in (edges, edges[::-1]):
+        session = str(order is edges)
+        with pytest.raises(ComponentFailed, match="boom"):
+            rig.run(vertices, order, session_id=session)
+        assert sorted(m.text for m in rig.messages(session_id=session) if not m.error) == ["hi", "hi"]
+        assert [m.sender for m in rig.messages(session_id=session) if not m.error].count("Machine") == 1
+
+
+def test_an_edge_that_names_no_input_is_refused_as_check_says(rig):
+    with pytest.raises(EdgeInvalid, match="names no input, and there are several"):
+        rig.run([("in", "ChatInput"), ("model", "Memory")], ["in.message -> model."])
+
+
+def test_a_window_wider_than_any_store_counts(rig):
+    vertices, edges = [("h", "Memory"), ("o", "ChatOutput")], ["h.messages_text -> o.input_value"]
+    assert rig.run(vertices, edges, tweaks={"h": {"n_messages": 2**70}}).text == ""
+
+
 def test_siblings_of_a_failure_are_asked_to_stop(make_rig):
     seen = []
 

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from flowrunner import SessionRequired
+from flowrunner.errors import RequestInvalid
 from tests.engine.rig import FLOW_ID, Pass, open_rig
 
 CHAIN = ("ask", "first", "second", "answer")
@@ -164,3 +165,17 @@ def test_session_ids_are_kept_byte_for_byte(rig, session_id):
 
 def test_the_rig_has_a_component_that_only_passes():
     assert Pass().run(None, value="x", session_id="")["text"] == "x"
+
+
+@pytest.mark.parametrize("tweaks", [{"in": {"session_id": 5}}, {"session_id": 5}, {"in": {"session_id": {"value": 5}}}])
+def test_a_number_as_a_session_is_a_text(rig, tweaks):
+    rig.run([("in", "ChatInput", {"session_id": "own"}), ("o", "ChatOutput")], ["in.message -> o.input_value"],
+            tweaks=tweaks)  # fmt: skip
+    assert [m.session_id for m in rig.messages()] == ["5", "5"]
+
+
+@pytest.mark.parametrize("value", [True, ["a"], {"value": {"a": 1}}])
+def test_a_session_of_another_kind_is_refused(rig, value):
+    with pytest.raises(RequestInvalid, match="session_id is a text"):
+        rig.run([("in", "ChatInput")], tweaks={"in": {"session_id": value}})
+    assert rig.messages() == []
