@@ -154,15 +154,13 @@ def visitors(*, cookie: str = "flowrunner_visitor", days: int = 30) -> Identify:
     :param cookie: name of the cookie.
     :param days: how long it is kept after its last use.
     """
-    place = f"flowrunner_visitor_{cookie}"
+    place = f"flowrunner.visitor.{cookie}"
 
     def identify(request: Request) -> Identity:
-        from flask import g
-
-        visitor = g.get(place)
+        # Not in flask.g: where an app context stays pushed, all requests have the same one.
+        visitor = request.environ.get(place)
         if visitor is None:
-            visitor = _read_visitor(request, cookie, days * 86400)
-            setattr(g, place, visitor)
+            visitor = request.environ[place] = _read_visitor(request, cookie, days * 86400)
         return Identity(visitor, name="visitor")
 
     return identify

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from flask import Request, g, request
+from flask import Request, request
 
 from flowrunner.errors import FlowRunnerError, NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.web.csrf import refuse_forged
 
 KEY_HEADER: Final = "x-api-key"
+#: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.
+IDENTITY: Final = "flowrunner.identity"
 #: The header ``X-Flowrunner-Owner``, as WSGI names it.
 OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
 _READING: Final = frozenset({"render_texts"})
@@ -53,7 +55,7 @@ def _only_reads(request: Request) -> bool:
 
 def caller() -> Identity:
     """Return who sends the present request, as it was found out before the view was called."""
-    found: Identity = g.flowrunner_identity
+    found: Identity = request.environ[IDENTITY]
     return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, request
 from flask_smorest import Blueprint
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
-from flowrunner.web.auth import authenticate
+from flowrunner.web.auth import IDENTITY, authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.hygiene import add_hygiene
 from flowrunner.web.jsons import json_response
@@ -79,7 +79,7 @@ def make_blueprint(
         asked = request._get_current_object()  # type: ignore[attr-defined]
         endpoint = (asked.endpoint or "").rsplit(".", 1)[-1]
         if endpoint not in OPEN_ENDPOINTS and asked.method != "OPTIONS":
-            g.flowrunner_identity = authenticate(runner, asked)
+            asked.environ[IDENTITY] = authenticate(runner, asked)
 
     blueprint.before_request(identify_caller)
     _join_hooks(blueprint)

@@ -10,11 +10,12 @@ import time
 from contextvars import ContextVar
 from typing import Any, Final
 
-from flask import Response, g, request
+from flask import Response, request
 
 from flowrunner.correlation import REQUEST_ID
 from flowrunner.errors import BadRequest
 from flowrunner.web.accesslog import AccessLog
+from flowrunner.web.auth import IDENTITY
 from flowrunner.web.cors import Cors
 from flowrunner.web.hosts import TrustedHosts
 
@@ -93,7 +94,7 @@ class Hygiene:
         now = time.perf_counter()
         seconds = now - _started.get(now)
         if self._access is not None:
-            self._access.note(request, response.status_code, seconds, g.get("flowrunner_identity"))
+            self._access.note(request, response.status_code, seconds, request.environ.get(IDENTITY))
         if self._metrics is not None:
             endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
             self._metrics.observe_request(endpoint, request.method, response.status_code, seconds)
