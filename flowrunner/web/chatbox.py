@@ -7,11 +7,12 @@ import logging
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, has_request_context, request, url_for
 from markupsafe import Markup
 
-from flowrunner.errors import FlowNotFound
+from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
@@ -42,20 +43,21 @@ def add_chat_box_routes(routes: Routes) -> None:
 
 
 def add_chat_box(app: Flask) -> None:
-    """Give the app's templates ``flowrunner_chat``, from the first that is rendered.
+    """Give the app's templates ``flowrunner_chat``, as soon as it has an environment for them.
 
-    Not before, since that would make the app's template environment, with options that the site
-    may not have set yet.
+    That is not made here: the site may not have set its options yet.
     """
+    if "jinja_env" in vars(app):
+        app.jinja_env.globals[flowrunner_chat.__name__] = flowrunner_chat
+        return
+    make_usual = app.create_jinja_environment
 
-    def add_to_templates() -> dict[str, Any]:
-        app.jinja_env.globals["flowrunner_chat"] = flowrunner_chat
-        # A new list: the old one is being walked through.
-        waiting = app.template_context_processors
-        waiting[None] = [other for other in waiting[None] if other is not add_to_templates]
-        return {"flowrunner_chat": flowrunner_chat}
+    def make_with_chat_box() -> Any:
+        made = make_usual()
+        made.globals[flowrunner_chat.__name__] = flowrunner_chat
+        return made
 
-    app.context_processor(add_to_templates)
+    app.create_jinja_environment = make_with_chat_box  # type: ignore[method-assign]
 
 
 def flowrunner_chat(
@@ -74,11 +76,13 @@ def flowrunner_chat(
         ``fresh``, ``failed``; and ``lang``, ``id`` and ``class_`` of the element.
     :raises FlowNotFound: while debugging or testing, if there is no such flow; later it is logged,
         since a page should not fail for its chat box.
+    :raises SettingsInvalid: if the runner lies on another host than the page.
     """
     name = pick_name(current_app, runner)
     _look_for(runners_of(current_app)[name], flow)
     place = blueprints_of(current_app)[name]
     api = url_for(f"{place}.nothing_at_root").rstrip("/")
+    _refuse_other_host(api)
     attributes = {"flow": flow, "api": f"{api}/api/v1", "look": _address(place, "chatbox.css")}
     if session_id:
         attributes["session-id"] = session_id
@@ -103,6 +107,19 @@ def _look_for(runner: Any, flow: str) -> None:
         if current_app.debug or current_app.testing:
             raise
         logger.error("a page shows a chat box for a flow that is not there: %s", error.message)
+
+
+def _refuse_other_host(api: str) -> None:
+    """Refuse a box that could never answer: browsers neither load a script module nor send a login across hosts.
+
+    Outside a request nobody knows the host of the page.
+    """
+    host = urlsplit(api).netloc
+    if host and has_request_context() and host != request.host:
+        raise SettingsInvalid(
+            f"The chat box would call its runner at {host} from a page at {request.host}, which browsers do not allow:"
+            " mount the runner on the page's own host, FlowRunner(...) without subdomain= or with the page's."
+        )
 
 
 def _address(place: str, name: str) -> str:

@@ -6,10 +6,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from flask import render_template_string
+from flask import Flask, get_template_attribute, render_template_string
 
-from flowrunner import FlowNotFound, FlowRunner
-from tests.embedding.sites import by_header
+from flowrunner import FlowNotFound, FlowRunner, SettingsInvalid
+from tests.embedding.conftest import close_runners
+from tests.embedding.sites import FLOWS, by_header
 
 QUIET = {"memory": "in-memory", "run_log": False}
 
@@ -68,6 +69,18 @@ class TestTemplate:
         assert "<flowrunner-chat" in render(mounted, "{% from 'boxes.html' import box %}{{ box() }}")
         assert "<flowrunner-chat" in render(mounted, "{% from 'boxes.html' import box %}{{ box() }}")
 
+    def test_in_a_macro_that_is_called_before_any_template_is_rendered(self, mounted, tmp_path):
+        folder = tmp_path / "templates"
+        folder.mkdir()
+        (folder / "boxes.html").write_text("{% macro box() %}{{ flowrunner_chat('basic-chat') }}{% endmacro %}")
+        with mounted.test_request_context("/"):
+            assert "<flowrunner-chat" in get_template_attribute("boxes.html", "box")()
+
+    def test_in_an_app_that_has_made_its_template_environment(self, site):
+        assert "flowrunner_chat" not in site.jinja_env.globals
+        FlowRunner(site, url_prefix="/assistant", identity=by_header, **QUIET)
+        assert "<flowrunner-chat" in render(site, "{{ flowrunner_chat('basic-chat') }}")
+
     def test_a_flow_that_is_not_there(self, mounted, caplog):
         with pytest.raises(FlowNotFound, match="suport"):
             render(mounted, "{{ flowrunner_chat('suport') }}")
@@ -93,6 +106,23 @@ class TestTemplate:
         FlowRunner(mounted, url_prefix="/staff", name="staff", identity=by_header, flows_dir="flows", **QUIET)
         assert 'api="/staff/api/v1"' in render(mounted, "{{ flowrunner_chat('own', runner='staff') }}")
         assert 'api="/assistant/api/v1"' in render(mounted, "{{ flowrunner_chat('basic-chat') }}")
+
+    def test_a_runner_on_another_host_than_the_page(self, tmp_path):
+        """Browsers would neither load the script from there nor send the login."""
+        site = Flask("site", instance_path=str(tmp_path), root_path=str(tmp_path), subdomain_matching=True)
+        site.config["SERVER_NAME"] = "example.test"
+        FlowRunner(site, subdomain="chat", identity=by_header, flows_dir=str(FLOWS), **QUIET)
+        source = "{{ flowrunner_chat('basic-chat') }}"
+        with site.test_request_context("/", base_url="http://chat.example.test"):
+            assert 'api="/flowrunner/api/v1"' in render_template_string(source)
+        with (
+            site.test_request_context("/", base_url="http://example.test"),
+            pytest.raises(SettingsInvalid, match=r"at chat\.example\.test from a page at example\.test"),
+        ):
+            render_template_string(source)
+        with site.app_context():
+            assert 'api="http://chat.example.test/flowrunner/api/v1"' in render_template_string(source)
+        close_runners(site)
 
     @pytest.fixture
     def mounted(self, mounted, tmp_path):
