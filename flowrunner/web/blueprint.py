@@ -37,6 +37,17 @@ OPEN_ENDPOINTS: Final = frozenset(
 )
 
 
+class _EveryMethod(set[str]):
+    """The verbs of a rule that takes every one of them and lists none.
+
+    What a rule lists Flask would give as allowed for a page of the site's own, where both take its path.
+    """
+
+    def __contains__(self, method: object) -> bool:
+        # With this verb, which is none, werkzeug asks which others there are.
+        return method != "--"
+
+
 class Routes:
     """Adds routes to the blueprint of one runner; ``added`` has rule, method and name of each."""
 
@@ -72,6 +83,7 @@ def make_blueprint(
         part(routes)
     routes.add("/", _nothing_here, methods=METHODS, name="nothing_at_root", provide_automatic_options=False)
     routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
+    blueprint.record(_take_every_method)
     add_error_handlers(blueprint)
 
     def identify_caller() -> None:
@@ -107,6 +119,12 @@ def _join_hooks(blueprint: Any) -> None:
 
     blueprint.before_request_funcs[None] = [before_all]
     blueprint.after_request_funcs[None] = [after_all]
+
+
+def _take_every_method(state: Any) -> None:
+    for name in _CATCH_ALL:
+        for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{name}".lstrip(".")):
+            rule.methods = _EveryMethod()
 
 
 def _nothing_here(rest: str = "") -> Response:

@@ -174,6 +174,9 @@ def test_options_for_templates_that_are_set_later_still_count(tmp_path):
         ("PUT", "/assistant/nothing", 404, True),
         ("GET", "/assistant/api/v1/run/basic-chat", 405, True),
         ("DELETE", "/assistant/health", 405, True),
+        ("TRACE", "/assistant/health", 405, True),
+        ("TRACE", "/assistant/nothing", 404, True),
+        ("PROPFIND", "/assistant/", 404, True),
         ("GET", "/nothing", 404, False),
         ("GET", "/assistantx", 404, False),
         ("POST", "/json", 405, False),
@@ -196,3 +199,17 @@ def test_a_page_of_the_site_below_our_prefix_stays_the_sites(site):
 
     FlowRunner(site, url_prefix="/assistant", identity=by_header, memory="in-memory", run_log=False)
     assert site.test_client().get("/assistant/help").text == "the site's own"
+
+
+@pytest.mark.parametrize("path", ["/assistant/help", "/assistant/pages/", "/assistant/"])
+def test_what_it_says_to_options_stays_the_sites(site, path):
+    site.add_url_rule(path, "page", lambda: "the site's own")
+    FlowRunner(site, url_prefix="/assistant", identity=by_header, memory="in-memory", run_log=False)
+    answer = site.test_client().options(path)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_our_own_routes_allow_what_they_take(client):
+    answer = client.options("/assistant/health")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
