@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from os import PathLike
 from typing import Any, Final
 
 from flask import Blueprint, Flask
@@ -13,10 +14,10 @@ from flowrunner.closing import close_unheld
 from flowrunner.current import memory_of_sender
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.misuse import refuse_arguments, refuse_target
+from flowrunner.misuse import read_folders, refuse_arguments, refuse_target
 from flowrunner.mounting import Place, mount
 from flowrunner.runner import Runner
-from flowrunner.settings import PREFIX, words
+from flowrunner.settings import PREFIX
 from flowrunner.web.mounted import EXTENSION, runners_of
 
 __all__ = ["EXTENSION", "FlowRunner", "stand_alone"]
@@ -32,7 +33,7 @@ class FlowRunner:
     :param url_prefix: where its routes lie; ``/`` for an app that has no other views.
     :param name: name of the runner, for several in one app; another name than the first has
         settings of its own prefix, ``<NAME>_FLOWRUNNER_``, and a data folder of its own.
-    :param subdomain: subdomain of its routes, as for a Flask blueprint.
+    :param subdomain: subdomain of its routes, as for a Flask blueprint; the app must match subdomains.
     :param identity: says who sends a request: a callable that takes it and returns an
         :class:`~flowrunner.Identity`, a user id, or None for nobody. See ``flowrunner.integrations.identity``.
     :param guard: looks at each request first: a callable that takes it and returns None or True to
@@ -56,11 +57,11 @@ class FlowRunner:
         guard: Callable[[Any], Any] | None = None,
         db: Any = None,
         memory: str | MemoryBackend | None = None,
-        flows_dir: str | Iterable[str] | None = None,
+        flows_dir: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
         plugins: Iterable[Any] = (),
         **settings: Any,
     ) -> None:
-        refuse_arguments(name, url_prefix, identity=identity, guard=guard, memory=memory, plugins=plugins)
+        refuse_arguments(name, url_prefix, subdomain, identity=identity, guard=guard, memory=memory, plugins=plugins)
         self.name = name
         self.url_prefix = "" if url_prefix == "/" else url_prefix.rstrip("/")
         self.subdomain = subdomain
@@ -68,7 +69,7 @@ class FlowRunner:
         self._guard = guard
         self._db = db
         self._memory = memory
-        self._flows_dir = None if flows_dir is None else words(flows_dir)
+        self._flows_dir = None if flows_dir is None else read_folders(flows_dir)
         self._plugins = tuple(plugins)
         self._settings = {key.upper(): value for key, value in settings.items()}
         self._alone = False
@@ -84,7 +85,7 @@ class FlowRunner:
         :raises SettingsInvalid: if it cannot be mounted there, such as under a name that is taken.
         :raises FlowRunnerError: in one sentence, what must be changed.
         """
-        refuse_target(app)
+        refuse_target(app, self.subdomain)
         if isinstance(app, Blueprint):
             app.record(self._join_with_blueprint)
             return None

@@ -11,12 +11,16 @@ from flask import Blueprint, Flask
 from flowrunner.components import Component
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
+from flowrunner.settings import words
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+#: The module of the recipes, which must be called to give what ``identity=`` takes.
+_RECIPES: Final = "flowrunner.integrations.identity"
 
 
 def refuse_arguments(
-    name: Any, url_prefix: Any, *, identity: Any, guard: Any, memory: Any, plugins: Any
+    name: Any, url_prefix: Any, subdomain: Any, *, identity: Any, guard: Any, memory: Any, plugins: Any
 ) -> None:  # fmt: skip
     """Refuse arguments of the extension that cannot mean anything.
 
@@ -27,10 +31,14 @@ def refuse_arguments(
             f"FlowRunner(name={name!r}): a name is made of lower-case letters, digits, - and _, and begins with a"
             " letter."
         )
-    if not isinstance(url_prefix, str) or not url_prefix.startswith("/") or set(url_prefix) & set("<>?# "):
+    if not isinstance(url_prefix, str) or not _is_plain_path(url_prefix):
         raise SettingsInvalid(
             f"FlowRunner(url_prefix={url_prefix!r}): a prefix is a plain path such as '/assistant'; '/' gives the"
             " whole app to the runner."
+        )
+    if subdomain is not None and not (isinstance(subdomain, str) and _SUBDOMAIN.fullmatch(subdomain)):
+        raise SettingsInvalid(
+            f"FlowRunner(subdomain={subdomain!r}): a subdomain is a plain name in lower case, such as 'chat'."
         )
     for word, function in (("identity", identity), ("guard", guard)):
         if function is not None:
@@ -47,7 +55,18 @@ def refuse_arguments(
         )
 
 
-def refuse_target(app: Any) -> None:
+def read_folders(flows_dir: Any) -> tuple[str, ...]:
+    """Return the folders that ``flows_dir=`` names.
+
+    :raises SettingsInvalid: if it can name none.
+    """
+    try:
+        return words(flows_dir)
+    except ValueError as error:
+        raise SettingsInvalid(f"FlowRunner(flows_dir={flows_dir!r}): give a folder, or a list of folders.") from error
+
+
+def refuse_target(app: Any, subdomain: str | None) -> None:
     """Refuse to be mounted in what is no app, or in one that answers requests already.
 
     :raises SettingsInvalid: saying what is wanted.
@@ -60,6 +79,16 @@ def refuse_target(app: Any) -> None:
         raise SettingsInvalid(
             "This app matches hosts (host_matching), and flowrunner's routes name none; mount it in an app of its own"
             " behind the same server."
+        )
+    if subdomain is not None and isinstance(app, Blueprint):
+        raise SettingsInvalid(
+            f"FlowRunner(subdomain={subdomain!r}): in a blueprint of the site, its subdomain counts:"
+            f" Blueprint(..., subdomain={subdomain!r})."
+        )
+    if subdomain is not None and isinstance(app, Flask) and not app.subdomain_matching:
+        raise SettingsInvalid(
+            f"FlowRunner(subdomain={subdomain!r}): this app looks at no subdomains, so nothing would be found there:"
+            " make it with Flask(..., subdomain_matching=True), and set SERVER_NAME."
         )
     if isinstance(app, Flask) and app._got_first_request:
         raise SettingsInvalid(
@@ -76,6 +105,36 @@ def _refuse_no_function(word: str, function: Any) -> None:
         raise SettingsInvalid(f"FlowRunner({word}={function.__name__}): give an object of that class, not the class.")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         raise SettingsInvalid(f"FlowRunner({word}=...): give a plain function; one made with async def is not awaited.")
+    name = getattr(function, "__name__", type(function).__name__)
+    if getattr(function, "__module__", "") == _RECIPES and getattr(function, "__qualname__", "") == name:
+        raise SettingsInvalid(
+            f"FlowRunner({word}={name}): {name} makes the function that is wanted: call it, {name}()."
+        )
+    if not _takes_one(function):
+        raise SettingsInvalid(f"FlowRunner({word}={name}): give a function that takes one argument, the request.")
+
+
+def _takes_one(function: Any) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        # Some that are written in C tell nothing.
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_plain_path(url_prefix: str) -> bool:
+    parts = url_prefix.removesuffix("/").split("/")
+    return (
+        parts[0] == ""
+        and url_prefix != ""
+        and not {"", ".", ".."} & set(parts[1:])
+        and not set(url_prefix) & set("<>?#%\\ ")
+    )
 
 
 def _is_component(value: Any) -> bool:

@@ -97,9 +97,21 @@ class PluginManager:
         :raises PluginFailed: if it is refused.
         """
         shown = name or getattr(plugin, "__name__", None) or type(plugin).__name__
-        if isinstance(plugin, type) and issubclass(plugin, Component):
-            plugin = _OneComponent(plugin)
-        self._load(shown, lambda: plugin, "plugins argument", "", "", (), False)
+        if isinstance(plugin, Component):
+            raise PluginFailed(f"plugins=[...]: give the component class {shown} itself, not an object of it.")
+        if isinstance(plugin, MemoryBackend):
+            raise PluginFailed(f"plugins=[...]: {shown} is a memory backend: give it as memory=...")
+        if self.pm.has_plugin(shown) or self.pm.is_registered(plugin):
+            raise PluginFailed(
+                f"plugins=[...]: there is a plugin {shown} already; give each once, and no two of one name."
+            )
+        given = _OneComponent(plugin) if isinstance(plugin, type) and issubclass(plugin, Component) else plugin
+        self._load(shown, lambda: given, "plugins argument", "", "", (), False)
+        if not self.pm.get_hookcallers(self.pm.get_plugin(shown)):
+            raise PluginFailed(
+                f"plugins=[...]: {plugin!r} would do nothing: give component classes, and plugins whose functions are"
+                " marked with @hookimpl."
+            )
 
     def collect_settings(self) -> None:
         """Ask the plugins for backends and settings; these must be known before settings are read.

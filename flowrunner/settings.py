@@ -44,7 +44,14 @@ def boolean(value: Any) -> bool:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Take a list, or words with commas between them."""
+    """Take a list, or words with commas between them; a path is one word.
+
+    :raises ValueError: for anything else.
+    """
+    if isinstance(value, os.PathLike):
+        value = [value]
+    if isinstance(value, bytes) or not (isinstance(value, str) or hasattr(value, "__iter__")):
+        raise ValueError("want a list, or words with commas between them")
     parts = value.split(",") if isinstance(value, str) else list(value)
     return tuple(str(part).strip() for part in parts if str(part).strip())
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
+from pathlib import Path
+
 import pytest
 from flask import Blueprint, Flask
+from flowrunner_in_memory import InMemory
 
-from flowrunner import Component, Input, Message, Output, SettingsInvalid
+from flowrunner import Component, FlowRunnerError, Input, Message, Output, SettingsInvalid, get_runner
 from flowrunner.extension import FlowRunner
-from tests.embedding.sites import by_header
+from flowrunner.integrations import identity as recipes
+from tests.embedding.sites import FLOWS, by_header
 
 QUIET = {"memory": "in-memory", "run_log": False}
 
@@ -29,10 +35,32 @@ class Shout(Component):
         ({"url_prefix": "assistant"}, "a prefix is a plain path such as '/assistant'"),
         ({"url_prefix": ""}, "a prefix is a plain path"),
         ({"url_prefix": "/<tenant>/x"}, "a prefix is a plain path"),
+        ({"url_prefix": "/a b"}, "a prefix is a plain path"),
+        ({"url_prefix": "//x"}, "a prefix is a plain path"),
+        ({"url_prefix": "//"}, "a prefix is a plain path"),
+        ({"url_prefix": "/x//"}, "a prefix is a plain path"),
+        ({"url_prefix": "/a/../b"}, "a prefix is a plain path"),
+        ({"url_prefix": "/./b"}, "a prefix is a plain path"),
+        ({"url_prefix": "/a\\b"}, "a prefix is a plain path"),
+        ({"url_prefix": "/a%2fb"}, "a prefix is a plain path"),
+        ({"url_prefix": None}, "a prefix is a plain path"),
+        ({"subdomain": 5}, "a subdomain is a plain name in lower case"),
+        ({"subdomain": "<user>"}, "a subdomain is a plain name in lower case"),
+        ({"subdomain": ""}, "a subdomain is a plain name in lower case"),
+        ({"subdomain": "chat"}, "make it with Flask(..., subdomain_matching=True), and set SERVER_NAME"),
+        ({"flows_dir": 5}, "FlowRunner(flows_dir=5): give a folder, or a list of folders"),
+        ({"flows_dir": b"flows"}, "give a folder, or a list of folders"),
+        ({"plugins_blocked": 5}, "FLOWRUNNER_PLUGINS_BLOCKED 5 cannot be used: want a list"),
         ({"name": "My Bot"}, "lower-case letters"),
         ({"name": ""}, "lower-case letters"),
         ({"identity": "me"}, "give a function that takes the request"),
         ({"identity": Flask}, "give an object of that class"),
+        ({"identity": recipes.visitors}, "call it, visitors()"),
+        ({"identity": recipes.everybody}, "call it, everybody()"),
+        ({"identity": recipes.jwt}, "call it, jwt()"),
+        ({"identity": lambda: "ann"}, "give a function that takes one argument, the request"),
+        ({"identity": lambda request, more: "ann"}, "give a function that takes one argument, the request"),
+        ({"guard": lambda: None}, "FlowRunner(guard=<lambda>): give a function that takes one argument, the request"),
         ({"guard": 1}, "give a function that takes the request"),
         ({"memory": 5}, "name of a memory backend"),
         ({"memory": "redis"}, "No plugin offers the memory backend 'redis'"),
@@ -41,7 +69,12 @@ class Shout(Component):
         ({"memroy": "sqlite"}, "memroy is no setting that flowrunner or a plugin knows; did you mean memory?"),
         ({"turn_wait": "long"}, "FLOWRUNNER_TURN_WAIT 'long' cannot be used"),
         ({"identity": by_header, "auth": "none"}, "leave one of them out"),
-        ({"plugins": [Shout, Shout]}, "cannot be loaded"),
+        ({"plugins": [Shout, Shout]}, "there is a plugin Shout already; give each once, and no two of one name."),
+        ({"plugins": [Shout()]}, "give the component class Shout itself, not an object of it"),
+        ({"plugins": [InMemory()]}, "InMemory is a memory backend: give it as memory=..."),
+        ({"plugins": ["x"]}, "'x' would do nothing: give component classes, and plugins whose functions are marked"),
+        ({"plugins": [5]}, "5 would do nothing"),
+        ({"plugins": [object]}, "would do nothing"),
     ],
 )
 def test_arguments(site, arguments, words):
@@ -50,6 +83,47 @@ def test_arguments(site, arguments, words):
     assert words in str(refusal.value)
     assert not site.extensions.get("flowrunner")
     assert not any(rule.endpoint.startswith("flowrunner") for rule in site.url_map.iter_rules())
+
+
+def test_a_sentence_is_one_line(site):
+    with pytest.raises(FlowRunnerError) as refusal:
+        FlowRunner(site, plugins=[Shout, Shout])
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 200
+
+
+class ByHeader:
+    """An object may say who is there, and a method of one."""
+
+    def __call__(self, request):
+        return by_header(request)
+
+    def ask(self, request, *, header="X-Checked-User"):
+        return request.headers.get(header)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [by_header, ByHeader(), ByHeader().ask, partial(ByHeader().ask, header="X-Other"), lambda *a: None,
+     operator.attrgetter("remote_user"), recipes.visitors(), recipes.first_of(by_header, recipes.everybody())],
+)  # fmt: skip
+def test_whatever_takes_the_request(site, identity):
+    FlowRunner(site, identity=identity, guard=identity, **QUIET)
+    assert site.test_client().get("/flowrunner/health").status_code == 200
+
+
+@pytest.mark.parametrize("shape", [Path, str, lambda path: [Path(path)], lambda path: (str(path),)])
+def test_folders_of_flows(site, tmp_path, shape):
+    folder = tmp_path / "flows, and more" if shape is Path else tmp_path / "flows"
+    folder.mkdir()
+    (folder / "own.json").write_text((FLOWS / "basic-chat.json").read_text())
+    FlowRunner(site, flows_dir=shape(folder), **QUIET)
+    assert get_runner(app=site).run("own", "hi", identity="ann").text == "hi"
+
+
+def test_a_subdomain_beside_a_blueprint():
+    with pytest.raises(SettingsInvalid, match=r"Blueprint\(\.\.\., subdomain='chat'\)"):
+        FlowRunner(Blueprint("area", __name__), subdomain="chat")
 
 
 def test_a_coroutine(site):
