@@ -83,7 +83,9 @@ def make_blueprint(
         part(routes)
     routes.add("/", _nothing_here, methods=METHODS, name="nothing_at_root", provide_automatic_options=False)
     routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
-    blueprint.record(_take_every_method)
+    #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
+    of_the_place: set[str] = set()
+    blueprint.record(lambda state: of_the_place.update(_open_to_every_method(state)))
     add_error_handlers(blueprint)
 
     def identify_caller() -> None:
@@ -92,6 +94,9 @@ def make_blueprint(
         endpoint = (asked.endpoint or "").rsplit(".", 1)[-1]
         if endpoint not in OPEN_ENDPOINTS and asked.method != "OPTIONS":
             asked.environ[IDENTITY] = authenticate(runner, asked)
+        for name in of_the_place:
+            # Those are for the site, whose hooks have seen them by now; our views take none of them.
+            (asked.view_args or {}).pop(name, None)
 
     blueprint.before_request(identify_caller)
     _join_hooks(blueprint)
@@ -121,10 +126,14 @@ def _join_hooks(blueprint: Any) -> None:
     blueprint.after_request_funcs[None] = [after_all]
 
 
-def _take_every_method(state: Any) -> None:
+def _open_to_every_method(state: Any) -> set[str]:
+    """Have the catch-all rules take every verb, and return the names of values in the place where they lie."""
+    names: set[str] = set()
     for name in _CATCH_ALL:
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{name}".lstrip(".")):
             rule.methods = _EveryMethod()
+            names |= rule.arguments
+    return names - {"rest"}
 
 
 def _nothing_here(rest: str = "") -> Response:

@@ -81,9 +81,10 @@ def flowrunner_chat(
     name = pick_name(current_app, runner)
     _look_for(runners_of(current_app)[name], flow)
     place = blueprints_of(current_app)[name]
-    api = url_for(f"{place}.nothing_at_root").rstrip("/")
+    values = _values_of_page(place)
+    api = url_for(f"{place}.nothing_at_root", **values).rstrip("/")
     _refuse_other_host(api)
-    attributes = {"flow": flow, "api": f"{api}/api/v1", "look": _address(place, "chatbox.css")}
+    attributes = {"flow": flow, "api": f"{api}/api/v1", "look": _address(place, "chatbox.css", values)}
     if session_id:
         attributes["session-id"] = session_id
     if nonce:
@@ -91,7 +92,7 @@ def flowrunner_chat(
     attributes.update({word.rstrip("_").replace("_", "-"): text for word, text in words.items()})
     shown = Markup(" ").join(Markup('{}="{}"').format(key, value) for key, value in attributes.items())
     script = Markup('<script type="module" src="{}"{}></script>').format(
-        _address(place, "chatbox.js"), Markup(' nonce="{}"').format(nonce) if nonce else ""
+        _address(place, "chatbox.js", values), Markup(' nonce="{}"').format(nonce) if nonce else ""
     )
     return Markup("<flowrunner-chat {}></flowrunner-chat>{}").format(shown, script)
 
@@ -122,8 +123,15 @@ def _refuse_other_host(api: str) -> None:
         )
 
 
-def _address(place: str, name: str) -> str:
-    return url_for(f"{place}.chatbox_file", name=name, v=_version(name)[:12])
+def _values_of_page(place: str) -> dict[str, Any]:
+    """Return what the page's own address has for names in the place of the runner, as in ``/<lang>/page``."""
+    given = (request.view_args or {}) if has_request_context() else {}
+    rule = next(current_app.url_map.iter_rules(f"{place}.nothing_at_root"))
+    return {name: given[name] for name in rule.arguments & given.keys()}
+
+
+def _address(place: str, name: str, values: dict[str, Any]) -> str:
+    return url_for(f"{place}.chatbox_file", **{**values, "name": name, "v": _version(name)[:12]})
 
 
 @cache

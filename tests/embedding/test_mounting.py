@@ -91,6 +91,40 @@ class TestPlaces:
             assert answer.status_code == 200
             close_runners(app)
 
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_in_a_blueprint_whose_prefix_has_a_value(self, site, taken):
+        """Whether the site takes the value out of the address before its views, or lets them have it."""
+        area = Blueprint("area", __name__, url_prefix="/<lang>")
+        seen = []
+        if taken:
+
+            @area.url_value_preprocessor
+            def take(endpoint, values):
+                g.lang = values.pop("lang")
+
+            @area.url_defaults
+            def add(endpoint, values):
+                values.setdefault("lang", g.lang)
+
+        @area.get("/page")
+        def page(lang=None):
+            return flowrunner_chat("basic-chat")
+
+        def look(request):
+            seen.append(g.lang if taken else request.view_args["lang"])
+
+        FlowRunner(area, url_prefix="/assistant", identity=by_header, guard=look, playground=True, **QUIET)
+        site.register_blueprint(area)
+        client = site.test_client()
+        assert client.get("/en/assistant/health").json == {"status": "ok"}
+        answer = run_flow(client, "hi", prefix="/en/assistant", headers={"X-Checked-User": "a"}, session_id="s")
+        assert answer.status_code == 200, answer.text
+        assert client.get("/de/assistant/playground").status_code == 200
+        assert client.get("/en/assistant/nothing").json["code"] == "not_found"
+        assert client.delete("/en/assistant/health").status_code == 405
+        assert seen == ["en", "de", "en", "en"]
+        assert 'api="/fr/assistant/api/v1"' in client.get("/fr/page").text
+
     def test_a_subdomain(self, tmp_path):
         site = Flask("site", instance_path=str(tmp_path), root_path=str(tmp_path), subdomain_matching=True)
         site.config.update(SERVER_NAME="example.test", FLOWRUNNER_FLOWS_DIR=str(FLOWS))
