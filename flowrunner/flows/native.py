@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.langflow import make_position
-from flowrunner.flows.model import Finding, Port, Vertex
+from flowrunner.flows.model import Edge, Finding, Port, Vertex
 from flowrunner.flows.native_edges import EdgeReader
 from flowrunner.flows.parsing import Limits, Path, place
 from flowrunner.flows.shape import check_keys, check_kind, read_texts
@@ -33,25 +33,30 @@ VARIABLE: Final = "$variable"
 VALUE: Final = "$value"
 
 
-def read_native(flow: Mapping[str, Any], limits: Limits) -> tuple[tuple[Vertex, ...], tuple[Any, ...], list[Finding]]:
+def read_native(
+    flow: Mapping[str, Any], limits: Limits, path: Path = ()
+) -> tuple[tuple[Vertex, ...], tuple[Edge, ...], list[Finding]]:
     """Read ``components`` and ``edges`` of the native form.
 
+    :param path: where they stand in their file, for errors.
     :returns: vertices and edges in the order of the file, and what was noticed.
     :raises FlowInvalid: naming the key path of what is wrong, with the nearest known key for an unknown one.
     """
-    check_keys(flow, FLOW_KEYS, ())
+    check_keys(flow, FLOW_KEYS, path)
     components = flow.get("components", {})
     if len(components) > limits.max_vertices:
         raise FlowInvalid(f"The flow has {len(components)} components; at most {limits.max_vertices} are accepted.")
     if len(flow.get("edges", ())) > limits.max_edges:
         raise FlowInvalid(f"The flow has {len(flow['edges'])} edges; at most {limits.max_edges} are accepted.")
-    vertices = {name: _read_component(name, entry, limits, ("components", name)) for name, entry in components.items()}
+    vertices = {
+        name: _read_component(name, entry, limits, (*path, "components", name)) for name, entry in components.items()
+    }
     noticed: list[Finding] = []
     reader = EdgeReader(vertices, noticed)
     edges = dict.fromkeys(
         edge
         for index, entry in enumerate(flow.get("edges", ()))
-        if (edge := reader.read(entry, ("edges", index))) is not None
+        if (edge := reader.read(entry, (*path, "edges", index))) is not None
     )
     return tuple(vertices.values()), tuple(edges), noticed
 

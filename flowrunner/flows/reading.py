@@ -14,7 +14,7 @@ from flowrunner.flows.langflow import read_graph
 from flowrunner.flows.model import Finding, Flow, hash_content
 from flowrunner.flows.naming import canonical_uuid, derived_id, endpoint_name_from, is_endpoint_name
 from flowrunner.flows.native import read_native
-from flowrunner.flows.parsing import Limits, check_depth, check_texts, parse_json, place
+from flowrunner.flows.parsing import Limits, Path, check_depth, check_texts, parse_json, place
 from flowrunner.flows.shape import nearest
 
 #: Keys of which a file has one, by which its form is known.
@@ -88,27 +88,36 @@ def _find_flows(data: bytes | str | Mapping[str, Any], label: str, limits: Limit
         value = dict(data)
         check_depth(value, limits)
         check_texts(value)
-    yield from _unwrap(value, label)
+    yield from unwrap(value, label)
 
 
 def _guarded(content: bytes, member: str, limits: Limits) -> list[Part]:
     try:
-        return list(_unwrap(parse_json(content, limits), member))
+        return list(unwrap(parse_json(content, limits), member))
     except FlowRunnerError as error:
         return [Part(member, {}, error=FlowInvalid(f"{member}: {error.message}"))]
 
 
-def _unwrap(value: Any, label: str) -> Iterator[Part]:
-    wrapped = value.get("flows") if isinstance(value, Mapping) and "components" not in value else value
-    if isinstance(value, Mapping) and (not isinstance(wrapped, list) or "data" in value or "nodes" in value):
+def unwrap(value: Any, label: str) -> Iterator[Part]:
+    """Yield the JSON of each flow in that of a file: the file itself, or the entries of its list of flows.
+
+    A list stands for itself also beside members of a single flow that are empty.
+
+    :raises FlowInvalid: if the file holds neither an object nor a list.
+    """
+    single = isinstance(value, Mapping)
+    wrapped = value.get("flows") if single else value
+    if single and (not isinstance(wrapped, list) or any(value.get(key) for key in ("components", "data", "nodes"))):
         yield Part(label, value)
         return
     if not isinstance(wrapped, list):
         raise FlowInvalid("This is no flow: the file holds neither an object nor a list of flows.")
     for index, entry in enumerate(wrapped):
-        if not isinstance(entry, Mapping):
-            raise FlowInvalid(f"{place('flows', index)}: an object is wanted.")
-        yield Part(f"{label}[{index}]", entry)
+        if isinstance(entry, Mapping):
+            yield Part(f"{label}[{index}]", entry)
+        else:
+            error = FlowInvalid(f"{place('flows', index)}: an object is wanted.")
+            yield Part(f"{label}[{index}]", {}, error=error)
 
 
 def _read_part(part: Part, name_hint: str, endpoint_hint: str | None, limits: Limits) -> Part:
@@ -128,11 +137,9 @@ def read_flow(
     """
     limits = limits or Limits()
     noticed: list[Finding] = []
-    if "components" in raw:
-        vertices, edges, found = read_native(raw, limits)
-    else:
-        graph, path = _graph_of(raw)
-        vertices, edges, found = read_graph(graph, limits, path)
+    graph, path = find_graph(raw)
+    read = read_native if is_native(graph) else read_graph
+    vertices, edges, found = read(graph, limits, path)
     noticed += found
     name = raw.get("name") if isinstance(raw.get("name"), str) and raw["name"] else name_hint
     limits.check_name(str(name), "name")
@@ -154,15 +161,25 @@ def read_flow(
     )
 
 
-def _graph_of(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Return the object with nodes and edges of an export, and where it stands."""
+def is_native(graph: Any) -> bool:
+    """Say whether a graph is in the native form."""
+    return isinstance(graph, Mapping) and "components" in graph
+
+
+def find_graph(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path]:
+    """Return the object with components, or with nodes, and edges; and where it stands.
+
+    :raises FlowInvalid: if there is none.
+    """
+    if "components" in raw or (raw.get("data") is None and raw.get("nodes") is not None):
+        return raw, ()
     if "data" in raw:
         data = raw["data"]
         if data is None:
             return {}, ("data",)
         if not isinstance(data, Mapping):
             raise FlowInvalid("data: an object with nodes and edges is wanted.")
-        if "nodes" not in data and "edges" not in data and data:
+        if data and not any(key in data for key in ("components", "nodes", "edges")):
             raise FlowInvalid(f"data: neither nodes nor edges are there, but {_shown_keys(data)}.")
         return data, ("data",)
     if "nodes" in raw:

@@ -42,6 +42,33 @@ def test_several_flows(wrap):
     assert [(flow.name, flow.endpoint_name) for flow in flows] == [("one", None), ("two", None)]
 
 
+@pytest.mark.parametrize("empty", [{"data": None}, {"nodes": []}, {"components": None}])
+def test_a_list_stands_for_itself_beside_members_that_are_empty(empty):
+    assert [flow.name for flow in read_flows({"flows": [echo(name="one")], **empty})] == ["one"]
+
+
+def test_a_graph_stands_for_itself_beside_a_list_that_is_empty():
+    assert [flow.name for flow in read_flows({"flows": [], **echo(name="one")})] == ["one"]
+    assert len(read_flows({"name": "bare", "data": None, **echo()["data"]})[0].vertices) == 2
+
+
+def test_an_entry_of_a_list_that_is_none_leaves_the_others():
+    parts = read_parts({"flows": [echo(name="one"), None]}, name_hint="x")
+    assert [part.flow.name if part.flow else part.error.message for part in parts] == [
+        "one",
+        "flows[1]: an object is wanted.",
+    ]
+
+
+def test_the_native_form_may_stand_under_data_as_the_api_shows_it():
+    raw = {"name": "shown", "data": native(), "is_component": False}
+    (flow,) = read_flows(raw)
+    assert (flow.name, len(flow.vertices), len(flow.edges)) == ("shown", 2, 1)
+    raw["data"]["components"]["in"]["setings"] = {}
+    with pytest.raises(FlowInvalid, match="^data.components.in.setings: this key is not known"):
+        read_flows(raw)
+
+
 def test_an_archive_of_flows():
     data = packed(
         {"p/one.json": echo(name="one"), "two.json": native(name="two"), "read.me": "?", "__MACOSX/x.json": "?"}
