@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from flowrunner.errors import RequestInvalid
+from flowrunner.errors import FlowInvalid, RequestInvalid
 from flowrunner.flows.naming import is_endpoint_name
+from flowrunner.flows.native import read_native
+from flowrunner.flows.parsing import Limits
+from flowrunner.flows.reading import is_native
 from flowrunner.store.sealing import seal, unseal
 from flowrunner.store.secretbox import SecretBox
 
@@ -34,6 +37,11 @@ EXTRA: Final[Mapping[str, Any]] = {
     "name_key": None,
 }
 
+#: All members by which the API shows a flow.
+_MEMBERS: Final = frozenset(
+    {"id", "name", "description", "data", "is_component", "endpoint_name", "updated_at", "webhook", "user_id",
+     "version_token", *EXTRA}
+)  # fmt: skip
 _HEADER: Final = (
     "folder_id", "access_type", "tags", "mcp_enabled", "flow_type", "a2a_enabled", "a2a_card_overrides",
     "action_name", "action_description",
@@ -60,7 +68,10 @@ class StoredFlow:
     @property
     def webhook(self) -> bool:
         """Whether one of its vertices is started by a webhook."""
-        nodes = (self.data or {}).get("nodes")
+        graph = self.data or {}
+        if is_native(graph):
+            return any(component.get("type") == "Webhook" for component in _components(graph).values())
+        nodes = graph.get("nodes")
         return any(_type_of(node) == "Webhook" for node in nodes) if isinstance(nodes, list) else False
 
     def to_json(self) -> dict[str, Any]:
@@ -115,8 +126,11 @@ def read_row(row: Row[Any], box: SecretBox | None = None) -> StoredFlow:
 def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | None = None) -> dict[str, Any]:
     """Return what is to be stored of what a client gave, by column; credentials are encrypted.
 
+    The graph may stand under ``data`` or, as in files, beside the name.
+
     :raises RequestInvalid: with the entries of a 422 answer, for what cannot be stored.
     """
+    values = with_graph(values)
     columns: dict[str, Any] = {}
     if values.get("name") is not None:
         columns["name"] = _text(values, "name", longest=_LONGEST_NAME)
@@ -135,6 +149,20 @@ def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | 
         except RecursionError:
             raise _invalid("data", "the flow is nested too deeply") from None
     return columns
+
+
+def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the members of a flow with its graph under ``data``; files may have it beside the name."""
+    if values.get("data") is not None:
+        return values
+    if values.get("components") is not None:
+        # Whatever else is there counts as the graph's, so that a key that is misspelt is found.
+        graph = {key: value for key, value in values.items() if key not in _MEMBERS}
+    elif values.get("nodes") is not None:
+        graph = {key: values[key] for key in ("nodes", "edges", "viewport") if key in values}
+    else:
+        return values
+    return {**{key: value for key, value in values.items() if key not in graph}, "data": graph}
 
 
 def extra_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,6 +224,11 @@ def _graph(data: Any, max_vertices: int) -> Mapping[str, Any]:
         vertices = data["nodes"]
     if isinstance(vertices, (list, Mapping)) and len(vertices) > max_vertices:
         raise _invalid("data", f"Flow must have at most {max_vertices} nodes")
+    if is_native(data):
+        try:
+            read_native(data, Limits(max_vertices=max_vertices))
+        except FlowInvalid as error:
+            raise _invalid("data", error.message.rstrip(".")) from None
     return data
 
 
@@ -203,6 +236,13 @@ def _invalid(field: str, reason: str) -> RequestInvalid:
     return RequestInvalid(
         f"{field}: {reason}.", [{"type": "value_error", "loc": ["body", field], "msg": f"Value error, {reason}"}]
     )
+
+
+def _components(graph: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the components of a graph in the native form, by their ids."""
+    found = graph["components"]
+    entries = found.items() if isinstance(found, Mapping) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, Mapping)}
 
 
 def _type_of(node: Any) -> Any:

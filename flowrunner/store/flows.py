@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,18 +94,20 @@ class FlowStore:
         :raises RequestInvalid: for members that cannot be stored.
         :raises Conflict: if an id is given that is taken.
         """
-        columns = check_values(values, self._limits.max_vertices, self._box)
-        if "name" not in columns:
-            raise RequestInvalid(
-                "name: Field required.", [{"type": "missing", "loc": ["body", "name"], "msg": "Field required"}]
-            )
-        flow_id = self._new_id(values.get("id"))
-        with writing(self._engine) as connection:
-            # Names are chosen by what is there, so nobody else may choose meanwhile.
-            go_alone(connection, f"flows of {owner}")
-            stored = self._insert(connection, owner, flow_id, columns, extra_of(values))
-        self._stamp.touch()
-        return stored
+        return self._insert_all(owner, [self._check_new(values)])[0]
+
+    def create_many(self, owner: str, several: Iterable[Mapping[str, Any]]) -> Sequence[StoredFlow]:
+        """Store several new flows, all or none; see :meth:`create`.
+
+        :raises RequestInvalid: naming which one cannot be stored, as an entry of ``flows``.
+        """
+        checked = []
+        for index, values in enumerate(several):
+            try:
+                checked.append(self._check_new(values))
+            except RequestInvalid as error:
+                raise _among_flows(error, index) from None
+        return self._insert_all(owner, checked)
 
     def update(self, flow_id: str, owner: Owner, changes: Mapping[str, Any]) -> StoredFlow:
         """Change the given members of a flow.
@@ -177,6 +179,15 @@ class FlowStore:
             raise FlowNotFound("Flow not found")
         return read_row(row, self._box)
 
+    def _check_new(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a new flow."""
+        columns = check_values(values, self._limits.max_vertices, self._box)
+        if "name" not in columns:
+            raise RequestInvalid(
+                "name: Field required.", [{"type": "missing", "loc": ["body", "name"], "msg": "Field required"}]
+            )
+        return {**columns, "id": self._new_id(values.get("id")), "extra": json.dumps(extra_of(values))}
+
     def _new_id(self, given: Any) -> str:
         if given is None:
             return new_id()
@@ -190,9 +201,16 @@ class FlowStore:
             raise Conflict("A flow of a folder has this id.")
         return flow_id
 
-    def _insert(
-        self, connection: Connection, owner: str, flow_id: str, columns: Mapping[str, Any], extra: Mapping[str, Any]
-    ) -> StoredFlow:
+    def _insert_all(self, owner: str, several: Iterable[Mapping[str, Any]]) -> Sequence[StoredFlow]:
+        with writing(self._engine) as connection:
+            # Names are chosen by what is there, so nobody else may choose meanwhile.
+            go_alone(connection, f"flows of {owner}")
+            stored = [self._insert(connection, owner, columns) for columns in several]
+        self._stamp.touch()
+        return stored
+
+    def _insert(self, connection: Connection, owner: str, columns: Mapping[str, Any]) -> StoredFlow:
+        flow_id = columns["id"]
         if connection.execute(select(flows.c.id).where(flows.c.id == flow_id, flows.c.owner == owner)).first():
             raise Conflict("A flow with this id exists already.")
         now = moment_text(utc_now())
@@ -202,9 +220,7 @@ class FlowStore:
             "endpoint_name": None,
             **columns,
             "owner": owner,
-            "id": flow_id,
             "name": free_name(columns["name"], _names(connection, owner, flows.c.name, columns["name"])),
-            "extra": json.dumps(extra),
             "version": new_id(),
             "created_at": now,
             "updated_at": now,
@@ -243,8 +259,7 @@ class FlowStore:
 
 def _parse(stored: StoredFlow, limits: Limits) -> Flow:
     """Read a flow out of its data; what stands beside the data is the store's to say."""
-    data = stored.data or {}
-    raw = data if "components" in data else {"data": stored.data, "is_component": stored.is_component}
+    raw = {"data": stored.data, "is_component": stored.is_component}
     return dataclasses.replace(
         read_flow(raw, name_hint=stored.name, limits=limits),
         id=stored.id,
@@ -253,6 +268,12 @@ def _parse(stored: StoredFlow, limits: Limits) -> Flow:
         description=stored.description or "",
         owner=stored.owner,
     )
+
+
+def _among_flows(error: RequestInvalid, index: int) -> RequestInvalid:
+    """Return the refusal of a flow as that of an entry of a list."""
+    entries = [{**entry, "loc": ["body", "flows", index, *entry["loc"][1:]]} for entry in error.detail]
+    return RequestInvalid(f"flows[{index}].{error.message}", entries)
 
 
 def _names(connection: Connection, owner: str, column: ColumnElement[Any], wanted: str) -> set[str]:

@@ -6,16 +6,20 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from flask import Response, request
 
-from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, NotAllowed, RequestInvalid
+from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError, NotAllowed, RequestInvalid
+from flowrunner.flows.archives import is_archive
 from flowrunner.flows.library import may_use
 from flowrunner.flows.model import Flow
 from flowrunner.flows.naming import canonical_uuid
+from flowrunner.flows.parsing import Limits
+from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
 from flowrunner.identity import Identity
-from flowrunner.store.flowrecord import EXTRA
+from flowrunner.store.flowrecord import EXTRA, with_graph
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object
@@ -83,7 +87,8 @@ class FlowViews:
             raise RequestInvalid(
                 "file: Field required", [{"type": "missing", "loc": ["body", "file"], "msg": "Field required"}]
             )
-        return json_response(self._create_all(_flows_in(file.read())), 201)
+        limits = Limits(max_vertices=self._runner.settings.max_vertices)
+        return json_response(self._create_all(_flows_in(file.read(), file.filename or "", limits)), 201)
 
     def read(self, flow_id: str) -> Response:
         """Show one flow."""
@@ -183,15 +188,14 @@ class FlowViews:
 
     def _folder_data(self, flow: Flow) -> Any:
         raw = self._folders.raw(flow.id)
-        if raw is None:
-            return None
-        return raw.get("data", raw)
+        return None if raw is None else with_graph(raw).get("data")
 
     def _create_all(self, given: Any) -> Sequence[dict[str, Any]]:
         if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
             entry = {"type": "list_type", "loc": ["body", "flows"], "msg": "Input should be a valid list of flows"}
             raise RequestInvalid("flows: Input should be a valid list of flows", [entry])
-        return [self._store.create(caller().id, {**item, "id": None}).to_json() for item in given]
+        made = self._store.create_many(caller().id, [{**item, "id": None} for item in given])
+        return [stored.to_json() for stored in made]
 
     def _body(self) -> Mapping[str, Any]:
         return read_object(request, limit=self._runner.settings.max_body, strict_type=self._strict())
@@ -201,21 +205,40 @@ class FlowViews:
         return strict
 
 
-def _flows_in(data: bytes) -> list[Any]:
-    """Return the flows of an uploaded file, as JSON."""
-    if data[:4] == b"PK\x03\x04":
-        from flowrunner.flows.reading import read_parts
+def _flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:
+    """Return the flows of an uploaded file, as JSON; one that has no name is called as its file.
 
-        return [dict(part.raw) for part in read_parts(data) if part.flow is not None]
+    :raises FlowInvalid: for the first of them that is none: an upload is taken as a whole or not at all.
+    :raises BadRequest: if there is none.
+    """
+    parts = read_parts(data, limits=limits) if is_archive(data) else _parts_of_json(data, PurePath(filename).stem)
+    for part in parts:
+        try:
+            if part.error is not None:
+                raise part.error
+            find_graph(part.raw)
+        except FlowRunnerError as error:
+            named = error.message.startswith(part.label)
+            raise FlowInvalid(error.message if named else f"{part.label}: {error.message}") from None
+    if not parts:
+        raise BadRequest("The file holds no flow.")
+    return [{**part.raw, "name": _name_of(part)} for part in parts]
+
+
+def _parts_of_json(data: bytes, stem: str) -> list[Part]:
     try:
         found = parse_json_bytes(data)
     except FlowRunnerError as error:
         raise BadRequest(f"Invalid JSON file: {error.message}") from error
-    if isinstance(found, dict):
-        return found["flows"] if isinstance(found.get("flows"), list) else [found]
-    if isinstance(found, list):
-        return found
-    raise BadRequest("Invalid JSON file: it holds no flow.")
+    if not isinstance(found, (dict, list)):
+        raise BadRequest("Invalid JSON file: it holds no flow.")
+    return list(unwrap(found, stem))
+
+
+def _name_of(part: Part) -> Any:
+    """Return the name of a flow, else that of its file, which may be one of an archive."""
+    given = part.raw.get("name")
+    return PurePosixPath(part.label).name.replace(".json", "") if given is None else given
 
 
 def _archive(found: list[dict[str, Any]]) -> bytes:

@@ -1,0 +1,133 @@
+"""Flow files sent to the flows API: every form is kept, and what cannot be kept is refused as a whole."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from tests.flows.exports import native
+from tests.flows.test_reading import packed
+from tests.web.site import echo_flow
+
+FLOWS = "/api/v1/flows/"
+BARE = echo_flow("bare")["data"]
+
+
+def upload(site, content, expect=201, filename="my flow.json"):
+    content = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return site.ask("ann", "POST", f"{FLOWS}upload/", expect, data={"file": (io.BytesIO(content), filename)})
+
+
+def own_names(site):
+    return [flow["name"] for flow in site.ask("ann", "GET", FLOWS) if flow["user_id"]]
+
+
+def said(site, flow_id):
+    return site.say("ann", flow_id, "hello")["outputs"][0]["outputs"][0]["results"]["message"]["text"]
+
+
+@pytest.mark.parametrize(
+    "flow", [native(), {"name": "bare", **BARE}, {"name": "bare", **BARE, "data": None}, {"data": native()}, BARE]
+)
+def test_a_graph_beside_the_name_is_kept_and_runs(site, flow):
+    """Sent in every way, it runs; and what is downloaded can be sent again."""
+    archive = packed({"folder/a flow.json": flow})
+    made = [*upload(site, flow), *upload(site, archive, filename="x.zip"), *upload(site, {"flows": [flow]})]
+    made.append(site.ask("ann", "POST", FLOWS, 201, json={"name": "made", **flow}))
+    (batch,) = site.ask("ann", "POST", f"{FLOWS}batch/", 201, json={"flows": [{"name": "batch", **flow}]})
+    empty = site.ask("ann", "POST", FLOWS, 201, json={"name": "empty"})
+    changed = site.ask("ann", "PATCH", FLOWS + empty["id"], 200, json=flow | {"name": "patched"})
+    replaced = site.ask("ann", "PUT", FLOWS + changed["id"], 200, json=flow | {"name": "put"})
+    put = site.ask("ann", "PUT", f"{FLOWS}11111111-2222-4333-8444-555555555555", 201, json=flow | {"name": "put anew"})
+    made += [batch, changed, replaced, put]
+    for flow_made in made:
+        assert said(site, flow_made["id"]) == "hello"
+    for ids in ([made[0]["id"]], [made[0]["id"], made[1]["id"]]):
+        again = site.call("ann", "POST", f"{FLOWS}download/", json=ids).get_data()
+        assert [said(site, flow["id"]) for flow in upload(site, again)] == ["hello"] * len(ids)
+
+
+def test_what_is_shown_has_the_graph_under_data(site):
+    (shown,) = upload(site, native(description="d"))
+    assert (shown["name"], shown["description"]) == ("Native test", "d")
+    assert shown["data"] == {key: native()[key] for key in ("components", "edges")}
+    (hook,) = upload(site, {"name": "hook", "components": {"hook": {"type": "Webhook"}}})
+    assert (shown["webhook"], hook["webhook"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        ({**native(), "edgs": []}, "data: edgs: this key is not known; did you mean edges?"),
+        (native(components={"a": {}}), "data: components.a.type: the component has no type."),
+        ({"name": "x", "components": 5}, "data: components: an object is wanted."),
+        ({"name": "x", "nodes": []}, "data: Flow must have edges."),
+    ],
+)
+def test_a_graph_beside_the_name_that_is_none_is_refused(site, flow, said):
+    refused = site.ask("ann", "POST", FLOWS, 422, json=flow)
+    assert refused["detail"][0]["loc"] == ["body", "data"]
+    assert refused["detail"][0]["msg"] == f"Value error, {said.removeprefix('data: ').removesuffix('.')}"
+    assert own_names(site) == []
+
+
+def test_a_flow_without_a_name_is_called_as_its_file(site):
+    (made,) = upload(site, BARE, filename="my flow.json")
+    assert made["name"] == "my flow"
+    archive = packed({"folder/one.json": BARE, "two.json": {"data": native()}, "three.json": echo_flow("its-own")})
+    assert [flow["name"] for flow in upload(site, archive)] == ["one", "two", "its-own"]
+
+
+def bomb():
+    return packed({"a.json": '{"name": "big", "x": "' + "a" * 40_000_000 + '"}'}, compression=zipfile.ZIP_DEFLATED)
+
+
+def broken_archive():
+    good = packed({"a.json": echo_flow("a")})
+    return good[: len(good) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "named"),
+    [
+        (packed({"a.json": echo_flow("a"), "b.json": "{broken"}), 422, "b.json: Line 1"),
+        (packed({"a.json": echo_flow("a"), "c.json": {"name": "c", "components": 5}}), 422, "c.json: components"),
+        (packed({"a.json": [echo_flow("a"), {"x": 1}]}), 422, "a.json[1]: This is no flow"),
+        (bomb(), 422, "unpacks to more than"),
+        (broken_archive(), 422, "The archive cannot be read"),
+        (packed({"readme.txt": "x"}), 400, "The file holds no flow."),
+        (packed({}), 400, "The file holds no flow."),
+        ({"flows": []}, 400, "The file holds no flow."),
+        ({"flows": [echo_flow("a"), None]}, 422, "flows[1]: an object is wanted."),
+        ({"flows": [echo_flow("a"), {"name": "b"}]}, 422, "up[1]: This is no flow"),
+        ({"flows": [echo_flow("a"), {"name": "b", "data": {"nodes": []}}]}, 422, "Flow must have edges"),
+        ({"name": "b", "nods": []}, 422, "did you mean nodes?"),
+        (b"5", 400, "it holds no flow"),
+    ],
+)
+def test_an_upload_is_taken_as_a_whole_or_not_at_all(site, content, status, named):
+    assert named in json.dumps(upload(site, content, status, "up.json"))
+    assert own_names(site) == []
+
+
+def test_a_batch_is_taken_as_a_whole_or_not_at_all(site):
+    body = {"flows": [{"name": "good", "data": None}, {"data": None}]}
+    refused = site.ask("ann", "POST", f"{FLOWS}batch/", 422, json=body)
+    assert refused["detail"] == [{"type": "missing", "loc": ["body", "flows", 1, "name"], "msg": "Field required"}]
+    assert own_names(site) == []
+    body["flows"][1]["name"] = "good"
+    assert [flow["name"] for flow in site.ask("ann", "POST", f"{FLOWS}batch/", 201, json=body)] == ["good", "good (1)"]
+
+
+def test_a_flow_of_a_folder_is_shown_with_its_graph_under_data(make_site, tmp_path):
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "short.json").write_text(json.dumps(native()))
+    (folder / "bare.json").write_text(json.dumps({"name": "bare", **BARE}))
+    site = make_site(flows_dir=[folder])
+    site.add_user("ann")
+    bare, short = site.ask("ann", "GET", FLOWS)
+    assert (set(bare["data"]), set(short["data"])) == ({"nodes", "edges"}, {"components", "edges"})
+    again = site.call("ann", "POST", f"{FLOWS}download/", json=[bare["id"], short["id"]]).get_data()
+    assert [said(site, flow["id"]) for flow in upload(site, again)] == ["hello", "hello"]
