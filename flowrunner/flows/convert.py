@@ -69,6 +69,7 @@ def _exact(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
     _add(made, "hidden", _write_values(vertex.hidden, vertex.variables))
     _add(made, "fields", dict(vertex.field_types))
     _add(made, "protected", sorted(vertex.protected))
+    _add(made, "secrets", sorted(vertex.secrets))
     _add(made, "outputs", [_write_port(port) for port in vertex.listed_outputs])
     _add(made, "selected_output", vertex.selected_output)
     return made
@@ -96,6 +97,7 @@ def _short(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
         notes.append(f"{vertex.id}: {vertex.type} has no input {', '.join(lost)}; left out.")
     _add(made, "settings", _write_values(kept, vertex.variables))
     _add(made, "protected", sorted(vertex.protected - {_CODE}))
+    _add(made, "secrets", sorted(vertex.secrets - {i.name for i in component.inputs if i.type == "secret"}))
     return made
 
 
@@ -105,6 +107,7 @@ def _short_unknown(vertex: Vertex) -> dict[str, Any]:
     _add(made, "settings", _write_values(vertex.settings, vertex.variables))
     _add(made, "fields", dict(vertex.field_types))
     _add(made, "protected", sorted(vertex.protected - {_CODE}))
+    _add(made, "secrets", sorted(vertex.secrets))
     _add(made, "outputs", [_write_port(port) for port in vertex.listed_outputs])
     _add(made, "selected_output", vertex.selected_output)
     return made

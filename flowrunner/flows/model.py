@@ -129,11 +129,14 @@ class Flow:
 
 
 def hash_content(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> str:
-    """Return the content hash of a graph: SHA-256, hexadecimal, over everything that decides a run."""
+    """Return the content hash of a graph: SHA-256, hexadecimal, over everything that decides a run.
+
+    What is masked in the record of a run is part of it, since flows of one hash share a plan.
+    """
     parts = [
         [
             [v.id, v.type, v.display_name, dict(v.settings), dict(v.hidden), sorted(v.variables), v.frozen,
-             v.tool_mode, v.is_input, v.is_output, sorted(v.protected), dict(v.field_types),
+             v.tool_mode, v.is_input, v.is_output, sorted(v.protected), sorted(v.secrets), dict(v.field_types),
              [[p.name, p.types, p.group] for p in v.listed_outputs], v.selected_output,
              [v.tool_name, v.description] if v.tool_mode else []]
             for v in vertices

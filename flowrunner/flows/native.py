@@ -23,7 +23,7 @@ COMPONENT_KEYS: Final = {
     "type": "string", "display_name": "string", "description": "string", "settings": "object", "hidden": "object",
     "frozen": "boolean", "tool_mode": "boolean", "tool_name": "string", "edited": "boolean", "is_input": "boolean",
     "is_output": "boolean", "selected_output": "string", "outputs": "array", "fields": "object", "protected": "array",
-    "group": "string", "position": "array",
+    "secrets": "array", "group": "string", "position": "array",
 }  # fmt: skip
 OUTPUT_KEYS: Final = {"name": "string", "types": "array", "group": "boolean"}
 
@@ -80,6 +80,7 @@ def _read_component(name: str, entry: Any, limits: Limits, path: Path) -> Vertex
         variables=frozenset(variables),
         field_types=_read_field_types(entry.get("fields", {}), (*path, "fields")),
         protected=frozenset(read_texts(entry.get("protected", []), (*path, "protected"))),
+        secrets=frozenset(read_texts(entry.get("secrets", []), (*path, "secrets"))),
         listed_outputs=tuple(
             _read_output(output, (*path, "outputs", index)) for index, output in enumerate(entry.get("outputs", ()))
         ),

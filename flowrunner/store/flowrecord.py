@@ -145,10 +145,29 @@ def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | 
     if values.get("data") is not None:
         graph = _graph(values["data"], max_vertices)
         try:
-            columns["data"] = json.dumps(graph if box is None else seal(graph, box))
+            columns["data"] = json.dumps(graph if box is None else _seal_graph(graph, box))
         except RecursionError:
             raise _invalid("data", "the flow is nested too deeply") from None
     return columns
+
+
+def _seal_graph(graph: Mapping[str, Any], box: SecretBox) -> Any:
+    """Return a graph in which credentials are encrypted; the native form lists the names of the fields with them."""
+    sealed = seal(graph, box)
+    for name, component in _components(graph).items() if is_native(graph) else ():
+        kept, secrets = sealed["components"][name], component.get("secrets")
+        if not secrets or not isinstance(kept, dict):
+            continue
+        kept["secrets"] = secrets
+        for key in ("settings", "hidden"):
+            for field, value in component.get(key, {}).items():
+                if field in secrets:
+                    kept[key][field] = _seal_password(value, box)
+    return sealed
+
+
+def _seal_password(value: Any, box: SecretBox) -> Any:
+    return seal({"password": True, "value": value}, box)["value"]
 
 
 def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ def everything():
     template = {
         "code": field("x", "code"), "input_value": field("hi"), "sender": field("User"), "key": key,
         "odd": field({"$variable": "no variable"}, "dict"), "secret": {**field("h"), "show": False},
+        "phrase": field("p", password=True),
         "n": field(3, "int"),
     }  # fmt: skip
     nodes = [
@@ -76,6 +77,14 @@ def test_the_short_form_leaves_out_what_the_components_say(registry):
     }
     assert made.document["edges"] == ["ChatInput-a.message -> ChatOutput-b.input_value"]
     assert made.notes == ("ChatOutput-b: ChatOutput has no input gone; left out.",)
+
+
+def test_no_form_loses_what_is_secret(registry):
+    nodes = [node(f"{kind}-1", kind, {"phrase": field("p", password=True)}) for kind in ("ChatInput", "Nosuch")]
+    flow = read(export(nodes))
+    for exact in (False, True):
+        again = read(convert_flow(flow, registry, exact=exact).text)
+        assert [vertex.secrets for vertex in again.vertices] == [{"phrase"}, {"phrase"}]
 
 
 def test_the_short_form_keeps_dynamic_fields_even_if_empty(registry):

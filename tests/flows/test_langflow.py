@@ -203,6 +203,12 @@ def test_what_cannot_run_has_a_content_hash_of_its_own():
     assert read(good).content_hash != read(bad).content_hash
 
 
+def test_what_is_secret_counts_in_the_content_hash():
+    """Flows of one hash share a plan, and with it what of their runs is kept in clear."""
+    raws = [export([node("a", "ChatInput", {"phrase": field("x", password=secret)})]) for secret in (False, True)]
+    assert len({read(raw).content_hash for raw in raws}) == 2
+
+
 def test_the_content_hash_ignores_decoration():
     raw = echo(id="a5b9ab3c-2d9a-4f0e-8e3a-000000000001", last_tested_version="1.13.0")
     raw["data"]["nodes"][0]["position"] = {"x": 500, "y": 1}

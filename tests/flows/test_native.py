@@ -47,7 +47,7 @@ def test_an_object_that_only_looks_like_a_variable():
 def test_everything_a_component_may_say():
     found = component(
         display_name="Name", description="Does it", hidden={"h": 1}, frozen=True, tool_mode=True, tool_name="do_it",
-        edited=True, is_input=True, is_output=False, selected_output="x", protected=["p"], group="g",
+        edited=True, is_input=True, is_output=False, selected_output="x", protected=["p"], secrets=["s"], group="g",
         outputs=["x", {"name": "y", "types": ["Data"], "group": True}], fields={"f": "int"}, position=[1, -2.5],
     )  # fmt: skip
     assert (found.display_name, found.description, found.tool_name) == ("Name", "Does it", "do_it")
@@ -55,7 +55,7 @@ def test_everything_a_component_may_say():
     assert (found.is_input, found.is_output, found.selected_output) == (True, False, "x")
     assert (found.hidden, found.protected, found.field_types) == ({"h": 1}, {"p"}, {"f": "int"})
     assert found.listed_outputs == (Port("x"), Port("y", ("Data",), True))
-    assert (found.position, found.parent) == ((1.0, -2.5), "g")
+    assert (found.position, found.parent, found.secrets) == ((1.0, -2.5), "g", {"s"})
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,12 @@ def test_the_examples_keep_to_it(validator, path):
         {},
         {"$schema": "./native.schema.json"},
         {"components": {"a": {**T, "settings": {"x": {"$variable": "V"}, "y": {"$value": {"$variable": "V"}}}}}},
-        {"components": {"a": {**T, "outputs": ["x", {"name": "y", "types": []}], "position": [1, 2.5]}}, "edges": []},
+        {
+            "components": {
+                "a": {**T, "outputs": ["x", {"name": "y", "types": []}], "position": [1, 2.5], "secrets": ["x"]}
+            },
+            "edges": [],
+        },
         {"edges": ["in->out", {"source": "in", "target": "out", "feedback": True}]},
     ],
 )

@@ -78,6 +78,23 @@ def test_a_flow_is_stored_without_its_credentials(engine, settings):
     assert "hidden-value" not in kept
 
 
+def test_a_flow_in_the_native_form_is_stored_without_its_credentials(engine, settings):
+    store = FlowStore(engine, settings.data_dir, box=open_secret_box(None, settings.data_dir))
+    component = {
+        "type": "ChatInput",
+        "settings": {"phrase": "hidden-value-1", "api_key": "hidden-value-2", "seed": [1, "hidden-value-3"], "n": 3},
+        "hidden": {"old": "hidden-value-4"},
+        "secrets": ["phrase", "api_key", "seed", "old", "gone"],
+    }
+    data = {"components": {"in": component, "token": component}}
+    made = store.create("ann", {"name": "one", **data})
+    assert made.data == store.get(made.id, "ann").data == data
+    assert store.find(made.id, "ann").vertices[0].secrets == set(component["secrets"])
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT data FROM flowrunner_flows")).scalar_one()
+    assert "hidden-value" not in kept
+
+
 def test_a_flow_that_is_nested_too_deeply_is_refused(engine, settings):
     store = FlowStore(engine, settings.data_dir, box=open_secret_box(None, settings.data_dir))
     deep = []

@@ -200,3 +200,20 @@ def test_what_a_model_says_stands_in_the_conversation_alone(tmp_path, heard):
     assert not [core for core in plant.cores if core in "".join(heard)]
     stored = "".join(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file())
     assert not [core for core in plant.cores if core in stored]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_twin_without_the_mark_shows_nothing_of_a_password(tmp_path, first):
+    """Two flows that differ only in what is a password do not share what is masked, whichever ran before."""
+    with open_site(tmp_path, plugins=[Careless]) as site:
+        site.add_user("ann")
+        for secret in (first, not first):
+            fields = {"plain": field("open sesame", password=secret)}
+            flow = site.flow("ann", flow_through("Careless", fields, name=f"twin-{secret}"))
+            site.say("ann", flow, "hello", "s")
+            (build,) = [
+                build
+                for build in site.ask("ann", "GET", f"/api/v1/monitor/transactions?flow_id={flow}")["items"]
+                if build["vertex_id"] == "Careless-m"
+            ]
+            assert ("open sesame" in json.dumps(build)) is not secret
