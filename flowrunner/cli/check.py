@@ -54,8 +54,11 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, or a folder for several flows.")
 @click.option("--exact", is_flag=True, help="Keep everything: the result has the same content hash.")
 @click.option("--positions", is_flag=True, help="Keep where components stand on the canvas.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
 @_plugins_dir
-def convert_command(file: Path, output: Path | None, exact: bool, positions: bool, plugins_dir: Path | None) -> None:
+def convert_command(
+    file: Path, output: Path | None, exact: bool, positions: bool, force: bool, plugins_dir: Path | None
+) -> None:
     """Write the flow of FILE in the native form. What it does not say is told on standard error."""
     registry = _load_components(plugins_dir)
     done: list[tuple[str, Conversion]] = []
@@ -66,7 +69,12 @@ def convert_command(file: Path, output: Path | None, exact: bool, positions: boo
         done.append((part.flow.endpoint_name or endpoint_name_from(part.flow.name) or part.flow.id, made))
         for note in made.notes:
             click.echo(_printable(f"{part.flow.name}: {note}"), err=True)
-    _write(done, output)
+    if output is not None:
+        _write(_targets(done, output), file, force)
+    elif len(done) == 1:
+        click.echo(done[0][1].text, nl=False)
+    else:
+        raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
 
 
 def report_file(path: Path, registry: Registry) -> list[dict[str, Any]]:
@@ -150,21 +158,36 @@ def _printable(text: str) -> str:
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
-def _write(done: list[tuple[str, Conversion]], output: Path | None) -> None:
-    if output is None or (len(done) == 1 and not output.is_dir()):
-        if len(done) > 1:
-            raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
-        text = done[0][1].text
-        if output is None:
-            click.echo(text, nl=False)
-        else:
-            output.write_text(text, encoding="utf-8")
-        return
-    output.mkdir(parents=True, exist_ok=True)
+def _targets(done: list[tuple[str, Conversion]], output: Path) -> dict[Path, str]:
+    """Return the texts by the files to write."""
+    if len(done) == 1 and not output.is_dir():
+        return {output: done[0][1].text}
+    targets: dict[Path, str] = {}
     taken: set[str] = set()
     for name, made in done:
         stem, number = name, 2
         while stem.lower() in taken:
             stem, number = f"{name}-{number}", number + 1
         taken.add(stem.lower())
-        (output / f"{stem}.json").write_text(made.text, encoding="utf-8")
+        targets[output / f"{stem}.json"] = made.text
+    return targets
+
+
+def _write(targets: dict[Path, str], source: Path, force: bool) -> None:
+    """Write texts to their files; where one must not be replaced, none is written.
+
+    :raises FlowInvalid: naming the file that is in the way or cannot be written.
+    """
+    path = source
+    try:
+        for path in filter(Path.is_file, targets):
+            if path.samefile(source):
+                raise FlowInvalid(f"{path} is the file that is converted; name another one with -o.")
+            if not force:
+                raise FlowInvalid(f"{path} is there already; --force replaces it.")
+        for path, text in targets.items():
+            if len(targets) > 1:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FlowInvalid(f"{path} cannot be written: {error.strerror or error}.") from error

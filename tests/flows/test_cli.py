@@ -163,6 +163,31 @@ def test_convert_several_flows_into_a_folder(files, tmp_path):
     assert len(made) == 4
 
 
+def test_convert_replaces_no_file_unless_told_so(files, tmp_path):
+    path = files("test-flow.json", echo())
+    before = (tmp_path / "test-flow.json").read_bytes()
+    (tmp_path / "link.json").symlink_to(path)
+    for output in (tmp_path, path, tmp_path / "link.json"):
+        result = run(convert_command, path, "-o", output, "--force")
+        assert result.exit_code == 1 and "is the file that is converted" in result.exception.message
+    assert (tmp_path / "test-flow.json").read_bytes() == before
+    several = files("several.json", {"flows": [native(name="new"), native(name="other")]})
+    files("other.json", "mine")
+    result = run(convert_command, several, "-o", tmp_path)
+    assert result.exception.message == f"{tmp_path / 'other.json'} is there already; --force replaces it."
+    assert (tmp_path / "other.json").read_text() == "mine" and not (tmp_path / "new.json").exists()
+    assert run(convert_command, several, "-o", tmp_path, "--force").exit_code == 0
+    assert len(read_flows((tmp_path / "other.json").read_bytes())) == 1
+
+
+@pytest.mark.parametrize(("flows", "output"), [([echo()], "gone/x.json"), ([native(), native()], "a-file/x")])
+def test_convert_says_where_it_cannot_write(files, tmp_path, flows, output):
+    files("a-file", "x")
+    result = run(convert_command, files("x.json", flows), "-o", tmp_path / output)
+    assert type(result.exception).__name__ == "FlowInvalid"
+    assert f"{tmp_path / output}" in result.exception.message and "cannot be written" in result.exception.message
+
+
 def test_convert_says_what_the_result_does_not(files):
     result = run(convert_command, files("x.json", echo(is_component=True)))
     assert "Test flow: The file is a saved component" in result.stderr
