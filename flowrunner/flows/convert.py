@@ -194,7 +194,9 @@ def _resolved(edge: Edge, ports: FlowPorts) -> tuple[str | None, bool]:
         return edge.output, False
     bare = Edge(edge.source, edge.output, edge.target, edge.input)
     fits = declared is None or takes(declared, given, bare)
-    unnamed = edge.output is None and giver.find_output(bare, declared) == given
+    # Which output its author selected is not kept, so an edge that goes by it must name it.
+    selected = giver.vertex.selected_output is not None and len(giver.outputs) > 1
+    unnamed = edge.output is None and not selected and giver.find_output(bare, declared) == given
     return None if unnamed else given.name, not fits
 
 

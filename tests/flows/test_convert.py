@@ -111,6 +111,16 @@ def test_the_short_form_names_outputs_that_the_file_left_to_types(registry):
     assert [f.code for f in check_flow(read(made.text), registry) if f.level == "error"] == []
 
 
+def test_the_short_form_names_outputs_that_the_author_selected(registry):
+    nodes = [node("B-1", "Both", selected_output="row"), node("ChatOutput-b", "ChatOutput")]
+    raw = export(nodes)
+    raw["data"]["edges"] = [{"source": "B-1", "target": "ChatOutput-b", "targetHandle": "input_value"}]
+    assert [f.code for f in check_flow(read(raw), registry) if f.level == "error"] == []
+    made = convert_flow(read(raw), registry)
+    assert made.document["edges"] == ["B-1.row -> ChatOutput-b.input_value"]
+    assert [f.code for f in check_flow(read(made.text), registry) if f.level == "error"] == []
+
+
 def test_positions_are_kept_on_demand(registry):
     assert "position" not in convert_flow(read(echo()), registry).text
     made = convert_flow(read(echo()), registry, positions=True)
