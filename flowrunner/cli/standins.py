@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowrunner.components import Component, Input, Output, RunContext
+from flowrunner.engine.plan import needed_for_outputs
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.model import Edge, Flow
 from flowrunner.flows.ports import SESSION_INPUT, TOOL_OUTPUTS
@@ -71,9 +72,14 @@ def with_stand_ins(flow: Flow, registry: Registry) -> tuple[Flow, Registry, list
         if edge.source in unknown:
             edges[unknown[edge.source]][1].append(edge)
     stand_ins = {name: StandIn(name, found) for name, found in edges.items()}
+    needed = needed_for_outputs(flow, registry)
     warnings = [
-        f"{vertex.shown_name} ({vertex.id}): no plugin offers {vertex.type}, so the flow cannot run; what is said here"
-        " holds if it hands on what arrives."
+        f"{vertex.shown_name} ({vertex.id}): no plugin offers {vertex.type}, so the flow "
+        + (
+            "cannot run; what is said here holds if it hands on what arrives."
+            if vertex.id in needed
+            else "runs without it."
+        )
         for vertex in flow.vertices
         if vertex.id in unknown
     ]

@@ -230,7 +230,12 @@ def test_explain_warns_of_types_that_nobody_offers(run, tmp_path):
     assert [row["session"]["id"] for row in told["components"]] == ["mine"] * 3
     assert told["components"][1]["component"] == "Strange"
     (warning,) = told["warnings"]
-    assert "no plugin offers NobodyHasThis" in warning
+    assert "no plugin offers NobodyHasThis, so the flow cannot run;" in warning
+    flow["edges"].append("q -> a")
+    flow["edges"].remove("x.something -> a")
+    (tmp_path / "x.json").write_text(json.dumps(flow))
+    told = json.loads(run("explain", tmp_path / "x.json", "--json"))
+    assert any("no plugin offers NobodyHasThis, so the flow runs without it." in w for w in told["warnings"])
 
 
 def test_explain_asks_for_a_session_where_the_policy_does(run, monkeypatch):
