@@ -10,7 +10,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
-from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid
+from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
@@ -152,6 +152,10 @@ def run_webhook(runner: Any, flow_name: str) -> Response:
     data = read_bytes(request, runner.settings.max_body)
     if not data.strip():
         raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
+    if runner.settings.auth == "none" and not request.is_json:
+        # As for every body where no key is asked: a page of another site can send any other type.
+        kind = request.mimetype or "without a content type"
+        raise UnsupportedBody(f"Where no key is asked, the body must be application/json, not {kind}.")
     asked = RunRequest(input_value="", input_type="chat", payload=_webhook_payload(data), variables=header_variables())
     runner.plan(flow)
     runner.start(flow, asked, caller())
@@ -159,7 +163,7 @@ def run_webhook(runner: Any, flow_name: str) -> Response:
 
 
 def _webhook_payload(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     try:
         parse_json_bytes(data)
     except FlowRunnerError:

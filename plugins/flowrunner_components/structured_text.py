@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -14,10 +15,26 @@ _INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)\.\d+")
 
 
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    :raises ValueError: for broken JSON, and for NaN and numbers beyond all bounds: they could not be written again.
+    :raises RecursionError: for JSON that is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number that JSON knows")
+    return number
+
+
 def read_structured(text: str) -> dict[str, Any] | list[dict[str, Any]]:
     """Return the object or the rows that a text holds, as JSON or CSV; else the text under ``text``."""
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except (ValueError, RecursionError):
         return _read_csv(text) or {"text": text}
     if isinstance(found, dict):
@@ -46,4 +63,6 @@ def _cell(text: str) -> Any:
     plain = text.strip()
     if _INTEGER.fullmatch(plain):
         return int(plain)
-    return float(plain) if _NUMBER.fullmatch(plain) else plain
+    if _NUMBER.fullmatch(plain) and math.isfinite(number := float(plain)):
+        return number
+    return plain

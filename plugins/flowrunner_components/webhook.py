@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from flowrunner import Component, Input, Output, RunContext
+
+from .structured_text import read_json
 
 
 class Webhook(Component):
@@ -27,7 +28,7 @@ def read_payload(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except (ValueError, RecursionError):
         return {"payload": text}
     return found if isinstance(found, dict) else {"payload": found}

@@ -64,6 +64,10 @@ def test_a_message_as_an_object_with_its_fields():
         ("[1, 2]", [{"text": "1"}, {"text": "2"}]),
         ("3", {"text": "3"}),
         ("[" * 50_000, {"text": "[" * 50_000}),
+        ('{"a": NaN}', {"text": '{"a": NaN}'}),
+        ("[-Infinity]", {"text": "[-Infinity]"}),
+        ('{"a": 1e999}', {"text": '{"a": 1e999}'}),
+        ("a,b\n1," + "9" * 400 + ".5", [{"a": 1, "b": "9" * 400 + ".5"}]),
     ],
 )
 def test_structured_texts(text, wanted):

@@ -50,6 +50,8 @@ def test_combined_texts(settings, text):
         ("7", {"payload": 7}),
         ("{broken", {"payload": "{broken"}),
         ("[" * 100_000, {"payload": "[" * 100_000}),
+        ('{"a": NaN}', {"payload": '{"a": NaN}'}),
+        ('{"a": 1e999}', {"payload": '{"a": 1e999}'}),
     ],
 )
 def test_a_webhook_gives_its_body_as_an_object(body, data):
