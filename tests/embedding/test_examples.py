@@ -11,8 +11,6 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SITES = sorted(path.parent.name for path in EXAMPLES.glob("site_*/pytest.ini"))
-#: The module behind an editable install is there before pytest; a site has the package installed.
-_EDITABLE = "ignore:Module already imported so cannot be rewritten; _editable_impl:pytest.PytestAssertRewriteWarning"
 
 
 def run_tests(folder: Path, *words: str, as_installed: bool = False) -> subprocess.CompletedProcess:
@@ -25,7 +23,7 @@ def run_tests(folder: Path, *words: str, as_installed: bool = False) -> subproce
     if not as_installed:
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         words = ("-p", "flowrunner.testing.pytest_plugin", *words)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", _EDITABLE, *words]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -38,6 +36,12 @@ def test_an_example_site_passes_its_own_tests(name):
     done = run_tests(EXAMPLES / name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_its_tests_start_with_every_plugin_that_is_installed(name):
+    done = run_tests(EXAMPLES / name, "--collect-only", as_installed=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", SITES)

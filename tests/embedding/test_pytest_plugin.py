@@ -73,6 +73,12 @@ class TestWithAnApp:
         assert flow_runner.run("basic-chat", "hi").text == "hi"
 """
 
+#: Warnings are errors; the module behind an editable install is there before pytest.
+STRICT = """filterwarnings =
+    error
+    ignore:Module already imported so cannot be rewritten; _editable_impl:pytest.PytestAssertRewriteWarning
+"""
+
 ASKING = """
 {"name": "Asking", "components": {"q": {"type": "ChatInput"}, "m": {"type": "LanguageModelComponent"},
  "a": {"type": "ChatOutput"}}, "edges": ["q.message -> m.input_value", "m.text_output -> a.input_value"]}
@@ -85,7 +91,7 @@ def test_the_fixtures(tmp_path):
     (flows / "basic-chat.json").write_text((FLOWS / "basic-chat.json").read_text())
     (flows / "asking.json").write_text(ASKING)
     (tmp_path / "test_site.py").write_text(f"FLOWS = {str(FLOWS)!r}\n{SITE_TESTS}")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nflowrunner_flows = flows\nfilterwarnings = error\n")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nflowrunner_flows = flows\n{STRICT}")
     done = run_tests(tmp_path, as_installed=True)
     assert done.returncode == 0, done.stdout
     assert "7 passed" in done.stdout
