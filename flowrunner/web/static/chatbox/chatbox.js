@@ -62,6 +62,13 @@ async function* readEvents(response) {
   }
 }
 
+// The answers of a run that stores none of them.
+function textsOf(result) {
+  const outputs = (result?.outputs ?? []).flatMap((part) => part.outputs ?? []);
+  const values = outputs.flatMap((output) => Object.values(output.outputs ?? {}));
+  return values.map((value) => value?.message).filter((text) => typeof text === "string" && text);
+}
+
 class FlowrunnerChat extends HTMLElement {
   connectedCallback() {
     if (this.shadowRoot) return;
@@ -93,7 +100,11 @@ class FlowrunnerChat extends HTMLElement {
     const box = make("section", { class: "box", part: "box", "aria-label": this.word("heading") });
     const head = make("div", { class: "head", part: "head" }, "", box);
     make("span", { class: "heading", part: "heading" }, this.word("heading"), head);
-    const fresh = make("button", { type: "button", class: "fresh", part: "fresh" }, this.word("fresh"), head);
+    // Where the page names the session there is no other one to begin.
+    if (!this.conversation.fixed) {
+      const fresh = make("button", { type: "button", class: "fresh", part: "fresh" }, this.word("fresh"), head);
+      fresh.addEventListener("click", () => this.startAfresh());
+    }
     this.log = make("div", { class: "log", part: "log", role: "log", "aria-live": "polite", tabindex: "0" }, "", box);
     const form = make("form", { part: "form" }, "", box);
     const label = make("label", { class: "unseen", for: "text" }, this.word("placeholder"), form);
@@ -104,7 +115,6 @@ class FlowrunnerChat extends HTMLElement {
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.onSubmit(event);
     });
-    fresh.addEventListener("click", () => this.startAfresh());
     this.greet();
   }
 
@@ -179,6 +189,7 @@ class FlowrunnerChat extends HTMLElement {
     for await (const { event, data } of readEvents(response)) {
       if (event === "token") this.grow(shown, data.id, data.chunk);
       else if (event === "add_message" && data.sender !== "User") this.place(shown, data.id, data.text);
+      else if (event === "end" && !shown.size) textsOf(data.result).forEach((said) => this.show("answered", said));
       else if (event === "error") throw Object.assign(new Error(data.error), { shown: this.word("failed") });
     }
   }
