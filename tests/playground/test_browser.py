@@ -8,6 +8,8 @@ import signal
 
 import pytest
 
+from tests.playground.conftest import run
+
 expect = pytest.importorskip("playwright.sync_api").expect
 
 
@@ -128,6 +130,8 @@ def test_the_graph_lights_up_and_the_list_says_the_same(visit):
     expect(facts).to_contain_text("false_result")
     expect(facts).to_contain_text("the request named it")
     expect(facts).to_contain_text("Input match_text")
+    arrived = facts.locator("dt", has_text="Input input_text").locator("xpath=following-sibling::dd[1]")
+    expect(arrived).to_have_text("from message of Chat Input (question)")
 
 
 def test_errors_are_shown_as_they_are_and_secrets_are_not(visit):
@@ -167,6 +171,26 @@ def test_runs_of_a_session(visit):
     shown = page.locator(".run")
     for text in ("question", "worker", "answer", "Messages", "Transactions", "Session of-this: the request named it."):
         expect(shown).to_contain_text(text)
+    shown.locator("summary", has_text="worker").click()
+    expect(shown).to_contain_text("from message of Chat Input (question)")
+
+
+def test_an_older_run_shows_its_inputs_as_long_as_they_are_kept(visit, site):
+    # More transactions than one page of them holds.
+    run(site, "router", "older", 45)
+    window = visit()
+    page = window.sign_in("#flow=router&session=older")
+    page.click("#tab-runs")
+    page.check("#only")
+    rows = page.locator(".runs-list > li")
+    for shown in (20, 40):
+        expect(rows).to_have_count(shown)
+        page.get_by_role("button", name="More").click()
+    expect(rows).to_have_count(45)
+    rows.last.locator("summary").first.click()
+    rows.last.locator("summary", has_text="question").click()
+    taken = rows.last.locator("dt:visible", has_text="Input input_value").locator("xpath=following-sibling::dd[1]")
+    expect(taken).to_have_text("message 0")
 
 
 def test_a_server_that_goes_away_and_comes_back(visit, site):

@@ -133,11 +133,20 @@ export class Api {
 
   // What each component of a run took and gave: masked values, by vertex id.
   async records(flow, run) {
-    const [builds, transactions] = await Promise.all([
-      this.json("monitor/builds", { query: { flow_id: flow, all: true } }),
-      this.json("monitor/transactions", { query: { flow_id: flow, size: 100 } }),
-    ]);
-    return joinRecords(builds.vertex_builds, transactions.items, run);
+    const { vertex_builds: builds } = await this.json("monitor/builds", { query: { flow_id: flow, all: true } });
+    const wanted = new Set(buildsOf(builds, run).map(([, build]) => build.build_id));
+    return joinRecords(builds, wanted.size ? await this.transactions(flow, wanted) : [], run);
+  }
+
+  // The transactions of these ids: pages, newest first, until all are found.
+  async transactions(flow, wanted) {
+    const found = new Map();
+    for (let page = 1, pages = 1; page <= pages && found.size < wanted.size; page += 1) {
+      const answer = await this.json("monitor/transactions", { query: { flow_id: flow, size: 100, page } });
+      pages = answer.pages;
+      for (const item of answer.items) if (wanted.has(item.id)) found.set(item.id, item);
+    }
+    return [...found.values()];
   }
 
   stop(run) {
@@ -158,12 +167,15 @@ export class Api {
   }
 }
 
+function buildsOf(builds, run) {
+  const found = Object.entries(builds).map(([vertex, attempts]) => [vertex, attempts.find((one) => one.job_id === run)]);
+  return found.filter(([, build]) => build);
+}
+
 export function joinRecords(builds, transactions, run) {
   const taken = new Map(transactions.map((item) => [item.id, item]));
   const found = new Map();
-  for (const [vertex, attempts] of Object.entries(builds)) {
-    const build = attempts.find((attempt) => attempt.job_id === run);
-    if (!build) continue;
+  for (const [vertex, build] of buildsOf(builds, run)) {
     const outputs = Object.fromEntries(
       Object.entries(build.data?.outputs ?? {}).map(([name, value]) => [name, value?.message ?? value]),
     );

@@ -26,12 +26,12 @@ class Graph extends HTMLElement {
     this.canvas.replaceChildren();
     this.list.replaceChildren();
     this.problem.replaceChildren();
-    this.plan = this.rows = this.numbers = this.boxes = this.edges = null;
+    this.app.plan = this.plan = this.rows = this.numbers = this.boxes = this.edges = null;
     if (!flow) return;
     try {
       const [plan, drawing] = await Promise.all([this.app.api.plan(flow.id, this.app.place.session), this.app.api.drawing(flow.id)]);
       if (flow !== this.app.flow) return;
-      this.plan = plan;
+      this.app.plan = this.plan = plan;
       this.draw(drawing);
       this.tell(plan);
       if (this.live?.run.flow === flow.id && !this.live.over) {
@@ -62,7 +62,7 @@ class Graph extends HTMLElement {
     this.problem.replaceChildren(...notes.map((text) => make("p", { class: "notice" }, text)));
     const names = plan.vertices.map((vertex) => vertex.name);
     const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
-    this.rows = plan.vertices.map((vertex) => new Row(vertex, isShared(vertex.name)));
+    this.rows = plan.vertices.map((vertex) => new Row(vertex, isShared(vertex.name), arrivals(plan, vertex.id)));
     this.numbers = new Map(plan.vertices.map((vertex, number) => [vertex.id, number]));
     this.list.replaceChildren(...this.rows.map((row) => row.element));
   }
@@ -146,8 +146,9 @@ class Graph extends HTMLElement {
 }
 
 class Row {
-  constructor(vertex, shared) {
+  constructor(vertex, shared, arriving) {
     this.vertex = vertex;
+    this.arriving = arriving;
     this.status = "idle";
     this.lamp = make("span", { class: "lamp", "aria-hidden": "true" });
     this.state = make("span", { class: "note" });
@@ -185,9 +186,17 @@ class Row {
     if (does) rows.push(["Memory", does]);
     if (facts.error || facts.record?.error) rows.push(["Error", facts.error || facts.record.error]);
     if (facts.untaken?.length) rows.push(["Branch not taken", facts.untaken.join(", ")]);
-    rows.push(...valueRows("Input", facts.record?.inputs), ...valueRows("Output", facts.record?.outputs));
+    rows.push(...this.arriving, ...valueRows("Input", facts.record?.inputs), ...valueRows("Output", facts.record?.outputs));
     this.body.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   }
+}
+
+// What came over an edge stands in no record of its own: it is the output of another component.
+export function arrivals(plan, id) {
+  const names = new Map(plan.vertices.map((vertex) => [vertex.id, vertex.name]));
+  return plan.edges
+    .filter((edge) => edge.target === id)
+    .map(({ input, output, source }) => [`Input ${input}`, `from ${output ? `${output} of ` : ""}${names.get(source) ?? source} (${source})`]);
 }
 
 export function valueRows(word, values) {

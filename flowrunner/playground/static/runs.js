@@ -1,7 +1,7 @@
 // The last runs of the flow, or of the session that is open.
 
 import { button, make } from "./dom.js";
-import { valueRows } from "./graph.js";
+import { arrivals, valueRows } from "./graph.js";
 import { ago, decider, duration, shown } from "./text.js";
 
 class Runs extends HTMLElement {
@@ -68,14 +68,16 @@ class Runs extends HTMLElement {
     try {
       const run = await this.app.api.run(id);
       const records = await this.app.api.records(run.flow_id, id);
-      body.replaceChildren(...partsOf(run, records, () => this.app.go({ session: run.session.id })));
+      const { plan } = this.app;
+      const arriving = (vertex) => (plan?.flow_id === run.flow_id ? arrivals(plan, vertex) : []);
+      body.replaceChildren(...partsOf(run, records, arriving, () => this.app.go({ session: run.session.id })));
     } catch (error) {
       body.replaceChildren(make("p", { class: "notice failed" }, this.app.sentence(error)));
     }
   }
 }
 
-function partsOf(run, records, open) {
+function partsOf(run, records, arriving, open) {
   const parts = [make("p", { class: "note" }, `Run ${run.id}`)];
   if (run.session) parts.push(make("p", {}, `Session ${run.session.id}: ${decider(run.session)}. `, button("Open", open)));
   if (run.error) parts.push(make("p", { class: "notice failed" }, `${run.error.message} (${run.error.code})`));
@@ -89,9 +91,11 @@ function partsOf(run, records, open) {
   for (const message of run.messages) {
     parts.push(make("p", { class: "said" }, make("strong", {}, message.sender_name ?? ""), `: ${shown(message.text, 600)}`));
   }
+  const isOver = run.status !== "running" && run.vertices.length;
+  if (isOver && !records.size) parts.push(make("p", { class: "note" }, "What went in and came out is no longer listed."));
   if (records.size) parts.push(make("h2", { class: "small" }, "Transactions"));
   for (const [vertex, record] of records) {
-    const values = [...valueRows("Input", record.inputs), ...valueRows("Output", record.outputs)];
+    const values = [...arriving(vertex), ...valueRows("Input", record.inputs), ...valueRows("Output", record.outputs)];
     const list = make("dl", {}, ...values.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     parts.push(make("details", {}, make("summary", {}, vertex), list));
   }

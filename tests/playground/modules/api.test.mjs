@@ -77,6 +77,21 @@ test("ids stay what they are, wherever they go", async () => {
   assert.equal(calls.length, 2);
 });
 
+test("pages of transactions are asked for until those of a run are found", async () => {
+  const builds = { v: [{ job_id: "run", build_id: "7", data: {} }], w: [{ job_id: "other", build_id: "1", data: {} }] };
+  const pages = [[{ id: "9" }], [{ id: "7", inputs: { a: 1 } }], [{ id: "1" }]];
+  const { api: one, calls } = api((address) => {
+    if (address.includes("/builds")) return json({ vertex_builds: builds });
+    const page = Number(new URLSearchParams(address.split("?")[1]).get("page"));
+    return json({ items: pages[page - 1], pages: pages.length });
+  });
+  const found = await one.records("f", "run");
+  assert.deepEqual([...found], [["v", { inputs: { a: 1 }, outputs: {}, error: undefined }]]);
+  assert.equal(calls.length, 3);
+  assert.equal((await one.records("f", "gone")).size, 0);
+  assert.equal(calls.length, 4);
+});
+
 test("what went in and came out belongs to one run", () => {
   const builds = {
     v: [
