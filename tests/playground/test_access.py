@@ -58,6 +58,17 @@ def test_a_phone_shows_one_thing_at_a_time_and_never_scrolls_sideways(visit):
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_long_session_id_leaves_room_for_the_conversation(visit):
+    window = visit(viewport={"width": 320, "height": 600})
+    page = window.sign_in(f"#flow=echo&session={'x' * 1500}")
+    window.say("hello")
+    expect(page.locator(".facts")).to_contain_text("the request named it")
+    height = "(name) => document.querySelector(name).getBoundingClientRect().height"
+    assert page.evaluate(height, ".facts") < 60
+    assert page.evaluate(height, ".log") > 150
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_everything_is_done_with_the_keyboard(visit):
     window = visit()
     page = window.sign_in("#flow=slow&session=keyboard")
