@@ -55,18 +55,23 @@ def test_sessions_are_renamed_filtered_exported_and_deleted(visit):
     page = window.sign_in("#flow=echo&session=plain")
     window.say("to be moved")
     page.get_by_role("button", name="Rename").click()
+    expect(page.locator("dialog")).to_contain_text("What other flows said in the session moves too.")
     page.fill("#dialog-field", "a/b ?c#d %2F")
     page.locator("dialog button.main").click()
     expect(page.locator("h2.session-id")).to_have_text("a/b ?c#d %2F")
     expect(page.locator("article")).to_have_count(2)
     page.fill("#filter", "?c#d")
     expect(page.locator(".sessions li")).to_have_count(1)
+    page.fill("#filter", "no such id")
+    expect(page.locator("fr-sessions")).to_contain_text("No session has an id with “no such id” in it.")
+    page.fill("#filter", "?c#d")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
     exported = json.loads(download.value.path().read_text("utf-8"))
     assert exported["session_id"] == "a/b ?c#d %2F"
     assert [message["text"] for message in exported["messages"]] == ["to be moved"] * 2
     page.locator(".sessions li").get_by_role("button", name="Delete").click()
+    expect(page.locator("dialog")).to_contain_text("also what other flows said in it")
     page.locator("dialog button.danger").click()
     expect(page.locator(".sessions li")).to_have_count(0)
     expect(page.locator("article")).to_have_count(0)
@@ -232,6 +237,8 @@ def test_what_could_not_be_sent_is_given_back(visit, site):
 def test_a_key_that_is_no_longer_good(visit):
     window = visit()
     page = window.sign_in("#flow=echo&session=keys")
+    # The message is what is refused first, and nothing else that is still on its way.
+    page.wait_for_load_state("networkidle")
     page.evaluate("sessionStorage.setItem('flowrunner:key', 'sk-gone')")
     page.fill("#text", "kept")
     page.press("#text", "Enter")
@@ -250,7 +257,7 @@ def test_a_flow_that_vanished(visit):
     page = window.sign_in("#flow=echo&session=vanished")
     made = page.request.post(
         f"{window.site.url}/api/v1/flows/", headers={"x-api-key": window.site.key},
-        data={"name": "Short-lived", "endpoint_name": "short-lived", "data": _echo()},
+        data={"name": "Short-lived", "endpoint_name": "short-lived", "data": echo_flow()},
     ).json()  # fmt: skip
     page.goto(f"{window.site.url}/playground#flow=short-lived&session=gone")
     page.reload()
@@ -263,7 +270,7 @@ def test_a_flow_that_vanished(visit):
     window.complaints = [text for text in window.complaints if "404" not in text]
 
 
-def _echo():
+def echo_flow():
     def node(name, kind, outputs, fields):
         template = {field: {"type": "str", "value": "", "show": True} for field in fields}
         return {"id": name, "data": {"id": name, "type": kind, "node": {"template": template, "outputs": outputs}}}

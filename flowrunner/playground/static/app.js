@@ -44,18 +44,27 @@ class App {
     await this.load();
   }
 
+  async readFlows() {
+    return (await this.api.flows()).filter((flow) => !flow.is_component);
+  }
+
   async load() {
     try {
-      this.flows = (await this.api.flows()).filter((flow) => !flow.is_component);
+      this.flows = await this.readFlows();
     } catch (error) {
       this.report(error);
       return;
     }
     element("sign").hidden = !this.api.key;
-    const choice = element("flow");
-    choice.replaceChildren(...this.flows.map((flow) => make("option", { value: flow.endpoint_name || flow.id }, flow.name)));
+    this.offerFlows();
     if (!this.flows.length) this.banner("This server has no flows that you may use.");
     this.arrive();
+  }
+
+  offerFlows() {
+    const choice = element("flow");
+    choice.replaceChildren(...this.flows.map((flow) => make("option", { value: flow.endpoint_name || flow.id }, flow.name)));
+    choice.value = this.place.flow;
   }
 
   find(name) {
@@ -116,8 +125,11 @@ class App {
   }
 
   async forgetFlow() {
-    const name = this.flow?.name ?? this.place.flow;
-    this.flows = await this.api.flows().catch(() => this.flows);
+    const before = this.flows;
+    this.flows = await this.readFlows().catch(() => this.flows);
+    const gone = before.find((flow) => !this.find(flow.id)) ?? this.flow;
+    const name = gone?.name ?? this.place.flow;
+    this.offerFlows();
     this.banner(`The flow ${name} is no longer there. What you wrote is kept; choose another flow.`);
   }
 
@@ -145,6 +157,8 @@ class App {
     const answer = await fetch(this.api.address("flows/", { header_flows: true }), {
       headers: { "X-Flowrunner": "playground", ...(this.api.key ? { "x-api-key": this.api.key } : {}) },
     }).catch(() => null);
+    // An answer that nobody reads would hold its connection.
+    answer?.body?.cancel();
     this.signing = false;
     if (answer && (answer.status === 401 || answer.status === 403)) await this.signIn(error);
     else if (answer) this.banner(this.sentence(error));
@@ -165,10 +179,16 @@ class App {
     this.api.key = key.trim();
     element("sign").textContent = "Sign out";
     this.banner("");
+    await this.renew();
+  }
+
+  // Loads everything anew: somebody else may have signed in.
+  async renew() {
     const before = this.flow;
     await this.load();
-    if (before && this.flow) this.emit("back");
-    this.emit("changed");
+    if (!before || !this.flow) return;
+    if (before.id === this.flow.id) this.emit("flow");
+    this.emit("back");
   }
 
   signOut() {

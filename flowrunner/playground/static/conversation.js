@@ -3,14 +3,14 @@
 import { button, make } from "./dom.js";
 import { Log } from "./log.js";
 import { Run } from "./run.js";
-import { decider } from "./text.js";
+import { decider, placeKey } from "./text.js";
 
 class Conversation extends HTMLElement {
   start(app) {
     this.app = app;
     this.runs = new Map();
     this.heading = make("h2", { class: "session-id" });
-    this.log = new Log(app, this);
+    this.log = new Log(app, () => this.run);
     this.facts = make("p", { class: "note facts" });
     this.text = make("textarea", { id: "text", rows: 3, placeholder: "Write a message" });
     this.send = make("button", { class: "main" }, "Send");
@@ -34,30 +34,35 @@ class Conversation extends HTMLElement {
   }
 
   get run() {
-    return this.runs.get(this.session);
-  }
-
-  get draftName() {
-    return `flowrunner:draft:${this.app.place.flow}:${this.session}`;
+    return this.runs.get(placeKey(this.flow, this.session));
   }
 
   keepDraft() {
-    if (this.text.value) sessionStorage.setItem(this.draftName, this.text.value);
-    else sessionStorage.removeItem(this.draftName);
+    writeDraft(this, this.text.value);
   }
 
   async open() {
     const { session } = this.app.place;
     const flow = this.app.flow?.id;
     if (!flow || (this.session === session && this.flow === flow)) return;
+    const carried = this.takeUnsent();
     this.session = session;
     this.flow = flow;
     this.heading.textContent = session;
     this.facts.textContent = "";
-    this.text.value = sessionStorage.getItem(this.draftName) ?? "";
+    this.text.value = joined(readDraft(this), carried);
+    this.keepDraft();
     this.showBusy();
     await this.log.open(session, flow);
     Run.resume(this, session, flow);
+  }
+
+  // What was typed for a flow that is gone goes along to the next one: there is no way back to it.
+  takeUnsent() {
+    if (this.app.find(this.flow)) return "";
+    const text = this.text.value;
+    writeDraft(this, "");
+    return text;
   }
 
   onSubmit(event) {
@@ -75,26 +80,21 @@ class Conversation extends HTMLElement {
   }
 
   begin(run) {
-    this.runs.set(run.session, run);
+    const key = placeKey(run.flow, run.session);
+    this.runs.set(key, run);
     this.showBusy();
     run.go().finally(() => {
-      this.runs.delete(run.session);
+      this.runs.delete(key);
       this.showBusy();
       this.app.emit("changed", run.session);
     });
   }
 
   // Gives a text back that did not reach the server: nothing typed is lost.
-  giveBack(session, text) {
-    if (session === this.session && !this.text.value) {
-      this.text.value = text;
-      this.keepDraft();
-    } else if (session !== this.session) {
-      sessionStorage.setItem(`flowrunner:draft:${this.app.place.flow}:${session}`, text);
-    } else {
-      this.text.value += `\n${text}`;
-      this.keepDraft();
-    }
+  giveBack(run) {
+    const text = joined(readDraft(run), run.text);
+    writeDraft(run, text);
+    if (run.visible) this.text.value = text;
   }
 
   showBusy() {
@@ -106,12 +106,31 @@ class Conversation extends HTMLElement {
 
   // Which session the run really used, and who decided that.
   showSession(session, run) {
-    if (!session || run.session !== this.session) return;
-    this.facts.replaceChildren(`Session ${session.id}: ${decider(session)}. `);
+    if (!session || !run.visible) return;
+    const id = make("span", { class: "session-id", title: session.id }, session.id);
+    this.facts.replaceChildren("Session ", id, `: ${decider(session)}. `);
     if (session.id !== run.session) {
       this.facts.append(button("Open that session", () => this.app.go({ session: session.id })));
     }
   }
+}
+
+function joined(...texts) {
+  return texts.filter(Boolean).join("\n");
+}
+
+// What is typed and not sent is kept in the tab, for each flow and session.
+function draftName({ flow, session }) {
+  return `flowrunner:draft:${placeKey(flow, session)}`;
+}
+
+function readDraft(place) {
+  return sessionStorage.getItem(draftName(place)) ?? "";
+}
+
+function writeDraft(place, text) {
+  if (text) sessionStorage.setItem(draftName(place), text);
+  else sessionStorage.removeItem(draftName(place));
 }
 
 customElements.define("fr-conversation", Conversation);

@@ -4,10 +4,13 @@ import { announce, make } from "./dom.js";
 import { MessageView } from "./message.js";
 
 const NEAR = 120;
+const EDIT = "flowrunner:edit:";
 
 export class Log {
-  constructor(app) {
+  // `running` gives the run of the session that is open, if there is one.
+  constructor(app, running) {
     this.app = app;
+    this.running = running;
     this.views = new Map();
     this.list = make("div", { class: "messages" });
     this.element = make(
@@ -17,9 +20,11 @@ export class Log {
     );
     this.actions = {
       say: (text) => app.say(text),
-      save: (id, text) => this.attempt(() => app.api.editMessage(id, text)),
+      save: (id, text) => this.save(id, text),
       remove: (id) => this.remove(id),
       render: (views) => this.render(views),
+      editOf: (id) => sessionStorage.getItem(EDIT + id),
+      keepEdit: (id, text) => (text ? sessionStorage.setItem(EDIT + id, text) : sessionStorage.removeItem(EDIT + id)),
     };
     this.element.addEventListener("scroll", () => this.fill(), { passive: true });
   }
@@ -32,6 +37,7 @@ export class Log {
     this.cursor = null;
     this.loading = false;
     await this.older(true);
+    this.running()?.show();
     this.toEnd();
     this.fill();
   }
@@ -63,17 +69,24 @@ export class Log {
     }
   }
 
-  // Brings what is shown up to date with what the server keeps.
+  // Brings what is shown up to date with what the server keeps; what a run says now the run knows better.
   async sync() {
-    const round = this.round;
     if (!this.query?.session_id) return;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const round = this.round;
     await this.attempt(async () => {
       const { items, cursor } = await this.app.api.messages(this.query);
-      if (round !== this.round) return;
+      if (round !== this.round || turn !== this.turn) return;
+      // Nothing was loaded, or all of it is far back or somebody else's: one begins anew.
+      if (cursor && !items.some((item) => this.views.has(item.id))) {
+        await this.open(this.query.session_id, this.query.flow_id);
+        return;
+      }
       const kept = new Set(items.map((item) => item.id));
-      if (!cursor) for (const id of [...this.views.keys()]) if (!kept.has(id)) this.forget(id);
-      const changed = items.map((item) => this.put(item)).filter((view) => !view.rendered && !view.editing);
-      await this.render(changed);
+      const live = this.running()?.messages ?? new Map();
+      if (!cursor) for (const id of [...this.views.keys()]) if (!kept.has(id) && !live.has(id)) this.forget(id);
+      const views = items.filter((item) => !live.has(item.id)).map((item) => this.put(item));
+      await this.render(views.filter((view) => !view.rendered && !view.editing));
     });
   }
 
@@ -131,9 +144,17 @@ export class Log {
     }
   }
 
+  // What a person changed is no longer as the run said it.
+  async save(id, text) {
+    const changed = await this.attempt(() => this.app.api.editMessage(id, text));
+    if (changed) this.running()?.messages.delete(id);
+    return changed;
+  }
+
   async remove(id) {
     const done = await this.attempt(() => this.app.api.deleteMessage(id));
     if (!done) return;
+    this.running()?.messages.delete(id);
     this.forget(id);
     announce("The message is deleted.");
     this.app.emit("changed");

@@ -21,6 +21,8 @@ export class MessageView {
       this.foot,
     );
     this.update(message);
+    const begun = message.id && actions?.editOf(message.id);
+    if (begun) this.edit(begun);
   }
 
   update(message) {
@@ -51,6 +53,7 @@ export class MessageView {
 
   grow(piece) {
     this.message = { ...this.message, text: this.message.text + piece };
+    if (this.editing) return;
     if (this.rendered) this.showText(this.message.text);
     else this.body.append(piece);
   }
@@ -88,19 +91,23 @@ export class MessageView {
     }
   }
 
-  edit() {
+  // `begun` is what was typed before the message was taken from view.
+  edit(begun = "") {
     if (this.editing) return;
     this.editing = true;
+    const { id } = this.message;
     const field = make("textarea", { "aria-label": "Text of the message", rows: 4 });
-    field.value = this.message.text;
+    field.value = begun || this.message.text;
+    field.addEventListener("input", () => this.actions.keepEdit(id, field.value));
     const close = () => {
       this.editing = false;
+      this.actions.keepEdit(id, "");
       this.showText(this.message.text);
       this.actions.render([this]);
       this.foot.querySelector("button")?.focus();
     };
     const save = async () => {
-      const changed = await this.actions.save(this.message.id, field.value);
+      const changed = await this.actions.save(id, field.value);
       if (!changed) return;
       this.update({ ...this.message, ...changed });
       close();
@@ -109,7 +116,7 @@ export class MessageView {
     const actions = make("div", { class: "actions" }, button("Cancel", close), button("Save", save, { class: "main" }));
     this.body.className = "body editing";
     this.body.replaceChildren(field, actions);
-    field.focus();
+    if (!begun) field.focus();
   }
 
   async remove() {

@@ -2,6 +2,7 @@
 
 import { announce } from "./dom.js";
 import { MessageView } from "./message.js";
+import { placeKey } from "./text.js";
 
 const RUNNING = "flowrunner:running";
 
@@ -12,13 +13,15 @@ export class Run {
     this.controller = new AbortController();
     this.stored = text === null;
     this.said = new Set();
+    // What the run has said so far, by id: what is shown may be taken away and built again.
+    this.messages = new Map();
   }
 
   // A run that went on while the page was loaded again.
   static resume(conversation, session, flow) {
-    const known = remembered()[session];
-    if (!known || known.flow !== flow || conversation.runs.has(session)) return;
-    conversation.begin(new Run(conversation, { session, flow, id: known.id }));
+    const key = placeKey(flow, session);
+    const id = remembered()[key];
+    if (id && !conversation.runs.has(key)) conversation.begin(new Run(conversation, { session, flow, id }));
   }
 
   get visible() {
@@ -39,7 +42,7 @@ export class Run {
     } catch (error) {
       this.fail(error);
     } finally {
-      remember(this.session, null);
+      this.remember("");
       this.pending?.element.remove();
       this.app.emit("run-ends", this);
     }
@@ -55,27 +58,44 @@ export class Run {
   take({ event, data, id }) {
     const run = id.split(":")[0];
     if (run && run !== this.id) this.id = run;
-    if (this.id) remember(this.session, { id: this.id, flow: this.flow });
+    if (this.id) this.remember(this.id);
     this[`on_${event}`]?.(data);
   }
 
   on_add_message(data) {
     const message = data.data ?? data;
     if (message.sender === "User") this.settle();
-    if (!this.visible || !message.id) return;
-    const view = this.log.put({ ...message, run: true });
+    if (!message.id) return;
+    const view = this.tell({ ...message, run: true });
     if (message.properties?.state === "partial") return;
     if (message.sender !== "User") this.said.add(message.text);
-    this.log.render([view]);
+    if (view) this.log.render([view]);
   }
 
   on_token({ chunk, id }) {
-    if (!this.visible) return;
-    const follow = this.log.isAtEnd;
-    const known = this.log.views.get(id);
-    const view = known ?? this.log.put({ id, text: "", sender: "Machine", sender_name: "AI", run: true });
-    view.grow(chunk);
+    const follow = this.visible && this.log.isAtEnd;
+    const before = this.messages.get(id) ?? { id, text: "", sender: "Machine", sender_name: "AI", run: true };
+    const message = { ...before, text: before.text + chunk };
+    const view = this.visible && this.log.views.get(id);
+    if (view && view.message.text.length === before.text.length) {
+      this.messages.set(id, message);
+      view.grow(chunk);
+    } else this.tell(message);
     if (follow) this.log.toEnd();
+  }
+
+  // Keeps what the run says, and shows it where its session is open.
+  tell(message) {
+    this.messages.set(message.id, message);
+    return this.visible ? this.log.put(message) : null;
+  }
+
+  // Shows all of it again: its session was left and is open once more.
+  show() {
+    if (!this.visible) return;
+    const views = [...this.messages.values()].map((message) => this.log.put(message));
+    if (this.pending && !this.stored) this.log.append(this.pending.element);
+    this.log.render(views.filter(({ message: { properties } }) => properties && properties.state !== "partial"));
   }
 
   on_vertex_started(data) {
@@ -100,16 +120,16 @@ export class Run {
     if (typeof data.error !== "string") {
       this.settle();
       const message = data.data ?? data;
-      if (this.visible && message.id) this.log.put(message);
+      if (message.id) this.tell(message);
       return;
     }
     if (data.code === "run_cancelled") {
-      this.settle();
+      this.giveBack();
       announce("The run was stopped.");
       if (this.visible) this.log.notice(data.error, "stopped");
       return;
     }
-    if (!this.stored) this.conversation.giveBack(this.session, this.text);
+    this.giveBack();
     if (this.visible) this.log.notice(`${data.error} (${[data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ")})`);
   }
 
@@ -117,6 +137,12 @@ export class Run {
   settle() {
     this.stored = true;
     this.pending?.element.remove();
+  }
+
+  // Nothing of a run that ended too early stands in the conversation: what was typed is given back.
+  giveBack() {
+    if (!this.stored) this.conversation.giveBack(this);
+    this.settle();
   }
 
   async stop() {
@@ -131,18 +157,28 @@ export class Run {
     }
   }
 
+  // The run's id is kept in the tab, to take it up again when the page is loaded anew.
+  remember(id) {
+    const all = remembered();
+    const key = placeKey(this.flow, this.session);
+    if (id && all[key] === id) return;
+    if (id) all[key] = id;
+    else delete all[key];
+    sessionStorage.setItem(RUNNING, JSON.stringify(all));
+  }
+
   leave() {
     this.controller.abort(new DOMException("stopped", "AbortError"));
   }
 
   fail(error) {
     if (error.name === "AbortError") {
-      this.settle();
+      this.giveBack();
       if (this.visible) this.log.notice("The run was stopped.", "stopped");
       return;
     }
     if (this.text === null && error.status === 404) return;
-    if (!this.stored) this.conversation.giveBack(this.session, this.text);
+    this.giveBack();
     if (this.visible) this.log.notice(this.app.sentence(error));
     this.app.report(error, { quiet: true });
   }
@@ -166,12 +202,4 @@ function remembered() {
   } catch {
     return {};
   }
-}
-
-function remember(session, run) {
-  const all = remembered();
-  if (run && all[session]?.id === run.id) return;
-  if (run) all[session] = run;
-  else delete all[session];
-  sessionStorage.setItem(RUNNING, JSON.stringify(all));
 }

@@ -31,6 +31,7 @@ class Sessions extends HTMLElement {
     app.on("flow", () => this.reload());
     app.on("place", () => this.mark());
     app.on("changed", () => this.refresh());
+    app.on("back", () => this.unfinished && this.rename(...this.unfinished));
   }
 
   query(more = {}) {
@@ -57,8 +58,7 @@ class Sessions extends HTMLElement {
       if (round !== this.round) return;
       this.cursor = cursor;
       for (const item of items) this.list.append(this.row(item));
-      this.note.textContent = this.rows.size ? "" : "No sessions yet.";
-      this.mark();
+      this.tell();
     } catch (error) {
       this.app.report(error);
     } finally {
@@ -74,34 +74,61 @@ class Sessions extends HTMLElement {
     if (this.cursor && !this.loading && clientHeight && near) this.more();
   }
 
-  // What is new goes to the top; what was loaded stays.
+  // What is new goes to the top, what is gone goes away, and what else was loaded stays.
   async refresh() {
+    if (!this.app.flow) return;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const round = this.round;
     try {
       const { items, cursor } = await this.app.api.sessions(this.query());
-      if (round !== this.round) return;
+      if (round !== this.round || turn !== this.turn) return;
+      const isOther = this.rows.size && !items.some((item) => this.rows.has(item.session_id));
       if (!this.rows.size) this.cursor = cursor;
-      const fresh = items.map((item) => this.row(item));
-      fresh.reverse().forEach((row) => this.list.prepend(row));
-      this.note.textContent = this.rows.size ? "" : "No sessions yet.";
-      this.mark();
+      this.dropAbsent(items, cursor);
+      this.arrange(items.map((item) => this.row(item)));
+      this.tell();
+      // In a site another person may have logged in meanwhile.
+      if (isOther) await this.app.renew();
     } catch (error) {
       this.app.report(error);
     }
   }
 
-  row(item) {
-    const { session_id: id, title, count: number, last_at: last } = item;
-    const row = this.rows.get(id) ?? make("li", {});
+  // The newest sessions are known now: who would stand among them and does not, is gone.
+  dropAbsent(items, cursor) {
+    const there = new Set(items.map((item) => item.session_id));
+    const oldest = cursor ? items.at(-1).last_at : "";
+    for (const [id, row] of [...this.rows]) {
+      if (!there.has(id) && row.querySelector("time").dateTime > oldest) this.forget(id);
+    }
+  }
+
+  // Moves only rows that stand elsewhere, and leaves the keyboard where it was.
+  arrange(rows) {
+    const focused = document.activeElement;
+    rows.forEach((row, number) => {
+      const there = this.list.children[number];
+      if (there !== row) this.list.insertBefore(row, there ?? null);
+    });
+    if (focused !== document.activeElement) focused.focus({ preventScroll: true });
+  }
+
+  tell() {
+    const wanted = this.filter.value.trim();
+    const nothing = wanted ? `No session has an id with “${wanted}” in it.` : "No sessions yet.";
+    this.note.textContent = this.rows.size ? "" : nothing;
+    this.mark();
+  }
+
+  row({ session_id: id, title, count: number, last_at: last }) {
+    const row = this.rows.get(id) ?? make("li", {}, linkOf(id));
     this.rows.set(id, row);
-    const link = make(
-      "a",
-      { href: writePlace({ flow: this.app.place.flow, session: id }) },
-      make("span", { class: "title" }, title || id),
-      make("span", { class: "note" }, `${count(number, "message")} · `, make("time", { datetime: last }, ago(last))),
-      make("span", { class: "id" }, id),
-    );
-    row.replaceChildren(link);
+    const time = row.querySelector("time");
+    row.querySelector("a").href = writePlace({ flow: this.app.place.flow, session: id });
+    row.querySelector(".title").textContent = title || id;
+    row.querySelector(".count").textContent = `${count(number, "message")} · `;
+    time.dateTime = last;
+    time.textContent = ago(last);
     return row;
   }
 
@@ -120,19 +147,23 @@ class Sessions extends HTMLElement {
       make(
         "div",
         { class: "actions" },
-        button("Rename", () => this.rename(session)),
+        button("Rename", () => this.rename(...(this.unfinished?.[0] === session ? this.unfinished : [session]))),
         button("Export", () => this.export(session)),
         button("Delete", () => this.remove(session)),
       ),
     );
   }
 
-  async rename(id) {
-    const text = "If there is a session of the new id, the two become one.";
-    const to = await ask({ title: "Rename the session", text, label: "New id", value: id, action: "Rename" });
+  // `name` is what was typed before, where it came to nothing.
+  async rename(id, name = id) {
+    const text = "If there is a session of the new id, the two become one. What other flows said in the session moves too.";
+    const to = await ask({ title: "Rename the session", text, label: "New id", value: name, action: "Rename" });
+    this.unfinished = null;
     if (!to || to === id) return;
+    this.unfinished = [id, to];
     await this.attempt(async () => {
       await this.app.api.renameSession(id, to);
+      this.unfinished = null;
       this.forget(id);
       this.app.go({ session: to });
       this.app.emit("changed");
@@ -141,7 +172,8 @@ class Sessions extends HTMLElement {
   }
 
   async remove(id) {
-    const sure = await ask({ title: "Delete the session?", text: `${id}: its messages are removed.`, action: "Delete", danger: true });
+    const text = `${id}: its messages are removed, also what other flows said in it.`;
+    const sure = await ask({ title: "Delete the session?", text, action: "Delete", danger: true });
     if (!sure) return;
     await this.attempt(async () => {
       await this.app.api.deleteSession(id);
@@ -180,6 +212,11 @@ class Sessions extends HTMLElement {
       this.app.report(error);
     }
   }
+}
+
+function linkOf(id) {
+  const note = make("span", { class: "note" }, make("span", { class: "count" }), make("time", {}));
+  return make("a", {}, make("span", { class: "title" }), note, make("span", { class: "id" }, id));
 }
 
 customElements.define("fr-sessions", Sessions);

@@ -54,6 +54,11 @@ export function fileName(text) {
   return `${text.replace(/[^\w.-]+/g, "_").replace(/^\.+/, "").slice(0, 60) || "session"}.json`;
 }
 
+// One name for a flow and a session together: the same session may be open in several flows.
+export function placeKey(flow, session) {
+  return JSON.stringify([flow, session]);
+}
+
 // Who decided a session, in words.
 export function decider(session) {
   if (!session) return "";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { ago, count, decider, duration, fileName, newSessionId, readPlace, readTime, segment, shown, writePlace } =
+const { ago, count, decider, duration, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, writePlace } =
   await import(process.env.MODULES + "/text.js");
 
 test("durations", () => {
@@ -40,6 +40,11 @@ test("places go to the address and back", () => {
   for (const place of [{ flow: "a&b=c#d", session: "x/y?z %" }, { flow: "f", session: "" }]) {
     assert.deepEqual(readPlace(writePlace(place)), place);
   }
+});
+
+test("a flow and a session together have one name, whatever stands in them", () => {
+  assert.equal(placeKey("f", "s"), placeKey("f", "s"));
+  assert.notEqual(placeKey("a:b", "c"), placeKey("a", "b:c"));
 });
 
 test("session ids are fresh", () => assert.notEqual(newSessionId(), newSessionId()));
