@@ -14,6 +14,19 @@ from .failures import ModelNotInstalled
 
 _MOST_IDLE: Final = 32
 _IDLE_SECONDS: Final = 60.0
+#: What a server that a request named is sent; the SDK adds headers out of this server's environment.
+_HARMLESS: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "user-agent",
+        "x-stainless-raw-response",
+    }
+)
 
 
 class Connection:
@@ -22,7 +35,7 @@ class Connection:
     def __init__(self, base_url: str, key: str, verify: Any, addresses: Mapping[str, str] | None) -> None:
         import openai
 
-        self._wires = _Wires(addresses)
+        self._wires = _Wires(addresses, key)
         http = openai.DefaultHttpxClient(
             verify=verify, follow_redirects=False, trust_env=addresses is None,
             event_hooks={"request": [self._wires.prepare]},
@@ -45,8 +58,9 @@ class Connection:
 class _Wires:
     """The sockets of a connection, and where its host names are reached."""
 
-    def __init__(self, addresses: Mapping[str, str] | None) -> None:
+    def __init__(self, addresses: Mapping[str, str] | None, key: str) -> None:
         self.broken = False
+        self._key = key
         self._open: list[Any] = []
         self._addresses = addresses
 
@@ -61,6 +75,9 @@ class _Wires:
         request.extensions["trace"] = self._trace
         if self._addresses is not None:
             host = request.url.host
+            for name in [name for name in request.headers if name.lower() not in _HARMLESS]:
+                del request.headers[name]
+            request.headers["Authorization"] = f"Bearer {self._key}"
             request.extensions["sni_hostname"] = host
             request.headers["Host"] = request.url.netloc.decode("ascii")
             request.url = request.url.copy_with(host=self._addresses[host])

@@ -16,7 +16,8 @@ KEY_FIELDS: Final = (
 #: Where the address of a server may stand. ``ollama_base_url`` counts for Ollama only: newer
 #: releases write its default beside every provider.
 URL_FIELDS: Final = (
-    "base_url", "openai_api_base", "mistral_api_base", "azure_endpoint", "api_base", "sambanova_url", "endpoint_url",
+    "base_url", "openai_api_base", "mistral_api_base", "groq_api_base", "aiml_api_base", "anthropic_api_url",
+    "azure_endpoint", "api_base", "sambanova_url", "endpoint_url",
 )  # fmt: skip
 OLLAMA_URL: Final = "ollama_base_url"
 

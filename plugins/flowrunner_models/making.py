@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from flowrunner import Component, RunContext, checked_address
+from flowrunner import Component, RunContext
 
 from .choosing import Choice, choose, split_name
 from .connections import Connections
-from .failures import ModelFailed, ModelKeyMissing, ModelNotChosen
-from .fields import KEY_FIELDS, MODEL_FIELDS, OLLAMA_URL, URL_FIELDS
+from .failures import ModelKeyMissing, ModelNotChosen
+from .fields import MODEL_FIELDS
+from .keys import find_key, no_key
 from .openai_model import OpenAIModel
 from .protocol import ChatModel, Options
-from .providers import Provider, find_provider
-
-#: A key field that holds the name of a variable, without being marked as such.
-_VARIABLE_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+from .servers import Server, chosen_by_request, find_server, is_own_address, own_url
 
 
 class ModelUser(Component):
@@ -52,35 +49,33 @@ def make_model(
     :raises ModelFailed: if none is chosen, or its key is missing.
     """
     settings = context.settings
-    choice = choose(
-        values, usual=usual, default=getattr(settings, "model", ""), force=getattr(settings, "model_force", False)
+    meant = partial(
+        choose, usual=usual, default=getattr(settings, "model", ""), force=getattr(settings, "model_force", False)
     )
+    choice = meant(values)
     options = read_options(values)
     if choice.provider.kind == "local":
         from .local_model import open_local_model
 
         return open_local_model(choice.model, options, getattr(settings, "local_model", None))
-    if choice.provider.kind == "llm" and not _own_url(settings, choice.provider):
+    chosen = chosen_by_request(context, values, choice, meant)
+    if choice.provider.kind == "llm" and not own_url(settings, choice.provider):
         from .llm_model import LlmModel
 
-        return LlmModel(choice.model, options, key=_find_key(context, values, choice.provider))
-    return _openai_model(context, values, choice, options, connections)
+        key = find_key(context, values, choice.provider, "request" if chosen else "flow")
+        return LlmModel(choice.model, options, key=key)
+    server = find_server(context, values, choice.provider, chosen=chosen)
+    return _openai_model(context, values, choice, options, server, connections)
 
 
 def _openai_model(
-    context: RunContext, values: Mapping[str, Any], choice: Choice, options: Options, connections: Connections
-) -> ChatModel:
+    context: RunContext, values: Mapping[str, Any], choice: Choice, options: Options, server: Server,
+    connections: Connections,
+) -> ChatModel:  # fmt: skip
     provider = choice.provider
-    given, from_request = _given_url(context, values, provider)
-    url = _own_url(context.settings, provider)
-    if url:
-        from_request = False
-    url = url or _full_url(given, provider)
-    if not url:
-        raise ModelNotChosen(f"{provider.name} has no address of its own: set base_url")
-    key = "" if from_request and not _key_from_request(context) else _find_key(context, values, provider)
-    if not key and provider.keys and _full_url("", provider) == url:
-        raise ModelKeyMissing(_no_key(context, provider))
+    key = find_key(context, values, provider, server.origin)
+    if not key and provider.keys and is_own_address(server.url, provider):
+        raise ModelKeyMissing(no_key(context, provider, server.origin))
     name = choice.model or split_name(getattr(context.settings, "model", ""))[1]
     if not name:
         raise ModelNotChosen(f"no model of {provider.name} is chosen: set model_name")
@@ -88,10 +83,10 @@ def _openai_model(
         connections,
         provider=provider.name,
         name=name,
-        base_url=url,
+        base_url=server.url,
         key=key,
         options=options,
-        addresses=_checked(url, context) if from_request else None,
+        addresses=server.addresses,
     )
 
 
@@ -111,74 +106,3 @@ def read_options(values: Mapping[str, Any]) -> Options:
         retries=min(10, retries) if isinstance(retries, int) and retries >= 0 else 2,
         extra=extra,
     )
-
-
-def _find_key(context: RunContext, values: Mapping[str, Any], provider: Provider) -> str:
-    """Return the API key: the field's, else what the provider's usual variables hold."""
-    for name in KEY_FIELDS:
-        value = values.get(name)
-        if not isinstance(value, str) or not value.strip() or name in context.missing:
-            continue
-        if _VARIABLE_NAME.fullmatch(value):
-            value = context.variable(value) or ""
-        if value:
-            return value.strip()
-    for variable in provider.keys:
-        found = context.variable(variable)
-        if found:
-            return found.strip()
-    return ""
-
-
-def _no_key(context: RunContext, provider: Provider) -> str:
-    named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
-    wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))
-    return f"{provider.name} wants an API key: the variable {wanted} is set nowhere"
-
-
-def _key_from_request(context: RunContext) -> bool:
-    return any(name in context.tweaked for name in KEY_FIELDS)
-
-
-def _own_url(settings: Any, provider: Provider) -> str:
-    """Return the address that the operator set for a provider, if any."""
-    for entry in getattr(settings, "model_base_urls", ()):
-        name, _, url = entry.partition("=")
-        if name.strip() == "all" or find_provider(name) is provider:
-            return str(url).strip()
-    return ""
-
-
-def _given_url(context: RunContext, values: Mapping[str, Any], provider: Provider) -> tuple[str, bool]:
-    """Return the address in the settings, and whether the request had a hand in it."""
-    names = [*URL_FIELDS, OLLAMA_URL] if provider.name == "Ollama" else list(URL_FIELDS)
-    for name in names:
-        value = values.get(name)
-        if name in context.missing:
-            # The mark is often set beside a plain address; an address is no name of a variable.
-            value = context.missing[name] if "://" in context.missing[name] else ""
-        if isinstance(value, str) and value.strip():
-            return value.strip(), name in context.tweaked or bool(context.sources.get(name))
-    return "", False
-
-
-def _full_url(given: str, provider: Provider) -> str:
-    if not given:
-        return provider.base_url
-    url = given if "://" in given else f"http://{given}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ModelFailed("the address of the model server is no http or https address")
-    path = parts.path.rstrip("/")
-    path = path.removesuffix("/chat/completions")
-    return f"{parts.scheme}://{parts.netloc}{path or provider.path}"
-
-
-def _checked(url: str, context: RunContext) -> Callable[[], Mapping[str, str]]:
-    allowed = getattr(context.settings, "allow_private_addresses", ())
-
-    def addresses() -> Mapping[str, str]:
-        host = urlsplit(url).hostname or ""
-        return {host: checked_address(host, allowed)}
-
-    return addresses

@@ -15,9 +15,11 @@ CHAIN = ["in.message -> model.input_value", "model.text_output -> out.input_valu
 class House(Rig):
     """A rig whose models are the stand-in."""
 
-    def __init__(self, folder, model, **settings):
+    def __init__(self, folder, model, *, components=(), **settings):
         given = {"model": "openai:stand-in", "model_base_urls": f"all={model.url}", **settings}
-        super().__init__(folder, **{name: value for name, value in given.items() if value is not None})
+        super().__init__(
+            folder, components=components, **{name: value for name, value in given.items() if value is not None}
+        )
         self.model = model
 
     def chat(self, text="hi", *, kind="LanguageModelComponent", settings=None, edges=(), more=(), **request):

@@ -1,0 +1,53 @@
+"""Which API key goes to which server: what the request chose gets none but the request's own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner import RunContext
+
+from .fields import KEY_FIELDS
+from .providers import Provider
+from .servers import Origin
+
+#: A key field that holds the name of a variable, without being marked as such.
+_VARIABLE_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+
+
+def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider, origin: Origin) -> str:
+    """Return the API key for a server: that of a field, else what the provider's usual variables hold.
+
+    A key in the flow is meant for the server that its author had in mind. Where the request chose
+    another, only fields that the request filled count, and names of variables in them are not looked
+    up; the provider's own server gets the provider's own variables besides.
+    """
+    for name in KEY_FIELDS if origin == "flow" else sorted(context.tweaked.intersection(KEY_FIELDS)):
+        value = values.get(name)
+        if not isinstance(value, str) or not value.strip() or name in context.missing:
+            continue
+        if _VARIABLE_NAME.fullmatch(value.strip()):
+            value = (context.variable(value.strip()) or "") if origin == "flow" else ""
+        if value and (origin == "flow" or not _is_of_environment(context, value)):
+            return value.strip()
+    for variable in provider.keys if origin != "request" else ():
+        found = context.variable(variable)
+        if found:
+            return found.strip()
+    return ""
+
+
+def _is_of_environment(context: RunContext, key: str) -> bool:
+    """Say whether a key is one of the server's own, which a tweak may have named by its variable."""
+    return key.strip() in {os.environ.get(name, "").strip() for name in getattr(context.settings, "variables", ())}
+
+
+def no_key(context: RunContext, provider: Provider, origin: Origin) -> str:
+    """Return the sentence for a key that is missing."""
+    if origin == "request":
+        return f"{provider.name} wants an API key, which must come with the request, since the address does"
+    named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
+    wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))
+    return f"{provider.name} wants an API key: the variable {wanted} is set nowhere"
