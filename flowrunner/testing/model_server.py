@@ -22,10 +22,14 @@ class ModelServer:
 
     ``url`` is its base URL. ``asked`` collects the bodies received, ``headers`` their headers.
     ``left`` counts callers that closed the connection before they had their answer. Steps given
-    to :meth:`script` are answered in order; then ``answer(body)`` decides.
+    to :meth:`script` are answered in order; then ``answer(body)`` decides. With ``raw`` other
+    characters than ASCII are sent as they are, as many servers do, not as ``\\u`` escapes.
     """
 
-    def __init__(self, answer: Callable[[Mapping[str, Any]], Step] = usual_answer, *, port: int = 0) -> None:
+    def __init__(
+        self, answer: Callable[[Mapping[str, Any]], Step] = usual_answer, *, port: int = 0, raw: bool = False
+    ) -> None:
+        self.raw = raw
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.left = 0
@@ -152,7 +156,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._delta(base, {"content": part})
 
     def _delta(self, base: Mapping[str, Any], delta: Mapping[str, Any], reason: str | None = None) -> None:
-        self._data(json.dumps({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}))
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        self._data(json.dumps({**base, "choices": [choice]}, ensure_ascii=not self.stand_in.raw))
 
     def _data(self, text: str) -> None:
         self.wfile.write(f"data: {text}\n\n".encode())
@@ -169,7 +174,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        self._send(status, json.dumps(body).encode(), headers)
+        self._send(status, json.dumps(body, ensure_ascii=not self.stand_in.raw).encode(), headers)
 
     def _send(self, status: int, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

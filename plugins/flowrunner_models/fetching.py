@@ -8,12 +8,14 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from flowrunner import CancelToken, checked_address
+
+from .fields import read_pairs
 
 _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 65536
@@ -198,16 +200,7 @@ def _clean(headers: Mapping[str, str]) -> dict[str, str]:
 
 def read_headers(value: object) -> dict[str, str]:
     """Return headers out of a table of ``key`` and ``value`` or an object; blank ones are left out."""
-    rows: Iterable[object]
-    if isinstance(value, Mapping):
-        rows = [value] if set(value) == {"key", "value"} else [{"key": k, "value": v} for k, v in value.items()]
-    else:
-        rows = value if isinstance(value, (list, tuple)) else []
-    found = {}
-    for row in rows:
-        if isinstance(row, Mapping) and row.get("key") and row.get("value") not in (None, ""):
-            found[str(row["key"])] = str(row["value"])
-    return found
+    return {name: str(given) for name, given in read_pairs(value).items()}
 
 
 def _host(url: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from flowrunner import Input
 
@@ -57,3 +58,17 @@ HISTORY_INPUTS: Final = (
 )  # fmt: skip
 
 MODEL_INPUTS: Final = (*CHOICE_INPUTS, *OPTION_INPUTS)
+
+
+def read_pairs(value: Any) -> dict[str, Any]:
+    """Return an object, or a table of ``key`` and ``value``, as a dict; blank ones are left out."""
+    rows: Iterable[Any]
+    if isinstance(value, Mapping):
+        rows = [value] if set(value) == {"key", "value"} else [{"key": k, "value": v} for k, v in value.items()]
+    else:
+        rows = value if isinstance(value, (list, tuple)) else []
+    found = {}
+    for row in rows:
+        if isinstance(row, Mapping) and row.get("key") and row.get("value") not in (None, ""):
+            found[str(row["key"])] = row["value"]
+    return found

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowrunner import RunContext
 
+from .failures import ModelFailed
 from .fields import KEY_FIELDS
 from .providers import Provider
 from .servers import Origin
@@ -23,6 +24,8 @@ def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider,
     A key in the flow is meant for the server that its author had in mind. Where the request chose
     another, only fields that the request filled count, and names of variables in them are not looked
     up; the provider's own server gets the provider's own variables besides.
+
+    :raises ModelFailed: for a key that cannot be sent.
     """
     for name in KEY_FIELDS if origin == "flow" else sorted(context.tweaked.intersection(KEY_FIELDS)):
         value = values.get(name)
@@ -31,12 +34,24 @@ def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider,
         if _VARIABLE_NAME.fullmatch(value.strip()):
             value = (context.variable(value.strip()) or "") if origin == "flow" else ""
         if value and (origin == "flow" or not _is_of_environment(context, value)):
-            return value.strip()
+            return _checked(name, value.strip())
     for variable in provider.keys if origin != "request" else ():
         found = context.variable(variable)
         if found:
-            return found.strip()
+            return _checked(f"the variable {variable}", found.strip())
     return ""
+
+
+def _checked(place: str, key: str) -> str:
+    """Return a key that can be sent.
+
+    :raises ModelFailed: for an object, and for characters that no header takes.
+    """
+    if key[:1] in ("{", "["):
+        raise ModelFailed(f'{place} holds an object, not an API key; a variable is named as {{"$variable": "NAME"}}')
+    if not key.isascii() or not key.isprintable():
+        raise ModelFailed(f"{place} holds characters that no API key has")
+    return key
 
 
 def _is_of_environment(context: RunContext, key: str) -> bool:

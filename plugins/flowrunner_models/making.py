@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flowrunner import Component, RunContext
 
 from .choosing import Choice, choose, split_name
 from .connections import Connections
 from .failures import ModelKeyMissing, ModelNotChosen
-from .fields import MODEL_FIELDS
+from .fields import MODEL_FIELDS, read_pairs
 from .keys import find_key, no_key
 from .openai_model import OpenAIModel
 from .protocol import ChatModel, Options
 from .servers import Server, chosen_by_request, find_server, is_own_address, own_url
+
+#: Seconds; sockets take no more than so many.
+_LONGEST: Final = 86400.0
 
 
 class ModelUser(Component):
@@ -92,7 +95,7 @@ def _openai_model(
 
 def read_options(values: Mapping[str, Any]) -> Options:
     """Return the options among settings; what is blank stays the provider's choice."""
-    extra = {k: v for k, v in (values.get("model_kwargs") or {}).items() if k and v != ""}
+    extra = read_pairs(values.get("model_kwargs"))
     timeout, retries = values.get("timeout"), values.get("max_retries")
     stop = values.get("stop_tokens") or ""
     return Options(
@@ -102,7 +105,7 @@ def read_options(values: Mapping[str, Any]) -> Options:
         seed=values.get("seed"),
         stop=tuple(word.strip() for word in str(stop).split(",") if word.strip()),
         json_mode=bool(values.get("json_mode")),
-        timeout=timeout if timeout and timeout > 0 else 120.0,
+        timeout=min(_LONGEST, timeout) if timeout and timeout > 0 else 120.0,
         retries=min(10, retries) if isinstance(retries, int) and retries >= 0 else 2,
         extra=extra,
     )

@@ -22,7 +22,7 @@ from .failures import (
     ModelUnreachable,
 )
 from .protocol import ChatModel, Options, Reply, Turn
-from .wire import Chunks, read_completion, request_body
+from .wire import Chunks, lines_of, read_completion, request_body
 
 _LONGEST_WAIT: Final = 30.0
 _AGAIN: Final = (408, 409, 429)
@@ -136,7 +136,7 @@ def _stream(connection: Connection, body: Mapping[str, Any], options: Options) -
     completions = connection.client.chat.completions.with_streaming_response
     asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
     with completions.create(**_split(asked), timeout=options.timeout) as response:
-        for line in response.iter_lines():
+        for line in lines_of(response.iter_bytes()):
             text = chunks.read(line)
             if text:
                 yield text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from flowrunner import Tool
@@ -84,7 +84,7 @@ def read_completion(answer: Any) -> Reply:
         choice = answer["choices"][0]
         message = choice["message"]
         calls = tuple(
-            ToolCall(str(c.get("id") or f"call_{n}"), c["function"]["name"], c["function"].get("arguments") or "{}")
+            ToolCall(str(c.get("id") or f"call_{n}"), str(c["function"]["name"]), _arguments(c["function"]) or "{}")
             for n, c in enumerate(message.get("tool_calls") or ())
         )
         text = _text(message.get("content"))
@@ -97,7 +97,23 @@ def read_usage(given: Any) -> Usage | None:
     """Return the token counts of an answer; None where it gives none."""
     if not isinstance(given, Mapping):
         return None
-    return Usage(int(given.get("prompt_tokens") or 0), int(given.get("completion_tokens") or 0))
+    return Usage(_count(given.get("prompt_tokens")), _count(given.get("completion_tokens")))
+
+
+def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Return the lines of a stream, which end at line feeds and nowhere else.
+
+    U+2028, U+2029 and U+0085 end a line for :meth:`str.splitlines`, but may stand in the JSON of an event.
+    """
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        if b"\n" in piece:
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "replace").removesuffix("\r")
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 class Chunks:
@@ -105,7 +121,8 @@ class Chunks:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._calls: dict[int, dict[str, str]] = {}
+        self._calls: list[dict[str, str]] = []
+        self._latest: dict[int | None, dict[str, str]] = {}
         self._usage: Usage | None = None
         self._reason = ""
         self._done = False
@@ -125,7 +142,10 @@ class Chunks:
             chunk = json.loads(data)
         except ValueError:
             raise ModelAnswerInvalid("the model's stream has a line in it that is no JSON") from None
-        return self._take(chunk)
+        try:
+            return self._take(chunk)
+        except (AttributeError, TypeError):
+            raise ModelAnswerInvalid("the model's stream has something in it that is no chunk") from None
 
     def reply(self) -> Reply:
         """Return the reply, once all lines are read.
@@ -135,7 +155,7 @@ class Chunks:
         if not self._done and not self._reason:
             raise ModelAnswerInvalid("the model's answer broke off")
         calls = tuple(
-            ToolCall(c["id"] or f"call_{n}", c["name"], c["arguments"] or "{}") for n, c in sorted(self._calls.items())
+            ToolCall(c["id"] or f"call_{n}", c["name"], c["arguments"] or "{}") for n, c in enumerate(self._calls)
         )
         return Reply("".join(self._text), calls, self._usage, self._reason or "stop")
 
@@ -162,13 +182,37 @@ class Chunks:
 
     def _collect(self, deltas: Iterable[Mapping[str, Any]]) -> None:
         for delta in deltas:
-            index = delta.get("index")
-            place = index if isinstance(index, int) else len(self._calls)
-            call = self._calls.setdefault(place, {"id": "", "name": "", "arguments": ""})
             function = delta.get("function") or {}
-            call["id"] = call["id"] or str(delta.get("id") or "")
-            call["name"] = call["name"] or str(function.get("name") or "")
-            call["arguments"] += str(function.get("arguments") or "")
+            key, name = str(delta.get("id") or ""), str(function.get("name") or "")
+            call = self._call(delta.get("index"), key, name)
+            call["id"] = call["id"] or key
+            call["name"] = call["name"] or name
+            call["arguments"] += _arguments(function)
+
+    def _call(self, index: Any, key: str, name: str) -> dict[str, str]:
+        """Return the call that a delta goes on with, else a new one.
+
+        An id or a name that differs begins a new call: some servers give all calls the index 0, and
+        some none at all, where what has neither id nor name goes on with the last one.
+        """
+        place = index if isinstance(index, int) else None
+        known = self._latest.get(place)
+        new = known is None or (key and known["id"] not in ("", key)) or (name and known["name"] not in ("", name))
+        if known is None or new or (place is None and name and not key):
+            known = {"id": "", "name": "", "arguments": ""}
+            self._calls.append(known)
+        self._latest[place] = known
+        return known
+
+
+def _arguments(function: Mapping[str, Any]) -> str:
+    """Return the arguments of a call as text; some servers give the object itself."""
+    given = function.get("arguments")
+    return given if isinstance(given, str) else "" if given is None else json.dumps(given, ensure_ascii=False)
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, (int, float)) and value == value and abs(value) < 1e15 else 0
 
 
 def _text(content: Any) -> str:
