@@ -228,6 +228,18 @@ def test_curl_commands():
 
 
 @pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("::1", False), ("64:ff9b::7f00:1", False),
-                                                 ("2002:7f00:1::", False), ("64:ff9b::808:808", True)])  # fmt: skip
+                                                 ("2002:7f00:1::", False), ("64:ff9b::808:808", True),
+                                                 ("fec0::1", False), ("3fff::1", False), ("2001:db8::1", False),
+                                                 ("192.88.99.1", False), ("192.0.0.8", False), ("192.0.0.9", True),
+                                                 ("192.0.0.10", True), ("192.0.0.171", False), ("2002:c000:1::", False),
+                                                 ("2001:0:808:808::", False), ("2606:4700::1111", True)])  # fmt: skip
 def test_public_addresses(address, public):
     assert is_public(ipaddress.ip_address(address)) is public
+
+
+def test_blocks_are_refused_whatever_this_python_knows_of_them(monkeypatch):
+    for kind in (ipaddress.IPv4Address, ipaddress.IPv6Address):
+        monkeypatch.setattr(kind, "is_global", True)
+        monkeypatch.setattr(kind, "is_reserved", False)
+    blocks = ("fec0::1", "3fff::1", "2001:db8::1", "192.88.99.1", "192.0.0.8")
+    assert not [address for address in blocks if is_public(ipaddress.ip_address(address))]
