@@ -38,11 +38,19 @@ def with_pictures(context: RunContext, turns: Sequence[Turn]) -> list[Turn]:
 
     The newest are taken first, at most ten and 20 MB of them. What is too much, or gone since, is
     named in the text of its turn, so that the model knows of it; files that are no pictures are not
-    sent.
+    sent, nor is an earlier turn that consists of such files.
+
+    :raises ValueError: if the newest turn consists of such files.
     """
     room = _Room()
     found = [_with_pictures(context, turn, room) if turn.files else turn for turn in reversed(turns)]
-    return found[::-1]
+    if found and _is_empty(found[0]):
+        raise ValueError("the message to the model is empty: it has no text, and its files are no pictures")
+    return [turn for turn in reversed(found) if not _is_empty(turn)]
+
+
+def _is_empty(turn: Turn) -> bool:
+    return bool(turn.files) and not (turn.text.strip() or turn.pictures)
 
 
 def only_pictures(turns: Sequence[Turn], taken: Collection[str], model: str) -> list[Turn]:

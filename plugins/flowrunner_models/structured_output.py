@@ -11,6 +11,7 @@ from flowrunner import Input, Output, RunContext, text_of
 from .failures import ModelAnswerInvalid, ModelRefused
 from .fields import CHOICE_INPUTS, OPTION_INPUTS
 from .making import ModelUser
+from .pictures import files_of, with_pictures
 from .protocol import ChatModel, Turn
 from .providers import find_provider
 from .structure import find_json, misfit, schema_of
@@ -58,8 +59,8 @@ class StructuredOutput(ModelUser):
         }
         model = self.model_of(context, values)
         found = ask_for_json(
-            context, model, system=text_of(values["system_prompt"]), text=text_of(values["input_value"]), schema=schema,
-            item=item,
+            context, model, system=text_of(values["system_prompt"]), text=text_of(values["input_value"]),
+            files=files_of(values["input_value"]), schema=schema, item=item,
         )  # fmt: skip
         rows = [row if isinstance(row, dict) else {"text": row} for row in found]
         data = rows[0] if len(rows) == 1 and not values["multiple"] else {"results": rows}
@@ -68,17 +69,18 @@ class StructuredOutput(ModelUser):
 
 def ask_for_json(
     context: RunContext, model: ChatModel, *, system: str, text: str, schema: Mapping[str, Any],
-    item: Mapping[str, Any] | None = None,
+    files: tuple[str, ...] = (), item: Mapping[str, Any] | None = None,
 ) -> Any:  # fmt: skip
     """Ask a model for JSON that fits a schema; one that does not fit is handed back once.
 
+    :param files: names of uploads; the pictures among them go along.
     :param item: schema of one of ``objects``; then a list of them is returned.
     :raises ModelAnswerInvalid: if what came does not fit.
     """
     provider = find_provider(model.provider)
     by_schema = provider is None or provider.schemas
     described = f"{system}\n\nThe JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
-    turns = [Turn("system", described), Turn("user", text)]
+    turns = with_pictures(context, [Turn("system", described), Turn("user", text, files=files)])
     wrong = ""
     for _ in range(2):
         reply = None

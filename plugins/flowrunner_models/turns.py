@@ -34,7 +34,7 @@ def turns_of(value: Any) -> list[Turn]:
 def message_turns(item: Any) -> list[Turn]:
     """Return a stored message as a turn; anything else by its text, as the user's."""
     if isinstance(item, Message):
-        return [Turn("user" if item.sender in ("User", None) else "assistant", item.text, files=files_of(item))]
+        return [_said_by(item.sender, item.text, files_of(item))]
     return turns_of(item) if isinstance(item, (list, tuple)) else [Turn("user", text_of(item))]
 
 
@@ -89,4 +89,9 @@ def _turn(row: Mapping[str, Any]) -> Turn:
     files = row.get("files")
     names = tuple(name for name in files if isinstance(name, str)) if isinstance(files, (list, tuple)) else ()
     said = text_of(text if text is not None else row)
-    return Turn("user" if sender in ("User", None, "") else "assistant", said, files=names)
+    return _said_by(sender, said, names)
+
+
+def _said_by(sender: Any, text: str, files: tuple[str, ...]) -> Turn:
+    """Return a turn; providers take pictures of users only."""
+    return Turn("user", text, files=files) if sender in ("User", None, "") else Turn("assistant", text)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flowrunner_models import pictures
 from flowrunner_models.failures import ModelRefused
 from flowrunner_models.local_model import Engines, LocalModel
-from flowrunner_models.pictures import media_type_of, only_pictures
+from flowrunner_models.pictures import media_type_of, only_pictures, with_pictures
 from flowrunner_models.protocol import Options, Picture, Turn
+from flowrunner_models.turns import turns_of
 
+from flowrunner import Message
 from tests.web.site import edge, flow_through, open_site
 
 PNG = base64.b64decode(
@@ -20,6 +24,7 @@ PNG = base64.b64decode(
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
+SAMPLE = Path(__file__)  # A file that is no picture.
 ASK = flow_through("LanguageModelComponent", {}, "text_output", name="ask")
 AGENT = flow_through("Agent", {}, "response", name="agent")
 
@@ -121,6 +126,41 @@ def test_a_prompt_hands_the_pictures_of_its_question_on(site, model):
     flow = site.flow("ann", PROMPT)
     say(site, flow, "What is it?", upload(site, "ann", flow))
     assert asked(model) == [("user", [{"type": "text", "text": "Say: What is it?"}, url_of(PNG)])]
+
+
+def test_pictures_of_an_answer_are_not_sent():
+    rows = [
+        {"sender": "User", "text": "one", "files": ["a"]},
+        {"sender": "Machine", "text": "two", "files": ["b"]},
+        {"role": "assistant", "text": "three", "files": ["c"]},
+    ]
+    assert [turn.files for turn in turns_of(rows)] == [("a",), (), ()]
+    answer = Message(text="two", sender="Machine", files=("b",))
+    assert turns_of([answer]) == [Turn("assistant", "two")]
+    assert turns_of([Message(text="", sender="Machine", files=("b",))]) == []
+
+
+@pytest.mark.parametrize("flow", [ASK, AGENT], ids=["model", "agent"])
+def test_a_file_alone_that_is_no_picture_is_no_question(site, model, flow):
+    flow = site.flow("ann", flow)
+    before = len(model.asked)
+    name = upload(site, "ann", flow, b"words", "notes.txt")
+    assert "the message to the model is empty" in str(say(site, flow, "", name, expect=500))
+    assert len(model.asked) == before
+
+
+def test_a_file_alone_is_left_out_of_a_history():
+    context = SimpleNamespace(stored_file=lambda name: SAMPLE)
+    found = with_pictures(context, [Turn("user", "", files=("notes",)), Turn("user", "two")])
+    assert found == [Turn("user", "two")]
+
+
+def test_structured_output_sees_the_picture(site, model):
+    row = {"name": "title", "type": "str", "description": "", "multiple": False}
+    flow = flow_through("StructuredOutput", {"output_schema": {"value": [row], "type": "table"}}, "structured_output")
+    flow = site.flow("ann", flow)
+    say(site, flow, "What is it?", upload(site, "ann", flow))
+    assert asked(model)[-1] == ("user", [{"type": "text", "text": "What is it?"}, url_of(PNG)])
 
 
 def test_nobody_elses_picture_is_sent(site, model):
