@@ -65,4 +65,10 @@ def no_key(context: RunContext, provider: Provider, origin: Origin) -> str:
         return f"{provider.name} wants an API key, which must come with the request, since the address does"
     named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
     wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))
+    unread = [name for name in provider.keys if name in os.environ and name not in context.settings.variables]
+    if unread:
+        return (
+            f"{provider.name} wants an API key: {unread[0]} is in the environment, but FLOWRUNNER_VARIABLES, the list"
+            " of what flows may read there, does not name it"
+        )
     return f"{provider.name} wants an API key: the variable {wanted} is set nowhere"

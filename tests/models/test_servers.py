@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flowrunner_models.failures import ModelKeyMissing
+from flowrunner_models.providers import PROVIDERS
 
 from flowrunner import AddressRefused, Component, ComponentFailed, Input, Output
 from flowrunner.testing.model_server import ModelServer
@@ -170,6 +171,18 @@ def test_a_provider_elsewhere_by_the_name_of_its_own_field(open_house, model, fi
     house = open_house(model_base_urls=None)
     house.chat(kind="GroqModel", settings={field: model.url, "groq_api_key": "gsk"})
     assert sent_key(model) == "gsk"
+
+
+def test_flows_may_read_the_key_of_every_provider(house):
+    assert not {name for provider in PROVIDERS for name in provider.keys}.difference(house.settings.variables)
+
+
+def test_a_key_that_the_settings_hide_says_so(open_house, monkeypatch):
+    monkeypatch.setenv("XAI_API_KEY", "sk-hidden")
+    house = open_house(model_base_urls=None, variables="OPENAI_API_KEY")
+    with pytest.raises(ComponentFailed, match="XAI_API_KEY is in the environment, but FLOWRUNNER_VARIABLES") as failed:
+        house.chat(settings={"provider": "xAI"})
+    assert isinstance(failed.value.__cause__, ModelKeyMissing)
 
 
 def _made(house, settings, tweak):
