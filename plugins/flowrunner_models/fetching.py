@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import http.client
-import socket
-import ssl
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from flowrunner import CancelToken, checked_address
 
 from .fields import read_pairs
+from .pinned import Deadline, PinnedHttp, PinnedHttps, connected
 
 _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 65536
 #: Headers that a flow may not set: they decide where a request goes or where it ends.
 _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
+#: Headers that go along to another server; any other could hold a secret.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-language", "cache-control", "content-language", "content-type", "pragma", "range", "user-agent"}
+)
 
 
 class FetchFailed(ValueError):
@@ -48,7 +50,7 @@ class Fetched:
         charset = rest.partition(";")[0].strip(" \"'") or "utf-8"
         try:
             return self.body.decode(charset, "replace")
-        except LookupError:
+        except (LookupError, ValueError):
             return self.body.decode("utf-8", "replace")
 
 
@@ -68,22 +70,23 @@ def fetch(
     """Fetch one address.
 
     The address of the host is checked after DNS, at each redirect anew, and the connection goes
-    to the checked address and to no other.
+    to the checked address and to no other. A redirect to another server gets no header that could
+    hold a secret, and a user and a password in the address become the header that they stand for.
 
     :raises FetchFailed: if it cannot be fetched, is too large or takes too long.
     :raises AddressRefused: if a host is private.
     """
-    deadline = time.monotonic() + limits.seconds
+    deadline = Deadline(limits.seconds)
     cancelled = cancelled or CancelToken()
+    url, sent = _apart(url, _clean(headers or {}))
     for _ in range(_MOST_REDIRECTS + 1):
-        answer = _once(url, method, headers or {}, body, limits, deadline, cancelled)
+        answer = _once(url, method, sent, body, limits, deadline, cancelled)
         place = answer.headers.get("location")
         if not (redirects and place and answer.status in (301, 302, 303, 307, 308)):
             return answer
-        target = urljoin(url, place)
-        if urlsplit(target).netloc != urlsplit(url).netloc:
-            secret = ("authorization", "cookie", "x-api-key")
-            headers = {k: v for k, v in (headers or {}).items() if k.lower() not in secret}
+        target, _user = _apart(_joined(url, place), {})
+        if _server(target) != _server(url):
+            sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
         if answer.status in (301, 302, 303) and method not in ("GET", "HEAD"):
             method, body = "GET", None
         url = target
@@ -91,97 +94,102 @@ def fetch(
 
 
 def _once(
-    url: str, method: str, headers: Mapping[str, str], body: bytes | None, limits: Limits, deadline: float,
+    url: str, method: str, headers: Mapping[str, str], body: bytes | None, limits: Limits, deadline: Deadline,
     cancelled: CancelToken,
 ) -> Fetched:  # fmt: skip
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise FetchFailed("only http and https addresses are fetched")
+    parts, (scheme, host, port) = _parts(url), _server(url)
+    address = checked_address(host, limits.allowed)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    target = path + (f"?{quote(parts.query, safe='/?%:@!$&()*+,;=~-._[]')}" if parts.query else "")
+    try:
+        sent = {"User-Agent": "flowrunner", "Accept-Encoding": "gzip", **headers, "Host": _named(parts)}
+        with connected(scheme, host, port, address, deadline, cancelled) as connection:
+            connection.request(method, target, body=body, headers=sent)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            data = _read(connection, response, found, limits, deadline, cancelled)
+        return Fetched(url, response.status, found, data)
+    except FetchFailed:
+        raise
+    except TimeoutError:
+        raise FetchFailed(f"{host} did not answer within {limits.seconds:g} seconds") from None
+    except (OSError, http.client.HTTPException, zlib.error, ValueError) as error:
+        raise FetchFailed(f"{host} cannot be fetched: {type(error).__name__}") from error
+
+
+def _parts(url: str) -> SplitResult:
+    """Take an address apart.
+
+    :raises FetchFailed: if it is none, or neither http nor https.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts
+    except ValueError:
+        raise FetchFailed("the address cannot be read") from None
+    raise FetchFailed("only http and https addresses are fetched")
+
+
+def _server(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what is the same for two addresses of one server."""
+    parts = _parts(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise FetchFailed("the address has a port that is none") from None
-    address = checked_address(parts.hostname, limits.allowed)
-    connection = _connect(parts.scheme, parts.hostname, port, address, _left(deadline))
-    forget = cancelled.call_when_set(lambda: _break(connection))
+    return parts.scheme, parts.hostname or "", port
+
+
+def _apart(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return an address without its user and password, and headers with them: addresses are shown and handed on."""
+    parts, found = _parts(url), dict(headers)
+    user, at, host = parts.netloc.rpartition("@")
+    if at and not any(name.lower() == "authorization" for name in found):
+        name, _, password = user.partition(":")
+        found["Authorization"] = basic(unquote(name), unquote(password))
+    return urlunsplit(parts._replace(netloc=host)), found
+
+
+def basic(user: str, password: str) -> str:
+    """Return the header of HTTP's basic authentication."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def _joined(url: str, place: str) -> str:
     try:
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-        target = path + (f"?{quote(parts.query, safe='/?%:@!$&()*+,;=~-._[]')}" if parts.query else "")
-        sent = {"User-Agent": "flowrunner", "Accept-Encoding": "gzip", **_clean(headers)}
-        connection.request(method, target, body=body, headers={**sent, "Host": parts.netloc.rpartition("@")[2]})
-        response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        data = _read(connection, response, found, limits, deadline, cancelled)
-        return Fetched(url, response.status, found, data)
-    except TimeoutError:
-        raise FetchFailed(f"{parts.hostname} did not answer within {limits.seconds:g} seconds") from None
-    except (OSError, http.client.HTTPException) as error:
-        cancelled.raise_if_set()
-        raise FetchFailed(f"{parts.hostname} cannot be fetched: {type(error).__name__}") from error
-    finally:
-        forget()
-        connection.close()
+        return urljoin(url, place)
+    except ValueError:
+        raise FetchFailed(f"{_host(url)} redirects to an address that cannot be read") from None
 
 
-def _connect(scheme: str, host: str, port: int, address: str, seconds: float) -> _Pinned | _PinnedTls:
-    """Return a connection to a checked address that still asks for, and proves, the name."""
-    if scheme == "http":
-        return _Pinned(address, host, port, seconds)
-    return _PinnedTls(address, host, port, seconds)
-
-
-class _Pinned(http.client.HTTPConnection):
-    def __init__(self, address: str, host: str, port: int, seconds: float) -> None:
-        super().__init__(host, port, timeout=seconds)
-        self._address = address
-        self.wire: socket.socket | None = None
-
-    def connect(self) -> None:
-        self.sock = self.wire = socket.create_connection((self._address, self.port), self.timeout)
-
-
-class _PinnedTls(http.client.HTTPSConnection):
-    def __init__(self, address: str, host: str, port: int, seconds: float) -> None:
-        self._trust = ssl.create_default_context()
-        super().__init__(host, port, timeout=seconds, context=self._trust)
-        self._address = address
-        self.wire: socket.socket | None = None
-
-    def connect(self) -> None:
-        self.wire = plain = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self.wire = self._trust.wrap_socket(plain, server_hostname=self.host)
+def _named(parts: SplitResult) -> str:
+    """Return what the Host header says: a name in other letters as DNS has it."""
+    if parts.netloc.isascii():
+        return parts.netloc
+    port = f":{parts.port}" if parts.port else ""
+    return (parts.hostname or "").encode("idna").decode("ascii") + port
 
 
 def _read(
-    connection: _Pinned | _PinnedTls, response: http.client.HTTPResponse, headers: Mapping[str, str],
-    limits: Limits, deadline: float, cancelled: CancelToken,
+    connection: PinnedHttp | PinnedHttps, response: http.client.HTTPResponse, headers: Mapping[str, str],
+    limits: Limits, deadline: Deadline, cancelled: CancelToken,
 ) -> bytes:  # fmt: skip
     unpack = zlib.decompressobj(47) if headers.get("content-encoding", "").lower() in ("gzip", "deflate") else None
-    body = bytearray()
+    body, came = bytearray(), False
     while True:
-        if connection.wire is not None and connection.wire.fileno() >= 0:
-            connection.wire.settimeout(_left(deadline))
+        connection.wait_at_most(deadline.left())
         piece = response.read1(_PIECE)
         cancelled.raise_if_set()
         if not piece:
-            return bytes(body)
+            break
+        came = True
         body += unpack.decompress(piece, limits.size + 1 - len(body)) if unpack is not None else piece
         if len(body) > limits.size:
             raise FetchFailed(f"the answer is larger than {limits.size} bytes")
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _break(connection: _Pinned | _PinnedTls) -> None:
-    """End what waits for a connection. The response may have taken its socket over, so that is kept apart."""
-    if connection.wire is not None:
-        with contextlib.suppress(OSError):
-            connection.wire.shutdown(socket.SHUT_RDWR)
+    if response.length or (unpack is not None and came and not unpack.eof):
+        raise FetchFailed(f"the answer of {connection.host} broke off")
+    return bytes(body)
 
 
 def _clean(headers: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-_SILENT: Final = frozenset({"script", "style", "noscript", "template", "svg", "head"})
+_SILENT: Final = frozenset({"script", "style", "noscript", "template", "svg"})
 _BLOCKS: Final = frozenset(
     {"p", "div", "section", "article", "header", "footer", "main", "ul", "ol", "li", "table", "tr", "br", "hr", "pre",
      "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "nav", "aside", "form", "dl", "dt", "dd", "figure"}
@@ -70,14 +70,17 @@ class Page(HTMLParser):
 
 
 def links_of(page: Page, url: str, *, inside: bool) -> list[str]:
-    """Return the pages that a page links to, each once.
+    """Return the pages that a page links to, each once; a link that cannot be read leads nowhere.
 
     :param inside: only those of the same host.
     """
     found: dict[str, None] = {}
     for link in page.links:
-        target, _ = urldefrag(urljoin(url, link))
-        parts = urlsplit(target)
+        try:
+            target, _ = urldefrag(urljoin(url, link))
+            parts = urlsplit(target)
+        except ValueError:
+            continue
         if parts.scheme in ("http", "https") and (not inside or parts.netloc == urlsplit(url).netloc):
             found[target] = None
     return list(found)

@@ -83,7 +83,7 @@ def _crawl(context: RunContext, wanted: list[str], values: Mapping[str, Any]) ->
                 url, headers=headers, limits=limits, redirects=values["follow_redirects"], cancelled=context.cancelled
             )
             if answer.status >= 400 and (values["check_response_status"] or depth == 1):
-                raise FetchFailed(f"{url} answers with status {answer.status}")
+                raise FetchFailed(f"{answer.url} answers with status {answer.status}")
         except (FetchFailed, AddressRefused) as error:
             if not values["continue_on_failure"]:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.server
 import ipaddress
@@ -11,7 +12,7 @@ import threading
 
 import pytest
 from flowrunner_models.api_request import read_curl
-from flowrunner_models.fetching import FetchFailed, Limits, fetch, read_headers
+from flowrunner_models.fetching import FetchFailed, Limits, _server, fetch, read_headers
 
 import flowrunner.addresses
 from flowrunner import AddressRefused, CancelToken, ComponentFailed, RunCancelled, checked_address
@@ -148,10 +149,28 @@ def test_each_redirect_is_checked_anew(site):
 def test_secrets_stay_with_the_first_host(site):
     other = site.replace("127.0.0.1", "localhost")
     limits = Limits(seconds=5, allowed=("127.0.0.1", "localhost"))
-    answer = fetch(f"{site}/to?{other}/see", headers={"Authorization": "Bearer x", "X-Plain": "y"}, limits=limits)
-    seen = json.loads(answer.body)["headers"]
-    assert "authorization" not in seen
-    assert seen["x-plain"] == "y"
+    secrets = ("Authorization", "Proxy-Authorization", "Cookie", "api-key", "apikey", "X-Api-Key", "X-Auth-Token")
+    headers = {**dict.fromkeys(secrets, "secret"), "Accept": "text/html", "User-Agent": "me"}
+    seen = json.loads(fetch(f"{site}/to?{other}/see", headers=headers, limits=limits).body)["headers"]
+    assert "secret" not in seen.values()
+    assert (seen["accept"], seen["user-agent"]) == ("text/html", "me")
+    seen = json.loads(fetch(f"{site}/to?/see", headers=headers, limits=limits).body)["headers"]
+    assert list(seen.values()).count("secret") == len(secrets)
+
+
+def test_another_scheme_or_port_is_another_server():
+    one = _server("https://a.example/x")
+    assert one == _server("https://A.example:443/y?z")
+    assert one not in (_server("http://a.example/x"), _server("https://a.example:8443/x"))
+
+
+def test_a_password_in_the_address_is_sent_and_not_shown(site):
+    answer = fetch(site.replace("//", "//me:p%40ss@") + "/see", limits=LOCAL)
+    assert json.loads(answer.body)["headers"]["authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert answer.url == f"{site}/see"
+    with pytest.raises(FetchFailed) as failed:
+        fetch(site.replace("//", "//me:p%40ss@") + "/to?http://[bad", limits=LOCAL)
+    assert "p%40ss" not in str(failed.value)
 
 
 def test_limits(site):
