@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flowrunner import Component, Input, Output, RunContext, text_of
 
-from .fetching import Fetched, fetch, read_headers
+from .curl import read_curl
+from .fetching import Fetched, FetchFailed, fetch, read_headers
 from .url import limits_of
 
 _METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -44,8 +44,11 @@ class ApiRequest(Component):
         """
         url, method = values["url_input"].strip(), (values["method"] or "GET").upper()
         headers, body = read_headers(values["headers"]), _body(values["body"])
+        redirects = values["follow_redirects"]
         if values["mode"] == "cURL" and values["curl_input"].strip():
-            url, method, headers, body = read_curl(values["curl_input"])
+            curl = read_curl(values["curl_input"])
+            url, method, headers, body = curl.url, curl.method, curl.headers, curl.body
+            redirects = redirects or curl.redirects
         if not url:
             raise ValueError("no address is given")
         if method not in (*_METHODS, "HEAD"):
@@ -55,52 +58,13 @@ class ApiRequest(Component):
             headers["Content-Type"] = "application/json"
         answer = fetch(
             url, method=method, headers=headers, body=None if method in ("GET", "HEAD") else body,
-            limits=limits_of(context, values["timeout"]), redirects=values["follow_redirects"],
+            limits=limits_of(context, values["timeout"]), redirects=redirects,
             cancelled=context.cancelled,
         )  # fmt: skip
         data: dict[str, Any] = {"source": answer.url, "status_code": answer.status, "result": _content(answer)}
         if values["include_httpx_metadata"]:
             data["response_headers"] = dict(answer.headers)
         return {"data": data}
-
-
-def read_curl(command: str) -> tuple[str, str, dict[str, str], bytes | None]:
-    """Return address, method, headers and body of a curl command; options that mean nothing here are skipped.
-
-    :raises ValueError: if it cannot be read.
-    """
-    try:
-        words = shlex.split(command.replace("\\\n", " "))
-    except ValueError:
-        raise ValueError("the curl command cannot be read") from None
-    url, method, headers, body = "", "", dict[str, str](), ""
-    words = words[1:] if words[:1] == ["curl"] else words
-    at = 0
-    while at < len(words):
-        word, following = words[at], words[at + 1] if at + 1 < len(words) else ""
-        if word in ("-X", "--request"):
-            method = following.upper()
-        elif word in ("-H", "--header"):
-            name, _, value = following.partition(":")
-            headers[name.strip()] = value.strip()
-        elif word in ("-d", "--data", "--data-raw", "--data-binary", "--json"):
-            body = f"{body}&{following}" if body else following
-        elif word == "--url":
-            url = following
-        elif word.startswith("-"):
-            at -= 1 if word in _BARE else 0
-        else:
-            url = url or word
-            at -= 1
-        at += 2
-    return url, method or ("POST" if body else "GET"), headers, body.encode() if body else None
-
-
-#: Options of curl that take no value.
-_BARE: Final = frozenset(
-    {"-s", "-S", "-L", "-k", "-i", "-v", "-f", "-sS", "--silent", "--location", "--insecure", "--compressed",
-     "--fail", "--include", "--verbose"}
-)  # fmt: skip
 
 
 def _body(value: Any) -> bytes | None:
@@ -120,7 +84,10 @@ def _with_query(url: str, given: Any) -> str:
         more = parse_qsl(given.lstrip("?")) if isinstance(given, str) and given.strip() else []
     if not more:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise FetchFailed("the address cannot be read") from None
     query = "&".join(part for part in (parts.query, urlencode(more)) if part)
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 

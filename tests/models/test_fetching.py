@@ -11,7 +11,6 @@ import socket
 import threading
 
 import pytest
-from flowrunner_models.api_request import read_curl
 from flowrunner_models.fetching import FetchFailed, Limits, _server, fetch, read_headers
 
 import flowrunner.addresses
@@ -235,15 +234,14 @@ def test_the_api_request_component(open_site, site, house):
     curl = {"mode": "cURL", "curl_input": f"curl -s -X POST {site}/x -H 'Content-Type: text/plain' -d 'hello'"}
     data = fetched(open_site, "APIRequest", curl, "data")["data"]
     assert data["result"] == {"body": "hello", "type": "text/plain"}
+    curl = {"mode": "cURL", "curl_input": f"curl -L {site.replace('//', '//me:pw@')}/to?/see"}
+    data = fetched(open_site, "APIRequest", curl, "data")["data"]
+    assert (data["source"], data["status_code"]) == (f"{site}/see", 200)
+    assert "authorization" in data["result"]["headers"]
+    with pytest.raises(ComponentFailed, match="cannot be read"):
+        fetched(open_site, "APIRequest", {"url_input": "http://[bad", "query_params": {"a": "1"}}, "data")
     with pytest.raises(ComponentFailed, match="private address"):
         fetched(house, "APIRequest", {"url_input": site}, "data")
-
-
-def test_curl_commands():
-    assert read_curl("curl https://a.example -H 'A: b'") == ("https://a.example", "GET", {"A": "b"}, None)
-    assert read_curl("curl -L --url https://a.example --data a=1 -d b=2")[1::2] == ("POST", b"a=1&b=2")
-    with pytest.raises(ValueError, match="cannot be read"):
-        read_curl("curl 'open")
 
 
 @pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("::1", False), ("64:ff9b::7f00:1", False),
