@@ -86,15 +86,19 @@ def test_the_text_of_a_run_that_was_stopped_before_its_turn_is_given_back(visit)
 def test_a_run_in_one_flow_leaves_the_same_session_of_another_flow_alone(visit):
     window = visit()
     page = window.sign_in("#flow=slow&session=same")
-    window.say("20", wait=False)
+    window.say("1000", wait=False)
     expect(page.locator("article.theirs")).to_contain_text("word2")
     page.evaluate("location.hash = '#flow=echo&session=same'")
     expect(page.locator(".composer button")).to_have_text("Send")
     # The session has one turn at a time, whichever flow it is in.
-    window.say("hello")
-    expect(page.locator("article.theirs")).to_contain_text("hello")
+    window.say("hello", wait=False)
+    expect(page.locator("article.mine")).to_contain_text("being sent")
     page.evaluate("location.hash = '#flow=slow&session=same'")
-    expect(page.locator("article.theirs")).to_contain_text("word19")
+    expect(page.locator("article.theirs")).to_contain_text("word2")
+    page.get_by_role("button", name="Stop").click()
+    window.rest()
+    page.evaluate("location.hash = '#flow=echo&session=same'")
+    expect(page.locator("article.theirs")).to_contain_text("hello")
 
 
 def test_an_edit_that_was_begun_is_still_there_after_a_look_elsewhere(visit):
