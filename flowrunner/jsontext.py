@@ -7,6 +7,9 @@ from typing import Any, Final
 
 import orjson
 
+#: So deep may JSON nest that comes from outside, as flow files may; what recursion can follow ends further down.
+MOST_DEEP: Final = 200
+
 #: What has a text of its own in orjson, and is for the standard library no JSON.
 _STRICT: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -30,3 +33,18 @@ def json_bytes(value: Any) -> bytes:
 def json_text(value: Any) -> str:
     """Return a value as JSON text; see :func:`json_bytes`."""
     return json_bytes(value).decode()
+
+
+def is_too_deep(value: Any, most: int = MOST_DEEP) -> bool:
+    """Say whether objects and lists nest deeper than that many levels; without recursion."""
+    level = [value] if isinstance(value, (dict, list, tuple)) else []
+    for _ in range(most):
+        if not level:
+            return False
+        level = [
+            member
+            for node in level
+            for member in (node.values() if isinstance(node, dict) else node)
+            if isinstance(member, (dict, list, tuple))
+        ]
+    return bool(level)

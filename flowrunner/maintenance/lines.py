@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flowrunner.errors import BadRequest
+from flowrunner.jsontext import MOST_DEEP, is_too_deep
 from flowrunner.messages import Message
 
 _NEEDED: Final = ("id", "owner", "session_id", "sender", "sender_name")
+#: Ids of messages, owners and flows are no longer in any store.
+_MOST_OF_AN_ID: Final = 255
+_IDS: Final = ("id", "owner", "flow_id")
 #: Characters at which some programs end a line, though they may stand in JSON.
 _LINE_ENDS: Final = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
 
@@ -29,6 +33,8 @@ def from_line(line: str | bytes) -> Message:
     """
     try:
         record = json.loads(line)
+    except RecursionError:
+        raise BadRequest(_TOO_DEEP) from None
     except ValueError as error:
         raise BadRequest(f"it is no JSON ({error})") from error
     if not isinstance(record, Mapping):
@@ -36,13 +42,70 @@ def from_line(line: str | bytes) -> Message:
     for name in _NEEDED:
         if not isinstance(record.get(name), str) or not record[name]:
             raise BadRequest(f"it lacks {name}")
+    _check_kinds(record)
     try:
         message = Message.from_record(record)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadRequest(f"it is no message ({error})") from error
     # What was stored comes back as it was, also where members that messages usually have are missing.
     properties: Any = record.get("properties")
     return message.replace(properties=dict(properties)) if isinstance(properties, Mapping) else message
+
+
+def _check_kinds(record: Mapping[str, Any]) -> None:
+    """Refuse what a store might take, and could then show to nobody."""
+    if is_too_deep(record):
+        raise BadRequest(_TOO_DEEP)
+    for name, value in record.items():
+        is_right, kind = _KINDS.get(name, _ANYTHING)
+        if not (is_right(value) or (value is None and name in _MAY_BE_NULL)):
+            raise BadRequest(f"its {name} is no {kind}")
+    for name in _IDS:
+        if len(record.get(name) or "") > _MOST_OF_AN_ID:
+            raise BadRequest(f"its {name} has more than {_MOST_OF_AN_ID} characters")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_object, value))
+
+
+_TOO_DEEP: Final = f"it is nested more than {MOST_DEEP} levels deep"
+_LARGEST: Final = 1e15
+_ANYTHING: Final[tuple[Callable[[Any], bool], str]] = (lambda value: True, "")
+_TEXT: Final = (_is_text, "text")
+_TRUTH: Final = (_is_truth, "truth value")
+_KINDS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    **dict.fromkeys((*_NEEDED, "text", "context_id", "timestamp", "flow_id", "run_id", "category"), _TEXT),
+    **dict.fromkeys(("error", "edit"), _TRUTH),
+    "duration": (_is_number, "number of seconds"),
+    "files": (_is_list_of_texts, "list of texts"),
+    "content_blocks": (_is_list_of_objects, "list of objects"),
+    "properties": (_is_object, "object"),
+    "session_metadata": (_is_object, "object"),
+}
+_MAY_BE_NULL: Final = (
+    "context_id", "flow_id", "run_id", "duration", "files", "content_blocks", "properties", "session_metadata",
+)  # fmt: skip
 
 
 def _is_writable(line: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Request, Response
 
 from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
-from flowrunner.jsontext import json_bytes
+from flowrunner.jsontext import MOST_DEEP, is_too_deep, json_bytes
 
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
@@ -95,7 +95,7 @@ def parse_json_bytes(data: bytes) -> Any:
     """Return the JSON in bytes.
 
     :raises BadRequest: for bytes that are not UTF-8.
-    :raises RequestInvalid: for broken JSON, or for text that is no Unicode.
+    :raises RequestInvalid: for broken JSON, JSON that nests too deeply, or text that is no Unicode.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -108,11 +108,18 @@ def parse_json_bytes(data: bytes) -> Any:
         message = f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         raise RequestInvalid(message, [{**entry, "ctx": {"error": error.msg}}]) from None
     except (ValueError, RecursionError):
-        message = "The body is no JSON that can be read here: it is nested too deeply or has a number that is none."
-        raise RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}]) from None
+        raise _unreadable("it is nested too deeply or has a number that is none") from None
+    # Only a body with so many brackets can nest so deep, and few have them.
+    if data.count(b"[") + data.count(b"{") > MOST_DEEP and is_too_deep(value):
+        raise _unreadable(f"it is nested more than {MOST_DEEP} levels deep")
     if "\\u" in text:
         _refuse_surrogates(value)
     return value
+
+
+def _unreadable(reason: str) -> RequestInvalid:
+    message = f"The body is no JSON that can be read here: {reason}."
+    return RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}])
 
 
 def _refuse_constant(name: str) -> Any:

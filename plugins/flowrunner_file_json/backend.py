@@ -25,6 +25,7 @@ from flowrunner import (
 )
 from flowrunner_file_json.listing import list_sessions
 from flowrunner_file_json.moving import edit, move
+from flowrunner_file_json.records import check_depth
 from flowrunner_file_json.session_file import Row, SessionFile, digest_of
 from flowrunner_file_json.store import Store
 
@@ -47,6 +48,7 @@ class FileJson(MemoryBackend):
             return []
         with _contract_errors(), self._store.held():
             self._refuse_taken([str(message.id) for message in messages])
+            check_depth(messages)
             first = messages[0]
             self._store.append(first.owner, first.session_id, messages)
         return list(messages)
@@ -59,6 +61,7 @@ class FileJson(MemoryBackend):
         with _contract_errors(), self._store.held():
             meant = self._find(query)
             ids = [str(message.id) for _, message in meant]
+            check_depth(changes.apply(message) for _, message in meant[:1])
             files = self._files_of(meant)
             if any(file.session_id != changes.session_id for file in files) and changes.session_id is not None:
                 self._store.replace(move(self._store, files, set(ids), changes))

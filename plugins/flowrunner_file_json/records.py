@@ -23,6 +23,10 @@ from flowrunner import Message, MessageChanges, MessageInvalid
 _FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message) if f.name not in ("owner", "session_id"))
 _SEQUENCES: Final = ("files", "content_blocks")
 
+#: Lower than where recursion ends, also for a reader that is called from deep within a program.
+_MOST_DEEP: Final = 200
+_CONTAINERS: Final = (Mapping, list, tuple)
+
 VERSION: Final = 1
 
 
@@ -62,6 +66,22 @@ def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False
         except (TypeError, ValueError, RecursionError) as error:
             raise MessageInvalid(f"The message cannot be stored: {error}.") from error
     return b"".join(lines)
+
+
+def check_depth(messages: Iterable[Message]) -> None:
+    """Refuse messages that nest so deeply that they could be written, but handed out to nobody.
+
+    :raises MessageInvalid: naming the message.
+    """
+    for message in messages:
+        level: list[Any] = [message.properties, message.content_blocks, message.session_metadata]
+        for _ in range(_MOST_DEEP):
+            inside = (node.values() if isinstance(node, Mapping) else node for node in level if node)
+            level = [member for members in inside for member in members if isinstance(member, _CONTAINERS)]
+            if not level:
+                break
+        else:
+            raise MessageInvalid(f"The message {message.id} nests more than {_MOST_DEEP} levels deep.")
 
 
 def to_message(record: Mapping[str, Any], owner: str, session_id: str) -> Message:

@@ -16,7 +16,7 @@ import pytest
 from flowrunner_file_json import catalogue, files, pending, store
 from flowrunner_file_json.backend import FileJson
 
-from flowrunner import MemoryFailed, MessageChanges, MessageQuery, SessionQuery
+from flowrunner import MemoryFailed, MessageChanges, MessageInvalid, MessageQuery, SessionQuery
 from flowrunner.testing import MemoryBackendContract
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.samples import (
@@ -253,6 +253,20 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_loses_nothing_acknowledged
     assert kept == [line.split()[1] for line in told[:-1]]
     append_texts(backend, "goes on")
     assert backend.list_sessions(SessionQuery(owner=ANN))[0].count == len(kept) + 1
+
+
+def test_what_nests_too_deeply_to_be_handed_out_is_not_written(backend, tmp_path):
+    append_texts(backend, "a")
+    deep = {}
+    for levels in range(1, 300):
+        deep = {"a": [deep]} if levels % 2 else {"b": 1, "a": deep}
+    before = only_file(tmp_path).read_bytes()
+    with pytest.raises(MessageInvalid, match="nests more than 200 levels deep"):
+        backend.append_messages([make_message("b", properties=deep)])
+    with pytest.raises(MessageInvalid, match="nests more than 200 levels deep"):
+        backend.update_messages(MessageQuery(owner=ANN), MessageChanges(session_metadata=deep))
+    assert only_file(tmp_path).read_bytes() == before
+    assert fetch_texts(backend) == ["a"]
 
 
 def test_what_came_in_comes_out_of_a_file_that_was_written_anew(backend, tmp_path, open_folder):

@@ -98,6 +98,25 @@ def test_a_wrong_edit_is_refused_with_its_place(site, body, place):
     assert site.messages("ann")[0] == message
 
 
+@pytest.mark.parametrize("member", ["properties", "session_metadata"])
+def test_an_edit_may_nest_as_deep_as_every_reader_can_follow(each_site, member):
+    site = each_site
+    flow = site.flow("ann")
+    site.say("ann", flow, "é", "s")
+    path = f"/api/v1/monitor/messages/{site.messages('ann')[0]['id']}"
+    for levels, status in ((100, 200), (198, 200), (199, 422), (330, 422), (500, 422), (900, 422)):
+        body = f'{{"{member}": {{"é": {"[" * levels}{"]" * levels}}}}}'
+        for data in (body, body.replace("é", "\\u00e9")):
+            answer = site.call("ann", "PUT", path, data=data, content_type="application/json")
+            assert answer.status_code == status, (levels, answer.get_data(as_text=True)[:200])
+        assert len(site.messages("ann")) == len(site.messages("root")) == 2
+        site.say("ann", flow, "on", f"s{levels}-{member}")
+        assert (
+            len(site.ask("ann", "PATCH", f"/api/v1/monitor/messages/session/s{levels}-{member}?new_session_id=x")) == 2
+        )
+        site.ask("ann", "DELETE", "/api/v1/monitor/messages/session/x", 204)
+
+
 def test_a_file_that_is_not_ones_own_is_refused_in_an_edit(site):
     flow = site.flow("ann")
     site.say("ann", flow, "x", "s")

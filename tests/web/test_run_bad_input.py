@@ -114,14 +114,17 @@ def test_json_that_is_nested_too_deeply(quiet, opening):
 
 
 def test_tweaks_that_are_nested_deeply(site):
-    """As deep as the parser takes them, they are ignored or refused, but harm nothing."""
+    """As deep as a body may be, they are ignored or refused, and any deeper refused, but harm nothing."""
     site.flow("ann", echo_flow())
-    value = "1"
-    for _ in range(900):
-        value = f'{{"a": {value}}}'
-    for name in ("nobody", "ChatInput-a", "sender_name"):
-        answer = _post(site, f'{{"tweaks": {{"{name}": {value}}}}}')
-        assert answer.status_code in (200, 422), answer.get_data(as_text=True)[:300]
+    for levels, statuses in ((198, (200, 422)), (199, (422,)), (330, (422,)), (900, (422,))):
+        value = '{"a":' * levels + "1" + "}" * levels
+        for name in ("nobody", "ChatInput-a", "sender_name"):
+            answer = _post(site, f'{{"tweaks": {{"{name}": {value}}}}}')
+            assert answer.status_code in statuses, answer.get_data(as_text=True)[:300]
+            if levels > 198:
+                entry = answer.get_json()["detail"][0]
+                assert (entry["type"], entry["loc"]) == ("json_invalid", ["body"])
+                assert "nested" in entry["msg"]
 
 
 @pytest.mark.parametrize(
