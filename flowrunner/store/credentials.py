@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 #: What stands in place of a short and of a long secret; neither holds anything of it.
 MASK: Final = "***REDACTED***"
@@ -14,18 +15,24 @@ MASK_LONG: Final = "***R...D***"
 _LEAST: Final = 8
 _LONG_WORD: Final = 12
 
-_SECRET_NAME: Final = re.compile(
-    r"(api[_-]?keys?|passw(or)?ds?|passwd|passphrase|pwd|secrets?|token|credentials?|auth|authorization|bearer"
-    r"|cookie|(private|access|secret|signing|encryption|subscription|master|service|account)[_-]?key)$",
-    re.IGNORECASE,
+_FIELD_NAMES: Final = (
+    r"(?:api[_-]?keys?|passw(?:or)?ds?|passwd|passphrase|pwd|secrets?|token|credentials?|auth|authorization|bearer"
+    r"|cookie|(?:private|access|secret|signing|encryption|subscription|master|service|account)[_-]?key)"
 )
+_SECRET_NAME: Final = re.compile(f"{_FIELD_NAMES}$", re.IGNORECASE)
 
 _NAMES_IN_TEXT: Final = (
     r"(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|private[_-]?key|secret(?:[_-]?key)?|account[_-]?key|token"
-    r"|passw(?:or)?d|passwd|passphrase|credentials?|authorization|cookie)"
+    r"|passw(?:or)?d|passwd|passphrase|credentials?|authorization|cookie|pwd(?!\\{0,7}[\"']?\s{0,5}[:=]\s{0,5}[\"']?[/~]))"
 )
 #: Between a name and its value, also within quoted JSON.
-_IS: Final = r"\\?[\"']?\s{0,5}[:=]\s{0,5}\\?[\"']?"
+_EQUALS: Final = r"\\{0,7}[\"']?\s{0,5}[:=]\s{0,5}"
+_IS: Final = rf"{_EQUALS}\\?[\"']?"
+#: Under which of its members a row has a name, and under which the value that goes with it.
+LABELS: Final = ("key", "name", "header", "Key", "Name", "Header")
+VALUES: Final = ("value", "Value")
+_LONGEST_LABEL: Final = 64
+_RANDOM: Final = re.compile(r"(?=[^\d\s]*\d)(?=[^A-Za-z\s]*[A-Za-z])\S+")
 _CHARACTER: Final = "[A-Za-z0-9_-]"
 _NOT_AFTER: Final = "(?<![A-Za-z0-9_-])"
 
@@ -57,7 +64,28 @@ SHAPES: Final = (
         ),
     ),
     Shape(
-        ("secret", "token", "passw", "passphrase", "key", "credential", "authorization", "cookie"),
+        ("cookie", "authorization"),
+        re.compile(
+            r"((?:cookie[ \t]{0,5}:|authorization[ \t]{0,5}:[ \t]{0,5}digest[ \t])[ \t]{0,5})[^\r\n]{4,}",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("curl",),
+        re.compile(
+            r"((?<!\S)(?:-u|-U|--user|--proxy-user)[ =]{0,2})"
+            r"(?:\"[^\":]{1,128}:[^\"]{1,256}\"|'[^':]{1,128}:[^']{1,256}'|[^\s:\"']{1,128}:[^\s\"']{1,256})"
+        ),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("tokens",),
+        re.compile(rf"(tokens{_IS})(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z]){_CHARACTER}{{8,}}", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    Shape(
+        ("secret", "token", "passw", "pwd", "passphrase", "key", "credential", "authorization", "cookie"),
         re.compile(
             f"({_NAMES_IN_TEXT}{_IS})"
             r"(?:(?:bearer|basic|token|digest|apikey)\s{1,5})?[^\s\"'\\&,;<>(){}\[\]]{4,}",
@@ -67,7 +95,7 @@ SHAPES: Final = (
     ),
     Shape(("key",), re.compile(rf"(\bkey{_IS}){_CHARACTER}{{16,}}", re.IGNORECASE), rf"\1{MASK}"),
     Shape(("bearer",), re.compile(r"\b(bearer\s{1,5})[A-Za-z0-9._~+/=-]{10,}", re.IGNORECASE), rf"\1{MASK}"),
-    Shape(("://",), re.compile(r"(://)[^\s/:@\"']{0,256}:[^\s/@\"']{1,256}@"), rf"\1{MASK}@"),
+    Shape(("://",), re.compile(r"(://)[^\s/:@\"']{0,256}:[^\s/\"']{1,256}@"), rf"\1{MASK}@"),
     Shape(("eyj",), re.compile(rf"{_NOT_AFTER}eyJ{_CHARACTER}{{8,}}\.{_CHARACTER}{{4,}}(?:\.{_CHARACTER}*)?")),
     _prefixed("sk-", "pk-", "rk-", "fr-", least=10),
     _prefixed("sk_live_", "sk_test_", "pk_live_", "pk_test_", "rk_live_", "rk_test_", "whsec_", least=8),
@@ -99,6 +127,7 @@ _NAMES: Final = (
     "credential",
     "cookie",
     "bearer",
+    "curl",
     "://",
 )
 _OTHERS: Final = tuple(word for shape in SHAPES for word in shape.words if not any(name in word for name in _NAMES))
@@ -108,6 +137,35 @@ _OTHERS: Final = tuple(word for shape in SHAPES for word in shape.words if not a
 def is_secret_name(name: str) -> bool:
     """Say whether a field of that name holds a secret: it is, or ends in, a word such as ``api_key`` or ``token``."""
     return _SECRET_NAME.search(name) is not None
+
+
+def secret_member(row: Mapping[Any, Any]) -> str | None:
+    """Return the key of the member of a row that holds a secret by the name beside it, or None.
+
+    Headers and variables often stand in rows such as ``{"key": "X-Api-Key", "value": "..."}``.
+    """
+    for word in VALUES:
+        if word in row:
+            return word if any(_is_label(row.get(label)) for label in LABELS) else None
+    return None
+
+
+def is_secret_pair(row: Sequence[Any]) -> bool:
+    """Say whether the second of two texts is secret by the first, which is its name; two names are no such pair."""
+    return len(row) == 2 and type(row[1]) is str and _is_label(row[0]) and not _is_name(row[1])
+
+
+def _is_label(value: Any) -> bool:
+    return type(value) is str and len(value) <= _LONGEST_LABEL and is_secret_name(value.strip())
+
+
+def _is_name(text: str) -> bool:
+    return text.replace("_", "").replace("-", "").isalpha() and _is_label(text)
+
+
+def looks_random(text: str) -> bool:
+    """Say whether a text is one long word of letters and digits, as tokens for access are, and no number."""
+    return len(text) >= _LEAST and _RANDOM.fullmatch(text) is not None
 
 
 def is_suspect(text: str) -> bool:
@@ -125,8 +183,56 @@ def mask_text(text: str) -> str:
         return text
     if not is_suspect(text):
         return text
+    text = _mask_quoted(text)
     lower = text.lower()
     for shape in SHAPES:
         if any(map(lower.__contains__, shape.words)):
             text = shape.pattern.sub(shape.replacement, text)
     return text
+
+
+_QUOTE: Final = r"(?P<escapes>\\{0,7})(?P<quote>[\"'])"
+_ANY_QUOTE: Final = r"\\{0,7}[\"']"
+_COMMA: Final = r"\s{0,5},\s{0,5}"
+_LABEL: Final = rf"{_ANY_QUOTE}[^\"'\\]{{0,64}}?{_FIELD_NAMES}{_ANY_QUOTE}"
+#: What stands before a secret in quotes: its name, a row's name and the word value, or the first of a pair.
+_BEFORE_QUOTED: Final = re.compile(
+    rf"(?:{_NAMES_IN_TEXT}{_EQUALS}"
+    rf"|{_ANY_QUOTE}(?:key|name|header){_EQUALS}{_LABEL}{_COMMA}{_ANY_QUOTE}value{_EQUALS}"
+    rf"|(?P<pair>[\[(]\s{{0,5}}){_LABEL}{_COMMA}){_QUOTE}",
+    re.IGNORECASE,
+)
+_PAIR_ENDS: Final = re.compile(r"\\{0,7}[\"']\s{0,5}[\])]")
+_LEAST_QUOTED: Final = 4
+
+
+def _mask_quoted(text: str) -> str:
+    """Mask what a name gives away and quotes enclose, up to the quote that ends it, whatever stands between."""
+    parts, done, place = [], 0, 0
+    while (found := _BEFORE_QUOTED.search(text, place)) is not None:
+        place = start = found.end()
+        end = _end_of_quoted(text, start, found["quote"], len(found["escapes"]))
+        if end - start < _LEAST_QUOTED:
+            continue
+        if found["pair"] and (_is_name(text[start:end]) or not _PAIR_ENDS.match(text, end)):
+            continue
+        parts += [text[done:start], MASK]
+        place = done = end
+    return "".join(parts) + text[done:]
+
+
+def _end_of_quoted(text: str, start: int, quote: str, escapes: int) -> int:
+    """Return where a quoted text ends: the end of everything if nothing closes it.
+
+    In JSON within JSON the quotes stand behind backslashes; those of the text itself behind more of them.
+    """
+    place = text.find(quote, start)
+    while place >= 0:
+        first = place
+        while first > start and text[first - 1] == "\\":
+            first -= 1
+        run = place - first
+        if run >= escapes and (run - escapes) % (2 * (escapes + 1)) == 0:
+            return place - escapes
+        place = text.find(quote, place + 1)
+    return len(text)

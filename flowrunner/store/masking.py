@@ -10,7 +10,16 @@ from typing import Any, Final
 
 from flowrunner.jsontext import json_text
 from flowrunner.messages import Message
-from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, is_suspect, mask_text
+from flowrunner.store.credentials import (
+    MASK,
+    MASK_LONG,
+    is_secret_name,
+    is_secret_pair,
+    is_suspect,
+    looks_random,
+    mask_text,
+    secret_member,
+)
 
 TEXT_LIMIT: Final = 6000
 LIST_LIMIT: Final = 1000
@@ -147,6 +156,7 @@ class _Walk:
 
     def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         shown = {}
+        hidden = secret_member(value)
         for key, item in value.items():
             name = str(key)
             if name == "code":
@@ -155,13 +165,17 @@ class _Walk:
             if self._left < 0:
                 shown["..."] = "..."
                 break
-            if is_secret_name(name):
+            if name == hidden or is_secret_name(name):
                 shown[name] = self._secret(item)
+            elif name[-6:].lower() == "tokens":
+                shown[name] = self._tokens(item, depth + 1)
             else:
                 shown[self.text(name) if len(name) > _SHORT else name] = self.value(item, depth + 1)
         return shown
 
     def _list(self, value: Any, depth: int) -> list[Any]:
+        if is_secret_pair(value):
+            return [value[0], self._second(value[1])]
         total = len(value)
         kept = value[:LIST_LIMIT] if self._cut else value
         self._left -= len(kept)
@@ -169,6 +183,18 @@ class _Walk:
         if self._cut and total > LIST_LIMIT:
             shown.append(f"... [truncated {total - LIST_LIMIT} items]")
         return shown
+
+    def _second(self, value: str) -> str:
+        """Hide the second of a pair; one plain word may be another name as well, so it is not looked for elsewhere."""
+        return hide(value) if value.replace("_", "").isalpha() else self._secret(value)
+
+    def _tokens(self, value: Any, depth: int) -> Any:
+        """Mask tokens that are words, not how many there are."""
+        if isinstance(value, str) and looks_random(value):
+            return self._secret(value)
+        if isinstance(value, (list, tuple)):
+            value = [self._secret(v) if isinstance(v, str) and looks_random(v) else v for v in value]
+        return self.value(value, depth)
 
     def _secret(self, value: Any) -> str:
         if isinstance(value, str) and len(value) >= _LEAST_KNOWN and value not in (MASK, MASK_LONG):

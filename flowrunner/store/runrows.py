@@ -16,7 +16,7 @@ from flowrunner.jsontext import json_text
 from flowrunner.messages import Message, make_properties
 from flowrunner.moments import moment_text
 from flowrunner.session import Session
-from flowrunner.store.credentials import is_secret_name, is_suspect
+from flowrunner.store.credentials import LABELS, VALUES, is_secret_name, is_suspect
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
 
@@ -163,11 +163,13 @@ def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None
     if properties == _PROPERTIES:
         return texts
     for value in filter(None, properties.values()):
-        members = value.values() if type(value) is dict else (value,)
-        if type(value) is dict and any(map(is_secret_name, value)):
-            return None
-        for member in members:
+        members = value.items() if type(value) is dict else (("", value),)
+        for name, member in members:
+            if name in VALUES or is_secret_name(name):
+                return None
             if type(member) is str:
+                if name[-6:].lower() == "tokens":
+                    return None
                 texts.append(member)
             elif member and type(member) not in (bool, int, float):
                 return None
@@ -177,6 +179,8 @@ def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None
 @lru_cache(maxsize=2048)
 def _names_are_plain(names: tuple[str, ...]) -> bool:
     """Say whether no field of these names is masked or left out; the same few sets of names come again and again."""
+    if any(name in VALUES for name in names) and any(name in LABELS for name in names):
+        return False
     return not any(name == "code" or is_suspect(name) for name in names)
 
 

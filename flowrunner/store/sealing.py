@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.store.credentials import is_secret_name, mask_text
+from flowrunner.store.credentials import is_secret_name, is_secret_pair, mask_text, secret_member
 from flowrunner.store.secretbox import SecretBox
 
 logger = logging.getLogger("flowrunner")
@@ -26,13 +26,16 @@ def seal(value: Any, box: SecretBox) -> Any:
         return _close(value, box) if value.startswith(SEAL) or mask_text(value) != value else value
     if isinstance(value, Mapping):
         password = value.get("password") is True
+        hidden = secret_member(value)
         return {
             key: _close(item, box)
-            if item and (is_secret_name(str(key)) or (password and key == "value"))
+            if item and (is_secret_name(str(key)) or key == hidden or (password and key == "value"))
             else seal(item, box)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
+        if is_secret_pair(value):
+            return [value[0], _close(value[1], box)]
         return [seal(item, box) for item in value]
     return value
 

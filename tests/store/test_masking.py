@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -58,6 +59,71 @@ def test_what_a_name_gives_away_is_found_in_text(around):
     assert "Zq8Lm4Xv" not in shown and MASK in shown
 
 
+QUOTED = [
+    '{{"password": "{}"}}',
+    "{{'api_key': '{}', 'n': 1}}",
+    'client_secret="{}"',
+    'token = "{}',
+    '[{{"key": "X-Api-Key", "value": "{}"}}]',
+    '{{"name": "db_password", "value": "{}", "n": 1}}',
+    '{{"headers": [["Authorization", "{}"]]}}',
+    "[('x-auth-token', '{}')]",
+]
+ODD = ["p@(7Kx!longSecret", "correct horse battery staple", "ab,cd;ef&gh<ij>kl", 'in "quotes" and \\ more', "a\nb c'd"]
+
+
+@pytest.mark.parametrize("secret", ODD)
+@pytest.mark.parametrize("around", QUOTED)
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_value_in_quotes_is_masked_up_to_the_quote_that_ends_it(secret, around, levels):
+    quote = "'" if "'{}'" in around else '"'
+    if quote == "'" and levels:
+        secret = secret.replace("'", "")
+    inner = json.dumps(secret)[1:-1]
+    text = around.format(inner if quote == '"' else secret.replace("\\", "\\\\").replace("'", "\\'"))
+    expected = around.format(MASK)
+    for _ in range(levels):
+        text, expected = json.dumps({"text": text}), json.dumps({"text": expected})
+    shown = mask_text(text)
+    if not around.endswith("{}") or not levels:
+        assert shown == expected
+    assert is_suspect(text) and all(part not in shown for part in secret.split() if len(part) > 3)
+    assert mask_text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Cookie: a=1; sessionid=abcdefsecretsecret\nHost: x", f"Cookie: {MASK}\nHost: x"),
+        ("set-cookie: sid=abcdef; Path=/", f"set-cookie: {MASK}"),
+        ('Authorization: Digest username="Mufasa", response="6629fae4"', f"Authorization: {MASK}"),
+        ("postgres://u:p@ss1234@h/db?x=a@b", f"postgres://{MASK}@h/db?x=a@b"),
+        ("curl -u ann:hunter2 https://x", f"curl -u {MASK} https://x"),
+        ("curl --user 'ann:hunter two' https://x", f"curl --user {MASK} https://x"),
+        ("pwd=hunter2hunter2", f"pwd={MASK}"),
+        ('"tokens": "hunter2hunter2"', f'"tokens": "{MASK}"'),
+    ],
+)
+def test_what_else_gives_a_secret_away(text, shown):
+    assert is_suspect(text)
+    assert mask_text(text) == shown == mask_text(shown)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "cookie:", "curl -u ", "-u a:", "curl --user '", '["', '["password", "', '"key": "token", ', "password: ' ",
+        '"key": "', '\\', '\\"', 'token: "\\', 'token:\\\\\\"', "://a:", "://a:b@", "tokens=", "tokens=a", "pwd:", "(",
+        "secret", 'password": "a" ', "authorization: digest ", "api-key = 'x' ",
+    ],
+)  # fmt: skip
+def test_hostile_text_takes_no_longer_than_any_other(piece):
+    for text in (piece * (100_000 // len(piece)), 'token: "' + piece * (100_000 // len(piece))):
+        start = time.process_time()
+        mask_text(text)
+        assert time.process_time() - start < 3
+
+
 def test_private_keys_are_left_out_also_when_they_are_cut():
     key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nDEFghi\n-----END RSA PRIVATE KEY-----"
     assert mask_text(f"a {key} b") == f"a {MASK} b"
@@ -69,6 +135,12 @@ def test_private_keys_are_left_out_also_when_they_are_cut():
     [
         "What is the key to happiness?",
         "max_tokens=100, tokens: 5",
+        "total_tokens: 123456789, 'prompt_tokens': 12345678",
+        "PWD=/root/folder",
+        '["password", "token"] and ["user", "password", "token"]',
+        '{"key": "colour", "value": "deep blue"}',
+        '{"password": ""}',
+        "docker run -u 1000:1000 image",
         "Slovakia asks task-management-systems",
         "https://host:8080/path?x=1",
         "me@example.org",
@@ -145,6 +217,41 @@ def test_nested_structures_are_masked_as_recorded():
         "secret": MASK,
         "plain": "x",
     }
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"key": "X-Api-Key", "value": "hunter2hunter2"},
+        {"name": "password", "value": "hunter2hunter2", "more": [1]},
+        {"Name": " Authorization", "Value": "hunter2hunter2"},
+        {"value": "hunter2hunter2", "header": "cookie"},
+        ["X-Api-Key", "hunter2hunter2"],
+        ("token", "hunter2hunter2"),
+        {"tokens": ["hunter2hunter2"]},
+        {"access_tokens": "hunter2hunter2"},
+    ],
+)
+def test_rows_and_pairs_are_masked_by_the_name_that_they_hold(row):
+    assert "hunter2" not in json.dumps(mask({"headers": [row], "said": "hunter2hunter2"}))
+    assert "hunter2" not in masked_json({"headers": [row], "said": "hunter2hunter2"}, set())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"key": "colour", "value": "blue"},
+        {"key": "token " * 20, "value": "blue"},
+        {"name": "max_tokens", "value": 100},
+        ["user", "password"],
+        ["password", "token"],
+        ["password", "user", "mail"],
+        {"usage": {"input_tokens": 12345678, "total_tokens": "1234567890", "tokens": ["Hello", " wonderful world"]}},
+        {"value": 1, "key": None},
+    ],
+)
+def test_rows_and_counts_that_hold_no_secret_stay(value):
+    assert mask(value) == value
 
 
 def test_a_secret_that_a_field_gave_away_is_masked_wherever_it_stands():

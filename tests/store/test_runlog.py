@@ -212,6 +212,24 @@ class TestSecrets:
         assert log.transactions(FLOW, "ann")["items"][0]["outputs"]["message"]["message"] == f"say {MASK}"
 
     @pytest.mark.parametrize(
+        "inputs",
+        [
+            {"name": "token", "value": "hunter2hunter2"},
+            {"headers": [{"key": "X-Api-Key", "value": "hunter2hunter2"}]},
+            {"headers": [["auth", "hunter2hunter2"]]},
+            {"text": "curl -u a:hunter2 x"},
+            {"text": '[{"name": "auth", "value": "hunter2"}]'},
+        ],
+    )
+    def test_rows_of_name_and_value_are_left_out(self, log, engine, inputs):
+        play = Play(log)
+        play.vertex("A-1", {"message": play.message("hi")}, inputs).finish()
+        log.flush()
+        with reading(engine) as connection:
+            kept = connection.execute(select(vertex_runs.c.record)).scalars().all()
+        assert len(kept) == 1 and "hunter2" not in kept[0]
+
+    @pytest.mark.parametrize(
         "fields",
         [
             {"properties": {"api_key": "hunter2"}},
@@ -219,6 +237,9 @@ class TestSecrets:
             {"properties": make_properties(source={"id": "a", "display_name": "token: hunter2", "source": None})},
             {"properties": make_properties(source={"id": "a", "password": "hunter2"})},
             {"properties": make_properties(targets=[{"password": "hunter2"}])},
+            {"properties": make_properties(source={"name": "auth", "value": "hunter2"})},
+            {"properties": make_properties(usage={"tokens": "hunter2hunter2"})},
+            {"properties": make_properties(targets=["X-Api-Key", "hunter2"])},
             {"session_metadata": {"token": "hunter2"}},
             {"context_id": "password: hunter2"},
             {"sender": "password: hunter2"},

@@ -28,6 +28,7 @@ def test_credentials_are_encrypted_and_the_rest_is_not(box):
             "phrase": {"value": "plain-secret-2", "password": True},
             "url": {"value": "postgresql://me:plain-secret-3@host/db"},
             "headers": {"value": [{"Authorization": "plain-secret-4"}]},
+            "rows": {"value": [{"key": "X-Api-Key", "value": "plain-secret-6"}, ["Authorization", "plain-secret-7"]]},
             "note": {"value": "use sk-abcdefghijklmnopqrstu5"},
             "token": 12345678,
             "password": True,
@@ -35,7 +36,7 @@ def test_credentials_are_encrypted_and_the_rest_is_not(box):
         }
     }
     kept = json.dumps(seal(data, box))
-    for secret in ("secret-1", "secret-2", "secret-3", "secret-4", "rstu5", "12345678"):
+    for secret in ("secret-1", "secret-2", "secret-3", "secret-4", "rstu5", "secret-6", "secret-7", "12345678"):
         assert secret not in kept
     assert '"hello"' in kept and '"password": true' in kept
     assert unseal(json.loads(kept), box) == data
