@@ -37,6 +37,10 @@ _PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javasc
 _started: Final[ContextVar[float]] = ContextVar("flowrunner_started")
 
 
+#: Where a request keeps the id that it was given.
+_NAMED: Final = "flowrunner.request_id"
+
+
 class HostNotTrusted(BadRequest):
     """A request names a host that this server does not go by."""
 
@@ -62,17 +66,22 @@ class Hygiene:
         :raises HostNotTrusted: for a host that is not on the list.
         """
         environ = request.environ
-        given = environ.get("HTTP_X_REQUEST_ID")
-        if given is None or not _GIVEN_ID.fullmatch(given):
-            given = f"{self._word}-{os.getpid():x}-{next(self._count):x}"
-        REQUEST_ID.set(given)
-        if self._timed:
-            _started.set(time.perf_counter())
+        self._name(environ)
         if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
             raise HostNotTrusted("The request names a host that this server does not go by (FLOWRUNNER_TRUSTED_HOSTS).")
         if self._cors and environ.get("REQUEST_METHOD") == "OPTIONS":
             return self._cors.preflight(environ)
         return None
+
+    def _name(self, environ: dict[str, Any]) -> str:
+        given: str | None = environ.get("HTTP_X_REQUEST_ID")
+        if given is None or not _GIVEN_ID.fullmatch(given):
+            given = f"{self._word}-{os.getpid():x}-{next(self._count):x}"
+        environ[_NAMED] = given
+        REQUEST_ID.set(given)
+        if self._timed:
+            _started.set(time.perf_counter())
+        return given
 
     def after(self, response: Response) -> Response:
         """Add our headers to an answer, and note it."""
@@ -83,7 +92,9 @@ class Hygiene:
             wanted = {name: header for name, header in wanted.items() if name not in given}
         for header in wanted.values():
             headers.add(*header)
-        headers.add("X-Request-Id", REQUEST_ID.get())
+        # A site that refuses a request by itself does so before our hooks see it.
+        environ = request.environ
+        headers.add("X-Request-Id", environ.get(_NAMED) or self._name(environ))
         if self._cors:
             self._cors.allow(request.environ, response)
         if self._timed:

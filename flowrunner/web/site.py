@@ -65,9 +65,9 @@ def _refuse_frames(response: Response) -> Response:
 
 
 def _verdict(answer: Any) -> Any:
-    """Return what the guard's answer means: None passes, everything else is the response."""
+    """Return what the guard's answer means: None and True pass, what is false refuses, all else is the response."""
     if answer is None or answer is True:
         return None
-    if answer is False:
+    if not answer:
         raise NotAllowed("You may not use this.")
     return answer

@@ -217,6 +217,14 @@ class TestArguments:
         with site.app_context():
             assert len(get_runner().acting_as("a").memory.fetch(session_id="s")) == 2
 
+    def test_each_answer_has_an_id_of_its_own_also_where_the_site_refuses(self, site):
+        site.before_request(lambda: abort(503) if request.headers.get("X-Closed") else None)
+        FlowRunner(site, url_prefix="/assistant", **QUIET)
+        client = site.test_client()
+        answers = [client.get("/assistant/health", headers={"X-Closed": closed}) for closed in ("", "1", "1", "")]
+        assert [answer.status_code for answer in answers] == [200, 503, 503, 200]
+        assert len({answer.headers["X-Request-Id"] for answer in answers}) == 4
+
     @pytest.mark.parametrize(
         ("verdict", "status"), [(None, 200), (True, 200), (False, 403), (("no", 418), 418), ("abort", 409)]
     )
