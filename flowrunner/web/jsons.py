@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -102,7 +103,7 @@ def parse_json_bytes(data: bytes) -> Any:
     except UnicodeDecodeError:
         raise BadRequest("There was an error parsing the body") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         entry = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error"}
         message = f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
@@ -124,6 +125,17 @@ def _unreadable(reason: str) -> RequestInvalid:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+#: Made once: ``json.loads`` would make a decoder for each body.
+_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def _refuse_surrogates(value: Any) -> None:

@@ -99,7 +99,7 @@ def test_broken_json_says_where(quiet, body):
     assert 0 <= entry["loc"][1] <= len(body)
 
 
-@pytest.mark.parametrize("body", ['{"a": NaN}', '{"a": Infinity}', '{"a": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("body", ['{"a": NaN}', '{"a": Infinity}', '{"a": 1e999}', '{"a": ' + "9" * 5000 + "}"])
 def test_numbers_that_are_none(quiet, body):
     (entry,) = _refused(_post(quiet, body), 422, "request_invalid")
     assert entry["loc"] == ["body"]
