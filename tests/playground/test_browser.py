@@ -120,7 +120,7 @@ def test_the_graph_lights_up_and_the_list_says_the_same(visit):
     window = visit()
     page = window.sign_in("#flow=slow&session=lights")
     box = page.locator("svg [data-vertex='1']")
-    window.say("30", wait=False)
+    window.say("80", wait=False)
     expect(box).to_have_attribute("data-state", "running")
     expect(page.locator(".facts-list li").nth(1)).to_contain_text("running")
     expect(box).to_have_attribute("data-state", "success")
