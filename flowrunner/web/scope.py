@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flowrunner.errors import FlowNotFound
@@ -10,7 +10,7 @@ from flowrunner.flows.naming import canonical_uuid
 from flowrunner.identity import Identity
 from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.messages import Message
-from flowrunner.queries import cursor_gone
+from flowrunner.queries import MessageQuery, cursor_gone
 from flowrunner.web.auth import caller
 
 
@@ -49,7 +49,7 @@ def _limited(runner: Any, memory: OwnerMemory) -> OwnerMemory | FlowMemory:
 class FlowMemory:
     """The messages of an owner that came from some flows; the same operations as :class:`OwnerMemory`.
 
-    Messages of several flows are put in order of time, since each flow is asked for its own.
+    Each flow is asked for its own, and the store then for all that were found: only it knows the order of append.
     """
 
     def __init__(self, memory: OwnerMemory, flows: Sequence[str]) -> None:
@@ -62,14 +62,18 @@ class FlowMemory:
         flows = self._reach(query)
         if len(flows) == 1:
             return self._memory.fetch(flow_id=flows[0], limit=limit, offset=offset, **query)
+        window = MessageQuery(owner=self.owner, limit=limit, offset=offset, after=query.get("after")).window
         wanted = None if limit is None else limit + offset
-        rows = self._in_order(flows, lambda flow: self._memory.fetch(flow_id=flow, limit=wanted, **query))
-        stop = max(0, len(rows) - offset)
-        return rows[0 if limit is None else max(0, stop - limit) : stop]
+        found = [m for flow in flows for m in self._memory.fetch(flow_id=flow, limit=wanted, **query)]
+        return window(self._in_order(found))
 
     def update(self, changes: MessageChanges, **query: Any) -> list[Message]:
-        """Change messages, flow by flow, and return them."""
-        return self._in_order(self._reach(query), lambda flow: self._memory.update(changes, flow_id=flow, **query))
+        """Change messages and return them; those of several flows at once, so that they move in their order."""
+        flows = self._reach(query)
+        if len(flows) == 1:
+            return self._memory.update(changes, flow_id=flows[0], **query)
+        found = [m for flow in flows for m in self._memory.fetch(flow_id=flow, **query)]
+        return self._memory.update(changes, ids=_ids_of(found)) if found else []
 
     def delete(self, **query: Any) -> int:
         """Remove messages, flow by flow, and return their number."""
@@ -101,9 +105,13 @@ class FlowMemory:
             return self._flows
         return (wanted,) if wanted in self._flows else ()
 
-    def _in_order(self, flows: Iterable[str], ask: Callable[[str], list[Message]]) -> list[Message]:
-        rows = [message for flow in flows for message in ask(flow)]
-        return sorted(rows, key=lambda message: message.timestamp)
+    def _in_order(self, found: Sequence[Message]) -> list[Message]:
+        """Return messages in order of append; one that is gone by now is left out."""
+        return self._memory.fetch(ids=_ids_of(found)) if found else []
+
+
+def _ids_of(messages: Sequence[Message]) -> tuple[str, ...]:
+    return tuple(str(message.id) for message in messages)
 
 
 def _joined(one: SessionSummary, other: SessionSummary) -> SessionSummary:

@@ -4,9 +4,12 @@ import io
 import json
 import re
 import uuid
+from datetime import datetime, timezone
 
 import pytest
 
+from flowrunner.messages import Message
+from flowrunner.store.keys import owner_of_user
 from flowrunner.web.blueprint import OPEN_ENDPOINTS
 from tests.web.site import echo_flow, open_site
 
@@ -281,6 +284,29 @@ def test_a_key_of_two_flows_sees_both_in_order(each_site):
     assert {s["session_id"]: s["count"] for s in first["sessions"] + second["sessions"]} == {"s1": 6, "s0": 6}
     site.ask("limited", "DELETE", "/api/v1/monitor/messages/session/s0", 204)
     assert site.texts("ann", "?session_id=s0") == ["word 2"] * 2 + ["word 8"] * 2
+
+
+def test_pages_of_a_key_of_two_flows_lose_nothing_where_times_run_against_the_order(each_site):
+    site = each_site
+    flows = [site.flow("ann", echo_flow(name)) for name in ("one", "two", "three")]
+    site.add_user("ann", "limited", flows=flows[:2])
+    memory = site.runner.memory.for_owner(owner_of_user("ann"))
+    for number in range(12):
+        day = datetime(2026, 1, 20 - number if number % 2 else 1 + number, tzinfo=timezone.utc)
+        said = Message(text=str(number), session_id="s", sender="U", sender_name="U", timestamp=day)
+        memory.append([said.replace(flow_id=flows[number % 3])])
+    wanted = [str(number) for number in range(12) if number % 3 < 2]
+    for size in (1, 2, 3, 5, 8):
+        pages, cursor = [], ""
+        while cursor is not None:
+            answer = site.call("limited", "GET", f"/api/v1/monitor/messages?limit={size}{cursor}")
+            pages = [m["text"] for m in answer.get_json()] + pages
+            following = answer.headers.get("X-Next-Cursor")
+            cursor = following and f"&cursor={following}"
+        assert pages == wanted
+        assert site.texts("limited", f"?limit={size}&offset=2") == wanted[:-2][-size:]
+    moved = site.ask("limited", "PATCH", "/api/v1/monitor/messages/session/s?new_session_id=t")
+    assert [message["text"] for message in moved] == wanted
 
 
 def test_an_admin_reads_everybodys_and_changes_only_as_a_named_owner(each_site):
