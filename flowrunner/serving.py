@@ -12,6 +12,8 @@ import os
 import sys
 from typing import Any
 
+import gunicorn.http.message as _message
+
 from flowrunner.errors import SettingsInvalid
 from flowrunner.settings import SETTINGS, read_settings
 
@@ -29,6 +31,10 @@ worker_class = "gthread"
 timeout = 120
 graceful_timeout = 30
 keepalive = 5
+#: A session id of 2,000 characters takes up to 24,000 of a request line, and a rename names two. gunicorn itself knows
+#: 8190 at most or no limit at all, and without one a client could fill the memory; so its bound is moved.
+limit_request_line = 64 * 1024
+vars(_message)["MAX_REQUEST_LINE"] = max(_message.MAX_REQUEST_LINE, limit_request_line)
 #: gunicorn 25 and later would make a socket in the home folder, through which the server can be steered.
 control_socket_disable = True
 #: Without it gunicorn drops headers with an underscore in their name, and with them the variables that

@@ -11,21 +11,26 @@ from flask import Response, request
 
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
-from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, SessionSummary
+from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.moments import timestamp_text
+from flowrunner.queries import cursor_gone
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response, read_json
 from flowrunner.web.monitor import message_rows, read_list, with_cursor
 from flowrunner.web.parameters import invalid, query_integer, query_text, query_uuid
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
-from flowrunner.web.scope import messages_to_change, messages_to_read
+from flowrunner.web.scope import FlowMemory, messages_to_change, messages_to_read
 
 MOST_SESSIONS: Final = 200
 USUAL_SESSIONS: Final = 100
 MOST_DELETED: Final = 500
 
+#: How the sessions of the reference server's assistant begin.
+_HIDDEN: Final = "agentic_"
 _TITLE: Final = 80
+#: Characters of a session id; in JSON and base64 each may become sixteen.
+_LONGEST_IN_CURSOR: Final = 100
 #: A longer conversation has no title: finding its first message would mean counting through all of it.
 _MOST_FOR_TITLE: Final = 5000
 
@@ -113,12 +118,12 @@ def _list(runner: Any) -> Response:
         "offset": query_integer("offset", 0),
     }
     cursor = query_text("cursor")
-    if cursor is not None:
-        query["after"], query["after_owner"] = _read_cursor(cursor)
     memory = messages_to_read(runner)
-    found = memory.sessions(**query)
+    if cursor is not None:
+        query["after"], query["after_owner"] = _read_cursor(memory, cursor)
+    found = _without_hidden(memory, query) if view == "ids" else memory.sessions(**query)
     more, found = len(found) > limit, found[:limit]
-    following = _make_cursor(found[-1]) if more else None
+    following = _make_cursor(runner.memory, found[-1]) if more else None
     if view == "ids":
         return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
     rows = [session_row(summary, title_from(runner.memory, summary)) for summary in found]
@@ -126,6 +131,18 @@ def _list(runner: Any) -> Response:
         for row, summary in zip(rows, found, strict=True):
             row["owner"] = summary.owner
     return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
+
+
+def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> list[SessionSummary]:
+    """Return sessions as the reference server's list has them, which leaves out those of its own assistant."""
+    offset, size = query["offset"], query["offset"] + query["limit"]
+    asked, found = {**query, "offset": 0, "limit": size}, list[SessionSummary]()
+    while True:
+        page = memory.sessions(**asked)
+        found += [summary for summary in page if not summary.session_id.startswith(_HIDDEN)]
+        if len(page) < size or len(found) >= size:
+            return found[offset:size]
+        asked["after"], asked["after_owner"] = page[-1].session_id, page[-1].owner
 
 
 def title_from(memory: Memory, summary: SessionSummary) -> str | None:
@@ -139,19 +156,35 @@ def title_from(memory: Memory, summary: SessionSummary) -> str | None:
     return title_of(found[0].text) if found else None
 
 
-def _make_cursor(summary: SessionSummary) -> str:
-    packed = json.dumps([summary.session_id, summary.owner], separators=(",", ":"))
+def _make_cursor(memory: Memory, summary: SessionSummary) -> str:
+    """Return what names a session in a header and in a query: where its id is too long for them, a message of it."""
+    named = [summary.session_id, summary.owner]
+    if len(summary.session_id) > _LONGEST_IN_CURSOR:
+        flow_id = summary.flow_ids[0] if summary.flow_ids else None
+        found = memory.for_owner(summary.owner).fetch(session_id=summary.session_id, flow_id=flow_id, limit=1)
+        named = [str(message.id) for message in found] or named
+    packed = json.dumps(named, separators=(",", ":"))
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def _read_cursor(text: str) -> tuple[str, str]:
+def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]:
+    """Return session id and owner of the session that a cursor names.
+
+    :raises BadRequest: for a text that is no cursor.
+    :raises NotFound: if the message that names the session is gone.
+    """
     try:
-        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if isinstance(found, list) and len(found) == 2 and all(isinstance(part, str) for part in found):
-            return found[0], found[1]
-    except (binascii.Error, ValueError):
-        pass
-    raise BadRequest("The cursor is none that this server gave out.")
+        named = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        named = None
+    if not isinstance(named, list) or not all(isinstance(part, str) for part in named) or len(named) not in (1, 2):
+        raise BadRequest("The cursor is none that this server gave out.")
+    if len(named) == 2:
+        return named[0], named[1]
+    found = memory.fetch(ids=(named[0],))
+    if not found:
+        raise cursor_gone(text)
+    return found[0].session_id, found[0].owner
 
 
 def _read_session_ids(runner: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, unquote
 
 import pytest
 import requests
@@ -40,6 +41,25 @@ def test_workers_answer_at_once_and_keep_everything(start_server, tmp_path, prel
     assert server.stop() == 0
     assert "Traceback" not in server.output
     assert not [line for line in server.output.splitlines() if "ERROR" in line]
+
+
+def test_a_session_id_of_two_thousand_characters_is_addressed_and_an_operators_limit_counts(start_server, tmp_path):
+    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_FLOWS_DIR": "examples/flows"}
+    environment["FLOWRUNNER_AUTH"] = "none"
+    server = start_server(_gunicorn(*OURS), environment=environment)
+    where = f"{server.url}/api/v1/monitor/messages"
+    old, new = quote("💥" * 2000, safe=""), quote("é💥" * 1000, safe="")
+    server.run("basic-chat", "hi", session_id=unquote(old))
+    assert len(requests.get(f"{where}?session_id={old}", timeout=DEADLINE).json()) == 2
+    moved = requests.patch(f"{where}/session/{old}?new_session_id={new}", timeout=DEADLINE)
+    assert moved.status_code == 200 and len(moved.json()) == 2
+    assert requests.delete(f"{where}/session/{new}", timeout=DEADLINE).status_code == 204
+    assert requests.get(where, timeout=DEADLINE).json() == []
+    assert requests.get(f"{where}?q={'x' * 70_000}", timeout=DEADLINE).status_code == 414
+    assert server.stop() == 0
+    server = start_server(_gunicorn(*OURS, "--limit-request-line", "4094"), environment=environment)
+    long = f"{server.url}/api/v1/monitor/messages?session_id={old}"
+    assert requests.get(long, timeout=DEADLINE).status_code == 414
 
 
 def test_a_plain_gunicorn_serves_it_too_and_a_store_of_one_process_warns(start_server, tmp_path):

@@ -59,6 +59,42 @@ def test_pages_by_cursor_stay_where_they_are(talk):
     site.ask("bob", "GET", f"/api/v1/monitor/messages/sessions?cursor={first['cursor']}", 404)
 
 
+def test_the_list_of_ids_leaves_out_those_of_an_assistant(site):
+    flow = site.flow("ann")
+    wanted = []
+    for number in range(9):
+        session = f"agentic_{number}" if number % 3 else f"s{number}"
+        site.say("ann", flow, "x", session)
+        wanted = [session, *wanted] if number % 3 == 0 else wanted
+    assert site.sessions("ann") == wanted
+    assert site.sessions("ann", "?limit=2") == wanted[:2] and site.sessions("ann", "?limit=2&offset=1") == wanted[1:]
+    cursor = site.call("ann", "GET", "/api/v1/monitor/messages/sessions?limit=2").headers["X-Next-Cursor"]
+    assert site.sessions("ann", f"?limit=2&cursor={cursor}") == wanted[2:]
+    assert len(site.sessions("ann", "?view=summary")["sessions"]) == 9
+
+
+def test_a_cursor_stays_short_whatever_the_ids(each_site):
+    site = each_site
+    flow = site.flow("ann")
+    site.flow("bob")
+    site.add_user("ann", "limited", flows=[flow, site.flow("ann")])
+    ids = [f"{number}" + "💥" * 2000 for number in range(3)]
+    for session in ids:
+        site.say("ann", flow, "x", session)
+    for user in ("ann", "limited", "root"):
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = site.sessions(user, f"?view=summary&limit=1{cursor}")
+            seen += [row["session_id"] for row in page["sessions"]]
+            assert len(page["cursor"] or "") < 2000
+            cursor = page["cursor"] and f"&cursor={page['cursor']}"
+        assert seen == ids[::-1]
+    first = site.sessions("ann", "?view=summary&limit=1")["cursor"]
+    site.ask("bob", "GET", f"/api/v1/monitor/messages/sessions?cursor={first}", 404)
+    site.ask("ann", "DELETE", "/api/v1/monitor/messages/sessions", json=ids[2:])
+    site.ask("ann", "GET", f"/api/v1/monitor/messages/sessions?cursor={first}", 404)
+
+
 def test_a_merge_keeps_everything_in_order_of_time(talk):
     site, _ = talk
     every = site.messages("ann")
