@@ -19,7 +19,7 @@ from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.tables import files
 
 _CHUNK: Final = 1024 * 1024
-_LONGEST_NAME: Final = 255
+LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def check_name(name: str) -> None:
 
     :raises BadRequest: for an empty or overlong one, one with a folder in it, or with control characters.
     """
-    if not name or name in (".", "..") or len(name) > _LONGEST_NAME or "/" in name or "\\" in name:
+    if not name or name in (".", "..") or len(name) > LONGEST_NAME or "/" in name or "\\" in name:
         raise BadRequest("A file needs a name of at most 255 characters, without a folder.")
     if not name.isprintable():
         raise BadRequest("The name of the file has characters that cannot be shown.")

@@ -24,6 +24,15 @@ class Edit:
 
     changes: MessageChanges
 
+    def check_files(self, runner: Any, message: Message) -> None:
+        """Refuse files that the caller may not name in a message: a key that is limited to flows, those of others.
+
+        :raises BadRequest: for a file that is none of the caller's uploads.
+        """
+        limited_to = None if caller().flows is None else message.flow_id or ""
+        for name in self.changes.files or ():
+            _check_file(runner, name, limited_to)
+
     def to_apply(self, message: Message) -> MessageChanges:
         """Return what is to be changed in a message: a new text marks it as edited, whatever else was asked."""
         if self.changes.text is not None and self.changes.text != message.text:
@@ -49,12 +58,12 @@ def read_changes(runner: Any) -> Edit:
     return Edit(MessageChanges(**given))
 
 
-def _check_file(runner: Any, name: str) -> None:
+def _check_file(runner: Any, name: str, flow_id: str | None = None) -> None:
     files = runner.stores.get("files")
     try:
         if files is None:
             raise BadRequest(_FOREIGN_FILE)
-        files.path_of(caller().id, name)
+        files.path_of(caller().id, name, flow_id=flow_id)
     except BadRequest:
         raise BadRequest(_FOREIGN_FILE) from None
 

@@ -11,7 +11,7 @@ from werkzeug.wsgi import wrap_file
 
 from flowrunner.errors import FlowNotFound, NotAllowed
 from flowrunner.messages import utc_now
-from flowrunner.store.files import FileStore, StoredFile, check_name
+from flowrunner.store.files import LONGEST_NAME, FileStore, StoredFile, check_name
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response
@@ -46,7 +46,7 @@ class FileViews:
         """Keep a file for a flow."""
         found = self._flow(flow_id)
         given = self._uploaded()
-        name = f"{utc_now():%Y-%m-%d_%H-%M-%S}_{given.filename}"
+        name = _dated(f"{utc_now():%Y-%m-%d_%H-%M-%S}_", given.filename or "")
         kept = self._save(given, name, found)
         return json_response({"flowId": found, "file_path": kept.path}, 201)
 
@@ -128,6 +128,15 @@ class FileViews:
     def _refuse_limited_key(self) -> None:
         if caller().flows is not None:
             raise NotAllowed("This API key is limited to single flows; it reaches the files of those flows alone.")
+
+
+def _dated(date: str, name: str) -> str:
+    """Return a name with a date before it; where both are too long, the stem loses some, not the suffix."""
+    over = max(0, len(date) + len(name) - LONGEST_NAME)
+    stem, dot, suffix = name.rpartition(".")
+    if len(stem) <= over:
+        stem, dot, suffix = name, "", ""
+    return f"{date}{stem[: len(stem) - over]}{dot}{suffix}"
 
 
 def _stem(name: str) -> str:

@@ -108,13 +108,14 @@ def read_order() -> tuple[str, bool]:
 
     :raises BadRequest: for an unknown field or direction.
     """
-    key = request.args.get("order_by") or "timestamp"
-    if key not in ORDER_FIELDS:
+    key = request.args.get("order_by", "timestamp")
+    if key and key not in ORDER_FIELDS:
         raise BadRequest(f"Invalid order_by field: {key}")
     direction = request.args.get("order", "ASC")
     if direction.upper() not in ("ASC", "DESC"):
         raise BadRequest(f"Invalid order direction: {direction}")
-    return key, direction.upper() == "DESC"
+    # With an empty field, which the reference server does not sort by, the window stays newest first.
+    return key or "timestamp", not key or direction.upper() == "DESC"
 
 
 def message_rows(messages: list[Message]) -> list[dict[str, Any]]:
@@ -179,6 +180,7 @@ def _edit(runner: Any, message_id: str) -> Message:
     found = memory.fetch(ids=(message_id,))
     if not found:
         raise NotFound("Message not found")
+    changes.check_files(runner, found[0])
     applied = changes.to_apply(found[0])
     if applied.given():
         found = memory.update(applied, ids=(message_id,))

@@ -62,6 +62,9 @@ def test_a_key_of_one_flow_names_no_files_of_others(site):
         answer = site.ask("limited", "POST", f"/api/v1/run/{flow}", expected, json=body)
         assert expected == 200 or "not one of your uploads" in answer["detail"]
         site.ask("ann", "POST", f"/api/v1/run/{flow}", json=body)
+        message = f"/api/v1/monitor/messages/{site.messages('limited', f'?flow_id={flow}')[0]['id']}"
+        site.ask("limited", "PUT", message, expected, json={"files": [path]})
+        site.ask("ann", "PUT", message, json={"files": [path]})
 
 
 def test_nobody_reaches_the_files_of_another(site):
@@ -90,6 +93,16 @@ def test_nobody_reaches_the_files_of_another(site):
 def test_what_is_no_name_of_a_file(name):
     with pytest.raises(BadRequest):
         check_name(name)
+
+
+def test_a_name_of_the_greatest_length_fits_with_the_date_before_it(site):
+    flow = site.flow("ann")
+    for name in ("x" * 251 + ".txt", "x" * 255, "." + "x" * 254):
+        kept = send(site, "ann", f"/api/v1/files/upload/{flow}", name=name)["file_path"].split("/")[1]
+        assert len(kept) <= 255 and kept[20:30] == name[:10] and kept[-4:] == name[-4:]
+        answer = site.call("ann", "GET", f"/api/v1/files/download/{flow}/{kept}")
+        assert answer.data == b"hello"
+        answer.close()
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "nul\0", "x" * 256])

@@ -49,6 +49,15 @@ def test_search_finds_words_in_any_case(talk):
     assert site.texts("bob", "?q=word") == []
 
 
+def test_without_a_field_to_sort_by_the_newest_stands_first(talk):
+    site, _ = talk
+    oldest_first = site.texts("ann")
+    for order in ("", "&order=ASC", "&order=desc"):
+        assert site.texts("ann", f"?order_by={order}") == oldest_first[::-1]
+    assert site.texts("ann", "?order_by=&limit=3") == oldest_first[:-4:-1]
+    site.ask("ann", "GET", "/api/v1/monitor/messages?order_by=&order=up", 400)
+
+
 def test_context_filters(talk):
     site, _ = talk
     message = site.messages("ann")[0]["id"]
