@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_keys
+from flowrunner.cli.owners import printable
 
 
 @click.group("keys")
@@ -48,7 +49,7 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
             may.append(f"flows: {', '.join(record.flows)}")
         used = f"last used {record.last_used_at}" if record.last_used_at else "never used"
         shown = (record.id, f"{record.hint}...", record.user, record.name, "; ".join(may), used)
-        click.echo("  ".join(part for part in shown if part))
+        click.echo("  ".join(printable(part) for part in shown if part))
 
 
 @keys_commands.command("revoke")

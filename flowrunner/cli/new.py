@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -25,6 +26,9 @@ def memory_command(name: str, folder: Path | None) -> None:
     manager, _ = load_plugins({}, keep_going=True)
     if name in manager.registry.backends:
         raise BadRequest(f"There is a memory backend {name} already; choose another name.")
+    package = f"flowrunner_{name.replace('-', '_')}"
+    if package.isidentifier() and find_spec(package) is not None:
+        raise BadRequest(f"There is a package {package} already, which it would hide; choose another name.")
     place = folder or Path(f"flowrunner-{name}")
     for path in write_memory_package(name, place):
         click.echo(path)

@@ -57,7 +57,7 @@ def print_json(value: Any) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under heads, as wide as the terminal at most; the last column gives way first."""
-    shown = [[_printable(value) for value in row] for row in rows]
+    shown = [[printable(value) for value in row] for row in rows]
     widths = [max([len(head), *(len(row[n]) for row in shown)]) for n, head in enumerate(heads)]
     over = sum(widths) + _GAP * (len(widths) - 1) - max(40, shutil.get_terminal_size((120, 24)).columns)
     for column in reversed(range(len(widths))):
@@ -74,7 +74,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
     """Return a value as a terminal may get it: in one line, without control characters."""
     text = "" if value is None else str(value)
     shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)

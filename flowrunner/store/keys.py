@@ -113,11 +113,13 @@ class KeyStore:
 
         :param user: any name; all keys of one name are one owner.
         :param flows: ids or endpoint names of the only flows that the key may use; None for all.
-        :raises BadRequest: if the user has no name.
+        :raises BadRequest: if the user has no name, or a name cannot be shown.
         """
         user = user.strip()
         if not user:
             raise BadRequest("A key needs the name of its user.")
+        if not (user + name).isprintable():
+            raise BadRequest("The name of a key or of its user has characters that cannot be shown.")
         key = _make_key()
         chosen = None if flows is None else sorted(set(flows))
         values = {

@@ -103,6 +103,14 @@ def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["components", "models"])
+def test_a_name_whose_package_is_there_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["new", "memory", name])
+    assert f"There is a package flowrunner_{name} already" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(BadRequest, match="is there already"):

@@ -42,6 +42,11 @@ class TestKeys:
         (shown,) = json.loads(flowrunner("keys", "list", "--json"))
         assert (shown["user"], shown["admin"], shown["flows"]) == ("ann", True, ["a", "b"])
 
+    def test_nothing_in_the_list_steers_the_terminal(self, flowrunner):
+        flowrunner("keys", "create", "--user", "ann", "--flow", "e\x1b[1mvil\nforged line")
+        shown = flowrunner("keys", "list")
+        assert "\x1b" not in shown and len(shown.splitlines()) == 1 and "forged line" in shown
+
     def test_rotating_and_revoking(self, flowrunner, tmp_path):
         old = flowrunner("keys", "create", "--user", "ann").strip()
         key_id = json.loads(flowrunner("keys", "list", "--json"))[0]["id"]

@@ -48,6 +48,14 @@ def test_a_user_needs_a_name(keys):
         keys.create("  ")
 
 
+@pytest.mark.parametrize("odd", ["x\x1b[31mred", "two\nlines", "\u202eback"])
+def test_names_that_cannot_be_shown_are_refused(keys, odd):
+    for given in ((odd, ""), ("ann", odd)):
+        with pytest.raises(BadRequest, match="cannot be shown"):
+            keys.create(given[0], name=given[1])
+    assert keys.list() == []
+
+
 def test_the_key_itself_is_kept_nowhere(keys, engine, tmp_path):
     key = keys.create("Ann")
     with reading(engine) as connection:
