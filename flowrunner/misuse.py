@@ -116,7 +116,8 @@ def _refuse_no_function(word: str, function: Any) -> None:
 
 def _takes_one(function: Any) -> bool:
     try:
-        signature = inspect.signature(function)
+        # What is called is the wrapper, whatever ``functools.wraps`` tells of the function inside.
+        signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):
         # Some that are written in C tell nothing.
         return True

@@ -76,7 +76,7 @@ def flowrunner_chat(
         ``fresh``, ``failed``; and ``lang``, ``id`` and ``class_`` of the element.
     :raises FlowNotFound: while debugging or testing, if there is no such flow; later it is logged,
         since a page should not fail for its chat box.
-    :raises SettingsInvalid: if the runner lies on another host than the page.
+    :raises SettingsInvalid: while debugging or testing, if the runner lies on another host than the page.
     """
     name = pick_name(current_app, runner)
     _look_for(runners_of(current_app)[name], flow)
@@ -116,11 +116,15 @@ def _refuse_other_host(api: str) -> None:
     Outside a request nobody knows the host of the page.
     """
     host = urlsplit(api).netloc
-    if host and has_request_context() and host != request.host:
-        raise SettingsInvalid(
-            f"The chat box would call its runner at {host} from a page at {request.host}, which browsers do not allow:"
-            " mount the runner on the page's own host, FlowRunner(...) without subdomain= or with the page's."
-        )
+    if not host or not has_request_context() or host == request.host:
+        return
+    sentence = (
+        f"The chat box would call its runner at {host} from a page at {request.host}, which browsers do not allow:"
+        " mount the runner on the page's own host, FlowRunner(...) without subdomain= or with the page's."
+    )
+    if current_app.debug or current_app.testing:
+        raise SettingsInvalid(sentence)
+    logger.error("%s", sentence)
 
 
 def _values_of_page(place: str) -> dict[str, Any]:

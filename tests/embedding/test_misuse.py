@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 
 import pytest
@@ -119,6 +119,18 @@ def test_folders_of_flows(site, tmp_path, shape):
     (folder / "own.json").write_text((FLOWS / "basic-chat.json").read_text())
     FlowRunner(site, flows_dir=shape(folder), **QUIET)
     assert get_runner(app=site).run("own", "hi", identity="ann").text == "hi"
+
+
+def test_a_function_in_a_wrapper_is_judged_by_the_wrapper(site):
+    def find(request, database):
+        return True
+
+    @wraps(find)
+    def look(request):
+        return find(request, "database")
+
+    FlowRunner(site, identity=by_header, guard=look, **QUIET)
+    assert site.test_client().get("/flowrunner/health").status_code == 200
 
 
 def test_a_subdomain_beside_a_blueprint():

@@ -98,8 +98,12 @@ class Sessions extends HTMLElement {
   dropAbsent(items, cursor) {
     const there = new Set(items.map((item) => item.session_id));
     const oldest = cursor ? items.at(-1).last_at : "";
+    const rows = [...this.list.children];
+    // The list is in the order of append, which the times need not be in.
+    const end = cursor ? rows.indexOf(this.rows.get(items.at(-1).session_id)) : rows.length;
     for (const [id, row] of [...this.rows]) {
-      if (!there.has(id) && row.querySelector("time").dateTime > oldest) this.forget(id);
+      const above = rows.indexOf(row) < end && row.querySelector("time").dateTime > oldest;
+      if (above && !there.has(id)) this.forget(id);
     }
   }
 
@@ -162,7 +166,14 @@ class Sessions extends HTMLElement {
     if (!to || to === id) return;
     this.unfinished = [id, to];
     await this.attempt(async () => {
-      await this.app.api.renameSession(id, to);
+      try {
+        await this.app.api.renameSession(id, to);
+      } catch (error) {
+        // Only a lost connection or login is worth asking again for, once it is back.
+        const mayPass = error instanceof TypeError || [401, 403].includes(error.status);
+        if (!mayPass) this.unfinished = null;
+        throw error;
+      }
       this.unfinished = null;
       this.forget(id);
       this.app.go({ session: to });
