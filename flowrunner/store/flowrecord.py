@@ -172,11 +172,11 @@ def _seal_password(value: Any, box: SecretBox) -> Any:
 
 def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the members of a flow with its graph under ``data``; files may have it beside the name."""
-    if values.get("data") is not None:
-        return values
     if values.get("components") is not None:
         # Whatever else is there counts as the graph's, so that a key that is misspelt is found.
         graph = {key: value for key, value in values.items() if key not in _MEMBERS}
+    elif values.get("data") is not None:
+        return values
     elif values.get("nodes") is not None:
         graph = {key: values[key] for key in ("nodes", "edges", "viewport") if key in values}
     else:

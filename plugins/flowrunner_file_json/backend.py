@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -116,13 +117,15 @@ class FileJson(MemoryBackend):
         before = self._store.catalogue.last_seq + 1 if query.before is None else self._cursor(query, query.before)
         enough = None if query.limit is None or query.after is not None else query.limit + query.offset
         newest: list[Row] = []
+        ids = None if query.ids is None else frozenset(query.ids)
+        meant = query if ids is None else dataclasses.replace(query, ids=None)
         for bound, file in self._candidates(query) if enough != 0 else ():
             if bound <= after or (enough is not None and len(newest) >= enough and newest[0][0] > bound):
                 break
             for row in reversed(file().rows.values()):
                 if row[0] <= after:
                     break
-                if row[0] < before and query.matches(row[1]):
+                if row[0] < before and (ids is None or row[1].id in ids) and meant.matches(row[1]):
                     heapq.heappush(newest, row)
                     if enough is not None and len(newest) > enough and heapq.heappop(newest) is row:
                         break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import weakref
@@ -102,9 +103,11 @@ class InMemory(MemoryBackend):
         forward = query.after is not None
         enough = None if query.limit is None else query.limit + query.offset
         found: list[int] = []
+        # Candidates by ids are those of the ids; to look each up among them again would be quadratic.
+        meant = query if query.ids is None else dataclasses.replace(query, ids=None)
         if enough != 0:
             for place in self._candidates(query, forward):
-                if after < place < before and query.matches(self._messages[place]):
+                if after < place < before and meant.matches(self._messages[place]):
                     found.append(place)
                     if len(found) == enough:
                         break

@@ -21,6 +21,7 @@ from .failures import (
     ModelTimedOut,
     ModelUnreachable,
 )
+from .pictures import without_earlier
 from .protocol import ChatModel, Options, Reply, Turn
 from .wire import Chunks, lines_of, read_completion, request_body
 
@@ -58,9 +59,26 @@ class OpenAIModel(ChatModel):
         """Ask the model; see :class:`ChatModel`. Tries again only while nothing of an answer has come."""
         options = options or self.options
         cancelled = cancelled or CancelToken()
+        try:
+            yield from self._tries(self._body(turns, tools, schema, options), options, live=live, cancelled=cancelled)
+        except ModelRefused:
+            # A model that takes no pictures would refuse every question after one that had some.
+            rest = without_earlier(turns)
+            if rest is None:
+                raise
+            yield from self._tries(self._body(rest, tools, schema, options), options, live=live, cancelled=cancelled)
+
+    def _body(
+        self, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None, options: Options
+    ) -> dict[str, Any]:
         body = request_body(self.name, turns, tools, schema, options)
         if self.provider in _WITHOUT_SEED:
             body.pop("seed", None)
+        return body
+
+    def _tries(
+        self, body: Mapping[str, Any], options: Options, *, live: bool, cancelled: CancelToken
+    ) -> Iterator[str | Reply]:
         for attempt in range(options.retries + 1):
             begun = False
             try:

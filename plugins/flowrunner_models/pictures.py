@@ -64,6 +64,17 @@ def only_pictures(turns: Sequence[Turn], taken: Collection[str], model: str) -> 
     return [replace(t, pictures=tuple(p for p in t.pictures if p.media_type in taken)) for t in turns]
 
 
+def without_earlier(turns: Sequence[Turn]) -> list[Turn] | None:
+    """Return the turns without the pictures of earlier questions; None where that changes nothing.
+
+    None, too, where the newest question has one: it may be about it.
+    """
+    asked = next((turn for turn in reversed(turns) if turn.role == "user"), None)
+    if asked is None or asked.pictures or not any(turn.pictures for turn in turns):
+        return None
+    return [replace(turn, pictures=()) for turn in turns]
+
+
 def data_url(picture: Picture) -> str:
     """Return a picture as a ``data:`` URL, as OpenAI's requests carry it."""
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode('ascii')}"

@@ -192,17 +192,29 @@ class Chunks:
     def _call(self, index: Any, key: str, name: str) -> dict[str, str]:
         """Return the call that a delta goes on with, else a new one.
 
-        An id or a name that differs begins a new call: some servers give all calls the index 0, and
-        some none at all, where what has neither id nor name goes on with the last one.
+        Some servers give all calls the index 0, and some none at all, where what has neither id nor
+        name goes on with the last one; see :func:`_begins`.
         """
         place = index if isinstance(index, int) else None
         known = self._latest.get(place)
-        new = known is None or (key and known["id"] not in ("", key)) or (name and known["name"] not in ("", name))
-        if known is None or new or (place is None and name and not key):
+        if known is None or _begins(known, place, key, name):
             known = {"id": "", "name": "", "arguments": ""}
             self._calls.append(known)
         self._latest[place] = known
         return known
+
+
+def _begins(known: Mapping[str, str], place: int | None, key: str, name: str) -> bool:
+    """Say whether a delta begins a call of its own, after one at the same place.
+
+    Another name does; another id does with a name beside it, since there are servers that give each
+    delta an id of its own.
+    """
+    other_id = bool(key) and known["id"] not in ("", key)
+    other_name = bool(name) and known["name"] not in ("", name)
+    if place is None:
+        return other_id or other_name or bool(name and not key)
+    return other_name or (other_id and bool(name))
 
 
 def _arguments(function: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from flowrunner_models.protocol import Options, Picture, Turn
 from flowrunner_models.turns import turns_of
 
 from flowrunner import Message
+from flowrunner.testing.model_script import Fail
+from flowrunner.testing.model_script import say as say_words
 from tests.web.site import edge, flow_through, open_site
 
 PNG = base64.b64decode(
@@ -161,6 +163,16 @@ def test_structured_output_sees_the_picture(site, model):
     flow = site.flow("ann", flow)
     say(site, flow, "What is it?", upload(site, "ann", flow))
     assert asked(model)[-1] == ("user", [{"type": "text", "text": "What is it?"}, url_of(PNG)])
+
+
+def test_a_model_that_takes_no_pictures_goes_on_without_the_earlier_ones(site, model):
+    flow = site.flow("ann", AGENT)
+    say(site, flow, "What is it?", upload(site, "ann", flow))
+    model.script(Fail(400, "no pictures here"), say_words("Still here."))
+    say(site, flow, "Which colour?")
+    assert [content for role, content in asked(model) if role == "user"] == ["What is it?", "Which colour?"]
+    model.script(Fail(400, "no pictures here"))
+    assert "no pictures here" in str(say(site, flow, "And this?", upload(site, "ann", flow), expect=500))
 
 
 def test_nobody_elses_picture_is_sent(site, model):

@@ -52,6 +52,8 @@ def test_streamed_calls_of_servers_that_count_in_their_own_way():
     for index in ([0, 0, 0], [0, 0, 1]):
         assert calls_of(*({**d, "index": n} for d, n in zip((one, rest, two), index, strict=True))) == wanted
     assert calls_of({**one, "index": 0}, {**two, "index": 1}, {**rest, "index": 0}) == wanted
+    # An id of its own for each delta is no call of its own.
+    assert calls_of({**one, "index": 0}, {**rest, "index": 0, "id": "other"}, {**two, "index": 0}) == wanted
     unnamed = [{"function": {"name": name, "arguments": "{}"}} for name in ("f", "f", "g")]
     assert calls_of(*unnamed) == [("call_0", "f", "{}"), ("call_1", "f", "{}"), ("call_2", "g", "{}")]
 

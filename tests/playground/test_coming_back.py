@@ -10,6 +10,14 @@ from tests.playground.conftest import run
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
+#: As a person does who scrolls up until all is there: once may be too early, while the log still goes to its end.
+_SCROLLED_TO_ALL = """() => {
+  const log = document.querySelector(".log");
+  if (log.scrollTop > 1) log.scrollTop = 0;
+  else log.scrollTop = 1 - log.scrollTop;
+  return document.querySelectorAll("article").length === 150;
+}"""
+
 _SHOWN_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
@@ -74,7 +82,7 @@ def test_older_messages_come_although_the_first_page_did_not(visit, site):
     expect(page.locator("#banner")).to_contain_text("connection to the server is lost")
     page.context.set_offline(False)
     expect(page.locator("article").last).to_contain_text("message 74")
-    page.evaluate("document.querySelector('.log').scrollTop = 0")
+    page.wait_for_function(_SCROLLED_TO_ALL, polling=100)
     expect(page.locator("article")).to_have_count(150)
     expect(page.locator("article .body").first).to_have_text("message 0")
     window.complaints = [text for text in window.complaints if "ERR_" not in text]

@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 
+from flowrunner.flows.reading import find_graph
+from flowrunner.store.flowrecord import with_graph
 from tests.flows.exports import native
 from tests.flows.test_reading import packed
 from tests.web.site import echo_flow
@@ -131,3 +133,10 @@ def test_a_flow_of_a_folder_is_shown_with_its_graph_under_data(make_site, tmp_pa
     assert (set(bare["data"]), set(short["data"])) == ({"nodes", "edges"}, {"components", "edges"})
     again = site.call("ann", "POST", f"{FLOWS}download/", json=[bare["id"], short["id"]]).get_data()
     assert [said(site, flow["id"]) for flow in upload(site, again)] == ["hello", "hello"]
+
+
+@pytest.mark.parametrize("data", [None, {}, {"nodes": [], "edges": []}])
+def test_components_beside_data_are_the_graph_as_in_a_folder(data):
+    both = {"name": "n", "components": {"a": {"type": "ChatInput"}}, "data": data}
+    assert find_graph(both)[0] is both
+    assert with_graph(both)["data"] == {"components": both["components"]}
