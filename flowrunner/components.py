@@ -177,7 +177,8 @@ class RunContext:
     ``session`` is the decided session; ``streaming`` says whether anybody reads tokens;
     ``tweaked`` names inputs whose value came with the request; ``sources`` names, by input, the
     vertices whose values arrived over edges; ``missing`` names, by input, variables that were
-    found nowhere; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
+    found nowhere; ``kept`` names inputs that are filled by variables which the server keeps, not by
+    those of the request; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
     vertices of one run share. ``wanted`` names the outputs from which an edge leads on.
     """
 
@@ -198,6 +199,7 @@ class RunContext:
     tweaked: frozenset[str] = frozenset()
     sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
     flow_values: dict[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+import math
+from typing import Any, Final, NoReturn
 
 import orjson
 
@@ -33,6 +34,25 @@ def json_bytes(value: Any) -> bytes:
 def json_text(value: Any) -> str:
     """Return a value as JSON text; see :func:`json_bytes`."""
     return json_bytes(value).decode()
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which Python reads and JSON does not know.
+
+    :raises ValueError: always.
+    """
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
+def finite_number(text: str) -> float:
+    """Return a number.
+
+    :raises ValueError: if it is too large: it would be read as infinite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
 
 
 def is_too_deep(value: Any, most: int = MOST_DEEP) -> bool:

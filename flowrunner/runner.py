@@ -20,7 +20,7 @@ from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
-from flowrunner.engine.services import Purpose, RunServices
+from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
@@ -245,17 +245,19 @@ class Runner:
         asked = RunRequest(input_value=input_value, session_id=session_id, **request)
         return run(self.plan(found), asked, owner=owner, services=self.services, cancelled=cancelled, held=held)
 
-    def _variable(self, owner: str, name: str, purpose: Purpose, *, limited: bool = False) -> str | None:
+    def _variable(self, owner: str, name: str, *, secret: bool, asked: bool, limited: bool = False) -> str | None:
         """Return an owner's stored variable, else one of the environment that the settings allow.
 
-        The usual keys of the environment go into secrets only, and nothing of it to a name that a
-        request brought; with a key that is limited to flows, such a name reaches no stored one either.
+        The usual keys of the environment go into secrets only. Where a request named the variable,
+        nothing of the environment is in reach, stored credentials go into secrets only, and with a key
+        that is limited to flows nothing stored is in reach either.
         """
-        asked = purpose == "request"
         store = self.stores.get("variables")
-        found: str | None = store.value(owner, name) if store is not None and not (asked and limited) else None
+        found: str | None = None
+        if store is not None and not (asked and limited):
+            found = store.value(owner, name, credentials=secret or not asked)
         if found is None and name in self.settings.variables and not asked:
-            found = os.environ.get(name) if purpose == "secret" or name not in KEY_VARIABLES else None
+            found = os.environ.get(name) if secret or name not in KEY_VARIABLES else None
         return found
 
     def _services_for(self, identity: Identity, flow: Flow) -> RunServices:

@@ -122,6 +122,7 @@ def context_for(
         tweaked=_tweaked(state, planned),
         sources=_sources(state, planned),
         missing=missing,
+        kept=_kept(state, planned) if planned.variables else _NONE,
         flow_values=state.shared,
         wanted=planned.wanted,
     )
@@ -142,6 +143,12 @@ def _sources(state: RunState, planned: PlannedVertex) -> dict[str, list[Source]]
         if state.is_live(edge):
             found.setdefault(edge.input, []).append(state.vertices[edge.source].source)
     return found
+
+
+def _kept(state: RunState, planned: PlannedVertex) -> frozenset[str]:
+    """Return the inputs that variables fill which did not come with the request."""
+    given = state.request.variables or {}
+    return frozenset(name for name, variable in planned.variables.items() if variable.upper() not in given)
 
 
 def _tweaked(state: RunState, planned: PlannedVertex) -> frozenset[str]:

@@ -12,7 +12,7 @@ from flowrunner.engine.memory import RunMemory
 from flowrunner.engine.plan import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import VertexResult
-from flowrunner.engine.services import Purpose, RunServices
+from flowrunner.engine.services import RunServices
 from flowrunner.engine.sessions import SessionFrame
 from flowrunner.errors import RunTimeout
 
@@ -46,11 +46,11 @@ class RunState:
         result = self.results.get(edge.source)
         return result is not None and (edge.output is None or edge.output in result.outputs)
 
-    def variable(self, name: str, purpose: Purpose = "secret") -> str | None:
+    def variable(self, name: str, *, secret: bool = True, asked: bool = False) -> str | None:
         """Return a variable: of the request, else of the owner, else of the environment's allowed ones."""
         given = self.request.variables
         found = given.get(name.upper()) if given else None
-        return found if found is not None else self.services.variable(self.owner, name, purpose)
+        return found if found is not None else self.services.variable(self.owner, name, secret=secret, asked=asked)
 
     def variable_of(self, planned: PlannedVertex, field: str) -> str | None:
         """Return the variable that a field of a vertex names.
@@ -59,10 +59,9 @@ class RunState:
         a flow could have the server's keys printed.
         """
         variable, original = planned.variables[field], self.plan.vertices[planned.index]
-        if original is not planned and original.variables.get(field) != variable:
-            return self.variable(variable, "request")
+        asked = original is not planned and original.variables.get(field) != variable
         declared = planned.inputs.get(field)
-        return self.variable(variable, "secret" if declared is not None and declared.type == "secret" else "open")
+        return self.variable(variable, secret=declared is not None and declared.type == "secret", asked=asked)
 
     def check_time(self) -> None:
         """Stop a run that was cancelled or took too long.

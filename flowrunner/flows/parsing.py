@@ -7,13 +7,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from flowrunner.errors import FlowInvalid
+from flowrunner.jsontext import finite_number, is_too_deep, refuse_constant
 
 #: An escape that may leave half of a character behind, which no UTF-8 text can hold.
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_CONTAINERS: Final = frozenset({dict, list})
 #: So much of a key is shown.
 _SHOWN: Final = 80
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
@@ -93,7 +93,7 @@ def parse_json(data: bytes | str, limits: Limits) -> Any:
 
     try:
         value = json.loads(
-            text, object_pairs_hook=make_object, parse_constant=_refuse_constant, parse_float=_finite_number
+            text, object_pairs_hook=make_object, parse_constant=refuse_constant, parse_float=finite_number
         )
     except json.JSONDecodeError as error:
         raise FlowInvalid(f"Line {error.lineno}, column {error.colno} is no JSON: {error.msg}.") from error
@@ -117,16 +117,8 @@ def check_depth(value: Any, limits: Limits) -> None:
 
     :raises FlowInvalid: beyond the limit.
     """
-    level: list[Any] = [value] if value.__class__ in _CONTAINERS else []
-    for _ in range(limits.max_depth):
-        children: list[Any] = []
-        for node in level:
-            inside = node.values() if node.__class__ is dict else node
-            children += [child for child in inside if child.__class__ in _CONTAINERS]
-        if not children:
-            return
-        level = children
-    raise FlowInvalid(_too_deep(limits))
+    if is_too_deep(value, limits.max_depth):
+        raise FlowInvalid(_too_deep(limits))
 
 
 def check_texts(value: Any) -> None:
@@ -177,14 +169,3 @@ def _first_repeated(keys: Iterable[str]) -> str:
 
 def _too_deep(limits: Limits) -> str:
     return f"The JSON is nested more than {limits.max_depth} levels deep."
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number that JSON knows")
-
-
-def _finite_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return number

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -57,6 +57,11 @@ class Variable:
         }
 
 
+class _Kept(NamedTuple):
+    value: str
+    is_credential: bool
+
+
 class VariableStore:
     """The stored variables of one runner.
 
@@ -69,7 +74,7 @@ class VariableStore:
         self._stamp = stamp_beside(engine, folder, "variables")
         # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
         self._may_remember = engine.dialect.name == "sqlite"
-        self._cache: tuple[Stamp, dict[tuple[str, str], str | None]] = (None, {})
+        self._cache: tuple[Stamp, dict[tuple[str, str], _Kept | None]] = (None, {})
         self._shown_once: dict[str, None] = {}
 
     def list(self, owner: Owner) -> list[Variable]:
@@ -147,8 +152,11 @@ class VariableStore:
             raise NotFound("Variable not found")
         self._stamp.touch()
 
-    def value(self, owner: str, name: str) -> str | None:
-        """Return the value of a variable of an owner, or None if there is none or it cannot be decrypted."""
+    def value(self, owner: str, name: str, *, credentials: bool = True) -> str | None:
+        """Return the value of a variable of an owner, or None if there is none or it cannot be decrypted.
+
+        :param credentials: whether one may be a credential.
+        """
         stamp = self._stamp.read()
         cache = self._cache
         if cache[0] != stamp or not self._may_remember or len(cache[1]) > _MOST_REMEMBERED:
@@ -156,13 +164,14 @@ class VariableStore:
         key = (owner, name)
         if key not in cache[1]:
             cache[1][key] = self._look_up(owner, name)
-        return cache[1].get(key)
+        found = cache[1].get(key)
+        return None if found is None or (found.is_credential and not credentials) else found.value
 
     def known_secrets(self) -> Sequence[str]:
         """Return the values that this process has handed out, for the run log to leave out."""
         return tuple(self._shown_once)
 
-    def _look_up(self, owner: str, name: str) -> str | None:
+    def _look_up(self, owner: str, name: str) -> _Kept | None:
         wanted = select(variables.c.value, variables.c.type).where(variables.c.owner == owner, variables.c.name == name)
         with reading(self._engine) as connection:
             row = connection.execute(wanted).first()
@@ -173,7 +182,7 @@ class VariableStore:
             if len(self._shown_once) >= _MOST_REMEMBERED:
                 self._shown_once.pop(next(iter(self._shown_once)), None)
             self._shown_once[value] = None
-        return value
+        return None if value is None else _Kept(value, row.type == CREDENTIAL)
 
     def _columns(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Check what is to be stored and return it as columns; a member that is None is left as it is."""

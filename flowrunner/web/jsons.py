@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Request, Response
 
 from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
-from flowrunner.jsontext import MOST_DEEP, is_too_deep, json_bytes
+from flowrunner.jsontext import MOST_DEEP, finite_number, is_too_deep, json_bytes, refuse_constant
 
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
@@ -123,19 +122,8 @@ def _unreadable(reason: str) -> RequestInvalid:
     return RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}])
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
-
-
 #: Made once: ``json.loads`` would make a decoder for each body.
-_decode: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+_decode: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_number).decode
 
 
 def _refuse_surrogates(value: Any) -> None:

@@ -22,18 +22,19 @@ def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider,
     """Return the API key for a server: that of a field, else what the provider's usual variables hold.
 
     A key in the flow is meant for the server that its author had in mind. Where the request chose
-    another, only fields that the request filled count, and names of variables in them are not looked
-    up; the provider's own server gets the provider's own variables besides.
+    another, only fields that the request filled count, not with what the server keeps under the name
+    of a variable; the provider's own server gets the provider's own variables besides.
 
     :raises ModelFailed: for a key that cannot be sent.
     """
-    for name in KEY_FIELDS if origin == "flow" else sorted(context.tweaked.intersection(KEY_FIELDS)):
+    of_request = sorted(context.tweaked.intersection(KEY_FIELDS) - context.kept)
+    for name in KEY_FIELDS if origin == "flow" else of_request:
         value = values.get(name)
         if not isinstance(value, str) or not value.strip() or name in context.missing:
             continue
         if _VARIABLE_NAME.fullmatch(value.strip()):
             value = (context.variable(value.strip()) or "") if origin == "flow" else ""
-        if value and (origin == "flow" or not _is_of_environment(context, value)):
+        if value:
             return _checked(name, value.strip())
     for variable in provider.keys if origin != "request" else ():
         found = context.variable(variable)
@@ -52,11 +53,6 @@ def _checked(place: str, key: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise ModelFailed(f"{place} holds characters that no API key has")
     return key
-
-
-def _is_of_environment(context: RunContext, key: str) -> bool:
-    """Say whether a key is one of the server's own, which a tweak may have named by its variable."""
-    return key.strip() in {os.environ.get(name, "").strip() for name in getattr(context.settings, "variables", ())}
 
 
 def no_key(context: RunContext, provider: Provider, origin: Origin) -> str:

@@ -38,7 +38,7 @@ class House:
             settings=settings,
             pool=pool,
             turns=Turns(folder, strategy="parallel", wait=1),
-            variable=lambda owner, name, purpose: None,
+            variable=lambda owner, name, **reach: None,
             stored_file=_no_file,
             run_flow=None,
             mask=lambda text: text,

@@ -53,7 +53,7 @@ class Rig:
             settings=self.settings,
             pool=self.pool,
             turns=self.turns,
-            variable=lambda owner, name, purpose: self.variables.get(name),
+            variable=lambda owner, name, **reach: self.variables.get(name),
             stored_file=lambda owner, name: name,
             run_flow=None,
             mask=mask_text,

@@ -86,8 +86,8 @@ def test_an_address_of_the_request_gets_no_key_but_the_requests_own(open_to_all,
     assert sent_key(evil) in ("none", "x")
 
 
-def test_a_tweak_that_names_a_variable_brings_no_key_of_the_environment(open_to_all, evil, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-STORED")
+def test_a_tweak_that_names_a_variable_brings_no_key_that_the_server_keeps(open_to_all, evil):
+    open_to_all.variables["OPENAI_API_KEY"] = "sk-STORED"
     named = {"value": "OPENAI_API_KEY", "load_from_db": True}
     open_to_all.chat(kind="OpenAIModel", settings=AUTHOR, tweaks={"model": {"base_url": evil.url, "api_key": named}})
     assert sent_key(evil) == "none"

@@ -11,8 +11,9 @@ SECRET = "value-that-nobody-may-see"
 def keyed(site, monkeypatch):
     """A site whose environment and whose owner each keep a key."""
     monkeypatch.setenv("OPENAI_API_KEY", f"environment-{SECRET}")
-    stored = {"name": "STORED", "value": f"stored-{SECRET}", "type": "Credential", "default_fields": []}
-    site.ask("ann", "POST", "/api/v1/variables/", 201, json=stored)
+    for name, kind in (("STORED", "Generic"), ("CREDENTIAL", "Credential")):
+        stored = {"name": name, "value": f"stored-{SECRET}-{kind}", "type": kind, "default_fields": []}
+        site.ask("ann", "POST", "/api/v1/variables/", 201, json=stored)
     return site
 
 
@@ -31,11 +32,11 @@ TWEAKS = {
 }
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "CREDENTIAL"])
 @pytest.mark.parametrize("tweak", TWEAKS.values(), ids=TWEAKS)
-def test_a_tweak_reaches_no_key_of_the_environment(keyed, tweak):
-    answer = keyed.call(
-        "ann", "POST", f"/api/v1/run/{keyed.flow('ann')}", json={"input_value": "x", "tweaks": tweak("OPENAI_API_KEY")}
-    )
+def test_a_tweak_shows_no_key_of_the_environment_and_no_credential(keyed, tweak, variable):
+    body = {"input_value": "x", "tweaks": tweak(variable)}
+    answer = keyed.call("ann", "POST", f"/api/v1/run/{keyed.flow('ann')}", json=body)
     assert SECRET not in answer.get_data(as_text=True)
     assert SECRET not in str(keyed.messages("ann"))
 
@@ -43,7 +44,7 @@ def test_a_tweak_reaches_no_key_of_the_environment(keyed, tweak):
 def test_a_tweak_names_the_callers_own_variables(keyed):
     tweaks = TWEAKS["a field"]("STORED")
     keyed.say("ann", keyed.flow("ann"), "x", "s", tweaks=tweaks)
-    assert [m["sender_name"] for m in keyed.messages("ann")] == ["User", f"stored-{SECRET}"]
+    assert [m["sender_name"] for m in keyed.messages("ann")] == ["User", f"stored-{SECRET}-Generic"]
 
 
 def test_a_limited_key_names_none_but_the_author_may(keyed):
@@ -56,7 +57,7 @@ def test_a_limited_key_names_none_but_the_author_may(keyed):
     )
     assert SECRET not in answer.get_data(as_text=True)
     keyed.say("limited", ours, "x", "s")
-    assert keyed.messages("ann", "?session_id=s")[1]["sender_name"] == f"stored-{SECRET}"
+    assert keyed.messages("ann", "?session_id=s")[1]["sender_name"] == f"stored-{SECRET}-Generic"
 
 
 def test_a_request_names_what_it_brings(keyed):
