@@ -42,7 +42,7 @@ def main() -> None:
 
 def make_key(env: dict[str, str]) -> str:
     """Return an API key of a fresh data folder."""
-    from flowrunner.building import load_plugins
+    from flowrunner.site.building import load_plugins
     from flowrunner.store.engine import close_database, database_engine
     from flowrunner.store.keys import KeyStore
     from flowrunner.store.tables import SCHEMA

@@ -38,7 +38,6 @@ from flowrunner.errors import (
 )
 from flowrunner.hookspecs import hookimpl
 from flowrunner.identity import Identity
-from flowrunner.jsontext import json_text
 from flowrunner.memory import (
     EVERY_OWNER,
     MemoryBackend,
@@ -50,7 +49,7 @@ from flowrunner.memory import (
     SessionSummary,
     fold,
 )
-from flowrunner.messages import (
+from flowrunner.memory.message import (
     Message,
     error_message,
     make_content_block,
@@ -59,13 +58,14 @@ from flowrunner.messages import (
     private_copy,
     utc_now,
 )
-from flowrunner.queries import cursor_gone, summarise
+from flowrunner.memory.query import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
+from flowrunner.text.json_text import json_text
 
 if TYPE_CHECKING:
-    from flowrunner.current import current_runner, get_runner
     from flowrunner.extension import FlowRunner
+    from flowrunner.site.current import current_runner, get_runner
     from flowrunner.store.engine import database_engine, reading, writing
     from flowrunner.store.schema import DatabaseSchema
 
@@ -143,7 +143,7 @@ def __getattr__(name: str) -> Any:
 
         return FlowRunner
     if name in ("current_runner", "get_runner"):
-        from flowrunner import current
+        from flowrunner.site import current
 
         return getattr(current, name)
     if name == "DatabaseSchema":

@@ -10,8 +10,8 @@ from flask import Flask
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
-from flowrunner.logs import set_up_logging
 from flowrunner.runner import Runner
+from flowrunner.telemetry.logs import set_up_logging
 
 #: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
 APP_LOAD_ERROR: Final = 4

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from flowrunner.errors import RunCancelled
 from flowrunner.memory import OwnerMemory
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.session import Session
 
 #: Port types, and the names that older exports use for them.

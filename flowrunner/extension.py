@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from flask import Blueprint, Flask
 
-from flowrunner.ambient import ask_outside_of_runs
-from flowrunner.building import build_runner
-from flowrunner.closing import close_unheld
-from flowrunner.current import memory_of_sender
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.misuse import read_folders, refuse_arguments, refuse_target
-from flowrunner.mounting import Place, mount
+from flowrunner.memory.context import ask_outside_of_runs
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX
+from flowrunner.site.building import build_runner
+from flowrunner.site.closing import close_unheld
+from flowrunner.site.current import memory_of_sender
+from flowrunner.site.mounting import Place, mount
+from flowrunner.site.refusals import read_folders, refuse_arguments, refuse_target
 from flowrunner.web.mounted import EXTENSION, runners_of
 
 __all__ = ["EXTENSION", "FlowRunner", "stand_alone"]

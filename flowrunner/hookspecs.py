@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowrunner.components import Component
     from flowrunner.identity import Identity
     from flowrunner.memory import MessageChanges, MessageQuery, SessionQuery, SessionSummary
-    from flowrunner.messages import Message
+    from flowrunner.memory.message import Message
     from flowrunner.settings import Setting, Settings
 
 PROJECT: Final = "flowrunner"

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, Final
 
 from flowrunner.components import CancelToken
-from flowrunner.correlation import on_behalf
 from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
@@ -26,11 +25,13 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
-from flowrunner.maintenance import Purged, PurgeTimer, purge, weakly
 from flowrunner.memory import Memory, OwnerMemory
+from flowrunner.memory.purge_timer import PurgeTimer, weakly
+from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.store.credentials import mask_text
+from flowrunner.telemetry.correlation import on_behalf
 
 logger = logging.getLogger("flowrunner")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.errors import SettingsInvalid
-from flowrunner.retention import read_rules
+from flowrunner.memory.retention import read_rules
 from flowrunner.session import SESSION_POLICIES
 
 logger = logging.getLogger("flowrunner")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrunner import Message, json_text
-from flowrunner.jsontext import json_bytes
-from flowrunner.messages import MESSAGE_FIELDS, parse_timestamp
-from flowrunner.moments import moment_text, timestamp_text
+from flowrunner.memory.message import MESSAGE_FIELDS, parse_timestamp
+from flowrunner.text.json_text import json_bytes
+from flowrunner.text.timestamps import moment_text, timestamp_text
 
 #: Also halves of surrogate pairs, integers of any size, and keys that are no texts.
 _TEXTS = st.text(st.characters(), max_size=8)

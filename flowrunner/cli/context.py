@@ -56,7 +56,7 @@ def open_place(
     :param settings: further settings by name without prefix, which beat the environment.
     :raises FlowRunnerError: in one sentence, what must be changed.
     """
-    from flowrunner.building import load_plugins
+    from flowrunner.site.building import load_plugins
     from flowrunner.store.engine import close_database, database_engine
 
     given = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}

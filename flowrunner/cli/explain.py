@@ -25,10 +25,10 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
 
     Also who decides it, whether it reads or writes messages, and what is worth a warning.
     """
-    from flowrunner.building import load_plugins
     from flowrunner.cli.standins import with_stand_ins
     from flowrunner.engine.explain import explain
     from flowrunner.engine.plan import make_plan
+    from flowrunner.site.building import load_plugins
 
     overrides = {"FLOWS_DIR": flows_dir, "PLUGINS_DIR": plugins_dir}
     manager, settings = load_plugins({}, overrides=overrides)

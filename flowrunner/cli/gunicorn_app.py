@@ -10,7 +10,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from flowrunner import __version__, serving
-from flowrunner.cli.rehearsal import Performance
+from flowrunner.cli.preflight import Performance
 
 _MOST_FLOWS_SHOWN: Final = 8
 

@@ -34,7 +34,7 @@ def purge_command(
     rules: str | None, dry_run: bool, memory: str | None, data_dir: Path | None, database_url: str | None
 ) -> None:
     """Remove the messages that the retention rules do not keep."""
-    from flowrunner.maintenance import purge
+    from flowrunner.memory.purging import purge
 
     given = {"MEMORY": memory, "MEMORY_RETENTION": rules}
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(given)) as (opened, place):
@@ -56,7 +56,7 @@ def export_command(
     database_url: str | None,
 ) -> None:  # fmt: skip
     """Write conversations to FILE, or to standard output, as lines of JSON: every field, in order."""
-    from flowrunner.maintenance import export_lines
+    from flowrunner.memory.transfer import export_lines
 
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
         lines = export_lines(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
@@ -75,7 +75,7 @@ def import_command(
     database_url: str | None,
 ) -> None:  # fmt: skip
     """Store the conversations of an export, from FILE or from standard input."""
-    from flowrunner.maintenance import import_lines
+    from flowrunner.memory.transfer import import_lines
 
     with (
         open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _),
@@ -97,7 +97,8 @@ def copy_command(
     data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
     """Copy all conversations from the memory backend FROM to the backend TO, and compare them."""
-    from flowrunner.maintenance import copy_messages, digest_sessions, same_digests
+    from flowrunner.memory.digests import digest_sessions, same_digests
+    from flowrunner.memory.transfer import copy_messages
 
     one, other = {"MEMORY": source, **_pairs(from_set)}, {"MEMORY": target, **_pairs(to_set)}
     if one == other:
@@ -129,7 +130,7 @@ def verify_command(
     data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
     """Print a digest of each session, the same on every backend; exit with status 1 if an export differs."""
-    from flowrunner.maintenance import digest_lines, digest_sessions, same_digests
+    from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
 
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
         found = digest_sessions(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)

@@ -30,7 +30,7 @@ def messages_commands(
     """List the newest messages, oldest first; or edit or delete some."""
     if ctx.invoked_subcommand is not None:
         return
-    from flowrunner.web.monitor import message_row
+    from flowrunner.web.messages import message_row
 
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         found = opened.for_owner(read_owner(user, owner)).fetch(

@@ -20,8 +20,8 @@ def new_commands() -> None:
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where; default: flowrunner-NAME, here.")
 def memory_command(name: str, folder: Path | None) -> None:
     """Write a package with a memory backend called NAME: it works at once, and its tests say whether it still does."""
-    from flowrunner.building import load_plugins
     from flowrunner.scaffold import write_memory_package
+    from flowrunner.site.building import load_plugins
 
     manager, _ = load_plugins({}, keep_going=True)
     if name in manager.registry.backends:

@@ -13,7 +13,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
     """List plugins: loaded, failed and blocked ones with the reason, backends and components."""
-    from flowrunner.building import load_plugins
+    from flowrunner.site.building import load_plugins
 
     manager, settings = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
     offers = manager.registry.backends.values()

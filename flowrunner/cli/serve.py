@@ -28,7 +28,7 @@ def serve_command(
     start, 2 for wrong usage.
     """
     from flowrunner.cli.gunicorn_app import run_gunicorn
-    from flowrunner.cli.rehearsal import rehearse
+    from flowrunner.cli.preflight import rehearse
 
     settings: dict[str, Any] = {
         "flows_dir": (str(flows_dir.absolute()),) if flows_dir else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from flowrunner.messages import utc_now
+from flowrunner.memory.message import utc_now
 
 EventKind = Literal[
     "run_started",

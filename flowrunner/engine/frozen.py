@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.messages import Message, utc_now
+from flowrunner.memory.message import Message, utc_now
 
 Key = tuple[str, str, str, str]
 

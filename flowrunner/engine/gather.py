@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.components import RunContext, Source, text_of
-from flowrunner.engine.memory import VertexMemory
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
-from flowrunner.engine.speech import Speech
+from flowrunner.engine.run_memory import VertexMemory
 from flowrunner.engine.state import RunState
+from flowrunner.engine.tokens import Speech
 from flowrunner.engine.values import convert, convert_arriving
 from flowrunner.session import Session, resolve_session_id
 

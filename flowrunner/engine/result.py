@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flowrunner.engine.shapes import message_json, value_json, value_repr, value_type
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.session import Session
 
 

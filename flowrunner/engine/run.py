@@ -9,22 +9,22 @@ import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from flowrunner.ambient import current_memory
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, EventStream, RunEvent
-from flowrunner.engine.memory import RunMemory
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.report import answer_session, select_reported
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult, RunStart, VertexResult
+from flowrunner.engine.run_memory import RunMemory
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.sessions import foresee_sessions, make_frame, named_sessions
-from flowrunner.engine.speech import Speech
 from flowrunner.engine.state import RunState
+from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tweaks import apply_tweaks
 from flowrunner.engine.vertex import VertexRunner
 from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled
-from flowrunner.messages import new_id, utc_now
+from flowrunner.memory.context import current_memory
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.session import Session
 
 _thread = threading.local()

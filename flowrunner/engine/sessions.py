@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex
-from flowrunner.messages import new_id
+from flowrunner.memory.message import new_id
 from flowrunner.session import Session, resolve_session_id
 
 

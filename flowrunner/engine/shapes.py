@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flowrunner.messages import Message
-from flowrunner.moments import timestamp_text
+from flowrunner.memory.message import Message
+from flowrunner.text.timestamps import timestamp_text
 
 
 def message_fields(message: Message) -> dict[str, Any]:

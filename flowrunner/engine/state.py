@@ -8,10 +8,10 @@ from typing import Any
 
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import EventStream
-from flowrunner.engine.memory import RunMemory
 from flowrunner.engine.plan import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import VertexResult
+from flowrunner.engine.run_memory import RunMemory
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.sessions import SessionFrame
 from flowrunner.errors import RunTimeout

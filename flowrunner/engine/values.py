@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.components import Input, text_of
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 TEXT_TYPES: Final = frozenset({"Message", "str", "secret"})
 SCALAR_TYPES: Final = frozenset({"str", "secret", "int", "float", "bool"})

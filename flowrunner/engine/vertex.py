@@ -11,11 +11,11 @@ from typing import Any
 from flowrunner.engine.gather import context_for, session_of, values_of
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.result import VertexResult
-from flowrunner.engine.speech import Speech
 from flowrunner.engine.state import RunState
+from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tools import make_tool
 from flowrunner.errors import ComponentFailed, FlowRunnerError
-from flowrunner.messages import Message, error_message, utc_now
+from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
 
 

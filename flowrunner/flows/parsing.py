@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flowrunner.errors import FlowInvalid
-from flowrunner.jsontext import finite_number, is_too_deep, refuse_constant
+from flowrunner.text.json_text import finite_number, is_too_deep, refuse_constant
 
 #: An escape that may leave half of a character behind, which no UTF-8 text can hold.
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")

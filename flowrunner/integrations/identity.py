@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.identity import Identity
-from flowrunner.messages import new_id, utc_now
+from flowrunner.memory.message import new_id, utc_now
 
 if TYPE_CHECKING:
     from flask import Request, Response

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from flowrunner.ambient import find_memory
-from flowrunner.conversations import add_messages as store_all
-from flowrunner.conversations import delete_messages, update_messages
 from flowrunner.integrations.langchain_messages import ReadFile, from_langchain, to_langchain
 from flowrunner.memory import OwnerMemory
+from flowrunner.memory.context import find_memory
+from flowrunner.memory.conversations import add_messages as store_all
+from flowrunner.memory.conversations import delete_messages, update_messages
 
 __all__ = ["ConversationHistory", "from_langchain", "to_langchain"]
 

@@ -20,7 +20,7 @@ from langchain_core.messages import (
     messages_from_dict,
 )
 
-from flowrunner.messages import SENDER_MACHINE, SENDER_USER, Message, make_content_block, make_properties
+from flowrunner.memory.message import SENDER_MACHINE, SENDER_USER, Message, make_content_block, make_properties
 
 #: Where in a message's properties the rest of a LangChain message is kept, if it is more than a text.
 KEPT: Final = "langchain"

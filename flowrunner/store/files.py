@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, Final
 from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, select
 
 from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
-from flowrunner.messages import new_id, utc_now
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.tables import files
+from flowrunner.text.timestamps import moment_text
 
 _CHUNK: Final = 1024 * 1024
 LONGEST_NAME: Final = 255

@@ -16,13 +16,13 @@ from flowrunner.flows.naming import canonical_uuid, is_endpoint_name
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import read_flow
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.messages import new_id, utc_now
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.flowrecord import StoredFlow, check_values, extra_of, free_endpoint_name, free_name, read_row
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import flows
+from flowrunner.text.timestamps import moment_text
 
 _MOST_FOUND: Final = 10_000
 _MOST_PARSED: Final = 500

@@ -20,11 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.messages import new_id, utc_now
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import api_keys
+from flowrunner.text.timestamps import moment_text
 
 logger = logging.getLogger("flowrunner")
 

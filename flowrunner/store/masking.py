@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from flowrunner.jsontext import json_text
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.store.credentials import (
     MASK,
     MASK_LONG,
@@ -20,6 +19,7 @@ from flowrunner.store.credentials import (
     mask_text,
     secret_member,
 )
+from flowrunner.text.json_text import json_text
 
 TEXT_LIMIT: Final = 6000
 LIST_LIMIT: Final = 1000

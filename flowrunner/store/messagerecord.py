@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from flowrunner.messages import Message, make_properties
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import Message, make_properties
+from flowrunner.text.timestamps import moment_text
 
 _PROPERTIES: Final = make_properties()
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
 from flowrunner.engine.result import VertexResult
 from flowrunner.errors import NotFound
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.messages import parse_timestamp
+from flowrunner.memory.message import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message

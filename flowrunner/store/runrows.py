@@ -12,13 +12,13 @@ from typing import Any, Final
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.result import RunStart, VertexResult
 from flowrunner.engine.shapes import value_type
-from flowrunner.jsontext import json_text
-from flowrunner.messages import Message, make_properties
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import Message, make_properties
 from flowrunner.session import Session
 from flowrunner.store.credentials import LABELS, VALUES, is_secret_name, is_suspect
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
+from flowrunner.text.json_text import json_text
+from flowrunner.text.timestamps import moment_text
 
 RUNNING: Final = "running"
 

@@ -13,13 +13,13 @@ from sqlalchemy.exc import IntegrityError
 
 from flowrunner.errors import BadRequest, NotFound, RequestInvalid
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.messages import new_id, utc_now
-from flowrunner.moments import moment_text
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.flowrecord import is_unicode
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import variables
+from flowrunner.text.timestamps import moment_text
 
 GENERIC: Final = "Generic"
 CREDENTIAL: Final = "Credential"

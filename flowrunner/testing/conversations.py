@@ -14,7 +14,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import run
 from flowrunner.errors import FlowInvalid, FlowRunnerError
 from flowrunner.identity import Identity
-from flowrunner.messages import new_id
+from flowrunner.memory.message import new_id
 from flowrunner.runner import Runner
 from flowrunner.testing.forms import form_of, value_of
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.engine.shapes import value_json
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 #: Members that differ from run to run and say nothing about the flow.
 VOLATILE: Final = frozenset(

@@ -10,8 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowrunner.current import BoundRunner
     from flowrunner.memory import MemoryBackend
+    from flowrunner.site.current import BoundRunner
     from flowrunner.testing.scripted import ScriptedModel
 
 
@@ -49,7 +49,7 @@ def flow_runner(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
     if app is None:
         yield from _runner_of_its_own(request)
         return
-    from flowrunner.current import get_runner
+    from flowrunner.site.current import get_runner
 
     with app.app_context():
         yield get_runner(app=app).acting_as("tester")
@@ -103,7 +103,7 @@ def _app_of(request: pytest.FixtureRequest) -> Any:
 
 def _runner_of_its_own(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
     from flowrunner.app import create_app
-    from flowrunner.current import get_runner
+    from flowrunner.site.current import get_runner
 
     settings: dict[str, Any] = {
         "data_dir": request.getfixturevalue("tmp_path"),

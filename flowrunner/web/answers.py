@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowrunner.engine.result import RunResult, VertexResult
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 
 def old_envelope(result: RunResult) -> dict[str, Any]:

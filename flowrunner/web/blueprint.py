@@ -12,10 +12,10 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 
 from flowrunner.web.auth import IDENTITY, authenticate
 from flowrunner.web.errors import add_error_handlers
-from flowrunner.web.hygiene import add_hygiene
+from flowrunner.web.headers import add_hygiene
+from flowrunner.web.host_site import keep_to_site
 from flowrunner.web.jsons import json_response
 from flowrunner.web.paths import add_session_converter
-from flowrunner.web.site import keep_to_site
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -72,7 +72,7 @@ def make_blueprint(
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param parts: functions that add routes.
-    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site.keep_to_site`.
+    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.host_site.keep_to_site`.
     """
     blueprint = Blueprint(name, __name__, description="flowrunner")
     blueprint.record(add_session_converter)

@@ -10,7 +10,7 @@ from flask import request
 
 from flowrunner.errors import BadRequest
 from flowrunner.memory import MessageChanges
-from flowrunner.messages import Message, make_properties
+from flowrunner.memory.message import Message, make_properties
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import read_json
 from flowrunner.web.parameters import invalid

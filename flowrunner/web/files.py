@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wsgi import wrap_file
 
 from flowrunner.errors import FlowNotFound, NotAllowed
-from flowrunner.messages import utc_now
+from flowrunner.memory.message import utc_now
 from flowrunner.store.files import LONGEST_NAME, FileStore, StoredFile, check_name
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes

@@ -23,7 +23,7 @@ from flowrunner.store.flowrecord import EXTRA, with_graph
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object
-from flowrunner.web.monitor import read_ids
+from flowrunner.web.messages import read_ids
 from flowrunner.web.parameters import query_boolean, query_integer, read_uuid
 
 MOST_FLOWS_A_PAGE = 100

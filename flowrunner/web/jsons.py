@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Request, Response
 
 from flowrunner.errors import BadRequest, BodyTooLarge, RequestInvalid, UnsupportedBody
-from flowrunner.jsontext import MOST_DEEP, finite_number, is_too_deep, json_bytes, refuse_constant
+from flowrunner.text.json_text import MOST_DEEP, finite_number, is_too_deep, json_bytes, refuse_constant
 
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowrunner.engine.events import RunEvent
 from flowrunner.web.jsons import dump_line
-from flowrunner.web.replying import Reply, usage_of
+from flowrunner.web.reply_text import Reply, usage_of
 from flowrunner.web.streams import RunStream
 
 

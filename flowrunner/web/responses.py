@@ -13,10 +13,10 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, RequestInvalid
 from flowrunner.flows.model import Flow
 from flowrunner.web.auth import caller
+from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import logger, openai_error
 from flowrunner.web.jsons import json_response, read_object
-from flowrunner.web.leaving import Presence
-from flowrunner.web.replying import usage_of
+from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
 from flowrunner.web.run import header_variables
 from flowrunner.web.streams import RunStream

@@ -10,10 +10,10 @@ from flask import Response
 from flowrunner.web.apikeys import add_key_routes
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.chatbox import add_chat_box_routes
-from flowrunner.web.figures import add_metrics_route
 from flowrunner.web.files import add_file_routes
 from flowrunner.web.flows import add_flow_routes
-from flowrunner.web.monitor import add_monitor_routes
+from flowrunner.web.messages import add_monitor_routes
+from flowrunner.web.metrics import add_metrics_route
 from flowrunner.web.openapi.route import add_openapi_route
 from flowrunner.web.responses import create_response
 from flowrunner.web.run import cancel_run, run_flow, run_webhook

@@ -10,9 +10,9 @@ from flowrunner.errors import NotFound
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response
-from flowrunner.web.monitor import message_rows, with_cursor
+from flowrunner.web.messages import message_rows, with_cursor
 from flowrunner.web.parameters import invalid, query_boolean, query_integer, query_text, query_uuid, read_uuid
-from flowrunner.web.scope import flows_in_reach, messages_to_read
+from flowrunner.web.reach import flows_in_reach, messages_to_read
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100

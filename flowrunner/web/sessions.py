@@ -12,15 +12,15 @@ from flask import Response, request
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory, SessionSummary
-from flowrunner.moments import timestamp_text
-from flowrunner.queries import cursor_gone
+from flowrunner.memory.query import cursor_gone
+from flowrunner.text.timestamps import timestamp_text
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response, read_json
-from flowrunner.web.monitor import message_rows, read_list, with_cursor
+from flowrunner.web.messages import message_rows, read_list, with_cursor
 from flowrunner.web.parameters import invalid, query_integer, query_text, query_uuid
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
-from flowrunner.web.scope import FlowMemory, messages_to_change, messages_to_read
+from flowrunner.web.reach import FlowMemory, messages_to_change, messages_to_read
 
 MOST_SESSIONS: Final = 200
 USUAL_SESSIONS: Final = 100

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from flowrunner.web.stored import SIGN_EVERY, Frame, StoredStream, read_file, reader_file, stop_file
+from flowrunner.web.stored_stream import SIGN_EVERY, Frame, StoredStream, read_file, reader_file, stop_file
 
 #: Seconds between two writes of a stream; what is newer is only in the memory of the run's process.
 _WRITE_EVERY: Final = 0.1

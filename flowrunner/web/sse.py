@@ -11,18 +11,18 @@ from typing import Any, Final
 from flask import Response, request
 
 from flowrunner.components import CancelToken
-from flowrunner.correlation import on_behalf
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
-from flowrunner.messages import new_id
+from flowrunner.memory.message import new_id
+from flowrunner.telemetry.correlation import on_behalf
+from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dump_line
-from flowrunner.web.leaving import Presence
-from flowrunner.web.lines import line_of, vertex_line_of
+from flowrunner.web.langflow_events import line_of, vertex_line_of
 from flowrunner.web.spool import LiveStream, Spool
-from flowrunner.web.stored import StoredStream
+from flowrunner.web.stored_stream import StoredStream
 
 logger = logging.getLogger("flowrunner")
 

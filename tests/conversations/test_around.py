@@ -9,8 +9,8 @@ from flask import Flask
 
 from flowrunner import Component, Identity, Input, Message, NotAllowed, Output
 from flowrunner.app import create_app, runner_of
-from flowrunner.conversations import aget_messages, get_messages, store_message, use_memory
 from flowrunner.extension import FlowRunner
+from flowrunner.memory.conversations import aget_messages, get_messages, store_message, use_memory
 
 FLOW = """{
   "components": {"question": {"type": "ChatInput"}, "note": {"type": "Note"}, "answer": {"type": "ChatOutput"}},

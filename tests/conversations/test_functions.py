@@ -1,4 +1,4 @@
-"""``flowrunner.conversations``: what it reads and writes, on every backend."""
+"""``flowrunner.memory.conversations``: what it reads and writes, on every backend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from flowrunner import Message, MessageInvalid, NotAllowed, NotFound, error_message, utc_now
-from flowrunner.conversations import (
+from flowrunner.memory.conversations import (
     aadd_messages,
     add_messages,
     adelete_message,

@@ -19,8 +19,8 @@ from langchain_core.messages import (  # noqa: E402
 )
 
 from flowrunner import Message, error_message  # noqa: E402
-from flowrunner.conversations import add_messages, get_messages, update_messages, use_memory  # noqa: E402
 from flowrunner.integrations.langchain import ConversationHistory, from_langchain, to_langchain  # noqa: E402
+from flowrunner.memory.conversations import add_messages, get_messages, update_messages, use_memory  # noqa: E402
 
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
 CALL = {"name": "add", "args": {"a": 1, "b": [2, {"c": None}]}, "id": "call-1", "type": "tool_call"}

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask, Response, current_app, g, stream_with_context
 
 from flowrunner import Component, Identity, Input, Message, NotAllowed, Output, SettingsInvalid
-from flowrunner.current import current_runner, get_runner
 from flowrunner.extension import FlowRunner
+from flowrunner.site.current import current_runner, get_runner
 from tests.embedding.conftest import close_runners
 from tests.embedding.sites import by_header, by_session, run_flow, texts
 

@@ -14,9 +14,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect, text
 
 from flowrunner import MemoryFailed, SettingsInvalid
-from flowrunner.current import current_runner
 from flowrunner.extension import FlowRunner
 from flowrunner.integrations.migrations import without_ours
+from flowrunner.site.current import current_runner
 from tests.embedding.conftest import close_runners
 from tests.embedding.sites import make_site
 

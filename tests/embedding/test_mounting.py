@@ -14,8 +14,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from flowrunner import Component, Input, Message, Output, SettingsInvalid
-from flowrunner.current import get_runner
 from flowrunner.extension import FlowRunner
+from flowrunner.site.current import get_runner
 from flowrunner.web.chatbox import flowrunner_chat
 from tests.embedding.conftest import close_runners
 from tests.embedding.sites import FLOWS, OWN, by_header, by_session, make_site, run_flow, texts

@@ -100,7 +100,7 @@ def test_an_export_that_fails_leaves_no_half_file(data, tmp_path, monkeypatch):
         yield "{}"
         raise OSError("disk full")
 
-    monkeypatch.setattr("flowrunner.maintenance.export_lines", fail)
+    monkeypatch.setattr("flowrunner.memory.transfer.export_lines", fail)
     assert isinstance(CliRunner().invoke(cli, ["memory", "export", str(file)]).exception, OSError)
     assert file.read_text() == "an older one\n"
     assert [path.name for path in tmp_path.glob("export*")] == ["export.jsonl"]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from flowrunner import EVERY_OWNER
-from flowrunner.maintenance import purge
-from flowrunner.retention import RetentionRule, read_rules
+from flowrunner.memory.purging import purge
+from flowrunner.memory.retention import RetentionRule, read_rules
 from flowrunner.testing.memory.samples import NOON
 from tests.maintenance.conftest import said
 

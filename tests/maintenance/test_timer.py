@@ -12,7 +12,7 @@ import pytest
 
 from flowrunner.app import create_app, runner_of
 from flowrunner.identity import LOCAL_IDENTITY
-from flowrunner.maintenance import PurgeTimer
+from flowrunner.memory.purge_timer import PurgeTimer
 from tests.maintenance.conftest import said
 
 DAY = 86400.0

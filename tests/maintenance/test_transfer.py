@@ -8,14 +8,8 @@ import json
 import pytest
 
 from flowrunner import EVERY_OWNER, BadRequest, Conflict
-from flowrunner.maintenance import (
-    copy_messages,
-    digest_lines,
-    digest_sessions,
-    export_lines,
-    import_lines,
-    same_digests,
-)
+from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
+from flowrunner.memory.transfer import copy_messages, export_lines, import_lines
 from flowrunner.testing.memory.samples import NOON, make_message
 from tests.maintenance.conftest import fill, said
 

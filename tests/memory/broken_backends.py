@@ -21,7 +21,7 @@ from flowrunner import (
     SessionQuery,
     fold,
 )
-from flowrunner.messages import make_properties
+from flowrunner.memory.message import make_properties
 from flowrunner.testing import MemoryBackendContract
 from tests.memory.plain import PlainFile, PlainMemory
 

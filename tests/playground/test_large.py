@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flowrunner.app import create_app, runner_of
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.store.keys import owner_of_user
 from tests.playground.conftest import HERE, Site
 

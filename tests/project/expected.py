@@ -14,10 +14,10 @@ import pluggy
 
 import flowrunner
 from flowrunner import hookspecs
-from flowrunner.building import load_plugins
 from flowrunner.cli import cli
 from flowrunner.errors import FlowRunnerError
 from flowrunner.settings import PREFIX, Setting
+from flowrunner.site.building import load_plugins
 
 
 def settings_row(setting: Setting) -> str:

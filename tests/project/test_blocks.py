@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from flowrunner.building import load_plugins
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.reading import FORM_KEYS, read_flows
+from flowrunner.site.building import load_plugins
 from tests.live_server import ROOT, clean_environment, make_key
 from tests.project.pages import Block, blocks, page_name, pages
 

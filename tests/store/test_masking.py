@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.store.credentials import MASK, MASK_LONG, is_secret_name, is_suspect, mask_text
 from flowrunner.store.masking import LIST_LIMIT, TEXT_LIMIT, mask, masked_json
 

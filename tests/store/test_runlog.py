@@ -14,7 +14,7 @@ from flowrunner.engine.events import EventStream
 from flowrunner.engine.result import RunResult, RunStart, VertexResult
 from flowrunner.errors import ComponentFailed, NotFound
 from flowrunner.memory import EVERY_OWNER
-from flowrunner.messages import Message, make_properties, new_id, utc_now
+from flowrunner.memory.message import Message, make_properties, new_id, utc_now
 from flowrunner.session import Session
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import MASK, MASK_LONG, TEXT_LIMIT

@@ -12,7 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowrunner.building import load_plugins
+from flowrunner.site.building import load_plugins
 from flowrunner.store.engine import database_engine
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.tables import SCHEMA

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from flowrunner.web.spool import LiveStream, Spool
-from flowrunner.web.stored import StoredStream
+from flowrunner.web.stored_stream import StoredStream
 from tests.waiting import wait_until
 
 RUN = "11111111-1111-4111-8111-111111111111"

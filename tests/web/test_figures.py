@@ -83,8 +83,8 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path):
         import sys
         sys.modules["prometheus_client"] = sys.modules["opentelemetry"] = None
         from flowrunner.errors import SettingsInvalid
-        from flowrunner.metrics import Metrics
-        from flowrunner.tracing import Tracing
+        from flowrunner.telemetry.metrics import Metrics
+        from flowrunner.telemetry.tracing import Tracing
         for make in (lambda: Metrics(None), Tracing):
             try:
                 make()
@@ -104,7 +104,7 @@ def spans(make_site):
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     from flowrunner.engine.events import Observer
-    from flowrunner.tracing import TRACED_EVENTS, Tracing
+    from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -148,7 +148,7 @@ def test_tracing_is_a_setting(make_site):
 
 
 def test_a_setting_that_needs_an_extra_is_refused_without_it(tmp_path, monkeypatch):
-    from flowrunner import metrics
+    from flowrunner.telemetry import metrics
 
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(SettingsInvalid, match="metrics"):

@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 
 from flowrunner import Component, Input, Message, Output
-from flowrunner.correlation import REQUEST_ID
 from flowrunner.extension import FlowRunner
-from flowrunner.logs import JsonFormatter, TextFormatter
+from flowrunner.telemetry.correlation import REQUEST_ID
+from flowrunner.telemetry.logs import JsonFormatter, TextFormatter
 from flowrunner.web.hosts import TrustedHosts
 from tests.waiting import wait_until
 from tests.web.site import flow_through

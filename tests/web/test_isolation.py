@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.store.keys import owner_of_user
 from flowrunner.web.blueprint import OPEN_ENDPOINTS
 from tests.web.site import echo_flow, open_site

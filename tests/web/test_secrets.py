@@ -13,7 +13,7 @@ import string
 import pytest
 
 from flowrunner import Component, Input, Message, Output
-from flowrunner.logs import JsonFormatter
+from flowrunner.telemetry.logs import JsonFormatter
 from tests.web.site import flow_through, open_site
 
 ALPHABET = string.ascii_letters + string.digits

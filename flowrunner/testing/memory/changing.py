@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import make_properties
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
+from flowrunner.memory.message import make_properties
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import (
     ANN,

@@ -8,7 +8,7 @@ import pytest
 
 from flowrunner.errors import MemoryFailed
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import MessageChanges, MessageQuery
+from flowrunner.memory.query import MessageChanges, MessageQuery
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_message

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, BOB, NOON, append_texts, fetch_texts, make_message
 

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import Message
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
+from flowrunner.memory.message import Message
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
 from flowrunner.testing.memory.model import ListModel
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import NOON, make_message

@@ -9,7 +9,7 @@ import pytest
 
 from flowrunner.errors import NotFound
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, Owner, SessionQuery, SessionSummary
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, Owner, SessionQuery, SessionSummary
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, AWKWARD_IDS, BOB, NOON, append_texts, make_message
 

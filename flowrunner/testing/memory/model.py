@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowrunner.messages import Message
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
+from flowrunner.memory.message import Message
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
 
 
 class ListModel:

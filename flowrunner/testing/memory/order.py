@@ -9,8 +9,8 @@ import pytest
 
 from flowrunner.errors import NotFound
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import new_id
-from flowrunner.queries import EVERY_OWNER, MessageQuery
+from flowrunner.memory.message import new_id
+from flowrunner.memory.query import EVERY_OWNER, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, BOB, NOON, append_texts, fetch_texts, make_message
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowrunner.memory import MemoryBackend, OwnerMemory
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, BOB, NOON, append_texts, fetch_texts

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import MessageQuery, SessionQuery
+from flowrunner.memory.query import MessageQuery, SessionQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.record import Record, next_step
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_full_message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import Message
-from flowrunner.queries import MessageQuery, SessionQuery
+from flowrunner.memory.message import Message
+from flowrunner.memory.query import MessageQuery, SessionQuery
 from flowrunner.testing.memory.samples import ANN
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import Message, make_content_block, make_properties, new_id
-from flowrunner.queries import MessageQuery, Owner
+from flowrunner.memory.message import Message, make_content_block, make_properties, new_id
+from flowrunner.memory.query import MessageQuery, Owner
 
 #: The owner of messages that name none.
 ANN: Final = "ann"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_message

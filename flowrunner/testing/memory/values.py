@@ -9,8 +9,8 @@ import pytest
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.messages import Message, make_properties, new_id
-from flowrunner.queries import EVERY_OWNER, MessageChanges, MessageQuery
+from flowrunner.memory.message import Message, make_properties, new_id
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.samples import (
     ANN,

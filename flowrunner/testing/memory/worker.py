@@ -16,7 +16,7 @@ from typing import Any
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.queries import MessageChanges, MessageQuery
+from flowrunner.memory.query import MessageChanges, MessageQuery
 from flowrunner.testing.memory.samples import ANN, append_texts, make_message
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.engine.events import RunEvent
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 
 @dataclass(frozen=True, slots=True)

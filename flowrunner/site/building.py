@@ -13,12 +13,11 @@ from flowrunner.engine.events import RECORDED_EVENTS, Observer
 from flowrunner.errors import SettingsInvalid
 from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
-from flowrunner.identifying import choose_identify
 from flowrunner.memory import MemoryBackend
-from flowrunner.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
+from flowrunner.site.identifying import choose_identify
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import attach_database, bind_key, close_database, close_engine
 from flowrunner.store.files import FileStore
@@ -28,7 +27,8 @@ from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import open_secret_box
 from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
-from flowrunner.tracing import TRACED_EVENTS, Tracing
+from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
+from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
 
 
 def load_plugins(

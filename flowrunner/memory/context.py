@@ -22,7 +22,7 @@ _outside: Final[list[Callable[[], OwnerMemory | None]]] = []
 
 @contextmanager
 def use_memory(memory: OwnerMemory) -> Iterator[OwnerMemory]:
-    """Have the functions of :mod:`flowrunner.conversations` work on a memory within a ``with`` block.
+    """Have the functions of :mod:`flowrunner.memory.conversations` work on a memory within a ``with`` block.
 
     It holds for this thread, for ``asyncio`` tasks that are made in the block, and for nobody else.
     """

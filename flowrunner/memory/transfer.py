@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowrunner.errors import BadRequest, Conflict, MessageInvalid
-from flowrunner.maintenance.lines import from_line, to_line
 from flowrunner.memory import EVERY_OWNER, Memory, OwnerMemory
-from flowrunner.messages import Message
-from flowrunner.walking import pages_forward
+from flowrunner.memory.message import Message
+from flowrunner.memory.paging import pages_forward
+from flowrunner.memory.records import from_line, to_line
 
 _BATCH = 500
 

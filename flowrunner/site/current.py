@@ -14,15 +14,15 @@ from flowrunner.engine.events import Emit
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import NotAllowed
-from flowrunner.identifying import as_identity
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import OwnerMemory
 from flowrunner.runner import Runner
-from flowrunner.web.leaving import Presence
+from flowrunner.site.identifying import as_identity
+from flowrunner.web.disconnect import Presence
+from flowrunner.web.host_site import check_neighbours
 from flowrunner.web.mounted import pick_name, runners_of
-from flowrunner.web.pieces import text_pieces
-from flowrunner.web.site import check_neighbours
 from flowrunner.web.streams import RunStream
+from flowrunner.web.text_stream import text_pieces
 
 Who = Identity | str | int | None
 

@@ -9,7 +9,7 @@ from flask import Response, request
 from flowrunner.engine.shapes import message_fields
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.edits import read_changes
@@ -22,7 +22,7 @@ from flowrunner.web.parameters import (
     read_uuid,
     session_spellings,
 )
-from flowrunner.web.scope import messages_to_change, messages_to_read
+from flowrunner.web.reach import messages_to_change, messages_to_read
 
 MOST_MESSAGES: Final = 200
 USUAL_MESSAGES: Final = 100

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from flowrunner.errors import MemoryFailed, MessageInvalid
-from flowrunner.messages import Message, new_id
-from flowrunner.queries import (
+from flowrunner.memory.message import Message, new_id
+from flowrunner.memory.query import (
     EVERY_OWNER,
     ORDER_FIELDS,
     MessageChanges,

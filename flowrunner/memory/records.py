@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flowrunner.errors import BadRequest
-from flowrunner.jsontext import MOST_DEEP, is_too_deep
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
+from flowrunner.text.json_text import MOST_DEEP, is_too_deep
 
 _NEEDED: Final = ("id", "owner", "session_id", "sender", "sender_name")
 #: Ids of messages, owners and flows are no longer in any store.

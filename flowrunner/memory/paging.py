@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from flowrunner.errors import Conflict, NotFound
 from flowrunner.memory import OwnerMemory, SessionSummary
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 PAGE: Final = 500
 _MOST: Final = 8000

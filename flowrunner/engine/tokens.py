@@ -10,7 +10,7 @@ from typing import Any
 from flowrunner.components import text_of
 from flowrunner.engine.plan import PlannedVertex
 from flowrunner.engine.state import RunState
-from flowrunner.messages import Message, make_properties, new_id
+from flowrunner.memory.message import Message, make_properties, new_id
 from flowrunner.session import Session
 
 

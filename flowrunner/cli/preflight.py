@@ -16,8 +16,8 @@ from flask import Flask
 from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
-from flowrunner.logs import set_up_logging
 from flowrunner.runner import Runner
+from flowrunner.telemetry.logs import set_up_logging
 
 #: What this machine calls itself; an open server refuses requests that name any other host.
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from flowrunner.moments import timestamp_text
+from flowrunner.text.timestamps import timestamp_text
 
 SENDER_USER: Final = "User"
 SENDER_MACHINE: Final = "Machine"
@@ -88,7 +88,7 @@ def make_properties(**changes: Any) -> dict[str, Any]:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read a timestamp written by :func:`~flowrunner.moments.timestamp_text` or in ISO 8601; a naive one is UTC.
+    """Read a timestamp in ISO 8601; a naive one is UTC.
 
     :raises ValueError: if the text is no timestamp.
     """

@@ -13,11 +13,11 @@ import heapq
 from collections.abc import Iterable
 from typing import Any
 
-from flowrunner.ambient import current_memory, find_memory, use_memory
 from flowrunner.errors import MessageInvalid, NotFound
 from flowrunner.memory import ORDER_FIELDS, MessageChanges, OwnerMemory
-from flowrunner.messages import Message
-from flowrunner.walking import pages_back
+from flowrunner.memory.context import current_memory, find_memory, use_memory
+from flowrunner.memory.message import Message
+from flowrunner.memory.paging import pages_back
 
 __all__ = [
     "aadd_messages",

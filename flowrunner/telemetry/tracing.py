@@ -10,10 +10,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowrunner.correlation import REQUEST_ID
 from flowrunner.engine.events import RunEvent
 from flowrunner.errors import SettingsInvalid
 from flowrunner.store.credentials import mask_text
+from flowrunner.telemetry.correlation import REQUEST_ID
 
 #: The events of which spans are made.
 TRACED_EVENTS: Final = frozenset(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flowrunner.memory import EVERY_OWNER, Memory, OwnerMemory, SessionSummary
-from flowrunner.messages import Message, utc_now
-from flowrunner.retention import RetentionRule
-from flowrunner.walking import each_session, pages_back
+from flowrunner.memory.message import Message, utc_now
+from flowrunner.memory.paging import each_session, pages_back
+from flowrunner.memory.retention import RetentionRule
 
 _AT_ONCE = 500
 

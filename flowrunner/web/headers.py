@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from flowrunner.correlation import REQUEST_ID
 from flowrunner.errors import BadRequest
+from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.web.accesslog import AccessLog
 from flowrunner.web.auth import IDENTITY
 from flowrunner.web.cors import Cors

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flowrunner.maintenance.transfer import read_lines
 from flowrunner.memory import OwnerMemory
-from flowrunner.messages import Message
-from flowrunner.walking import pages_forward
+from flowrunner.memory.message import Message
+from flowrunner.memory.paging import pages_forward
+from flowrunner.memory.transfer import read_lines
 
 
 @dataclass(frozen=True, slots=True)

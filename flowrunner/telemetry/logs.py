@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.correlation import REQUEST_ID
 from flowrunner.settings import SETTINGS, read_settings
+from flowrunner.telemetry.correlation import REQUEST_ID
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: What every log record has; the rest was given as ``extra``.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from flowrunner.errors import NotFound
-from flowrunner.messages import Message
+from flowrunner.memory.message import Message
 
 
 class _EveryOwner:

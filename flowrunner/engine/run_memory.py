@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowrunner.engine.events import EventStream
 from flowrunner.memory import MessageChanges, OwnerMemory
-from flowrunner.messages import Message, new_id
+from flowrunner.memory.message import Message, new_id
 
 #: A window is as wide as any conversation, and a number that every store can be told.
 _MOST: Final = 2**31 - 1

@@ -9,8 +9,8 @@ from flowrunner.errors import FlowNotFound
 from flowrunner.flows.naming import canonical_uuid
 from flowrunner.identity import Identity
 from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
-from flowrunner.messages import Message
-from flowrunner.queries import MessageQuery, cursor_gone
+from flowrunner.memory.message import Message
+from flowrunner.memory.query import MessageQuery, cursor_gone
 from flowrunner.web.auth import caller
 
 
