@@ -101,7 +101,7 @@ def compare_run_log(base: Path | None, rounds: int, runs: int) -> None:
                     body = {"input_value": f"word {n}", "session_id": f"s{n % 20}"}
                     if client.post("/api/v1/run/echo", json=body).status_code != 200:
                         raise SystemExit("a run failed")
-                log = runner_of(app).stores["runlog"]
+                log = runner_of(app).stores.run_log
                 if log is not None:
                     log.flush()
                 if number:

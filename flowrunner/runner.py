@@ -6,12 +6,12 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, Observer, RunEvent
@@ -21,7 +21,7 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import BadRequest, FlowRunnerError, NotAllowed, TooBusy
+from flowrunner.errors import FlowRunnerError, NotAllowed, TooBusy
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
@@ -33,6 +33,12 @@ from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.store.credentials import mask_text
 from flowrunner.telemetry.correlation import on_behalf
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from flowrunner.store.stores import Stores
+    from flowrunner.telemetry.metrics import Metrics
+
 logger = logging.getLogger("flowrunner")
 
 _MOST_PLANS: Final = 500
@@ -41,19 +47,28 @@ _MOST_PLANS: Final = 500
 class Runner:
     """One runner of one app. Nothing of it is global; :meth:`close` releases what it holds.
 
-    ``settings``, ``plugins``, ``memory`` and ``library`` may be read. ``stores`` holds the app's
-    own data by name: ``keys``, ``flows``, ``variables``, ``files``, ``runlog``.
+    ``settings``, ``plugins``, ``memory``, ``library`` and ``stores`` may be read.
     """
 
     def __init__(
-        self, *, settings: Settings, plugins: PluginManager, memory: Memory, library: Library,
-        stores: Mapping[str, Any], engine: Any, closing: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        settings: Settings,
+        plugins: PluginManager,
+        memory: Memory,
+        library: Library,
+        stores: Stores,
+        engine: Engine,
+        metrics: Metrics | None,
+        observers: Sequence[Observer],
+        closing: Callable[[], None],
+    ) -> None:
         self.settings = settings
         self.plugins = plugins
         self.memory = memory
         self.library = library
-        self.stores = dict(stores)
+        self.stores = stores
+        self.metrics = metrics
         self.engine = engine
         self.identify: Callable[[Any], Identity | None] | None = None
         #: Entered around each run: what its components may rely on, such as a site's own context.
@@ -76,7 +91,7 @@ class Runner:
             wait=settings.turn_wait,
             session_lock=memory.backend.session_lock,
         )
-        self._observers: list[Observer] = [*stores.get("observers", ()), *self._hook_observers()]
+        self._observers: list[Observer] = [*observers, *self._hook_observers()]
         self.services = RunServices(
             memory=memory,
             settings=settings,
@@ -253,10 +268,9 @@ class Runner:
         nothing of the environment is in reach, stored credentials go into secrets only, and with a key
         that is limited to flows nothing stored is in reach either.
         """
-        store = self.stores.get("variables")
         found: str | None = None
-        if store is not None and not (asked and limited):
-            found = store.value(owner, name, credentials=secret or not asked)
+        if not (asked and limited):
+            found = self.stores.variables.value(owner, name, credentials=secret or not asked)
         if found is None and name in self.settings.variables and not asked:
             found = os.environ.get(name) if secret or name not in KEY_VARIABLES else None
         return found
@@ -275,10 +289,7 @@ class Runner:
         )
 
     def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
-        files = self.stores.get("files")
-        if files is None:
-            raise BadRequest(f"The file {name} is not one of your uploads.")
-        return files.path_of(owner, name, flow_id=flow_id)
+        return self.stores.files.path_of(owner, name, flow_id=flow_id)
 
     def _hook_observers(self) -> list[Observer]:
         if not self.plugins.pm.hook.run_event.get_hookimpls():

@@ -60,7 +60,7 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
     with _trial(settings) as (app, runner):
         found = runner.settings
         host, port = _address(found.bind, host, port)
-        keys = bool(runner.stores["keys"].list())
+        keys = bool(runner.stores.keys.list())
         opened = _is_open(runner, host, keys)
         chosen = {**settings, "auth": "none" if opened else "key"}
         if opened and not found.trusted_hosts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, request
 
 from flowrunner.playground.drawing import draw_flow
 from flowrunner.playground.facts import describe_flow, names_of
 from flowrunner.playground.markdown import render
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response, read_object
@@ -43,7 +44,7 @@ def add_playground_api(routes: Routes) -> None:
     routes.add("/api/v1/render", render_texts, methods=["POST"], name="render_texts")
 
 
-def _texts(runner: Any) -> list[str]:
+def _texts(runner: Runner) -> list[str]:
     settings = runner.settings
     body = read_object(request, limit=settings.max_body, strict_type=settings.auth == "none")
     texts = body.get("texts")

@@ -7,9 +7,10 @@ from typing import Any
 from flowrunner.engine.explain import explain
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
+from flowrunner.runner import Runner
 
 
-def describe_flow(runner: Any, flow: Flow, *, session_id: str = "") -> dict[str, Any]:
+def describe_flow(runner: Runner, flow: Flow, *, session_id: str = "") -> dict[str, Any]:
     """Return the facts of a flow, also of one that cannot run: then ``problem`` says why.
 
     :param session_id: the session that a request would name.
@@ -34,7 +35,7 @@ def describe_flow(runner: Any, flow: Flow, *, session_id: str = "") -> dict[str,
     }
 
 
-def names_of(runner: Any, flow: Flow) -> dict[str, str]:
+def names_of(runner: Runner, flow: Flow) -> dict[str, str]:
     """Return the names of a flow's components by vertex id, as far as they are known."""
     found = {}
     for vertex in flow.vertices:

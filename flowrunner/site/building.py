@@ -25,6 +25,7 @@ from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import open_secret_box
+from flowrunner.store.stores import Stores
 from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
@@ -90,17 +91,15 @@ def build_runner(
     variables = VariableStore(engine, settings.data_dir, box)
     log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
     metrics = _open_metrics(settings, alone) if settings.metrics else None
-    stores: dict[str, Any] = {
-        "keys": KeyStore(engine, settings.data_dir),
-        "flows": flows,
-        "variables": variables,
-        "files": FileStore(
+    stores = Stores(
+        keys=KeyStore(engine, settings.data_dir),
+        flows=flows,
+        variables=variables,
+        files=FileStore(
             engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
         ),
-        "runlog": log,
-        "metrics": metrics,
-        "observers": _observers(settings, log, metrics),
-    }
+        run_log=log,
+    )
     manager.hand_out_settings(settings)
     try:
         opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
@@ -110,15 +109,13 @@ def build_runner(
         raise
 
     def closing() -> None:
-        for store in (log, stores["keys"]):
-            if store is not None:
-                store.close()
+        stores.close()
         close_engine(engine)
         close_database(app, settings)
 
     runner = Runner(
         settings=settings, plugins=manager, memory=opened, library=Library(folders, flows), stores=stores,
-        engine=engine, closing=closing,
+        engine=engine, metrics=metrics, observers=_observers(settings, log, metrics), closing=closing,
     )  # fmt: skip
     runner.identify = identify
     return runner

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, request
 
 from flowrunner.errors import NotAllowed, NotFound
+from flowrunner.runner import Runner
 from flowrunner.store.keys import KeyRecord, KeyStore, owner_of_user
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
@@ -27,9 +28,9 @@ def add_key_routes(routes: Routes) -> None:
 class KeyViews:
     """The views. A key never makes, rotates or removes one that may more than itself."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store: KeyStore = runner.stores["keys"]
+        self._store: KeyStore = runner.stores.keys
 
     def list(self) -> Response:
         """List keys, without their texts."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from flask import Request, request
 
 from flowrunner.errors import FlowRunnerError, NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.runner import Runner
 from flowrunner.web.csrf import refuse_forged
 
 KEY_HEADER: Final = "x-api-key"
@@ -27,7 +28,7 @@ class InvalidToken(FlowRunnerError):
     code = "invalid_token"
 
 
-def authenticate(runner: Any, request: Request) -> Identity:
+def authenticate(runner: Runner, request: Request) -> Identity:
     """Find out who sends a request, the present one.
 
     First the host's word (hook ``identify`` or the ``identity`` callable), then the key.
@@ -80,14 +81,14 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
     return replace(identity, id=owner, admin=False)
 
 
-def _by_key(runner: Any, request: Request) -> Identity:
+def _by_key(runner: Runner, request: Request) -> Identity:
     key, bearer = presented_key(request, in_query=runner.settings.key_in_query)
     if runner.settings.auth == "none" and key is None:
         _refuse_other_sites()
         return LOCAL_IDENTITY
     if not key:
         raise NotAllowed(_no_key() if runner.identify is None else "You are not logged in.")
-    found: Identity | None = runner.stores["keys"].identify(key)
+    found: Identity | None = runner.stores.keys.identify(key)
     if found is None:
         if bearer and _is_run() and runner.settings.auth == "none":
             # OpenAI's clients cannot do without a key, so they send any.

@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
+from flowrunner.runner import Runner
 from flowrunner.web.auth import IDENTITY, authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import add_hygiene
@@ -51,7 +52,7 @@ class _EveryMethod(set[str]):
 class Routes:
     """Adds routes to the blueprint of one runner; ``added`` has rule, method and name of each."""
 
-    def __init__(self, blueprint: Any, runner: Any) -> None:
+    def __init__(self, blueprint: Any, runner: Runner) -> None:
         self.blueprint = blueprint
         self.runner = runner
         self.added: list[tuple[str, str, str]] = []
@@ -66,7 +67,7 @@ class Routes:
 
 
 def make_blueprint(
-    runner: Any, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]],
+    runner: Runner, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]],
     guard: Callable[[Any], Any] | None = None,
 ) -> Any:  # fmt: skip
     """Return the blueprint of a runner, to be registered under any prefix.

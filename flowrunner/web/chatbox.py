@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
+from flowrunner.runner import Runner
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
 
@@ -97,7 +98,7 @@ def flowrunner_chat(
     return Markup("<flowrunner-chat {}></flowrunner-chat>{}").format(shown, script)
 
 
-def _look_for(runner: Any, flow: str) -> None:
+def _look_for(runner: Runner, flow: str) -> None:
     """Say early that a flow is not there: neither in the folders nor, which is asked only then, the visitor's own."""
     if runner.library.folders.find(flow) is not None:
         return

@@ -11,6 +11,7 @@ from flask import request
 from flowrunner.errors import BadRequest
 from flowrunner.memory import MessageChanges
 from flowrunner.memory.message import Message, make_properties
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import read_json
 from flowrunner.web.parameters import invalid
@@ -24,7 +25,7 @@ class Edit:
 
     changes: MessageChanges
 
-    def check_files(self, runner: Any, message: Message) -> None:
+    def check_files(self, runner: Runner, message: Message) -> None:
         """Refuse files that the caller may not name in a message: a key that is limited to flows, those of others.
 
         :raises BadRequest: for a file that is none of the caller's uploads.
@@ -40,7 +41,7 @@ class Edit:
         return self.changes
 
 
-def read_changes(runner: Any) -> Edit:
+def read_changes(runner: Runner) -> Edit:
     """Return the changes that the present request asks for; null and unknown members change nothing.
 
     :raises RequestInvalid: for no body, a body that is no object, or a member of the wrong type.
@@ -58,12 +59,9 @@ def read_changes(runner: Any) -> Edit:
     return Edit(MessageChanges(**given))
 
 
-def _check_file(runner: Any, name: str, flow_id: str | None = None) -> None:
-    files = runner.stores.get("files")
+def _check_file(runner: Runner, name: str, flow_id: str | None = None) -> None:
     try:
-        if files is None:
-            raise BadRequest(_FOREIGN_FILE)
-        files.path_of(caller().id, name, flow_id=flow_id)
+        runner.stores.files.path_of(caller().id, name, flow_id=flow_id)
     except BadRequest:
         raise BadRequest(_FOREIGN_FILE) from None
 

@@ -11,6 +11,7 @@ from werkzeug.wsgi import wrap_file
 
 from flowrunner.errors import FlowNotFound, NotAllowed
 from flowrunner.memory.message import utc_now
+from flowrunner.runner import Runner
 from flowrunner.store.files import LONGEST_NAME, FileStore, StoredFile, check_name
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
@@ -38,9 +39,9 @@ def add_file_routes(routes: Routes) -> None:
 class FileViews:
     """The views; every one works in the name of the caller."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store: FileStore = runner.stores["files"]
+        self._store: FileStore = runner.stores.files
 
     def upload(self, flow_id: str) -> Response:
         """Keep a file for a flow."""

@@ -19,6 +19,7 @@ from flowrunner.flows.naming import canonical_uuid
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
 from flowrunner.identity import Identity
+from flowrunner.runner import Runner
 from flowrunner.store.flowrecord import EXTRA, with_graph
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
@@ -48,9 +49,9 @@ def add_flow_routes(routes: Routes) -> None:
 class FlowViews:
     """The views; every one works in the name of the caller."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store = runner.stores["flows"]
+        self._store = runner.stores.flows
         self._folders = runner.library.folders
 
     def list(self) -> Response:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from flask import Response, request
 
 from flowrunner.errors import BadRequest
+from flowrunner.runner import Runner
 from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.web.accesslog import AccessLog
 from flowrunner.web.auth import IDENTITY
@@ -50,12 +51,12 @@ class HostNotTrusted(BadRequest):
 class Hygiene:
     """The hooks around every request of a runner's blueprint. Every request pays for them, so they are lean."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         settings = runner.settings
         self._hosts = TrustedHosts(settings.trusted_hosts)
         self._cors = Cors(settings.cors_origins)
         self._access = AccessLog() if settings.access_log else None
-        self._metrics = runner.stores.get("metrics")
+        self._metrics = runner.metrics
         self._timed = self._access is not None or self._metrics is not None
         self._word = secrets.token_hex(6)
         self._count = itertools.count(1)
@@ -111,7 +112,7 @@ class Hygiene:
             self._metrics.observe_request(endpoint, request.method, response.status_code, seconds)
 
 
-def add_hygiene(blueprint: Any, runner: Any) -> None:
+def add_hygiene(blueprint: Any, runner: Runner) -> None:
     """Put the hooks around all views of a blueprint; call it before other hooks are added."""
     hygiene = Hygiene(runner)
     blueprint.before_request(hygiene.before)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask import Flask, Response, current_app, request
 
 from flowrunner.errors import NotAllowed
+from flowrunner.runner import Runner
 from flowrunner.store.engine import refuse_shared_file
 from flowrunner.web.csrf import exempt_views
 
@@ -19,7 +20,7 @@ _CHECKED: Final = "flowrunner_checked"
 _FRAMES: Final = "frame-ancestors 'none'"
 
 
-def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None) -> None:
+def keep_to_site(blueprint: Any, runner: Runner, guard: Callable[[Any], Any] | None) -> None:
     """Add the owner's guard, and what protects pages, to a blueprint; before it asks who is there.
 
     :param guard: takes a request and returns None or True to let it pass, False, or a response.
@@ -41,7 +42,7 @@ def keep_to_site(blueprint: Any, runner: Any, guard: Callable[[Any], Any] | None
     blueprint.after_request(_refuse_frames)
 
 
-def check_neighbours(app: Flask, runner: Any) -> None:
+def check_neighbours(app: Flask, runner: Runner) -> None:
     """Look once, when the app is complete, whether the site has taken our database for its own.
 
     :raises SettingsInvalid: if it has, with what to do.

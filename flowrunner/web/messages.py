@@ -10,6 +10,7 @@ from flowrunner.engine.shapes import message_fields
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
 from flowrunner.memory.message import Message
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.edits import read_changes
@@ -62,7 +63,7 @@ def add_monitor_routes(routes: Routes) -> None:
     routes.add(f"{base}/<message_id>", edit_message, methods=["PUT"], name="edit_message")
 
 
-def find_messages(runner: Any) -> tuple[list[Message], str | None]:
+def find_messages(runner: Runner) -> tuple[list[Message], str | None]:
     """Return the messages that the present request's query asks for, and the cursor of the page before them.
 
     The window is always the newest, or with ``cursor`` the newest before that message; only then
@@ -174,7 +175,7 @@ def with_cursor(answer: Response, cursor: str | None) -> Response:
     return answer
 
 
-def _edit(runner: Any, message_id: str) -> Message:
+def _edit(runner: Runner, message_id: str) -> Message:
     changes = read_changes(runner)
     memory = messages_to_change(runner)
     found = memory.fetch(ids=(message_id,))

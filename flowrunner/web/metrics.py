@@ -12,7 +12,7 @@ from flowrunner.web.blueprint import Routes
 def add_metrics_route(routes: Routes) -> None:
     """Add the figures for Prometheus, where they are wanted. They count what all owners do, so they are an admin's."""
     runner = routes.runner
-    metrics = runner.stores.get("metrics")
+    metrics = runner.metrics
     if metrics is None:
         return
 

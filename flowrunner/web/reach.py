@@ -11,20 +11,21 @@ from flowrunner.identity import Identity
 from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.memory.message import Message
 from flowrunner.memory.query import MessageQuery, cursor_gone
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 
 
-def messages_to_read(runner: Any) -> OwnerMemory | FlowMemory:
+def messages_to_read(runner: Runner) -> OwnerMemory | FlowMemory:
     """Return the messages that the present caller may see."""
     return _limited(runner, runner.memory_of(caller(), admin=True))
 
 
-def messages_to_change(runner: Any) -> OwnerMemory | FlowMemory:
+def messages_to_change(runner: Runner) -> OwnerMemory | FlowMemory:
     """Return the messages that the present caller may change: those of one owner, also for an admin."""
     return _limited(runner, runner.memory_of(caller()))
 
 
-def flows_in_reach(runner: Any, identity: Identity) -> tuple[str, ...] | None:
+def flows_in_reach(runner: Runner, identity: Identity) -> tuple[str, ...] | None:
     """Return the ids of the flows that a limited key may use, None for a key that is not limited."""
     if identity.flows is None:
         return None
@@ -41,7 +42,7 @@ def flows_in_reach(runner: Any, identity: Identity) -> tuple[str, ...] | None:
     return tuple(sorted(found))
 
 
-def _limited(runner: Any, memory: OwnerMemory) -> OwnerMemory | FlowMemory:
+def _limited(runner: Runner, memory: OwnerMemory) -> OwnerMemory | FlowMemory:
     flows = flows_in_reach(runner, caller())
     return memory if flows is None else FlowMemory(memory, flows)
 

@@ -12,6 +12,7 @@ from flask import Response, request
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, RequestInvalid
 from flowrunner.flows.model import Flow
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import logger, openai_error
@@ -24,7 +25,7 @@ from flowrunner.web.streams import RunStream
 _TEXTS: Final = ("model", "input", "previous_response_id")
 
 
-def create_response(runner: Any) -> Response:
+def create_response(runner: Runner) -> Response:
     """Answer a request. Failures have the status that OpenAI's clients expect, in OpenAI's shape."""
     body = read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
     try:
@@ -37,7 +38,7 @@ def create_response(runner: Any) -> Response:
         return json_response(openai_error(error), error.status)
 
 
-def _respond(runner: Any, body: Mapping[str, Any]) -> Response:
+def _respond(runner: Runner, body: Mapping[str, Any]) -> Response:
     _check(body)
     name = body["model"]
     flow = _find(runner, name)
@@ -120,7 +121,7 @@ def _entry(kind: str, name: str, message: str) -> dict[str, Any]:
     return {"type": kind, "loc": ["body", name], "msg": message}
 
 
-def _find(runner: Any, name: str) -> Flow:
+def _find(runner: Runner, name: str) -> Flow:
     try:
         found: Flow = runner.find(name, caller())
     except FlowNotFound:

@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
+from flowrunner.runner import Runner
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
@@ -42,7 +43,7 @@ _DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
-def run_flow(runner: Any, spool: Spool, flow_name: str) -> Response:
+def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
     """Answer ``POST /api/v1/run/{flow}``."""
     streaming, envelope = _wants_stream(), _wanted_envelope(runner)
     body, identity = _read_run_body(runner), caller()
@@ -87,7 +88,7 @@ def answer_run(result: RunResult, envelope: str) -> Response:
     return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
 
 
-def _wanted_envelope(runner: Any) -> str:
+def _wanted_envelope(runner: Runner) -> str:
     """Return the shape of the answer that the query asks for, else that of the settings.
 
     :raises RequestInvalid: for one that is none, before anything runs.
@@ -146,7 +147,7 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return loaded
 
 
-def run_webhook(runner: Any, flow_name: str) -> Response:
+def run_webhook(runner: Runner, flow_name: str) -> Response:
     """Answer ``POST /api/v1/webhook/{flow}``: the flow runs in the background."""
     flow = runner.find(flow_name, caller())
     data = read_bytes(request, runner.settings.max_body)
@@ -180,7 +181,7 @@ def _wants_stream() -> str | None:
     return "lines" if query_boolean("stream") else None
 
 
-def _read_run_body(runner: Any) -> Mapping[str, Any]:
+def _read_run_body(runner: Runner) -> Mapping[str, Any]:
     kind = request.environ.get("CONTENT_TYPE", "")
     if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
         return _read_multipart(runner.settings.max_body)

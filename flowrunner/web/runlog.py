@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import Response
 
 from flowrunner.errors import NotFound
+from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response
@@ -33,7 +34,7 @@ def add_run_log_routes(routes: Routes) -> None:
 class RunLogViews:
     """The views; all read the run log, within the reach of the caller. Without a run log, nothing is there."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     def builds(self) -> Response:
@@ -84,7 +85,7 @@ class RunLogViews:
     def run(self, run_id: str) -> Response:
         """Show one run: its session and who decided it, its components with their timings, its messages."""
         canonical = read_uuid(run_id, ("path", "run_id"))
-        log = self._runner.stores.get("runlog")
+        log = self._runner.stores.run_log
         if log is None:
             raise NotFound("Run not found")
         shown = log.run(canonical, caller().scope)
@@ -100,7 +101,7 @@ class RunLogViews:
         flows = flows_in_reach(self._runner, caller())
         if flow_id is not None and flows is not None and flow_id not in flows:
             return None
-        return self._runner.stores.get("runlog")
+        return self._runner.stores.run_log
 
 
 def _flow_id() -> str:

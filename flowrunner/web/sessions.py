@@ -13,6 +13,7 @@ from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.memory.query import cursor_gone
+from flowrunner.runner import Runner
 from flowrunner.text.timestamps import timestamp_text
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
@@ -106,7 +107,7 @@ def title_of(text: str) -> str:
     return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
 
-def _list(runner: Any) -> Response:
+def _list(runner: Runner) -> Response:
     view = request.args.get("view", "ids")
     if view not in ("ids", "summary"):
         raise invalid(("query", "view"), "enum", "Input should be 'ids' or 'summary'")
@@ -187,7 +188,7 @@ def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]
     return found[0].session_id, found[0].owner
 
 
-def _read_session_ids(runner: Any) -> list[str]:
+def _read_session_ids(runner: Runner) -> list[str]:
     settings = runner.settings
     body = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none")
     if isinstance(body, list) and len(body) > MOST_DELETED:

@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, request
 
@@ -17,6 +17,7 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
+from flowrunner.runner import Runner
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dump_line
@@ -31,7 +32,7 @@ _RETRY_MILLISECONDS: Final = 500
 
 
 def stream_sse(
-    runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False
+    runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False
 ) -> Response:
     """Return a new run as server-sent events.
 
@@ -44,7 +45,7 @@ def stream_sse(
     return _answer(stream, run_id, 0, runner.settings.heartbeat)
 
 
-def resume_sse(runner: Any, spool: Spool, flow: Flow, identity: Identity, last_event_id: str) -> Response:
+def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, last_event_id: str) -> Response:
     """Return the rest of a stream, after the event that the client saw last.
 
     :raises BadRequest: if the id is none of ours.
@@ -65,7 +66,7 @@ class _SpooledRun:
     """A run on a thread of its own, whose events go into the spool."""
 
     def __init__(
-        self, runner: Any, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
+        self, runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
         vertices: bool,
     ) -> None:  # fmt: skip
         self._arguments = (flow, asked, identity)

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, request
 
@@ -16,6 +16,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
+from flowrunner.runner import Runner
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dump_line
@@ -42,7 +43,7 @@ class RunStream:
     """
 
     def __init__(
-        self, runner: Any, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool
+        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool
     ) -> None:
         self.cancelled = CancelToken()
         self._gone = gone
@@ -128,7 +129,7 @@ class RunStream:
         self.cancelled.cancel("its client takes nothing")
 
 
-def stream_lines(runner: Any, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
+def stream_lines(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
     """Return a run as the reference server streams it: one JSON object a line, an empty line after it."""
     stream = RunStream(runner, flow, asked, identity, gone=Presence(request.environ).is_over)
     response = Response(_lines(stream), content_type="text/event-stream; charset=utf-8")

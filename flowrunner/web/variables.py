@@ -16,7 +16,7 @@ from flowrunner.web.parameters import invalid
 def add_variable_routes(routes: Routes) -> None:
     """Add ``/api/v1/variables/``. The value of a credential goes in and is never shown."""
     runner = routes.runner
-    store = runner.stores["variables"]
+    store = runner.stores.variables
 
     def owner() -> str:
         if caller().flows is not None:

@@ -60,7 +60,7 @@ class TestOwners:
         assert run_flow(client).status_code == 403
 
     def test_an_api_key_works_beside_the_login(self, mounted):
-        keys = mounted.extensions["flowrunner"]["flowrunner"].stores["keys"]
+        keys = mounted.extensions["flowrunner"]["flowrunner"].stores.keys
         made = keys.create("robot")
         key = next(value for value in vars_of(made) if isinstance(value, str) and keys.identify(value))
         client = mounted.test_client()

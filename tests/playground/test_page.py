@@ -84,7 +84,7 @@ def test_page_and_files_are_open_and_nothing_else_is(tmp_path):
     for path in ("/api/v1/flows/router/graph.svg", "/api/v1/flows/router/plan"):
         assert client.get(path).status_code == 403
     assert client.post("/api/v1/render", json={"texts": []}).status_code == 403
-    reader = {"x-api-key": runner_of(app).stores["keys"].create("ann", read_only=True)}
+    reader = {"x-api-key": runner_of(app).stores.keys.create("ann", read_only=True)}
     assert client.post("/api/v1/render", json={"texts": ["a"]}, headers=reader).status_code == 200
     assert client.post("/api/v1/run/router", json={}, headers=reader).status_code == 403
     runner_of(app).close()

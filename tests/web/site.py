@@ -61,7 +61,7 @@ class Site:
 
     def add_user(self, user, name="", **rights):
         """Make a key for a user, and remember it under a name of its own, or the user's."""
-        self.keys[name or user] = self.runner.stores["keys"].create(user, name=name, **rights)
+        self.keys[name or user] = self.runner.stores.keys.create(user, name=name, **rights)
         return owner_of_user(user)
 
     def call(self, user, method, path, *, headers=None, **more):

@@ -139,7 +139,7 @@ def test_several_are_deleted_at_once(talk):
 def test_a_rename_waits_for_the_turn_of_a_run(site):
     flow = site.flow("ann")
     site.say("ann", flow, "one", "busy")
-    owner = site.runner.stores["keys"].list()[0].owner
+    owner = site.runner.stores.keys.list()[0].owner
     from flowrunner.components import CancelToken
 
     renamed = threading.Event()
