@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from werkzeug.routing import Rule
 
 from flowrunner.errors import SettingsInvalid
 from flowrunner.runner import Runner
-from flowrunner.web.blueprint import make_blueprint
+from flowrunner.site.flask_internals import slow_to_build, take_every_method
+from flowrunner.web.blueprint import CATCH_ALL, make_blueprint
 from flowrunner.web.chatbox import add_chat_box
 from flowrunner.web.mounted import blueprints_of, runners_of
 from flowrunner.web.routes import API_PARTS
@@ -44,12 +44,15 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
     options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}
     if place.subdomain is not None:
         options["subdomain"] = place.subdomain
-    usual = app.url_rule_class
-    app.url_rule_class = type("Rule", (_SlowToBuild, usual), {})  # type: ignore[assignment]
     try:
-        app.register_blueprint(blueprint, **options)
-    finally:
-        app.url_rule_class = usual
+        with slow_to_build(app):
+            app.register_blueprint(blueprint, **options)
+    except AssertionError:
+        # Flask takes no more parts once it has answered a request.
+        raise SettingsInvalid(
+            "This app has answered a request already; mount flowrunner where the app is made, before it serves."
+        ) from None
+    take_every_method(app, (f"{full}.{endpoint}" for endpoint in CATCH_ALL))
     runner.around = _app_context(app)
     runners_of(app)[name] = runner
     blueprints_of(app)[name] = full
@@ -63,24 +66,6 @@ def _parts(runner: Runner) -> tuple[Callable[[Any], None], ...]:
     from flowrunner.playground import add_playground_routes
 
     return (*API_PARTS, add_playground_routes)
-
-
-class _SlowToBuild(Rule):
-    """A rule that compiles what builds addresses when an address is first built.
-
-    That compiling is nine tenths of what a rule costs, and most of ours are never built.
-    """
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        made: list[Callable[..., tuple[str, str]]] = []
-        compile_now = super()._compile_builder
-
-        def build(rule: Rule, **values: Any) -> tuple[str, str]:
-            if not made:
-                made.append(compile_now(append_unknown))
-            return made[0](rule, **values)
-
-        return build
 
 
 def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:

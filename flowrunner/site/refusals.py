@@ -90,10 +90,6 @@ def refuse_target(app: Any, subdomain: str | None) -> None:
             f"FlowRunner(subdomain={subdomain!r}): this app looks at no subdomains, so nothing would be found there:"
             " make it with Flask(..., subdomain_matching=True), and set SERVER_NAME."
         )
-    if isinstance(app, Flask) and app._got_first_request:
-        raise SettingsInvalid(
-            "This app has answered a request already; mount flowrunner where the app is made, before it serves."
-        )
 
 
 def _refuse_no_function(word: str, function: Any) -> None:

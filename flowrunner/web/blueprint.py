@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from flask import Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
@@ -20,7 +21,8 @@ from flowrunner.web.paths import add_session_converter
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
+#: Endpoints of the rules that answer for every path and verb that no other rule of ours takes.
+CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
 #: Routes that answer without a key, by endpoint.
 OPEN_ENDPOINTS: Final = frozenset(
@@ -33,20 +35,9 @@ OPEN_ENDPOINTS: Final = frozenset(
         "chatbox_file",
         "playground",
         "playground_file",
-        *_CATCH_ALL,
+        *CATCH_ALL,
     }
 )
-
-
-class _EveryMethod(set[str]):
-    """The verbs of a rule that takes every one of them and lists none.
-
-    What a rule lists Flask would give as allowed for a page of the site's own, where both take its path.
-    """
-
-    def __contains__(self, method: object) -> bool:
-        # With this verb, which is none, werkzeug asks which others there are.
-        return method != "--"
 
 
 class Routes:
@@ -86,7 +77,7 @@ def make_blueprint(
     routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
     #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
     of_the_place: set[str] = set()
-    blueprint.record(lambda state: of_the_place.update(_open_to_every_method(state)))
+    blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
 
     def identify_caller() -> None:
@@ -100,41 +91,14 @@ def make_blueprint(
             (asked.view_args or {}).pop(name, None)
 
     blueprint.before_request(identify_caller)
-    _join_hooks(blueprint)
     return blueprint
 
 
-def _join_hooks(blueprint: Any) -> None:
-    """Make one hook of all before a request, and one of all after it.
-
-    Flask looks at each hook of each request anew to see whether it is a coroutine, which costs more than ours do.
-    """
-    before, after = list(blueprint.before_request_funcs[None]), list(reversed(blueprint.after_request_funcs[None]))
-
-    def before_all() -> Any:
-        for hook in before:
-            answer = hook()
-            if answer is not None:
-                return answer
-        return None
-
-    def after_all(response: Response) -> Response:
-        for hook in after:
-            response = hook(response)
-        return response
-
-    blueprint.before_request_funcs[None] = [before_all]
-    blueprint.after_request_funcs[None] = [after_all]
-
-
-def _open_to_every_method(state: Any) -> set[str]:
-    """Have the catch-all rules take every verb, and return the names of values in the place where they lie."""
-    names: set[str] = set()
-    for name in _CATCH_ALL:
-        for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{name}".lstrip(".")):
-            rule.methods = _EveryMethod()
-            names |= rule.arguments
-    return names - {"rest"}
+def _names_in_the_place(state: BlueprintSetupState) -> set[str]:
+    """Return the names of values in the place where the routes lie, such as ``lang`` in ``/<lang>``."""
+    full = f"{state.name_prefix}.{state.name}".lstrip(".")
+    rules = (rule for name in CATCH_ALL for rule in state.app.url_map.iter_rules(f"{full}.{name}"))
+    return {name for rule in rules for name in rule.arguments} - {"rest"}
 
 
 def _nothing_here(rest: str = "") -> Response:
@@ -160,6 +124,6 @@ def _allowed_methods() -> set[str]:
             rule, _ = adapter.match(method=method, return_rule=True)
         except Exception:  # noqa: S112 - whatever does not match is no method of this path
             continue
-        if not str(rule.endpoint).endswith(_CATCH_ALL):
+        if not str(rule.endpoint).endswith(CATCH_ALL):
             found.add(method)
     return found

@@ -51,14 +51,13 @@ def add_chat_box(app: Flask) -> None:
     if "jinja_env" in vars(app):
         app.jinja_env.globals[flowrunner_chat.__name__] = flowrunner_chat
         return
-    make_usual = app.create_jinja_environment
 
-    def make_with_chat_box() -> Any:
-        made = make_usual()
-        made.globals[flowrunner_chat.__name__] = flowrunner_chat
-        return made
+    class WithChatBox(app.jinja_environment):  # type: ignore[name-defined, misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.globals[flowrunner_chat.__name__] = flowrunner_chat
 
-    app.create_jinja_environment = make_with_chat_box  # type: ignore[method-assign]
+    app.jinja_environment = WithChatBox
 
 
 def flowrunner_chat(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, has_request_context, request
 
 from flowrunner.errors import NotAllowed
 from flowrunner.runner import Runner
@@ -51,7 +51,7 @@ def check_neighbours(app: Flask, runner: Runner) -> None:
     if runner.settings.prefix in checked:
         return
     refuse_shared_file(app, runner.engine)
-    if app._got_first_request:
+    if has_request_context():
         checked.add(runner.settings.prefix)
 
 
