@@ -19,6 +19,7 @@ from flowrunner.components import (
 )
 from flowrunner.errors import (
     BadRequest,
+    ChunkInvalid,
     ComponentFailed,
     Conflict,
     FlowInvalid,
@@ -35,6 +36,7 @@ from flowrunner.errors import (
     SessionBusy,
     SessionRequired,
     SettingsInvalid,
+    VectorStoreFailed,
 )
 from flowrunner.hookspecs import hookimpl
 from flowrunner.identity import Identity
@@ -62,6 +64,15 @@ from flowrunner.memory.query import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
 from flowrunner.text.json_text import json_text
+from flowrunner.vectors import (
+    Chunk,
+    ChunkQuery,
+    CollectionSummary,
+    DocumentSummary,
+    Hit,
+    OwnerVectors,
+    VectorStore,
+)
 
 if TYPE_CHECKING:
     from flowrunner.extension import FlowRunner
@@ -76,15 +87,21 @@ __all__ = [
     "AddressRefused",
     "BadRequest",
     "CancelToken",
+    "Chunk",
+    "ChunkInvalid",
+    "ChunkQuery",
+    "CollectionSummary",
     "Component",
     "ComponentFailed",
     "Conflict",
     "ConversationMemory",
     "DatabaseSchema",
+    "DocumentSummary",
     "FlowInvalid",
     "FlowNotFound",
     "FlowRunner",
     "FlowRunnerError",
+    "Hit",
     "Identity",
     "Input",
     "MemoryBackend",
@@ -98,6 +115,7 @@ __all__ = [
     "Output",
     "Owner",
     "OwnerMemory",
+    "OwnerVectors",
     "PluginFailed",
     "RequestInvalid",
     "RunCancelled",
@@ -113,6 +131,8 @@ __all__ = [
     "SettingsInvalid",
     "Source",
     "Tool",
+    "VectorStore",
+    "VectorStoreFailed",
     "__version__",
     "checked_address",
     "current_runner",

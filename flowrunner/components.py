@@ -12,6 +12,7 @@ from flowrunner.errors import RunCancelled
 from flowrunner.memory import OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.session import Session
+from flowrunner.vectors import OwnerVectors
 
 #: Port types, and the names that older exports use for them.
 TYPE_ALIASES: Final[Mapping[str, str]] = {
@@ -179,7 +180,8 @@ class RunContext:
     vertices whose values arrived over edges; ``missing`` names, by input, variables that were
     found nowhere; ``kept`` names inputs that are filled by variables which the server keeps, not by
     those of the request; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
-    vertices of one run share. ``wanted`` names the outputs from which an edge leads on.
+    vertices of one run share. ``wanted`` names the outputs from which an edge leads on. ``vectors`` are
+    the owner's collections in the chosen vector store; None where a run was given none.
     """
 
     flow_id: str
@@ -202,6 +204,7 @@ class RunContext:
     kept: frozenset[str] = frozenset()
     flow_values: dict[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
+    vectors: OwnerVectors | None = None
 
     @property
     def session_id(self) -> str:

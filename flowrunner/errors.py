@@ -198,6 +198,20 @@ class MemoryFailed(FlowRunnerError):
     code = "memory_failed"
 
 
+class VectorStoreFailed(FlowRunnerError):
+    """A vector store could not do what it was asked; nothing half-done remains."""
+
+    status = 503
+    code = "vector_store_failed"
+
+
+class ChunkInvalid(FlowRunnerError):
+    """Chunks that a vector store cannot keep, or a vector that does not fit those it has."""
+
+    status = 422
+    code = "chunk_invalid"
+
+
 class MessageInvalid(FlowRunnerError):
     """A message that lacks what storing needs, or whose id is taken."""
 

@@ -48,6 +48,18 @@ def register_memory_backends(register: Callable[..., None]) -> None:
 
 
 @hookspec
+def register_vector_stores(register: Callable[..., None]) -> None:
+    """Offer stores of vectors by name. Called once per app, at start-up.
+
+    Only the store that ``FLOWRUNNER_VECTOR_STORE`` names is built, when a flow first wants it.
+
+    :param register: ``register(name, factory, settings=(Setting(...), ...), schema=None)``; ``factory(app, settings)``
+        returns a :class:`~flowrunner.VectorStore`. Names of settings begin with the store's name. ``schema()``
+        returns the :class:`~flowrunner.DatabaseSchema` of a store that has tables, for ``flowrunner db``.
+    """
+
+
+@hookspec
 def register_settings(register: Callable[[Setting], None]) -> None:
     """Declare settings of a plugin that offers no backend. Called once per app, before settings are read.
 

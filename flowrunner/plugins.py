@@ -21,6 +21,7 @@ from flowrunner.hookspecs import MEMORY_HOOKS, PROJECT
 from flowrunner.memory import Memory, MemoryBackend, MemoryFactory, MemoryOperations
 from flowrunner.registry import BackendOffer, Registry
 from flowrunner.settings import Setting, Settings
+from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
 
 logger = logging.getLogger("flowrunner")
 
@@ -114,12 +115,13 @@ class PluginManager:
             )
 
     def collect_settings(self) -> None:
-        """Ask the plugins for backends and settings; these must be known before settings are read.
+        """Ask the plugins for backends, stores and settings; these must be known before settings are read.
 
         :raises PluginFailed: if an offer is refused.
         """
         self._collect("register_settings", lambda plugin: lambda setting: self.registry.add_setting(setting, plugin))
         self._collect("register_memory_backends", self._backend_callback)
+        self._collect("register_vector_stores", self._store_callback)
 
     def collect_components(self) -> None:
         """Ask the plugins for their components.
@@ -159,6 +161,23 @@ class PluginManager:
             raise PluginFailed(f"The memory backend {offer.name} of plugin {offer.plugin} is no MemoryBackend.")
         return self.use_memory(backend, offer.name)
 
+    def open_vectors(self, app: Any, settings: Settings) -> Vectors:
+        """Return the vector store that the settings name; it is built when it is first wanted.
+
+        :raises PluginFailed: if no plugin offers it, unless it is merely the default.
+        """
+        name: str = settings.vector_store
+        offer = self.registry.vector_stores.get(name)
+        if offer is None and settings.sources.get("VECTOR_STORE") != "default":
+            raise PluginFailed(_no_store(name, self.registry))
+
+        def build() -> VectorStore:
+            if offer is None:
+                raise PluginFailed(_no_store(name, self.registry))
+            return _build_store(offer, app, settings)
+
+        return Vectors(name, build)
+
     def use_memory(self, backend: MemoryBackend, name: str) -> Memory:
         """Make an open backend the one that answers the memory hooks."""
         self.pm.register(_BackendHooks(backend), name=BACKEND_NAME)
@@ -188,6 +207,15 @@ class PluginManager:
             name: str, factory: MemoryFactory, settings: Iterable[Setting] = (), schema: Callable[[], Any] | None = None
         ) -> None:
             self.registry.add_backend(BackendOffer(name, factory, tuple(settings), plugin, schema))
+
+        return register
+
+    def _store_callback(self, plugin: str) -> Callable[..., None]:
+        def register(
+            name: str, factory: VectorStoreFactory, settings: Iterable[Setting] = (),
+            schema: Callable[[], Any] | None = None,
+        ) -> None:  # fmt: skip
+            self.registry.add_vector_store(BackendOffer(name, factory, tuple(settings), plugin, schema))
 
         return register
 
@@ -228,6 +256,23 @@ class PluginManager:
         reason: str = "",
     ) -> None:  # fmt: skip
         self.records.append(PluginRecord(name, state, origin, distribution, version, reason))
+
+
+def _no_store(name: str, registry: Registry) -> str:
+    known = ", ".join(sorted(registry.vector_stores)) or "none"
+    return f"No plugin offers the vector store {name!r}; offered are: {known}."
+
+
+def _build_store(offer: BackendOffer, app: Any, settings: Settings) -> VectorStore:
+    try:
+        store = offer.factory(app, settings)
+    except Exception as error:
+        if getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
+            raise
+        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} cannot start: {error}") from error
+    if not isinstance(store, VectorStore):
+        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} is no VectorStore.")
+    return store
 
 
 class HookedMemory:

@@ -1,4 +1,4 @@
-"""What the plugins of one app offer: components by type, memory backends by name, settings."""
+"""What the plugins of one app offer: components by type, memory backends and vector stores by name, settings."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from flowrunner.components import Component
 from flowrunner.errors import PluginFailed
 from flowrunner.memory import MemoryFactory
 from flowrunner.settings import SETTINGS, Setting
+from flowrunner.vectors import VectorStoreFactory
 
 
 @dataclass(frozen=True, slots=True)
 class BackendOffer:
-    """A memory backend that a plugin offers: how to build it, the settings it declares, who offers it.
+    """A memory backend or vector store that a plugin offers: how to build it, its settings, who offers it.
 
-    ``schema`` returns the :class:`~flowrunner.DatabaseSchema` of a backend that has tables.
+    ``schema`` returns the :class:`~flowrunner.DatabaseSchema` of one that has tables.
     """
 
     name: str
-    factory: MemoryFactory
+    factory: MemoryFactory | VectorStoreFactory
     settings: tuple[Setting, ...]
     plugin: str
     schema: Callable[[], Any] | None = None
 
 
 class Registry:
-    """Components, memory backends and settings of one app. A name that is taken is refused."""
+    """Components, memory backends, vector stores and settings of one app. A name that is taken is refused."""
 
     def __init__(self) -> None:
         self._components: dict[str, Component] = {}
         self._aliases: dict[str, str] = {}
         self._offered_by: dict[str, str] = {}
         self.backends: dict[str, BackendOffer] = {}
+        self.vector_stores: dict[str, BackendOffer] = {}
         self._settings: dict[str, Setting] = {s.name: s for s in SETTINGS}
 
     def add_component(self, component: type[Component], plugin: str) -> None:
@@ -66,20 +68,28 @@ class Registry:
 
         :raises PluginFailed: if the name, or that of a setting, is taken or does not fit.
         """
-        if offer.name in self.backends:
-            other = self.backends[offer.name].plugin
-            raise PluginFailed(
-                f"Plugin {offer.plugin} offers the memory backend {offer.name}, which plugin {other} has taken."
-            )
+        self._add_offer(self.backends, offer, "memory backend")
+
+    def add_vector_store(self, offer: BackendOffer) -> None:
+        """Add a vector store and its settings.
+
+        :raises PluginFailed: if the name, or that of a setting, is taken or does not fit.
+        """
+        self._add_offer(self.vector_stores, offer, "vector store")
+
+    def _add_offer(self, offers: dict[str, BackendOffer], offer: BackendOffer, what: str) -> None:
+        if offer.name in offers:
+            other = offers[offer.name].plugin
+            raise PluginFailed(f"Plugin {offer.plugin} offers the {what} {offer.name}, which plugin {other} has taken.")
         prefix = offer.name.upper().replace("-", "_") + "_"
         for setting in offer.settings:
             if not setting.name.startswith(prefix):
                 raise PluginFailed(
-                    f"Plugin {offer.plugin} declares the setting {setting.name} for the memory backend"
+                    f"Plugin {offer.plugin} declares the setting {setting.name} for the {what}"
                     f" {offer.name}; its name must begin with {prefix}."
                 )
             self.add_setting(setting, offer.plugin)
-        self.backends[offer.name] = offer
+        offers[offer.name] = offer
 
     def add_setting(self, setting: Setting, plugin: str) -> None:
         """Add a setting.

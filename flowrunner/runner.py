@@ -32,6 +32,7 @@ from flowrunner.plugins import PluginManager
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.store.credentials import mask_text
 from flowrunner.telemetry.correlation import on_behalf
+from flowrunner.vectors import Vectors
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -47,7 +48,7 @@ _MOST_PLANS: Final = 500
 class Runner:
     """One runner of one app. Nothing of it is global; :meth:`close` releases what it holds.
 
-    ``settings``, ``plugins``, ``memory``, ``library`` and ``stores`` may be read.
+    ``settings``, ``plugins``, ``memory``, ``library``, ``stores`` and ``vectors`` may be read.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Runner:
         memory: Memory,
         library: Library,
         stores: Stores,
+        vectors: Vectors,
         engine: Engine,
         metrics: Metrics | None,
         observers: Sequence[Observer],
@@ -68,6 +70,7 @@ class Runner:
         self.memory = memory
         self.library = library
         self.stores = stores
+        self.vectors = vectors
         self.metrics = metrics
         self.engine = engine
         self.identify: Callable[[Any], Identity | None] | None = None
@@ -103,6 +106,7 @@ class Runner:
             mask=mask_text,
             observe=self._observe if self._observers else None,
             observed=_all_kinds(self._observers),
+            vectors=vectors,
         )
 
     def run(
@@ -226,6 +230,7 @@ class Runner:
         self._pool.shutdown(wait=True)
         self._turns.close()
         self.memory.close()
+        self.vectors.close()
         self._closing()
 
     def __del__(self) -> None:

@@ -123,6 +123,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
     Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
     Setting("MEMORY", "sqlite", "name of the memory backend"),
+    Setting("VECTOR_STORE", "local", "name of the vector store, where all components of vector stores keep chunks"),
     Setting("MEMORY_RETENTION", (), "which messages are kept, as in session=guest-* age=7d newest=100; age=365d",
             read_rules),
     Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by these rules while the server runs; 0: none", seconds),

@@ -31,14 +31,12 @@ class Place:
     engine: Engine
 
     def schemas(self) -> list[DatabaseSchema]:
-        """Return the schemas of the database: our own, and that of the memory backend if it has tables."""
+        """Return the schemas of the database: our own, and those of the memory backend and vector store with tables."""
         from flowrunner.store.tables import SCHEMA
 
-        offer = self.plugins.registry.backends.get(self.settings.memory)
-        found = [SCHEMA]
-        if offer is not None and offer.schema is not None:
-            found.append(offer.schema())
-        return found
+        registry, settings = self.plugins.registry, self.settings
+        chosen = registry.backends.get(settings.memory), registry.vector_stores.get(settings.vector_store)
+        return [SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)]
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -125,6 +125,7 @@ def context_for(
         kept=_kept(state, planned) if planned.variables else _NONE,
         flow_values=state.shared,
         wanted=planned.wanted,
+        vectors=vectors.for_owner(state.owner) if (vectors := state.services.vectors) is not None else None,
     )
 
 

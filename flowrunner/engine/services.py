@@ -12,6 +12,7 @@ from flowrunner.engine.frozen import FrozenResults
 from flowrunner.engine.turn import Turns
 from flowrunner.memory import Memory
 from flowrunner.settings import Settings
+from flowrunner.vectors import Vectors
 
 
 @dataclass(slots=True)
@@ -38,3 +39,4 @@ class RunServices:
     frozen: FrozenResults = field(default_factory=FrozenResults)
     observe: Emit | None = None
     observed: frozenset[str] | None = None
+    vectors: Vectors | None = None

@@ -102,6 +102,7 @@ def build_runner(
     )
     manager.hand_out_settings(settings)
     try:
+        vectors = manager.open_vectors(app, settings)
         opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
     except BaseException:
         close_engine(engine)
@@ -115,7 +116,7 @@ def build_runner(
 
     runner = Runner(
         settings=settings, plugins=manager, memory=opened, library=Library(folders, flows), stores=stores,
-        engine=engine, metrics=metrics, observers=_observers(settings, log, metrics), closing=closing,
+        vectors=vectors, engine=engine, metrics=metrics, observers=_observers(settings, log, metrics), closing=closing,
     )  # fmt: skip
     runner.identify = identify
     return runner

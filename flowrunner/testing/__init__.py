@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowrunner.testing.memory_contract import MemoryBackendContract
+    from flowrunner.testing.vector_contract import VectorStoreContract
 
-__all__ = ["MemoryBackendContract"]
+__all__ = ["MemoryBackendContract", "VectorStoreContract"]
 
 if "pytest" in sys.modules:
     # The kit's assertions show their values only if pytest rewrites these modules before they are imported.
-    sys.modules["pytest"].register_assert_rewrite("flowrunner.testing.memory", "flowrunner.testing.memory_contract")
+    sys.modules["pytest"].register_assert_rewrite(
+        "flowrunner.testing.memory", "flowrunner.testing.memory_contract",
+        "flowrunner.testing.vectors", "flowrunner.testing.vector_contract",
+    )  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from flowrunner.testing.memory_contract import MemoryBackendContract
 
         return MemoryBackendContract
+    if name == "VectorStoreContract":
+        from flowrunner.testing.vector_contract import VectorStoreContract
+
+        return VectorStoreContract
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

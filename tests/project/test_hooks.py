@@ -7,9 +7,10 @@ import json
 import pytest
 from flowrunner_in_memory.backend import InMemory
 
-from flowrunner import Component, Identity, Input, MessageChanges, NotAllowed, Output, Setting, hookimpl
+from flowrunner import Chunk, Component, Identity, Input, MessageChanges, NotAllowed, Output, Setting, hookimpl
 from flowrunner.app import create_app, runner_of
 from flowrunner.identity import LOCAL_IDENTITY
+from tests.vectors.plain import PlainVectors
 
 FLOW = {
     "name": "hooked",
@@ -95,6 +96,40 @@ def test_hook_register_memory_backends(start):
     assert isinstance(runner.memory.backend, Store)
     assert [m.text for m in runner.memory_of(LOCAL_IDENTITY).fetch(session_id="s")] == ["hi", "hi!"]
     assert [m.text for m in result.messages] == ["hi", "hi!"]
+
+
+def test_hook_register_vector_stores(start):
+    built = []
+
+    class Plugin:
+        @hookimpl
+        def register_vector_stores(self, register):
+            def factory(app, settings):
+                built.append((app.name, settings.shelf_height))
+                return PlainVectors()
+
+            register("shelf", factory, settings=(Setting("SHELF_HEIGHT", 1, "how high it is", int),))
+
+    class Remember(Component):
+        type_name = "Exclaim"
+        inputs = (Input("input_value", "str"),)
+        outputs = (Output("message"),)
+
+        def run(self, context, input_value):
+            context.vectors.upsert("said", [Chunk(input_value, input_value, [1.0])])
+            return {"message": str(len(context.vectors.fetch("said")))}
+
+    class Components:
+        @hookimpl
+        def register_components(self, register):
+            register(Remember)
+
+    app, runner = start(Plugin(), Components(), vector_store="shelf", config={"FLOWRUNNER_SHELF_HEIGHT": "3"})
+    assert built == []
+    assert [runner.run("hooked", text).text for text in ("a", "b", "a")] == ["1", "2", "2"]
+    assert runner.run("hooked", "c", identity=Identity("ann")).text == "1"
+    assert built == [("flowrunner", 3)]
+    assert isinstance(runner.vectors.store, PlainVectors)
 
 
 def test_hook_register_settings(start):

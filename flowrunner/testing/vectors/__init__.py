@@ -1,0 +1,1 @@
+"""The groups of tests of which the contract of a vector store is made."""

@@ -1,0 +1,86 @@
+"""How the kit opens the vector store that it tests, and what all groups work with."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import pytest
+
+from flowrunner.vectors import Chunk, ChunkQuery, VectorStore
+
+ANN: Final = "ann"
+BOB: Final = "bob"
+SHELF: Final = "shelf"
+
+
+class StoreTests:
+    """What all groups of tests have in common. Authors override what stands here."""
+
+    #: The name of the group.
+    group: ClassVar[str] = ""
+    #: How often the group on crashes kills a process that writes.
+    kills: ClassVar[int] = 3
+
+    def open_store(self, folder: Path) -> VectorStore:
+        """Open the store on an empty folder, or on what an earlier one left there.
+
+        Processes that the kit starts call it too, on an instance that pytest does not know: it may
+        use the folder and environment variables, but no fixtures.
+        """
+        raise NotImplementedError("A class of tests says in open_store(folder) how to open its store.")
+
+    def break_writes(self, store: VectorStore) -> AbstractContextManager[None] | None:
+        """Return a context within which the store's writes fail, as on a full disk; None: there is no way."""
+        return None
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Return the place that belongs to one test."""
+        return tmp_path
+
+    @pytest.fixture
+    def store(self, folder: Path) -> Iterator[VectorStore]:
+        """Open the store for one test."""
+        store = self.open_store(folder)
+        yield store
+        store.close()
+
+
+def make_chunk(number: int, *, size: int = 4, **members: Any) -> Chunk:
+    """Return a chunk that points its own way: number ``n`` mostly along the axis ``n``."""
+    vector = array("f", [0.0] * size)
+    vector[number % size] = 1.0
+    vector[(number + 1) % size] = number / 1000
+    given = {"id": f"c{number}", "text": f"text {number}", "document": f"d{number % 3}", "metadata": {"n": number}}
+    return Chunk(**{**given, "vector": vector, **members})
+
+
+def fill(store: VectorStore, count: int = 6, *, owner: str = ANN, collection: str = SHELF) -> list[Chunk]:
+    """Store chunks ``c0``, ``c1`` and so on, of the documents ``d0`` to ``d2`` in turn."""
+    chunks = [make_chunk(number) for number in range(count)]
+    assert store.upsert_chunks(owner, collection, chunks) == count
+    return chunks
+
+
+def query(owner: str = ANN, collection: str = SHELF, **members: Any) -> ChunkQuery:
+    """Return a query on Ann's shelf, unless said otherwise."""
+    return ChunkQuery(owner, collection, **members)
+
+
+def ids(store: VectorStore, owner: str = ANN, collection: str = SHELF, **members: Any) -> list[str]:
+    """Return the ids of the chunks that a query means."""
+    return [chunk.id for chunk in store.fetch_chunks(query(owner, collection, **members))]
+
+
+def found(store: VectorStore, vector: Sequence[float], **members: Any) -> list[str]:
+    """Return the ids of the chunks that a search finds."""
+    return [hit.chunk.id for hit in store.search_chunks(query(**members), vector)]
+
+
+def plain(chunk: Chunk) -> tuple[Any, ...]:
+    """Return a chunk in a form that can be compared, whatever holds its vector."""
+    return (chunk.id, chunk.text, chunk.document, chunk.metadata, list(array("f", chunk.vector)))

@@ -1,0 +1,129 @@
+"""The chosen vector store, opened when it is first wanted, and handles on it that are bound to one owner."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowrunner.errors import ChunkInvalid
+from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
+from flowrunner.vectors.store import VectorStore
+
+LONGEST_NAME = 1000
+
+
+class Vectors:
+    """The chosen store, bound to nobody; hand out :meth:`for_owner` and nothing else.
+
+    :param name: as the setting has it.
+    :param build: opens the store; called once, when it is first wanted: most servers never want it.
+    """
+
+    def __init__(self, name: str, build: Callable[[], VectorStore]) -> None:
+        self.name = name
+        self._build = build
+        self._lock = threading.Lock()
+        self._store: VectorStore | None = None
+        self._closed = False
+
+    @property
+    def store(self) -> VectorStore:
+        """The open store.
+
+        :raises PluginFailed: if it cannot be opened.
+        """
+        found = self._store
+        if found is None:
+            with self._lock:
+                if self._closed:
+                    raise RuntimeError("the vector store is closed")
+                if self._store is None:
+                    self._store = self._build()
+                found = self._store
+        return found
+
+    def for_owner(self, owner: str) -> OwnerVectors:
+        """Return a handle bound to one owner."""
+        return OwnerVectors(self, owner)
+
+    def close(self) -> None:
+        """Release the store, if it was opened."""
+        with self._lock:
+            found, self._store, self._closed = self._store, None, True
+        if found is not None:
+            found.close()
+
+
+class OwnerVectors:
+    """The collections of one owner: the only way by which a view or a component reaches a store."""
+
+    __slots__ = ("_vectors", "owner")
+
+    def __init__(self, vectors: Vectors, owner: str) -> None:
+        self._vectors = vectors
+        self.owner = owner
+
+    @property
+    def store_name(self) -> str:
+        """The name of the store, as the setting has it."""
+        return self._vectors.name
+
+    def upsert(self, collection: str, chunks: Sequence[Chunk]) -> int:
+        """Store chunks in a collection and return their number; NUL and lone surrogates are taken out of texts.
+
+        :raises ChunkInvalid: for chunks that cannot be stored, saying which and why.
+        :raises VectorStoreFailed: if the store fails.
+        """
+        _refuse_name(collection, "collection")
+        seen: set[str] = set()
+        made = []
+        for chunk in chunks:
+            _refuse_name(chunk.id, "chunk id")
+            if chunk.id in seen:
+                raise ChunkInvalid(f"The chunk id {chunk.id[:100]} occurs twice.")
+            seen.add(chunk.id)
+            document, text = storable(chunk.document)[:LONGEST_NAME], storable(chunk.text)
+            if (document, text) != (chunk.document, chunk.text):
+                chunk = dataclasses.replace(chunk, document=document, text=text)
+            made.append(chunk)
+        return self._vectors.store.upsert_chunks(self.owner, collection, made)
+
+    def fetch(self, collection: str, **query: Any) -> list[Chunk]:
+        """Return chunks in order; members as :class:`ChunkQuery` but for the owner."""
+        return self._vectors.store.fetch_chunks(self._query(collection, query))
+
+    def search(self, collection: str, vector: Sequence[float], limit: int = 4, **query: Any) -> list[Hit]:
+        """Return the nearest chunks, best first; members as :class:`ChunkQuery` but for the owner.
+
+        :raises ChunkInvalid: if the vector has another number of dimensions than the collection.
+        """
+        return self._vectors.store.search_chunks(self._query(collection, {**query, "limit": limit}), vector)
+
+    def delete(self, collection: str, **query: Any) -> int:
+        """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner."""
+        return self._vectors.store.delete_chunks(self._query(collection, query))
+
+    def collections(self) -> list[CollectionSummary]:
+        """Return the owner's collections, by name."""
+        return self._vectors.store.list_collections(self.owner)
+
+    def documents(self, collection: str) -> list[DocumentSummary]:
+        """Return the documents of a collection, in order of their first chunks."""
+        return self._vectors.store.list_documents(self.owner, collection)
+
+    def _query(self, collection: str, members: dict[str, Any]) -> ChunkQuery:
+        return ChunkQuery(**{**members, "owner": self.owner, "collection": collection})
+
+
+def storable(text: str) -> str:
+    """Return a text without what not every database can keep: NUL, and lone surrogates."""
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _refuse_name(name: str, what: str) -> None:
+    if not isinstance(name, str) or not name or len(name) > LONGEST_NAME or storable(name) != name:
+        raise ChunkInvalid(f"A {what} is a text of 1 to {LONGEST_NAME} characters that every database can keep.")

@@ -1,0 +1,30 @@
+"""The libraries of the extra ``[retrieval]``, imported where they are needed; the plugin loads without them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class ExtraMissing(ValueError):
+    """A library that a component needs is not installed; the text says what to type."""
+
+
+def import_extra(module: str, purpose: str) -> Any:
+    """Return a module of a library of the extra.
+
+    :param purpose: what wants it, as the subject of a sentence.
+    :raises ExtraMissing: if it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ExtraMissing(f"{purpose} needs pip install 'flask-flowrunner[retrieval]' ({error})") from error
+
+
+def import_numpy() -> Any:
+    """Return numpy.
+
+    :raises ExtraMissing: if it is not installed.
+    """
+    return import_extra("numpy", "The vector store local")
