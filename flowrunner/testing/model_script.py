@@ -64,7 +64,29 @@ class Malformed:
     text: str = "{not json"
 
 
-Step = Say | Call | Fail | Hang | Cut | Malformed
+@dataclass(frozen=True)
+class Raw:
+    """Answer with these bytes, whether a stream is asked for or not."""
+
+    body: str | bytes
+    status: int = 200
+    kind: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Write:
+    """Answer with a message as some server writes it: whole, or in the deltas where a stream is asked for.
+
+    Without ``deltas`` the message is the one delta. A blank ``reason`` is left out.
+    """
+
+    message: Mapping[str, Any]
+    deltas: tuple[Mapping[str, Any], ...] = ()
+    reason: str = "stop"
+    usage: Mapping[str, Any] | None = None
+
+
+Step = Say | Call | Fail | Hang | Cut | Malformed | Raw | Write
 
 
 def say(*parts: str, **more: Any) -> Say:

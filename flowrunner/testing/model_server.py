@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
-from flowrunner.testing.model_script import Call, Cut, Fail, Hang, Malformed, Say, Step, usual_answer
+from flowrunner.testing.model_script import Call, Cut, Fail, Hang, Malformed, Raw, Say, Step, Write, usual_answer
 
 _USAGE: Final = {"prompt_tokens": 7, "completion_tokens": 8, "total_tokens": 15}
 
@@ -96,6 +96,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if isinstance(step, Fail):
                 error = {"message": step.message, "type": "stand_in_error", "code": None}
                 self._json(step.status, {"error": error}, step.headers)
+            elif isinstance(step, Raw):
+                body_bytes = step.body if isinstance(step.body, bytes) else step.body.encode()
+                self._send(step.status, body_bytes, {"content-type": step.kind})
             elif body.get("stream"):
                 self._stream(step, body)
             else:
@@ -123,6 +126,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._data(step.text)
             self._data("[DONE]")
             return
+        if isinstance(step, Write):
+            self._written(base, step)
+            return
         self._delta(base, {"role": "assistant", "content": ""})
         reason = "stop"
         if isinstance(step, Call):
@@ -144,6 +150,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         asks_usage = (body.get("stream_options") or {}).get("include_usage")
         if asks_usage and getattr(step, "usage", True):
             self._data(json.dumps({**base, "choices": [], "usage": _USAGE}))
+        self._data("[DONE]")
+
+    def _written(self, base: Mapping[str, Any], step: Write) -> None:
+        for delta in step.deltas or (step.message,):
+            self._delta(base, delta)
+        if step.reason:
+            self._delta(base, {}, step.reason)
+        if step.usage is not None:
+            self._data(json.dumps({**base, "choices": [], "usage": step.usage}))
         self._data("[DONE]")
 
     def _parts(self, base: Mapping[str, Any], step: Say | Hang | Cut) -> None:
@@ -178,8 +193,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, status: int, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
-        for name, value in (headers or {}).items():
+        for name, value in {"content-type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -223,6 +237,8 @@ def _completion(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
     reason = "stop"
     if isinstance(step, Say):
         message["content"], reason = "".join(step.parts), step.reason
+    if isinstance(step, Write):
+        message, reason = {**message, **step.message}, step.reason
     if isinstance(step, Call):
         reason, message["content"] = "tool_calls", step.text or None
         message["tool_calls"] = [
@@ -238,6 +254,8 @@ def _completion(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1,
         "model": body.get("model"),
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason or None}],
     }
+    if isinstance(step, Write):
+        return {**whole, "usage": step.usage}
     return {**whole, "usage": _USAGE} if getattr(step, "usage", True) else whole

@@ -15,6 +15,7 @@ from .language_model import MODEL_TYPES
 from .smart_router import SmartRouter
 from .structured_output import StructuredOutput
 from .url import Url
+from .usage import read_prices
 
 COMPONENTS: Final[tuple[type[Component], ...]] = (
     *MODEL_TYPES,
@@ -48,6 +49,8 @@ SETTINGS: Final = (
     Setting("MODEL_FORCE", False, "use FLOWRUNNER_MODEL for every component, whatever the flow names", _truth),
     Setting("MODEL_BASE_URLS", (), "addresses of model servers by provider: openai=http://127.0.0.1:1234/v1,...; all="
             " for every provider", _words),
+    Setting("MODEL_PRICES", (), "what models cost, for the cost of answers: model=input/output or"
+            " model=input/output/cached, dollars for a million tokens, commas between them", read_prices),
     Setting("LOCAL_MODEL", None, "a GGUF file for the provider local; default: the weights of an installed package",
             lambda value: Path(value).expanduser().absolute()),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from flowrunner import Input, Message, Output, RunContext, text_of
@@ -12,11 +13,11 @@ from .fields import CHOICE_INPUTS, OPTION_INPUTS
 from .language_model import message_of, speak
 from .making import ModelUser
 from .pictures import files_of
-from .protocol import ChatModel, Reply, Turn, Usage
-from .steps import Steps
-from .structure import schema_of
+from .protocol import ChatModel, Reply, Turn
+from .steps import Spent, Steps
+from .structure import schema_of, schema_of_many
 from .structured_output import ask_for_json
-from .turns import is_history, message_turns, newest, turns_of
+from .turns import begins_with_question, is_history, message_turns, newest, turns_of
 
 _PROMPT: Final = "You are a helpful assistant that can use tools to answer questions and perform tasks."
 _FORMAT: Final = "Extract what the schema asks for from the text. Answer with JSON only."
@@ -62,6 +63,8 @@ class Agent(ModelUser):
         turns = self._turns(context, values, question)
         steps = Steps(question)
         reply = yield from self._work(context, model, turns, values, steps)
+        if reply.thoughts:
+            steps.say("Thought", reply.thoughts, icon="Brain")
         steps.say("Output", reply.text)
         outputs: dict[str, Any] = {
             "response": message_of(context, model, reply, content_blocks=steps.blocks()),
@@ -91,34 +94,35 @@ class Agent(ModelUser):
         """Ask and call tools in turn until the model has no more calls to make."""
         own = own_tools(current_date=values["add_current_date_tool"], calculator=values["add_calculator_tool"])
         tools = gather_tools(values["tools"], own)
-        usage: Usage | None = None
+        spent = Spent()
         for _ in range(max(1, _count(values["max_iterations"], 15))):
-            reply = yield from speak(context, model, turns, tools=tuple(tools.values()))
-            if reply.usage is not None:
-                usage = reply.usage if usage is None else usage + reply.usage
+            reply = yield from speak(context, model, turns, shown=steps.message, tools=tuple(tools.values()))
+            spent.add(reply)
             if not reply.calls:
-                return Reply(reply.text, (), usage, reply.reason)
-            if reply.text:
-                steps.say("Thought", reply.text, icon="Brain")
-            turns.append(Turn("assistant", reply.text, reply.calls))
+                return spent.total(reply)
+            for thought in filter(None, (reply.thoughts, reply.text)):
+                steps.say("Thought", thought, icon="Brain")
+            turns.append(Turn("assistant", reply.text, reply.calls, extra=reply.extra))
             for outcome in use_tools(context, tools, reply.calls, forgiving=values["handle_parsing_errors"]):
                 steps.use(outcome)
                 turns.append(Turn("tool", outcome.text, call_id=outcome.call.id))
             yield steps.message()
-        reply = yield from speak(context, model, [*turns, Turn("user", _ENOUGH)])
-        total = reply.usage if usage is None or reply.usage is None else usage + reply.usage
-        return Reply(reply.text, (), total, "max_iterations")
+        reply = yield from speak(context, model, [*turns, Turn("user", _ENOUGH)], shown=steps.message)
+        spent.add(reply)
+        return replace(spent.total(reply), calls=(), reason="max_iterations")
 
     def _structured(
         self, context: RunContext, model: ChatModel, values: Mapping[str, Any], reply: Reply
     ) -> dict[str, Any]:
-        schema = schema_of(values["output_schema"])
-        if schema is None:
+        """Return the record in the answer, or several under ``results``."""
+        item = schema_of(values["output_schema"])
+        if item is None:
             return {"text": reply.text}
         found = ask_for_json(
-            context, model, system=text_of(values["format_instructions"]), text=reply.text, schema=schema
-        )
-        return found if isinstance(found, dict) else {"results": found}
+            context, model, system=text_of(values["format_instructions"]), text=reply.text,
+            schema=schema_of_many(item), item=item,
+        )  # fmt: skip
+        return found[0] if len(found) == 1 else {"results": found}
 
 
 #: Said when the iterations are used up, so that what was found is not lost.
@@ -152,8 +156,10 @@ def _history(context: RunContext, values: Mapping[str, Any]) -> list[Turn]:
     if count <= 0:
         return []
     filters = {"context_id": values["context_id"]} if values["context_id"] else {}
-    found = memory.fetch(session_id=context.session_id, limit=count, **filters)
-    return [turn for message in found for turn in message_turns(message) if turn.text.strip() or turn.files]
+    # One more than wanted tells whether there are more: a whole conversation may begin with a greeting.
+    found = memory.fetch(session_id=context.session_id, limit=count + 1, **filters)
+    turns = [turn for message in found[-count:] for turn in message_turns(message) if turn.text.strip() or turn.files]
+    return begins_with_question(turns) if len(found) > count else turns
 
 
 def _count(value: Any, usual: int = 100) -> int:

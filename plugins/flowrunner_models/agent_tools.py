@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from flowrunner import ComponentFailed, FlowRunnerError, RunContext, Tool, text_of, utc_now
 
+from .calls import read_arguments
 from .protocol import ToolCall
 from .sums import work_out
 
 _MOST_AT_ONCE: Final = 8
 _LONGEST_RESULT: Final = 50_000
+_LONGEST_QUOTE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,19 @@ def _use(context: RunContext, tools: Mapping[str, Tool], call: ToolCall, *, forg
 
 
 def _read(text: str) -> Mapping[str, Any]:
+    """Return the arguments of a call.
+
+    :raises ValueError: if they are none, with what the model wrote: history shows it a valid call instead.
+    """
+    found = read_arguments(text)
+    if found is not None:
+        return found
+    wrote = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
     try:
-        found = json.loads(text or "{}")
-    except ValueError as error:
-        raise ValueError(f"the arguments are no JSON ({error}); send a JSON object") from None
-    if not isinstance(found, dict):
-        raise ValueError("the arguments are no JSON object")
-    return found
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the arguments are no JSON ({error}); send a JSON object; you wrote: {wrote}") from None
+    raise ValueError(f"the arguments are no JSON object; you wrote: {wrote}")
 
 
 def _renamed(tool: Tool, name: str) -> Tool:

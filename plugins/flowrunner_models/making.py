@@ -12,6 +12,7 @@ from .choosing import Choice, choose, split_name
 from .connections import Connections
 from .failures import ModelKeyMissing, ModelNotChosen
 from .fields import MODEL_FIELDS, read_pairs
+from .habits import Habits
 from .keys import find_key, no_key
 from .openai_model import OpenAIModel
 from .protocol import ChatModel, Options
@@ -22,7 +23,7 @@ _LONGEST: Final = 86400.0
 
 
 class ModelUser(Component):
-    """A component that asks a model. Its one piece of state are idle connections, which any run may use."""
+    """A component that asks a model. What it keeps are idle connections and habits of servers, for any run."""
 
     blocking = True
     #: The provider that the type stands for, where it stands for one.
@@ -30,6 +31,7 @@ class ModelUser(Component):
 
     def __init__(self) -> None:
         self.connections = Connections()
+        self.habits = Habits()
 
     def model_of(self, context: RunContext, values: Mapping[str, Any]) -> ChatModel:
         """Return the model that came over an edge, else the one that the settings mean.
@@ -40,11 +42,11 @@ class ModelUser(Component):
             if isinstance(values.get(name), ChatModel):
                 found: ChatModel = values[name]
                 return found
-        return make_model(context, values, connections=self.connections, usual=self.provider_name)
+        return make_model(context, values, connections=self.connections, habits=self.habits, usual=self.provider_name)
 
 
 def make_model(
-    context: RunContext, values: Mapping[str, Any], *, connections: Connections, usual: str = ""
+    context: RunContext, values: Mapping[str, Any], *, connections: Connections, habits: Habits, usual: str = ""
 ) -> ChatModel:
     """Return the model that settings mean.
 
@@ -68,12 +70,12 @@ def make_model(
         key = find_key(context, values, choice.provider, "request" if chosen else "flow")
         return LlmModel(choice.model, options, key=key)
     server = find_server(context, values, choice.provider, chosen=chosen)
-    return _openai_model(context, values, choice, options, server, connections)
+    return _openai_model(context, values, choice, options, server, connections, habits)
 
 
 def _openai_model(
     context: RunContext, values: Mapping[str, Any], choice: Choice, options: Options, server: Server,
-    connections: Connections,
+    connections: Connections, habits: Habits,
 ) -> ChatModel:  # fmt: skip
     provider = choice.provider
     key = find_key(context, values, provider, server.origin)
@@ -90,6 +92,7 @@ def _openai_model(
         key=key,
         options=options,
         addresses=server.addresses,
+        habits=habits,
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any, Final
 from flowrunner import CancelToken, RunCancelled, Tool
 
 from .connections import Connection, Connections
+from .events import read_answer
 from .failures import (
+    NOTHING_SAID,
     ModelAnswerInvalid,
     ModelBroken,
     ModelBusy,
@@ -21,30 +23,40 @@ from .failures import (
     ModelTimedOut,
     ModelUnreachable,
 )
+from .habits import ALTERNATES, Habits, adapt, is_about_roles, lesson_of
 from .pictures import without_earlier
-from .protocol import ChatModel, Options, Reply, Turn
-from .wire import Chunks, lines_of, read_completion, request_body
+from .protocol import ChatModel, Options, Part, Turn
+from .reading import why_empty
+from .sentences import sentence_of, without_key
+from .wire import request_body
 
 _LONGEST_WAIT: Final = 30.0
 _AGAIN: Final = (408, 409, 429)
 #: Providers that refuse a request with a seed in it.
 _WITHOUT_SEED: Final = frozenset({"Mistral", "Anthropic", "Google Generative AI", "Cohere"})
 
+#: Providers that want questions and answers by turns.
+_ALTERNATING: Final = frozenset({"Perplexity"})
+#: Things that one request is tried without, at most.
+_MOST_LESSONS: Final = 6
+
 
 class OpenAIModel(ChatModel):
     """A model of an OpenAI-compatible server.
 
     :param addresses: looks a host up and refuses private ones; for a server that a request named.
+    :param habits: what is known of servers so far.
     """
 
     def __init__(
         self, connections: Connections, *, provider: str, name: str, base_url: str, key: str, options: Options,
-        addresses: Callable[[], Mapping[str, str]] | None = None,
+        addresses: Callable[[], Mapping[str, str]] | None = None, habits: Habits | None = None,
     ) -> None:  # fmt: skip
         self.provider, self.name, self.options = provider, name, options
         self._connections = connections
         self._base_url, self._key = base_url, key
         self._addresses = addresses
+        self._habits = habits if habits is not None else Habits()
 
     def stream(
         self,
@@ -55,34 +67,59 @@ class OpenAIModel(ChatModel):
         options: Options | None = None,
         live: bool = True,
         cancelled: CancelToken | None = None,
-    ) -> Iterator[str | Reply]:
+    ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`. Tries again only while nothing of an answer has come."""
         options = options or self.options
         cancelled = cancelled or CancelToken()
         try:
-            yield from self._tries(self._body(turns, tools, schema, options), options, live=live, cancelled=cancelled)
+            body = self._body(turns, tools, schema, options, live=live)
+            yield from self._adapted(body, options, cancelled=cancelled)
         except ModelRefused:
             # A model that takes no pictures would refuse every question after one that had some.
             rest = without_earlier(turns)
             if rest is None:
                 raise
-            yield from self._tries(self._body(rest, tools, schema, options), options, live=live, cancelled=cancelled)
+            body = self._body(rest, tools, schema, options, live=live)
+            yield from self._adapted(body, options, cancelled=cancelled)
 
     def _body(
-        self, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None, options: Options
-    ) -> dict[str, Any]:
+        self, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None, options: Options, *,
+        live: bool,
+    ) -> dict[str, Any]:  # fmt: skip
         body = request_body(self.name, turns, tools, schema, options)
         if self.provider in _WITHOUT_SEED:
             body.pop("seed", None)
+        if live:
+            body.update(stream=True, stream_options={"include_usage": True})
         return body
 
-    def _tries(
-        self, body: Mapping[str, Any], options: Options, *, live: bool, cancelled: CancelToken
-    ) -> Iterator[str | Reply]:
+    def _adapted(self, body: Mapping[str, Any], options: Options, *, cancelled: CancelToken) -> Iterator[Part]:
+        """Ask without what this server is known to refuse; what it refuses now is left out of one more try."""
+        known = self._habits.of(self._base_url, self.name)
+        if self.provider in _ALTERNATING:
+            known = (ALTERNATES, *known)
+        learned: list[str] = []
+        while True:
+            asked, begun = adapt(body, [*known, *learned]), False
+            try:
+                for part in self._tries(asked, options, cancelled=cancelled):
+                    begun = True
+                    yield part
+            except ModelFailed as failure:
+                lesson = None if begun or len(learned) >= _MOST_LESSONS else lesson_of(failure, asked)
+                if lesson is None or lesson in learned or adapt(asked, [lesson]) == asked:
+                    raise
+                learned.append(lesson)
+                continue
+            if learned:
+                self._habits.remember(self._base_url, self.name, learned)
+            return
+
+    def _tries(self, body: Mapping[str, Any], options: Options, *, cancelled: CancelToken) -> Iterator[Part]:
         for attempt in range(options.retries + 1):
             begun = False
             try:
-                for part in self._once(body, options, live=live, cancelled=cancelled):
+                for part in self._once(body, options, cancelled=cancelled):
                     begun = True
                     yield part
                 return
@@ -91,15 +128,14 @@ class OpenAIModel(ChatModel):
                     raise again.failure from again.__cause__
                 _wait(cancelled, again.delay if again.delay is not None else _backoff(attempt))
 
-    def _once(self, body: Mapping[str, Any], options: Options, *, live: bool, cancelled: CancelToken) -> Iterator[Any]:
+    def _once(self, body: Mapping[str, Any], options: Options, *, cancelled: CancelToken) -> Iterator[Part]:
         cancelled.raise_if_set()
         addresses = self._addresses() if self._addresses is not None else None
         with self._connections.use(self._base_url, self._key, addresses=addresses) as connection:
             forget = cancelled.call_when_set(connection.abort)
             try:
-                answer = _stream if live else _whole
                 # Closed here, not by the collector: the connection must be free when it is given back.
-                with closing(answer(connection, body, options)) as parts:
+                with closing(_answer(connection, body, options)) as parts:
                     yield from parts
             except RunCancelled:
                 raise
@@ -115,7 +151,9 @@ class OpenAIModel(ChatModel):
         import openai
 
         if isinstance(error, ModelFailed):
-            return error
+            error.args = (without_key(str(error), self._key),)
+            passes = isinstance(error, (ModelBusy, ModelBroken)) and not is_about_roles(error.details)
+            return _TryAgain(error) if passes else error
         if isinstance(error, openai.APITimeoutError):
             return _TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
         if isinstance(error, openai.APIStatusError):
@@ -129,14 +167,17 @@ class OpenAIModel(ChatModel):
         return error
 
     def _refusal(self, error: Any) -> Exception:
-        status, said = error.status_code, _said(error)
+        status, text = error.status_code, _body_of(error)
+        said, details = without_key(sentence_of(text), self._key), text[:4000] or NOTHING_SAID
         if status in (401, 403):
             return ModelKeyRefused(said or f"{self.provider} does not accept the API key", status=status)
         if status == 429:
             return _TryAgain(ModelBusy(said or f"{self.provider} takes no more requests", status=429), _delay(error))
-        if status >= 500 or status in _AGAIN:
-            return _TryAgain(ModelBroken(said or f"{self.provider} failed", status=status), _delay(error))
-        return ModelRefused(said or f"{self.provider} answered with status {status}", status=status)
+        # Some engines fail with 500 where a template of theirs refuses the order of roles: that does not pass.
+        if (status >= 500 and not is_about_roles(details)) or status in _AGAIN:
+            failure = ModelBroken(said or f"{self.provider} failed", status=status, details=details)
+            return _TryAgain(failure, _delay(error))
+        return ModelRefused(said or f"{self.provider} answered with status {status}", status=status, details=details)
 
 
 class _TryAgain(Exception):
@@ -148,28 +189,14 @@ class _TryAgain(Exception):
         self.delay = delay
 
 
-def _stream(connection: Connection, body: Mapping[str, Any], options: Options) -> Generator[Any, None, None]:
-    """Ask for a stream; its lines are read here, which costs a tenth of what the SDK's objects do."""
-    chunks = Chunks()
+def _answer(connection: Connection, body: Mapping[str, Any], options: Options) -> Generator[Part, None, None]:
+    """Ask and read the answer; its bytes are read here, which costs a tenth of what the SDK's objects do."""
     completions = connection.client.chat.completions.with_streaming_response
-    asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-    with completions.create(**_split(asked), timeout=options.timeout) as response:
-        for line in lines_of(response.iter_bytes()):
-            text = chunks.read(line)
-            if text:
-                yield text
-    yield chunks.reply()
-
-
-def _whole(connection: Connection, body: Mapping[str, Any], options: Options) -> Generator[Any, None, None]:
-    raw = connection.client.chat.completions.with_raw_response.create(**_split(body), timeout=options.timeout)
-    try:
-        answer = json.loads(raw.content)
-    except ValueError:
-        raise ModelAnswerInvalid("the model's answer is no JSON") from None
-    reply = read_completion(answer)
-    if reply.text:
-        yield reply.text
+    with completions.create(**_split(body), timeout=options.timeout) as response:
+        reply = yield from read_answer(response.iter_bytes())
+    failure = why_empty(reply)
+    if failure is not None:
+        raise failure
     yield reply
 
 
@@ -190,11 +217,13 @@ def _split(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, "extra_body": other} if other else known
 
 
-def _said(error: Any) -> str:
-    """Return what the provider said, without the SDK's words around it."""
-    body = error.body
-    message = body.get("message") if isinstance(body, Mapping) else None
-    return str(message)[:1000] if message else ""
+def _body_of(error: Any) -> str:
+    """Return the body of a refusal as the provider sent it."""
+    try:
+        return str(error.response.text)
+    except Exception:
+        # It broke off; what the SDK made of it is better than nothing.
+        return json.dumps(error.body, default=str) if error.body else ""
 
 
 def _delay(error: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,8 +11,11 @@ from flowrunner import Input, Message, Output, RunContext, text_of
 from .fields import MODEL_INPUTS
 from .making import ModelUser
 from .protocol import Turn
+from .thoughts import set_apart, without_thoughts
 
 _NONE: Final = "NONE"
+#: What may stand around the name of a category.
+_AROUND: Final = " \t\r\n\"'.`*:,;!()[]{}<>“”‘’«»_#-"
 
 
 class SmartRouter(ModelUser):
@@ -40,8 +44,8 @@ class SmartRouter(ModelUser):
         if not routes:
             raise ValueError("no routes are given")
         text = text_of(values["input_text"])
-        said = self.model_of(context, values).ask(_turns(routes, text, values), cancelled=context.cancelled).text
-        place = _find(said, routes)
+        reply = self.model_of(context, values).ask(_turns(routes, text, values), cancelled=context.cancelled)
+        place = None if reply.refused else _find(reply.text, routes)
         given = values["message"] if text_of(values["message"]) else values["input_text"]
         if place is None:
             return {"default_result": _passed_on(context, given)} if values["enable_else_output"] else {}
@@ -75,12 +79,28 @@ def _turns(routes: Sequence[Mapping[str, Any]], text: str, values: Mapping[str, 
 
 
 def _find(said: str, routes: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the route that a model named: exactly, else the first whose name is in what it said."""
-    word = said.strip().strip("\"'.`*").lower()
-    names = [str(route["route_category"]).lower() for route in routes]
-    if word in names:
-        return names.index(word)
-    return next((number for number, name in enumerate(names) if name in word), None)
+    """Return the route that a model named: alone, in its last line, or as the one name among its words."""
+    said = set_apart(said)[0] or without_thoughts(said)
+    names = [str(route["route_category"]).strip().casefold() for route in routes]
+    lines = [line for line in said.splitlines() if line.strip()]
+    for part in (said, *lines[-1:]):
+        word = part.strip(_AROUND).casefold()
+        if word in names:
+            return names.index(word)
+        if word == _NONE.casefold():
+            return None
+    named = _named(said.casefold(), [*dict.fromkeys(names), _NONE.casefold()])
+    return names.index(named[0]) if len(named) == 1 and named[0] in names else None
+
+
+def _named(said: str, names: Sequence[str]) -> list[str]:
+    """Return the names that stand in a text as whole words; one that is part of a longer one counts there only."""
+    found = []
+    for name in sorted(names, key=len, reverse=True):
+        said, times = re.subn(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "\0", said)
+        if times:
+            found.append(name)
+    return found
 
 
 def _passed_on(context: RunContext, value: Any) -> Any:

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flowrunner import Message, make_content_block, make_properties
 
 from .agent_tools import Outcome
+from .protocol import Reply, Usage
+
+
+class Spent:
+    """Adds up what the replies of one run took."""
+
+    def __init__(self) -> None:
+        self._usage: Usage | None = None
+        self._seconds = 0.0
+        self._counted = True
+
+    def add(self, reply: Reply) -> None:
+        """Count a reply."""
+        self._seconds += reply.seconds or 0.0
+        if reply.usage is None:
+            self._counted = False
+        else:
+            self._usage = reply.usage if self._usage is None else self._usage + reply.usage
+
+    def total(self, last: Reply) -> Reply:
+        """Return the last reply with what all of them took."""
+        usage = self._usage
+        if usage is not None and not self._counted:
+            # Some were not counted: then the cost of the others is not the cost.
+            usage = replace(usage, cost=None)
+        return replace(last, usage=usage, seconds=self._seconds)
 
 
 class Steps:

@@ -10,11 +10,12 @@ from flowrunner import Input, Output, RunContext, text_of
 
 from .failures import ModelAnswerInvalid, ModelRefused
 from .fields import CHOICE_INPUTS, OPTION_INPUTS
+from .fitting import find_fitting
 from .making import ModelUser
 from .pictures import files_of, with_pictures
 from .protocol import ChatModel, Turn
 from .providers import find_provider
-from .structure import find_json, misfit, schema_of
+from .structure import schema_of, schema_of_many
 
 _PROMPT: Final = (
     "You extract structured data from text. Answer with one JSON document that fits the given schema and with"
@@ -51,16 +52,10 @@ class StructuredOutput(ModelUser):
         item = schema_of(values["output_schema"])
         if item is None:
             raise ValueError("output_schema names no field")
-        schema = {
-            "type": "object",
-            "properties": {"objects": {"type": "array", "items": item}},
-            "required": ["objects"],
-            "additionalProperties": False,
-        }
         model = self.model_of(context, values)
         found = ask_for_json(
             context, model, system=text_of(values["system_prompt"]), text=text_of(values["input_value"]),
-            files=files_of(values["input_value"]), schema=schema, item=item,
+            files=files_of(values["input_value"]), schema=schema_of_many(item), item=item,
         )  # fmt: skip
         rows = [row if isinstance(row, dict) else {"text": row} for row in found]
         data = rows[0] if len(rows) == 1 and not values["multiple"] else {"results": rows}
@@ -92,28 +87,13 @@ def ask_for_json(
                 by_schema = False
         if reply is None:
             reply = model.ask(turns, cancelled=context.cancelled)
-        found = find_json(reply.text)
-        found = _unwrap(found) if item is not None else found
-        wrong = _fault(found, schema, item)
+        if reply.refused:
+            raise ModelRefused(f"the model refused: {reply.text}")
+        found, wrong = find_fitting(reply.text, schema if item is None else item, many=item is not None)
         if not wrong:
             return found
-        turns += [Turn("assistant", reply.text), Turn("user", f"That does not fit: {wrong}. Answer again, JSON only.")]
+        turns += [
+            Turn("assistant", reply.text, extra=reply.extra),
+            Turn("user", f"That does not fit: {wrong}. Answer again, JSON only."),
+        ]
     raise ModelAnswerInvalid(f"the model gave no JSON that fits the schema: {wrong}")
-
-
-def _unwrap(found: Any) -> Any:
-    """Return the list of objects in an answer, however it is wrapped."""
-    if isinstance(found, Mapping):
-        inner = found.get("objects")
-        return inner if isinstance(inner, list) else [found]
-    return found
-
-
-def _fault(found: Any, schema: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "there is no JSON in it"
-    if item is None:
-        return misfit(found, schema)
-    if not isinstance(found, list):
-        return "it is no object"
-    return next((fault for row in found if (fault := misfit(row, item))), "")

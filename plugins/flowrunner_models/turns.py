@@ -59,10 +59,13 @@ def newest(turns: Sequence[Turn], *, count: int, tokens: int = 0) -> list[Turn]:
                 break
         kept.append(turn)
     kept.reverse()
-    cut = len(kept) < len(turns)
-    while cut and len(kept) > 1 and kept[0].role == "assistant":
-        kept.pop(0)
-    return kept
+    return begins_with_question(kept) if len(kept) < len(turns) else kept
+
+
+def begins_with_question(turns: Sequence[Turn]) -> list[Turn]:
+    """Return turns of which a part was cut off without the answers at their beginning."""
+    first = next((number for number, turn in enumerate(turns) if turn.role != "assistant"), len(turns))
+    return list(turns[first:])
 
 
 def fit(turns: Sequence[Turn], room: int) -> list[Turn]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from flowrunner_models.events import events_of
 from flowrunner_models.failures import ModelAnswerInvalid
 from flowrunner_models.protocol import Usage
-from flowrunner_models.wire import Chunks, lines_of, read_completion
+from flowrunner_models.reading import Chunks, read_completion
 
 from flowrunner import ComponentFailed
 from flowrunner.testing.model_script import Malformed, call, say
@@ -17,14 +18,14 @@ ODD = "a\u2028b\u2029c\x85d \U0001f600 e\x0bf\x1cg"
 
 
 def chunk(**delta):
-    return "data: " + json.dumps({"choices": [{"index": 0, "delta": delta}]})
+    return json.dumps({"choices": [{"index": 0, "delta": delta}]})
 
 
 def calls_of(*deltas):
     chunks = Chunks()
     for delta in deltas:
-        chunks.read(chunk(tool_calls=[delta]))
-    chunks.read("data: [DONE]")
+        assert not list(chunks.read(chunk(tool_calls=[delta])))
+    assert not [*chunks.read("[DONE]"), *chunks.close()]
     return [(c.id, c.name, c.arguments) for c in chunks.reply().calls]
 
 
@@ -36,11 +37,15 @@ def test_characters_that_end_lines_elsewhere_are_part_of_the_answer(open_house, 
         assert house.chat(streaming=streaming, emit=lambda event: None).text == f"1{ODD}2"
 
 
-def test_lines_end_at_line_feeds_however_the_bytes_are_cut():
-    whole = f"data: {ODD}\r\n\ndata: two".encode()
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_events_end_as_the_standard_says_however_the_bytes_are_cut(end, mark):
+    lines = [f"data: {ODD}", "", ": a comment", "event: note", 'data: {"a":', "data:1}", "", "data", "", "data: last"]
+    whole = (mark + end.join(lines)).encode()
     for size in (1, 2, 3, 7, 1000):
         pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
-        assert list(lines_of(pieces)) == [f"data: {ODD}", "", "data: two"]
+        found = [(event.event, event.data) for event in events_of(pieces)]
+        assert found == [("message", ODD), ("note", '{"a":\n1}'), ("message", ""), ("message", "last")]
 
 
 def test_streamed_calls_of_servers_that_count_in_their_own_way():
@@ -55,7 +60,9 @@ def test_streamed_calls_of_servers_that_count_in_their_own_way():
     # An id of its own for each delta is no call of its own.
     assert calls_of({**one, "index": 0}, {**rest, "index": 0, "id": "other"}, {**two, "index": 0}) == wanted
     unnamed = [{"function": {"name": name, "arguments": "{}"}} for name in ("f", "f", "g")]
-    assert calls_of(*unnamed) == [("call_0", "f", "{}"), ("call_1", "f", "{}"), ("call_2", "g", "{}")]
+    found = calls_of(*unnamed)
+    assert [call[1:] for call in found] == [("f", "{}"), ("f", "{}"), ("g", "{}")]
+    assert len({key for key, _, _ in found} - {""}) == 3
 
 
 def test_arguments_as_an_object():
