@@ -16,6 +16,7 @@ from flowrunner.settings import PREFIX
 from flowrunner.site.building import build_runner
 from flowrunner.site.closing import close_unheld
 from flowrunner.site.current import memory_of_sender
+from flowrunner.site.identifying import read_offer
 from flowrunner.site.mounting import Place, mount
 from flowrunner.site.refusals import read_folders, refuse_arguments, refuse_target
 from flowrunner.web.mounted import EXTENSION, runners_of
@@ -36,6 +37,9 @@ class FlowRunner:
     :param subdomain: subdomain of its routes, as for a Flask blueprint; the app must match subdomains.
     :param identity: says who sends a request: a callable that takes it and returns an
         :class:`~flowrunner.Identity`, a user id, or None for nobody. See ``flowrunner.integrations.identity``.
+        Whom it knows may run flows and talk to them; an ``Identity(..., author=True)`` may make them, too.
+    :param flows: which flows the site offers to those whom ``identity`` knows: their names or ids, or a callable
+        that takes an identity and a :class:`~flowrunner.flows.model.Flow`; all flows of the folders unless said.
     :param guard: looks at each request first: a callable that takes it and returns None or True to
         let it pass, False to refuse it, or a response; it may also ``abort``.
     :param db: the site's ``SQLAlchemy`` object, to keep the data on its PostgreSQL server.
@@ -54,6 +58,7 @@ class FlowRunner:
         name: str = EXTENSION,
         subdomain: str | None = None,
         identity: Callable[[Any], Any] | None = None,
+        flows: Iterable[str] | Callable[[Any, Any], Any] | None = None,
         guard: Callable[[Any], Any] | None = None,
         db: Any = None,
         memory: str | MemoryBackend | None = None,
@@ -66,6 +71,7 @@ class FlowRunner:
         self.url_prefix = "" if url_prefix == "/" else url_prefix.rstrip("/")
         self.subdomain = subdomain
         self._identity = identity
+        self._offer = read_offer(flows)
         self._guard = guard
         self._db = db
         self._memory = memory
@@ -98,10 +104,13 @@ class FlowRunner:
         runners = runners_of(app)
         prefix = PREFIX if self.name == EXTENSION else f"{self.name.upper().replace('-', '_')}_{PREFIX}"
         self._refuse_second(app, runners, prefix)
+        check_app = getattr(self._identity, "check_app", None)
+        if check_app is not None:
+            check_app(app)
         runner = build_runner(
             app, plugins=self._plugins, overrides=self._overrides(app), prefix=prefix, db=self._db,
-            identify=self._identity, memory=self._memory if not isinstance(self._memory, str) else None,
-            alone=self._alone,
+            identify=self._identity, offer=self._offer, alone=self._alone,
+            memory=self._memory if not isinstance(self._memory, str) else None,
         )  # fmt: skip
         try:
             mount(app, runner, name=self.name, place=place, guard=self._guard)

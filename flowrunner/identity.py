@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from flowrunner.memory import EVERY_OWNER, Owner
 
@@ -12,9 +13,17 @@ from flowrunner.memory import EVERY_OWNER, Owner
 class Identity:
     """A caller, as an API key, the host site's login or the local machine made them known.
 
+    Who is known may run flows and talk to them; everything else is said here, where the identity is
+    made, and :mod:`flowrunner.authority` reads it.
+
     ``id`` is the owner under which everything of theirs is kept. ``admin`` may see every owner's.
     ``read_only`` may change nothing and run nothing. ``flows`` limits a key to single flows: ids
     or endpoint names; None means all that the owner may use. ``name`` is for people to read.
+    ``author`` may make, change, read and download flows, and has variables and keys. ``offers``
+    says of a flow whether the site offers it to them; None means that no site has a say.
+    ``nameless`` is somebody whom nobody knows, such as a visitor: their ``id`` begins with
+    :data:`VISITOR`, and limits count all of them together, or those of one ``address``.
+    ``acting`` is an admin in the name of another owner.
     """
 
     id: str
@@ -22,6 +31,11 @@ class Identity:
     read_only: bool = False
     flows: frozenset[str] | None = None
     name: str = ""
+    author: bool = False
+    nameless: bool = False
+    address: str = field(default="", compare=False)
+    acting: bool = False
+    offers: Callable[[Any], bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def scope(self) -> Owner:
@@ -29,5 +43,8 @@ class Identity:
         return EVERY_OWNER if self.admin else self.id
 
 
+#: How the ids of those begin whom nobody knows by name.
+VISITOR: Final = "visitor-"
+
 #: The person at a machine whose server runs open, on loopback only.
-LOCAL_IDENTITY: Final = Identity("local", name="local")
+LOCAL_IDENTITY: Final = Identity("local", name="local", author=True)

@@ -115,6 +115,12 @@ class Registry:
             return self.component(type_name.rpartition(":")[2].partition("@")[0])
         return found
 
+    def secret_inputs(self, type_name: str) -> frozenset[str]:
+        """Return the names of the inputs of a component type that take secrets; none for a type that is not known."""
+        found = self.component(type_name)
+        inputs = () if found is None else found.inputs
+        return frozenset(name for i in inputs if i.type == "secret" for name in (i.name, *i.aliases))
+
     def components(self) -> Iterator[Component]:
         """Yield all components, by type name."""
         for name in sorted(self._components):

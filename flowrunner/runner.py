@@ -21,8 +21,8 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import FlowRunnerError, NotAllowed, TooBusy
-from flowrunner.flows.library import Library
+from flowrunner.errors import FlowNotFound, FlowRunnerError, NotAllowed, TooBusy
+from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
@@ -30,6 +30,7 @@ from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import KEY_VARIABLES, Settings
+from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.vectors import Vectors
@@ -208,6 +209,10 @@ class Runner:
         """Return the messages of a caller; of everybody where ``admin`` is asked for and the caller is one."""
         return self.memory.for_owner(identity.scope if admin else identity.id)
 
+    def stores_of(self, identity: Identity) -> BoundStores:
+        """Return the app's own data in the name of a caller: only what they may have, as they may see it."""
+        return bind_stores(self.stores, self.library, identity, self.plugins.registry.secret_inputs)
+
     def purge(self, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[Purged]:
         """Remove the messages that the retention rules of the settings do not keep.
 
@@ -259,12 +264,21 @@ class Runner:
 
     def _run_flow(
         self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
-        session_id: str = "", **request: Any,
+        session_id: str = "", identity: Identity | None = None, within: Flow | None = None, **request: Any,
     ) -> RunResult:  # fmt: skip
-        """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs."""
-        found = self.library.get(flow, Identity(owner))
+        """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs.
+
+        A caller who may not run every flow of the owner reaches those that the first flow itself names,
+        since its author meant them, and of others only those that they may run.
+        """
+        found = self.library.get(flow, Identity(owner, author=True))
+        services = self.services
+        if identity is not None and within is not None:
+            if not (within.names(flow) or may_use(identity, found)):
+                raise FlowNotFound(f"Flow identifier {flow} not found")
+            services = self._services_for(identity, found)
         asked = RunRequest(input_value=input_value, session_id=session_id, **request)
-        return run(self.plan(found), asked, owner=owner, services=self.services, cancelled=cancelled, held=held)
+        return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)
 
     def _variable(self, owner: str, name: str, *, secret: bool, asked: bool, limited: bool = False) -> str | None:
         """Return an owner's stored variable, else one of the environment that the settings allow.
@@ -285,10 +299,12 @@ class Runner:
 
         Variables that its request names are out of reach, too; those that the flow's author named are not.
         """
+        within = partial(self._run_flow, identity=identity, within=flow)
         if identity.flows is None:
-            return self.services
+            return self.services if identity.offers is None else replace(self.services, run_flow=within)
         return replace(
             self.services,
+            run_flow=within,
             stored_file=partial(self._stored_file, flow_id=flow.id),
             variable=partial(self._variable, limited=True),
         )

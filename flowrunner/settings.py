@@ -116,6 +116,24 @@ KEY_VARIABLES: Final = (
     "WATSONX_APIKEY", "WATSONX_API_KEY",
 )  # fmt: skip
 
+#: Parts of the API that are not needed to talk.
+API_PARTS: Final = ("flows", "variables", "files", "keys", "monitor", "webhook", "openapi")
+
+
+def api_parts(value: Any) -> tuple[str, ...]:
+    """Take names of parts of the API; ``all`` or True stands for every one, ``none`` or False for none.
+
+    :raises ValueError: for a part that is not there.
+    """
+    if isinstance(value, bool) or value in ("all", "none"):
+        return API_PARTS if value in (True, "all") else ()
+    found = words(value)
+    unknown = [name for name in found if name not in API_PARTS]
+    if unknown:
+        raise ValueError(f"there is no part {unknown[0]}; want all, none, or some of {', '.join(API_PARTS)}")
+    return found
+
+
 #: The core's own settings. Plugins add theirs.
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the instance folder", path),
@@ -131,6 +149,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             secret=True),
     Setting("AUTH", "key", "key: every request needs an API key; none: everybody is the local user",
             choice("key", "none")),
+    Setting("API", None, "parts of the API besides what talking needs: all, none, or some of flows, variables, files,"
+            " keys, monitor, webhook, openapi; default: all, but none when mounted in a site", api_parts),
     Setting("KEY_IN_QUERY", False, "accept the API key as the query parameter x-api-key too", boolean),
     Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any, but for flowrunner serve"
             " without keys only those of this machine", words),

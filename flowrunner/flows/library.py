@@ -48,7 +48,9 @@ class Library:
 
 
 def may_use(identity: Identity, flow: Flow) -> bool:
-    """Say whether a caller whose key may be limited to single flows may use this one."""
+    """Say whether a caller may use a flow: one that the site offers them, and that their key is not kept from."""
+    if identity.offers is not None and not identity.offers(flow):
+        return False
     if identity.flows is None:
         return True
     if flow.id in identity.flows or flow.endpoint_name in identity.flows:

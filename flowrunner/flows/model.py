@@ -123,6 +123,10 @@ class Flow:
     findings: tuple[Finding, ...] = ()
     content_hash: str = ""
 
+    def names(self, text: str) -> bool:
+        """Say whether the author of the flow wrote this text as a setting of a component, such as another flow's."""
+        return any(text in (*v.settings.values(), *v.hidden.values()) for v in self.vertices)
+
     def vertex(self, vertex_id: str) -> Vertex | None:
         """Return the vertex of that id, or None."""
         return next((v for v in self.vertices if v.id == vertex_id), None)

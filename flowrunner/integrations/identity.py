@@ -1,7 +1,8 @@
 """Ready answers to "who sends this request?", for ``FlowRunner(identity=...)``.
 
 Each function returns a callable that takes a request and returns an :class:`~flowrunner.Identity`,
-or None for nobody. A request of nobody may still carry an API key.
+or None for nobody. A request of nobody may still carry an API key. Who is known may run flows and
+talk to them; who may make flows, and have variables and keys, is for the site to say.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowrunner.errors import FlowRunnerError
-from flowrunner.identity import Identity
+from flowrunner.errors import FlowRunnerError, SettingsInvalid
+from flowrunner.identity import VISITOR, Identity
 from flowrunner.memory.message import new_id, utc_now
 
 if TYPE_CHECKING:
-    from flask import Request, Response
+    from flask import Flask, Request, Response
     from itsdangerous import TimestampSigner
 
 Identify = Callable[["Request"], Identity | None]
-IsAdmin = Callable[[Any], bool]
+SaysOfUser = Callable[[Any], bool]
 
 
-def flask_login(*, admin: IsAdmin | None = None) -> Identify:
+def flask_login(*, admin: SaysOfUser | None = None, author: SaysOfUser | None = None) -> Identify:
     """Take the user that Flask-Login knows; the owner is what its ``get_id()`` returns.
 
     :param admin: says of a user whether they may see everybody's conversations; by default nobody may.
+    :param author: says of a user whether they may make and change flows; by default nobody may.
     """
 
     def identify(request: Request) -> Identity | None:
@@ -37,18 +39,22 @@ def flask_login(*, admin: IsAdmin | None = None) -> Identify:
         if user is None or not user.is_authenticated:
             return None
         found = user.get_id()
-        return None if found is None else Identity(str(found), admin=bool(admin and admin(user)), name=_name_of(user))
+        if found is None:
+            return None
+        admins, authors = bool(admin and admin(user)), bool(author and author(user))
+        return Identity(str(found), admin=admins, author=authors, name=_name_of(user))
 
     return identify
 
 
-def flask_security(*, admin_role: str | None = None) -> Identify:
+def flask_security(*, admin_role: str | None = None, author_role: str | None = None) -> Identify:
     """Take the user that Flask-Security knows: by session, or by its own authentication token.
 
     The owner is the user's ``id``, and their ``fs_uniquifier`` only if they have none: that changes
     with the password, and conversations should not be lost with it.
 
     :param admin_role: name of the role that may see everybody's conversations; by default none may.
+    :param author_role: name of the role that may make and change flows; by default none may.
     """
 
     def identify(request: Request) -> Identity | None:
@@ -59,17 +65,23 @@ def flask_security(*, admin_role: str | None = None) -> Identify:
             return None
         found = next((getattr(user, n) for n in ("id", "fs_uniquifier") if getattr(user, n, None)), None)
         admin = admin_role is not None and user.has_role(admin_role)
-        return None if found is None else Identity(str(found), admin=bool(admin), name=_name_of(user))
+        author = author_role is not None and user.has_role(author_role)
+        if found is None:
+            return None
+        return Identity(str(found), admin=bool(admin), author=bool(author), name=_name_of(user))
 
     return identify
 
 
-def http_basic(check: Callable[[str, str], bool] | Mapping[str, str], *, admins: Sequence[str] = ()) -> Identify:
+def http_basic(
+    check: Callable[[str, str], bool] | Mapping[str, str], *, admins: Sequence[str] = (), authors: Sequence[str] = ()
+) -> Identify:
     """Take the name of HTTP Basic authentication, if its password is right.
 
     :param check: takes name and password and says whether they belong together; or a mapping of
         names to password hashes, as ``werkzeug.security.generate_password_hash`` makes them.
     :param admins: names that may see everybody's conversations.
+    :param authors: names that may make and change flows.
     """
     fits = _check_hashes(check) if isinstance(check, Mapping) else check
 
@@ -79,7 +91,8 @@ def http_basic(check: Callable[[str, str], bool] | Mapping[str, str], *, admins:
             return None
         if not fits(given.username, given.password or ""):
             return None
-        return Identity(given.username, admin=given.username in admins, name=given.username)
+        name = given.username
+        return Identity(name, admin=name in admins, author=name in authors, name=name)
 
     return identify
 
@@ -101,7 +114,7 @@ def _check_hashes(hashes: Mapping[str, str]) -> Callable[[str, str], bool]:
 
 def jwt(
     key: Any, *, algorithms: Sequence[str], audience: str | None = None, issuer: str | None = None,
-    claim: str = "sub", admin_claim: str | None = None, leeway: float = 0.0,
+    claim: str = "sub", admin_claim: str | None = None, author_claim: str | None = None, leeway: float = 0.0,
 ) -> Identify:  # fmt: skip
     """Take a claim of a signed token in ``Authorization: Bearer``; wants the package PyJWT.
 
@@ -114,6 +127,7 @@ def jwt(
     :param issuer: who must have made it.
     :param claim: the claim that is the owner.
     :param admin_claim: a claim that, if it is true, lets the caller see everybody's conversations.
+    :param author_claim: a claim that, if it is true, lets the caller make and change flows.
     :param leeway: seconds by which clocks may differ.
     :raises FlowRunnerError: if no algorithm is named.
     """
@@ -140,7 +154,8 @@ def jwt(
         if not isinstance(owner, (str, int)) or isinstance(owner, bool) or owner == "":
             return None
         admin = admin_claim is not None and claims.get(admin_claim) is True
-        return Identity(str(owner), admin=admin, name=str(claims.get("name", "")))
+        author = author_claim is not None and claims.get(author_claim) is True
+        return Identity(str(owner), admin=admin, author=author, name=str(claims.get("name", "")))
 
     return identify
 
@@ -149,7 +164,9 @@ def visitors(*, cookie: str = "flowrunner_visitor", days: int = 30) -> Identify:
     """Take every browser for somebody of its own, without a login: for chat on public pages.
 
     The first request gets a signed cookie with a random id; who has lost it has lost their
-    conversations. Wants the app's ``SECRET_KEY``.
+    conversations. The cookie is as strict as the site's own (``SESSION_COOKIE_SAMESITE``,
+    ``SESSION_COOKIE_SECURE`` and so on). Wants the app's ``SECRET_KEY``, or nothing is mounted. Since
+    anybody gets as many cookies as they ask for, limits count visitors together.
 
     :param cookie: name of the cookie.
     :param days: how long it is kept after its last use.
@@ -161,9 +178,36 @@ def visitors(*, cookie: str = "flowrunner_visitor", days: int = 30) -> Identify:
         visitor = request.environ.get(place)
         if visitor is None:
             visitor = request.environ[place] = _read_visitor(request, cookie, days * 86400)
-        return Identity(visitor, name="visitor")
+        return Identity(visitor, name="visitor", nameless=True, address=_network_of(request.remote_addr))
 
+    identify.check_app = _want_secret_key  # type: ignore[attr-defined]
     return identify
+
+
+def _want_secret_key(app: Flask) -> None:
+    """Refuse an app that could sign no cookie.
+
+    :raises SettingsInvalid: if it has no SECRET_KEY.
+    """
+    if not app.secret_key:
+        raise SettingsInvalid(
+            "identity.visitors() signs a cookie: set the app's SECRET_KEY before FlowRunner(app) or init_app(app)."
+        )
+
+
+def _network_of(address: str | None) -> str:
+    """Return the address of a visitor; of IPv6 the network, since one machine has a whole one for itself."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
 
 
 def _read_visitor(request: Request, cookie: str, seconds: int) -> str:
@@ -179,7 +223,7 @@ def _read_visitor(request: Request, cookie: str, seconds: int) -> str:
         if utc_now() - signed_at < timedelta(days=1):
             return visitor
     except BadSignature:
-        visitor = f"visitor-{new_id()}"
+        visitor = f"{VISITOR}{new_id()}"
     _send_cookie(cookie, signer.sign(visitor).decode(), seconds, secure=request.is_secure)
     return visitor
 
@@ -201,22 +245,26 @@ def _send_cookie(name: str, value: str, seconds: int, *, secure: bool) -> None:
 
     sessions = current_app.session_interface
     secure = secure or sessions.get_cookie_secure(current_app)
+    # Browsers take an answer that says nothing for Lax; we say it.
+    strictness = sessions.get_cookie_samesite(current_app) or "Lax"
     path, domain = sessions.get_cookie_path(current_app), sessions.get_cookie_domain(current_app)
 
     @after_this_request
     def send(response: Response) -> Response:
         response.set_cookie(
-            name, value, max_age=seconds, httponly=True, samesite="Lax", secure=secure, path=path, domain=domain
-        )
+            name, value, max_age=seconds, httponly=True, samesite=strictness, secure=secure, path=path, domain=domain,
+            partitioned=sessions.get_cookie_partitioned(current_app),
+        )  # fmt: skip
         return response
 
 
-def everybody(owner: str = "everybody") -> Identify:
+def everybody(owner: str = "everybody", *, author: bool = False) -> Identify:
     """Take all who come for the same one user, who shares all conversations: for a site behind a login of its own.
 
     :param owner: the one user's id.
+    :param author: whether everybody may make and change flows.
     """
-    shared = Identity(owner, name=owner)
+    shared = Identity(owner, name=owner, author=author)
     return lambda request: shared
 
 
@@ -229,6 +277,12 @@ def first_of(*recipes: Identify) -> Identify:
     def identify(request: Request) -> Identity | None:
         return next((found for recipe in recipes if (found := recipe(request)) is not None), None)
 
+    def check_app(app: Flask) -> None:
+        for recipe in recipes:
+            if hasattr(recipe, "check_app"):
+                recipe.check_app(app)
+
+    identify.check_app = check_app  # type: ignore[attr-defined]
     return identify
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Response, request
 
+from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.playground.drawing import draw_flow
 from flowrunner.playground.facts import describe_flow, names_of
 from flowrunner.playground.markdown import render
@@ -39,9 +40,9 @@ def add_playground_api(routes: Routes) -> None:
         return json_response({"html": [render(text) for text in _texts(runner)]})
 
     flows = "/api/v1/flows/<flow_id>"
-    routes.add(f"{flows}/graph.svg", draw, methods=["GET"], name="draw_flow")
-    routes.add(f"{flows}/plan", describe, methods=["GET"], name="describe_flow")
-    routes.add("/api/v1/render", render_texts, methods=["POST"], name="render_texts")
+    routes.add(f"{flows}/graph.svg", draw, methods=["GET"], name="draw_flow", needs=AUTHOR)
+    routes.add(f"{flows}/plan", describe, methods=["GET"], name="describe_flow", needs=AUTHOR)
+    routes.add("/api/v1/render", render_texts, methods=["POST"], name="render_texts", needs=CONVERSE.that_reads)
 
 
 def _texts(runner: Runner) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from flask import Response, request
 
+from flowrunner.authority import OPEN
 from flowrunner.errors import NotFound
 from flowrunner.web.blueprint import Routes
 
@@ -51,8 +52,8 @@ def add_page(routes: Routes) -> None:
             raise NotFound("There is no such file.")
         return _send(name, _TYPES[Path(name).suffix])
 
-    routes.add("/playground", playground, methods=["GET"], name="playground")
-    routes.add("/playground/<name>", playground_file, methods=["GET"], name="playground_file")
+    routes.add("/playground", playground, methods=["GET"], name="playground", needs=OPEN)
+    routes.add("/playground/<name>", playground_file, methods=["GET"], name="playground_file", needs=OPEN)
 
 
 @cache

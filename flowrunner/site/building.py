@@ -16,8 +16,8 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
-from flowrunner.settings import PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
-from flowrunner.site.identifying import choose_identify
+from flowrunner.settings import API_PARTS, PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
+from flowrunner.site.identifying import Offer, choose_identify
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import attach_database, bind_key, close_database, close_engine
 from flowrunner.store.files import FileStore
@@ -61,13 +61,14 @@ def load_plugins(
 
 def build_runner(
     app: Flask, *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None, prefix: str = PREFIX,
-    db: Any = None, identify: Callable[[Any], Any] | None = None, memory: MemoryBackend | None = None,
-    alone: bool = True,
+    db: Any = None, identify: Callable[[Any], Any] | None = None, offer: Offer | None = None,
+    memory: MemoryBackend | None = None, alone: bool = True,
 ) -> Runner:  # fmt: skip
     """Return the runner of an app.
 
     :param db: the host's ``SQLAlchemy`` object, to keep the data on its database.
     :param identify: says who sends a request; None where that is left to hooks and API keys.
+    :param offer: says which flows the site offers to whom; None for all flows of the folders.
     :param memory: a memory backend that is open already, instead of the one that the settings name.
     :param alone: the app is the runner's own; else it is a site, which is left as it is.
     :raises FlowRunnerError: in one sentence, what must be changed before it can start.
@@ -75,9 +76,11 @@ def build_runner(
     manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
     if settings.data_dir is None:
         settings = settings.with_values(data_dir=_usual_data_folder(app, settings))
+    if settings.api is None:
+        settings = settings.with_values(api=API_PARTS if alone else ())
     _make_data_folder(settings)
     _refuse_missing_folders(settings)
-    identify = choose_identify(identify, manager, settings)
+    identify = choose_identify(identify, manager, settings, offer)
     engine = _open_database(app, settings, db, alone)
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
     box = open_secret_box(settings.secret_key, settings.data_dir)

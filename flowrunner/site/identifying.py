@@ -1,26 +1,32 @@
-"""The site's word on who sends a request, whichever way it gives it."""
+"""The site's word on who sends a request, whichever way it gives it, and on what it offers them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
-from flowrunner.identity import Identity
+from flowrunner.flows.model import Flow
+from flowrunner.identity import VISITOR, Identity
 from flowrunner.plugins import PluginManager
-from flowrunner.settings import Settings
+from flowrunner.settings import Settings, words
 
 #: Characters of an owner's id; a database keeps no more.
 LONGEST_ID: Final = 255
 
 Identify = Callable[[Any], Identity | None]
+#: Says whether the site offers a flow to somebody.
+Offer = Callable[[Identity, Flow], Any]
 
 
 def choose_identify(
-    given: Callable[[Any], Any] | None, manager: PluginManager, settings: Settings
+    given: Callable[[Any], Any] | None, manager: PluginManager, settings: Settings, offer: Offer | None = None
 ) -> Identify | None:  # fmt: skip
     """Return what says who sends a request: the ``identity`` callable, then the plugins' hook.
 
+    :param offer: says which flows the site offers to whom; None for all flows of the folders.
     :returns: None where nobody does, and API keys alone decide.
     :raises SettingsInvalid: if the site says who is who, and yet everybody is to be the local user.
     """
@@ -37,9 +43,40 @@ def choose_identify(
         found = as_identity(given(request)) if given is not None else None
         if found is None and hook is not None:
             found = as_identity(hook(request=request))
-        return found
+        return None if found is None else replace(found, offers=partial(_is_offered, found, offer))
 
     return identify
+
+
+def read_offer(flows: Any) -> Offer | None:
+    """Return what ``flows=`` of the extension means: names, or a callable that takes identity and flow.
+
+    :raises SettingsInvalid: if it means nothing.
+    """
+    if flows is None:
+        return None
+    if callable(flows):
+        offer: Offer = flows
+        return offer
+    try:
+        names = frozenset(words(flows))
+    except ValueError as error:
+        raise SettingsInvalid(
+            f"FlowRunner(flows={flows!r}): give the names of the flows that the site offers, or a function that takes"
+            " an identity and a flow and says whether it is offered."
+        ) from error
+    return lambda identity, flow: flow.id in names or flow.endpoint_name in names
+
+
+def _is_offered(identity: Identity, offer: Offer | None, flow: Flow) -> bool:
+    """Say whether a flow may be run by somebody whom the site has named.
+
+    What authors made is theirs to run. Somebody who is none may have made flows, too, while they
+    were one: those count only where the site offers them.
+    """
+    if flow.owner is not None and identity.author:
+        return True
+    return flow.owner is None if offer is None else bool(offer(identity, flow))
 
 
 def as_identity(answer: Any) -> Identity | None:
@@ -58,4 +95,6 @@ def as_identity(answer: Any) -> Identity | None:
         )
     if not isinstance(answer.id, str) or not answer.id or len(answer.id) > LONGEST_ID or "\0" in answer.id:
         raise FlowRunnerError(f"The identity callable returned an id that is not 1 to {LONGEST_ID} characters of text.")
+    if answer.nameless and not answer.id.startswith(VISITOR):
+        raise FlowRunnerError(f"The id of somebody nameless begins with {VISITOR}, by which limits count them.")
     return answer

@@ -15,7 +15,7 @@ from flowrunner.site.flask_internals import slow_to_build, take_every_method
 from flowrunner.web.blueprint import CATCH_ALL, make_blueprint
 from flowrunner.web.chatbox import add_chat_box
 from flowrunner.web.mounted import blueprints_of, runners_of
-from flowrunner.web.routes import API_PARTS
+from flowrunner.web.routes import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,13 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
 
 
 def _parts(runner: Runner) -> tuple[Callable[[Any], None], ...]:
+    wanted = runner.settings.api
     if not runner.settings.playground:
-        return API_PARTS
+        return parts_of(wanted)
     # Sites that have no use for the page need not import what draws it.
-    from flowrunner.playground import add_playground_routes
+    from flowrunner.playground import NEEDED_PARTS, add_playground_routes
 
-    return (*API_PARTS, add_playground_routes)
+    return (*parts_of((*wanted, *NEEDED_PARTS)), add_playground_routes)
 
 
 def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:

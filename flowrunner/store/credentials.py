@@ -43,11 +43,13 @@ class Shape:
 
     ``words`` are in lower case; a text without any of them is not searched. Each pattern begins
     where no other character of its kind stands, so that a search takes time in line with the text.
+    ``named`` is one that a name before it gives away, and not its own looks.
     """
 
     words: tuple[str, ...]
     pattern: re.Pattern[str]
     replacement: str = MASK
+    named: bool = False
 
 
 def _prefixed(*prefixes: str, least: int) -> Shape:
@@ -70,6 +72,7 @@ SHAPES: Final = (
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
+        named=True,
     ),
     Shape(
         ("curl",),
@@ -83,6 +86,7 @@ SHAPES: Final = (
         ("tokens",),
         re.compile(rf"(tokens{_IS})(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z]){_CHARACTER}{{8,}}", re.IGNORECASE),
         rf"\1{MASK}",
+        named=True,
     ),
     Shape(
         ("secret", "token", "passw", "pwd", "passphrase", "key", "credential", "authorization", "cookie"),
@@ -92,8 +96,9 @@ SHAPES: Final = (
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
+        named=True,
     ),
-    Shape(("key",), re.compile(rf"(\bkey{_IS}){_CHARACTER}{{16,}}", re.IGNORECASE), rf"\1{MASK}"),
+    Shape(("key",), re.compile(rf"(\bkey{_IS}){_CHARACTER}{{16,}}", re.IGNORECASE), rf"\1{MASK}", True),
     Shape(("bearer",), re.compile(r"\b(bearer\s{1,5})[A-Za-z0-9._~+/=-]{10,}", re.IGNORECASE), rf"\1{MASK}"),
     Shape(("://",), re.compile(r"(://)[^\s/:@\"']{0,256}:[^\s/\"']{1,256}@"), rf"\1{MASK}@"),
     Shape(("eyj",), re.compile(rf"{_NOT_AFTER}eyJ{_CHARACTER}{{8,}}\.{_CHARACTER}{{4,}}(?:\.{_CHARACTER}*)?")),
@@ -187,6 +192,18 @@ def mask_text(text: str) -> str:
     lower = text.lower()
     for shape in SHAPES:
         if any(map(lower.__contains__, shape.words)):
+            text = shape.pattern.sub(shape.replacement, text)
+    return text
+
+
+def mask_code(text: str) -> str:
+    """Return code without literals that are credentials; what names and calls say is left, so that it stays code."""
+    if not is_suspect(text):
+        return text
+    text = _mask_quoted(text)
+    lower = text.lower()
+    for shape in SHAPES:
+        if not shape.named and any(map(lower.__contains__, shape.words)):
             text = shape.pattern.sub(shape.replacement, text)
     return text
 

@@ -215,7 +215,9 @@ class KeyStore:
             return None
         record = _record(row)
         flows = None if record.flows is None else frozenset(record.flows)
-        identity = Identity(record.owner, record.admin, record.read_only, flows, record.user)
+        identity = Identity(
+            record.owner, record.admin, record.read_only, flows, record.user, author=flows is None
+        )  # fmt: skip
         found = _Known(record.id, identity, now + _SECONDS_TRUSTED)
         if before is not None:
             found.noted = before.noted

@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Response, request
 
-from flowrunner.errors import NotAllowed, NotFound
+from flowrunner.authority import AUTHOR
 from flowrunner.runner import Runner
-from flowrunner.store.keys import KeyRecord, KeyStore, owner_of_user
+from flowrunner.store.bound import KeysOfCaller
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response, read_object
@@ -19,10 +19,10 @@ def add_key_routes(routes: Routes) -> None:
     """Add ``/api/v1/api_key/``."""
     views = KeyViews(routes.runner)
     base = "/api/v1/api_key/"
-    routes.add(base, views.list, methods=["GET"], name="list_keys")
-    routes.add(base, views.create, methods=["POST"], name="create_key")
-    routes.add(f"{base}<key_id>", views.delete, methods=["DELETE"], name="delete_key")
-    routes.add(f"{base}<key_id>/rotate", views.rotate, methods=["POST"], name="rotate_key")
+    routes.add(base, views.list, methods=["GET"], name="list_keys", needs=AUTHOR)
+    routes.add(base, views.create, methods=["POST"], name="create_key", needs=AUTHOR)
+    routes.add(f"{base}<key_id>", views.delete, methods=["DELETE"], name="delete_key", needs=AUTHOR)
+    routes.add(f"{base}<key_id>/rotate", views.rotate, methods=["POST"], name="rotate_key", needs=AUTHOR)
 
 
 class KeyViews:
@@ -30,49 +30,32 @@ class KeyViews:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store: KeyStore = runner.stores.keys
+
+    @property
+    def _keys(self) -> KeysOfCaller:
+        return self._runner.stores_of(caller()).keys
 
     def list(self) -> Response:
         """List keys, without their texts."""
-        self._refuse_limited_key()
-        found = [record.to_json() for record in self._store.list(caller().scope)]
+        found = [record.to_json() for record in self._keys.list()]
         return json_response({"total_count": len(found), "user_id": caller().id, "api_keys": found})
 
     def create(self) -> Response:
         """Make a key; this answer alone holds its text."""
-        self._refuse_limited_key()
-        who, body = caller(), self._body()
-        user = body["user"] or who.name
-        if body["admin"] and not who.admin:
-            raise NotAllowed("Only an admin key may make another one.")
-        if not who.admin and owner_of_user(user) != who.id:
-            raise NotAllowed("A key is made for oneself; only an admin key makes one for another user.")
-        key = self._store.create(
-            user, name=body["name"], admin=body["admin"], read_only=body["read_only"], flows=body["flows"]
-        )
-        return json_response({**self._store.record_of(key).to_json(), "api_key": key})
+        body = self._body()
+        user = body.pop("user") or caller().name
+        key = self._keys.create(user, **body)
+        return json_response({**self._keys.record_of(key).to_json(), "api_key": key})
 
     def delete(self, key_id: str) -> Response:
         """Revoke a key."""
-        self._store.revoke(self._own(key_id).id)
+        self._keys.revoke(read_uuid(key_id, ("path", "key_id")))
         return json_response({"detail": "API Key deleted"})
 
     def rotate(self, key_id: str) -> Response:
         """Give a key a new text; this answer alone holds it."""
-        found = self._own(key_id)
-        key = self._store.rotate(found.id)
+        found, key = self._keys.rotate(read_uuid(key_id, ("path", "key_id")))
         return json_response({**found.to_json(), "api_key": key})
-
-    def _own(self, key_id: str) -> KeyRecord:
-        """Return a key that the caller may dispose of."""
-        self._refuse_limited_key()
-        canonical, who = read_uuid(key_id, ("path", "key_id")), caller()
-        for record in self._store.list(who.scope):
-            if record.id == canonical:
-                if record.admin and not who.admin:
-                    raise NotAllowed("Only an admin key may dispose of another one.")
-                return record
-        raise NotFound("API Key not found")
 
     def _body(self) -> dict[str, Any]:
         settings = self._runner.settings
@@ -90,7 +73,3 @@ class KeyViews:
         if flows is not None and not (isinstance(flows, list) and all(isinstance(flow, str) for flow in flows)):
             raise invalid(("body", "flows"), "list_type", "Input should be a valid list of texts")
         return body
-
-    def _refuse_limited_key(self) -> None:
-        if caller().flows is not None:
-            raise NotAllowed("This API key is limited to single flows; it reaches no keys.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from flask import Response, current_app, request
@@ -11,6 +12,8 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
+from flowrunner.authority import OPEN, Need
+from flowrunner.errors import NotAllowed, SettingsInvalid
 from flowrunner.runner import Runner
 from flowrunner.web.auth import IDENTITY, authenticate
 from flowrunner.web.errors import add_error_handlers
@@ -24,33 +27,28 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: Endpoints of the rules that answer for every path and verb that no other rule of ours takes.
 CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
-#: Routes that answer without a key, by endpoint.
-OPEN_ENDPOINTS: Final = frozenset(
-    {
-        "health",
-        "health_check",
-        "version",
-        "config",
-        "openapi",
-        "chatbox_file",
-        "playground",
-        "playground_file",
-        *CATCH_ALL,
-    }
-)
-
 
 class Routes:
-    """Adds routes to the blueprint of one runner; ``added`` has rule, method and name of each."""
+    """Adds routes to the blueprint of one runner.
+
+    ``added`` has rule, method and name of each; ``needs`` has what each wants of its caller, by name.
+    """
 
     def __init__(self, blueprint: Any, runner: Runner) -> None:
         self.blueprint = blueprint
         self.runner = runner
         self.added: list[tuple[str, str, str]] = []
+        self.needs: dict[str, Need] = {}
 
-    def add(self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, **options: Any) -> None:
-        """Add a route. Slashes are never merged: a session id may begin with one, and it must stay the same session."""
+    def add(
+        self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, needs: Need, **options: Any
+    ) -> None:  # fmt: skip
+        """Add a route. Slashes are never merged: a session id may begin with one, and it must stay the same session.
+
+        :param needs: what its caller must be allowed; see :mod:`flowrunner.authority`.
+        """
         methods = list(methods)
+        self.needs[name] = needs
         self.added += [(rule, method, name) for method in methods]
         self.blueprint.add_url_rule(
             rule, name, view, methods=methods, merge_slashes=False, strict_slashes=False, **options
@@ -73,25 +71,47 @@ def make_blueprint(
     routes = Routes(blueprint, runner)
     for part in parts:
         part(routes)
-    routes.add("/", _nothing_here, methods=METHODS, name="nothing_at_root", provide_automatic_options=False)
-    routes.add("/<path:rest>", _nothing_here, methods=METHODS, name="nothing_here", provide_automatic_options=False)
+    anything: dict[str, Any] = {"methods": METHODS, "needs": OPEN, "provide_automatic_options": False}
+    routes.add("/", _nothing_here, name="nothing_at_root", **anything)
+    routes.add("/<path:rest>", _nothing_here, name="nothing_here", **anything)
+    blueprint.record(partial(_refuse_undeclared, routes.needs))
     #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
     of_the_place: set[str] = set()
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
+    blueprint.needs = routes.needs
 
     def identify_caller() -> None:
         # Through the proxy every look at the request costs three calls more.
         asked = request._get_current_object()  # type: ignore[attr-defined]
-        endpoint = (asked.endpoint or "").rsplit(".", 1)[-1]
-        if endpoint not in OPEN_ENDPOINTS and asked.method != "OPTIONS":
-            asked.environ[IDENTITY] = authenticate(runner, asked)
+        if asked.method != "OPTIONS":
+            need = routes.needs.get((asked.endpoint or "").rsplit(".", 1)[-1])
+            if need is None:
+                raise NotAllowed("This route does not say who may use it, so nobody may.")
+            if need.capability is not None:
+                identity = asked.environ[IDENTITY] = authenticate(runner, asked)
+                need.check(identity, asked.method)
         for name in of_the_place:
             # Those are for the site, whose hooks have seen them by now; our views take none of them.
             (asked.view_args or {}).pop(name, None)
 
     blueprint.before_request(identify_caller)
     return blueprint
+
+
+def _refuse_undeclared(needs: dict[str, Need], state: Any) -> None:
+    """Refuse to mount a route that says nothing of who may use it.
+
+    :raises SettingsInvalid: naming it.
+    """
+    place = f"{state.name_prefix}.{state.name}".lstrip(".")
+    for rule in state.app.url_map.iter_rules():
+        within, _, name = str(rule.endpoint).rpartition(".")
+        if within == place and name not in needs:
+            raise SettingsInvalid(
+                f"The route {rule.rule} does not say what its caller must be allowed: add it with"
+                " routes.add(..., needs=...)."
+            )
 
 
 def _names_in_the_place(state: BlueprintSetupState) -> set[str]:

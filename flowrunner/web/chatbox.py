@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, has_request_context, request, url_for
 from markupsafe import Markup
 
+from flowrunner.authority import OPEN
 from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.runner import Runner
@@ -40,7 +41,7 @@ def add_chat_box_routes(routes: Routes) -> None:
         answer.make_conditional(request)
         return answer
 
-    routes.add("/chatbox/<name>", chatbox_file, methods=["GET"], name="chatbox_file")
+    routes.add("/chatbox/<name>", chatbox_file, methods=["GET"], name="chatbox_file", needs=OPEN)
 
 
 def add_chat_box(app: Flask) -> None:

@@ -61,7 +61,7 @@ def read_changes(runner: Runner) -> Edit:
 
 def _check_file(runner: Runner, name: str, flow_id: str | None = None) -> None:
     try:
-        runner.stores.files.path_of(caller().id, name, flow_id=flow_id)
+        runner.stores_of(caller()).files.path_of(name, flow_id=flow_id)
     except BadRequest:
         raise BadRequest(_FOREIGN_FILE) from None
 

@@ -9,10 +9,12 @@ from flask import Response, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wsgi import wrap_file
 
-from flowrunner.errors import FlowNotFound, NotAllowed
+from flowrunner.authority import AUTHOR, CONVERSE
+from flowrunner.errors import FlowNotFound
 from flowrunner.memory.message import utc_now
 from flowrunner.runner import Runner
-from flowrunner.store.files import LONGEST_NAME, FileStore, StoredFile, check_name
+from flowrunner.store.bound import FilesOfCaller
+from flowrunner.store.files import LONGEST_NAME, StoredFile, check_name
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response
@@ -23,17 +25,23 @@ _AROUND: Final = 64 * 1024
 
 
 def add_file_routes(routes: Routes) -> None:
-    """Add ``/api/v1/files`` and ``/api/v2/files``."""
+    """Add ``/api/v1/files``: the files of chats."""
     views = FileViews(routes.runner)
-    v1, v2 = "/api/v1/files", "/api/v2/files"
-    routes.add(f"{v1}/upload/<flow_id>", views.upload, methods=["POST"], name="upload_file")
-    routes.add(f"{v1}/list/<flow_id>", views.list, methods=["GET"], name="list_files")
-    routes.add(f"{v1}/download/<flow_id>/<name>", views.download, methods=["GET"], name="download_file")
-    routes.add(f"{v1}/delete/<flow_id>/<name>", views.delete, methods=["DELETE"], name="delete_file")
-    routes.add(f"{v2}/", views.upload_own, methods=["POST"], name="upload_own_file")
-    routes.add(f"{v2}/", views.list_own, methods=["GET"], name="list_own_files")
-    routes.add(f"{v2}/<file_id>", views.download_own, methods=["GET"], name="download_own_file")
-    routes.add(f"{v2}/<file_id>", views.delete_own, methods=["DELETE"], name="delete_own_file")
+    v1 = "/api/v1/files"
+    routes.add(f"{v1}/upload/<flow_id>", views.upload, methods=["POST"], name="upload_file", needs=CONVERSE)
+    routes.add(f"{v1}/list/<flow_id>", views.list, methods=["GET"], name="list_files", needs=CONVERSE)
+    routes.add(f"{v1}/download/<flow_id>/<name>", views.download, methods=["GET"], name="download_file", needs=CONVERSE)
+    routes.add(f"{v1}/delete/<flow_id>/<name>", views.delete, methods=["DELETE"], name="delete_file", needs=CONVERSE)
+
+
+def add_own_file_routes(routes: Routes) -> None:
+    """Add ``/api/v2/files``: the files of an author, for all their flows."""
+    views = FileViews(routes.runner)
+    v2 = "/api/v2/files"
+    routes.add(f"{v2}/", views.upload_own, methods=["POST"], name="upload_own_file", needs=AUTHOR)
+    routes.add(f"{v2}/", views.list_own, methods=["GET"], name="list_own_files", needs=AUTHOR)
+    routes.add(f"{v2}/<file_id>", views.download_own, methods=["GET"], name="download_own_file", needs=AUTHOR)
+    routes.add(f"{v2}/<file_id>", views.delete_own, methods=["DELETE"], name="delete_own_file", needs=AUTHOR)
 
 
 class FileViews:
@@ -41,7 +49,10 @@ class FileViews:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store: FileStore = runner.stores.files
+
+    @property
+    def _files(self) -> FilesOfCaller:
+        return self._runner.stores_of(caller()).files
 
     def upload(self, flow_id: str) -> Response:
         """Keep a file for a flow."""
@@ -53,29 +64,27 @@ class FileViews:
 
     def list(self, flow_id: str) -> Response:
         """List the names of the caller's files of a flow."""
-        return json_response({"files": [f.name for f in self._store.list(caller().id, flow_id=self._flow(flow_id))]})
+        return json_response({"files": [f.name for f in self._files.list(flow_id=self._flow(flow_id))]})
 
     def download(self, flow_id: str, name: str) -> Response:
         """Send a file of a flow."""
-        return self._send(self._store.find(caller().id, flow_id=self._flow(flow_id), name=name))
+        return self._send(self._files.find(flow_id=self._flow(flow_id), name=name))
 
     def delete(self, flow_id: str, name: str) -> Response:
         """Delete a file of a flow."""
-        found = self._store.find(caller().id, flow_id=self._flow(flow_id), name=name)
-        self._store.delete(found)
+        found = self._files.find(flow_id=self._flow(flow_id), name=name)
+        self._files.delete(found)
         return json_response({"message": f"File {found.name} deleted successfully"})
 
     def upload_own(self) -> Response:
         """Keep a file for all flows of the caller."""
-        self._refuse_limited_key()
         given = self._uploaded()
         kept = self._save(given, given.filename or "", None)
         return json_response(_own(kept), 201)
 
     def list_own(self) -> Response:
         """List the caller's files that belong to no flow."""
-        self._refuse_limited_key()
-        found = self._store.list(caller().id)
+        found = self._files.list(flow_id=None)
         more = ({"user_id": f.owner, "created_at": f.created_at, "updated_at": f.created_at} for f in found)
         return json_response([{**_own(file), **rest} for file, rest in zip(found, more, strict=True)])
 
@@ -86,12 +95,11 @@ class FileViews:
     def delete_own(self, file_id: str) -> Response:
         """Delete a file."""
         found = self._own_file(file_id)
-        self._store.delete(found)
+        self._files.delete(found)
         return json_response({"detail": f"File {_stem(found.name)} deleted successfully"})
 
     def _own_file(self, file_id: str) -> StoredFile:
-        self._refuse_limited_key()
-        return self._store.find(caller().id, file_id=read_uuid(file_id, ("path", "file_id")))
+        return self._files.find(flow_id=None, file_id=read_uuid(file_id, ("path", "file_id")))
 
     def _flow(self, flow_id: str) -> str:
         """Return the canonical id of a flow that the caller may use."""
@@ -113,11 +121,11 @@ class FileViews:
     def _save(self, given: FileStorage, name: str, flow_id: str | None) -> StoredFile:
         stream: Any = given.stream
         media_type = (given.mimetype or "")[:255] or None
-        return self._store.save(caller().id, stream, name=name, flow_id=flow_id, media_type=media_type)
+        return self._files.save(stream, name=name, flow_id=flow_id, media_type=media_type)
 
     def _send(self, found: StoredFile) -> Response:
         """Send a file as something to save, never to show: it may hold anything."""
-        opened: Any = wrap_file(request.environ, self._store.open(found))
+        opened: Any = wrap_file(request.environ, self._files.open(found))
         answer = Response(opened, content_type="application/octet-stream", direct_passthrough=True)
         answer.content_length = found.size
         plain = found.name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
@@ -125,10 +133,6 @@ class FileViews:
             f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(found.name, safe='')}"
         )
         return answer
-
-    def _refuse_limited_key(self) -> None:
-        if caller().flows is not None:
-            raise NotAllowed("This API key is limited to single flows; it reaches the files of those flows alone.")
 
 
 def _dated(date: str, name: str) -> str:

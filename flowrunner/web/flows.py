@@ -11,16 +11,15 @@ from typing import Any
 
 from flask import Response, request
 
-from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError, NotAllowed, RequestInvalid
+from flowrunner.authority import AUTHOR, CONVERSE
+from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError, RequestInvalid
 from flowrunner.flows.archives import is_archive
-from flowrunner.flows.library import may_use
 from flowrunner.flows.model import Flow
-from flowrunner.flows.naming import canonical_uuid
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
-from flowrunner.identity import Identity
 from flowrunner.runner import Runner
-from flowrunner.store.flowrecord import EXTRA, with_graph
+from flowrunner.store.bound import FlowsOfCaller
+from flowrunner.store.flowrecord import EXTRA
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object
@@ -34,16 +33,16 @@ def add_flow_routes(routes: Routes) -> None:
     """Add ``/api/v1/flows/``."""
     views = FlowViews(routes.runner)
     base = "/api/v1/flows/"
-    routes.add(base, views.list, methods=["GET"], name="list_flows")
-    routes.add(base, views.create, methods=["POST"], name="create_flow")
-    routes.add(base, views.delete_many, methods=["DELETE"], name="delete_flows")
-    routes.add(f"{base}upload/", views.upload, methods=["POST"], name="upload_flows")
-    routes.add(f"{base}batch/", views.batch, methods=["POST"], name="create_flows")
-    routes.add(f"{base}download/", views.download, methods=["POST"], name="download_flows")
-    routes.add(f"{base}<flow_id>", views.read, methods=["GET"], name="read_flow")
-    routes.add(f"{base}<flow_id>", views.change, methods=["PATCH"], name="change_flow")
-    routes.add(f"{base}<flow_id>", views.put, methods=["PUT"], name="put_flow")
-    routes.add(f"{base}<flow_id>", views.delete, methods=["DELETE"], name="delete_flow")
+    routes.add(base, views.list, methods=["GET"], name="list_flows", needs=CONVERSE)
+    routes.add(base, views.create, methods=["POST"], name="create_flow", needs=AUTHOR)
+    routes.add(base, views.delete_many, methods=["DELETE"], name="delete_flows", needs=AUTHOR)
+    routes.add(f"{base}upload/", views.upload, methods=["POST"], name="upload_flows", needs=AUTHOR)
+    routes.add(f"{base}batch/", views.batch, methods=["POST"], name="create_flows", needs=AUTHOR)
+    routes.add(f"{base}download/", views.download, methods=["POST"], name="download_flows", needs=AUTHOR.that_reads)
+    routes.add(f"{base}<flow_id>", views.read, methods=["GET"], name="read_flow", needs=AUTHOR)
+    routes.add(f"{base}<flow_id>", views.change, methods=["PATCH"], name="change_flow", needs=AUTHOR)
+    routes.add(f"{base}<flow_id>", views.put, methods=["PUT"], name="put_flow", needs=AUTHOR)
+    routes.add(f"{base}<flow_id>", views.delete, methods=["DELETE"], name="delete_flow", needs=AUTHOR)
 
 
 class FlowViews:
@@ -51,17 +50,18 @@ class FlowViews:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._store = runner.stores.flows
-        self._folders = runner.library.folders
+
+    @property
+    def _flows(self) -> FlowsOfCaller:
+        return self._runner.stores_of(caller()).flows
 
     def list(self) -> Response:
         """List the caller's flows and those of the folders; paged with ``get_all=false``."""
-        who, header = caller(), query_boolean("header_flows")
+        flows, header = self._flows, query_boolean("header_flows")
         page, size = query_integer("page", 1, low=1), query_integer("size", 50, low=1, high=MOST_FLOWS_A_PAGE)
-        shown = [self._folder_json(flow, header=header) for flow in self._folders.flows() if may_use(who, flow)]
-        for stored in self._store.list(who.id):
-            if who.flows is None or stored.id in who.flows or stored.endpoint_name in who.flows:
-                shown.append(stored.to_header() if header else stored.to_json())
+        header = header or not flows.sees_graphs
+        shown = [self._folder_json(flow, header=header) for flow in flows.of_folders()]
+        shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
         if query_boolean("get_all", default=True):
             return json_response(shown)
         total = len(shown)
@@ -71,17 +71,14 @@ class FlowViews:
 
     def create(self) -> Response:
         """Create a flow."""
-        self._refuse_limited_key()
-        return json_response(self._store.create(caller().id, self._body()).to_json(), 201)
+        return json_response(self._flows.create(self._body()).to_json(), 201)
 
     def batch(self) -> Response:
         """Create several flows: ``{"flows": [...]}``."""
-        self._refuse_limited_key()
         return json_response(self._create_all(self._body().get("flows")), 201)
 
     def upload(self) -> Response:
         """Create the flows of an uploaded file: one flow, ``{"flows": [...]}``, or an archive of such files."""
-        self._refuse_limited_key()
         request.max_content_length = self._runner.settings.max_body
         file = request.files.get("file")
         if file is None:
@@ -97,27 +94,22 @@ class FlowViews:
 
     def change(self, flow_id: str) -> Response:
         """Change members of a flow."""
-        return json_response(self._store.update(self._own(flow_id), caller().id, self._body()).to_json())
+        return json_response(self._flows.update(_id(flow_id), self._body()).to_json())
 
     def put(self, flow_id: str) -> Response:
         """Replace a flow, or create it under that id."""
-        found = read_uuid(flow_id, ("path", "flow_id"))
-        if self._folders.find(found) is not None:
-            raise self._of_folder()
-        self._refuse_limited_key()
-        stored, new = self._store.put(found, caller().id, self._body())
+        stored, new = self._flows.put(_id(flow_id), self._body())
         return json_response(stored.to_json(), 201 if new else 200)
 
     def delete(self, flow_id: str) -> Response:
         """Remove a flow; its messages stay."""
-        self._store.delete(self._own(flow_id), caller().id)
+        self._flows.delete(_id(flow_id))
         return json_response({"message": "Flow deleted successfully"})
 
     def delete_many(self) -> Response:
         """Remove flows by their ids; those that are not the caller's are passed over."""
         ids = read_ids(read_json(request, limit=self._runner.settings.max_body, strict_type=self._strict()))
-        mine = [i for i in ids if self._allowed(caller(), i)]
-        return json_response({"deleted": self._store.delete_many(mine, caller().id)})
+        return json_response({"deleted": self._flows.delete_many(ids)})
 
     def download(self) -> Response:
         """Send one flow as JSON, several as a zip archive."""
@@ -139,43 +131,15 @@ class FlowViews:
         return answer
 
     def _show(self, flow_id: str) -> dict[str, Any]:
-        canonical = canonical_uuid(flow_id)
-        flow = self._folders.find(canonical) if canonical else None
-        if flow is not None and may_use(caller(), flow):
-            return self._folder_json(flow)
-        shown: dict[str, Any] = self._store.get(self._own(flow_id), caller().id).to_json()
-        return shown
-
-    def _own(self, flow_id: str) -> str:
-        """Return the canonical id of a flow that the caller may change."""
-        canonical = read_uuid(flow_id, ("path", "flow_id"))
-        if self._folders.find(canonical, look_again=False) is not None and request.method != "GET":
-            raise self._of_folder()
-        if not self._allowed(caller(), canonical):
-            raise FlowNotFound("Flow not found")
-        return canonical
-
-    def _allowed(self, who: Identity, flow_id: str) -> bool:
-        if who.flows is None:
-            return True
-        try:
-            stored = self._store.get(flow_id, who.id)
-        except FlowNotFound:
-            return False
-        return stored.id in who.flows or stored.endpoint_name in who.flows
-
-    def _refuse_limited_key(self) -> None:
-        if caller().flows is not None:
-            raise NotAllowed("This API key is limited to single flows; it creates none.")
-
-    def _of_folder(self) -> NotAllowed:
-        return NotAllowed("This flow comes from a file of the server; change the file.")
+        canonical = _id(flow_id)
+        flow = self._flows.folder_flow(canonical)
+        return self._flows.get(canonical).to_json() if flow is None else self._folder_json(flow)
 
     def _folder_json(self, flow: Flow, *, header: bool = False) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "name": flow.name,
             "description": flow.description,
-            "data": None if header else self._folder_data(flow),
+            "data": None if header else self._flows.folder_graph(flow),
             "is_component": flow.is_component,
             "updated_at": None,
             "webhook": any(v.type == "Webhook" for v in flow.vertices),
@@ -187,15 +151,11 @@ class FlowViews:
         }
         return shown
 
-    def _folder_data(self, flow: Flow) -> Any:
-        raw = self._folders.raw(flow.id)
-        return None if raw is None else with_graph(raw).get("data")
-
     def _create_all(self, given: Any) -> Sequence[dict[str, Any]]:
         if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
             entry = {"type": "list_type", "loc": ["body", "flows"], "msg": "Input should be a valid list of flows"}
             raise RequestInvalid("flows: Input should be a valid list of flows", [entry])
-        made = self._store.create_many(caller().id, [{**item, "id": None} for item in given])
+        made = self._flows.create_many([{**item, "id": None} for item in given])
         return [stored.to_json() for stored in made]
 
     def _body(self) -> Mapping[str, Any]:
@@ -204,6 +164,11 @@ class FlowViews:
     def _strict(self) -> bool:
         strict: bool = self._runner.settings.auth == "none"
         return strict
+
+
+def _id(flow_id: str) -> str:
+    """Return the id of a flow in the path, in canonical spelling."""
+    return read_uuid(flow_id, ("path", "flow_id"))
 
 
 def _flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Response, request
 
+from flowrunner.authority import CONVERSE
 from flowrunner.engine.shapes import message_fields
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
@@ -58,9 +59,9 @@ def add_monitor_routes(routes: Routes) -> None:
         return json_response(edited_row(_edit(runner, canonical)))
 
     base = "/api/v1/monitor/messages"
-    routes.add(base, list_messages, methods=["GET"], name="list_messages")
-    routes.add(base, delete_messages, methods=["DELETE"], name="delete_messages")
-    routes.add(f"{base}/<message_id>", edit_message, methods=["PUT"], name="edit_message")
+    routes.add(base, list_messages, methods=["GET"], name="list_messages", needs=CONVERSE)
+    routes.add(base, delete_messages, methods=["DELETE"], name="delete_messages", needs=CONVERSE)
+    routes.add(f"{base}/<message_id>", edit_message, methods=["PUT"], name="edit_message", needs=CONVERSE)
 
 
 def find_messages(runner: Runner) -> tuple[list[Message], str | None]:

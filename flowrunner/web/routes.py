@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from flask import Response
 
+from flowrunner.authority import RUN
 from flowrunner.web.apikeys import add_key_routes
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.chatbox import add_chat_box_routes
-from flowrunner.web.files import add_file_routes
+from flowrunner.web.files import add_file_routes, add_own_file_routes
 from flowrunner.web.flows import add_flow_routes
 from flowrunner.web.messages import add_monitor_routes
 from flowrunner.web.metrics import add_metrics_route
@@ -18,48 +19,68 @@ from flowrunner.web.openapi.route import add_openapi_route
 from flowrunner.web.responses import create_response
 from flowrunner.web.run import cancel_run, run_flow, run_webhook
 from flowrunner.web.runlog import add_run_log_routes
-from flowrunner.web.service import add_service_routes
+from flowrunner.web.service import add_about_routes, add_health_routes
 from flowrunner.web.sessions import add_session_routes
 from flowrunner.web.spool import Spool
 from flowrunner.web.variables import add_variable_routes
 
 
 def add_run_routes(routes: Routes) -> None:
-    """Add the run and webhook endpoints."""
+    """Add what runs a flow for somebody who waits for its answer, and stops it."""
     runner = routes.runner
     spool = Spool(runner.settings.data_dir / "streams", runner.settings.resume_seconds)
 
     def run(flow: str) -> Response:
         return run_flow(runner, spool, flow)
 
-    def webhook(flow: str) -> Response:
-        return run_webhook(runner, flow)
-
-    routes.add("/api/v1/run/<flow>", run, methods=["POST"], name="run")
+    routes.add("/api/v1/run/<flow>", run, methods=["POST"], name="run", needs=RUN)
 
     def respond() -> Response:
         return create_response(runner)
 
-    routes.add("/api/v1/responses", respond, methods=["POST"], name="responses")
+    routes.add("/api/v1/responses", respond, methods=["POST"], name="responses", needs=RUN)
 
     def cancel(run_id: str) -> Response:
-        return cancel_run(spool, run_id)
+        return cancel_run(runner, spool, run_id)
 
-    routes.add("/api/v1/runs/<run_id>/cancel", cancel, methods=["POST"], name="cancel_run")
-    routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook")
+    routes.add("/api/v1/runs/<run_id>/cancel", cancel, methods=["POST"], name="cancel_run", needs=RUN)
 
 
-API_PARTS: Final[tuple[Callable[[Routes], None], ...]] = (
-    add_service_routes,
+def add_webhook_route(routes: Routes) -> None:
+    """Add what starts a flow for a machine that does not wait."""
+    runner = routes.runner
+
+    def webhook(flow: str) -> Response:
+        return run_webhook(runner, flow)
+
+    routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook", needs=RUN)
+
+
+Part = Callable[[Routes], None]
+
+#: What talking needs; everywhere.
+TALKING: Final[tuple[Part, ...]] = (
+    add_health_routes,
     add_run_routes,
-    add_flow_routes,
-    add_variable_routes,
     add_monitor_routes,
     add_session_routes,
-    add_run_log_routes,
     add_chat_box_routes,
     add_file_routes,
-    add_key_routes,
-    add_openapi_route,
     add_metrics_route,
 )
+
+#: What a server of its own has besides, and a site where it asks for it, by the names that the setting API takes.
+MORE: Final[Mapping[str, tuple[Part, ...]]] = {
+    "flows": (add_flow_routes,),
+    "variables": (add_variable_routes,),
+    "files": (add_own_file_routes,),
+    "keys": (add_key_routes,),
+    "monitor": (add_run_log_routes,),
+    "webhook": (add_webhook_route,),
+    "openapi": (add_about_routes, add_openapi_route),
+}
+
+
+def parts_of(names: Iterable[str]) -> tuple[Part, ...]:
+    """Return the parts of the API with these names, and what talking needs."""
+    return (*TALKING, *(part for name in MORE if name in names for part in MORE[name]))

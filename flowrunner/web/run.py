@@ -16,6 +16,7 @@ from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
 from flowrunner.web.parameters import invalid, query_boolean, read_uuid
+from flowrunner.web.reach import flows_in_reach
 from flowrunner.web.spool import Spool
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import stream_lines
@@ -61,12 +62,13 @@ def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
     return answer_run(result, envelope)
 
 
-def cancel_run(spool: Spool, run_id: str) -> Response:
+def cancel_run(runner: Runner, spool: Spool, run_id: str) -> Response:
     """Answer ``POST /api/v1/runs/{run_id}/cancel``: ask a run that is streamed as server-sent events to stop.
 
-    :raises NotFound: if there is no such run of the caller.
+    :raises NotFound: if there is no such run of the caller, or it is of a flow that is not theirs to run.
     """
-    if not spool.stop(read_uuid(run_id, ("path", "run_id")), caller().id):
+    flows = flows_in_reach(runner, caller())
+    if not spool.stop(read_uuid(run_id, ("path", "run_id")), caller().id, flows=flows):
         raise NotFound("Run not found")
     return json_response({"message": "The run is asked to stop"}, 202)
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Response
 
+from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import NotFound
 from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
@@ -24,11 +25,11 @@ def add_run_log_routes(routes: Routes) -> None:
     """Add builds and transactions under ``/api/v1/monitor``, and ``/api/v1/runs``."""
     views = RunLogViews(routes.runner)
     monitor = "/api/v1/monitor"
-    routes.add(f"{monitor}/builds", views.builds, methods=["GET"], name="list_builds")
-    routes.add(f"{monitor}/builds", views.delete_builds, methods=["DELETE"], name="delete_builds")
-    routes.add(f"{monitor}/transactions", views.transactions, methods=["GET"], name="list_transactions")
-    routes.add("/api/v1/runs", views.runs, methods=["GET"], name="list_runs")
-    routes.add("/api/v1/runs/<run_id>", views.run, methods=["GET"], name="read_run")
+    routes.add(f"{monitor}/builds", views.builds, methods=["GET"], name="list_builds", needs=AUTHOR)
+    routes.add(f"{monitor}/builds", views.delete_builds, methods=["DELETE"], name="delete_builds", needs=AUTHOR)
+    routes.add(f"{monitor}/transactions", views.transactions, methods=["GET"], name="list_transactions", needs=AUTHOR)
+    routes.add("/api/v1/runs", views.runs, methods=["GET"], name="list_runs", needs=CONVERSE)
+    routes.add("/api/v1/runs/<run_id>", views.run, methods=["GET"], name="read_run", needs=CONVERSE)
 
 
 class RunLogViews:

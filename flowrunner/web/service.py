@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Response
 
 from flowrunner import __version__
+from flowrunner.authority import OPEN
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response
 
 
-def add_service_routes(routes: Routes) -> None:
-    """Add ``/health``, ``/health_check``, ``/api/v1/version`` and ``/api/v1/config``."""
+def add_health_routes(routes: Routes) -> None:
+    """Add ``/health`` and ``/health_check``."""
     runner = routes.runner
 
     def health() -> Response:
@@ -22,6 +23,14 @@ def add_service_routes(routes: Routes) -> None:
         good = all(state == "ok" for state in states.values())
         return json_response({"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]},
                              200 if good else 503)  # fmt: skip
+
+    routes.add("/health", health, methods=["GET"], name="health", needs=OPEN)
+    routes.add("/health_check", health_check, methods=["GET"], name="health_check", needs=OPEN)
+
+
+def add_about_routes(routes: Routes) -> None:
+    """Add ``/api/v1/version`` and ``/api/v1/config``."""
+    runner = routes.runner
 
     def version() -> Response:
         main = ".".join(__version__.split(".")[:3])
@@ -39,7 +48,5 @@ def add_service_routes(routes: Routes) -> None:
             }
         )
 
-    routes.add("/health", health, methods=["GET"], name="health")
-    routes.add("/health_check", health_check, methods=["GET"], name="health_check")
-    routes.add("/api/v1/version", version, methods=["GET"], name="version")
-    routes.add("/api/v1/config", config, methods=["GET"], name="config")
+    routes.add("/api/v1/version", version, methods=["GET"], name="version", needs=OPEN)
+    routes.add("/api/v1/config", config, methods=["GET"], name="config", needs=OPEN)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask import Response, request
 
+from flowrunner.authority import CONVERSE
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory, SessionSummary
@@ -83,10 +84,10 @@ def add_session_routes(routes: Routes) -> None:
 
     base = "/api/v1/monitor/messages"
     one = f"{base}/session/<{SESSION_CONVERTER}:session_id>"
-    routes.add(f"{base}/sessions", list_sessions, methods=["GET"], name="list_sessions")
-    routes.add(f"{base}/sessions", delete_sessions, methods=["DELETE"], name="delete_sessions")
-    routes.add(one, rename_session, methods=["PATCH"], name="rename_session")
-    routes.add(one, delete_session, methods=["DELETE"], name="delete_session")
+    routes.add(f"{base}/sessions", list_sessions, methods=["GET"], name="list_sessions", needs=CONVERSE)
+    routes.add(f"{base}/sessions", delete_sessions, methods=["DELETE"], name="delete_sessions", needs=CONVERSE)
+    routes.add(one, rename_session, methods=["PATCH"], name="rename_session", needs=CONVERSE)
+    routes.add(one, delete_session, methods=["DELETE"], name="delete_session", needs=CONVERSE)
 
 
 def session_row(summary: SessionSummary, title: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -141,10 +141,11 @@ class Spool:
             return None
         return self._live.get(run_id) or StoredStream(path)
 
-    def stop(self, run_id: str, owner: str) -> bool:
+    def stop(self, run_id: str, owner: str, *, flows: Collection[str] | None = None) -> bool:
         """Ask a run to stop, whichever process it is in; return whether there is such a run of this owner.
 
         :param run_id: a UUID in canonical spelling.
+        :param flows: ids of the only flows whose runs are in reach; None for all.
         """
         path = self._folder / f"{run_id}.events"
         try:
@@ -153,6 +154,8 @@ class Spool:
         except (OSError, ValueError):
             return False
         if not isinstance(header, dict) or header.get("owner") != owner:
+            return False
+        if flows is not None and header.get("flow") not in flows:
             return False
         stop_file(path).touch()
         return True

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import Response, request
 
-from flowrunner.errors import NotAllowed
+from flowrunner.authority import AUTHOR
+from flowrunner.store.bound import VariablesOfCaller
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response, read_object
@@ -16,41 +17,37 @@ from flowrunner.web.parameters import invalid
 def add_variable_routes(routes: Routes) -> None:
     """Add ``/api/v1/variables/``. The value of a credential goes in and is never shown."""
     runner = routes.runner
-    store = runner.stores.variables
 
-    def owner() -> str:
-        if caller().flows is not None:
-            raise NotAllowed("This API key is limited to single flows; it reaches no variables.")
-        return caller().id
+    def own() -> VariablesOfCaller:
+        return runner.stores_of(caller()).variables
 
     def body() -> Any:
         return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
 
     def list_variables() -> Response:
-        return json_response([variable.to_json() for variable in store.list(owner())])
+        return json_response([variable.to_json() for variable in own().list()])
 
     def create() -> Response:
-        who, given = owner(), body()
+        given = body()
         for name in ("name", "value", "type", "default_fields"):
             if name not in given:
                 raise invalid(("body", name), "missing", "Field required")
         for name in ("name", "value", "type"):
             if given[name] is None:
                 raise invalid(("body", name), "string_type", "Input should be a valid string")
-        made = store.create(
-            who, given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
+        made = own().create(
+            given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
         )
         return json_response(made.to_json(), 201)
 
     def change(variable_id: str) -> Response:
-        who = owner()
-        return json_response(store.update(variable_id, who, body()).to_json())
+        return json_response(own().update(variable_id, body()).to_json())
 
     def delete(variable_id: str) -> Response:
-        store.delete(variable_id, owner())
+        own().delete(variable_id)
         return empty_response()
 
-    routes.add("/api/v1/variables/", list_variables, methods=["GET"], name="list_variables")
-    routes.add("/api/v1/variables/", create, methods=["POST"], name="create_variable")
-    routes.add("/api/v1/variables/<variable_id>", change, methods=["PATCH"], name="change_variable")
-    routes.add("/api/v1/variables/<variable_id>", delete, methods=["DELETE"], name="delete_variable")
+    routes.add("/api/v1/variables/", list_variables, methods=["GET"], name="list_variables", needs=AUTHOR)
+    routes.add("/api/v1/variables/", create, methods=["POST"], name="create_variable", needs=AUTHOR)
+    routes.add("/api/v1/variables/<variable_id>", change, methods=["PATCH"], name="change_variable", needs=AUTHOR)
+    routes.add("/api/v1/variables/<variable_id>", delete, methods=["DELETE"], name="delete_variable", needs=AUTHOR)

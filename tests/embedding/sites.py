@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flask import Flask, g, jsonify, request, session
@@ -60,6 +61,12 @@ def by_header(request):
     """Know people by a header, as behind a proxy that has checked them."""
     name = request.headers.get("X-Checked-User")
     return Identity(name, admin=name == "root") if name else None
+
+
+def author_by_header(request):
+    """As :func:`by_header`, and the site lets everybody make flows."""
+    found = by_header(request)
+    return None if found is None else replace(found, author=True)
 
 
 def run_flow(client, text="hi", *, flow="basic-chat", prefix="/assistant", headers=(), **body):

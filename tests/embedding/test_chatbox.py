@@ -10,7 +10,7 @@ from flask import Flask, get_template_attribute, render_template_string
 
 from flowrunner import FlowNotFound, FlowRunner, SettingsInvalid
 from tests.embedding.conftest import close_runners
-from tests.embedding.sites import FLOWS, by_header
+from tests.embedding.sites import FLOWS, author_by_header, by_header
 
 QUIET = {"memory": "in-memory", "run_log": False}
 
@@ -89,7 +89,7 @@ class TestTemplate:
         assert "suport" in caplog.text
 
     def test_a_flow_of_the_visitors_own(self, site):
-        FlowRunner(site, url_prefix="/assistant", identity=by_header, **QUIET)
+        FlowRunner(site, url_prefix="/assistant", identity=author_by_header, api=["flows"], **QUIET)
         client, headers = site.test_client(), {"X-Checked-User": "ann", "X-Flowrunner": "1"}
         flow = {"name": "Mine", "endpoint_name": "mine", "data": {"nodes": [], "edges": []}}
         assert client.post("/assistant/api/v1/flows/", json=flow, headers=headers).status_code == 201

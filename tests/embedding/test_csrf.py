@@ -51,7 +51,7 @@ class TestWithoutAToken:
                 answer = ann.open(path, method=method, json={})
                 assert (answer.status_code, answer.json["code"]) == (403, "csrf_missing"), (method, path)
                 asked.add(rule.endpoint)
-        assert {"flowrunner.run", "flowrunner.webhook", "flowrunner.delete_messages"} <= asked
+        assert {"flowrunner.run", "flowrunner.cancel_run", "flowrunner.delete_messages"} <= asked
 
     @pytest.mark.parametrize("header", [{"X-Flowrunner": "1"}, {"X-Requested-With": "XMLHttpRequest"}])
     def test_a_header_that_no_form_can_set(self, ann, header):

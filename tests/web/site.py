@@ -50,6 +50,11 @@ def _node(node_id, kind, template=None, output="message"):
     return {"id": node_id, "type": "genericNode", "data": {"type": kind, "node": inner}}
 
 
+def open_endpoints(app, name="flowrunner"):
+    """Return the endpoints of a runner that want nobody in particular."""
+    return {endpoint for endpoint, need in app.blueprints[name].needs.items() if need.capability is None}
+
+
 class Site:
     """An app, and its users by name; ``None`` sends no key."""
 

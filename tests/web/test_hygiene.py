@@ -57,8 +57,8 @@ def test_a_host_keeps_its_own_answers(tmp_path):
             assert answer.status_code == status
             ours = ("X-Request-Id", "Content-Security-Policy", "Access-Control-Allow-Origin", "X-Content-Type-Options")
             assert not any(name in answer.headers for name in ours) and not answer.is_json
-        assert client.get("/ai/api/v1/version").status_code == 400
-        assert client.get("/ai/api/v1/version", base_url="http://ai").status_code == 200
+        assert client.get("/ai/health_check").status_code == 400
+        assert client.get("/ai/health_check", base_url="http://ai").status_code == 200
         assert client.get("/ai/health").status_code == 200
     finally:
         runner.close()

@@ -6,10 +6,9 @@ import pytest
 from hypothesis.strategies import booleans
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from flowrunner.web.blueprint import OPEN_ENDPOINTS
 from flowrunner.web.openapi.document import OPERATIONS
 from tests.web.described import document_of
-from tests.web.site import open_site
+from tests.web.site import open_endpoints, open_site
 
 #: Routes that are pages and what they load, not API.
 PAGES = {"nothing_here", "nothing_at_root", "static", "playground", "playground_file"}
@@ -42,9 +41,9 @@ def test_every_route_is_described_as_it_is(site, document):
     assert described <= there
 
 
-def test_what_needs_no_key_is_what_is_said_to_need_none(document):
+def test_what_needs_no_key_is_what_is_said_to_need_none(site):
     said = {name for name, operation in OPERATIONS.items() if operation.open}
-    assert said == OPEN_ENDPOINTS - PAGES
+    assert said == open_endpoints(site.app) - PAGES
 
 
 def test_it_says_where_the_paths_lie(tmp_path):
@@ -53,7 +52,7 @@ def test_it_says_where_the_paths_lie(tmp_path):
     from flowrunner.extension import FlowRunner
 
     app = Flask("host")
-    runner = FlowRunner(url_prefix="/ai", data_dir=tmp_path, memory="in-memory").init_app(app)
+    runner = FlowRunner(url_prefix="/ai", data_dir=tmp_path, memory="in-memory", api=["openapi"]).init_app(app)
     try:
         found = app.test_client().get("/ai/openapi.json").get_json()
         assert found["servers"] == [{"url": "/ai"}] and "/api/v1/run/{flow}" in found["paths"]

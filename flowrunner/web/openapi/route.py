@@ -6,6 +6,7 @@ import hashlib
 
 from flask import Response, request
 
+from flowrunner.authority import OPEN
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import dumps
 
@@ -28,4 +29,4 @@ def add_openapi_route(routes: Routes) -> None:
         answer.make_conditional(request)
         return answer
 
-    routes.add("/openapi.json", openapi, methods=["GET"], name="openapi")
+    routes.add("/openapi.json", openapi, methods=["GET"], name="openapi", needs=OPEN)

@@ -1,0 +1,199 @@
+"""A flow as anybody but its own author is shown it: whole, and without the secrets that stand in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from flowrunner.store.credentials import (
+    LABELS,
+    MASK,
+    VALUES,
+    is_secret_name,
+    is_secret_pair,
+    mask_code,
+    mask_text,
+    secret_member,
+)
+
+#: Says which inputs of a component type are secret.
+SecretInputs = Callable[[str], frozenset[str]]
+
+_SECRET_KINDS: Final = frozenset({"SecretStrInput", "MultilineSecretInput", "secret"})
+#: What fields of components say of themselves, and rows of tables do not.
+_OF_FIELDS: Final = ("_input_type", "advanced", "show")
+_HEADER_TABLE: Final = re.compile(r"(?:^|[_-])(?:headers?|cookies)$", re.IGNORECASE)
+#: Headers whose values are nobody's secret.
+_PLAIN_HEADERS: Final = frozenset(
+    {"accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection",
+     "content-encoding", "content-language", "content-type", "user-agent"}
+)  # fmt: skip
+#: What a setting that reads a variable holds: its name, as environments write them.
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+#: A user without a password in an address is often a token.
+_USER: Final = re.compile(r"(://)[^\s/@\"'<>?#]{1,256}@")
+_CURL_HEADER: Final = re.compile(
+    r"((?:-H|--header)[ =]{0,2}(?P<quote>[\"'])(?P<name>[^:\"'\r\n]{1,128}):[ \t]*)[^\"'\r\n]+(?=(?P=quote))"
+)
+
+
+def mask_graph(graph: Any, secret_inputs: SecretInputs = lambda kind: frozenset()) -> Any:
+    """Return the JSON of a flow without secrets; what was given is not touched.
+
+    Hidden are the values of fields that are secret by their name, their flag or their component's word,
+    the rows of header tables, passwords in addresses, and whatever has the shape of a credential.
+    References to variables stay.
+
+    :param secret_inputs: says which inputs of a component type are secret.
+    """
+    return _Mask(secret_inputs).value(graph, frozenset())
+
+
+class _Mask:
+    """One way through a flow."""
+
+    __slots__ = ("_secret_inputs",)
+
+    def __init__(self, secret_inputs: SecretInputs) -> None:
+        self._secret_inputs = secret_inputs
+
+    def value(self, value: Any, declared: frozenset[str]) -> Any:
+        if isinstance(value, str):
+            return _mask_shown(value)
+        if isinstance(value, Mapping):
+            return self._object(value, declared)
+        if isinstance(value, (list, tuple)):
+            if is_secret_pair(value):
+                return [value[0], MASK]
+            return [self.value(item, declared) for item in value]
+        return value
+
+    def _object(self, value: Mapping[Any, Any], declared: frozenset[str]) -> dict[str, Any]:
+        declared = declared | self._declared_by(value)
+        hidden = secret_member(value)
+        if value.get("password") is True or value.get("_input_type") in _SECRET_KINDS:
+            hidden = "value"
+        shown = {}
+        for key, item in value.items():
+            name = str(key)
+            if name == hidden:
+                shown[name] = _hide_setting(item, value)
+            elif name in declared or is_secret_name(name):
+                shown[name] = self._hide(item, declared)
+            elif _HEADER_TABLE.search(name):
+                shown[name] = self._table(item, declared)
+            elif name == "code":
+                shown[name] = self._code(item, declared)
+            else:
+                shown[name] = self.value(item, declared)
+        return shown
+
+    def _declared_by(self, value: Mapping[Any, Any]) -> frozenset[str]:
+        """Return the fields below that are secret by the word of a component or of its file."""
+        kind, listed = value.get("type"), value.get("secrets")
+        found = self._secret_inputs(kind) if isinstance(kind, str) else frozenset[str]()
+        if isinstance(listed, (list, tuple)):
+            found = found | {name for name in listed if isinstance(name, str)}
+        return found
+
+    def _hide(self, item: Any, declared: frozenset[str]) -> Any:
+        """Hide what a secret name stands before: a plain value, or the value of a field that says more of itself."""
+        if isinstance(item, Mapping):
+            if _is_field(item):
+                rest = self._object(item, declared)
+                return {**rest, "value": _hide_setting(item["value"], item)} if "value" in item else rest
+            if _is_reference(item):
+                return dict(item)
+            return {str(key): self._hide(inner, declared) for key, inner in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [self._hide(inner, declared) for inner in item]
+        return _hide_plain(item)
+
+    def _table(self, item: Any, declared: frozenset[str]) -> Any:
+        """Hide the values of a table of headers, whatever their names, but for the few that are plain."""
+        if isinstance(item, Mapping):
+            if _is_field(item):
+                rest = self._object(item, declared)
+                return {**rest, "value": self._table(item["value"], declared)} if "value" in item else rest
+            if _is_reference(item):
+                return dict(item)
+            label = next((item[name] for name in LABELS if name in item), None)
+            if label is not None:
+                hidden = () if _is_plain_header(label) else VALUES
+                return {
+                    str(key): self._hide(inner, declared) if key in hidden else self.value(inner, declared)
+                    for key, inner in item.items()
+                }
+            return {
+                str(key): self.value(inner, declared) if _is_plain_header(key) else self._hide(inner, declared)
+                for key, inner in item.items()
+            }
+        if isinstance(item, (list, tuple)):
+            if len(item) == 2 and all(isinstance(part, str) for part in item):
+                return [item[0], item[1] if _is_plain_header(item[0]) else _hide_plain(item[1])]
+            return [self._table(inner, declared) for inner in item]
+        if isinstance(item, str) and item:
+            return "\n".join(_mask_header_line(line) for line in item.splitlines())
+        return item
+
+    def _code(self, item: Any, declared: frozenset[str]) -> Any:
+        """Mask code so that it stays code: literals are taken out of it, not names."""
+        if isinstance(item, str):
+            return mask_code(item)
+        if isinstance(item, Mapping) and isinstance(item.get("value"), str):
+            return {**self._object({**item, "value": ""}, declared), "value": mask_code(item["value"])}
+        return self.value(item, declared)
+
+
+def _hide_setting(item: Any, field: Mapping[Any, Any]) -> Any:
+    """Hide the value of a field; the name of a variable, where the field says that it reads one, stays."""
+    if field.get("load_from_db") is True and isinstance(item, str) and _is_variable(item):
+        return item
+    if isinstance(item, Mapping):
+        if _is_reference(item):
+            return dict(item)
+        return {str(key): _hide_setting(inner, {}) for key, inner in item.items()}
+    if isinstance(item, (list, tuple)):
+        return [_hide_setting(inner, {}) for inner in item]
+    return _hide_plain(item)
+
+
+def _hide_plain(item: Any) -> Any:
+    """Hide a plain value; nothing, and whether something is on, are no secrets."""
+    return item if item is None or item == "" or isinstance(item, bool) else MASK
+
+
+def _is_field(item: Mapping[Any, Any]) -> bool:
+    """Say whether it is a field of a component, with a value among what else is said of it, and no row of a table."""
+    if any(word in item for word in _OF_FIELDS):
+        return True
+    return "value" in item and not any(label in item for label in LABELS)
+
+
+def _is_reference(item: Mapping[Any, Any]) -> bool:
+    return len(item) == 1 and isinstance(item.get("$variable"), str)
+
+
+def _is_variable(text: str) -> bool:
+    return _VARIABLE.fullmatch(text) is not None and mask_text(text) == text
+
+
+def _is_plain_header(name: Any) -> bool:
+    return isinstance(name, str) and name.strip().lower() in _PLAIN_HEADERS
+
+
+def _mask_header_line(line: str) -> str:
+    name, colon, _ = line.partition(":")
+    return line if _is_plain_header(name) else f"{name}: {MASK}" if colon else MASK
+
+
+def _mask_shown(text: str) -> str:
+    if "curl" in text:
+        text = _CURL_HEADER.sub(_mask_curl_header, text)
+    masked = mask_text(text)
+    return _USER.sub(rf"\1{MASK}@", masked) if "://" in masked else masked
+
+
+def _mask_curl_header(found: re.Match[str]) -> str:
+    return found[0] if _is_plain_header(found["name"]) else found[1] + MASK
