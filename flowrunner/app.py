@@ -11,6 +11,7 @@ from flask import Flask
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
 from flowrunner.runner import Runner
+from flowrunner.site.older_places import announce_data_folder
 from flowrunner.telemetry.logs import set_up_logging
 
 #: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
@@ -32,13 +33,18 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     return app
 
 
-def create_app_or_exit(**settings: Any) -> Flask:
+def create_app_or_exit(*, announce: bool = True, **settings: Any) -> Flask:
     """Return an app as :func:`create_app`; where it cannot start, say why in one sentence and end the process.
 
     The status makes gunicorn stop, where it would start one worker after the other.
+
+    :param announce: log where the data lies, and what speaks against that place.
     """
     try:
-        return create_app(**settings)
+        app = create_app(**settings)
+        if announce:
+            announce_data_folder(runner_of(app).settings.data_dir)
+        return app
     except FlowRunnerError as error:
         print(f"flowrunner: {error.message}", file=sys.stderr)
         sys.exit(APP_LOAD_ERROR)

@@ -136,7 +136,8 @@ def api_parts(value: Any) -> tuple[str, ...]:
 
 #: The core's own settings. Plugins add theirs.
 SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the instance folder", path),
+    Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the user's folder for data of"
+            " programs, in a site the instance folder", path),
     Setting("FLOWS_DIR", (), "folders of flow files, commas between them; changes are seen without restart", words),
     Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
     Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),

@@ -14,6 +14,7 @@ from flowrunner.errors import FlowRunnerError
 COMMANDS: Final = {
     "check": "flowrunner.cli.check:check_command",
     "convert": "flowrunner.cli.check:convert_command",
+    "data": "flowrunner.cli.data:data_commands",
     "db": "flowrunner.cli.db:db_commands",
     "explain": "flowrunner.cli.explain:explain_command",
     "keys": "flowrunner.cli.keys:keys_commands",

@@ -55,14 +55,15 @@ def open_place(
     :raises FlowRunnerError: in one sentence, what must be changed.
     """
     from flowrunner.site.building import load_plugins
+    from flowrunner.site.data_folder import make_data_folder, usual_data_folder
     from flowrunner.store.engine import close_database, database_engine
 
     given = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}
     given = {**(settings or {}), **{name: value for name, value in given.items() if value is not None}}
     plugins, found = load_plugins({}, overrides=given)
     if found.data_dir is None:
-        found = found.with_values(data_dir=_default_folder())
-    found.data_dir.mkdir(parents=True, exist_ok=True)
+        found = found.with_values(data_dir=usual_data_folder())
+    make_data_folder(found)
     try:
         yield Place(plugins, found, database_engine(None, found))
     finally:
@@ -107,10 +108,3 @@ def open_keys(*, data_dir: Path | None = None, database_url: str | None = None) 
         keys = KeyStore(place.engine, place.settings.data_dir)
         yield keys
         keys.close()
-
-
-def _default_folder() -> Path:
-    """Return the instance folder of the stand-alone app."""
-    from flask import Flask
-
-    return Path(Flask("flowrunner", static_folder=None).instance_path)

@@ -40,7 +40,7 @@ class _Server(BaseApplication):
     def load(self) -> Any:
         from flowrunner.app import create_app_or_exit
 
-        return create_app_or_exit(**self._settings)
+        return create_app_or_exit(announce=False, **self._settings)
 
 
 def run_gunicorn(performance: Performance) -> None:
@@ -63,6 +63,7 @@ def greeting(performance: Performance, address: str) -> str:
     """Return what the user is told when the server is ready: where it is, what it serves, how to call it."""
     lines = [f"flowrunner {__version__} serves {_flows(performance)} at {address}"]
     lines.append(f"  conversations: {performance.memory}, in {performance.data_dir}")
+    lines += [f"  note: {sentence}" for sentence in performance.notes]
     if performance.open:
         lines.append("  access: open for everybody on this machine, until an API key is made and the server restarted")
     elif performance.has_keys:

@@ -17,6 +17,7 @@ from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
+from flowrunner.site.older_places import notes_on
 from flowrunner.telemetry.logs import set_up_logging
 
 #: What this machine calls itself; an open server refuses requests that name any other host.
@@ -28,7 +29,7 @@ class Performance:
     """How the server is to be started: settings for the app of each worker, and what to tell the user.
 
     ``settings`` are the runner's, by lower-case name. ``flows`` are endpoint names of the folders'
-    flows; ``pages`` the paths of pages for people.
+    flows; ``pages`` the paths of pages for people, ``notes`` what the user should know of the data folder.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Performance:
     memory: str
     data_dir: str
     pages: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None) -> Performance:
@@ -78,6 +80,7 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
             memory=found.memory,
             data_dir=str(found.data_dir),
             pages=tuple(rule.rule for rule in app.url_map.iter_rules() if rule.rule in ("/playground", "/playground/")),
+            notes=tuple(notes_on(found.data_dir)),
         )
     refuse_taken_port(host, port)
     return rehearsed

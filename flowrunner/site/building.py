@@ -17,6 +17,7 @@ from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Runner
 from flowrunner.settings import API_PARTS, PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
+from flowrunner.site.data_folder import make_data_folder, usual_data_folder
 from flowrunner.site.identifying import Offer, choose_identify
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import attach_database, bind_key, close_database, close_engine
@@ -75,10 +76,10 @@ def build_runner(
     """
     manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
     if settings.data_dir is None:
-        settings = settings.with_values(data_dir=_usual_data_folder(app, settings))
+        settings = settings.with_values(data_dir=_usual_data_folder(app, settings, alone))
     if settings.api is None:
         settings = settings.with_values(api=API_PARTS if alone else ())
-    _make_data_folder(settings)
+    make_data_folder(settings)
     _refuse_missing_folders(settings)
     identify = choose_identify(identify, manager, settings, offer)
     engine = _open_database(app, settings, db, alone)
@@ -141,9 +142,12 @@ def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) 
     return found
 
 
-def _usual_data_folder(app: Flask, settings: Settings) -> Path:
-    """Return the instance folder; a folder in it for a runner that is not the first, as its data is its own."""
-    folder = Path(app.instance_path)
+def _usual_data_folder(app: Flask, settings: Settings, alone: bool) -> Path:
+    """Return the user's folder for an app of our own, a site's instance folder else.
+
+    A runner that is not the first has a folder in it, as its data is its own.
+    """
+    folder = usual_data_folder() if alone else Path(app.instance_path)
     return folder if settings.prefix == PREFIX else folder / bind_key(settings)
 
 
@@ -151,17 +155,6 @@ def _known_secrets(settings: Settings, variables: VariableStore) -> Callable[[],
     """Return what tells the run log the values that it must not keep: credentials of owners and of the environment."""
     shared = tuple(value for name in settings.variables if is_secret_name(name) and (value := os.environ.get(name)))
     return lambda: (*shared, *variables.known_secrets())
-
-
-def _make_data_folder(settings: Settings) -> None:
-    folder: Path = settings.data_dir
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} cannot be made: {reason}.") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: nothing can be written into the folder {folder}.")
 
 
 def _refuse_missing_folders(settings: Settings) -> None:

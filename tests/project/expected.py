@@ -44,7 +44,7 @@ def all_settings() -> tuple[Setting, ...]:
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Yield each command with its whole name, groups left out."""
+    """Yield each command with its whole name; a group only where it does something by itself."""
     todo: list[tuple[str, click.Command]] = [("flowrunner", cli)]
     while todo:
         name, command = todo.pop(0)
@@ -54,7 +54,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
                 found = command.get_command(context, child)
                 assert found is not None
                 todo.append((f"{name} {child}", found))
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield name, command
 
 

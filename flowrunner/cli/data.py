@@ -1,0 +1,60 @@
+"""``flowrunner data``: where the data lies, and moving it there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowrunner.cli.owners import print_json
+
+
+@click.group("data", invoke_without_command=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """Say where the data lies, what is there, and which older places hold some."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from flowrunner.site.data_folder import doubts_about
+    from flowrunner.site.older_places import find_older_places, holdings_of, notes_on
+
+    folder = _folder(data_dir)
+    held = holdings_of(folder)
+    if as_json:
+        older = find_older_places(folder)
+        shown = {"folder": str(folder), "holds": held.counts, "warnings": doubts_about(folder)}
+        print_json({**shown, "older": [{"folder": str(one.folder), "holds": one.counts} for one in older]})
+        return
+    click.echo(f"{folder}: {held}")
+    for sentence in notes_on(folder):
+        click.echo(sentence)
+
+
+@data_commands.command("move")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")
+def move_command(folder: Path | None, data_dir: Path | None) -> None:
+    """Move the data of FOLDER, or of the one older place that holds some, to where data lies now."""
+    from flowrunner.errors import BadRequest
+    from flowrunner.site.older_places import find_older_places, move_data
+
+    target = _folder(data_dir)
+    if folder is None:
+        older = find_older_places(target)
+        if len(older) != 1:
+            names = ", ".join(str(one.folder) for one in older)
+            raise BadRequest(f"Say which: {names}." if older else "No older place with data was found.")
+        folder = older[0].folder
+    held = move_data(folder.absolute(), target)
+    click.echo(f"moved {held} from {folder} to {target}")
+
+
+def _folder(data_dir: Path | None) -> Path:
+    from flowrunner.settings import SETTINGS, read_settings
+    from flowrunner.site.data_folder import usual_data_folder
+
+    table = (setting for setting in SETTINGS if setting.name == "DATA_DIR")
+    given: Path | None = read_settings(table, config={}, overrides={"DATA_DIR": data_dir}).data_dir
+    return given or usual_data_folder()

@@ -1,0 +1,114 @@
+"""Where stand-alone flowrunner keeps its data: one folder a user, the same however it was installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from flowrunner.errors import SettingsInvalid
+from flowrunner.settings import PREFIX, Settings
+
+#: Where a service keeps its data whose user has no home folder.
+SERVICE_FOLDER: Final = Path("/var/lib/flowrunner")
+
+#: What marks the root of a Python environment.
+_ENVIRONMENT_MARKS: Final = ("pyvenv.cfg", "conda-meta")
+_TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - these are looked for, not used
+
+
+def usual_data_folder() -> Path:
+    """Return the folder of stand-alone flowrunner where no setting names one.
+
+    It is the user's own, where this system keeps data of programs (``~/.local/share/flowrunner`` on
+    Linux). A user without a home has none; ``/var/lib/flowrunner`` is taken then, if it may be written.
+
+    :raises SettingsInvalid: where there is neither, naming the setting.
+    """
+    folder = _folder_of_programs() / "flowrunner"
+    if folder.is_absolute() and _can_be_made(folder):
+        return folder
+    if SERVICE_FOLDER.is_dir() and os.access(SERVICE_FOLDER, os.W_OK | os.X_OK):
+        return SERVICE_FOLDER
+    reason = f"{folder} cannot be made" if folder.is_absolute() else "the user who runs it has no home folder"
+    raise SettingsInvalid(
+        f"There is no folder for the data, since {reason}: set {PREFIX}DATA_DIR to a folder that this user may write,"
+        f" such as {SERVICE_FOLDER}."
+    )
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder, for its owner alone.
+
+    :raises SettingsInvalid: if it cannot be made or written to.
+    """
+    folder: Path = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} cannot be made: {reason}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: nothing can be written into the folder {folder}.")
+
+
+def doubts_about(folder: Path) -> list[str]:
+    """Return a sentence for each reason why what lies in a folder may vanish: an environment, a temporary place."""
+    place = Path(os.path.realpath(folder))
+    environment = environment_around(place)
+    found = []
+    if environment is not None:
+        found.append(
+            f"The data lies in {folder}, inside the Python environment {environment}: it is gone when that is made"
+            f" anew. Set {PREFIX}DATA_DIR to a folder outside of it."
+        )
+    elif temporary := _temporary_around(place):
+        found.append(
+            f"The data lies in {folder}, under {temporary}, where systems remove files by themselves. Set"
+            f" {PREFIX}DATA_DIR to a folder that stays."
+        )
+    return found
+
+
+def environment_around(place: Path) -> Path | None:
+    """Return the Python environment in which a folder lies, or None."""
+    for folder in (place, *place.parents):
+        if any((folder / mark).exists() for mark in _ENVIRONMENT_MARKS):
+            return folder
+        if folder.name in ("site-packages", "dist-packages"):
+            return folder
+    prefix = Path(os.path.realpath(sys.prefix))
+    # The prefix of a system's Python is /usr, in which anything may lie; that of others is theirs alone.
+    own = prefix not in (Path("/usr"), Path("/usr/local"), Path("/"))
+    return prefix if own and place.is_relative_to(prefix) else None
+
+
+def _temporary_around(place: Path) -> str | None:
+    for name in (*_TEMPORARY, tempfile.gettempdir()):
+        if place.is_relative_to(os.path.realpath(name)):
+            return name
+    return None
+
+
+def _folder_of_programs() -> Path:
+    """Return where this system keeps data of a user's programs; a relative path if the user has no home.
+
+    These are the folders that platformdirs names: one more package to install for three lines.
+    """
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is none
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    named = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if named.is_absolute():
+        return named
+    return home / "Library" / "Application Support" if sys.platform == "darwin" else home / ".local" / "share"
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Say whether a folder is there and can be written, or can be made."""
+    for place in (folder, *folder.parents):
+        if place.exists():
+            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return False
