@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol
 
@@ -285,6 +285,17 @@ class Component(ABC):
     def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """Return the inputs of a vertex with these settings that :attr:`streams_through` means."""
         return self.streams_through
+
+    def fills_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:
+        """Return the name of the collection that a vertex fills, so that those of its run that search it wait for it.
+
+        :param connected: names of the inputs that edges feed.
+        """
+        return None
+
+    def reads_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:
+        """Return the name of the collection that a vertex searches; see :meth:`fills_with`."""
+        return None
 
 
 def describe(component: Component) -> dict[str, Any]:

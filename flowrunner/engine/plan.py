@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flowrunner.components import Component, Input, Source
+from flowrunner.engine.ordering import order_by_collections
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
 from flowrunner.engine.values import convert
@@ -46,6 +47,7 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
         _finish(vertex)
     refuse_circles(planned)
     scope = find_scope(planned, warnings)
+    order_by_collections(planned, scope)
     find_stream_targets(planned)
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
     members = set(scope)

@@ -1,13 +1,15 @@
-"""A model server that says what a script tells it: OpenAI's chat completions on a loopback port."""
+"""A model server that says what a script tells it: OpenAI's chat completions and embeddings on a loopback port."""
 
 from __future__ import annotations
 
 import http.server
 import json
+import re
 import select
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -21,9 +23,10 @@ class ModelServer:
     """The stand-in; ``with ModelServer() as server:`` starts and closes it.
 
     ``url`` is its base URL. ``asked`` collects the bodies received, ``headers`` their headers.
-    ``left`` counts callers that closed the connection before they had their answer. Steps given
-    to :meth:`script` are answered in order; then ``answer(body)`` decides. With ``raw`` other
-    characters than ASCII are sent as they are, as many servers do, not as ``\\u`` escapes.
+    ``embedded`` collects the texts that were to be embedded; those with words in common get vectors
+    that are near. ``left`` counts callers that closed the connection before they had their answer.
+    Steps given to :meth:`script` are answered in order; then ``answer(body)`` decides. With ``raw``
+    other characters than ASCII are sent as they are, as many servers do, not as ``\\u`` escapes.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class ModelServer:
         self.raw = raw
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.embedded: list[str] = []
         self.left = 0
         self.closing = threading.Event()
         self._answer = answer
@@ -91,6 +95,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+        if self.path.endswith("/embeddings"):
+            self._json(200, _vectors(self.stand_in, body))
+            return
         step = self.stand_in.next_step(body, dict(self.headers))
         try:
             if isinstance(step, Fail):
@@ -217,6 +224,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say whether the caller has closed the connection."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+
+
+def embed_words(text: str, size: int = 256) -> list[float]:
+    """Return the vector of a text: each word counts at a place of its own, so texts with words in common are near."""
+    vector = [0.0] * size
+    for word in re.findall(r"\w+", text.lower()):
+        vector[zlib.crc32(word.encode("utf-8", "replace")) % size] += 1.0
+    return vector if any(vector) else [1e-3] * size
+
+
+def _vectors(stand_in: ModelServer, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to a request for embeddings."""
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else list(given or [])
+    stand_in.embedded += texts
+    data = [
+        {"object": "embedding", "index": place, "embedding": embed_words(text, body.get("dimensions") or 256)}
+        for place, text in enumerate(texts)
+    ]
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    return {"object": "list", "model": body.get("model"), "data": data, "usage": usage}
 
 
 def _call_deltas(calls: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:

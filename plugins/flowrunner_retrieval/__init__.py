@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner import Setting, Settings, hookimpl
+from flowrunner import Component, Setting, Settings, hookimpl
+
+from .documents.directory import Directory
+from .documents.file import File
+from .embeddings.components import EMBEDDING_TYPES, TextEmbedder
+from .splitters.split_text import SPLITTERS
+from .stores.knowledge import KnowledgeIngestion, KnowledgeRetrieval
+from .stores.lookup import AstraLookup
+from .stores.names import STORE_TYPES
 
 if TYPE_CHECKING:
     from flowrunner import DatabaseSchema, VectorStore
+
+
+COMPONENTS: Final[tuple[type[Component], ...]] = (
+    File,
+    Directory,
+    *SPLITTERS,
+    *EMBEDDING_TYPES,
+    TextEmbedder,
+    *STORE_TYPES,
+    AstraLookup,
+    KnowledgeIngestion,
+    KnowledgeRetrieval,
+)
 
 
 def _megabytes(value: Any) -> int:
@@ -21,6 +43,28 @@ def _megabytes(value: Any) -> int:
 LOCAL_SETTINGS: Final = (
     Setting("LOCAL_VECTORS_MB", 512, "megabytes of memory in which the vector store local keeps vectors for searching",
             _megabytes),
+)  # fmt: skip
+
+
+def _truth(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError("want true or false")
+    return word in ("1", "true", "yes", "on")
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, Path) else list(value)
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+SETTINGS: Final = (
+    Setting("DOCUMENT_FOLDERS", (), "folders of which flows may read files; default: none", _words),
+    Setting("EMBEDDING", "", "provider:model for components that name no embedding model, such as"
+            " openai:text-embedding-3-small or local"),
+    Setting("EMBEDDING_FORCE", False, "use FLOWRUNNER_EMBEDDING for every component, whatever the flow names", _truth),
+    Setting("LOCAL_EMBEDDINGS", None, "a GGUF file of an embedding model for the provider local; default: the model for"
+            " chats", lambda value: Path(value).expanduser().absolute()),
 )  # fmt: skip
 
 
@@ -43,3 +87,17 @@ def _local_schema() -> DatabaseSchema:
 def register_vector_stores(register: Callable[..., None]) -> None:
     """Offer the store that needs nothing but the app's own database."""
     register("local", _open_local, settings=LOCAL_SETTINGS, schema=_local_schema)
+
+
+@hookimpl
+def register_settings(register: Callable[[Setting], None]) -> None:
+    """Declare what an operator may say about documents and embeddings."""
+    for setting in SETTINGS:
+        register(setting)
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    """Offer all components."""
+    for component in COMPONENTS:
+        register(component)

@@ -1,0 +1,48 @@
+"""Directory: the files of a folder that the operator allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowrunner import Component, Input, Output, RunContext
+
+from .places import files_below, find_folder
+from .readers import SUFFIXES, FileUnreadable, read_text
+
+
+class Directory(Component):
+    """Read the files of a folder among those that the operator allows, a row each."""
+
+    type_name = "Directory"
+    display_name = "Directory"
+    blocking = True
+    inputs = (
+        Input("path", "str", default=".", tool=True, info="a folder below one that FLOWRUNNER_DOCUMENT_FOLDERS names"),
+        Input("types", "str", many=True, info="ends of names, such as pdf; without any, all that can be read"),
+        Input("depth", "int", default=0, info="how many folders further down"),
+        Input("recursive", "bool", default=False, info="all folders further down"),
+        Input("load_hidden", "bool", default=False, info="files whose names begin with a dot, too"),
+        Input("silent_errors", "bool", default=False, info="leave out files that cannot be read"),
+    )
+    outputs = (Output("dataframe", "Table"), Output("data", "Data"))
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return a row for each file.
+
+        :raises ValueError: if the folder may not be read, or a file in it cannot be.
+        """
+        folder = find_folder(context, values["path"])
+        wanted = {word.strip().lower().lstrip(".*") for word in values["types"]} or SUFFIXES
+        depth = 100 if values["recursive"] else max(0, values["depth"])
+        rows = []
+        for found in files_below(folder, depth=depth, hidden=values["load_hidden"]):
+            context.cancelled.raise_if_set()
+            if found.suffix not in wanted:
+                continue
+            try:
+                rows.append({"file_path": found.name, "text": read_text(found, cancelled=context.cancelled)})
+            except FileUnreadable:
+                if not values["silent_errors"]:
+                    raise
+        return {"dataframe": rows, "data": rows}

@@ -1,0 +1,125 @@
+"""Embedding Model, and the component types that stand for one provider each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner_models.connections import Connections
+from flowrunner_models.fields import KEY_FIELDS, OLLAMA_URL, URL_FIELDS
+
+from flowrunner import Component, Input, Output, RunContext, text_of
+
+from .embedder import Embedder
+from .making import make_embedder
+
+EMBEDDING_INPUTS: Final = (
+    Input("model", "any", accepts=("Embeddings",), info="a model over an edge, or which one to use"),
+    Input("model_name", "str", aliases=("model_id", "deployment"), info="which model; stronger than model"),
+    Input("provider", "str", info="which provider; stronger than model"),
+    Input("azure_deployment", "str"),
+    *(Input(name, "secret") for name in KEY_FIELDS),
+    *(Input(name, "str") for name in URL_FIELDS if name not in ("base_url", "endpoint_url")),
+    Input("base_url", "str", aliases=("inference_endpoint", "endpoint")),
+    Input("endpoint_url", "str"),
+    Input(OLLAMA_URL, "secret", info="address of an Ollama server"),
+    Input("dimensions", "int", info="of the vectors; empty leaves it to the model"),
+    Input("chunk_size", "int", default=1000, info="texts of one request at most"),
+    Input("max_retries", "int", info="further tries after 429, 5xx and broken connections; default 2"),
+    Input("request_timeout", "float", aliases=("timeout",), info="seconds of silence at most; default 120"),
+    Input("model_kwargs", "dict", default={}, info="further members of the request"),
+)
+
+
+class EmbeddingModel(Component):
+    """Hand an embedding model to a vector store."""
+
+    type_name = "EmbeddingModel"
+    aliases = ("EmbeddingModelComponent",)
+    display_name = "Embedding Model"
+    inputs = EMBEDDING_INPUTS
+    outputs = (Output("embeddings", "Embeddings"),)
+    #: The provider that the type stands for, where it stands for one.
+    provider_name = ""
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the model; nothing is asked yet.
+
+        :raises ModelFailed: if none is chosen, or its key is missing.
+        """
+        if isinstance(values.get("model"), Embedder):
+            return {"embeddings": values["model"]}
+        made = make_embedder(context, values, connections=self.connections, usual=self.provider_name)
+        return {"embeddings": made}
+
+
+#: Component types that stand for one provider each: the provider, and other names of the type.
+_PROVIDER_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "OpenAIEmbeddings": ("OpenAI", ("OpenAIEmbeddingsComponent",)),
+    "AzureOpenAIEmbeddings": ("Azure OpenAI", ("AzureOpenAIEmbeddingsComponent",)),
+    "OllamaEmbeddings": ("Ollama", ("OllamaEmbeddingsComponent",)),
+    "Google Generative AI Embeddings": ("Google Generative AI", ("GoogleGenerativeAIEmbeddingsComponent",)),
+    "MistalAIEmbeddings": ("Mistral", ("MistralAIEmbeddings", "MistralAIEmbeddingsComponent")),
+    "CohereEmbeddings": ("Cohere", ("CohereEmbeddingsComponent",)),
+    "LMStudioEmbeddingsComponent": ("LM Studio", ("LMStudioEmbeddings",)),
+    "HuggingFaceInferenceAPIEmbeddings": (
+        "Hugging Face", ("HuggingFaceEmbeddings", "HuggingFaceInferenceAPIEmbeddingsComponent"),
+    ),
+    "NVIDIAEmbeddingsComponent": ("NVIDIA", ("NVIDIAEmbeddings",)),
+    "AIMLEmbeddings": ("AI/ML API", ("AIMLEmbeddingsComponent",)),
+    "AmazonBedrockEmbeddings": ("Amazon Bedrock", ("AmazonBedrockEmbeddingsComponent",)),
+    "VertexAIEmbeddings": ("Vertex AI", ("VertexAIEmbeddingsComponent",)),
+    "WatsonxEmbeddingsComponent": ("IBM watsonx.ai", ("WatsonxEmbeddings",)),
+    "AstraVectorize": ("", ()),
+}  # fmt: skip
+
+
+def _type_of(type_name: str, provider: str, aliases: tuple[str, ...]) -> type[EmbeddingModel]:
+    """Return the component type of one provider."""
+    whose = f"an embedding model of {provider}" if provider else "the embedding model that the operator chose"
+    return type(
+        type_name,
+        (EmbeddingModel,),
+        {
+            "__doc__": f"Hand {whose} to a vector store.",
+            "type_name": type_name,
+            "aliases": aliases,
+            "display_name": f"{provider or 'Vectorize'} Embeddings",
+            "provider_name": provider,
+        },
+    )
+
+
+EMBEDDING_TYPES: Final[tuple[type[EmbeddingModel], ...]] = (
+    EmbeddingModel,
+    *(_type_of(name, provider, aliases) for name, (provider, aliases) in _PROVIDER_TYPES.items()),
+)
+
+
+class TextEmbedder(Component):
+    """Turn a text into its vector."""
+
+    type_name = "TextEmbedderComponent"
+    display_name = "Text Embedder"
+    blocking = True
+    inputs = (
+        Input("embedding_model", "any", required=True, accepts=("Embeddings",)),
+        Input("message", required=True, info="the text"),
+    )
+    outputs = (Output("embeddings", "Data"),)
+
+    def run(self, context: RunContext, /, *, embedding_model: Any, message: Any) -> Mapping[str, Any]:
+        """Return the text with its vector.
+
+        :raises ValueError: without a model or a text.
+        """
+        text = text_of(message)
+        if not isinstance(embedding_model, Embedder):
+            raise ValueError("embedding_model wants an embedding model over an edge")
+        if not text.strip():
+            raise ValueError("there is no text to embed")
+        (vector,) = embedding_model.embed([text], cancelled=context.cancelled)
+        return {"embeddings": {"text": text, "embeddings": list(vector)}}

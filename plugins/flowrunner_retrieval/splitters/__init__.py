@@ -1,0 +1,1 @@
+"""Splitters: texts become chunks, the same as ``langchain-text-splitters`` makes them."""

@@ -1,0 +1,148 @@
+"""Split Text, and the splitters of older flows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from flowrunner import Component, Input, Output, RunContext
+
+from ..extras import import_extra
+from .texts import Row, rows_of, unescaped
+
+_SIZES: Final = (
+    Input("chunk_size", "int", default=1000, info="characters of a chunk at most"),
+    Input("chunk_overlap", "int", default=200, info="characters that two chunks may share"),
+)
+_OUTPUTS: Final = (Output("dataframe", "Table"), Output("chunks", "Data", aliases=("data", "text")))
+_DATA: Final = Input(
+    "data_inputs", "any", required=True, many=True, accepts=("Data", "Table", "Message", "Document"),
+    aliases=("data_input", "inputs", "documents"),
+)  # fmt: skip
+
+
+_QUOTED: Final = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+
+
+class _Splitter(Component):
+    """What all splitters have in common."""
+
+    outputs = _OUTPUTS
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the chunks, each with the metadata of what it was cut from.
+
+        :raises ValueError: for sizes that cannot be, or if the library is not installed.
+        """
+        splitter = self.splitter(import_extra("langchain_text_splitters", "Splitting texts"), values)
+        keep = not values.get("clean_output")
+        key = values.get("text_key") or "text"
+        rows: list[Row] = []
+        for text, more in rows_of(values["data_inputs"], key):
+            context.cancelled.raise_if_set()
+            rows += [{key: chunk, **(more if keep else {})} for chunk in splitter.split_text(text)]
+        return {"dataframe": rows, "chunks": rows}
+
+    def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
+        """Return the library's splitter for these settings."""
+        raise NotImplementedError
+
+
+class SplitText(_Splitter):
+    """Cut texts into chunks at a separator."""
+
+    type_name = "SplitText"
+    aliases = ("SplitTextComponent",)
+    display_name = "Split Text"
+    inputs = (
+        _DATA,
+        *_SIZES,
+        Input("separator", "str", default="\n", info="where texts are cut; \\n is a line break"),
+        Input("text_key", "str", default="text", info="the column that holds the text"),
+        Input("keep_separator", "str", default="False", options=("False", "True", "Start", "End")),
+        Input("clean_output", "bool", default=False, info="give the text alone, without metadata"),
+    )
+
+    def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
+        """Return a splitter at one separator."""
+        return library.CharacterTextSplitter(
+            separator=unescaped(values["separator"]), keep_separator=_keep(values["keep_separator"]), **_sizes(values)
+        )
+
+
+class CharacterSplitter(_Splitter):
+    """Cut texts into chunks at a separator, blank lines unless said otherwise."""
+
+    type_name = "CharacterTextSplitter"
+    display_name = "Character Text Splitter"
+    inputs = (_DATA, *_SIZES, Input("separator", "str", default="\n\n"))
+
+    def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
+        """Return a splitter at one separator."""
+        separator = unescaped(values["separator"]) or "\n\n"
+        return library.CharacterTextSplitter(separator=separator, **_sizes(values))
+
+
+class RecursiveSplitter(_Splitter):
+    """Cut texts into chunks where they belong together least: at blank lines, lines, words, characters."""
+
+    type_name = "RecursiveCharacterTextSplitter"
+    display_name = "Recursive Character Text Splitter"
+    inputs = (
+        _DATA,
+        *_SIZES,
+        Input("separators", "str", many=True, info="where to cut, the best first; without any the library's own"),
+        Input("text_key", "str", default="text", info="the column that holds the text"),
+    )
+
+    def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
+        """Return a splitter at several separators."""
+        separators = [unescaped(word) for word in _words(values["separators"])]
+        more = {"separators": separators} if any(separators) else {}
+        return library.RecursiveCharacterTextSplitter(**more, **_sizes(values))
+
+
+class LanguageSplitter(_Splitter):
+    """Cut source code into chunks where its language has borders."""
+
+    type_name = "LanguageRecursiveTextSplitter"
+    display_name = "Language Recursive Text Splitter"
+    inputs = (
+        _DATA,
+        *_SIZES,
+        Input("code_language", "str", default="python", info="such as python, js, markdown, html"),
+    )
+
+    def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
+        """Return a splitter for a language.
+
+        :raises ValueError: for a language that the library does not know.
+        """
+        word = values["code_language"].strip().lower()
+        known = {language.value: language for language in library.Language}
+        if word not in known:
+            raise ValueError(f"code_language is {word[:40]!r}; known are {', '.join(sorted(known))}")
+        return library.RecursiveCharacterTextSplitter.from_language(known[word], **_sizes(values))
+
+
+SPLITTERS: Final[tuple[type[Component], ...]] = (SplitText, CharacterSplitter, RecursiveSplitter, LanguageSplitter)
+
+
+def _sizes(values: Mapping[str, Any]) -> dict[str, int]:
+    size, overlap = values["chunk_size"], values["chunk_overlap"]
+    if size < 1 or overlap < 0 or overlap > size:
+        raise ValueError(f"chunk_size is {size} and chunk_overlap {overlap}; want 0 <= chunk_overlap <= chunk_size")
+    return {"chunk_size": size, "chunk_overlap": overlap}
+
+
+def _keep(word: str) -> Any:
+    plain = word.strip().lower()
+    return plain if plain in ("start", "end") else plain in ("true", "yes", "on", "1")
+
+
+def _words(given: Sequence[str]) -> list[str]:
+    """Return separators; old flows write a list as text."""
+    if len(given) == 1 and given[0].startswith("[") and given[0].endswith("]"):
+        return [one or other for one, other in _QUOTED.findall(given[0])]
+    return list(given)
