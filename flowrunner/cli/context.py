@@ -95,16 +95,22 @@ def open_memory(
 
 
 @contextmanager
+def keys_in(place: Place) -> Iterator[KeyStore]:
+    """Open the API keys of a place; a fresh database gets its tables."""
+    from flowrunner.store.keys import KeyStore
+    from flowrunner.store.tables import SCHEMA
+
+    SCHEMA.ensure(place.engine)
+    keys = KeyStore(place.engine, place.settings.data_dir)
+    yield keys
+    keys.close()
+
+
+@contextmanager
 def open_keys(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[KeyStore]:
     """Open the API keys that a server with the same settings uses; a fresh database gets its tables.
 
     :raises FlowRunnerError: in one sentence, what must be changed.
     """
-    from flowrunner.store.keys import KeyStore
-    from flowrunner.store.tables import SCHEMA
-
-    with open_place(data_dir=data_dir, database_url=database_url) as place:
-        SCHEMA.ensure(place.engine)
-        keys = KeyStore(place.engine, place.settings.data_dir)
+    with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
         yield keys
-        keys.close()

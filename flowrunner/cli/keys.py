@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
-from flowrunner.cli.context import data_options, open_keys
+from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
+from flowrunner.cli.give import shown_counts, what_local_has
 from flowrunner.cli.owners import printable
 
 
@@ -28,9 +30,13 @@ def create_command(
     database_url: str | None,
 ) -> None:  # fmt: skip
     """Make a key and print it. It is kept as a hash, so it cannot be shown again."""
-    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+    with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
+        first = not keys.list()
         key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
+        offered = _offer(place, user) if first else ""
     click.echo(key)
+    if offered:
+        click.echo(offered, err=True)
 
 
 @keys_commands.command("list")
@@ -70,3 +76,22 @@ def rotate_command(key_id: str, data_dir: Path | None, database_url: str | None)
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         key = keys.rotate(key_id)
     click.echo(key)
+
+
+def _offer(place: Place, user: str) -> str:
+    """Return what whoever makes the first key is told of what was there before, which the key does not open."""
+    from flowrunner.errors import FlowRunnerError
+    from flowrunner.identity import LOCAL_IDENTITY
+    from flowrunner.store.keys import owner_of_user
+
+    try:
+        has = {word: count for word, count in what_local_has(place).items() if count}
+    except FlowRunnerError:
+        # The key is made, and a memory that cannot be opened is said by whoever needs it.
+        return ""
+    if not has or owner_of_user(user.strip()) == LOCAL_IDENTITY.id:
+        return ""
+    return (
+        f"Until now there were no keys, and what was stored is the local user's ({shown_counts(has)}); this key does"
+        f" not open it. To give it to {user}: flowrunner memory give --from local --to {shlex.quote(user)}"
+    )

@@ -12,6 +12,7 @@ from typing import IO, Any
 import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.cli.give import give_command
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER
 
@@ -19,6 +20,9 @@ from flowrunner.memory import EVERY_OWNER
 @click.group("memory")
 def memory_commands() -> None:
     """Look after stored conversations; a server may go on meanwhile."""
+
+
+memory_commands.add_command(give_command)
 
 
 def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:

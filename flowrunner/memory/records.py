@@ -26,9 +26,10 @@ def to_line(message: Message) -> str:
     return line if _is_writable(line) else json.dumps(record, separators=(",", ":"))
 
 
-def from_line(line: str | bytes) -> Message:
-    """Read a message that :func:`to_line` wrote; members of later releases are passed over.
+def from_line(line: str | bytes, owner: str | None = None) -> Message:
+    """Read a message that :func:`to_line` wrote, or a row of the monitor API; unknown members are passed over.
 
+    :param owner: whose it becomes; a row of the API does not say whose it is.
     :raises BadRequest: if it is no such line.
     """
     try:
@@ -39,6 +40,7 @@ def from_line(line: str | bytes) -> Message:
         raise BadRequest(f"it is no JSON ({error})") from error
     if not isinstance(record, Mapping):
         raise BadRequest("it is no JSON object")
+    record = _completed(record, owner)
     for name in _NEEDED:
         if not isinstance(record.get(name), str) or not record[name]:
             raise BadRequest(f"it lacks {name}")
@@ -50,6 +52,24 @@ def from_line(line: str | bytes) -> Message:
     # What was stored comes back as it was, also where members that messages usually have are missing.
     properties: Any = record.get("properties")
     return message.replace(properties=dict(properties)) if isinstance(properties, Mapping) else message
+
+
+def _completed(record: Mapping[str, Any], owner: str | None) -> Mapping[str, Any]:
+    """Return a record with its owner, and what a row of the monitor API says in other words."""
+    found = dict(record)
+    if owner is not None:
+        found["owner"] = owner
+    if isinstance(found.get("files"), str):
+        try:
+            found["files"] = json.loads(found["files"] or "[]")
+        except ValueError:
+            raise BadRequest("its files is no list of texts") from None
+    if "error" not in found and found.get("category") == "error":
+        found["error"] = True
+    metadata = found.get("session_metadata")
+    if "run_id" not in found and isinstance(metadata, Mapping) and isinstance(metadata.get("graph_run_id"), str):
+        found["run_id"] = metadata["graph_run_id"]
+    return found
 
 
 def _check_kinds(record: Mapping[str, Any]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from flowrunner.errors import BadRequest, Conflict, MessageInvalid
 from flowrunner.memory import EVERY_OWNER, Memory, OwnerMemory
@@ -12,7 +15,9 @@ from flowrunner.memory.message import Message
 from flowrunner.memory.paging import pages_forward
 from flowrunner.memory.records import from_line, to_line
 
-_BATCH = 500
+_BATCH: Final = 500
+#: The namespace in which ids of copies for another owner are made.
+_COPIES: Final = uuid.UUID("3f0dd5f9-5a3e-5d1f-8a53-6a5b1b1d0c11")
 
 
 @dataclass(slots=True)
@@ -38,13 +43,18 @@ def import_lines(
 ) -> Transfer:
     """Store the messages of an export, in its order; blank lines are passed over.
 
-    :param owner: store all under this owner instead of the one that each names.
+    The export is lines of JSON, or what the monitor API answers: a list of rows, or an object with
+    such a list as its ``messages``.
+
+    :param owner: store all under this owner instead of the one that each names. A message that
+        another owner has gets an id of its own, the same each time.
     :param skip_existing: pass over messages whose ids are taken, so that an import that was
         interrupted can be repeated.
     :raises BadRequest: for a line that is no message, with its number; those before it are stored.
     :raises Conflict: for an id that is taken, with the number of its line.
     """
-    return _store(memory, read_lines(lines, owner), skip_existing)
+    numbered = read_lines(lines, owner)
+    return _store(memory, numbered if owner is None else _own_ids(memory, numbered, owner), skip_existing)
 
 
 def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False) -> Transfer:
@@ -68,14 +78,61 @@ def read_lines(lines: Iterable[str | bytes], owner: str | None = None) -> Iterat
     :param owner: whose they become, if not whose they say they are.
     :raises BadRequest: for a line that is no message, with its number.
     """
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_rows(lines), 1):
         if not line.strip():
             continue
         try:
-            message = from_line(line)
+            message = from_line(line, owner)
         except BadRequest as error:
-            raise BadRequest(f"Line {number} is no message of an export: {error.message}.") from error
-        yield number, message if owner is None else message.replace(owner=owner)
+            raise BadRequest(f"Line {number} is no message of an export: {error.message}.{_hint(error)}") from error
+        yield number, message
+
+
+def _hint(error: BadRequest) -> str:
+    return " Say whose it becomes with --owner." if error.message == "it lacks owner" else ""
+
+
+def _rows(lines: Iterable[str | bytes]) -> Iterator[str | bytes]:
+    """Yield the lines of an export; of one JSON text over many lines, each message of its list as a line."""
+    given = iter(lines)
+    first = next((line for line in given if line.strip()), None)
+    if first is None:
+        return
+    opening = first.lstrip()[:1]
+    if opening in ("[", b"[") or (opening in ("{", b"{") and not _is_message(first)):
+        joined = b"".join(line.encode() if isinstance(line, str) else line for line in (first, *given))
+        try:
+            found = json.loads(joined)
+        except (ValueError, RecursionError):
+            # Lines after all; the one that is wrong is named by its number.
+            yield from joined.splitlines(keepends=True)
+            return
+        messages = found.get("messages") if isinstance(found, dict) else found
+        for row in messages if isinstance(messages, list) else [found]:
+            yield json.dumps(row)
+        return
+    yield first
+    yield from given
+
+
+def _is_message(line: str | bytes) -> bool:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return not isinstance(found, dict) or "messages" not in found
+
+
+def _own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]], owner: str) -> Iterator[tuple[int, Message]]:
+    """Yield messages with an id made of owner and old one where somebody else has the old one."""
+    pages = iter(numbered)
+    while page := list(islice(pages, _BATCH)):
+        ids = tuple(str(message.id) for _, message in page)
+        others = {m.id for m in memory.for_owner(EVERY_OWNER).fetch(ids=ids) if m.owner != owner}
+        for number, message in page:
+            if message.id in others:
+                message = message.replace(id=str(uuid.uuid5(_COPIES, f"{owner}/{message.id}")))
+            yield number, message
 
 
 def _store(memory: Memory, numbered: Iterable[tuple[int, Message]], skip_existing: bool) -> Transfer:

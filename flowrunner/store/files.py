@@ -63,7 +63,7 @@ class FileStore:
         """
         check_name(name)
         file_id = new_id()
-        place = self._place(owner, file_id)
+        place = self.place_of(owner, file_id)
         size, digest = self._write(place, stream)
         values: dict[str, Any] = {
             "id": file_id,
@@ -112,7 +112,7 @@ class FileStore:
         :raises NotFound: if it is gone.
         """
         try:
-            return self._place(found.owner, found.id).open("rb")
+            return self.place_of(found.owner, found.id).open("rb")
         except FileNotFoundError:
             raise NotFound("File not found") from None
 
@@ -120,7 +120,7 @@ class FileStore:
         """Remove a file that was found."""
         with writing(self._engine) as connection:
             connection.execute(delete(files).where(files.c.id == found.id, files.c.owner == found.owner))
-        self._place(found.owner, found.id).unlink(missing_ok=True)
+        self.place_of(found.owner, found.id).unlink(missing_ok=True)
 
     def path_of(self, owner: str, name: str, *, flow_id: str | None = None) -> Path:
         """Return where the file lies that a run or message of an owner names.
@@ -133,11 +133,16 @@ class FileStore:
             row = connection.execute(select(files).where(files.c.owner == owner, files.c.path == name)).first()
         if row is not None and flow_id not in (None, row.flow_id):
             row = None
-        place = None if row is None else self._place(owner, row.id)
+        place = None if row is None else self.place_of(owner, row.id)
         if place is None or not place.is_file():
             shown = name if len(name) <= 100 else name[:100] + "…"
             raise BadRequest(f"The file {shown} is not one of your uploads.")
         return place
+
+    @staticmethod
+    def path_for(owner: str, flow_id: str | None, name: str) -> str:
+        """Return the name by which requests speak of a file."""
+        return _path(owner, flow_id, name)
 
     def _row(self, owner: str, flow_id: str | None, file_id: str | None, name: str | None) -> Row[Any]:
         statement = select(files).where(*_of(owner, flow_id))
@@ -151,7 +156,7 @@ class FileStore:
             raise NotFound("File not found")
         return row
 
-    def _place(self, owner: str, file_id: str) -> Path:
+    def place_of(self, owner: str, file_id: str) -> Path:
         """Return where a file lies: under hashes of its owner and its id, nothing of which a client wrote."""
         return self._folder / _hash(owner)[:16] / _hash(f"{owner}\0{file_id}")
 

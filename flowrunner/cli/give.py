@@ -1,0 +1,110 @@
+"""``flowrunner memory give``: what one owner has becomes another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.errors import BadRequest
+
+if TYPE_CHECKING:
+    from flowrunner.store.files import FileStore
+
+
+@click.command("give")
+@click.option("--from", "source", required=True, help="Whose it is: the name of a user of keys, or local.")
+@click.option("--to", "target", required=True, help="Whose it becomes: the name of a user of keys, or local.")
+@click.option("--messages-only", is_flag=True, help="Leave flows, variables, files and runs where they are.")
+@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would go over.")
+@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@data_options
+def give_command(
+    source: str, target: str, messages_only: bool, dry_run: bool, memory: str | None, data_dir: Path | None,
+    database_url: str | None,
+) -> None:  # fmt: skip
+    """Give what one owner has to another: conversations, flows, variables, files and runs.
+
+    Stop what writes into these conversations first. What is interrupted is finished by the same
+    command. An owner that is no user of keys is named by id.
+    """
+    from flowrunner.memory.giving import give_messages
+    from flowrunner.memory.paging import each_session
+    from flowrunner.store.giving import count_things, give_files, give_things, plan_files
+    from flowrunner.store.tables import SCHEMA
+
+    giver, taker = owner_named(source), owner_named(target)
+    if giver == taker:
+        raise BadRequest("It is theirs already: --from and --to name the same owner.")
+    given: dict[str, Any] = {} if memory is None else {"MEMORY": memory}
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
+        SCHEMA.ensure(place.engine)
+        if dry_run:
+            counts = {"messages": sum(summary.count for summary in each_session(opened.for_owner(giver)))}
+            counts.update({} if messages_only else count_things(place.engine, giver))
+            click.echo(f"would give {shown_counts(counts)} of {source} to {target}")
+            return
+        folder, files = place.settings.data_dir, _file_store(place)
+        plan = [] if messages_only else plan_files(place.engine, files, giver, taker)
+        journal = folder / f"give-{_word(giver)}-{_word(taker)}.jsonl"
+        paths = {step["old"]: step["new"] for step in plan}
+        done = give_messages(opened, giver, taker, journal, paths=paths)
+        counts = {"messages": done.messages}
+        for session_id in done.merged:
+            click.echo(f"The session {session_id} was there already; both are one now, in order of time.", err=True)
+        if not messages_only:
+            counts["files"] = give_files(place.engine, files, plan, giver, taker)
+            things = give_things(place.engine, folder, giver, taker)
+            counts.update(things.counts)
+            for note in things.notes:
+                click.echo(note, err=True)
+    click.echo(f"gave {shown_counts(counts)} of {source} to {target}")
+
+
+def owner_named(name: str) -> str:
+    """Return the id of an owner who is named: a user of keys, ``local``, or an id as it stands."""
+    import uuid
+
+    from flowrunner.store.keys import owner_of_user
+
+    try:
+        return str(uuid.UUID(name))
+    except ValueError:
+        return owner_of_user(name)
+
+
+def what_local_has(place: Place) -> dict[str, int]:
+    """Return how much the local user has, for whoever makes the first key; nothing if it cannot be known."""
+    from flowrunner.identity import LOCAL_IDENTITY
+    from flowrunner.store.giving import count_things
+
+    counts = count_things(place.engine, LOCAL_IDENTITY.id)
+    place.plugins.hand_out_settings(place.settings)
+    memory = place.plugins.open_memory(None, place.settings)
+    try:
+        sessions = memory.for_owner(LOCAL_IDENTITY.id).sessions(limit=1000) if memory.backend.durable else []
+    finally:
+        memory.close()
+    return {"messages": sum(summary.count for summary in sessions), **counts}
+
+
+def _file_store(place: Place) -> FileStore:
+    from flowrunner.store.files import FileStore
+
+    settings = place.settings
+    return FileStore(
+        place.engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
+    )
+
+
+def _word(owner: str) -> str:
+    from hashlib import sha256
+
+    return sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def shown_counts(counts: dict[str, int]) -> str:
+    """Return counts as a sentence has them."""
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing"

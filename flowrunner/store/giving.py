@@ -1,0 +1,129 @@
+"""Giving what one owner has to another: flows, variables, uploads and the records of runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, select, update
+
+from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.files import FileStore
+from flowrunner.store.flowrecord import free_endpoint_name, free_name
+from flowrunner.store.stamp import stamp_beside
+from flowrunner.store.tables import files, flows, runs, variables, vertex_runs
+
+
+@dataclass(slots=True)
+class Given:
+    """How much went over, by kind, and a sentence for each thing that stayed or got another name."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def count_things(engine: Engine, owner: str) -> dict[str, int]:
+    """Return how many flows, variables, files and runs an owner has."""
+    kinds = {"flows": flows, "variables": variables, "files": files, "runs": runs}
+    with reading(engine) as connection:
+        return {
+            word: connection.execute(select(func.count()).select_from(table).where(table.c.owner == owner)).scalar_one()
+            for word, table in kinds.items()
+        }
+
+
+def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given:
+    """Give flows, variables and records of runs, in one transaction.
+
+    A flow or variable whose name the other has already gets a number, or stays where it is.
+
+    :param folder: the data folder, for other processes to notice.
+    """
+    given = Given()
+    with writing(engine) as connection:
+        for owner in sorted((source, target)):
+            go_alone(connection, f"flows of {owner}")
+        _give_flows(connection, source, target, given)
+        _give_variables(connection, source, target, given)
+        for table in (runs, vertex_runs):
+            moved = connection.execute(update(table).where(table.c.owner == source).values(owner=target)).rowcount
+            if table is runs:
+                given.counts["runs"] = moved
+    for word in ("flows", "variables"):
+        stamp_beside(engine, folder, word).touch()
+    return given
+
+
+def plan_files(engine: Engine, store: FileStore, source: str, target: str) -> list[dict[str, Any]]:
+    """Return the steps of :func:`give_files`, each with id, old path, new path and new name of a file."""
+    with reading(engine) as connection:
+        taken = set(connection.execute(select(files.c.path).where(files.c.owner == target)).scalars())
+        rows = connection.execute(
+            select(files).where(files.c.owner == source).order_by(files.c.created_at, files.c.id)
+        ).all()
+    plan = []
+    for row in rows:
+        name, number = row.name, 0
+        while (path := store.path_for(target, row.flow_id, name)) in taken:
+            number += 1
+            stem, dot, suffix = row.name.rpartition(".")
+            name = f"{stem} ({number}){dot}{suffix}" if stem else f"{row.name} ({number})"
+        taken.add(path)
+        plan.append({"id": row.id, "old": row.path, "new": path, "name": name})
+    return plan
+
+
+def give_files(
+    engine: Engine, store: FileStore, plan: Sequence[Mapping[str, Any]], source: str, target: str
+) -> int:  # fmt: skip
+    """Give uploads as planned; what was given already is passed over."""
+    for step in plan:
+        old, new = store.place_of(source, step["id"]), store.place_of(target, step["id"])
+        new.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            new.hardlink_to(old)
+        values = {
+            "owner": target, "path": step["new"], "name": step["name"], "stored_name": f"{new.parent.name}/{new.name}",
+        }  # fmt: skip
+        with writing(engine) as connection:
+            connection.execute(update(files).where(files.c.id == step["id"], files.c.owner == source).values(**values))
+        if new.exists():
+            old.unlink(missing_ok=True)
+    return len(plan)
+
+
+def _give_flows(connection: Connection, source: str, target: str, given: Given) -> None:
+    rows = connection.execute(select(flows).where(flows.c.owner == source)).all()
+    theirs = connection.execute(select(flows).where(flows.c.owner == target)).all()
+    ids = {row.id for row in theirs}
+    names = {row.name for row in theirs}
+    endpoints = {row.endpoint_name for row in theirs if row.endpoint_name}
+    given.counts["flows"] = 0
+    for row in rows:
+        if row.id in ids:
+            given.notes.append(f"The flow {row.name} ({row.id}) stays: the other owner has one of this id.")
+            continue
+        name = free_name(row.name, names)
+        endpoint = free_endpoint_name(row.endpoint_name, endpoints) if row.endpoint_name else None
+        if (name, endpoint) != (row.name, row.endpoint_name):
+            given.notes.append(f"The flow {row.name} is called {name} now ({endpoint or 'no endpoint name'}).")
+        names.add(name)
+        endpoints.add(endpoint)
+        same = (flows.c.id == row.id, flows.c.owner == source)
+        connection.execute(update(flows).where(*same).values(owner=target, name=name, endpoint_name=endpoint))
+        given.counts["flows"] += 1
+
+
+def _give_variables(connection: Connection, source: str, target: str, given: Given) -> None:
+    theirs = set(connection.execute(select(variables.c.name).where(variables.c.owner == target)).scalars())
+    mine = connection.execute(select(variables.c.name).where(variables.c.owner == source)).scalars().all()
+    for name in sorted(set(mine) & theirs):
+        given.notes.append(f"The variable {name} stays: the other owner has one of this name.")
+    free = set(mine) - theirs
+    for name in free:
+        same = (variables.c.owner == source, variables.c.name == name)
+        connection.execute(update(variables).where(*same).values(owner=target))
+    given.counts["variables"] = len(free)
