@@ -7,7 +7,6 @@ import cryptography.fernet  # noqa: F401
 import flask_smorest  # noqa: F401
 import marshmallow  # noqa: F401
 import pluggy  # noqa: F401
-import portalocker  # noqa: F401
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -9,8 +10,6 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-
-import portalocker
 
 logger = logging.getLogger("flowrunner")
 
@@ -58,8 +57,8 @@ class PurgeTimer:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
             try:
-                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-            except portalocker.LockException:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return self._every
             passed = time.time() - os.fstat(file.fileno()).st_mtime
             if 0 <= passed < self._every:

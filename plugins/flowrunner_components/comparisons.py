@@ -6,7 +6,7 @@ import operator as op
 from collections.abc import Callable
 from typing import Final
 
-from .regex_match import matches_start
+from .regular_expressions import matches_start
 
 _TEXTS: Final[dict[str, Callable[[str, str], bool]]] = {
     "equals": op.eq,

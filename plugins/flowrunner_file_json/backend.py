@@ -10,8 +10,6 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-import portalocker
-
 from flowrunner import (
     MemoryBackend,
     MemoryFailed,
@@ -162,6 +160,5 @@ class FileJson(MemoryBackend):
 def _contract_errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, portalocker.LockException) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise MemoryFailed(f"The message store failed: {reason or type(error).__name__}.") from error
+    except OSError as error:
+        raise MemoryFailed(f"The message store failed: {error.strerror or type(error).__name__}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import weakref
@@ -9,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import portalocker
 
 
 class StoreLock:
@@ -28,12 +27,12 @@ class StoreLock:
         with self._threads:
             if self._file is None:
                 self._file = self._path.open("ab")
-            portalocker.lock(self._file, portalocker.LockFlags.EXCLUSIVE)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
                 yield
             finally:
                 if self._file is not None:
-                    portalocker.unlock(self._file)
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file; who wants the lock again opens it again."""

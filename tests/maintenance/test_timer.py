@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
 import time
 
-import portalocker
 import pytest
 
 from flowrunner.app import create_app, runner_of
@@ -58,7 +58,7 @@ def test_a_clock_that_was_set_back_does_not_stop_it(tmp_path, timer, acts):
 def test_one_process_at_a_time_acts(tmp_path, timer, acts):
     set_last(tmp_path, DAY + 1)
     with (tmp_path / "purge.lock").open("a") as held:
-        portalocker.lock(held, portalocker.LockFlags.EXCLUSIVE)
+        fcntl.flock(held, fcntl.LOCK_EX)
         timer.act_if_due()
         assert acts == []
     timer.act_if_due()

@@ -70,7 +70,7 @@ def test_the_readme_gives_a_reason_for_each_dependency():
     table = text.partition("## What it needs")[2]
     named = set(re.findall(r"^\| `([\w-]+)` \| \w", table, re.MULTILINE))
     direct = {canonicalize_name(r.name) for r in _requirements("flask-flowrunner")}
-    assert named == direct
+    assert named == direct, "after a change of dependencies: pip install -e '.[dev]'"
 
 
 def _requirements(name):
