@@ -36,12 +36,15 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
 def create_app_or_exit(*, announce: bool = True, **settings: Any) -> Flask:
     """Return an app as :func:`create_app`; where it cannot start, say why in one sentence and end the process.
 
-    The status makes gunicorn stop, where it would start one worker after the other.
+    Everything is opened once for a trial and closed again, since the workers are forked from this
+    process and open what they need by themselves. The status makes gunicorn stop, where it would
+    start one worker after the other.
 
     :param announce: log where the data lies, and what speaks against that place.
     """
     try:
         app = create_app(**settings)
+        runner_of(app).check()
         if announce:
             announce_data_folder(runner_of(app).settings.data_dir)
         return app

@@ -40,6 +40,13 @@ class PluginFailed(FlowRunnerError):
     code = "plugin_failed"
 
 
+class NotReady(FlowRunnerError):
+    """The data of the server cannot be opened at present."""
+
+    status = 503
+    code = "not_ready"
+
+
 class SchemaOutdated(FlowRunnerError):
     """The database has an older or newer schema than this program."""
 

@@ -13,7 +13,7 @@ from flowrunner.memory import MemoryBackend
 from flowrunner.memory.context import ask_outside_of_runs
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX
-from flowrunner.site.building import build_runner
+from flowrunner.site.building import Wishes, build_runner, load_plugins
 from flowrunner.site.closing import close_unheld
 from flowrunner.site.current import memory_of_sender
 from flowrunner.site.identifying import read_offer
@@ -46,7 +46,8 @@ class FlowRunner:
     :param memory: name of a memory backend, or a backend.
     :param flows_dir: folder of flow files, or several; relative to the app's own folder.
     :param plugins: component classes of the site's own, and plugin objects.
-    :param settings: settings by lower-case name without prefix; they beat the configuration.
+    :param settings: settings by lower-case name without prefix. All arguments are defaults: a setting in
+        the app's configuration beats them.
     :raises SettingsInvalid: in one sentence, what must be changed.
     """
 
@@ -83,7 +84,9 @@ class FlowRunner:
             self.init_app(app)
 
     def init_app(self, app: Flask | Blueprint) -> Runner | None:
-        """Read the configuration, build the runner and mount its routes; the only place that does.
+        """Read the configuration, make the runner and mount its routes; the only place that does.
+
+        Nothing is opened yet: databases and folders are on first use, or by ``runner.open()``.
 
         :param app: an app; or a blueprint of the site, and then all this happens for each app in
             which that blueprint is registered, below its prefix and behind its ``before_request``.
@@ -104,14 +107,20 @@ class FlowRunner:
         runners = runners_of(app)
         prefix = PREFIX if self.name == EXTENSION else f"{self.name.upper().replace('-', '_')}_{PREFIX}"
         self._refuse_second(app, runners, prefix)
+        given = self._arguments(app)
+        manager, settings = load_plugins(
+            app.config,
+            plugins=self._plugins,
+            prefix=prefix,
+            overrides=given if self._alone else None,
+            defaults=None if self._alone else given,
+        )
         check_app = getattr(self._identity, "check_app", None)
         if check_app is not None:
             check_app(app)
-        runner = build_runner(
-            app, plugins=self._plugins, overrides=self._overrides(app), prefix=prefix, db=self._db,
-            identify=self._identity, offer=self._offer, alone=self._alone,
-            memory=self._memory if not isinstance(self._memory, str) else None,
-        )  # fmt: skip
+        memory = self._memory if not isinstance(self._memory, str) else None
+        wishes = Wishes(db=self._db, identify=self._identity, offer=self._offer, memory=memory, alone=self._alone)
+        runner = build_runner(app, manager, settings, wishes)
         try:
             mount(app, runner, name=self.name, place=place, guard=self._guard)
         except BaseException:
@@ -138,7 +147,7 @@ class FlowRunner:
                 " FlowRunner(name=...)."
             )
 
-    def _overrides(self, app: Flask) -> dict[str, Any]:
+    def _arguments(self, app: Flask) -> dict[str, Any]:
         found = dict(self._settings)
         if isinstance(self._memory, str):
             found["MEMORY"] = self._memory

@@ -139,16 +139,24 @@ class PluginManager:
         """
         self._collect("use_settings", lambda plugin: settings)
 
+    def chosen_backend(self, settings: Settings) -> BackendOffer:
+        """Return the offer of the memory backend that the settings name.
+
+        :raises PluginFailed: if no plugin offers it.
+        """
+        offer = self.registry.backends.get(settings.memory)
+        if offer is None:
+            known = ", ".join(sorted(self.registry.backends)) or "none"
+            raise PluginFailed(f"No plugin offers the memory backend {settings.memory!r}; offered are: {known}.")
+        return offer
+
     def open_memory(self, app: Any, settings: Settings) -> Memory:
         """Build the backend that the settings name and make its operations hooks.
 
         :raises PluginFailed: if no plugin offers it, it cannot be built, or another plugin
             implements (rather than wraps) a memory hook.
         """
-        offer = self.registry.backends.get(settings.memory)
-        if offer is None:
-            known = ", ".join(sorted(self.registry.backends)) or "none"
-            raise PluginFailed(f"No plugin offers the memory backend {settings.memory!r}; offered are: {known}.")
+        offer = self.chosen_backend(settings)
         try:
             backend = offer.factory(app, settings)
         except Exception as error:
@@ -179,12 +187,18 @@ class PluginManager:
         return Vectors(name, build)
 
     def use_memory(self, backend: MemoryBackend, name: str) -> Memory:
-        """Make an open backend the one that answers the memory hooks."""
+        """Make an open backend the one that answers the memory hooks; it takes the place of an earlier one."""
+        if self.pm.has_plugin(BACKEND_NAME):
+            self.pm.unregister(name=BACKEND_NAME)
         self.pm.register(_BackendHooks(backend), name=BACKEND_NAME)
-        self._refuse_second_backend()
+        self.refuse_second_backend()
         return Memory(cast(MemoryOperations, HookedMemory(self.pm)), backend=backend, name=name)
 
-    def _refuse_second_backend(self) -> None:
+    def refuse_second_backend(self) -> None:
+        """Refuse plugins that implement a memory hook, where they may only wrap it.
+
+        :raises PluginFailed: naming the plugin.
+        """
         for hook in MEMORY_HOOKS:
             for impl in getattr(self.pm.hook, hook).get_hookimpls():
                 if not (impl.wrapper or impl.hookwrapper) and impl.plugin_name != BACKEND_NAME:

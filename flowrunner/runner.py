@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,58 +46,118 @@ logger = logging.getLogger("flowrunner")
 _MOST_PLANS: Final = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a runner holds open: its stores, its conversations, its flows."""
+
+    settings: Settings
+    memory: Memory
+    library: Library
+    stores: Stores
+    vectors: Vectors
+    engine: Engine
+    metrics: Metrics | None
+    observers: Sequence[Observer]
+    close: Callable[[], None]
+
+
+#: Attributes of a runner that open it when they are first asked for.
+_OPENED_BY: Final = frozenset({"memory", "library", "stores", "vectors", "engine", "metrics", "services", "background"})
+
+
 class Runner:
     """One runner of one app. Nothing of it is global; :meth:`close` releases what it holds.
 
-    ``settings``, ``plugins``, ``memory``, ``library``, ``stores`` and ``vectors`` may be read.
+    ``settings``, ``plugins``, ``memory``, ``library``, ``stores`` and ``vectors`` may be read. Databases,
+    folders and backends are opened by :meth:`open`, which the first use of any of them calls: making a
+    runner touches no disk and no network, and a process may fork before it opens anything.
+
+    :param opening: opens everything; called once by :meth:`open`, and by :meth:`check` for a trial.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        plugins: PluginManager,
-        memory: Memory,
-        library: Library,
-        stores: Stores,
-        vectors: Vectors,
-        engine: Engine,
-        metrics: Metrics | None,
-        observers: Sequence[Observer],
-        closing: Callable[[], None],
-    ) -> None:
+    memory: Memory
+    library: Library
+    stores: Stores
+    vectors: Vectors
+    engine: Engine
+    metrics: Metrics | None
+    services: RunServices
+    background: ThreadPoolExecutor
+
+    def __init__(self, *, settings: Settings, plugins: PluginManager, opening: Callable[[], Opened]) -> None:
         self.settings = settings
         self.plugins = plugins
-        self.memory = memory
-        self.library = library
-        self.stores = stores
-        self.vectors = vectors
-        self.metrics = metrics
-        self.engine = engine
         self.identify: Callable[[Any], Identity | None] | None = None
         #: Entered around each run: what its components may rely on, such as a site's own context.
         self.around: Callable[[], AbstractContextManager[Any]] = nullcontext
         #: Called with the runner when the collector finds that nobody holds it any more.
         self.let_go: Callable[[Runner], None] | None = None
-        self._closing = closing
+        self._opening = opening
+        self._opened: Opened | None = None
+        self._state = threading.RLock()
         self._closed = False
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._planning = threading.Lock()
-        self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
-        self.background = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-run")
         self._running = threading.BoundedSemaphore(settings.max_runs)
         self._purging: PurgeTimer | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there yet; once open, these are plain attributes.
+        if name in _OPENED_BY:
+            self.open()
+            return vars(self)[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether databases, folders and backends are open."""
+        return self._opened is not None
+
+    def open(self) -> None:
+        """Open databases, folders and backends; a second call does nothing.
+
+        :raises FlowRunnerError: in one sentence, what must be changed; a later call tries again.
+        """
+        if self._opened is not None:
+            return
+        with self._state:
+            if self._opened is None:
+                if self._closed:
+                    raise FlowRunnerError("This runner is closed.")
+                self._take(self._opening())
+
+    def check(self) -> None:
+        """Open everything and close it again, so that what is wrong is said before anybody asks.
+
+        :raises FlowRunnerError: in one sentence, what must be changed.
+        """
+        if self._opened is None:
+            opened = self._opening()
+            opened.memory.close()
+            opened.vectors.close()
+            opened.close()
+
+    def _take(self, opened: Opened) -> None:
+        settings = self.settings = opened.settings
+        self.memory = opened.memory
+        self.library = opened.library
+        self.stores = opened.stores
+        self.vectors = opened.vectors
+        self.engine = opened.engine
+        self.metrics = opened.metrics
+        self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
+        self.background = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-run")
         if settings.memory_retention and settings.memory_purge_every:
             self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,
             wait=settings.turn_wait,
-            session_lock=memory.backend.session_lock,
+            session_lock=opened.memory.backend.session_lock,
         )
-        self._observers: list[Observer] = [*observers, *self._hook_observers()]
+        self._observers: list[Observer] = [*opened.observers, *self._hook_observers()]
         self.services = RunServices(
-            memory=memory,
+            memory=opened.memory,
             settings=settings,
             pool=self._pool,
             turns=self._turns,
@@ -107,8 +167,9 @@ class Runner:
             mask=mask_text,
             observe=self._observe if self._observers else None,
             observed=_all_kinds(self._observers),
-            vectors=vectors,
+            vectors=opened.vectors,
         )
+        self._opened = opened
 
     def run(
         self,
@@ -159,6 +220,7 @@ class Runner:
         """
         if identity.read_only:
             raise NotAllowed("This API key may only read; it runs nothing.")
+        self.open()
         plan = self.plan(flow)
         if self._purging is not None:
             self._purging.start()
@@ -225,18 +287,21 @@ class Runner:
 
     def close(self) -> None:
         """Wait for background runs, write what is collected, release everything; a second call does no harm."""
-        with self._planning:
+        with self._state:
             if self._closed:
                 return
             self._closed = True
+            opened = self._opened
+        if opened is None:
+            return
         if self._purging is not None:
             self._purging.stop()
         self.background.shutdown(wait=True)
         self._pool.shutdown(wait=True)
         self._turns.close()
-        self.memory.close()
-        self.vectors.close()
-        self._closing()
+        opened.memory.close()
+        opened.vectors.close()
+        opened.close()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self.let_go is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import gunicorn.http.message as _message
 
-from flowrunner.errors import SettingsInvalid
+from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.settings import SETTINGS, read_settings
 
 _OURS = ("BIND", "WORKERS", "THREADS")
@@ -42,10 +42,27 @@ control_socket_disable = True
 header_map = "dangerous"
 
 
-def post_worker_init(worker: Any) -> None:
-    """Take what is loaded out of the collector's sight: it stays, and looking through it takes tens of milliseconds."""
+#: Workers are forked from one process that has loaded everything, and share its memory. Nothing is open
+#: by then: each worker opens databases and threads of its own.
+preload_app = True
+
+
+def when_ready(server: Any) -> None:
+    """Take what is loaded out of the collector's sight before the workers are forked.
+
+    It stays for good; looking through it takes tens of milliseconds, and would copy the shared pages.
+    """
     gc.collect()
     gc.freeze()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Open the runners of the app now, and not with the first request."""
+    for runner in getattr(worker.wsgi, "extensions", {}).get("flowrunner", {}).values():
+        try:
+            runner.open()
+        except FlowRunnerError as error:
+            worker.log.error("flowrunner: %s", error.message)
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:

@@ -223,13 +223,15 @@ def read_settings(
     config: Mapping[str, Any],
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
     prefix: str = PREFIX,
 ) -> Settings:
-    """Read settings: overrides (the command line) beat configuration, which beats the environment.
+    """Read settings, the first that is given: command line, configuration, arguments, environment, default.
 
     :param table: what is declared, the core's and the plugins'.
     :param config: an app's configuration.
-    :param overrides: by name without prefix.
+    :param overrides: what the command line gives, by name without prefix.
+    :param defaults: arguments of the extension, by name without prefix.
     :raises SettingsInvalid: for a value that cannot be used, naming the setting.
     """
     environ = os.environ if environ is None else environ
@@ -241,6 +243,8 @@ def read_settings(
             raw, source = overrides[setting.name], "command line"
         elif config.get(full) is not None:
             raw, source = config[full], "configuration"
+        elif defaults and defaults.get(setting.name) is not None:
+            raw, source = defaults[setting.name], "argument"
         elif environ.get(full, "") != "":
             raw, source = environ[full], "environment"
         else:

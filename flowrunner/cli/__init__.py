@@ -13,6 +13,7 @@ from flowrunner.errors import FlowRunnerError
 #: Commands by name, and where each lies; a command is imported when it is used.
 COMMANDS: Final = {
     "check": "flowrunner.cli.check:check_command",
+    "check-config": "flowrunner.cli.check_config:check_config_command",
     "convert": "flowrunner.cli.check:convert_command",
     "data": "flowrunner.cli.data:data_commands",
     "db": "flowrunner.cli.db:db_commands",

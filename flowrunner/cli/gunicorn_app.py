@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -38,9 +39,10 @@ class _Server(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from flowrunner.app import create_app_or_exit
+        from flowrunner.app import create_app
 
-        return create_app_or_exit(announce=False, **self._settings)
+        # What could be wrong has been found out before; this process opens nothing.
+        return create_app(**self._settings)
 
 
 def run_gunicorn(performance: Performance) -> None:
@@ -54,9 +56,14 @@ def run_gunicorn(performance: Performance) -> None:
         "threads": performance.threads,
         "loglevel": "warning",
         "logconfig_dict": _LOGGING,
-        "when_ready": lambda server: click.echo(greeting(performance, str(server.LISTENERS[0])), err=True),
+        "when_ready": partial(_greet, performance),
     }
     _Server(options, performance.settings).run()
+
+
+def _greet(performance: Performance, server: Any) -> None:
+    serving.when_ready(server)
+    click.echo(greeting(performance, str(server.LISTENERS[0])), err=True)
 
 
 def greeting(performance: Performance, address: str) -> str:

@@ -138,6 +138,7 @@ def _trial(settings: Mapping[str, Any]) -> Iterator[tuple[Flask, Runner]]:
         stand_alone(**settings).init_app(app)
         runner = runner_of(app)
         try:
+            runner.open()
             yield app, runner
         finally:
             runner.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -15,36 +18,67 @@ from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
-from flowrunner.runner import Runner
-from flowrunner.settings import API_PARTS, PREFIX, SETTINGS, Settings, read_settings, refuse_unknown, warn_about_unknown
-from flowrunner.site.data_folder import make_data_folder, usual_data_folder
+from flowrunner.runner import Opened, Runner
+from flowrunner.settings import (
+    API_PARTS,
+    PREFIX,
+    SETTINGS,
+    Setting,
+    Settings,
+    read_settings,
+    refuse_unknown,
+    warn_about_unknown,
+)
+from flowrunner.site.data_folder import usual_data_folder
 from flowrunner.site.identifying import Offer, choose_identify
+from flowrunner.site.instance_folder import choose_data_folder, instance_data_folder
 from flowrunner.store.credentials import is_secret_name
-from flowrunner.store.engine import attach_database, bind_key, close_database, close_engine
+from flowrunner.store.engine import (
+    DATABASE_FILE,
+    attach_database,
+    close_database,
+    close_engine,
+    refuse_shared_file,
+    refuse_usual_file,
+)
 from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.runlog import RunLog
-from flowrunner.store.secretbox import open_secret_box
+from flowrunner.store.secretbox import SecretBox, open_secret_box
 from flowrunner.store.stores import Stores
 from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
 
 def load_plugins(
-    config: Mapping[str, Any], *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None,
-    prefix: str = PREFIX, keep_going: bool = False,
-) -> tuple[PluginManager, Settings]:  # fmt: skip
+    config: Mapping[str, Any],
+    *,
+    plugins: Iterable[Any] = (),
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    prefix: str = PREFIX,
+    keep_going: bool = False,
+) -> tuple[PluginManager, Settings]:
     """Load plugins and read all settings, theirs included.
 
     :param plugins: plugin objects besides the installed ones and those of the plugins folder.
+    :param overrides: settings that beat the configuration, by name without prefix.
+    :param defaults: settings that the configuration beats, by name without prefix.
     :param keep_going: record plugins that fail instead of raising.
     :raises PluginFailed: naming the plugin.
     :raises SettingsInvalid: naming the setting.
     """
-    first = read_settings(SETTINGS, config=config, overrides=overrides, prefix=prefix)
+
+    def read(table: Iterable[Setting]) -> Settings:
+        return read_settings(table, config=config, overrides=overrides, defaults=defaults, prefix=prefix)
+
+    first = read(SETTINGS)
     manager = PluginManager()
     manager.load_entry_points(first.plugins_blocked, keep_going=keep_going)
     if first.plugins_dir is not None:
@@ -54,37 +88,90 @@ def load_plugins(
     manager.collect_settings()
     manager.collect_components()
     table = manager.registry.settings
-    refuse_unknown(table, overrides or {})
-    settings = read_settings(table, config=config, overrides=overrides, prefix=prefix)
+    refuse_unknown(table, {**(overrides or {}), **(defaults or {})})
+    settings = read(table)
     warn_about_unknown(table, config=config, prefix=prefix)
     return manager, settings
 
 
-def build_runner(
-    app: Flask, *, plugins: Iterable[Any] = (), overrides: Mapping[str, Any] | None = None, prefix: str = PREFIX,
-    db: Any = None, identify: Callable[[Any], Any] | None = None, offer: Offer | None = None,
-    memory: MemoryBackend | None = None, alone: bool = True,
-) -> Runner:  # fmt: skip
-    """Return the runner of an app.
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the owner of an app gave besides settings.
 
-    :param db: the host's ``SQLAlchemy`` object, to keep the data on its database.
-    :param identify: says who sends a request; None where that is left to hooks and API keys.
-    :param offer: says which flows the site offers to whom; None for all flows of the folders.
-    :param memory: a memory backend that is open already, instead of the one that the settings name.
-    :param alone: the app is the runner's own; else it is a site, which is left as it is.
-    :raises FlowRunnerError: in one sentence, what must be changed before it can start.
+    ``db`` is the host's ``SQLAlchemy`` object, to keep the data on its database; ``identify`` says who
+    sends a request, None where that is left to hooks and API keys; ``offer`` says which flows the site
+    offers to whom, None for all flows of the folders; ``memory`` is an open backend to use instead of the
+    one that the settings name; ``alone`` says that the app is the runner's own.
     """
-    manager, settings = load_plugins(app.config, plugins=plugins, overrides=overrides, prefix=prefix)
-    if settings.data_dir is None:
-        settings = settings.with_values(data_dir=_usual_data_folder(app, settings, alone))
-    if settings.api is None:
-        settings = settings.with_values(api=API_PARTS if alone else ())
-    make_data_folder(settings)
+
+    db: Any = None
+    identify: Callable[[Any], Any] | None = None
+    offer: Offer | None = None
+    memory: MemoryBackend | None = None
+    alone: bool = True
+
+
+def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes) -> Runner:
+    """Return the runner of an app, which opens its databases and folders on first use.
+
+    :raises FlowRunnerError: in one sentence, what can be seen to be wrong without opening anything.
+    """
+    identify = choose_identify(wishes.identify, manager, settings, wishes.offer)
+    if wishes.memory is None:
+        manager.chosen_backend(settings)
+    manager.open_vectors(app, settings)
+    manager.refuse_second_backend()
     _refuse_missing_folders(settings)
-    identify = choose_identify(identify, manager, settings, offer)
-    engine = _open_database(app, settings, db, alone)
+    if settings.api is None:
+        settings = settings.with_values(api=API_PARTS if wishes.alone else ())
+    usual = settings.with_values(data_dir=settings.data_dir or _usual_data_folder(app, settings, wishes))
+    if wishes.alone:
+        settings = usual
+    _refuse_missing_extras(settings)
+    _prepare_database(app, usual, settings, wishes)
+    manager.hand_out_settings(usual)
+    runner = Runner(settings=settings, plugins=manager, opening=lambda: _open(app, manager, settings, wishes))
+    runner.identify = identify
+    return runner
+
+
+def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes) -> Opened:
+    """Open everything that a runner keeps.
+
+    :raises FlowRunnerError: in one sentence, what must be changed.
+    """
+    place = choose_data_folder(app, settings, wishes)
+    if place.is_temporary:
+        manager.hand_out_settings(place.settings)
+    settings = place.settings
     folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
-    box = open_secret_box(settings.secret_key, settings.data_dir)
+    with ExitStack() as undo:
+        undo.callback(place.close)
+        engine = _open_database(app, settings, wishes)
+        undo.callback(close_database, app, settings)
+        undo.callback(close_engine, engine)
+        refuse_shared_file(app, engine)
+        box = open_secret_box(settings.secret_key, settings.data_dir)
+        stores = _open_stores(engine, settings, folders, box)
+        undo.callback(stores.close)
+        metrics = _open_metrics(settings, wishes.alone) if settings.metrics else None
+        vectors = manager.open_vectors(app, settings)
+        given = wishes.memory
+        memory = manager.open_memory(app, settings) if given is None else manager.use_memory(given, "given")
+        return Opened(
+            settings=settings,
+            memory=memory,
+            library=Library(folders, stores.flows),
+            stores=stores,
+            vectors=vectors,
+            engine=engine,
+            metrics=metrics,
+            observers=_observers(settings, stores.run_log, metrics),
+            close=undo.pop_all().close,
+        )
+
+
+def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box: SecretBox) -> Stores:
     flows = FlowStore(
         engine,
         settings.data_dir,
@@ -93,37 +180,15 @@ def build_runner(
         box=box,
     )
     variables = VariableStore(engine, settings.data_dir, box)
-    log = RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None
-    metrics = _open_metrics(settings, alone) if settings.metrics else None
-    stores = Stores(
+    return Stores(
         keys=KeyStore(engine, settings.data_dir),
         flows=flows,
         variables=variables,
         files=FileStore(
             engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
         ),
-        run_log=log,
+        run_log=RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None,
     )
-    manager.hand_out_settings(settings)
-    try:
-        vectors = manager.open_vectors(app, settings)
-        opened = manager.open_memory(app, settings) if memory is None else manager.use_memory(memory, "given")
-    except BaseException:
-        close_engine(engine)
-        close_database(app, settings)
-        raise
-
-    def closing() -> None:
-        stores.close()
-        close_engine(engine)
-        close_database(app, settings)
-
-    runner = Runner(
-        settings=settings, plugins=manager, memory=opened, library=Library(folders, flows), stores=stores,
-        vectors=vectors, engine=engine, metrics=metrics, observers=_observers(settings, log, metrics), closing=closing,
-    )  # fmt: skip
-    runner.identify = identify
-    return runner
 
 
 def _open_metrics(settings: Settings, alone: bool) -> Metrics:
@@ -142,19 +207,24 @@ def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) 
     return found
 
 
-def _usual_data_folder(app: Flask, settings: Settings, alone: bool) -> Path:
-    """Return the user's folder for an app of our own, a site's instance folder else.
-
-    A runner that is not the first has a folder in it, as its data is its own.
-    """
-    folder = usual_data_folder() if alone else Path(app.instance_path)
-    return folder if settings.prefix == PREFIX else folder / bind_key(settings)
-
-
 def _known_secrets(settings: Settings, variables: VariableStore) -> Callable[[], Iterable[str]]:
     """Return what tells the run log the values that it must not keep: credentials of owners and of the environment."""
     shared = tuple(value for name in settings.variables if is_secret_name(name) and (value := os.environ.get(name)))
     return lambda: (*shared, *variables.known_secrets())
+
+
+def _usual_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> Path:
+    return usual_data_folder() if wishes.alone else instance_data_folder(app, settings)
+
+
+def _refuse_missing_extras(settings: Settings) -> None:
+    """Refuse what a setting turns on and no installed package can do."""
+    for on, package, word, extra in (
+        (settings.metrics, "prometheus_client", "METRICS", "metrics"),
+        (settings.tracing, "opentelemetry", "TRACING", "otel"),
+    ):
+        if on and importlib.util.find_spec(package) is None:
+            raise SettingsInvalid(f"{settings.prefix}{word} needs {package}: pip install flask-flowrunner[{extra}].")
 
 
 def _refuse_missing_folders(settings: Settings) -> None:
@@ -163,24 +233,52 @@ def _refuse_missing_folders(settings: Settings) -> None:
             raise SettingsInvalid(f"{settings.prefix}FLOWS_DIR: the folder {folder} is not there.")
 
 
-def _open_database(app: Flask, settings: Settings, db: Any, alone: bool) -> Any:
+def _prepare_database(app: Flask, usual: Settings, settings: Settings, wishes: Wishes) -> None:
+    """Attach the database where it is known already which, and refuse what can never be one; nothing is connected.
+
+    :raises SettingsInvalid: saying what is wrong with it.
+    """
+    decided = wishes.alone or wishes.db is not None or settings.database_url or settings.data_dir is not None
+    if decided:
+        _attach(app, usual, wishes)
+    else:
+        refuse_usual_file(app, usual)
+
+
+def _attach(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return attach_database(app, settings, wishes.db, alone=wishes.alone)
+    except (ArgumentError, ImportError) as error:
+        raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {error}.") from error
+
+
+def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
     """Return the engine of the app's own data, its tables made.
 
     :raises SettingsInvalid: if the database cannot be reached or written to, or is of a kind without a driver here.
     :raises SchemaOutdated: if its tables are of another release.
     """
-    from sqlalchemy.exc import ArgumentError, DBAPIError
+    from sqlalchemy.exc import DBAPIError
 
+    engine = _attach(app, settings, wishes)
     try:
-        engine = attach_database(app, settings, db, alone=alone)
         SCHEMA.ensure(engine)
-    except (DBAPIError, ArgumentError, ImportError) as error:
+    except DBAPIError as error:
         # A driver's words may go on about the statement or a web page; the first line says what is wrong.
         reason = (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]
-        raise SettingsInvalid(f"The database that {settings.prefix}DATABASE_URL names cannot be used: {reason}.") from (
-            error
-        )
+        raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.") from error
     return engine
+
+
+def _name_of_database(settings: Settings, wishes: Wishes) -> str:
+    """Return what the owner wrote that decides on the database, for a sentence."""
+    if settings.database_url:
+        return f"The database that {settings.prefix}DATABASE_URL names"
+    if wishes.db is not None:
+        return "The database of db=, the site's own,"
+    return f"The database in the data folder ({settings.prefix}DATA_DIR), {settings.data_dir / DATABASE_FILE},"
 
 
 def _flow_folders(settings: Settings) -> list[Path]:

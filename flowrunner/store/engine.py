@@ -113,6 +113,16 @@ def close_engine(engine: Engine) -> None:
         engine.dispose()
 
 
+def refuse_usual_file(app: Flask, settings: Settings) -> None:
+    """Refuse to keep our data in the usual SQLite file if the host has it for its own.
+
+    :raises SettingsInvalid: saying so.
+    """
+    host = app.extensions.get("sqlalchemy")
+    if host is not None:
+        _refuse_shared_file(database_url(settings, app), _engines_of(app, host))
+
+
 def refuse_shared_file(app: Flask, engine: Engine) -> None:
     """Refuse to go on if the host has opened our SQLite file as its own after us.
 
@@ -124,7 +134,7 @@ def refuse_shared_file(app: Flask, engine: Engine) -> None:
 
 
 def make_engine(url: URL) -> Engine:
-    """Return an engine set up as the app's own data wants it; the folder of a SQLite file is made."""
+    """Return an engine set up as the app's own data wants it; nothing is opened before its first connection."""
     return prepare_engine(create_engine(url, **engine_options(url)))
 
 
@@ -132,7 +142,6 @@ def engine_options(url: URL) -> dict[str, Any]:
     """Return how an engine is made for a URL: pool and driver options."""
     if url.get_backend_name() != "sqlite":
         return {"pool_size": 10, "max_overflow": 54, "pool_pre_ping": True, "pool_use_lifo": True}
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     # A connection to a file is cheap and one per thread is the most that can be wanted, so none waits for another.
     return {
         "pool_size": 16, "max_overflow": -1, "pool_use_lifo": True, "connect_args": {"timeout": BUSY_SECONDS},
@@ -145,6 +154,7 @@ def prepare_engine(engine: Engine) -> Engine:
         return engine
     engine.update_execution_options(**{_PREPARED: True})
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _make_folder)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     _keep_from_children(engine)
@@ -206,8 +216,7 @@ def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> E
         return _share_server(app, settings, default)
     url = database_url(settings, app)
     _refuse_shared_file(url, engines)
-    engines[key] = make_engine(url)
-    return engines[key]
+    return make_engine(url)
 
 
 def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
@@ -218,7 +227,8 @@ def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
     """
     if theirs.dialect.name != "postgresql":
         raise SettingsInvalid(
-            f"The site's database is {theirs.dialect.name}, and flowrunner keeps its data on SQLite or PostgreSQL:"
+            f"FlowRunner(db=...): the site's database is {theirs.dialect.name}; flowrunner keeps its data on"
+            " SQLite or PostgreSQL:"
             " leave db out, and it keeps a SQLite file of its own."
         )
     for other in app.extensions.get(_EXTENSION, {}).values():
@@ -253,6 +263,10 @@ def _refuse_shared_file(url: URL, engines: dict[str | None, Engine]) -> None:
                 " time, so a request with an open transaction of the site would wait for itself: give flowrunner"
                 " a file of its own."
             )
+
+
+def _make_folder(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
+    Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

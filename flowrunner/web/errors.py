@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
-from flowrunner.errors import FlowRunnerError
+from flowrunner.errors import FlowRunnerError, NotReady, PluginFailed, SettingsInvalid
 from flowrunner.web.jsons import json_response
 
 logger = logging.getLogger("flowrunner")
@@ -41,7 +41,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(FlowRunnerError)
     def ours(error: FlowRunnerError) -> Response:
-        return error_response(error)
+        return error_response(_not_ready(error) if isinstance(error, (SettingsInvalid, PluginFailed)) else error)
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
@@ -61,8 +61,16 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        logger.exception("a request failed in a way that nobody foresaw")
+        logger.exception("unexpected error in a request")
         return json_response({"detail": "Internal Server Error", "code": "internal_error"}, 500)
+
+
+def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
+    """Log why the runner cannot be opened, and return what a caller is told: the reason may name paths and hosts."""
+    logger.error("%s: %s", error.code, error.message)
+    if current_app.debug or current_app.testing:
+        return NotReady(error.message)
+    return NotReady("The data of this server cannot be opened at present; its log says why.")
 
 
 def _code_of(error: HTTPException) -> str:

@@ -56,8 +56,8 @@ class Hygiene:
         self._hosts = TrustedHosts(settings.trusted_hosts)
         self._cors = Cors(settings.cors_origins)
         self._access = AccessLog() if settings.access_log else None
-        self._metrics = runner.metrics
-        self._timed = self._access is not None or self._metrics is not None
+        self._runner = runner
+        self._timed = self._access is not None or settings.metrics
         self._word = secrets.token_hex(6)
         self._count = itertools.count(1)
 
@@ -107,9 +107,11 @@ class Hygiene:
         seconds = now - _started.get(now)
         if self._access is not None:
             self._access.note(request, response.status_code, seconds, request.environ.get(IDENTITY))
-        if self._metrics is not None:
+        # Not opened for this: an answer of a store that cannot be opened is counted by none.
+        metrics = self._runner.metrics if self._runner.is_open else None
+        if metrics is not None:
             endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
-            self._metrics.observe_request(endpoint, request.method, response.status_code, seconds)
+            metrics.observe_request(endpoint, request.method, response.status_code, seconds)
 
 
 def add_hygiene(blueprint: Any, runner: Runner) -> None:

@@ -48,7 +48,7 @@ def check_neighbours(app: Flask, runner: Runner) -> None:
     :raises SettingsInvalid: if it has, with what to do.
     """
     checked = app.extensions.setdefault(_CHECKED, set())
-    if runner.settings.prefix in checked:
+    if runner.settings.prefix in checked or not runner.is_open:
         return
     refuse_shared_file(app, runner.engine)
     if has_request_context():

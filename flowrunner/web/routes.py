@@ -28,7 +28,7 @@ from flowrunner.web.variables import add_variable_routes
 def add_run_routes(routes: Routes) -> None:
     """Add what runs a flow for somebody who waits for its answer, and stops it."""
     runner = routes.runner
-    spool = Spool(runner.settings.data_dir / "streams", runner.settings.resume_seconds)
+    spool = Spool(lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds)
 
     def run(flow: str) -> Response:
         return run_flow(runner, spool, flow)

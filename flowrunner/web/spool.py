@@ -98,11 +98,11 @@ class LiveStream:
 class Spool:
     """The streams of one app. A thread writes those of this process in batches; it ends when there are none.
 
-    :param folder: shared by all workers.
+    :param folder: returns the folder, which all workers share; asked when it is needed.
     :param grace: seconds that a run goes on without a reader, and that its events are kept after its end.
     """
 
-    def __init__(self, folder: Path, grace: float) -> None:
+    def __init__(self, folder: Callable[[], Path], grace: float) -> None:
         self._folder = folder
         self._grace = grace
         self._lock = threading.Lock()
@@ -114,10 +114,10 @@ class Spool:
 
         :param cancel: ends its run, with a reason.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
         header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
-        stream = LiveStream(self._folder / f"{run_id}.events", header, cancel)
+        stream = LiveStream(self._folder() / f"{run_id}.events", header, cancel)
         stream.write()
         with self._lock:
             self._live[run_id] = stream
@@ -131,7 +131,7 @@ class Spool:
 
         :param run_id: a UUID in canonical spelling: it becomes part of a file name.
         """
-        path = self._folder / f"{run_id}.events"
+        path = self._folder() / f"{run_id}.events"
         try:
             with path.open(encoding="utf-8") as file:
                 header = json.loads(file.readline())
@@ -147,7 +147,7 @@ class Spool:
         :param run_id: a UUID in canonical spelling.
         :param flows: ids of the only flows whose runs are in reach; None for all.
         """
-        path = self._folder / f"{run_id}.events"
+        path = self._folder() / f"{run_id}.events"
         try:
             with path.open(encoding="utf-8") as file:
                 header = json.loads(file.readline())
@@ -195,7 +195,7 @@ class Spool:
         """Remove what processes left behind that are gone."""
         limit = time.time() - max(3600.0, 2 * self._grace)
         with contextlib.suppress(OSError):
-            for path in self._folder.iterdir():
+            for path in self._folder().iterdir():
                 with contextlib.suppress(OSError):
                     if path.stat().st_mtime < limit:
                         path.unlink()

@@ -98,7 +98,7 @@ class _SpooledRun:
         except FlowRunnerError as error:
             self._failure = error
         except Exception as error:
-            logger.exception("a streamed run failed in a way that nobody foresaw")
+            logger.exception("unexpected error in a streamed run")
             self._failure = FlowRunnerError("Internal Server Error")
             self._failure.__cause__ = error
             if self._stream is not None:

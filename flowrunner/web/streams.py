@@ -110,7 +110,7 @@ class RunStream:
         except FlowRunnerError as error:
             ended = error
         except Exception as error:
-            logger.exception("a streamed run failed in a way that nobody foresaw")
+            logger.exception("unexpected error in a streamed run")
             ended = FlowRunnerError("Internal Server Error")
             ended.__cause__ = error
         self._put(ended)

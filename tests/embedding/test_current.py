@@ -66,7 +66,7 @@ def app(site: Flask, tmp_path):
             f'{{"name": "{name}", "components": {{"q": {{"type": "ChatInput"}}, "x": {{"type": "{kind}"}},'
             ' "a": {"type": "ChatOutput"}}, "edges": ["q.message -> x.input_value", "x.message -> a.input_value"]}'
         )
-    site.config["FLOWRUNNER_FLOWS_DIR"] = ""
+    del site.config["FLOWRUNNER_FLOWS_DIR"]
     site.config["MOTTO"] = "per aspera"
     Tell.left = threading.Event()
     FlowRunner(

@@ -16,7 +16,7 @@ from sqlalchemy import inspect, text
 from flowrunner import MemoryFailed, SettingsInvalid
 from flowrunner.extension import FlowRunner
 from flowrunner.integrations.migrations import without_ours
-from flowrunner.site.current import current_runner
+from flowrunner.site.current import current_runner, get_runner
 from tests.embedding.conftest import close_runners
 from tests.embedding.sites import make_site
 
@@ -146,7 +146,8 @@ class TestSqlite:
     def test_ours_is_a_file_of_its_own(self, shop, tmp_path):
         with shop.app.app_context():
             assert inspect(shop.db.engine).get_table_names() == ["order"]
-        assert (tmp_path / "instance" / "flowrunner.db").is_file()
+            ours = Path(current_runner.runner.engine.url.database)
+        assert ours.is_file() and ours.name == "flowrunner.db"
 
     @pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
     def test_an_open_write_of_the_host_does_not_block_us(self, shop):
@@ -170,7 +171,7 @@ class TestSqlite:
         db = SQLAlchemy()
         db.init_app(app)
         answer = app.test_client().get("/assistant/api/v1/monitor/messages")
-        assert (answer.status_code, "a file of its own" in answer.json["detail"]) == (500, True)
+        assert (answer.status_code, "a file of its own" in answer.json["detail"]) == (503, True)
         assert app.test_client().get("/").text == "home"
         with app.app_context(), pytest.raises(SettingsInvalid, match="a file of its own"):
             current_runner.run("basic-chat", "x", identity="ann")
@@ -207,8 +208,8 @@ class TestPostgres:
     @pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
     def test_tables_are_shared_and_connections_are_not(self, shop):
         with shop.app.app_context():
-            names = set(inspect(shop.db.engine).get_table_names())
             ours = current_runner.runner.engine
+            names = set(inspect(shop.db.engine).get_table_names())
             assert ours.url == shop.db.engine.url
             assert ours.pool is not shop.db.engine.pool
         assert {"order", "flowrunner_messages", "flowrunner_runs"} <= names
@@ -223,8 +224,9 @@ class TestPostgres:
     def test_a_server_that_is_away_is_named_without_its_password(self, tmp_path):
         app = make_site(tmp_path, SQLALCHEMY_DATABASE_URI="postgresql+psycopg://me:hidden@127.0.0.1:1/none")
         db = SQLAlchemy(app)
-        with pytest.raises(SettingsInvalid) as refusal:
-            FlowRunner(app, db=db)
+        FlowRunner(app, db=db)
+        with pytest.raises(SettingsInvalid, match=r"db=, the site's own") as refusal:
+            get_runner(app=app).run("basic-chat", "x", identity="ann")
         assert "cannot be used" in str(refusal.value)
         assert "hidden" not in str(refusal.value)
         with app.app_context():
@@ -271,6 +273,7 @@ class TestMigrations:
     @pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
     def test_without_the_recipe_it_would_drop_our_tables(self, shop, tmp_path):
         folder = tmp_path / "migrations"
+        get_runner(app=shop.app).runner.open()
         Migrate(shop.app, shop.db, directory=str(folder))
         self.invoke(shop, "init")
         self.invoke(shop, "migrate")

@@ -117,6 +117,7 @@ def test_folders_of_flows(site, tmp_path, shape):
     folder = tmp_path / "flows, and more" if shape is Path else tmp_path / "flows"
     folder.mkdir()
     (folder / "own.json").write_text((FLOWS / "basic-chat.json").read_text())
+    del site.config["FLOWRUNNER_FLOWS_DIR"]
     FlowRunner(site, flows_dir=shape(folder), **QUIET)
     assert get_runner(app=site).run("own", "hi", identity="ann").text == "hi"
 
@@ -185,5 +186,15 @@ def test_too_late(site):
 
 def test_an_instance_folder_that_cannot_be_written(site, tmp_path):
     (tmp_path / "instance").write_text("a file")
+    site.testing = False
+    FlowRunner(site)
     with pytest.raises(SettingsInvalid, match="FLOWRUNNER_DATA_DIR"):
-        FlowRunner(site)
+        get_runner(app=site).run("basic-chat", "x", identity="ann")
+
+
+def test_an_instance_folder_that_cannot_be_written_and_nothing_to_write(site, tmp_path, caplog):
+    (tmp_path / "instance").write_text("a file")
+    site.testing = False
+    FlowRunner(site, memory="in-memory")
+    assert get_runner(app=site).run("basic-chat", "x", identity="ann").text == "x"
+    assert "Locks and streams lie in a temporary folder" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from dataclasses import replace
 
 import pytest
 from flask import Blueprint, Flask, abort, g, request
@@ -169,6 +170,7 @@ class TestSeveral:
     def test_two_runners_share_nothing(self, site):
         site.config["STAFF_FLOWRUNNER_SESSION_POLICY"] = "require"
         site.config["STAFF_FLOWRUNNER_FLOWS_DIR"] = str(FLOWS)
+        site.testing = False
         FlowRunner(site, url_prefix="/assistant", identity=by_header)
         FlowRunner(site, url_prefix="/staff", name="staff", identity=by_header)
         client, ann = site.test_client(), {"X-Checked-User": "ann"}
@@ -201,11 +203,13 @@ class TestArguments:
             '{"name": "Shout", "components": {"q": {"type": "ChatInput"}, "s": {"type": "SiteShout"},'
             ' "a": {"type": "ChatOutput"}}, "edges": ["q.message -> s.input_value", "s.message -> a.input_value"]}'
         )
+        del site.config["FLOWRUNNER_FLOWS_DIR"]
         FlowRunner(site, identity=by_header, flows_dir="flows", plugins=[Shout], **QUIET)
         with site.app_context():
             assert get_runner().run("shout", "hello", identity="ann").text == "HELLO"
 
     def test_folders_of_flows_are_relative_to_the_site(self, site, tmp_path):
+        del site.config["FLOWRUNNER_FLOWS_DIR"]
         with pytest.raises(SettingsInvalid, match=f"FLOWS_DIR: the folder {tmp_path / 'no'} is not there"):
             FlowRunner(site, flows_dir="no", **QUIET)
 
@@ -270,7 +274,7 @@ class TestEnd:
         client.post("/login/a")
         assert run_flow(client).status_code == 200
         closed, gone = [], weakref.ref(app)
-        runner._closing = lambda end=runner._closing: closed.append(end())
+        runner._opened = replace(runner._opened, close=lambda end=runner._opened.close: closed.append(end()))
         threads = set(threading.enumerate())
         del app, client, runner
         gc.collect()

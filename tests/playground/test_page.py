@@ -163,10 +163,12 @@ def test_a_run_is_stopped_by_its_owner_alone(tmp_path):
     from flowrunner.web.spool import Spool
 
     reasons = []
-    spool = Spool(tmp_path, 30)
+    spool = Spool(lambda: tmp_path, 30)
     stream = spool.open("7f0e9d1c-0000-4000-8000-000000000001", "ann", "f", reasons.append)
-    assert not Spool(tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "bob")
-    assert Spool(tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "ann"), "another worker may be asked"
+    assert not Spool(lambda: tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "bob")
+    assert Spool(lambda: tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "ann"), (
+        "another worker may be asked"
+    )
     wait_until(lambda: reasons)
     stream.close()
     assert reasons[0] == "its user stopped it"

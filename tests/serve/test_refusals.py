@@ -100,7 +100,9 @@ def test_a_broken_plugin_is_named(refusal, tmp_path, source, reason):
 
 
 def test_an_old_schema_says_what_to_type(refusal, tmp_path):
-    runner_of(create_app(data_dir=tmp_path)).close()
+    runner = runner_of(create_app(data_dir=tmp_path))
+    runner.open()
+    runner.close()
     with closing(sqlite3.connect(tmp_path / "flowrunner.db")) as connection, connection:
         connection.execute("UPDATE flowrunner_memory_version SET version_num = '0001'")
     said = refusal()

@@ -129,12 +129,12 @@ class TestTransactions:
 
 
 class TestInAHost:
-    def test_our_bind_joins_the_hosts_and_its_own_stay(self, app, settings, tmp_path):
+    def test_the_hosts_engines_are_left_as_they_are(self, app, settings, tmp_path):
         db = host_db(app, tmp_path)
         engine = attach_database(app, settings)
         with app.app_context():
-            assert set(db.engines) == {None, "flowrunner"}
-            assert db.engines["flowrunner"] is engine
+            assert set(db.engines) == {None}
+            assert engine.url.database != db.engine.url.database
             assert db.engine.url.database == str(tmp_path / "host.db")
         close_database(app, settings)
         close_host(app, db)

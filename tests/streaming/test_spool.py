@@ -16,7 +16,7 @@ RUN = "11111111-1111-4111-8111-111111111111"
 
 @pytest.fixture
 def spool(tmp_path):
-    return Spool(tmp_path / "streams", grace=0.3)
+    return Spool(lambda: tmp_path / "streams", grace=0.3)
 
 
 def numbers(frames):
