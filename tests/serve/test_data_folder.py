@@ -158,6 +158,7 @@ class TestMoving:
         from flowrunner.app import create_app, runner_of
 
         runner = runner_of(create_app(data_dir=old_place))
+        runner.open()
         try:
             with pytest.raises(Conflict, match="a server perhaps"):
                 move_data(old_place, tmp_path / "new")

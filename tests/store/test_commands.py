@@ -74,8 +74,9 @@ class TestDatabase:
         assert "flowrunner: is at" in flowrunner("db", "upgrade")
         assert f"flowrunner: {SCHEMA.head} (newest)" in flowrunner("db", "current")
 
-    def test_the_memory_backends_tables_are_looked_after_too(self, flowrunner):
-        assert len(flowrunner("db", "upgrade").splitlines()) == 2
+    def test_the_tables_of_the_memory_backend_and_the_vector_store_are_looked_after_too(self, flowrunner):
+        said = flowrunner("db", "upgrade").splitlines()
+        assert [line.partition(":")[0] for line in said] == ["flowrunner", "conversations", "vectors"]
         assert all("(newest)" in line for line in flowrunner("db", "current").splitlines())
 
     def test_an_older_or_newer_database_fails_the_check(self, flowrunner, tmp_path):

@@ -110,6 +110,7 @@ def spans(make_site):
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     site = make_site(plugins_dir=PLUGINS)
     tracing = Tracing(provider)
+    site.runner.open()
     site.runner._observers.append(Observer(tracing.observe, TRACED_EVENTS))
     object.__setattr__(site.runner.services, "observed", None)
     site.add_user("ann")
