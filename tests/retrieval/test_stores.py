@@ -152,7 +152,7 @@ def test_a_collection_without_a_name_is_the_flows_own(house):
         ),
         ({"search_type": "MMR (Max Marginal Relevance)", "number_of_results": 2}, None),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_filters_thresholds_and_variety(house, settings, found):
     ingest(house, kind="AstraDB")
