@@ -64,6 +64,7 @@ from flowrunner.memory.message import (
 from flowrunner.memory.query import cursor_gone, summarise
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
+from flowrunner.text.budget import TextBudget
 from flowrunner.text.json_text import json_text
 from flowrunner.vectors import (
     Chunk,
@@ -132,6 +133,7 @@ __all__ = [
     "Settings",
     "SettingsInvalid",
     "Source",
+    "TextBudget",
     "Tool",
     "VectorStore",
     "VectorStoreFailed",

@@ -12,6 +12,7 @@ from flowrunner.errors import RunCancelled
 from flowrunner.memory import OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.session import Session
+from flowrunner.text.budget import MOST_TEXT, TextBudget
 from flowrunner.vectors import OwnerVectors
 
 #: Port types, and the names that older exports use for them.
@@ -210,6 +211,14 @@ class RunContext:
     def session_id(self) -> str:
         """The id of the session that this component works in."""
         return self.session.id
+
+    def text_budget(self) -> TextBudget:
+        """Return what counts the characters that this component is about to make.
+
+        Take from it before making a text that is larger than what came in; what goes out is
+        measured anyway (``FLOWRUNNER_MAX_TEXT``).
+        """
+        return TextBudget(getattr(self.settings, "max_text", MOST_TEXT))
 
     def source_of(self, name: str) -> Source | None:
         """Return the vertex that fed an input, the first if there are several."""

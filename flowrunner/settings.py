@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory.retention import read_rules
 from flowrunner.session import SESSION_POLICIES
+from flowrunner.text.budget import MOST_TEXT
 
 logger = logging.getLogger("flowrunner")
 
@@ -166,6 +167,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
+    Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
+    Setting("MAX_TWEAKS", 10_000, "fields that the tweaks of one run may name", integer(0)),
     Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
     Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),
     Setting("HEARTBEAT", 10.0, "seconds between heartbeats of an SSE stream", seconds),

@@ -12,11 +12,12 @@ from flowrunner.components import Component, Input, Source
 from flowrunner.engine.ordering import order_by_collections
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
+from flowrunner.engine.targets import TweakTargets
 from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
-from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, takes
+from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, takes
 from flowrunner.registry import Registry
 
 __all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
@@ -53,7 +54,8 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
     members = set(scope)
     dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
     waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
-    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting)
+    targets = TweakTargets(planned)
+    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting, targets)
 
 
 def _known_vertices(
@@ -129,7 +131,7 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
     :raises FlowInvalid: if a setting is of no use to its input.
     """
     component = planned.component
-    declared = component.inputs_for(settings)
+    declared = inputs_of(component, planned.vertex, settings)
     planned.inputs = {i.name: i for i in declared}
     named = {alias: i.name for i in declared for alias in i.aliases}
     given = {named.get(name, name): value for name, value in settings.items()}

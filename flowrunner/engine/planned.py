@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowrunner.components import Component, Input, Source
+from flowrunner.engine.targets import TweakTargets
 from flowrunner.flows.model import Flow, Vertex
 from flowrunner.session import Session
 
@@ -68,7 +69,7 @@ class Plan:
     ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
     run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
     it. ``warnings`` are sentences about what is left out. ``conversation`` is row 5 of the session
-    rule: the setting of the first chat input.
+    rule: the setting of the first chat input. ``targets`` is what tweaks can name.
     """
 
     flow: Flow
@@ -78,6 +79,7 @@ class Plan:
     chat_input: int | None
     dependants: Mapping[int, tuple[PlannedEdge, ...]]
     waiting: Mapping[int, int]
+    targets: TweakTargets
 
     @property
     def conversation(self) -> Session | None:

@@ -53,7 +53,7 @@ def run(
     request.refuse_input_conflict()
     vertices = list(plan.vertices)
     if request.tweaks:
-        for index, changed in apply_tweaks(plan, request.tweaks).items():
+        for index, changed in apply_tweaks(plan, request.tweaks, most=services.settings.max_tweaks).items():
             vertices[index] = changed
     policy = services.settings.session_policy
     frame = make_frame(plan, vertices, request.session_id, policy)

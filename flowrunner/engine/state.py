@@ -14,6 +14,7 @@ from flowrunner.engine.result import VertexResult
 from flowrunner.engine.run_memory import RunMemory
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.sessions import SessionFrame
+from flowrunner.engine.sizes import OutputSizes
 from flowrunner.errors import RunTimeout
 
 
@@ -40,6 +41,10 @@ class RunState:
     deadline: float | None
     results: dict[int, VertexResult] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    sizes: OutputSizes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sizes = OutputSizes(self.services.settings.max_text)
 
     def is_live(self, edge: PlannedEdge) -> bool:
         """Say whether an edge brings a value: its vertex ran, and took that branch."""

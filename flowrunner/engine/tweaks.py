@@ -7,32 +7,34 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex, configure
+from flowrunner.engine.sizes import size_of
 from flowrunner.errors import FlowInvalid, RequestInvalid, TweakRefused
 
-#: Fields that keep the value of the flow's author, whatever their type.
-PROTECTED: Final = frozenset({"code", "_type", "function_code", "python_code", "tool_code"})
+#: Characters of a value by the vertices that get it: a text for a field that all vertices have is read by each.
+_MOST_APPLIED: Final = 2_000_000
 
 
-def apply_tweaks(plan: Plan, tweaks: Mapping[str, Any]) -> dict[int, PlannedVertex]:
+def apply_tweaks(plan: Plan, tweaks: Mapping[str, Any], *, most: int) -> dict[int, PlannedVertex]:
     """Return changed copies of the vertices that the tweaks name, by position.
 
     A key is the id or display name of a vertex (of equal names the last), with an object of
     fields; or the name of a field, with a value for every vertex that has it. A field fed by an
     edge keeps what the edge brings. Names that nothing has are ignored (CONTRACT §8).
 
+    :param most: how many fields may be named.
     :raises TweakRefused: if a protected field is named; nothing is applied then.
-    :raises RequestInvalid: if a value is of no use to its field.
+    :raises RequestInvalid: if a value is of no use to its field, or there are too many.
     """
+    _refuse_many(tweaks, most)
     refuse_protected(plan, tweaks)
     changes: dict[int, dict[str, Any]] = {}
-    by_name = {v.display_name: v.index for v in plan.vertices}
-    by_id = {v.vertex.id: v.index for v in plan.vertices}
+    targets = plan.targets
     for key, value in tweaks.items():
-        if not isinstance(value, Mapping):
-            for planned in plan.vertices:
-                if _has_field(planned, key):
-                    changes.setdefault(planned.index, {}).setdefault(key, value)
-    for index_of in (by_name, by_id):
+        if not isinstance(value, Mapping) and (indexes := targets.by_field.get(key)):
+            _refuse_large(key, value, len(indexes))
+            for index in indexes:
+                changes.setdefault(index, {})[key] = value
+    for index_of in (targets.by_name, targets.by_id):
         for key, value in tweaks.items():
             if isinstance(value, Mapping) and key in index_of:
                 fields = {name: v for name, v in value.items() if isinstance(name, str)}
@@ -45,20 +47,26 @@ def refuse_protected(plan: Plan, tweaks: Mapping[str, Any]) -> None:
 
     :raises TweakRefused: with the names of the fields.
     """
-    protected = PROTECTED.union(*(v.vertex.protected for v in plan.vertices)) if plan.vertices else PROTECTED
-    named: list[str] = []
+    protected = plan.targets.protected
+    named: dict[str, None] = {}
     for key, value in tweaks.items():
         fields = value if isinstance(value, Mapping) else (key,)
-        named += [name for name in fields if name in protected and name not in named]
+        named.update(dict.fromkeys(name for name in fields if name in protected))
     if named:
-        raise TweakRefused(named)
+        raise TweakRefused(list(named))
 
 
-def _has_field(planned: PlannedVertex, name: str) -> bool:
-    vertex = planned.vertex
-    if name in vertex.settings or name in vertex.hidden or name in vertex.field_types or name == "session_id":
-        return True
-    return any(name == i.name or name in i.aliases for i in planned.inputs.values())
+def _refuse_many(tweaks: Mapping[str, Any], most: int) -> None:
+    count = sum(len(value) if isinstance(value, Mapping) else 1 for value in tweaks.values())
+    if count > most:
+        raise _refusal(f"The tweaks name {count} fields; at most {most} are taken (FLOWRUNNER_MAX_TWEAKS).")
+
+
+def _refuse_large(key: str, value: Any, vertices: int) -> None:
+    if vertices > 1 and size_of(value, _MOST_APPLIED) * vertices > _MOST_APPLIED:
+        raise _refusal(
+            f"The tweak {key[:100]} is too large for all of the {vertices} components that have such a field."
+        )
 
 
 def _changed(planned: PlannedVertex, fields: Mapping[str, Any]) -> PlannedVertex:
@@ -85,5 +93,8 @@ def _changed(planned: PlannedVertex, fields: Mapping[str, Any]) -> PlannedVertex
 
 
 def _invalid(planned: PlannedVertex, message: str) -> RequestInvalid:
-    entry = {"type": "value_error", "loc": ["body", "tweaks", planned.vertex.id], "msg": message}
-    return RequestInvalid(message, [entry])
+    return _refusal(message, planned.vertex.id)
+
+
+def _refusal(message: str, *place: str) -> RequestInvalid:
+    return RequestInvalid(message, [{"type": "value_error", "loc": ["body", "tweaks", *place], "msg": message}])

@@ -17,6 +17,7 @@ from flowrunner.engine.tools import make_tool
 from flowrunner.errors import ComponentFailed, FlowRunnerError
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
+from flowrunner.text.budget import TextBudget
 
 
 class VertexRunner:
@@ -86,17 +87,20 @@ class VertexRunner:
             answer = self._drive(planned, session, answer)
         if type(answer) is not dict and not isinstance(answer, Mapping):
             raise TypeError(f"run() returned {type(answer).__name__}, not a mapping by output name")
+        self._state.sizes.check(answer)
         return answer
 
     def _drive(
         self, planned: PlannedVertex, session: Session, generator: Generator[Any, None, Mapping[str, Any]]
     ) -> Mapping[str, Any]:
         """Read a generator to its end, sending its text on as it comes."""
+        budget = TextBudget(self._state.services.settings.max_text)
         try:
             while True:
                 part = next(generator)
                 self._state.check_time()
                 if isinstance(part, str) and part:
+                    budget.take(len(part))
                     self._speech.say(planned, session, part)
                 elif isinstance(part, Message):
                     self._speech.show(planned, session, part)

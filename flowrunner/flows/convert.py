@@ -11,7 +11,7 @@ from flowrunner.flows.layout import layout
 from flowrunner.flows.model import Edge, Flow, Port, Vertex
 from flowrunner.flows.native import VALUE, VARIABLE
 from flowrunner.flows.native_edges import ARROW, split_end, split_sides
-from flowrunner.flows.ports import FlowPorts, takes
+from flowrunner.flows.ports import FlowPorts, inputs_of, takes
 from flowrunner.flows.reading import read_flow
 from flowrunner.registry import Registry
 
@@ -82,7 +82,7 @@ def _short(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
     if vertex.display_name != (component.display_name or component.type_name):
         _add(made, "display_name", vertex.display_name)
     fixed = {name: declared for declared in component.inputs for name in (declared.name, *declared.aliases)}
-    declared_names = {declared.name for declared in component.inputs_for(vertex.settings)}
+    declared_names = {declared.name for declared in inputs_of(component, vertex, vertex.settings)}
     kept: dict[str, Any] = {}
     lost = []
     for name, value in vertex.settings.items():

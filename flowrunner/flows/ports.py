@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from flowrunner.components import Component, Input, Output, canonical_type
+from flowrunner.errors import FlowInvalid
 from flowrunner.flows.model import Edge, Flow, Vertex
 from flowrunner.registry import Registry
 
@@ -18,6 +20,17 @@ _CONVERTED: Final = frozenset({"str", "int", "float", "bool", "secret", "any"})
 SESSION_INPUT: Final = Input("session_id", "str")
 
 
+def inputs_of(component: Component, vertex: Vertex, settings: Mapping[str, Any]) -> Sequence[Input]:
+    """Return the inputs that a vertex has with these settings.
+
+    :raises FlowInvalid: if the component cannot have such settings.
+    """
+    try:
+        return component.inputs_for(settings)
+    except ValueError as error:
+        raise FlowInvalid(f"{vertex.display_name or vertex.type} ({vertex.id}): {error}.") from error
+
+
 class VertexPorts:
     """The inputs and outputs of one vertex, asked for once: a prompt's depend on a text that may be long."""
 
@@ -25,7 +38,7 @@ class VertexPorts:
 
     def __init__(self, component: Component, vertex: Vertex) -> None:
         self.vertex = vertex
-        self.inputs = tuple(component.inputs_for(vertex.settings))
+        self.inputs = tuple(inputs_of(component, vertex, vertex.settings))
         self.outputs = tuple(component.outputs_for(vertex.settings))
         self._by_input = _by_name(self.inputs)
         self._by_output = _by_name(self.outputs)
@@ -108,7 +121,10 @@ class FlowPorts:
         if vertex_id not in self._known:
             vertex = self._vertices[vertex_id]
             component = self._registry.component(vertex.type)
-            self._known[vertex_id] = VertexPorts(component, vertex) if component is not None else None
+            try:
+                self._known[vertex_id] = VertexPorts(component, vertex) if component is not None else None
+            except FlowInvalid:
+                self._known[vertex_id] = None  # the plan says what is wrong with it
         return self._known[vertex_id]
 
 

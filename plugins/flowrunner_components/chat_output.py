@@ -43,7 +43,7 @@ class ChatOutput(Component):
         context_id: str, data_template: str, clean_data: bool, **looks: str,
     ) -> Mapping[str, Any]:  # fmt: skip
         """Return the answer; stored if it should be."""
-        text = _text(input_value, data_template, clean=clean_data)
+        text = _text(context, input_value, data_template, clean=clean_data)
         message = _reply(
             context,
             input_value,
@@ -64,9 +64,9 @@ class ChatOutput(Component):
         return settings.get("should_store_message", True) is not False
 
 
-def _text(value: Any, template: str, *, clean: bool) -> str:
+def _text(context: RunContext, value: Any, template: str, *, clean: bool) -> str:
     if isinstance(value, Mapping) and template not in _PLAIN:
-        return fill(template, look_into(value))
+        return fill(template, look_into(value), context.text_budget())
     return shown_text(value, clean=clean)
 
 

@@ -9,7 +9,7 @@ from flowrunner import Component, ConversationMemory, Input, Message, Output, Ru
 
 from .senders import sender_or
 from .stores import memory_of, store
-from .templates import field_text, fill, is_name
+from .templates import Lookup, field_text, fill_rows, is_name
 from .values import Data, message_data
 
 RETRIEVE: Final = "Retrieve"
@@ -70,7 +70,7 @@ class MessageHistory(Component):
         if order == "Descending":
             found.reverse()
         rows = [message_data(one) for one in found]
-        text = "\n".join(_line(template, row) for row in rows)
+        text = fill_rows(template, (_lookup(row) for row in rows), "\n", context.text_budget())
         return {"messages_text": Message(text=text, flow_id=context.flow_id), "dataframe": rows}
 
     def outputs_for(self, settings: Mapping[str, Any]) -> Sequence[Output]:
@@ -98,7 +98,7 @@ def _read(context: RunContext, memory: ConversationMemory, count: int, filters: 
     return list(memory.fetch(session_id=context.session_id, limit=count, **filters))
 
 
-def _line(template: str, row: Data) -> str:
+def _lookup(row: Data) -> Lookup:
     def lookup(name: str) -> str | None:
         if name in row:
             return field_text(row[name])
@@ -106,7 +106,7 @@ def _line(template: str, row: Data) -> str:
             raise ValueError(f"the template names {name}, which no message has; fields are {', '.join(row)}")
         return None
 
-    return fill(template, lookup)
+    return lookup
 
 
 def _refuse_other(field: str, value: str, known: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowrunner import Component, Input, Message, Output, RunContext
 
-from .templates import fill, look_into
+from .templates import fill, fill_rows, look_into
 from .values import Data, Table, as_text, json_text, message_data, shown_text
 
 STRINGIFY: Final = "Stringify"
@@ -40,7 +40,8 @@ class Parser(Component):
         if mode == STRINGIFY:
             text = shown_text(input_data, clean=clean_data)
         else:
-            text = sep.join(fill(pattern, look_into(row)) for row in rows_of(input_data))
+            rows = (look_into(row) for row in rows_of(input_data))
+            text = fill_rows(pattern, rows, sep, context.text_budget())
         return {"parsed_text": Message(text=text, flow_id=context.flow_id)}
 
 
@@ -59,7 +60,9 @@ class ParseData(Component):
     def run(self, context: RunContext, /, *, data: Any, template: str, sep: str) -> Mapping[str, Any]:
         """Return the joined text and the objects."""
         rows = rows_of(data)
-        texts = [fill(template, look_into({"data": json_text(row, indent=None), **row})) for row in rows]
+        budget = context.text_budget()
+        texts = [fill(template, look_into({"data": json_text(row, indent=None), **row}), budget) for row in rows]
+        budget.take(len(sep) * len(texts))
         listed = [{**row, "text": text} for row, text in zip(rows, texts, strict=True)]
         return {"text": Message(text=sep.join(texts), flow_id=context.flow_id), "data_list": listed}
 
@@ -78,7 +81,7 @@ class ParseDataFrame(Component):
 
     def run(self, context: RunContext, /, *, df: Any, template: str, sep: str) -> Mapping[str, Any]:
         """Return the joined text."""
-        text = sep.join(fill(template, look_into(row)) for row in rows_of(df))
+        text = fill_rows(template, (look_into(row) for row in rows_of(df)), sep, context.text_budget())
         return {"text": Message(text=text, flow_id=context.flow_id)}
 
 

@@ -40,7 +40,7 @@ class Prompt(Component):
                 raise ValueError(f"the variable {name} has no value: nothing is connected to it and nobody set it")
             return None
 
-        text = fill(template, lookup, double=use_double_brackets)
+        text = fill(template, lookup, context.text_budget(), double=use_double_brackets)
         return {"prompt": Message(text=text, files=_files_of(variables.values()), flow_id=context.flow_id)}
 
     def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:

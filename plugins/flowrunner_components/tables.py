@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from flowrunner import text_of
+
+#: A table of more cells is not written out.
+MOST_CELLS: Final = 1_000_000
 
 
 def is_table(value: Any) -> bool:
@@ -23,8 +26,11 @@ def markdown_table(rows: Sequence[Mapping[str, Any]], *, clean: bool = True) -> 
     """Return rows as a Markdown table; columns of numbers are aligned right.
 
     :param clean: leave rows without any content out.
+    :raises ValueError: if there are too many cells: rows that share no column have as many as rows times rows.
     """
     columns = columns_of(rows)
+    if len(columns) * len(rows) > MOST_CELLS:
+        raise ValueError(f"a table of {len(rows)} rows and {len(columns)} columns is too large to be written as text")
     lines = [[cell_text(row.get(name)) for name in columns] for row in rows]
     if clean:
         lines = [line for line in lines if any(line)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from flowrunner import text_of
+from flowrunner import TextBudget, text_of
 
 from .values import json_text
 
@@ -17,6 +17,8 @@ _DOUBLE: Final = re.compile(r"\{\{\{([^{}\n]*)\}\}\}|\{\{([^{}\n]*)\}\}")
 _NAME: Final = re.compile(r"[^\W\d][\w -]*")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([^\[\]]*)\]")
 _SECTION_SIGNS: Final = tuple("#/^&>!=")
+#: Each field of a prompt is an input of its vertex.
+MOST_FIELDS: Final = 1000
 
 #: Gets what stands between the braces; returns its text, or None if that is no field but mere text.
 Lookup = Callable[[str], str | None]
@@ -27,35 +29,52 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def fill(template: str, lookup: Lookup, *, double: bool = False) -> str:
+def fill(template: str, lookup: Lookup, budget: TextBudget, *, double: bool = False) -> str:
     """Return a template with its fields filled in.
 
     Braces that hold no field stay as they are, so that code and JSON may stand in a template.
 
-    :param lookup: gets what stands between the braces, without blanks around it.
+    :param lookup: gets what stands between the braces, without blanks around it; asked once a name.
+    :param budget: the text that is made comes out of it, before it is made.
     :param double: fields are ``{{name}}``, and single braces are text.
-    :raises ValueError: if a double-braced tag is more than a field.
+    :raises ValueError: if a double-braced tag is more than a field, or the text is larger than may be.
     """
-    if double:
-        return _DOUBLE.sub(lambda found: _filled(found, (found[1] or found[2] or ""), lookup, double=True), template)
-    return _SINGLE.sub(lambda found: _filled(found, found[1], lookup), template)
+    known: dict[str, str | None] = {}
+
+    def filled(found: re.Match[str]) -> str:
+        whole = found.group()
+        inside = (found[1] or found[2] or "") if double else found[1]
+        if inside is None:
+            return whole[0]
+        name = inside.strip()
+        if double and name.startswith(_SECTION_SIGNS):
+            raise ValueError(f"the template has the tag {whole[:40]}; only plain fields such as {{{{name}}}} work")
+        if name not in known:
+            known[name] = lookup(name) if name else None
+        value = known[name]
+        if value is None:
+            return whole
+        budget.take(len(value))
+        return value
+
+    budget.take(len(template))
+    return (_DOUBLE if double else _SINGLE).sub(filled, template)
 
 
-def _filled(found: re.Match[str], inside: str | None, lookup: Lookup, *, double: bool = False) -> str:
-    whole = found.group()
-    if inside is None:
-        return whole[0]
-    name = inside.strip()
-    if double and name.startswith(_SECTION_SIGNS):
-        raise ValueError(f"the template has the tag {whole}; only plain fields such as {{{{name}}}} can be filled in")
-    value = lookup(name) if name else None
-    return whole if value is None else value
+def fill_rows(template: str, rows: Iterable[Lookup], separator: str, budget: TextBudget) -> str:
+    """Return a template filled in for each row, with a separator between them; see :func:`fill`."""
+    texts = []
+    for lookup in rows:
+        budget.take(len(separator))
+        texts.append(fill(template, lookup, budget))
+    return separator.join(texts)
 
 
 def fields_of(template: str, *, double: bool = False, also: Mapping[str, Any] | None = None) -> list[str]:
     """Return the names of a template's fields, each once, in order.
 
     :param also: further names that count as fields, however they look.
+    :raises ValueError: if there are more than any template needs.
     """
     names: dict[str, None] = {}
     for found in (_DOUBLE if double else _SINGLE).finditer(template):
@@ -63,6 +82,8 @@ def fields_of(template: str, *, double: bool = False, also: Mapping[str, Any] | 
         name = inside.strip() if inside is not None else ""
         if name and name not in names and (is_name(name) or (also is not None and name in also)):
             names[name] = None
+            if len(names) > MOST_FIELDS:
+                raise ValueError(f"its template has more than {MOST_FIELDS} fields")
     return list(names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from flowrunner import Message, text_of
 
@@ -12,6 +12,9 @@ from .tables import is_table, markdown_table
 
 Data = dict[str, Any]
 Table = list[Data]
+
+#: Blanks in front of lines of JSON, at most.
+_MOST_INDENT: Final = 10_000_000
 
 
 def message_data(message: Message) -> Data:
@@ -59,14 +62,30 @@ def as_table(value: Any) -> Table:
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """Return a value as readable JSON; what JSON does not know appears as text.
 
+    Where lines and indents would make it many times as long, it stands on one line.
+
     :raises ValueError: if it is nested too deeply to be written.
     """
-    for width in (indent, None):
-        try:
-            return json.dumps(value, indent=width, ensure_ascii=False, default=text_of)
-        except RecursionError:
-            continue
-    raise ValueError("the data is nested too deeply to be written as JSON")
+    try:
+        plain = json.dumps(value, ensure_ascii=False, default=text_of)
+    except RecursionError:
+        raise ValueError("the data is nested too deeply to be written as JSON") from None
+    if indent is None or plain.count(",") * indent * _depth(value) > _MOST_INDENT:
+        return plain
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, default=text_of)
+    except RecursionError:
+        return plain
+
+
+def _depth(value: Any) -> int:
+    """Return how many levels objects and lists nest, without recursion."""
+    depth, level = 0, [value] if isinstance(value, (Mapping, list, tuple)) else []
+    while level:
+        depth += 1
+        nodes = (node.values() if isinstance(node, Mapping) else node for node in level)
+        level = [member for node in nodes for member in node if isinstance(member, (Mapping, list, tuple))]
+    return depth
 
 
 def shown_text(value: Any, *, clean: bool = True) -> str:

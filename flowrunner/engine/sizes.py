@@ -1,0 +1,69 @@
+"""How large the outputs of components are: a run that makes more than it may is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flowrunner.memory.message import Message
+from flowrunner.text.budget import too_long
+
+#: A run may make so many times in all what one component may.
+_TIMES: Final = 10
+#: Outputs below this size do not count for the run: there are no more of them than vertices.
+_SMALL: Final = 10_000
+
+
+class OutputSizes:
+    """Counts what one run has made; what is only passed on counts once."""
+
+    __slots__ = ("_counted", "_made", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made = 0
+        self._counted: set[int] = set()
+
+    def check(self, outputs: Mapping[str, Any]) -> None:
+        """Count the outputs of a component.
+
+        :raises ValueError: if they, or all of the run so far, are larger than they may be.
+        """
+        for value in outputs.values():
+            if isinstance(value, Message) and not value.content_blocks:
+                value = value.text
+            size = len(value) if isinstance(value, str) else size_of(value, self._most)
+            if size > self._most:
+                raise too_long(self._most)
+            # Results stay until the run ends, so that no other object gets the same id.
+            if size > _SMALL and id(value) not in self._counted:
+                self._counted.add(id(value))
+                self._made += size
+                if self._made > self._most * _TIMES:
+                    raise too_long(self._most * _TIMES)
+
+
+def size_of(value: Any, most: int) -> int:
+    """Return about how many characters a value has, written out; counting ends above ``most``.
+
+    What is in it twice counts twice, as it would be written twice.
+    """
+    size, todo = 0, [value]
+    while todo and size <= most:
+        one = todo.pop()
+        if isinstance(one, str):
+            size += len(one)
+        elif isinstance(one, Mapping):
+            size += len(one)
+            for name, member in one.items():
+                size += len(name) if isinstance(name, str) else 1
+                todo.append(member)
+        elif isinstance(one, (list, tuple)):
+            size += len(one)
+            todo += one
+        elif isinstance(one, Message):
+            size += len(one.text)
+            todo.append(one.content_blocks)
+        else:
+            size += 1
+    return size

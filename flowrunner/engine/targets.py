@@ -1,0 +1,48 @@
+"""What tweaks can name in a flow: vertices by id and by name, and fields; looked up, not searched for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from flowrunner.engine.planned import PlannedVertex
+
+#: Fields that keep the value of the flow's author, whatever their type.
+PROTECTED: Final = frozenset({"code", "_type", "function_code", "python_code", "tool_code"})
+
+
+class TweakTargets:
+    """The targets of one plan, each table made when the first tweak asks for it."""
+
+    def __init__(self, vertices: Sequence[PlannedVertex]) -> None:
+        self._vertices = vertices
+
+    @cached_property
+    def by_id(self) -> dict[str, int]:
+        """Positions of vertices by their ids."""
+        return {v.vertex.id: v.index for v in self._vertices}
+
+    @cached_property
+    def by_name(self) -> dict[str, int]:
+        """Positions of vertices by their display names; of equal names the last."""
+        return {v.display_name: v.index for v in self._vertices}
+
+    @cached_property
+    def by_field(self) -> dict[str, list[int]]:
+        """Positions of the vertices that have a field, by its name."""
+        found: dict[str, list[int]] = {}
+        for planned in self._vertices:
+            vertex = planned.vertex
+            names = {"session_id", *vertex.settings, *vertex.hidden, *vertex.field_types}
+            for declared in planned.inputs.values():
+                names.update((declared.name, *declared.aliases))
+            for name in names:
+                found.setdefault(name, []).append(planned.index)
+        return found
+
+    @cached_property
+    def protected(self) -> frozenset[str]:
+        """Names of fields that no tweak may name."""
+        return PROTECTED.union(*(v.vertex.protected for v in self._vertices))
