@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from .structure import documents, misfit
+from .json_search import documents
+from .structure import misfit
 from .thoughts import set_apart, without_thoughts
 
 _NUMBER: Final = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?")

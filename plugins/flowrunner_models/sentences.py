@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _LONGEST: Final = 1000
+#: Of a page no more is looked at; what it says stands near its beginning.
+_LONGEST_PAGE: Final = 10_000
 #: Where the sentence stands, the surest place first.
 _PLACES: Final = (
     "error", "message", "detail", "error_msg", "error_message", "errorMessage", "Message", "msg", "errors", "reason",
@@ -25,7 +27,7 @@ def sentence_of(text: str) -> str:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return _plain(_of_page(text) if text.lstrip()[:1] == "<" else text)
+        return _plain(_of_page(text[:_LONGEST_PAGE]) if text.lstrip()[:1] == "<" else text)
     return sentence_in(found)
 
 

@@ -1,15 +1,9 @@
-"""JSON out of a model: schemas from tables of fields, and the JSON in what a model says."""
+"""JSON out of a model: schemas from tables of fields, and what does not fit them."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
-
-_FENCE: Final = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)```", re.DOTALL)
-
-_BEGIN: Final = re.compile(r"[\[{]")
 
 _TYPES: Final = {
     "str": "string", "string": "string", "text": "string", "int": "integer", "integer": "integer",
@@ -53,35 +47,6 @@ def schema_of_many(item: Mapping[str, Any]) -> dict[str, Any]:
         "required": ["objects"],
         "additionalProperties": False,
     }
-
-
-def find_json(text: str) -> Any:
-    """Return the first JSON object or list in a text, in a fenced block or bare; None if there is none."""
-    for candidate in (text, *_FENCE.findall(text)):
-        try:
-            found = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, (dict, list)):
-            return found
-    return next(documents(text), None)
-
-
-def documents(text: str) -> Iterator[Any]:
-    """Yield the JSON objects and lists in a text, in their order."""
-    decoder, at, budget = json.JSONDecoder(), 0, 16 * len(text) + 100_000
-    while budget > 0 and (match := _BEGIN.search(text, at)):
-        try:
-            found, at = decoder.raw_decode(text, match.start())
-        except json.JSONDecodeError as error:
-            budget -= error.pos - match.start() + 1
-            at = match.end()
-            continue
-        except (ValueError, RecursionError):
-            at = match.end()
-            budget -= len(text)
-            continue
-        yield found
 
 
 def misfit(value: Any, schema: Mapping[str, Any], place: str = "the answer") -> str:

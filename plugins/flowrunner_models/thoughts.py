@@ -34,6 +34,7 @@ _ALONE: Final = frozenset({"</think>", "</thinking>", "</seed:think>", "<|end_of
 
 _TAG: Final = re.compile("|".join(map(re.escape, sorted(_ALL, key=len, reverse=True))), re.IGNORECASE)
 _LONGEST: Final = max(map(len, _ALL))
+_PIECE: Final = 4096
 _MAY_BEGIN: Final = re.compile(r"[<\[◁]")
 _ANYWHERE: Final = re.compile(
     "|".join(f"{re.escape(begin)}.*?(?:{re.escape(end)}|\\Z)" for begin, end in _PAIRS.items()),
@@ -74,8 +75,10 @@ class Splitter:
         if not self._held and not self._end and self._shown and not _MAY_BEGIN.search(piece):
             yield from self._show(piece)
             return
-        self._held += piece
-        yield from self._work(last=False)
+        # What is held is looked at for each tag; of a long text it must not be all.
+        for at in range(0, len(piece), _PIECE):
+            self._held += piece[at : at + _PIECE]
+            yield from self._work(last=False)
 
     def close(self) -> Iterator[str | Aside]:
         """Take the end of the text; yield what was held back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flowrunner_models.structure import find_json, misfit, schema_of
+from flowrunner_models.structure import misfit, schema_of
 
 from flowrunner import ComponentFailed
 from flowrunner.testing.model_script import Fail, say
@@ -74,10 +74,3 @@ def test_schemas_and_misfits():
     assert misfit({"title": "a", "year": True, "tags": []}, schema) == "year is no integer"
     assert misfit({"title": "a", "year": None, "tags": [1]}, schema) == "tags is no string"
     assert misfit([], schema) == "the answer is no object"
-
-
-@pytest.mark.parametrize(
-    ("text", "found"), [("[1, 2]", [1, 2]), ('a {"b": 1} c', {"b": 1}), ("none", None), ("7", None), ("{broken", None)]
-)
-def test_json_in_a_text(text, found):
-    assert find_json(text) == found
