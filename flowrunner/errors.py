@@ -160,6 +160,13 @@ class Conflict(FlowRunnerError):
     code = "conflict"
 
 
+class TooMany(FlowRunnerError):
+    """A caller does more at a time, or in an hour, than one caller may."""
+
+    status = 429
+    code = "too_many"
+
+
 class TooBusy(FlowRunnerError):
     """The server runs as many flows as it may."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from flowrunner.authority import Capability, require
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
@@ -21,7 +22,7 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import FlowNotFound, FlowRunnerError, NotAllowed, TooBusy
+from flowrunner.errors import FlowNotFound, FlowRunnerError, TooBusy
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
@@ -30,6 +31,7 @@ from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import KEY_VARIABLES, Settings
+from flowrunner.shares import Places, Uploads
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text
 from flowrunner.telemetry.correlation import on_behalf
@@ -99,6 +101,8 @@ class Runner:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._planning = threading.Lock()
         self._running = threading.BoundedSemaphore(settings.max_runs)
+        self._places = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
+        self._uploads = Uploads(max(1, settings.max_visitor_files // 10), max(1, settings.max_visitor_files_size // 10))
         self._purging: PurgeTimer | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -215,11 +219,18 @@ class Runner:
         """Run a flow that was found before.
 
         :raises NotAllowed: if the caller may only read.
+        :raises TooMany: if the caller runs as many flows as one caller may.
         :raises TooBusy: if no place was free in time.
         :raises FlowRunnerError: what stopped the run.
         """
-        if identity.read_only:
-            raise NotAllowed("This API key may only read; it runs nothing.")
+        require(identity, Capability.RUN)
+        with self._places.of(identity):
+            return self._execute(flow, request, identity, emit=emit, cancelled=cancelled, run_id=run_id)
+
+    def _execute(
+        self, flow: Flow, request: RunRequest, identity: Identity, *, emit: Emit | None = None,
+        cancelled: CancelToken | None = None, run_id: str | None = None,
+    ) -> RunResult:  # fmt: skip
         self.open()
         plan = self.plan(flow)
         if self._purging is not None:
@@ -254,8 +265,7 @@ class Runner:
 
         :raises NotAllowed: if the caller may only read.
         """
-        if identity.read_only:
-            raise NotAllowed("This API key may only read; it runs nothing.")
+        require(identity, Capability.RUN)
         self.background.submit(on_behalf(self._run_in_background), flow, request, identity)
 
     def check_health(self) -> dict[str, str]:
@@ -273,7 +283,7 @@ class Runner:
 
     def stores_of(self, identity: Identity) -> BoundStores:
         """Return the app's own data in the name of a caller: only what they may have, as they may see it."""
-        return bind_stores(self.stores, self.library, identity, self.plugins.registry.secret_inputs)
+        return bind_stores(self.stores, self.library, identity, self.plugins.registry.secret_inputs, self._uploads)
 
     def purge(self, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[Purged]:
         """Remove the messages that the retention rules of the settings do not keep.
@@ -315,7 +325,8 @@ class Runner:
 
     def _run_in_background(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
         try:
-            self.execute(flow, request, identity)
+            # What was accepted is run, however much else its caller runs.
+            self._execute(flow, request, identity)
         except FlowRunnerError as error:
             logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
         except Exception:

@@ -15,9 +15,10 @@ from typing import Any
 import gunicorn.http.message as _message
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
-from flowrunner.settings import SETTINGS, read_settings
+from flowrunner.settings import PREFIX, SETTINGS, read_settings
+from flowrunner.web.local_only import is_loopback
 
-_OURS = ("BIND", "WORKERS", "THREADS")
+_OURS = ("BIND", "WORKERS", "THREADS", "AUTH")
 
 try:
     _settings = read_settings((s for s in SETTINGS if s.name in _OURS), config={})
@@ -40,6 +41,21 @@ control_socket_disable = True
 #: Without it gunicorn drops headers with an underscore in their name, and with them the variables that
 #: a request brings (X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY). No header here says who a request is from.
 header_map = "dangerous"
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to listen where other machines can reach a server that asks for no key.
+
+    What an app is told otherwise than by the environment is not known here; it refuses each request by itself.
+    """
+    if _settings.auth != "none":
+        return
+    for address in server.cfg.address:
+        if isinstance(address, tuple) and not is_loopback(str(address[0])):
+            sys.exit(
+                f"flowrunner: {address[0]} can be reached from other machines, so API keys are wanted there: it cannot"
+                f" be open to everybody ({PREFIX}AUTH=none)."
+            )
 
 
 #: Workers are forked from one process that has loaded everything, and share its memory. Nothing is open

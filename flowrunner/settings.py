@@ -149,13 +149,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by these rules while the server runs; 0: none", seconds),
     Setting("DATABASE_URL", None, "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
             secret=True),
-    Setting("AUTH", "key", "key: every request needs an API key; none: everybody is the local user",
+    Setting("AUTH", "key", "key: every request needs an API key; none: everybody on this machine is the local user, and"
+            " nobody else is answered",
             choice("key", "none")),
     Setting("API", None, "parts of the API besides what talking needs: all, none, or some of flows, variables, files,"
             " keys, monitor, webhook, openapi; default: all, but none when mounted in a site", api_parts),
     Setting("KEY_IN_QUERY", False, "accept the API key as the query parameter x-api-key too", boolean),
-    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any, but for flowrunner serve"
-            " without keys only those of this machine", words),
+    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any, but without keys only"
+            " those of this machine", words),
     Setting("CORS_ORIGINS", (), "origins whose pages may call the API; default: none", words),
     Setting("SESSION_POLICY", "flow_id", "session of a run that names none: flow_id, generate or require",
             choice(*SESSION_POLICIES)),
@@ -165,6 +166,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
     Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
+    Setting("MAX_RUNS_PER_USER", None, "runs at a time of one user, or of all nameless visitors from one address, in"
+            " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
+            integer(1, 10000)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
@@ -186,6 +190,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("PLAYGROUND", False, "serve the page at /playground", boolean),
     Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "bytes of an uploaded file", integer(1)),
     Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
+    Setting("MAX_FILES_SIZE", 1024 * 1024 * 1024, "bytes of all uploaded files of one owner", integer(1)),
+    Setting("MAX_VISITOR_FILES", 1000, "uploaded files of all nameless visitors together; those from one address may"
+            " add a tenth of it in an hour", integer(1)),
+    Setting("MAX_VISITOR_FILES_SIZE", 1024 * 1024 * 1024, "bytes of these files; likewise", integer(1)),
     Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
     Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
     Setting("BIND", "127.0.0.1:7860", "address and port of flowrunner serve and of gunicorn with our configuration"),

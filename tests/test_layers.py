@@ -12,7 +12,7 @@ PACKAGE = ROOT / "flowrunner"
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
     {"errors", "text", "session", "addresses"},
-    {"memory", "vectors", "settings", "components", "identity", "authority"},
+    {"memory", "vectors", "settings", "components", "identity", "authority", "shares"},
     {"hookspecs", "registry", "plugins"},
     {"flows", "engine", "store"},
     {"runner", "telemetry", "integrations", "testing", "scaffold"},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask
 
@@ -19,9 +18,7 @@ from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
 from flowrunner.site.older_places import notes_on
 from flowrunner.telemetry.logs import set_up_logging
-
-#: What this machine calls itself; an open server refuses requests that name any other host.
-LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+from flowrunner.web.local_only import LOCAL_NAMES, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +81,6 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
         )
     refuse_taken_port(host, port)
     return rehearsed
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def split_address(bind: str) -> tuple[str, int]:

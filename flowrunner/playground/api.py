@@ -6,11 +6,13 @@ from typing import Final
 
 from flask import Response, request
 
-from flowrunner.authority import AUTHOR, CONVERSE
+from flowrunner.authority import AUTHOR, CONVERSE, is_own_author
 from flowrunner.playground.drawing import draw_flow
 from flowrunner.playground.facts import describe_flow, names_of
 from flowrunner.playground.markdown import render
 from flowrunner.runner import Runner
+from flowrunner.store.credentials import mask_text
+from flowrunner.store.flowmask import mask_graph
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import json_response, read_object
@@ -26,14 +28,18 @@ def add_playground_api(routes: Routes) -> None:
     def draw(flow_id: str) -> Response:
         """Draw a flow as SVG."""
         flow = runner.find(flow_id, caller())
-        answer = Response(draw_flow(flow, names_of(runner, flow)), content_type="image/svg+xml; charset=utf-8")
+        drawn = draw_flow(flow, names_of(runner, flow))
+        if not is_own_author(caller(), flow.owner):
+            drawn = mask_text(drawn)
+        answer = Response(drawn, content_type="image/svg+xml; charset=utf-8")
         answer.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'; sandbox"
         return answer
 
     def describe(flow_id: str) -> Response:
         """Say what is known of a flow before it runs; ``session_id`` is the one that a request would name."""
         flow = runner.find(flow_id, caller())
-        return json_response(describe_flow(runner, flow, session_id=query_text("session_id") or ""))
+        found = describe_flow(runner, flow, session_id=query_text("session_id") or "")
+        return json_response(found if is_own_author(caller(), flow.owner) else mask_graph(found))
 
     def render_texts() -> Response:
         """Render Markdown: ``{"texts": [...]}`` gives ``{"html": [...]}``, null where the text is to be shown as is."""

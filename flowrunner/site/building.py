@@ -41,7 +41,7 @@ from flowrunner.store.engine import (
     refuse_shared_file,
     refuse_usual_file,
 )
-from flowrunner.store.files import FileStore
+from flowrunner.store.files import Bound, FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.runlog import RunLog
@@ -51,6 +51,7 @@ from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
+from flowrunner.web.local_only import LOCAL_NAMES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -121,6 +122,8 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
         manager.chosen_backend(settings)
     manager.open_vectors(app, settings)
     manager.refuse_second_backend()
+    if settings.auth == "none" and not settings.trusted_hosts:
+        settings = settings.with_values(trusted_hosts=LOCAL_NAMES)
     _refuse_missing_folders(settings)
     if settings.api is None:
         settings = settings.with_values(api=API_PARTS if wishes.alone else ())
@@ -185,7 +188,11 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
         flows=flows,
         variables=variables,
         files=FileStore(
-            engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
+            engine,
+            settings.data_dir / "files",
+            max_size=settings.max_file_size,
+            each=Bound(settings.max_files, settings.max_files_size),
+            visitors=Bound(settings.max_visitor_files, settings.max_visitor_files_size),
         ),
         run_log=RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None,
     )

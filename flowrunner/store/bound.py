@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.flows.naming import canonical_uuid
 from flowrunner.identity import Identity
+from flowrunner.shares import Uploads
 from flowrunner.store.credentials import MASK, mask_text
 from flowrunner.store.files import FileStore, StoredFile
 from flowrunner.store.flowmask import SecretInputs, mask_graph
@@ -37,15 +39,18 @@ class BoundStores:
     keys: KeysOfCaller
 
 
-def bind_stores(stores: Stores, library: Library, identity: Identity, secret_inputs: SecretInputs) -> BoundStores:
+def bind_stores(
+    stores: Stores, library: Library, identity: Identity, secret_inputs: SecretInputs, uploads: Uploads
+) -> BoundStores:  # fmt: skip
     """Return the stores in the name of a caller.
 
     :param secret_inputs: says which inputs of a component type are secret.
+    :param uploads: counts what visitors upload.
     """
     return BoundStores(
         flows=FlowsOfCaller(stores.flows, library, identity, secret_inputs),
         variables=VariablesOfCaller(stores.variables, identity),
-        files=FilesOfCaller(stores.files, identity),
+        files=FilesOfCaller(stores.files, identity, uploads),
         keys=KeysOfCaller(stores.keys, identity),
     )
 
@@ -69,21 +74,21 @@ class FlowsOfCaller:
     def of_folders(self) -> list[Flow]:
         """Return the flows of the folders that the caller may use."""
         require(self._identity, Capability.CONVERSE, change=False)
-        return [flow for flow in self._folders.flows() if may_use(self._identity, flow)]
+        return [_plain(flow) for flow in self._folders.flows() if may_use(self._identity, flow)]
 
     def stored(self) -> list[StoredFlow]:
         """Return the caller's own flows that they may use; without their graphs for who is no author."""
         require(self._identity, Capability.CONVERSE, change=False)
         found = (flow for flow in self._store.list(self._identity.id) if _may_use_stored(self._identity, flow))
         if not self.sees_graphs:
-            return [replace(flow, data=None, extra={}) for flow in found]
+            return [replace(self._shown(flow), data=None, extra={}) for flow in found]
         return [self._shown(flow) for flow in found]
 
     def folder_flow(self, flow_id: str) -> Flow | None:
         """Return a flow of the folders that the caller may see, None if there is none of that id."""
         canonical = canonical_uuid(flow_id)
         found = self._folders.find(canonical) if canonical else None
-        return found if found is not None and may_use(self._identity, found) else None
+        return _plain(found) if found is not None and may_use(self._identity, found) else None
 
     def folder_graph(self, flow: Flow) -> Any:
         """Return the graph of a flow of the folders, masked: no reader of it is its author."""
@@ -139,7 +144,13 @@ class FlowsOfCaller:
     def _shown(self, flow: StoredFlow) -> StoredFlow:
         if is_own_author(self._identity, flow.owner):
             return flow
-        return replace(flow, data=mask_graph(flow.data, self._secret_inputs))
+        return replace(
+            flow,
+            name=mask_text(flow.name),
+            description=flow.description and mask_text(flow.description),
+            data=mask_graph(flow.data, self._secret_inputs),
+            extra=mask_graph(flow.extra),
+        )
 
     def _refuse_of_folder(self, flow_id: str, *, look_again: bool = False) -> None:
         if self._folders.find(flow_id, look_again=look_again) is not None:
@@ -191,13 +202,18 @@ class VariablesOfCaller:
 class FilesOfCaller:
     """The files of a caller: those of the chats of a flow, and those of no flow, which are for authors."""
 
-    def __init__(self, store: FileStore, identity: Identity) -> None:
+    def __init__(self, store: FileStore, identity: Identity, uploads: Uploads) -> None:
         self._store = store
         self._identity = identity
+        self._uploads = uploads
 
     def save(self, stream: BinaryIO, *, name: str, flow_id: str | None, media_type: str | None = None) -> StoredFile:
-        """Keep a file; see :meth:`FileStore.save`."""
+        """Keep a file; see :meth:`FileStore.save`.
+
+        :raises TooMany: if the visitors of an address send too much in an hour.
+        """
         self._require(flow_id, change=True)
+        self._uploads.note(self._identity, _size_of(stream))
         return self._store.save(self._identity.id, stream, name=name, flow_id=flow_id, media_type=media_type)
 
     def list(self, *, flow_id: str | None) -> list[StoredFile]:
@@ -289,6 +305,11 @@ class KeysOfCaller:
         raise NotFound("API Key not found")
 
 
+def _plain(flow: Flow) -> Flow:
+    """Return a flow of the folders whose name and description are for everybody."""
+    return replace(flow, name=mask_text(flow.name), description=mask_text(flow.description))
+
+
 def _may_use_stored(identity: Identity, flow: StoredFlow) -> bool:
     """As :func:`~flowrunner.flows.library.may_use`, for a flow that is not read into a graph."""
     stub = Flow(
@@ -296,6 +317,12 @@ def _may_use_stored(identity: Identity, flow: StoredFlow) -> bool:
         vertices=(), edges=(), owner=flow.owner,
     )  # fmt: skip
     return may_use(identity, stub)
+
+
+def _size_of(stream: BinaryIO) -> int:
+    size = stream.seek(0, SEEK_END)
+    stream.seek(0)
+    return size
 
 
 def _holds_mask(value: Any) -> bool:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select
 
 from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
+from flowrunner.identity import VISITOR
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.tables import files
@@ -36,20 +37,47 @@ class StoredFile:
     created_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many files there may be, and how many bytes in all of them."""
+
+    number: int
+    size: int
+
+    def check(self, number: int, size: int, more: int, words: str) -> None:
+        """Refuse one file more.
+
+        :param number: files that there are.
+        :param size: bytes in them.
+        :param more: bytes of the new one.
+        :param words: whose bound it is, as a sentence ends.
+        :raises BadRequest: over the number.
+        :raises BodyTooLarge: over the bytes.
+        """
+        if number >= self.number:
+            raise BadRequest(f"There are {number} files already, as many {words}.")
+        if size + more > self.size:
+            raise BodyTooLarge(f"With this file there would be {size + more} bytes, not {self.size} at most, {words}.")
+
+
 class FileStore:
     """The uploads of all owners, in a folder of ours; the table says which is whose.
 
     :param engine: where the table is.
     :param folder: the folder; made when the first file comes.
     :param max_size: bytes of a file.
-    :param max_files: files of one owner.
+    :param each: how much one owner may have.
+    :param visitors: how much all nameless owners may have together.
     """
 
-    def __init__(self, engine: Engine, folder: Path, *, max_size: int, max_files: int) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, *, max_size: int, each: Bound, visitors: Bound | None = None
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._folder = folder
         self._max_size = max_size
-        self._max_files = max_files
+        self._each = each
+        self._visitors = visitors or each
 
     def save(
         self, owner: str, stream: BinaryIO, *, name: str, flow_id: str | None = None, media_type: str | None = None
@@ -77,12 +105,14 @@ class FileStore:
         }
         try:
             with writing(self._engine) as connection:
+                if owner.startswith(VISITOR):
+                    # Who is nameless gets a new name for the asking, so their own count tells nothing.
+                    go_alone(connection, f"flowrunner files {VISITOR}")
+                    theirs = files.c.owner.startswith(VISITOR, autoescape=True)
+                    self._visitors.check(*_amount(connection, theirs), size, "as all visitors together may have")
                 go_alone(connection, f"flowrunner files {owner}")
-                count = connection.execute(
-                    select(func.count()).select_from(files).where(files.c.owner == owner)
-                ).scalar_one()
-                if count >= self._max_files:
-                    raise BadRequest(f"There are {count} files already, as many as one user may have; delete some.")
+                mine = files.c.owner == owner
+                self._each.check(*_amount(connection, mine), size, "as one user may have; delete some")
                 values["name"] = _free_name(connection, owner, flow_id, name)
                 values["path"] = _path(owner, flow_id, values["name"])
                 connection.execute(insert(files).values(**values))
@@ -189,6 +219,13 @@ def check_name(name: str) -> None:
         raise BadRequest("A file needs a name of at most 255 characters, without a folder.")
     if not name.isprintable():
         raise BadRequest("The name of the file has characters that cannot be shown.")
+
+
+def _amount(connection: Connection, whose: ColumnElement[bool]) -> tuple[int, int]:
+    """Return how many files there are of some owners, and how many bytes in them."""
+    counted = select(func.count(), func.coalesce(func.sum(files.c.size), 0)).where(whose)
+    number, size = connection.execute(counted).one()
+    return int(number), int(size)
 
 
 def _hash(text: str) -> str:

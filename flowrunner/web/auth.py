@@ -11,13 +11,13 @@ from flowrunner.errors import FlowRunnerError, NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.runner import Runner
 from flowrunner.web.csrf import refuse_forged
+from flowrunner.web.local_only import refuse_from_elsewhere
 
 KEY_HEADER: Final = "x-api-key"
 #: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.
 IDENTITY: Final = "flowrunner.identity"
 #: The header ``X-Flowrunner-Owner``, as WSGI names it.
 OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class InvalidToken(FlowRunnerError):
@@ -76,7 +76,7 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
 def _by_key(runner: Runner, request: Request) -> Identity:
     key, bearer = presented_key(request, in_query=runner.settings.key_in_query)
     if runner.settings.auth == "none" and key is None:
-        _refuse_other_sites()
+        refuse_from_elsewhere(request)
         return LOCAL_IDENTITY
     if not key:
         raise NotAllowed(_no_key() if runner.identify is None else "You are not logged in.")
@@ -84,7 +84,7 @@ def _by_key(runner: Runner, request: Request) -> Identity:
     if found is None:
         if bearer and _is_run() and runner.settings.auth == "none":
             # OpenAI's clients cannot do without a key, so they send any.
-            _refuse_other_sites()
+            refuse_from_elsewhere(request)
             return LOCAL_IDENTITY
         if bearer and not _is_run():
             raise InvalidToken("Invalid token")
@@ -110,16 +110,6 @@ def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool
             return request.args[KEY_HEADER], False
         raise NotAllowed("An API key in the address is refused here; send it in the x-api-key header.")
     return None, False
-
-
-def _refuse_other_sites() -> None:
-    """Where no key is asked, refuse what a page of another site makes a browser send."""
-    site = request.headers.get("Sec-Fetch-Site", "")
-    if site in ("cross-site", "same-site"):
-        raise NotAllowed("Pages of other sites may not call this server.")
-    origin = request.headers.get("Origin")
-    if origin and request.method not in _SAFE and origin.split("://", 1)[-1] != request.host:
-        raise NotAllowed("Pages of other sites may not call this server.")
 
 
 def _is_run() -> bool:

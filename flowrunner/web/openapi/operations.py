@@ -147,7 +147,7 @@ KEYS: Final[Mapping[str, Operation]] = {
 
 FILES: Final[Mapping[str, Operation]] = {
     "upload_file": Operation(
-        "files", "Keep a file for a flow", {201: s.FlowFile}, body=_UPLOAD, paths={"flow_id": UUID}
+        "files", "Keep a file for a flow", {201: s.FlowFile}, body=_UPLOAD, errors=(429,), paths={"flow_id": UUID}
     ),
     "list_files": Operation(
         "files", "List the files of a flow", {200: s.FileNames}, errors=(422,), paths={"flow_id": UUID}
@@ -156,7 +156,7 @@ FILES: Final[Mapping[str, Operation]] = {
         "files", "Download a file of a flow", {200: _DOWNLOAD}, errors=(422,), paths={"flow_id": UUID}
     ),
     "delete_file": Operation("files", "Delete a file of a flow", {200: s.Said}, errors=(422,), paths={"flow_id": UUID}),
-    "upload_own_file": Operation("files", "Keep a file for all flows", {201: s.OwnFile}, body=_UPLOAD),
+    "upload_own_file": Operation("files", "Keep a file for all flows", {201: s.OwnFile}, body=_UPLOAD, errors=(429,)),
     "list_own_files": Operation("files", "List files that belong to no flow", {200: list_of(s.OwnFile)}),
     "download_own_file": Operation(
         "files", "Download a file", {200: _DOWNLOAD}, errors=(422,), paths={"file_id": UUID}

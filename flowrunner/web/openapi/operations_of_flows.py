@@ -28,7 +28,7 @@ _FLOW: Final = {"flow_id": UUID}
 _UPLOAD: Final = Media({"multipart/form-data": {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}})
 _EVENTS: Final[Mapping[str, Any]] = {"type": "string", "description": "Events, one after the other."}
 #: Statuses with which a run may end.
-_RUN: Final = (409, 499, 504)
+_RUN: Final = (409, 429, 499, 504)
 
 SERVICE: Final[Mapping[str, Operation]] = {
     "health": Operation("server", "Say that the server is there", {200: f.Health}, open=True),
@@ -68,7 +68,7 @@ RUNS: Final[Mapping[str, Operation]] = {
         "Run a flow as OpenAI's Responses API does",
         {
             200: Media({"application/json": f.ResponsesAnswer, "text/event-stream": _EVENTS}),
-            **dict.fromkeys((400, 403, 404, 409, 422, 499, 500, 503, 504), f.ResponsesError),
+            **dict.fromkeys((400, 403, 404, 409, 422, 429, 499, 500, 503, 504), f.ResponsesError),
         },
         query=(Query("events", word("openai", "chunks"), "Which events a stream has."),),
         body=f.ResponsesBody,

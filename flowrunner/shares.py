@@ -1,0 +1,100 @@
+"""How much of the server one caller may have: runs at a time, and uploads of those whom nobody knows.
+
+A nameless visitor gets a new identity with each cookie, so visitors share with all others from their
+address. What is counted here is counted in one process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from flowrunner.errors import TooMany
+from flowrunner.identity import VISITOR, Identity
+
+_HOUR: Final = 3600.0
+_MOST_ADDRESSES: Final = 10_000
+
+
+def group_of(identity: Identity) -> str:
+    """Return with whom a caller shares: nobody, or all visitors from their address."""
+    return f"{VISITOR}{identity.address}" if identity.nameless else identity.id
+
+
+class Places:
+    """The places for runs that each caller has.
+
+    :param each: runs at a time of one caller, where a setting says so.
+    :param known_to_site: the same for those whom a site has named, where no setting says more.
+    """
+
+    def __init__(self, each: int | None, known_to_site: int) -> None:
+        self._each = each
+        self._known_to_site = known_to_site
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, identity: Identity) -> Iterator[None]:
+        """Take a place for the length of a run.
+
+        :raises TooMany: if all places of the caller are taken; nobody waits for one, since that would take a thread.
+        """
+        most = self._each or (None if identity.offers is None else self._known_to_site)
+        if most is None:
+            yield
+            return
+        group = group_of(identity)
+        with self._lock:
+            if self._taken[group] >= most:
+                raise TooMany(f"You run {most} flows at a time already (FLOWRUNNER_MAX_RUNS_PER_USER); try again.")
+            self._taken[group] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[group] -= 1
+                if not self._taken[group]:
+                    del self._taken[group]
+
+
+class Uploads:
+    """What visitors from one address have uploaded in the last hour.
+
+    :param number: files.
+    :param size: bytes.
+    """
+
+    def __init__(self, number: int, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._number = number
+        self._size = size
+        self._clock = clock
+        self._recent: dict[str, deque[tuple[float, int]]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, identity: Identity, size: int) -> None:
+        """Count a file of a visitor; those whom somebody knows are not counted here.
+
+        :raises TooMany: if it is one too many for this hour.
+        """
+        if not identity.nameless:
+            return
+        now = self._clock()
+        with self._lock:
+            if len(self._recent) >= _MOST_ADDRESSES:
+                self._forget(now)
+            recent = self._recent.setdefault(identity.address, deque())
+            while recent and now - recent[0][0] > _HOUR:
+                recent.popleft()
+            if len(recent) >= self._number or sum(s for _, s in recent) + size > self._size:
+                raise TooMany("Visitors from your address have uploaded as much as they may in an hour; try later.")
+            recent.append((now, size))
+
+    def _forget(self, now: float) -> None:
+        """Drop the addresses that have sent nothing for an hour, and where that frees no place, all."""
+        kept = {address: sent for address, sent in self._recent.items() if sent and now - sent[-1][0] <= _HOUR}
+        self._recent = kept if len(kept) < _MOST_ADDRESSES else {}
