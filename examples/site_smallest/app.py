@@ -4,6 +4,7 @@ Start it with ``flask --app app run`` in this folder. Everybody who comes has co
 """
 
 import os
+import secrets
 
 from flask import Flask, render_template
 
@@ -11,7 +12,8 @@ from flowrunner import FlowRunner
 from flowrunner.integrations.identity import visitors
 
 app = Flask(__name__)
-app.secret_key = os.environ.get("SECRET_KEY", "only for trying out")
+# Without one the cookies of visitors hold until the next start, and in one process: set a random one where it serves.
+app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
 FlowRunner(app, url_prefix="/assistant", flows_dir="flows", identity=visitors())
 
 

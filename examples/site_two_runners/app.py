@@ -5,6 +5,7 @@ Each has flows, settings and data of its own; the second reads settings with the
 """
 
 import os
+import secrets
 
 from flask import Flask, Response, render_template, request
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -12,8 +13,9 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from flowrunner import FlowRunner
 from flowrunner.integrations.identity import http_basic, visitors
 
-#: Names of the staff, and the hashes of their passwords; a real site reads them from somewhere.
-STAFF = {"kim": generate_password_hash(os.environ.get("KIMS_PASSWORD", "only for trying out"), "pbkdf2:sha256:1000")}
+#: Names of the staff, and the hashes of their passwords; a real site reads them from somewhere. Without a password
+#: there is no staff.
+STAFF = {"kim": generate_password_hash(os.environ["KIMS_PASSWORD"])} if os.environ.get("KIMS_PASSWORD") else {}
 known = http_basic(lambda name, password: name in STAFF and check_password_hash(STAFF[name], password))
 
 
@@ -33,7 +35,8 @@ staff = FlowRunner(
 def create_app(config=None):
     """Return the site with both."""
     app = Flask(__name__)
-    app.secret_key = os.environ.get("SECRET_KEY", "only for trying out")
+    # Without one the cookies of visitors hold until the next start, and in one process: set a random one to serve.
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
     app.config.update(config or {})
     public.init_app(app)
     staff.init_app(app)

@@ -91,12 +91,11 @@ def what_local_has(place: Place) -> dict[str, int]:
 
 
 def _file_store(place: Place) -> FileStore:
-    from flowrunner.store.files import FileStore
+    from flowrunner.store.files import Bound, FileStore
 
     settings = place.settings
-    return FileStore(
-        place.engine, settings.data_dir / "files", max_size=settings.max_file_size, max_files=settings.max_files
-    )
+    each = Bound(settings.max_files, settings.max_files_size)
+    return FileStore(place.engine, settings.data_dir / "files", max_size=settings.max_file_size, each=each)
 
 
 def _word(owner: str) -> str:

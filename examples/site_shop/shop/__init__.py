@@ -4,6 +4,7 @@ Start it in this folder with ``flask --app shop db upgrade``, then ``flask --app
 """
 
 import os
+import secrets
 
 from flask import Flask
 
@@ -19,7 +20,8 @@ def create_app(config=None):
     """
     app = Flask(__name__, instance_relative_config=True)
     app.config.from_mapping(
-        SECRET_KEY=os.environ.get("SECRET_KEY", "only for trying out"),
+        # Without one, logins hold until the next start, and in one process: set a random one where it serves.
+        SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_hex(),
         SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL", "sqlite:///shop.db"),
         FLOWRUNNER_RUN_TIMEOUT=60,
     )

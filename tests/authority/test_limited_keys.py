@@ -1,0 +1,79 @@
+"""A key that is limited to flows: it runs those, and that is all."""
+
+import json
+import uuid
+
+import pytest
+
+from flowrunner import Component, Input, Output
+from tests.web.site import echo_flow, flow_through, open_site
+
+VARIABLE = {"name": "STORED", "value": "annsecret", "type": "Credential", "default_fields": []}
+
+
+class RunOther(Component):
+    """Run the flow that is named, as a component of a plugin may."""
+
+    type_name = "RunOther"
+    inputs = (Input("input_value"), Input("flow_name", type="str"))
+    outputs = (Output("output"),)
+
+    def run(self, context, /, *, input_value, flow_name):
+        return {"output": context.run_flow(flow_name, "from within").text}
+
+
+@pytest.fixture
+def site(tmp_path):
+    with open_site(tmp_path, plugins=[RunOther]) as made:
+        made.add_user("ann")
+        made.flow("ann", echo_flow("one"))
+        made.flow("ann", echo_flow("other"))
+        made.add_user("ann", "limited", flows=["one", "asks"])
+        yield made
+
+
+def streamed_run(site, flow):
+    """Run a flow as a stream, and return the run's id: for a while it can be taken up, or cancelled."""
+    answer = site.call("ann", "POST", f"/api/v1/run/{flow}?stream=sse", json={"input_value": "x", "session_id": flow})
+    assert answer.status_code == 200 and answer.get_data()
+    return site.ask("ann", "GET", f"/api/v1/runs?session_id={flow}")["items"][0]["id"]
+
+
+def test_it_cancels_no_run_of_another_flow(site):
+    one, other = streamed_run(site, "one"), streamed_run(site, "other")
+    site.ask("limited", "POST", f"/api/v1/runs/{other}/cancel", 404)
+    site.ask("limited", "POST", f"/api/v1/runs/{uuid.uuid4()}/cancel", 404)
+    site.ask("limited", "POST", f"/api/v1/runs/{one}/cancel", 202)
+    site.ask("ann", "POST", f"/api/v1/runs/{other}/cancel", 202)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"type": "str", "value": {"$variable": "STORED"}}, {"type": "str", "value": "STORED", "load_from_db": True}],
+)
+def test_it_names_no_variable_by_changing_a_flow(site, field):
+    site.ask("ann", "POST", "/api/v1/variables/", 201, json=VARIABLE)
+    flow = next(f["id"] for f in site.ask("ann", "GET", "/api/v1/flows/") if f["name"] == "one")
+    changed = flow_through("TextInput", {"input_value": field}, output="text", name="one")
+    for verb in ("PATCH", "PUT"):
+        site.ask("limited", verb, f"/api/v1/flows/{flow}", 403, json=changed)
+    site.ask("limited", "POST", "/api/v1/flows/", 403, json={**changed, "name": "new"})
+    assert "annsecret" not in json.dumps(site.say("limited", "one", "x"))
+
+
+def test_it_reads_no_flow_but_its_name(site):
+    flows = site.ask("limited", "GET", "/api/v1/flows/")
+    assert [(flow["name"], flow["data"]) for flow in flows] == [("one", None)]
+    site.ask("limited", "GET", f"/api/v1/flows/{flows[0]['id']}", 403)
+    site.ask("limited", "POST", "/api/v1/flows/download/", 403, json=[flows[0]["id"]])
+
+
+def test_a_flow_within_a_flow_is_the_authors_choice_and_not_the_requests(site):
+    field = {"flow_name": {"type": "str", "value": "other"}}
+    site.flow("ann", flow_through("RunOther", field, name="asks", field="input_value"))
+    site.flow("ann", echo_flow("third"))
+    assert "from within" in json.dumps(site.say("limited", "asks", "x"))
+    body = {"input_value": "x", "tweaks": {"RunOther-m": {"flow_name": "third"}}}
+    assert site.call("limited", "POST", "/api/v1/run/asks", json=body).status_code >= 400
+    assert site.call("ann", "POST", "/api/v1/run/asks", json=body).status_code == 200
+    assert "third" not in {m["flow_id"] for m in site.messages("limited")}
