@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 import json
 import logging
 import threading
@@ -13,15 +12,21 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, Tool
 
+from .calls import new_call_id, read_arguments
 from .failures import ModelFailed, ModelNotInstalled, ModelRefused
+from .llm_reading import reads_turns
 from .pictures import only_pictures
-from .protocol import ChatModel, Options, Picture, Reply, ToolCall, Turn, Usage
+from .protocol import ChatModel, Options, Part, Picture, Reply, ToolCall, Turn
+from .thoughts import Splitter
+from .usage import read_usage
 
 logger = logging.getLogger("flowrunner")
 
 #: Plugins load their models at import; one at a time, and some are no good with several threads.
 _loading: Final = threading.Lock()
 
+#: Under which name a turn keeps the messages that a plugin made of its reply.
+_OWN: Final = "llm"
 _OPTIONS: Final = ("temperature", "max_tokens", "top_p", "seed")
 
 
@@ -42,78 +47,64 @@ class LlmModel(ChatModel):
         options: Options | None = None,
         live: bool = True,
         cancelled: CancelToken | None = None,
-    ) -> Iterator[str | Reply]:
+    ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`."""
         cancelled = cancelled or CancelToken()
         cancelled.raise_if_set()
         llm = _library()
         model = _find(llm, self.name)
-        asked = _arguments(llm, model, turns, tools, schema, options or self.options, live)
-        if self._key and getattr(model, "needs_key", None):
-            asked["key"] = self._key
+        prompt = _prompt(llm, model, turns, tools, schema, options or self.options)
+        key = self._key if self._key and getattr(model, "needs_key", None) else None
         try:
-            response = model.prompt(**asked)
-            said = []
+            response = llm.Response(prompt, model, live and bool(getattr(model, "can_stream", False)), key=key)
+            split = Splitter()
             for part in response:
                 cancelled.raise_if_set()
                 if part:
-                    said.append(str(part))
-                    yield str(part)
+                    yield from split.feed(str(part))
             usage = response.usage()
             calls = response.tool_calls() if tools else ()
         except llm.ModelError as error:
             raise ModelFailed(str(error)) from error
-        found = tuple(
-            ToolCall(str(c.tool_call_id or f"call_{n}"), c.name, json.dumps(c.arguments)) for n, c in enumerate(calls)
-        )
-        counted = Usage(usage.input or 0, usage.output or 0) if usage and usage.input is not None else None
-        yield Reply("".join(said), found, counted)
+        yield from split.close()
+        found = tuple(ToolCall(str(c.tool_call_id or new_call_id()), c.name, json.dumps(c.arguments)) for c in calls)
+        counted = read_usage({**(usage.details or {}), "input_tokens": usage.input, "output_tokens": usage.output})
+        # Signatures of thoughts and the like: the plugin's own messages have them.
+        own = {_OWN: response.messages()} if calls and all(c.tool_call_id for c in calls) else {}
+        yield Reply(split.text, found, counted if usage.input is not None else None, thoughts=split.thoughts, extra=own)
 
 
-def reads_turns(model: Any) -> bool:
-    """Say whether a plugin's model reads the turns that it is handed.
-
-    Older plugins read only the prompt text and the conversation, and drop ``messages=`` without a
-    word; so the code of their ``execute`` is asked whether it looks at ``prompt.messages``.
-    """
-    for kind in type(model).__mro__:
-        execute = kind.__dict__.get("execute")
-        if execute is None:
-            continue
-        try:
-            module = inspect.getmodule(kind)
-            return ".messages" in inspect.getsource(module if module is not None else kind)
-        except (OSError, TypeError):
-            return False
-    return False
-
-
-def _arguments(
+def _prompt(
     llm: Any, model: Any, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None,
-    options: Options, live: bool,
-) -> dict[str, Any]:  # fmt: skip
-    asked: dict[str, Any] = {"stream": live and bool(getattr(model, "can_stream", False))}
+    options: Options,
+) -> Any:  # fmt: skip
+    """Return the prompt: as turns for models that read those, and as text and system text for all others.
+
+    A plugin sees the whole conversation whichever of them it reads, so that no question is lost.
+
+    :raises ModelRefused: for tools with a model that takes none or cannot read their answers.
+    """
     known = getattr(getattr(model, "Options", None), "model_fields", {})
     given = {name: getattr(options, name) for name in _OPTIONS if name in known and getattr(options, name) is not None}
-    asked.update(given)
-    if tools:
-        if not getattr(model, "supports_tools", False):
-            raise ModelRefused(f"the model {model.model_id} takes no tools")
-        asked["tools"] = [_tool(llm, tool) for tool in tools]
-    if schema is not None and getattr(model, "supports_schema", False):
-        asked["schema"] = dict(schema)
+    if tools and not getattr(model, "supports_tools", False):
+        raise ModelRefused(f"the model {model.model_id} takes no tools")
     turns = only_pictures(turns, getattr(model, "attachment_types", ()), model.model_id)
-    if reads_turns(model):
-        asked["messages"] = [_message(llm, turn) for turn in turns]
-        return asked
-    if any(turn.calls or turn.role == "tool" for turn in turns):
-        raise ModelRefused(f"the plugin of {model.model_id} cannot read the answers of tools")
-    system = "\n\n".join(turn.text for turn in turns if turn.role == "system")
-    if system:
-        asked["system"] = system
-    asked["prompt"] = _transcript([turn for turn in turns if turn.role != "system"])
-    asked["attachments"] = [_attachment(llm, picture) for turn in turns for picture in turn.pictures]
-    return asked
+    said = [turn for turn in turns if turn.role != "system"]
+    if not reads_turns(model):
+        if any(turn.calls or turn.role == "tool" for turn in turns):
+            raise ModelRefused(f"the plugin of {model.model_id} cannot read the answers of tools")
+    else:
+        said = [turn for turn in said if turn.role == "user"][-1:]
+    return llm.Prompt(
+        _transcript(said),
+        model=model,
+        system="\n\n".join(turn.text for turn in turns if turn.role == "system") or None,
+        attachments=[_attachment(llm, picture) for turn in turns for picture in turn.pictures],
+        messages=[message for turn in turns for message in turn.extra.get(_OWN) or [_message(llm, turn)]],
+        options=model.Options(**given),
+        tools=[_tool(llm, tool) for tool in tools],
+        schema=dict(schema) if schema is not None and getattr(model, "supports_schema", False) else None,
+    )
 
 
 def _attachment(llm: Any, picture: Picture) -> Any:
@@ -141,7 +132,7 @@ def _message(llm: Any, turn: Turn) -> Any:
 
 
 def _call_part(parts: Any, call: ToolCall) -> Any:
-    return parts.ToolCallPart(name=call.name, arguments=json.loads(call.arguments or "{}"), tool_call_id=call.id)
+    return parts.ToolCallPart(name=call.name, arguments=read_arguments(call.arguments) or {}, tool_call_id=call.id)
 
 
 def _tool(llm: Any, tool: Tool) -> Any:

@@ -59,7 +59,6 @@ def installed(monkeypatch):
         return models[name]
 
     monkeypatch.setattr(llm, "get_model", find)
-    monkeypatch.setattr(llm_model, "reads_turns", lambda model: isinstance(model, New))
     return models
 
 
@@ -91,15 +90,127 @@ def test_tools_go_there_and_back(installed):
         list(LlmModel("old", Options()).stream(after))
 
 
-def test_the_capability_check_reads_the_plugins_code():
-    from llm.default_plugins.openai_models import Chat
+class Base(llm.Model):
+    """What plugins do with a prompt, in parts."""
 
-    assert reads_turns(Chat("gpt-x"))
+    model_id = "base"
+
+    def build_messages(self, prompt, conversation):
+        return [message.role for message in prompt.messages]
+
+    @staticmethod
+    def read(given):
+        return list(given.messages)
+
+
+class ByMethod(Base):
+    def execute(self, prompt, stream, response, conversation):
+        yield str(self.build_messages(prompt, conversation))
+
+
+class ByKeyword(Base):
+    def execute(self, prompt, stream, response, conversation, key=None):
+        yield str(self.build_messages(conversation=conversation, prompt=prompt))
+
+
+class ByStaticMethod(Base):
+    def execute(self, prompt, stream, response, conversation):
+        yield str(self.read(prompt))
+
+
+class ByFunction(Base):
+    def execute(self, prompt, stream, response, conversation):
+        yield str(turns_in(prompt))
+
+
+class BySuper(ByMethod):
+    def execute(self, prompt, stream, response, conversation):
+        yield from super().execute(prompt, stream, response, conversation)
+
+
+class ByAnotherName(Base):
+    def execute(self, asked, stream, response, conversation):
+        question = asked
+        yield str(getattr(question, "messages", ()))
+
+
+def turns_in(prompt):
+    return prompt.messages
+
+
+class OwnList(Base):
+    """As llm-anthropic 0.17: the word is everywhere in it, but never of the prompt."""
+
+    def build_messages(self, prompt, conversation):
+        messages = []
+        if conversation:
+            messages += [response.prompt.prompt for response in conversation.responses]
+        messages.append(prompt.prompt)
+        return messages
+
+    def execute(self, prompt, stream, response, conversation):
+        client = self.client()
+        yield client.messages.create(self.build_messages(prompt, conversation), system=prompt.system)
+
+    def client(self):
+        class Client:
+            @property
+            def messages(self):
+                return self
+
+            def create(self, messages, system):
+                return f"{system}|{messages}"
+
+        return Client()
+
+
+@pytest.mark.parametrize("kind", [New, ByMethod, ByKeyword, ByStaticMethod, ByFunction, BySuper, ByAnotherName])
+def test_a_model_is_asked_by_its_own_method_whether_it_reads_turns(kind):
+    assert reads_turns(kind())
+
+
+def test_the_word_elsewhere_in_its_module_says_nothing():
+    from llm.default_plugins.openai_models import Chat
 
     class Nothing:
         pass
 
-    assert not reads_turns(Nothing())
+    assert reads_turns(Chat("gpt-x"))
+    assert not any(reads_turns(model) for model in (Old(), OwnList(), Nothing()))
+
+
+@pytest.mark.parametrize("guess", [True, False])
+def test_a_question_never_vanishes(installed, monkeypatch, guess):
+    monkeypatch.setattr(llm_model, "reads_turns", lambda model: guess)
+    installed["own"] = OwnList()
+    said = list(LlmModel("own", Options()).stream(TURNS))[-1].text
+    assert said.startswith("be brief|")
+    assert "two" in said
+    list(LlmModel("new", Options()).stream(TURNS))
+    assert installed["new"].seen == [("system", "be brief"), ("user", "one"), ("assistant", "1"), ("user", "two")]
+
+
+def test_what_a_plugin_kept_with_a_call_goes_back(installed):
+    class Signing(New):
+        def execute(self, prompt, stream, response, conversation):
+            self.seen = [part for message in prompt.messages for part in message.parts]
+            self.keeps = [part.provider_metadata for part in self.seen if part.provider_metadata]
+            response.add_tool_call(llm.ToolCall(name="look", arguments={}, tool_call_id="c1"))
+            return iter(())
+
+    installed["signing"] = Signing()
+    tool = Tool("look", "Look.", {"type": "object", "properties": {}}, lambda arguments: "blue")
+    reply = list(LlmModel("signing", Options()).stream(TURNS, tools=[tool]))[-1]
+    (message,) = reply.extra["llm"]
+    after = [*TURNS, Turn("assistant", "", reply.calls, extra=reply.extra), Turn("tool", "blue", call_id="c1")]
+    list(LlmModel("signing", Options()).stream(after, tools=[tool]))
+    assert message.parts[-1] in installed["signing"].seen
+
+
+def test_thoughts_aloud_are_set_apart(installed, monkeypatch):
+    monkeypatch.setattr(Old, "execute", lambda self, prompt, **more: iter(["<th", "ink>Hm</think>", " yes"]))
+    reply = list(LlmModel("old", Options()).stream(TURNS))[-1]
+    assert (reply.text, reply.thoughts) == ("yes", "Hm")
 
 
 def test_a_model_that_no_plugin_has(installed):
