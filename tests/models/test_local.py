@@ -91,6 +91,45 @@ def test_the_pirates_conversation_in_turns(rig, prompts):
         assert asked[1:] == [*said[: 2 * number], ("user", QUESTIONS[number])]
 
 
+#: Numbers of the engine that cost nothing here: they are for other programs of llama.cpp, for several models or
+#: users, for text alone, or off.
+_FREE = frozenset(
+    {
+        "cache_prompt", "cache_type_k", "cache_type_v", "cont_batching", "i_pos", "kv_unified", "kv_unified_per_slot",
+        "models_max", "moe_cache_size", "mtmd_batch_max_tokens", "n_cache_reuse", "n_chunks", "n_junk", "n_keep",
+        "n_out_freq", "n_outputs_max", "n_outputs_max_per_seq", "n_pca_batch", "n_pca_iterations", "n_pl", "n_pp",
+        "n_predict", "n_print", "n_save_freq", "n_sequences", "n_tg",
+    }
+)  # fmt: skip
+
+
+@needs_weights
+def test_what_the_engine_may_take_is_pinned(monkeypatch):
+    import xllamacpp
+
+    given = []
+    monkeypatch.setattr(xllamacpp, "Server", given.append)
+    local_model._load(find_weights("", None))
+    (params,) = given
+    for name, value in local_model.ENGINE_SETTINGS.items():
+        found = params
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert found == value, name
+    named = {name for name in dir(params) if name.startswith(("n_", "cache_", "kv_", "models_m", "moe_c", "mtmd_b"))}
+    known = {name.partition(".")[0] for name in local_model.ENGINE_SETTINGS}
+    unknown = {n for n in named if not callable(getattr(params, n))} - known - _FREE
+    assert not unknown, f"the engine has settings that nobody looked at: {unknown}"
+
+
+@needs_weights
+def test_the_pins_are_those_of_the_docs():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text("utf-8")
+    for name, value in local_model.ENGINE_SETTINGS.items():
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        assert f"| `{name}` | {shown} |" in page, name
+
+
 @needs_weights
 def test_it_stops_when_told():
     model = open_local_model("", Options(max_tokens=400), None)
