@@ -362,10 +362,17 @@ class Runner:
         The usual keys of the environment go into secrets only. Where a request named the variable,
         nothing of the environment is in reach, stored credentials go into secrets only, and with a key
         that is limited to flows nothing stored is in reach either.
+
+        :raises FlowRunnerError: for a stored one that was encrypted with another key.
         """
         found: str | None = None
         if not (asked and limited):
             found = self.stores.variables.value(owner, name, credentials=secret or not asked)
+            if found is None and self.stores.variables.is_locked(owner, name):
+                raise FlowRunnerError(
+                    f"the variable {name} cannot be opened: it was stored with another key than the present"
+                    f" {self.settings.prefix}SECRET_KEY; bring that key back, or give the variable its value anew"
+                )
         if found is None and name in self.settings.variables and not asked:
             found = os.environ.get(name) if secret or name not in KEY_VARIABLES else None
         return found

@@ -18,6 +18,7 @@ from flowrunner.errors import ComponentFailed, FlowRunnerError
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
 from flowrunner.text.budget import TextBudget
+from flowrunner.text.unopened import Unopened
 
 
 class VertexRunner:
@@ -81,6 +82,12 @@ class VertexRunner:
         for name, variable in missing.items():
             if planned.inputs[name].type != "secret":
                 raise ValueError(f"the variable {variable}, which {name} names, is set nowhere")
+        for name in planned.secrets:
+            if type(values.get(name)) is Unopened:
+                raise ValueError(
+                    f"{name} cannot be opened: the flow was stored with another key than the present"
+                    " FLOWRUNNER_SECRET_KEY; bring that key back, or set the field anew"
+                )
         context = context_for(self._state, planned, session, missing, self._speech)
         answer = planned.component.run(context, **values)
         if type(answer) is GeneratorType:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from flowrunner.text.unopened import Unopened
+
 #: The type of fields that hold source code, which is never read.
 CODE_TYPE: Final = "code"
 
@@ -34,6 +36,10 @@ def read_template(template: Mapping[str, Any]) -> Fields:
     }
     says_shown = any("show" in entry for entry in entries.values())
     fields = Fields()
+    # A field that was encrypted as a whole, and cannot be opened, is still there.
+    locked = {name: entry for name, entry in template.items() if type(entry) is Unopened}
+    fields.settings.update(locked)
+    fields.secrets.update(locked)
     for name, entry in entries.items():
         kind = entry.get("type")
         if kind == CODE_TYPE or name == CODE_TYPE:

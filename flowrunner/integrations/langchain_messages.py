@@ -14,6 +14,7 @@ from langchain_core.messages import (
     BaseMessage,
     BaseMessageChunk,
     HumanMessage,
+    RemoveMessage,
     SystemMessage,
     message_chunk_to_message,
     message_to_dict,
@@ -76,7 +77,10 @@ def from_langchain(
     metadata) is kept beside it, and tool calls are shown as content blocks.
 
     :param owner: whose it will be; an id that LangChain made up becomes a UUID of this owner and session.
+    :raises ValueError: for a ``RemoveMessage``, which is none.
     """
+    if isinstance(message, RemoveMessage):
+        raise ValueError("a RemoveMessage is no message but the wish to remove one: give it to a ConversationHistory")
     if isinstance(message, BaseMessageChunk):
         message = message_chunk_to_message(message)
     record = _as_json(message_to_dict(message))
@@ -99,7 +103,7 @@ def from_langchain(
         session_id=session_id,
         context_id=context_id,
         flow_id=flow_id,
-        id=_stored_id(message.id, owner, session_id),
+        id=stored_id(message.id, owner, session_id),
         files=files,
         properties=properties,
         content_blocks=_blocks(message),
@@ -152,7 +156,7 @@ def _as_json(record: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _stored_id(given: str | None, owner: str, session_id: str) -> str | None:
+def stored_id(given: str | None, owner: str, session_id: str) -> str | None:
     """Return the id under which a message is stored; the same for the same message, so that it is stored once."""
     if given is None:
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import NoSuchModuleError
 
 from flowrunner.errors import SettingsInvalid
 
@@ -48,14 +49,30 @@ def database_url(settings: Settings, app: Flask | None = None) -> URL:
         # The URL may hold a password, so neither it nor the parser's words are shown.
         raise SettingsInvalid(f"{name} is no database URL.") from error
     if url.drivername in ("postgres", "postgresql"):
-        return url.set(drivername="postgresql+psycopg")
+        url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
+        _check_driver(url, name)
         return url
     if not url.database or url.database.startswith((":memory:", "file:")):
         raise SettingsInvalid(f"{name} must name a SQLite file: a database in memory is not shared and not kept.")
     if not Path(url.database).is_absolute():
         url = url.set(database=str(_data_folder(settings, app) / url.database))
     return url
+
+
+def _check_driver(url: URL, name: str) -> None:
+    """Refuse a database whose driver is not installed, saying what to install.
+
+    :raises SettingsInvalid: if it is not.
+    """
+    try:
+        url.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        raise SettingsInvalid(f"{name} names a database of a kind that SQLAlchemy does not know.") from None
+    except ImportError as error:
+        is_usual = url.drivername == "postgresql+psycopg"
+        what = "pip install 'flask-flowrunner[postgres]'" if is_usual else f"install {error.name or 'it'}"
+        raise SettingsInvalid(f"{name} names a database whose driver is not installed: {what}.") from error
 
 
 def bind_key(settings: Settings) -> str:

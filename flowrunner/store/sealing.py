@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowrunner.store.credentials import is_secret_name, is_secret_pair, mask_text, secret_member
 from flowrunner.store.secretbox import SecretBox
+from flowrunner.text.unopened import Unopened
 
 logger = logging.getLogger("flowrunner")
 
@@ -41,7 +42,7 @@ def seal(value: Any, box: SecretBox) -> Any:
 
 
 def unseal(value: Any, box: SecretBox) -> Any:
-    """Return a value as it was before :func:`seal`; what was sealed with another key is an empty text."""
+    """Return a value as it was before :func:`seal`; what was sealed with another key is :class:`Unopened`."""
     if isinstance(value, str):
         return _open(value, box) if value.startswith(SEAL) else value
     if isinstance(value, dict):
@@ -59,5 +60,5 @@ def _open(text: str, box: SecretBox) -> Any:
     opened = box.open(text[len(SEAL) :])
     if opened is None:
         logger.warning("A credential in a stored flow was encrypted with another key; it counts as empty.")
-        return ""
+        return Unopened()
     return json.loads(opened)

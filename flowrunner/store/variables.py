@@ -58,7 +58,9 @@ class Variable:
 
 
 class _Kept(NamedTuple):
-    value: str
+    """A value; None where there is one that was encrypted with another key."""
+
+    value: str | None
     is_credential: bool
 
 
@@ -157,6 +159,15 @@ class VariableStore:
 
         :param credentials: whether one may be a credential.
         """
+        found = self._find(owner, name)
+        return None if found is None or (found.is_credential and not credentials) else found.value
+
+    def is_locked(self, owner: str, name: str) -> bool:
+        """Say whether an owner has a variable whose value cannot be decrypted: another key encrypted it."""
+        found = self._find(owner, name)
+        return found is not None and found.value is None
+
+    def _find(self, owner: str, name: str) -> _Kept | None:
         stamp = self._stamp.read()
         cache = self._cache
         if cache[0] != stamp or not self._may_remember or len(cache[1]) > _MOST_REMEMBERED:
@@ -164,8 +175,7 @@ class VariableStore:
         key = (owner, name)
         if key not in cache[1]:
             cache[1][key] = self._look_up(owner, name)
-        found = cache[1].get(key)
-        return None if found is None or (found.is_credential and not credentials) else found.value
+        return cache[1].get(key)
 
     def known_secrets(self) -> Sequence[str]:
         """Return the values that this process has handed out, for the run log to leave out."""
@@ -182,7 +192,7 @@ class VariableStore:
             if len(self._shown_once) >= _MOST_REMEMBERED:
                 self._shown_once.pop(next(iter(self._shown_once)), None)
             self._shown_once[value] = None
-        return None if value is None else _Kept(value, row.type == CREDENTIAL)
+        return _Kept(value, row.type == CREDENTIAL)
 
     def _columns(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Check what is to be stored and return it as columns; a member that is None is left as it is."""

@@ -17,7 +17,7 @@ from flowrunner.store.bound import FilesOfCaller
 from flowrunner.store.files import LONGEST_NAME, StoredFile, check_name
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import json_response
+from flowrunner.web.jsons import json_response, refuse_packed
 from flowrunner.web.parameters import invalid, read_uuid
 
 #: What a multipart body has besides the file.
@@ -112,6 +112,7 @@ class FileViews:
 
     def _uploaded(self) -> FileStorage:
         request.max_content_length = self._runner.settings.max_file_size + _AROUND
+        refuse_packed(request)
         given = request.files.get("file")
         if given is None:
             raise invalid(("body", "file"), "missing", "Field required")

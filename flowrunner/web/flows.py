@@ -22,7 +22,7 @@ from flowrunner.store.bound import FlowsOfCaller
 from flowrunner.store.flowrecord import EXTRA
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object
+from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object, refuse_packed
 from flowrunner.web.messages import read_ids
 from flowrunner.web.parameters import query_boolean, query_integer, read_uuid
 
@@ -80,6 +80,7 @@ class FlowViews:
     def upload(self) -> Response:
         """Create the flows of an uploaded file: one flow, ``{"flows": [...]}``, or an archive of such files."""
         request.max_content_length = self._runner.settings.max_body
+        refuse_packed(request)
         file = request.files.get("file")
         if file is None:
             raise RequestInvalid(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from flowrunner.text.json_text import MOST_DEEP, finite_number, is_too_deep, jso
 
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
+_MOST_PACKED: Final = 16
+_PLAIN: Final = ("", "identity")
 _TEXTUAL: Final = ("application/json", "text/plain", "")
 
 
@@ -83,12 +86,54 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any
 def read_bytes(request: Request, limit: int) -> bytes:
     """Return the body.
 
+    One that is packed by gzip is unpacked; the limit is that of what comes out, too.
+
     :raises BodyTooLarge: over the limit, also where no length was announced.
+    :raises UnsupportedBody: for another encoding.
+    :raises BadRequest: for one that cannot be unpacked.
     """
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge(f"The body has {request.content_length} bytes; at most {limit} are taken.")
     request.max_content_length = limit
-    return request.get_data(cache=True)
+    data = request.get_data(cache=True)
+    encoding = request.environ.get("HTTP_CONTENT_ENCODING")
+    return data if encoding is None else _unpacked(data, encoding, limit)
+
+
+def refuse_packed(request: Request) -> None:
+    """Refuse a form that is packed: its parts are read as they come.
+
+    :raises UnsupportedBody: if it is.
+    """
+    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in _PLAIN:
+        raise UnsupportedBody(f"A form with files is taken as it is, not with Content-Encoding: {encoding[:40]}.")
+
+
+def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
+    word = encoding.strip().lower()
+    if word in _PLAIN:
+        return data
+    if word not in ("gzip", "x-gzip"):
+        raise UnsupportedBody(f"A body is taken as it is or with Content-Encoding: gzip, not {word[:40]}.")
+    parts: list[bytes] = []
+    left, rest = limit, data
+    try:
+        # A body may consist of several packed ones, one behind the other.
+        while rest and len(parts) < _MOST_PACKED:
+            unpack = zlib.decompressobj(wbits=31)
+            parts.append(unpack.decompress(rest, left + 1))
+            left -= len(parts[-1])
+            if left < 0:
+                raise BodyTooLarge(f"The body has more than the {limit} bytes that are taken, when it is unpacked.")
+            if not unpack.eof:
+                raise BadRequest("The body is gzip that breaks off.")
+            rest = unpack.unused_data
+    except zlib.error:
+        raise BadRequest("The body is not gzip, as its Content-Encoding says.") from None
+    if rest:
+        raise BadRequest(f"The body is more than {_MOST_PACKED} pieces of gzip.")
+    return b"".join(parts)
 
 
 def parse_json_bytes(data: bytes) -> Any:

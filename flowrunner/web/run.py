@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInva
 from flowrunner.runner import Runner
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
-from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object
+from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object, refuse_packed
 from flowrunner.web.parameters import invalid, query_boolean, read_uuid
 from flowrunner.web.reach import flows_in_reach
 from flowrunner.web.spool import Spool
@@ -159,16 +160,34 @@ def run_webhook(runner: Runner, flow_name: str) -> Response:
         # As for every body where no key is asked: a page of another site can send any other type.
         kind = request.mimetype or "without a content type"
         raise UnsupportedBody(f"Where no key is asked, the body must be application/json, not {kind}.")
-    asked = RunRequest(input_value="", input_type="chat", payload=_webhook_payload(data), variables=header_variables())
+    asked = RunRequest(
+        input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
+    )
     runner.plan(flow)
     runner.start(flow, asked, caller())
     return json_response({"message": "Task started in the background", "status": "in progress"}, 202)
 
 
-def _webhook_payload(data: bytes) -> str:
-    text = data.decode("utf-8-sig", "replace")
+def _webhook_text(data: bytes) -> str:
+    """Return the body of a call as text, in the charset that its sender names, else UTF-8.
+
+    :raises BadRequest: if it is not in that charset.
+    """
+    charset = request.mimetype_params.get("charset", "utf-8").strip(" \"'")
     try:
-        parse_json_bytes(data)
+        known = codecs.lookup(charset).name
+        text = data.decode("utf-8-sig" if known == "utf-8" else charset)
+        text.encode()
+    except (LookupError, ValueError):
+        raise BadRequest(
+            f"The body is not text in {charset[:40]}: send UTF-8, or name its charset in the Content-Type."
+        ) from None
+    return text
+
+
+def _webhook_payload(text: str) -> str:
+    try:
+        parse_json_bytes(text.encode())
     except FlowRunnerError:
         return dumps({"payload": text})
     return text
@@ -192,6 +211,7 @@ def _read_run_body(runner: Runner) -> Mapping[str, Any]:
 
 def _read_multipart(limit: int) -> dict[str, Any]:
     """Return the named fields of a multipart body; ``tweaks`` is JSON text."""
+    refuse_packed(request)
     request.max_content_length = limit
     body: dict[str, Any] = {name: value for name, value in request.form.items() if name in _RUN_BODY.fields}
     if isinstance(body.get("tweaks"), str):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowrunner import Component, ConversationMemory, Input, Message, Output, RunContext
 
-from .senders import sender_or
+from .senders import MACHINE, sender_or
 from .stores import memory_of, store
 from .templates import Lookup, field_text, fill_rows, is_name
 from .values import Data, message_data
@@ -92,10 +92,20 @@ def _stores(settings: Mapping[str, Any]) -> bool:
 
 
 def _read(context: RunContext, memory: ConversationMemory, count: int, filters: Mapping[str, str]) -> list[Message]:
-    """Return the newest messages that the filters keep, oldest first."""
+    """Return the newest messages that the filters keep, oldest first.
+
+    A window that was cut begins with a question, not with the answer to one that was cut off; a
+    single message is what it is.
+    """
     if count <= 0:
         return []
-    return list(memory.fetch(session_id=context.session_id, limit=count, **filters))
+    found = list(memory.fetch(session_id=context.session_id, limit=count + 1, **filters))
+    if len(found) <= count or "sender" in filters or "sender_name" in filters:
+        return found[-count:]
+    kept = found[-count:]
+    while len(kept) > 1 and kept[0].sender == MACHINE:
+        kept.pop(0)
+    return kept
 
 
 def _lookup(row: Data) -> Lookup:

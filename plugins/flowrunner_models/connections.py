@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from .failures import ModelNotInstalled
 
@@ -37,7 +39,7 @@ class Connection:
 
         self._wires = _Wires(addresses, key)
         http = openai.DefaultHttpxClient(
-            verify=verify, follow_redirects=False, trust_env=addresses is None,
+            verify=verify, follow_redirects=False, trust_env=addresses is None and not _is_here(base_url),
             event_hooks={"request": [self._wires.prepare]},
         )  # fmt: skip
         self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)
@@ -158,6 +160,16 @@ class Connections:
                 self._idle.setdefault((base_url, key), []).append(connection)
                 return
         connection.close()
+
+
+def _is_here(base_url: str) -> bool:
+    """Say whether a server is on this machine: no proxy of the environment reaches that."""
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return found.is_loopback or found.is_unspecified
 
 
 def _certificates() -> Any:

@@ -31,7 +31,11 @@ def read(memory, **settings):
     ("settings", "text"),
     [
         ({}, "Ann: m1\nAI: m2\nAnn: m3\nAI: m4"),
-        ({"n_messages": 3}, "AI: m2\nAnn: m3\nAI: m4"),
+        ({"n_messages": 3}, "Ann: m3\nAI: m4"),
+        ({"n_messages": 4}, "Ann: m1\nAI: m2\nAnn: m3\nAI: m4"),
+        ({"n_messages": 1}, "AI: m4"),
+        ({"n_messages": 1, "sender_type": "Machine"}, "AI: m4"),
+        ({"n_messages": 3, "order": "Descending"}, "AI: m4\nAnn: m3"),
         ({"n_messages": 0}, ""),
         ({"n_messages": -1}, ""),
         ({"n_messages": "2"}, "Ann: m3\nAI: m4"),

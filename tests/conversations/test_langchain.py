@@ -14,6 +14,7 @@ from langchain_core.messages import (  # noqa: E402
     AIMessageChunk,
     ChatMessage,
     HumanMessage,
+    RemoveMessage,
     SystemMessage,
     ToolMessage,
 )
@@ -205,3 +206,37 @@ def test_in_an_event_loop_and_in_the_name_of_whoever_runs(memory):
 def test_a_session_must_be_named(memory):
     with pytest.raises(ValueError, match="session_id"):
         ConversationHistory("", memory=memory)
+
+
+def texts(history):
+    return [message.content for message in history.messages]
+
+
+def test_a_message_is_removed_as_langgraph_does_it(history, memory):
+    history.add_messages([HumanMessage("one", id="a"), AIMessage("two", id="b"), HumanMessage("three")])
+    history.add_messages([RemoveMessage("a"), AIMessage("four", id="d")])
+    assert texts(history) == ["two", "three", "four"]
+    # By the id under which it was read, too; what the same call brought is not stored first.
+    history.add_messages([RemoveMessage(history.messages[0].id), HumanMessage("five", id="e"), RemoveMessage("e")])
+    assert texts(history) == ["three", "four"]
+    assert len(memory.fetch(session_id="s1")) == 2
+    history.add_messages([HumanMessage("gone"), RemoveMessage("__remove_all__"), HumanMessage("new")])
+    assert texts(history) == ["new"]
+
+
+def test_a_message_that_is_not_there_cannot_be_removed(history):
+    history.add_messages([HumanMessage("one", id="a")])
+    with pytest.raises(ValueError, match="does not have"):
+        history.add_messages([AIMessage("two"), RemoveMessage("a"), RemoveMessage("nobody")])
+    assert texts(history) == ["one"]
+    with pytest.raises(ValueError, match="is no message"):
+        from_langchain(RemoveMessage("a"), "s1")
+
+
+def test_histories_are_made_by_name_where_nothing_is_under_way(memory):
+    make = ConversationHistory.factory(memory, flow_id="f1")
+    make("s1").add_messages([HumanMessage("one")])
+    make(session_id="s1", flow_id="f2", context_id="c").add_messages([HumanMessage("two")])
+    assert [(m.flow_id, m.context_id, m.text) for m in memory.fetch(session_id="s1")] == [
+        ("f1", "", "one"), ("f2", "c", "two"),
+    ]  # fmt: skip

@@ -60,11 +60,28 @@ def test_windows():
     assert newest(turns, count=0) == []
     # An answer whose question fell out of the window goes with it.
     assert newest(turns, count=3) == turns[4:]
+    assert newest(turns, count=1) == []
+    greeting = [Turn("assistant", "Hello!"), *turns]
+    assert newest(greeting, count=7) == greeting
+    assert newest(greeting, count=6) == turns
     room = 2 * count_tokens(turns[0].text)
     assert newest(turns, count=100, tokens=room) == turns[4:]
     system = Turn("system", "short")
     assert fit([system, *turns], count_tokens("short") + room) == [system, *turns[4:]]
     assert fit([system, turns[0]], 1) == [system, turns[0]]
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, []), (2, FOUR[2:]), (3, FOUR[2:]), (4, FOUR), (5, FOUR)])
+def test_windows_of_an_agent_begin_with_a_question(house, model, count, wanted):
+    settings = {"system_prompt": "help", "n_messages": count}
+    asked = talk(house, model, kind="Agent", edges=(), more=(), settings=settings)
+    assert asked == [("system", "help"), *wanted, ("user", "question 2")]
+
+
+def test_windows_of_a_history_begin_with_a_question(house, model):
+    history = ("history", "Memory", {"n_messages": 3})
+    asked = talk(house, model, edges=["history.dataframe -> model.history"], more=[history])
+    assert asked == [*FOUR[2:], ("user", "question 2")]
 
 
 def test_what_a_history_may_be():

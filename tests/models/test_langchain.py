@@ -29,7 +29,7 @@ def test_a_runnable_with_message_history_and_a_flow_share_a_conversation(house, 
     memory = house.memory.for_owner("owner")
     chain = RunnableWithMessageHistory(
         prompt | RunnableLambda(answer),
-        lambda session_id: ConversationHistory(session_id, flow_id=FLOW_ID, memory=memory),
+        ConversationHistory.factory(memory, flow_id=FLOW_ID),
         input_messages_key="question",
         history_messages_key="history",
     )

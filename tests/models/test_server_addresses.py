@@ -121,6 +121,23 @@ def test_headers_of_this_servers_environment_stay_here(open_to_all, evil, monkey
     assert not any(word in shown for word in ("OPERATOR", "secret", "GATEWAY", "AUTHOR"))
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_proxy_of_the_environment_is_not_asked_for_servers_on_this_machine(open_house, model, monkeypatch, name):
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    house = open_house(model_base_urls=f"all={model.url.replace('127.0.0.1', name)}")
+    assert house.chat(settings={"max_retries": 0}).text.startswith("Ahoy")
+
+
+def test_a_proxy_of_the_environment_is_asked_for_others(open_house, monkeypatch):
+    with ModelServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        open_house(model_base_urls="all=http://models.invalid/v1").chat(settings={"max_retries": 0})
+        assert proxy.headers[-1]["host"] == "models.invalid"
+
+
 def test_further_members_of_the_request_redirect_nothing(open_to_all, model, evil):
     more = {"base_url": evil.url, "extra_headers": {"Host": "evil"}, "extra_body": {"api_base": evil.url}}
     settings = {**AUTHOR, "base_url": model.url}

@@ -1,6 +1,7 @@
 """The engine of the app's own data: alone, in a host, in scripts, and after a fork."""
 
 import sqlite3
+import sys
 
 import pytest
 from flask import Flask
@@ -234,3 +235,21 @@ def test_a_hosts_own_engine_stays_open(app, settings, tmp_path):
     close_database(app, settings)
     assert engine.pool is pool
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://ann:pw@db/x", r"pip install 'flask-flowrunner\[postgres\]'"),
+        ("postgres://ann:pw@db/x", r"flask-flowrunner\[postgres\]"),
+        ("postgresql+asyncpgx://ann:pw@db/x", "does not know"),
+        ("mysql+pymysql://ann:pw@db/x", "install pymysql"),
+        ("nosuch://ann:pw@db/x", "does not know"),
+    ],
+)
+def test_a_driver_that_is_missing_names_its_extra(tmp_path, monkeypatch, url, said):
+    for name in ("psycopg", "pymysql"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SettingsInvalid, match=said) as refused:
+        database_url(make_settings(tmp_path, DATABASE_URL=url))
+    assert "pw" not in str(refused.value)

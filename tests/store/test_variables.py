@@ -95,6 +95,8 @@ def test_a_value_closed_with_another_key_is_no_value(variables, engine, tmp_path
     variables.create("ann", "X", "1")
     other = VariableStore(engine, tmp_path, open_secret_box("another key", tmp_path))
     assert other.value("ann", "X") is None
+    assert other.is_locked("ann", "X")
+    assert not other.is_locked("ann", "Y") and not variables.is_locked("ann", "X")
 
 
 @pytest.mark.parametrize("secret", [None, "any text of the operator's"])
