@@ -58,8 +58,9 @@ def usage_of(message: Message | None) -> dict[str, Any] | None:
     usage = message.properties.get("usage") if message is not None else None
     if not usage:
         return None
+    shown = dict(usage)
     return {
-        **usage,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "input_tokens_details": {"cached_tokens": shown.pop("cached_tokens", 0)},
+        "output_tokens_details": {"reasoning_tokens": shown.pop("reasoning_tokens", 0)},
+        **shown,
     }

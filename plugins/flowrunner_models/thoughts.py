@@ -56,8 +56,9 @@ class Splitter:
         self._end = ""
         self._held = ""
         self._line = ""
-        self._lead = ""
+        self._lead: list[str] = []
         self._fenced = False
+        self._mentioned = False
 
     @property
     def text(self) -> str:
@@ -83,10 +84,11 @@ class Splitter:
     def close(self) -> Iterator[str | Aside]:
         """Take the end of the text; yield what was held back."""
         yield from self._work(last=True)
-        if self._lead and not self._thoughts:
-            self._shown.append(self._lead)
-            yield self._lead
-        self._lead = ""
+        lead = "".join(self._lead)
+        self._lead.clear()
+        if lead and not self._thoughts:
+            self._shown.append(lead)
+            yield lead
 
     def _work(self, *, last: bool) -> Iterator[str | Aside]:
         while self._held:
@@ -106,12 +108,13 @@ class Splitter:
             yield from self._show(before)
             if tag in _PAIRS:
                 self._end = _PAIRS[tag]
-                self._lead = ""
+                self._lead.clear()
             elif tag in _ALONE:
                 said = self.text
                 self._thoughts.append(said)
                 self._shown.clear()
-                self._line, self._lead = "", ""
+                self._line = ""
+                self._lead.clear()
                 if said:
                     yield Aside(said)
 
@@ -136,6 +139,7 @@ class Splitter:
             line, fenced = _follow(line, fenced, self._held[done : match.start()])
             done = match.start()
             tag = match.group().lower()
+            self._mentioned = self._mentioned or (tag in _PAIRS and bool(fenced or line.strip()))
             if fenced or line.lstrip().startswith(("```", "~~~")):
                 continue
             if tag in _PAIRS:
@@ -144,7 +148,7 @@ class Splitter:
             elif tag in _WRAPPINGS:
                 if self._thoughts:
                     return match
-            elif tag in _ALONE and not self._thoughts and line[-1:] not in ("`", '"', "'", "“"):
+            elif tag in _ALONE and not self._thoughts and not self._mentioned and line[-1:] not in ("`", '"', "'", "“"):
                 return match
         return None
 
@@ -154,11 +158,11 @@ class Splitter:
         self._line, self._fenced = _follow(self._line, self._fenced, text)
         if not self._shown:
             # Space before the first word is space between a thought and the answer, if there is one.
-            text = self._lead + text
-            self._lead = ""
             if not text.strip():
-                self._lead = text
+                self._lead.append(text)
                 return
+            text = "".join((*self._lead, text))
+            self._lead.clear()
             if self._thoughts:
                 text = text.lstrip()
         self._shown.append(text)

@@ -57,6 +57,17 @@ def route(house, **settings):
         ('"complaint".', [("complaint", "we are sorry")]),
         ("It is a Complaint, I think.", [("complaint", "we are sorry")]),
         ("NONE", [("rest", "hello")]),
+        ("<think>Praise? No.</think>\nComplaint", [("complaint", "we are sorry")]),
+        ("Praise? No.\n</think>complaint", [("complaint", "we are sorry")]),
+        ("It could be Praise.\n\nComplaint", [("complaint", "we are sorry")]),
+        ("**Category: Complaint**", [("complaint", "we are sorry")]),
+        ('{"category": "Complaint"}', [("complaint", "we are sorry")]),
+        ("COMPLAINT!", [("complaint", "we are sorry")]),
+        # Not the one whole word.
+        ("Praise or Complaint", [("rest", "hello")]),
+        ("Complaints, mostly", [("rest", "hello")]),
+        ("non-Praise", [("rest", "hello")]),
+        ("NONE, it is no Complaint", [("rest", "hello")]),
     ],
 )
 def test_the_branch_that_the_model_names(house, model, said, branches):
@@ -67,3 +78,14 @@ def test_the_branch_that_the_model_names(house, model, said, branches):
 def test_no_branch_where_none_fits(house, model):
     model.script(say("NONE"))
     assert route(house) == []
+
+
+def test_a_category_within_another(house, model):
+    routes = [{"route_category": name} for name in ("Billing", "Billing dispute", "C++", "Ärger")]
+    for said, place in (
+        ("Billing", 1), ("It is a billing dispute.", 2), ("billing dispute", 2), ("I say C++", 3), ("ÄRGER", 4),
+        ("Billing, or a Billing dispute", None),
+    ):  # fmt: skip
+        model.script(say(said))
+        found = house.run([("r", "SmartRouter", {"routes": routes, "input_text": "x"})]).output("r")
+        assert list(found) == ([] if place is None else [f"category_{place}_result"]), said

@@ -1,7 +1,7 @@
 // One message of a conversation as an element.
 
 import { ask, button, copyOf, make } from "./dom.js";
-import { clock, duration, shown } from "./text.js";
+import { clock, duration, shown, spent } from "./text.js";
 
 export class MessageView {
   constructor(message, actions) {
@@ -12,12 +12,14 @@ export class MessageView {
     this.body = make("div", { class: "body" });
     this.blocks = make("div", { class: "blocks" });
     this.foot = make("div", { class: "foot" });
+    this.spent = make("div", { class: "note spent" });
     this.element = make(
       "article",
       { class: "message" },
       make("header", {}, this.who, this.marks, this.time),
       this.body,
       this.blocks,
+      this.spent,
       this.foot,
     );
     this.update(message);
@@ -36,6 +38,7 @@ export class MessageView {
     this.time.textContent = clock(message.timestamp);
     this.time.dateTime = message.timestamp ?? "";
     this.marks.textContent = marksOf(message).join(", ");
+    this.spent.textContent = spent(message.properties ?? {});
     this.element.classList.toggle("partial", message.properties?.state === "partial");
     if (!before || before.text !== message.text) this.showText(message.text);
     this.showBlocks(message.content_blocks ?? []);
@@ -130,6 +133,8 @@ function marksOf({ edit, properties, category, id, pending, run }) {
   if (edit || properties?.edited) found.push("edited");
   if (properties?.state === "partial") found.push(id && !run ? "stopped before its end" : "being written");
   if (category === "error") found.push("error");
+  if (properties?.refusal) found.push("refused");
+  if (properties?.finish_reason) found.push(`ended early: ${properties.finish_reason}`);
   if (pending) found.push(pending);
   return found;
 }

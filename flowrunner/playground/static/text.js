@@ -34,6 +34,19 @@ export function count(number, word) {
   return `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 
+// What an answer took, for a line below it: "1100 tokens (800 cached), 0.4 s to the first, 2.0 s, $0.0016".
+export function spent({ usage, timing } = {}) {
+  const found = [];
+  if (usage?.total_tokens) {
+    const parts = [usage.cached_tokens && `${usage.cached_tokens} cached`, usage.reasoning_tokens && `${usage.reasoning_tokens} thought`].filter(Boolean);
+    found.push(count(usage.total_tokens, "token") + (parts.length ? ` (${parts.join(", ")})` : ""));
+  }
+  if (timing?.time_to_first_token) found.push(`${duration(timing.time_to_first_token)} to the first`);
+  if (timing?.seconds) found.push(duration(timing.seconds));
+  if (typeof usage?.cost === "number") found.push(`$${Number(usage.cost.toPrecision(3))}`);
+  return found.join(", ");
+}
+
 export function shown(value, longest = 4000) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
   return text.length > longest ? `${text.slice(0, longest)}…` : text;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { ago, count, decider, duration, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, writePlace } =
+const { ago, count, decider, duration, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, spent, writePlace } =
   await import(process.env.MODULES + "/text.js");
 
 test("durations", () => {
@@ -20,6 +20,14 @@ test("how long ago", () => {
   const at = (seconds) => new Date(now - seconds * 1000).toISOString();
   assert.deepEqual([1, 120, 7200, 90000].map((s) => ago(at(s), now)), ["just now", "2 min ago", "2 h ago", "2026-01-30"]);
   assert.equal(ago("soon"), "");
+});
+
+test("what an answer took", () => {
+  const usage = { total_tokens: 1100, cached_tokens: 800, reasoning_tokens: 60, cost: 0.0016 };
+  const timing = { time_to_first_token: 0.4, seconds: 2 };
+  assert.equal(spent({ usage, timing }), "1100 tokens (800 cached, 60 thought), 400 ms to the first, 2.0 s, $0.0016");
+  assert.equal(spent({ usage: { total_tokens: 1 } }), "1 token");
+  for (const none of [{}, { usage: null, timing: null }, { usage: "x" }, undefined]) assert.equal(spent(none), "");
 });
 
 test("counts", () => assert.deepEqual([count(1, "message"), count(2, "message")], ["1 message", "2 messages"]));
