@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, overload
 
 from flowrunner.errors import RunCancelled
 from flowrunner.memory import OwnerMemory
@@ -105,7 +105,7 @@ class Tool:
 
 
 class CancelToken:
-    """Says that a run should stop; components that wait look at it."""
+    """Says that a run should stop; components that wait look at it. It is true once the run should."""
 
     __slots__ = ("_acts", "_event", "_lock", "reason")
 
@@ -148,6 +148,8 @@ class CancelToken:
         """Say whether the run should stop."""
         return self._event.is_set()
 
+    __bool__ = is_set
+
     def wait(self, seconds: float) -> bool:
         """Wait at most that long for a cancellation; say whether it came."""
         return self._event.wait(seconds)
@@ -161,8 +163,12 @@ class CancelToken:
 class ConversationMemory(Protocol):
     """What a component may do with stored messages: those of its run's owner and flow only."""
 
-    def append(self, message: Message) -> Message:
-        """Store a message of this run (an update, if this run stored that id before)."""
+    @overload
+    def append(self, message: Message) -> Message: ...
+    @overload
+    def append(self, message: Iterable[Message]) -> list[Message]: ...
+    def append(self, message: Message | Iterable[Message]) -> Message | list[Message]:
+        """Store a message of this run, or several (an update, if this run stored that id before)."""
 
     def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
         """Return earlier messages of a session, oldest first, without this run's own turn and without errors."""
@@ -242,7 +248,9 @@ class Component(ABC):
     that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
     and returns the mapping. It may also yield a message without text: its content blocks (the steps
     of an agent) are shown at once, and what was said before counts as a step, not as the answer.
-    What it raises ends the run with the component's name.
+    What it raises ends the run with the component's name; so does an output that was never declared,
+    a part that is neither text nor message, and a value that its output's type cannot be: a
+    ``Message``, ``Data`` or ``Table`` output takes text, messages, numbers, dates, mappings and lists.
 
     A ``session_id`` input need not be declared: the engine decides the session of every vertex
     (:func:`flowrunner.session.resolve_session_id`) and gives it as ``context.session_id``.

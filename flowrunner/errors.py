@@ -7,8 +7,12 @@ what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+import opcode
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+_RAISE: Final = opcode.opmap["RAISE_VARARGS"]
 
 
 class FlowRunnerError(Exception):
@@ -231,3 +235,35 @@ class MessageInvalid(FlowRunnerError):
 
     status = 422
     code = "message_invalid"
+
+
+#: Errors whose text says little without their name: ``KeyError('a')`` is only ``'a'``.
+_TERSE: Final = (LookupError, AttributeError, NameError, TypeError, AssertionError, ArithmeticError, SyntaxError)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, as the end of a sentence: without a full stop, and with its name where that helps."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+    said = (error.message if isinstance(error, FlowRunnerError) else str(error)).strip()
+    said = said.removesuffix(".") if not said.endswith("..") else said
+    if not said:
+        return type(error).__name__
+    return f"{type(error).__name__}: {said}" if isinstance(error, _TERSE) or not isinstance(error, Exception) else said
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether an error that came out of foreign code is meant for the whole program, and must pass.
+
+    That is Ctrl-C, and what gevent stops its greenlets with. ``raise KeyboardInterrupt``,
+    ``sys.exit()`` and whatever else a piece of code raises by itself is only a failure of that code.
+    """
+    if type(error).__module__.partition(".")[0] in ("greenlet", "gevent"):
+        return True
+    if not isinstance(error, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    # A signal is noticed between any two instructions; only a statement `raise` stands on this one.
+    return trace is None or trace.tb_frame.f_code.co_code[trace.tb_lasti] != _RAISE

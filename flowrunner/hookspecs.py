@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -23,7 +24,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 #: Hooks that only the chosen memory backend implements; other plugins may wrap them.
 MEMORY_HOOKS: Final = (
-    "append_messages", "fetch_messages", "update_messages", "delete_messages", "list_sessions", "close",
+    "append_messages", "fetch_messages", "update_messages", "delete_messages", "list_sessions", "session_lock",
+    "close",
 )  # fmt: skip
 
 
@@ -76,10 +78,11 @@ def use_settings(settings: Settings) -> None:
 
 
 @hookspec(firstresult=True)
-def identify(request: Request) -> Identity | None:
+def identify(request: Request) -> Identity | str | int | None:
     """Say who sends a request. Called for each request that needs a caller, before API keys are looked at.
 
-    :returns: an identity, or None to leave the question to the next plugin and then to API keys.
+    :returns: an identity, or the id of a user as text or number; None leaves the question to the next plugin and
+        then to API keys.
     """
 
 
@@ -117,6 +120,14 @@ def delete_messages(query: MessageQuery) -> int:
 @hookspec(firstresult=True)
 def list_sessions(query: SessionQuery) -> list[SessionSummary]:
     """Return sessions; see :class:`~flowrunner.MemoryBackend`. Wrap it, never implement it."""
+
+
+@hookspec(firstresult=True)
+def session_lock(owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
+    """Return a lock on a session across hosts, before a run; see :class:`~flowrunner.MemoryBackend`. Wrap it only.
+
+    Called only where the chosen backend has such a lock.
+    """
 
 
 @hookspec(firstresult=True)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.components import Component
+from flowrunner.declarations import make_component
 from flowrunner.errors import PluginFailed
 from flowrunner.memory import MemoryFactory
-from flowrunner.settings import SETTINGS, Setting
+from flowrunner.settings import PREFIX, SETTINGS, Setting
 from flowrunner.vectors import VectorStoreFactory
+
+_BACKEND_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+#: What settings have besides their values.
+_RESERVED: Final = ("PREFIX", "SOURCES", "WITH_VALUES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +48,22 @@ class Registry:
     def add_component(self, component: type[Component], plugin: str) -> None:
         """Add a component class.
 
-        :raises PluginFailed: if it has no type name, cannot be made, or its type is taken.
+        :raises PluginFailed: if it declares what cannot be, its ``run`` does not fit, or its type is taken.
         """
-        name = getattr(component, "type_name", None)
-        if not isinstance(name, str) or not name:
-            raise PluginFailed(f"Plugin {plugin} offers {component!r}, which has no type_name.")
-        for taken in (name, *component.aliases):
+        try:
+            made = make_component(component)
+        except PluginFailed as error:
+            raise PluginFailed(f"Plugin {plugin} offers {error.message}.") from error.__cause__
+        name = made.type_name
+        for taken in (name, *made.aliases):
             if taken in self._components or taken in self._aliases:
                 other = self._offered_by[self._aliases.get(taken, taken)]
                 raise PluginFailed(
                     f"Plugin {plugin} offers the component type {taken}, which plugin {other} has taken."
                 )
-        try:
-            made = component()
-        except Exception as error:
-            raise PluginFailed(
-                f"Plugin {plugin} offers the component {name}, which cannot be made: {error}."
-            ) from error
         self._components[name] = made
         self._offered_by[name] = plugin
-        for alias in component.aliases:
+        for alias in made.aliases:
             self._aliases[alias] = name
 
     def add_backend(self, offer: BackendOffer) -> None:
@@ -78,12 +81,22 @@ class Registry:
         self._add_offer(self.vector_stores, offer, "vector store")
 
     def _add_offer(self, offers: dict[str, BackendOffer], offer: BackendOffer, what: str) -> None:
+        if not isinstance(offer.name, str) or not _BACKEND_NAME.fullmatch(offer.name):
+            raise PluginFailed(
+                f"Plugin {offer.plugin} offers a {what} called {offer.name!r}; such a name has letters, digits"
+                " and hyphens."
+            )
+        if not callable(offer.factory):
+            raise PluginFailed(
+                f"Plugin {offer.plugin} offers the {what} {offer.name} with {offer.factory!r} as its factory;"
+                " that is a function of app and settings which returns it."
+            )
         if offer.name in offers:
             other = offers[offer.name].plugin
             raise PluginFailed(f"Plugin {offer.plugin} offers the {what} {offer.name}, which plugin {other} has taken.")
         prefix = offer.name.upper().replace("-", "_") + "_"
         for setting in offer.settings:
-            if not setting.name.startswith(prefix):
+            if isinstance(setting, Setting) and not setting.name.removeprefix(PREFIX).startswith(prefix):
                 raise PluginFailed(
                     f"Plugin {offer.plugin} declares the setting {setting.name} for the {what}"
                     f" {offer.name}; its name must begin with {prefix}."
@@ -94,8 +107,25 @@ class Registry:
     def add_setting(self, setting: Setting, plugin: str) -> None:
         """Add a setting.
 
-        :raises PluginFailed: if its name is taken.
+        :raises PluginFailed: if it is none, or its name is taken or cannot be one.
         """
+        if not isinstance(setting, Setting):
+            raise PluginFailed(
+                f"Plugin {plugin} registers {setting!r} as a setting; register(Setting(name, default, help)) does."
+            )
+        name = setting.name
+        if isinstance(name, str) and name.upper().startswith(PREFIX):
+            raise PluginFailed(
+                f"Plugin {plugin} declares the setting {name}; leave {PREFIX} out, which stands before every name of a"
+                f" setting: {name.upper().removeprefix(PREFIX)}."
+            )
+        if not isinstance(name, str) or not _SETTING_NAME.fullmatch(name) or name in _RESERVED:
+            raise PluginFailed(
+                f"Plugin {plugin} declares the setting {name!r}; such a name has capital letters, digits and"
+                f" underscores and is none of {', '.join(_RESERVED)}."
+            )
+        if not callable(setting.parse):
+            raise PluginFailed(f"Plugin {plugin} declares the setting {name}, whose parse is no function.")
         if setting.name in self._settings:
             raise PluginFailed(f"Plugin {plugin} declares the setting {setting.name}, which is taken.")
         self._settings[setting.name] = setting

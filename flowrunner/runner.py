@@ -22,14 +22,14 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import FlowNotFound, FlowRunnerError, TooBusy
+from flowrunner.errors import FlowNotFound, FlowRunnerError, TooBusy, is_interrupt
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
-from flowrunner.plugins import PluginManager
+from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads
 from flowrunner.store.bound import BoundStores, bind_stores
@@ -157,7 +157,7 @@ class Runner:
             settings.data_dir,
             strategy=settings.turns,
             wait=settings.turn_wait,
-            session_lock=opened.memory.backend.session_lock,
+            session_lock=opened.memory.session_lock,
         )
         self._observers: list[Observer] = [*opened.observers, *self._hook_observers()]
         self.services = RunServices(
@@ -329,7 +329,9 @@ class Runner:
             self._execute(flow, request, identity)
         except FlowRunnerError as error:
             logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
-        except Exception:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             logger.exception("a background run of %s failed", flow.name)
 
     def _ask_database(self) -> None:
@@ -408,8 +410,11 @@ class Runner:
                 observer.emit(event)
             except FlowRunnerError as error:
                 logger.error("an observer of runs failed: %s", error)
-            except Exception:
-                logger.exception("an observer of runs failed")
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                plugin = plugin_at_fault(self.plugins.pm, "run_event", error)
+                logger.exception("an observer of runs failed%s", f": the plugin {plugin}" if plugin else "")
 
 
 def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:

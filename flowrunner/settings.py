@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner.errors import SettingsInvalid
+from flowrunner.errors import SettingsInvalid, is_interrupt, reason_of
 from flowrunner.memory.retention import read_rules
 from flowrunner.session import SESSION_POLICIES
 from flowrunner.text.budget import MOST_TEXT
@@ -142,6 +142,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("FLOWS_DIR", (), "folders of flow files, commas between them; changes are seen without restart", words),
     Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
     Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
+    Setting("TRACE_PLUGINS", False, "print each call of a hook on standard error: whom it called, what came back",
+            boolean),
     Setting("MEMORY", "sqlite", "name of the memory backend"),
     Setting("VECTOR_STORE", "local", "name of the vector store, where all components of vector stores keep chunks"),
     Setting("MEMORY_RETENTION", (), "which messages are kept, as in session=guest-* age=7d newest=100; age=365d",
@@ -263,11 +265,18 @@ def read_settings(
             continue
         try:
             values[setting.name] = setting.parse(raw)
-        except (ValueError, TypeError) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             shown = "" if setting.secret else f" {raw!r}"
-            raise SettingsInvalid(f"{full}{shown} cannot be used: {error}.") from error
+            raise SettingsInvalid(f"{full}{shown} cannot be used: {_why(error)}.") from error
         sources[setting.name] = source
     return Settings(values, sources, prefix)
+
+
+def _why(error: BaseException) -> str:
+    """Return the reason of a ``parse``; what it did not raise on purpose has its name."""
+    return str(error).rstrip(".") if isinstance(error, (ValueError, TypeError)) else reason_of(error)
 
 
 def refuse_unknown(table: Iterable[Setting], overrides: Mapping[str, Any]) -> None:

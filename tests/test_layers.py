@@ -13,7 +13,7 @@ PACKAGE = ROOT / "flowrunner"
 LAYERS = (
     {"errors", "text", "session", "addresses"},
     {"memory", "vectors", "settings", "components", "identity", "authority", "shares"},
-    {"hookspecs", "registry", "plugins"},
+    {"hookspecs", "declarations", "registry", "plugins"},
     {"flows", "engine", "store"},
     {"runner", "telemetry", "integrations", "testing", "scaffold"},
     {"web", "playground"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowrunner.errors import FlowInvalid, FlowRunnerError
+from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows import findings as codes
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.convert import Conversion, convert_flow
@@ -18,7 +18,6 @@ from flowrunner.flows.model import Finding
 from flowrunner.flows.naming import endpoint_name_from
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, read_parts
-from flowrunner.plugins import PluginManager
 from flowrunner.registry import Registry
 
 _plugins_dir = click.option(
@@ -107,9 +106,11 @@ def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
         return {"file": str(path), "name": shown, "loads": False, "findings": [f.to_json() for f in found]}
     try:
         found = check_flow(flow, registry)
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         # A plugin's component may stumble over settings that it never expected; the report goes on.
-        message = f"The flow cannot be checked: {type(error).__name__}: {error}."
+        message = f"The flow cannot be checked: {type(error).__name__}: {reason_of(error)}."
         found = [*flow.findings, Finding(codes.REFUSED, message, level="error")]
     return {
         "file": str(path),
@@ -122,14 +123,16 @@ def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
 
 
 def _load_components(plugins_dir: Path | None) -> Registry:
-    plugins = PluginManager()
-    plugins.load_entry_points(keep_going=True)
-    if plugins_dir is not None:
-        plugins.load_folder(plugins_dir, keep_going=True)
+    """Return what the plugins offer, loaded as for a run; those that fail are told, and the rest is used.
+
+    :raises FlowRunnerError: for what would keep a run from starting, such as a setting that a plugin may not declare.
+    """
+    from flowrunner.site.building import load_plugins
+
+    plugins, _ = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
     for record in plugins.records:
         if record.state == "failed":
-            click.echo(_printable(f"The plugin {record.name} cannot be loaded: {record.reason}"), err=True)
-    plugins.collect_components()
+            click.echo(_printable(f"The plugin {record.name} cannot be loaded: {record.why()}."), err=True)
     return plugins.registry
 
 

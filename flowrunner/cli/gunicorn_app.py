@@ -69,7 +69,7 @@ def _greet(performance: Performance, server: Any) -> None:
 def greeting(performance: Performance, address: str) -> str:
     """Return what the user is told when the server is ready: where it is, what it serves, how to call it."""
     lines = [f"flowrunner {__version__} serves {_flows(performance)} at {address}"]
-    lines.append(f"  conversations: {performance.memory}, in {performance.data_dir}")
+    lines.append(f"  conversations: {performance.memory}")
     lines += [f"  note: {sentence}" for sentence in performance.notes]
     if performance.open:
         lines.append("  access: open for everybody on this machine, until an API key is made and the server restarted")

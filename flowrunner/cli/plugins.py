@@ -32,7 +32,7 @@ def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
         return
     for record in manager.records:
         source = f"{record.distribution} {record.version}".strip() or record.origin
-        click.echo(f"{record.state:8} {record.name} ({source})" + (f": {record.reason}" if record.reason else ""))
+        click.echo(f"{record.state:8} {record.name} ({source})" + (f": {record.why()}" if record.reason else ""))
     for kind, offered in (("memory", backends), ("vectors", stores)):
         for offer in offered:
             click.echo(f"{kind:8} {offer['name']}{' (chosen)' if offer['chosen'] else ''}")

@@ -25,8 +25,9 @@ from flowrunner.web.local_only import LOCAL_NAMES, is_loopback
 class Performance:
     """How the server is to be started: settings for the app of each worker, and what to tell the user.
 
-    ``settings`` are the runner's, by lower-case name. ``flows`` are endpoint names of the folders'
-    flows; ``pages`` the paths of pages for people, ``notes`` what the user should know of the data folder.
+    ``settings`` are the runner's, by lower-case name. ``memory`` says where conversations are.
+    ``flows`` are endpoint names of the folders' flows; ``pages`` the paths of pages for people,
+    ``notes`` what the user should know of the data folder.
     """
 
     host: str
@@ -39,7 +40,6 @@ class Performance:
     flows: tuple[str, ...]
     folders: tuple[str, ...]
     memory: str
-    data_dir: str
     pages: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -74,8 +74,7 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
             has_keys=keys,
             flows=tuple(flow.endpoint_name or flow.id for flow in runner.library.folders.flows()),
             folders=tuple(found.flows_dir),
-            memory=found.memory,
-            data_dir=str(found.data_dir),
+            memory=_memory(runner),
             pages=tuple(rule.rule for rule in app.url_map.iter_rules() if rule.rule in ("/playground", "/playground/")),
             notes=tuple(notes_on(found.data_dir)),
         )
@@ -131,6 +130,14 @@ def _trial(settings: Mapping[str, Any]) -> Iterator[tuple[Flask, Runner]]:
             runner.close()
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _memory(runner: Runner) -> str:
+    """Say which backend keeps conversations, and where: as far as it says so itself."""
+    memory = runner.memory
+    if not (memory.backend.durable or memory.backend.shared):
+        return f"{memory.name}, gone when the server stops"
+    return f"{memory.name}, in {memory.backend.place}" if memory.backend.place else memory.name
 
 
 def _address(bind: str, host: str | None, port: int | None) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from flowrunner.components import Component, Input, Source
+from flowrunner.components import Component, Input, Source, canonical_type
 from flowrunner.engine.ordering import order_by_collections
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
@@ -121,7 +121,7 @@ def _plan_vertex(index: int, vertex: Vertex, component: Component) -> PlannedVer
         source=Source(vertex.id, display_name, display_name),
     )
     configure(planned, vertex.settings, vertex.variables)
-    planned.outputs = tuple(o.name for o in component.outputs_for(vertex.settings))
+    planned.outputs = {o.name: canonical_type(o.type) for o in component.outputs_for(vertex.settings)}
     return planned
 
 

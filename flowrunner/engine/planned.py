@@ -31,7 +31,8 @@ class PlannedVertex:
 
     ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
     variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
-    of the file that the component does not take; they are only shown. ``incoming`` are its edges
+    of the file that the component does not take; they are only shown. ``outputs`` says the port type
+    of each output. ``incoming`` are its edges
     in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
     from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
     is: its tokens are theirs.
@@ -46,7 +47,7 @@ class PlannedVertex:
     variables: dict[str, str]
     session_setting: str
     source: Source
-    outputs: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
     incoming: list[PlannedEdge] = field(default_factory=list)
     outgoing: list[PlannedEdge] = field(default_factory=list)
     connected: frozenset[str] = frozenset()

@@ -59,7 +59,7 @@ def run(
     frame = make_frame(plan, vertices, request.session_id, policy)
     if policy == "require" and not request.session_id:
         foresee_sessions(plan, vertices, frame)
-    run_id, cancelled = run_id or new_id(), cancelled or CancelToken()
+    run_id, cancelled = run_id or new_id(), CancelToken() if cancelled is None else cancelled
     named = named_sessions(plan, vertices, request.session_id)
     with services.turns.hold(owner, named, held=held, cancelled=cancelled) as turn:
         events = EventStream(run_id, _both(emit, services.observe), services.observed if emit is None else None)
@@ -201,7 +201,7 @@ class _Execution:
             done: Future[VertexResult] = Future()
             try:
                 done.set_result(self._runner.run(planned))
-            except Exception as error:
+            except BaseException as error:
                 done.set_exception(error)
             return done
         return self._state.services.pool.submit(contextvars.copy_context().run, self._run_on_pool, planned)

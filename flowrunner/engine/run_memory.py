@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, overload
 
 from flowrunner.engine.events import EventStream
 from flowrunner.memory import MessageChanges, OwnerMemory
-from flowrunner.memory.message import Message, new_id
+from flowrunner.memory.message import Message, each_message, new_id
 
 #: A window is as wide as any conversation, and a number that every store can be told.
 _MOST: Final = 2**31 - 1
@@ -43,7 +44,9 @@ class RunMemory:
         """Store a message of this run, or change it if this run stored that id before.
 
         :param message_id: an id that was promised to readers of a stream.
+        :raises TypeError: for what is no message.
         """
+        (message,) = each_message(message)
         with self._lock:
             if message.id is not None and message.id in self._places:
                 return self._change(message)
@@ -119,10 +122,16 @@ class VertexMemory:
         """All messages of the owner, in every flow."""
         return self._run.of_owner
 
-    def append(self, message: Message) -> Message:
-        """Store a message of this run; see :meth:`RunMemory.append`."""
-        promised, self._promised = self._promised, None
-        return self._run.append(message, promised)
+    @overload
+    def append(self, message: Message) -> Message: ...
+    @overload
+    def append(self, message: Iterable[Message]) -> list[Message]: ...
+    def append(self, message: Message | Iterable[Message]) -> Message | list[Message]:
+        """Store a message of this run, or several; see :meth:`RunMemory.append`."""
+        if isinstance(message, Message) or not isinstance(message, Iterable):
+            promised, self._promised = self._promised, None
+            return self._run.append(message, promised)
+        return [self.append(one) for one in each_message(message)]
 
     def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
         """Return earlier messages; see :meth:`RunMemory.fetch`."""

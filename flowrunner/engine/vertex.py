@@ -8,13 +8,14 @@ from datetime import datetime
 from types import GeneratorType
 from typing import Any
 
+from flowrunner.engine.answers import check_answer, refuse_part, refuse_silence
 from flowrunner.engine.gather import context_for, session_of, values_of
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tools import make_tool
-from flowrunner.errors import ComponentFailed, FlowRunnerError
+from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
 from flowrunner.text.budget import TextBudget
@@ -48,7 +49,9 @@ class VertexRunner:
             if error.code not in _OF_COMPONENTS:
                 raise
             raise self._fail(planned, session, values, at, started, error) from error
-        except Exception as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             raise self._fail(planned, session, values, at, started, error) from error
         result = _make_result(planned, session, values, outputs, at, started)
         result.used_frozen_result = kept
@@ -92,10 +95,9 @@ class VertexRunner:
         answer = planned.component.run(context, **values)
         if type(answer) is GeneratorType:
             answer = self._drive(planned, session, answer)
-        if type(answer) is not dict and not isinstance(answer, Mapping):
-            raise TypeError(f"run() returned {type(answer).__name__}, not a mapping by output name")
-        self._state.sizes.check(answer)
-        return answer
+        checked = check_answer(planned, answer)
+        self._state.sizes.check(checked)
+        return checked
 
     def _drive(
         self, planned: PlannedVertex, session: Session, generator: Generator[Any, None, Mapping[str, Any]]
@@ -111,8 +113,13 @@ class VertexRunner:
                     self._speech.say(planned, session, part)
                 elif isinstance(part, Message):
                     self._speech.show(planned, session, part)
+                elif not isinstance(part, str):
+                    refuse_part(planned, part)
         except StopIteration as stop:
-            return stop.value if stop.value is not None else {}
+            if stop.value is None:
+                refuse_silence(planned)
+            answer: Mapping[str, Any] = stop.value
+            return answer
         finally:
             generator.close()
 
@@ -123,11 +130,13 @@ class VertexRunner:
 
     def _fail(
         self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,
-        error: Exception,
+        error: BaseException,
     ) -> FlowRunnerError:  # fmt: skip
         """Record a failure: its result, the error row in the conversation; return the error to raise."""
         state = self._state
         said = error.message if isinstance(error, FlowRunnerError) else str(error)
+        if isinstance(error, SystemExit):
+            said = reason_of(error)
         reason = state.services.mask(said or type(error).__name__)
         failure = ComponentFailed(planned.vertex.id, planned.display_name, reason)
         result = _make_result(planned, session, values, {}, at, started)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from flowrunner.errors import MemoryFailed, MessageInvalid
-from flowrunner.memory.message import Message, new_id
+from flowrunner.memory.message import Message, each_message, new_id
 from flowrunner.memory.query import (
     EVERY_OWNER,
     ORDER_FIELDS,
@@ -49,6 +49,7 @@ class MemoryOperations(Protocol):
     def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]: ...
     def delete_messages(self, query: MessageQuery) -> int: ...
     def list_sessions(self, query: SessionQuery) -> list[SessionSummary]: ...
+    def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None: ...
     def close(self) -> bool: ...
 
 
@@ -97,6 +98,21 @@ class MemoryBackend(ABC):
 
     ``close`` releases everything and returns True; a second call does no harm.
 
+    *Hooks.* Each operation, the optional ``session_lock`` included, is a hook of the same name,
+    and the core calls a backend through hooks alone, so that a plugin which wraps one sees every
+    call. A backend must not answer one operation by calling another through the hooks. A further
+    public method of a backend is for its own plugin; the core never calls it.
+
+    ``session_lock`` is for stores that several hosts share; others return None, and runs take
+    turns by a file lock of the host. It returns a context manager. Entering it waits at most
+    ``wait`` seconds and gives whether the lock was got: at most one holder at a time, of all
+    threads, processes and hosts. A failure of the store is :class:`~flowrunner.MemoryFailed`.
+    Leaving it frees the own lock only, never that of another holder, and does not raise. A holder
+    that dies frees it: by a connection that ends, or by a lease that is renewed while the holder
+    lives and ends by itself otherwise. With leases each holder writes a random token, and renews
+    or frees only where its own token stands. Locks of different sessions, and of one session id
+    of different owners, are independent; one thread may hold several.
+
     *Failure.* Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with
     ``__cause__``) and leaves nothing half-done; no falsy value ever means failure. All operations
     may be called from any thread, and in a process forked after the backend was opened.
@@ -108,6 +124,8 @@ class MemoryBackend(ABC):
     durable: ClassVar[bool] = False
     #: Narrows ``MessageQuery.text`` by an index; every backend answers it, if only by ``matches``.
     searches: ClassVar[bool] = False
+    #: Where it keeps messages, for people: a folder, or an address without credentials. Blank says nothing.
+    place: str = ""
 
     @abstractmethod
     def append_messages(self, messages: Sequence[Message]) -> list[Message]:
@@ -134,11 +152,7 @@ class MemoryBackend(ABC):
         """Release everything; return True."""
 
     def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
-        """Return a lock of the store's own on a session, or None where a file lock on the host is enough.
-
-        Only a store that several hosts share offers one. Entering it waits at most ``wait`` seconds
-        and gives whether the lock was got; a dead holder must free it.
-        """
+        """Return a lock of the store's own on a session; None where a file lock of the host is enough."""
         return None
 
 
@@ -152,18 +166,19 @@ class OwnerMemory:
         self._operations = operations
         self.owner = owner
 
-    def append(self, messages: Iterable[Message]) -> list[Message]:
-        """Store messages under this owner; ids are made where there are none.
+    def append(self, messages: Message | Iterable[Message]) -> list[Message]:
+        """Store one message or several under this owner; ids are made where there are none.
 
         Messages of several sessions are stored session by session.
 
+        :raises TypeError: for what is no message.
         :raises MessageInvalid: if one lacks session id, sender or sender name, or an id is taken.
         :raises MemoryFailed: if the store fails.
         """
         if self.owner is EVERY_OWNER:
             raise MessageInvalid("A message is stored under one owner; name it first.")
         bound: list[Message] = []
-        for message in messages:
+        for message in each_message(messages):
             missing = message.missing_to_store()
             if missing:
                 raise MessageInvalid(f"A message cannot be stored without {' and '.join(missing)}.")
@@ -220,6 +235,12 @@ class Memory:
         """Return a handle bound to one owner."""
         return OwnerMemory(self.operations, owner)
 
+    @property
+    def session_lock(self) -> SessionLock | None:
+        """The operation ``session_lock``, with what wraps it; None if the backend has none of its own."""
+        offered = type(self.backend).session_lock is not MemoryBackend.session_lock
+        return self.operations.session_lock if offered else None
+
     def close(self) -> None:
         """Release the store."""
         self.operations.close()
@@ -228,8 +249,11 @@ class Memory:
 def _answered(answer: T | None, operation: str) -> T:
     """Refuse the silence of a wrapper that swallowed a result."""
     if answer is None:
-        raise MemoryFailed(f"No memory backend answered {operation}; a plugin that wraps it must return the result.")
+        raise MemoryFailed(
+            f"No memory backend answered {operation}: the backend, or a plugin that wraps it, returned nothing."
+        )
     return answer
 
 
 MemoryFactory = Callable[..., MemoryBackend]
+SessionLock = Callable[[str, str, float], AbstractContextManager[bool] | None]

@@ -16,7 +16,7 @@ from typing import Any
 from flowrunner.errors import MessageInvalid, NotFound
 from flowrunner.memory import ORDER_FIELDS, MessageChanges, OwnerMemory
 from flowrunner.memory.context import current_memory, find_memory, use_memory
-from flowrunner.memory.message import Message
+from flowrunner.memory.message import Message, each_message
 from flowrunner.memory.paging import pages_back
 
 __all__ = [
@@ -96,14 +96,16 @@ def add_messages(
     :raises MessageInvalid: if one lacks session id, sender or sender name, or its id is taken.
     :raises MemoryFailed: if the store fails.
     """
-    rows = [_prepared(message, flow_id) for message in _several(messages)]
+    rows = [_prepared(message, flow_id) for message in each_message(messages)]
     for row in rows:
         _refuse_incomplete(row)
     return (memory or find_memory()).append(rows)
 
 
-def store_message(message: Message, flow_id: str | None = None, *, memory: OwnerMemory | None = None) -> list[Message]:
-    """Store a message, or change the one that has its id; return it as stored, in a list.
+def store_message(
+    message: Message | Iterable[Message], flow_id: str | None = None, *, memory: OwnerMemory | None = None
+) -> list[Message]:
+    """Store a message, or change the one that has its id; return it as stored, in a list. It may be several.
 
     :param flow_id: the flow it belongs to, if not what it says itself; that of a message that is
         there already stays as it is.
@@ -111,8 +113,13 @@ def store_message(message: Message, flow_id: str | None = None, *, memory: Owner
     :raises MemoryFailed: if the store fails.
     """
     source = memory or find_memory()
-    row = _prepared(message, flow_id)
-    _refuse_incomplete(row)
+    rows = [_prepared(one, flow_id) for one in each_message(message)]
+    for row in rows:
+        _refuse_incomplete(row)
+    return [stored for row in rows for stored in _store(source, row)]
+
+
+def _store(source: OwnerMemory, row: Message) -> list[Message]:
     if row.id is None:
         return source.append([row])
     changed = _change(source, row)
@@ -137,7 +144,7 @@ def update_messages(messages: Message | Iterable[Message], *, memory: OwnerMemor
     :raises MessageInvalid: if one lacks session id, sender or sender name.
     """
     source = memory or find_memory()
-    rows = [_prepared(message, None) for message in _several(messages)]
+    rows = [_prepared(message, None) for message in each_message(messages)]
     for row in rows:
         _refuse_incomplete(row)
         if row.id is None or not source.fetch(ids=(row.id,)):
@@ -181,7 +188,7 @@ async def aadd_messages(
 
 
 async def astore_message(
-    message: Message, flow_id: str | None = None, *, memory: OwnerMemory | None = None
+    message: Message | Iterable[Message], flow_id: str | None = None, *, memory: OwnerMemory | None = None
 ) -> list[Message]:
     """Store a message or change it; see :func:`store_message`."""
     return await asyncio.to_thread(store_message, message, flow_id, memory=memory)
@@ -206,14 +213,8 @@ async def adelete_message(id_: str, *, memory: OwnerMemory | None = None) -> boo
     return await asyncio.to_thread(delete_message, id_, memory=memory)
 
 
-def _several(messages: Message | Iterable[Message]) -> list[Message]:
-    return [messages] if isinstance(messages, Message) else list(messages)
-
-
 def _prepared(message: Message, flow_id: str | None) -> Message:
     """Return a message as it is kept: of its flow, and with its files by the name that holds on every machine."""
-    if not isinstance(message, Message):
-        raise TypeError(f"a {type(message).__name__} was given where a Message is wanted")
     files = tuple(_file_name(message.session_id, str(file)) for file in message.files)
     return message.replace(flow_id=flow_id or message.flow_id, files=files)
 

@@ -159,7 +159,9 @@ class Message:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Message:
-        """Build a message from what :meth:`to_record` gave; unknown members are ignored.
+        """Build a message from what :meth:`to_record` gave, equal to it; unknown members are ignored.
+
+        Members that are missing have their defaults.
 
         :raises ValueError: if the timestamp cannot be read.
         """
@@ -168,11 +170,27 @@ class Message:
             known["timestamp"] = parse_timestamp(known["timestamp"])
         known["files"] = tuple(known.get("files") or ())
         known["content_blocks"] = tuple(known.get("content_blocks") or ())
-        known["properties"] = make_properties(**(known.get("properties") or {}))
+        if not isinstance(known.get("properties"), Mapping):
+            known["properties"] = make_properties()
         return cls(**known)
 
 
 MESSAGE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message))
+
+
+def each_message(messages: Message | Iterable[Message]) -> list[Message]:
+    """Return one message or several as a list.
+
+    :raises TypeError: for what is no message.
+    """
+    if isinstance(messages, Message):
+        return [messages]
+    iterable = isinstance(messages, Iterable) and not isinstance(messages, (str, bytes, Mapping))
+    found: list[Any] = list(messages) if iterable else [messages]
+    for one in found:
+        if not isinstance(one, Message):
+            raise TypeError(f"a {type(one).__name__} was given where a Message is wanted")
+    return found
 
 
 def private_copy(message: Message) -> Message:

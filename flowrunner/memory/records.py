@@ -46,12 +46,9 @@ def from_line(line: str | bytes, owner: str | None = None) -> Message:
             raise BadRequest(f"it lacks {name}")
     _check_kinds(record)
     try:
-        message = Message.from_record(record)
+        return Message.from_record(record)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadRequest(f"it is no message ({error})") from error
-    # What was stored comes back as it was, also where members that messages usually have are missing.
-    properties: Any = record.get("properties")
-    return message.replace(properties=dict(properties)) if isinstance(properties, Mapping) else message
 
 
 def _completed(record: Mapping[str, Any], owner: str | None) -> Mapping[str, Any]:

@@ -80,7 +80,7 @@ def load_plugins(
         return read_settings(table, config=config, overrides=overrides, defaults=defaults, prefix=prefix)
 
     first = read(SETTINGS)
-    manager = PluginManager()
+    manager = PluginManager(trace=first.trace_plugins)
     manager.load_entry_points(first.plugins_blocked, keep_going=keep_going)
     if first.plugins_dir is not None:
         manager.load_folder(first.plugins_dir, first.plugins_blocked, keep_going=keep_going)

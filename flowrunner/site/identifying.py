@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from flowrunner.errors import FlowRunnerError, SettingsInvalid
+from flowrunner.errors import FlowRunnerError, SettingsInvalid, is_interrupt, reason_of
 from flowrunner.flows.model import Flow
 from flowrunner.identity import VISITOR, Identity
-from flowrunner.plugins import PluginManager
+from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.settings import Settings, words
 
 #: Characters of an owner's id; a database keeps no more.
@@ -42,7 +42,7 @@ def choose_identify(
     def identify(request: Any) -> Identity | None:
         found = as_identity(given(request)) if given is not None else None
         if found is None and hook is not None:
-            found = as_identity(hook(request=request))
+            found = _ask_plugins(manager, request)
         return None if found is None else replace(found, offers=partial(_is_offered, found, offer))
 
     return identify
@@ -79,7 +79,25 @@ def _is_offered(identity: Identity, offer: Offer | None, flow: Flow) -> bool:
     return flow.owner is None if offer is None else bool(offer(identity, flow))
 
 
-def as_identity(answer: Any) -> Identity | None:
+def _ask_plugins(manager: PluginManager, request: Any) -> Identity | None:
+    """Ask one plugin after the other, so that what goes wrong has a name.
+
+    :raises FlowRunnerError: naming the plugin that failed, or answered what is none.
+    """
+    try:
+        answer = manager.pm.hook.identify(request=request)
+    except FlowRunnerError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error) or hasattr(error, "get_response"):
+            raise
+        plugin = plugin_at_fault(manager.pm, "identify", error)
+        raise FlowRunnerError(f"Plugin {plugin} failed in identify: {reason_of(error)}.") from error
+    names = [implementation.plugin_name for implementation in manager.pm.hook.identify.get_hookimpls()]
+    return as_identity(answer, f"The hook identify of plugin {' or '.join(names)}")
+
+
+def as_identity(answer: Any, who: str = "The identity callable") -> Identity | None:
     """Return what an identity callable meant: an identity, the id of a user, or nobody (None, False, or no text).
 
     :raises FlowRunnerError: for anything else, and for an id that cannot be kept.
@@ -90,11 +108,10 @@ def as_identity(answer: Any) -> Identity | None:
         answer = Identity(str(answer))
     if not isinstance(answer, Identity):
         raise FlowRunnerError(
-            f"The identity callable returned {type(answer).__name__}; it returns an Identity, the id of a user, or"
-            " None for nobody."
+            f"{who} returned {type(answer).__name__}; it returns an Identity, the id of a user, or None for nobody."
         )
     if not isinstance(answer.id, str) or not answer.id or len(answer.id) > LONGEST_ID or "\0" in answer.id:
-        raise FlowRunnerError(f"The identity callable returned an id that is not 1 to {LONGEST_ID} characters of text.")
+        raise FlowRunnerError(f"{who} returned an id that is not 1 to {LONGEST_ID} characters of text.")
     if answer.nameless and not answer.id.startswith(VISITOR):
         raise FlowRunnerError(f"The id of somebody nameless begins with {VISITOR}, by which limits count them.")
     return answer

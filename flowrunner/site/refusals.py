@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from flask import Blueprint, Flask
 
-from flowrunner.components import Component
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
 from flowrunner.settings import words
@@ -48,7 +47,7 @@ def refuse_arguments(
             f"FlowRunner(memory={memory!r}): give the name of a memory backend, such as 'in-memory', or an object"
             " that is one."
         )
-    if isinstance(plugins, (str, bytes)) or not hasattr(plugins, "__iter__") or _is_component(plugins):
+    if isinstance(plugins, (str, bytes, type)) or not hasattr(plugins, "__iter__"):
         raise SettingsInvalid(
             f"FlowRunner(plugins={plugins!r}): give a list of component classes and plugins, also for one:"
             " plugins=[...]."
@@ -132,7 +131,3 @@ def _is_plain_path(url_prefix: str) -> bool:
         and not {"", ".", ".."} & set(parts[1:])
         and not set(url_prefix) & set("<>?#%\\ ")
     )
-
-
-def _is_component(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, Component)

@@ -34,9 +34,11 @@ def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
     :param run_id: the run.
     """
     timestamp, properties, always, seldom = record
-    fields = dict(zip(_ALWAYS, always, strict=True))
+    fields: dict[str, Any] = dict(zip(_ALWAYS, always, strict=True))
+    if properties:
+        fields["properties"] = properties
     fields.update(zip(_SELDOM, seldom or usual_fields(flow_id, run_id), strict=False))
-    return Message.from_record({"timestamp": timestamp, "properties": properties, **fields})
+    return Message.from_record({"timestamp": timestamp, **fields})
 
 
 def usual_fields(flow_id: str, run_id: str) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ class _SpooledRun:
             self._runner.execute(flow, asked, identity, emit=self._take, cancelled=self._cancelled, run_id=self._run_id)
         except FlowRunnerError as error:
             self._failure = error
-        except Exception as error:
+        except BaseException as error:
             logger.exception("unexpected error in a streamed run")
             self._failure = FlowRunnerError("Internal Server Error")
             self._failure.__cause__ = error

@@ -109,7 +109,7 @@ class RunStream:
             runner.execute(flow, request, identity, emit=self._put, cancelled=self.cancelled)
         except FlowRunnerError as error:
             ended = error
-        except Exception as error:
+        except BaseException as error:
             logger.exception("unexpected error in a streamed run")
             ended = FlowRunnerError("Internal Server Error")
             ended.__cause__ = error

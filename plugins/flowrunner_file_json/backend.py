@@ -39,6 +39,7 @@ class FileJson(MemoryBackend):
     durable = True
 
     def __init__(self, folder: Path) -> None:
+        self.place = str(folder)
         with _contract_errors():
             self._store = Store(folder)
 

@@ -104,12 +104,14 @@ def _use(context: RunContext, tools: Mapping[str, Tool], call: ToolCall, *, forg
             raise ValueError(f"there is no tool {call.name}; there are {', '.join(tools) or 'none'}")
         result, failed = tool.call(arguments), False
         text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=text_of)
-    except Exception as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, FlowRunnerError) and not isinstance(error, ComponentFailed):
             raise
         if not forgiving:
             raise
-        text, failed = f"Error: {error}", True
+        # argparse and its like end the program where an argument is wrong; here they fail as a tool.
+        said = f"it ended with {error!r}" if isinstance(error, (SystemExit, KeyboardInterrupt)) else str(error)
+        text, failed = f"Error: {said}", True
     if len(text) > _LONGEST_RESULT:
         text = text[:_LONGEST_RESULT] + f"… ({len(text)} characters in all)"
     return Outcome(call, arguments, text, failed, time.monotonic() - started)

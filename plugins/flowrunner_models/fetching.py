@@ -77,7 +77,7 @@ def fetch(
     :raises AddressRefused: if a host is private.
     """
     deadline = Deadline(limits.seconds)
-    cancelled = cancelled or CancelToken()
+    cancelled = CancelToken() if cancelled is None else cancelled
     url, sent = _apart(url, _clean(headers or {}))
     for _ in range(_MOST_REDIRECTS + 1):
         answer = _once(url, method, sent, body, limits, deadline, cancelled)

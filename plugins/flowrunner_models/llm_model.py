@@ -49,7 +49,7 @@ class LlmModel(ChatModel):
         cancelled: CancelToken | None = None,
     ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`."""
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         cancelled.raise_if_set()
         llm = _library()
         model = _find(llm, self.name)

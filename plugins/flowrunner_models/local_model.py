@@ -70,7 +70,7 @@ class LocalModel(ChatModel):
         cancelled: CancelToken | None = None,
     ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`. A conversation that is too long loses its oldest turns."""
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         options = options or self.options
         turns = only_pictures(turns, (), self.name)
         server = self._engines.get(self._path)

@@ -70,7 +70,7 @@ class OpenAIModel(ChatModel):
     ) -> Iterator[Part]:
         """Ask the model; see :class:`ChatModel`. Tries again only while nothing of an answer has come."""
         options = options or self.options
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         try:
             body = self._body(turns, tools, schema, options, live=live)
             yield from self._adapted(body, options, cancelled=cancelled)

@@ -52,6 +52,8 @@ class SqliteMemory(MemoryBackend):
         with contract_errors(engine):
             schema.ensure(engine)
         self._engine = engine
+        url = engine.url
+        self.place = str(url.database) if url.drivername.startswith("sqlite") else url.render_as_string()
         self._form = RowFormat(engine.dialect.name)
         self._writer = GroupCommit(engine)
         self._index = SearchIndex(engine, self._writer, self._form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -181,9 +182,9 @@ def test_hook_run_event(start):
     assert [event.seq for event in seen] == sorted(event.seq for event in seen)
 
 
-def _two_turns(start, plugin):
+def _two_turns(start, plugin, memory="sqlite"):
     """Run a flow twice in the session ``s`` of a runner with a plugin; return the runner and its owner's messages."""
-    _, runner = start(plugin, memory="sqlite")
+    _, runner = start(plugin, memory=memory)
     for text in ("one", "two"):
         runner.run("hooked", text, session_id="s")
     return runner, runner.memory_of(LOCAL_IDENTITY)
@@ -256,6 +257,33 @@ def test_hook_list_sessions(start):
     runner, memory = _two_turns(start, Hide())
     runner.run("hooked", "three", session_id="hidden-1")
     assert [(session.session_id, session.count) for session in memory.sessions()] == [("s", 4)]
+
+
+def test_hook_session_lock(start):
+    taken = []
+
+    class Locking(InMemory):
+        """A store that has locks of its own."""
+
+        def session_lock(self, owner, session_id, wait):
+            return contextlib.nullcontext(True)
+
+    class Plugin:
+        @hookimpl
+        def register_memory_backends(self, register):
+            register("locking", lambda app, settings: Locking())
+
+        @hookimpl(wrapper=True)
+        def session_lock(self, owner, session_id, wait):
+            lock = yield
+            taken.append((owner, session_id, lock is not None))
+            return lock
+
+    _two_turns(start, Plugin(), memory="locking")
+    assert taken == [("local", "s", True)] * 2
+    taken.clear()
+    _two_turns(start, Plugin(), memory="in-memory")
+    assert taken == []
 
 
 def test_hook_close(start):

@@ -129,8 +129,7 @@ class Rows:
     def load(self, places):
         for place in places:
             record = json.loads(self._transaction.get(_key(place), db=self.db.messages))
-            # from_record fills in properties that most messages have; a store gives back what it was given.
-            yield place, Message.from_record(record).replace(properties=record["properties"])
+            yield place, Message.from_record(record)
 
     def find(self, query):
         """Return the messages that a query means by their places, oldest first."""

@@ -43,7 +43,7 @@ def read_text(found: FoundFile, *, encoding: str = "", cancelled: CancelToken | 
     size = found.path.stat().st_size
     if size > _LARGEST:
         raise FileUnreadable(f"{found.short_name} is larger than {_LARGEST} bytes")
-    cancelled = cancelled or CancelToken()
+    cancelled = CancelToken() if cancelled is None else cancelled
     reader = _READERS.get(found.suffix)
     if reader is not None:
         text = reader(found, cancelled)

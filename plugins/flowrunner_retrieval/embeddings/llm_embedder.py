@@ -24,7 +24,7 @@ class LlmEmbedder(Embedder):
 
     def embed(self, texts: Sequence[str], *, cancelled: CancelToken | None = None) -> list[Vector[float]]:
         """Return a vector for each text; see :class:`Embedder`."""
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         try:
             llm = importlib.import_module("llm")
         except ImportError:

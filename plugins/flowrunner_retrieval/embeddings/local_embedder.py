@@ -53,7 +53,7 @@ class LocalEmbedder(Embedder):
 
     def embed(self, texts: Sequence[str], *, cancelled: CancelToken | None = None) -> list[Vector[float]]:
         """Return a vector for each text; see :class:`Embedder`."""
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         engine = _ENGINES.get(self._path, own=self._own)
         found: list[Vector[float]] = []
         for start in range(0, len(texts), _BATCH):

@@ -41,7 +41,7 @@ class OpenAIEmbedder(Embedder):
 
     def embed(self, texts: Sequence[str], *, cancelled: CancelToken | None = None) -> list[Vector[float]]:
         """Return a vector for each text; see :class:`Embedder`."""
-        cancelled = cancelled or CancelToken()
+        cancelled = CancelToken() if cancelled is None else cancelled
         found: list[Vector[float]] = []
         for part in batches(texts, self._batch, _MOST_CHARACTERS):
             cancelled.raise_if_set()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +14,19 @@ import pluggy
 
 from flowrunner import hookspecs
 from flowrunner.components import Component
-from flowrunner.errors import PluginFailed, SettingsInvalid
-from flowrunner.hookspecs import MEMORY_HOOKS, PROJECT
+from flowrunner.errors import FlowRunnerError, PluginFailed, SettingsInvalid, is_interrupt, reason_of
+from flowrunner.hookspecs import PROJECT
 from flowrunner.memory import Memory, MemoryBackend, MemoryFactory, MemoryOperations
+from flowrunner.plugins.loading import (
+    NOTHING_MARKED,
+    load_file,
+    place_of,
+    refuse_unknown_hooks,
+    why_it_failed,
+    why_useless,
+)
+from flowrunner.plugins.memory_hooks import HookedMemory, put_backend, refuse_second_backend
+from flowrunner.plugins.tracing import trace_calls
 from flowrunner.registry import BackendOffer, Registry
 from flowrunner.settings import Setting, Settings
 from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
@@ -26,14 +34,15 @@ from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
 logger = logging.getLogger("flowrunner")
 
 ENTRY_POINT_GROUP: Final = "flowrunner"
-BACKEND_NAME: Final = "memory backend"
+GIVEN: Final = "plugins argument"
 
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
     """What became of one plugin that was found.
 
-    ``origin`` says where: an entry point, the plugins folder or the extension's list.
+    ``origin`` says where: an entry point, the plugins folder or the extension's list. ``place`` is
+    the file and line at which one that failed broke.
     """
 
     name: str
@@ -42,15 +51,23 @@ class PluginRecord:
     distribution: str = ""
     version: str = ""
     reason: str = ""
+    place: str = ""
+
+    def why(self) -> str:
+        """Return the reason with the place, as the end of a sentence."""
+        return f"{self.reason} ({self.place})" if self.place and self.place not in self.reason else self.reason
 
 
 class PluginManager:
     """The plugins of one app: pluggy's manager, what they offer, and what became of each.
 
     Nothing of it is global; each app has its own.
+
+    :param trace: print each call of a hook, see :mod:`flowrunner.plugins.tracing`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, trace: bool = False) -> None:
+        self._trace = trace
         self.pm = pluggy.PluginManager(PROJECT)
         self.pm.add_hookspecs(hookspecs)
         self.registry = Registry()
@@ -90,7 +107,7 @@ class PluginManager:
             if path.name.startswith((".", "_")) or not (path.suffix == ".py" or package.is_file()):
                 continue
             source = package if package.is_file() else path
-            self._load(path.stem, partial(_load_file, source), "plugins folder", "", "", blocked, keep_going)
+            self._load(path.stem, partial(load_file, source), "plugins folder", "", "", blocked, keep_going)
 
     def add(self, plugin: Any, name: str | None = None) -> None:
         """Add a plugin object: a module, an object or a class with hooks, or a component class.
@@ -107,18 +124,21 @@ class PluginManager:
                 f"plugins=[...]: there is a plugin {shown} already; give each once, and no two of one name."
             )
         given = _OneComponent(plugin) if isinstance(plugin, type) and issubclass(plugin, Component) else plugin
-        self._load(shown, lambda: given, "plugins argument", "", "", (), False)
-        if not self.pm.get_hookcallers(self.pm.get_plugin(shown)):
-            raise PluginFailed(
-                f"plugins=[...]: {plugin!r} would do nothing: give component classes, and plugins whose functions are"
-                " marked with @hookimpl."
-            )
+        useless = NOTHING_MARKED
+        if plugin is not None:
+            self._load(shown, lambda: given, GIVEN, "", "", (), False)
+            useless = why_useless(self.pm, shown)
+        if useless == NOTHING_MARKED:
+            useless = "give component classes, and plugins whose functions are marked with @hookimpl"
+        if useless:
+            raise PluginFailed(f"plugins=[...]: {plugin!r} would do nothing: {useless}.")
 
     def collect_settings(self) -> None:
         """Ask the plugins for backends, stores and settings; these must be known before settings are read.
 
         :raises PluginFailed: if an offer is refused.
         """
+        self._trace_calls()
         self._collect("register_settings", lambda plugin: lambda setting: self.registry.add_setting(setting, plugin))
         self._collect("register_memory_backends", self._backend_callback)
         self._collect("register_vector_stores", self._store_callback)
@@ -159,14 +179,17 @@ class PluginManager:
         offer = self.chosen_backend(settings)
         try:
             backend = offer.factory(app, settings)
-        except Exception as error:
-            if getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
+        except BaseException as error:
+            if is_interrupt(error) or getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
                 raise
             raise PluginFailed(
-                f"The memory backend {offer.name} of plugin {offer.plugin} cannot start: {error}"
+                f"The memory backend {offer.name} of plugin {offer.plugin} cannot start: {_failure_of(error)}."
             ) from error
         if not isinstance(backend, MemoryBackend):
-            raise PluginFailed(f"The memory backend {offer.name} of plugin {offer.plugin} is no MemoryBackend.")
+            raise PluginFailed(
+                f"The memory backend {offer.name} of plugin {offer.plugin} is no MemoryBackend: its factory returned"
+                f" {type(backend).__name__}."
+            )
         return self.use_memory(backend, offer.name)
 
     def open_vectors(self, app: Any, settings: Settings) -> Vectors:
@@ -187,11 +210,12 @@ class PluginManager:
         return Vectors(name, build)
 
     def use_memory(self, backend: MemoryBackend, name: str) -> Memory:
-        """Make an open backend the one that answers the memory hooks; it takes the place of an earlier one."""
-        if self.pm.has_plugin(BACKEND_NAME):
-            self.pm.unregister(name=BACKEND_NAME)
-        self.pm.register(_BackendHooks(backend), name=BACKEND_NAME)
-        self.refuse_second_backend()
+        """Make an open backend the one that answers the memory hooks; it takes the place of an earlier one.
+
+        :raises PluginFailed: if a plugin implements a memory hook rather than wrapping it.
+        """
+        put_backend(self.pm, backend)
+        self._trace_calls()
         return Memory(cast(MemoryOperations, HookedMemory(self.pm)), backend=backend, name=name)
 
     def refuse_second_backend(self) -> None:
@@ -199,13 +223,11 @@ class PluginManager:
 
         :raises PluginFailed: naming the plugin.
         """
-        for hook in MEMORY_HOOKS:
-            for impl in getattr(self.pm.hook, hook).get_hookimpls():
-                if not (impl.wrapper or impl.hookwrapper) and impl.plugin_name != BACKEND_NAME:
-                    raise PluginFailed(
-                        f"Plugin {impl.plugin_name} implements {hook}; only the chosen backend may."
-                        " Wrap it with @hookimpl(wrapper=True), or offer a backend of its own name."
-                    )
+        refuse_second_backend(self.pm)
+
+    def _trace_calls(self) -> None:
+        if self._trace:
+            trace_calls(self.pm)
 
     def _collect(self, hook: str, make_argument: Callable[[str], Any]) -> None:
         for impl in getattr(self.pm.hook, hook).get_hookimpls():
@@ -213,14 +235,16 @@ class PluginManager:
                 impl.function(make_argument(impl.plugin_name))
             except (PluginFailed, SettingsInvalid):
                 raise
-            except Exception as error:
-                raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {error}.") from error
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {_failure_of(error)}.") from error
 
     def _backend_callback(self, plugin: str) -> Callable[..., None]:
         def register(
             name: str, factory: MemoryFactory, settings: Iterable[Setting] = (), schema: Callable[[], Any] | None = None
         ) -> None:
-            self.registry.add_backend(BackendOffer(name, factory, tuple(settings), plugin, schema))
+            self.registry.add_backend(BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema))
 
         return register
 
@@ -229,7 +253,8 @@ class PluginManager:
             name: str, factory: VectorStoreFactory, settings: Iterable[Setting] = (),
             schema: Callable[[], Any] | None = None,
         ) -> None:  # fmt: skip
-            self.registry.add_vector_store(BackendOffer(name, factory, tuple(settings), plugin, schema))
+            offer = BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema)
+            self.registry.add_vector_store(offer)
 
         return register
 
@@ -247,29 +272,37 @@ class PluginManager:
                 # What a class keeps of an app is then that app's own, also if several have the plugin.
                 plugin = plugin()
             if self.pm.register(plugin, name=name) is None:
-                raise PluginFailed("it is blocked")
-            self._check_hooks(plugin)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}" if not isinstance(error, PluginFailed) else str(error)
-            self._record(name, "failed", origin, distribution, version, reason)
+                raise PluginFailed("a plugin of this name is blocked")
+            refuse_unknown_hooks(self.pm, name)
+            useless = why_useless(self.pm, name)
+            if useless and origin != GIVEN:
+                raise PluginFailed(f"it would do nothing: {useless}")
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            record = self._record(name, "failed", origin, distribution, version, why_it_failed(error), place_of(error))
             if keep_going:
                 if self.pm.has_plugin(name):
                     self.pm.unregister(name=name)
                 return
-            raise PluginFailed(f"The plugin {name}{where} ({origin}) cannot be loaded: {reason}.") from error
+            raise PluginFailed(f"The plugin {name}{where} ({origin}) cannot be loaded: {record.why()}.") from error
         self._record(name, "loaded", origin, distribution, version)
-
-    def _check_hooks(self, plugin: Any) -> None:
-        """Refuse a hook that the spec does not know: a misspelt one would never be called."""
-        for caller in self.pm.get_hookcallers(plugin) or []:
-            if not caller.has_spec():
-                raise PluginFailed(f"it implements {caller.name}, which is no hook of flowrunner")
 
     def _record(
         self, name: str, state: Literal["loaded", "failed", "blocked"], origin: str, distribution: str, version: str,
-        reason: str = "",
-    ) -> None:  # fmt: skip
-        self.records.append(PluginRecord(name, state, origin, distribution, version, reason))
+        reason: str = "", place: str = "",
+    ) -> PluginRecord:  # fmt: skip
+        self.records.append(PluginRecord(name, state, origin, distribution, version, reason, place))
+        return self.records[-1]
+
+
+def _several(name: str, settings: Iterable[Setting], plugin: str) -> tuple[Setting, ...]:
+    if isinstance(settings, Setting):
+        raise PluginFailed(
+            f"Plugin {plugin} offers {name} with one Setting: a tuple of one is written with a comma,"
+            " settings=(Setting(...),)."
+        )
+    return tuple(settings)
 
 
 def _no_store(name: str, registry: Registry) -> str:
@@ -280,57 +313,15 @@ def _no_store(name: str, registry: Registry) -> str:
 def _build_store(offer: BackendOffer, app: Any, settings: Settings) -> VectorStore:
     try:
         store = offer.factory(app, settings)
-    except Exception as error:
-        if getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
+    except BaseException as error:
+        if is_interrupt(error) or getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
             raise
-        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} cannot start: {error}") from error
+        raise PluginFailed(
+            f"The vector store {offer.name} of plugin {offer.plugin} cannot start: {_failure_of(error)}."
+        ) from error
     if not isinstance(store, VectorStore):
         raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} is no VectorStore.")
     return store
-
-
-class HookedMemory:
-    """The memory hooks as plain operations."""
-
-    def __init__(self, pm: pluggy.PluginManager) -> None:
-        hook = pm.hook
-        self.append_messages = lambda messages: hook.append_messages(messages=messages)
-        self.fetch_messages = lambda query: hook.fetch_messages(query=query)
-        self.update_messages = lambda query, changes: hook.update_messages(query=query, changes=changes)
-        self.delete_messages = lambda query: hook.delete_messages(query=query)
-        self.list_sessions = lambda query: hook.list_sessions(query=query)
-        self.close = lambda: hook.close()
-
-
-class _BackendHooks:
-    """Exactly the memory operations of a backend, as hook implementations."""
-
-    def __init__(self, backend: MemoryBackend) -> None:
-        self._backend = backend
-
-    @hookspecs.hookimpl
-    def append_messages(self, messages: Any) -> Any:
-        return self._backend.append_messages(messages)
-
-    @hookspecs.hookimpl
-    def fetch_messages(self, query: Any) -> Any:
-        return self._backend.fetch_messages(query)
-
-    @hookspecs.hookimpl
-    def update_messages(self, query: Any, changes: Any) -> Any:
-        return self._backend.update_messages(query, changes)
-
-    @hookspecs.hookimpl
-    def delete_messages(self, query: Any) -> Any:
-        return self._backend.delete_messages(query)
-
-    @hookspecs.hookimpl
-    def list_sessions(self, query: Any) -> Any:
-        return self._backend.list_sessions(query)
-
-    @hookspecs.hookimpl
-    def close(self) -> Any:
-        return self._backend.close()
 
 
 class _OneComponent:
@@ -344,15 +335,9 @@ class _OneComponent:
         register(self._component)
 
 
-def _load_file(path: Path) -> Any:
-    """Import a file or package of the plugins folder under a name of its own."""
-    name = f"flowrunner_folder_plugin_{path.parent.name if path.name == '__init__.py' else path.stem}"
-    spec = importlib.util.spec_from_file_location(
-        name, path, submodule_search_locations=[str(path.parent)] if path.name == "__init__.py" else None
-    )
-    if spec is None or spec.loader is None:
-        raise PluginFailed(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def _failure_of(error: BaseException) -> str:
+    """Return what a plugin's code raised, with file and line unless it is a sentence made for people."""
+    if isinstance(error, FlowRunnerError):
+        return reason_of(error)
+    place = place_of(error)
+    return f"{reason_of(error)} ({place})" if place else reason_of(error)

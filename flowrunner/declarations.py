@@ -1,0 +1,155 @@
+"""Looking a component class over once, when it is registered: what it declares, and whether ``run`` fits that."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+from flowrunner.components import INPUT_TYPES, TYPE_ALIASES, Component, Input, Output
+from flowrunner.errors import PluginFailed, is_interrupt, reason_of
+
+PORT_TYPES: Final = frozenset((*INPUT_TYPES, *TYPE_ALIASES, *TYPE_ALIASES.values()))
+_KINDS: Final = {"input_kind": ("chat", "text", "webhook"), "output_kind": ("chat", "text", "data")}
+
+
+def make_component(given: Any) -> Component:
+    """Return an object of a component class that can be relied on.
+
+    :raises PluginFailed: saying what is wrong, as the end of a sentence that names the plugin.
+    """
+    if not (isinstance(given, type) and issubclass(given, Component)):
+        what = f"an object of {type(given).__name__}" if isinstance(given, Component) else _shown(given)
+        raise PluginFailed(f"{what}, which is no component class")
+    name = getattr(given, "type_name", None)
+    if not isinstance(name, str) or not name.strip():
+        raise PluginFailed(f"{given!r}, which has no type_name")
+    problem = next(_problems_of_class(given), None)
+    if problem is None:
+        try:
+            made = given()
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            raise PluginFailed(f"the component {name}, which cannot be made: {reason_of(error)}") from error
+        problem = next(_problems_of_run(made), None)
+        if problem is None:
+            return made
+    raise PluginFailed(f"the component {name}, which cannot be used: {problem}")
+
+
+def _problems_of_class(given: type[Component]) -> Iterator[str]:
+    yield from _names("aliases", given.aliases)
+    yield from _ports(given, "inputs", Input)
+    yield from _ports(given, "outputs", Output)
+    for attribute, known in _KINDS.items():
+        kind = getattr(given, attribute)
+        if kind is not None and kind not in known:
+            yield f"its {attribute} is {kind!r}, which is none of {', '.join(known)}"
+    yield from _names("streams_through", given.streams_through)
+    if given.inputs_for is Component.inputs_for:
+        declared = {port.name for port in given.inputs}
+        for name in given.streams_through:
+            if name not in declared:
+                yield f"its streams_through names {name}, which is no input of it"
+
+
+def _ports(given: type[Component], attribute: str, kind: type[Input] | type[Output]) -> Iterator[str]:
+    """Find what is wrong with the inputs or the outputs."""
+    ports, word = getattr(given, attribute), kind.__name__
+    if isinstance(ports, kind):
+        yield f"its {attribute} is one {word}: a tuple of one is written with a comma, {attribute} = ({word}(...),)"
+        return
+    if not isinstance(ports, (tuple, list)):
+        yield f"its {attribute} is {_shown(ports)}, where a tuple of {word} is wanted"
+        return
+    taken: set[str] = set()
+    for port in ports:
+        if not isinstance(port, kind):
+            hint = f': write {word}("{port}")' if isinstance(port, str) and port.isidentifier() else ""
+            yield f"its {attribute} contains {_shown(port)}, which is no {word}{hint}"
+            return
+        yield from _port(port, attribute.removesuffix("s"))
+        for name in (port.name, *port.aliases):
+            if name in taken:
+                yield f"two of its {attribute} are called {name}"
+            taken.add(name)
+
+
+def _port(port: Input | Output, word: str) -> Iterator[str]:
+    """Find what is wrong with one input or output."""
+    if not isinstance(port.name, str) or not port.name:
+        yield f"the name of an {word} is {_shown(port.name)}, where a text is wanted"
+        return
+    here = f"the {word} {port.name}"
+    lists = ("aliases", "accepts", "options") if isinstance(port, Input) else ("aliases",)
+    for attribute in lists:
+        for problem in _names(attribute, getattr(port, attribute)):
+            yield f"{here}: {problem}"
+    accepted = port.accepts if isinstance(port, Input) else ()
+    for port_type in (port.type, *accepted):
+        if port_type not in PORT_TYPES:
+            near = difflib.get_close_matches(str(port_type).capitalize(), PORT_TYPES, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(sorted(INPUT_TYPES))}"
+            yield f"{here} has the unknown port type {port_type!r}{hint}"
+
+
+def _names(attribute: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) for one in value):
+        yield f"its {attribute} is {_shown(value)}, where a tuple of texts is wanted"
+
+
+def _problems_of_run(made: Component) -> Iterator[str]:
+    """Find why ``run`` could not be called with a context and the declared inputs as keywords."""
+    run = made.run
+    if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
+        yield (
+            "its run is an async def, which nobody awaits: write def run, and asyncio.run(...) in it for what must be"
+            " awaited"
+        )
+        return
+    try:
+        # What a decorator takes counts, not what the function inside it takes.
+        parameters = list(inspect.signature(run, follow_wrapped=False).parameters.values())
+    except (TypeError, ValueError):
+        return
+    yield from _misfits(parameters, [port.name for port in made.inputs], _is_dynamic(made))
+
+
+def _is_dynamic(made: Component) -> bool:
+    """Say whether a vertex may have other inputs than those declared."""
+    return type(made).inputs_for is not Component.inputs_for
+
+
+def _misfits(parameters: list[inspect.Parameter], inputs: list[str], dynamic: bool) -> Iterator[str]:
+    kinds = inspect.Parameter
+    takes_all = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
+    positional = (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    if parameters and parameters[0].kind in positional:
+        context, rest = parameters[0], parameters[1:]
+    elif parameters and parameters[0].kind is kinds.VAR_POSITIONAL:
+        context, rest = None, parameters
+    else:
+        yield "its run takes no context: write def run(self, context, ...)"
+        return
+    if context is not None and context.kind is kinds.POSITIONAL_OR_KEYWORD and context.name in inputs:
+        yield (
+            f"its run takes {context.name} first, where the context is given, and has an input of that name:"
+            " write def run(self, context, /, ...)"
+        )
+    named = [one for one in rest if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
+    for one in rest:
+        if one.kind is kinds.POSITIONAL_ONLY and one.default is kinds.empty:
+            yield f"its run takes {one.name} by position, and inputs are given by name"
+    for name in inputs:
+        if not takes_all and name not in {one.name for one in named}:
+            yield f"its run does not take the input {name}"
+    for one in named:
+        if one.name not in inputs and one.default is kinds.empty and not dynamic:
+            yield f"its run takes {one.name}, which is no input of it"
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:79] + "…"

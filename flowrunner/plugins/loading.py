@@ -1,0 +1,130 @@
+"""Importing what may be a plugin, and saying why it is none or where it broke."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pluggy
+
+from flowrunner import hookspecs
+from flowrunner.components import Component
+from flowrunner.errors import PluginFailed, reason_of
+from flowrunner.hookspecs import PROJECT
+
+NOTHING_MARKED: Final = "none of its functions is marked with @hookimpl"
+
+_HERE: Final = f"{Path(__file__).resolve().parents[1]}{os.sep}"
+_PLUGGY: Final = f"{Path(pluggy.__file__).resolve().parent}{os.sep}"
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a file or package of the plugins folder under a name of its own.
+
+    :raises BaseException: whatever the code in it raises.
+    """
+    name = f"flowrunner_folder_plugin_{path.parent.name if path.name == '__init__.py' else path.stem}"
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=[str(path.parent)] if path.name == "__init__.py" else None
+    )
+    if spec is None or spec.loader is None:
+        raise PluginFailed(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def why_it_failed(error: BaseException) -> str:
+    """Return what went wrong in a plugin, as the end of a sentence."""
+    said = reason_of(error)
+    named = isinstance(error, (PluginFailed, SystemExit)) or said.startswith(type(error).__name__)
+    return said if named else f"{type(error).__name__}: {said}"
+
+
+def place_of(error: BaseException) -> str:
+    """Return file and line at which foreign code broke; blank if no foreign code ran.
+
+    Of a syntax error its own; else the last line in the folder of the file that was entered first,
+    since what it called in somebody else's library is not where its author looks.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    foreign = [(file, line) for file, line in frames if not _is_ours(file)]
+    if not foreign:
+        return ""
+    folder = str(Path(foreign[0][0]).parent)
+    file, line = [one for one in foreign if one[0].startswith(folder)][-1]
+    return f"{file}, line {line}"
+
+
+def _is_ours(file: str) -> bool:
+    """Say whether a file belongs to the machinery that loads and calls plugins."""
+    return file.startswith((_HERE, _PLUGGY, "<frozen"))
+
+
+def refuse_unknown_hooks(pm: pluggy.PluginManager, name: str) -> None:
+    """Refuse hooks that the spec does not know: a misspelt one would never be called.
+
+    :raises PluginFailed: naming it.
+    """
+    for caller in pm.get_hookcallers(pm.get_plugin(name)) or []:
+        if not caller.has_spec():
+            raise PluginFailed(f"it implements {caller.name}, which is no hook of flowrunner")
+
+
+def why_useless(pm: pluggy.PluginManager, name: str) -> str:
+    """Return why a plugin that was registered would do nothing, and what its author may have meant; blank if it does.
+
+    :param name: the name under which it was registered.
+    """
+    plugin = pm.get_plugin(name)
+    if pm.get_hookcallers(plugin):
+        return ""
+    members = _members(plugin)
+    others = sorted({project for member in members.values() for project in _marked_for(member)} - {PROJECT})
+    if others:
+        return (
+            f"its functions are marked with the @hookimpl of another project, {', '.join(others)}: write"
+            " from flowrunner import hookimpl"
+        )
+    unmarked = [name for name in members if getattr(vars(hookspecs).get(name), "__module__", "") == hookspecs.__name__]
+    if unmarked:
+        return f"its function {unmarked[0]} is not marked with @hookimpl"
+    for name, member in members.items():
+        if isinstance(member, type) and issubclass(member, Component) and member.__module__ == _module_of(plugin):
+            return f"no function register_components, marked with @hookimpl, offers its component {name}"
+    return NOTHING_MARKED
+
+
+def _module_of(plugin: Any) -> str:
+    return str(plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__)
+
+
+def _members(plugin: Any) -> dict[str, Any]:
+    """Return what a module or an object's class defines, without calling any property."""
+    spaces = [plugin] if isinstance(plugin, ModuleType) else type(plugin).__mro__[:-1]
+    return {name: member for space in reversed(spaces) for name, member in vars(space).items()}
+
+
+def _marked_for(member: Any) -> list[str]:
+    """Return the projects whose pluggy marker a function carries."""
+    found = vars(member) if inspect.isfunction(member) else {}
+    return [
+        name.removesuffix("_impl")
+        for name, options in found.items()
+        if name.endswith("_impl") and isinstance(options, dict) and "hookwrapper" in options
+    ]

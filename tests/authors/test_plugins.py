@@ -1,0 +1,262 @@
+"""Plugins that would do nothing, settings that are none, wrappers that say nothing: named in a sentence."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from flowrunner import MemoryFailed, Message, PluginFailed, Setting, SettingsInvalid, hookimpl
+from flowrunner.cli import cli
+from flowrunner.identity import LOCAL_IDENTITY
+
+ECHO = {"echo": {"question": "ChatInput", "answer": "ChatOutput"}}
+
+USELESS = {
+    "no mark": ("def register_components(register):\n    pass", "its function register_components is not marked"),
+    "another project's mark": (
+        "import pluggy\n\nmark = pluggy.HookimplMarker('datasette')\n\n\n@mark\ndef run_event(event):\n    pass",
+        "another project, datasette: write from flowrunner import hookimpl",
+    ),
+    "pytest's mark": (
+        "import pytest\n\n\n@pytest.hookimpl\ndef register_components(register):\n    pass",
+        "another project, pytest: write from",
+    ),
+    "a component alone": (
+        "from flowrunner import Component\n\n\nclass Shout(Component):\n    type_name = 'Shout'",
+        "no function register_components, marked with @hookimpl, offers its component Shout",
+    ),
+    "nothing": ("", "none of its functions is marked with @hookimpl"),
+    "a hook that is none": (
+        "from flowrunner import hookimpl\n\n\n@hookimpl\ndef register_component(register):\n    pass",
+        "it implements register_component, which is no hook of flowrunner",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", USELESS)
+def test_a_file_that_would_do_nothing(case, plugin_file, start):
+    source, sentence = USELESS[case]
+    with pytest.raises(PluginFailed, match=f"The plugin mine .plugins folder. cannot be loaded: .*{sentence}"):
+        start(plugins_dir=str(plugin_file(source)))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "None would do nothing: give component classes, and plugins"),
+        ({}, "{} would do nothing"),
+        (sys, "would do nothing: give component classes"),
+        (type("P", (), {"append_messages": lambda self: None}), "its function append_messages is not marked"),
+    ],
+)
+def test_an_object_that_would_do_nothing(given, words, start):
+    with pytest.raises(PluginFailed, match=words):
+        start(given)
+
+
+@pytest.mark.parametrize("given", ["mine", dict, 5, None])
+def test_plugins_that_are_no_list(given):
+    from flowrunner.app import create_app
+
+    with pytest.raises(SettingsInvalid, match="give a list of component classes and plugins, also for one"):
+        create_app(plugins=given)
+
+
+SETTINGS = {
+    "the prefix": (Setting("FLOWRUNNER_FOO", 1, "x"), "leave FLOWRUNNER_ out, .*: FOO"),
+    "the prefix in small letters": (Setting("flowrunner_foo", 1, "x"), "leave FLOWRUNNER_ out, .*: FOO"),
+    "small letters": (Setting("foo", 1, "x"), "'foo'; such a name has capital letters"),
+    "a blank": (Setting("FOO BAR", 1, "x"), "such a name has capital letters"),
+    "no name": (Setting("", 1, "x"), "such a name has capital letters"),
+    "a name that is no text": (Setting(5, 1, "x"), "such a name has capital letters"),
+    "a name of the object": (Setting("SOURCES", 1, "x"), "is none of PREFIX, SOURCES, WITH_VALUES"),
+    "a text": ("FOO", "registers 'FOO' as a setting"),
+    "the class": (Setting, "registers <class .*> as a setting"),
+    "a pair": (("FOO", 1), "registers .* as a setting"),
+    "a parse that is none": (Setting("FOO", 1, "x", "int"), "FOO, whose parse is no function"),
+    "a name of the core": (Setting("MEMORY", 1, "x"), "declares the setting MEMORY, which is taken"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_setting_that_is_none(case, start):
+    given, sentence = SETTINGS[case]
+
+    class Offers:
+        @hookimpl
+        def register_settings(self, register):
+            register(given)
+
+    with pytest.raises(PluginFailed, match=f"Plugin Offers .*{sentence}") as refused:
+        start(Offers)
+    assert "attribute" not in refused.value.message
+
+
+BACKENDS = {
+    "one setting without a comma": (("mine", lambda a, s: None, Setting("MINE_X", 1, "x")), "one Setting: .*comma"),
+    "a text for settings": (("mine", lambda a, s: None, "X"), "registers 'X' as a setting"),
+    "a setting of another name": (("mine", lambda a, s: None, (Setting("X", 1, "x"),)), "must begin with MINE_"),
+    "with the prefix": (("mine", lambda a, s: None, (Setting("FLOWRUNNER_MINE_X", 1, "x"),)), "leave FLOWRUNNER_ out"),
+    "a name with a blank": (("my store", lambda a, s: None), "called 'my store'; such a name"),
+    "no name": (("", lambda a, s: None), "called ''; such a name"),
+    "a backend for a factory": (("mine", object()), "as its factory; that is a function"),
+    "a taken name": (("sqlite", lambda a, s: None), "which plugin sqlite has taken"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BACKENDS)
+def test_a_backend_that_cannot_be_offered(case, start):
+    given, sentence = BACKENDS[case]
+
+    class Offers:
+        @hookimpl
+        def register_memory_backends(self, register):
+            register(*given)
+
+    with pytest.raises(PluginFailed, match=f"Plugin Offers .*{sentence}"):
+        start(Offers)
+
+
+def test_check_says_what_run_says(plugin_file, tmp_path, monkeypatch):
+    flow = tmp_path / "echo.json"
+    flow.write_text('{"components": {"q": {"type": "ChatInput"}, "a": {"type": "ChatOutput"}}, "edges": ["q -> a"]}')
+    source = """
+        from flowrunner import Setting, hookimpl
+
+
+        @hookimpl
+        def register_settings(register):
+            register(Setting("FLOWRUNNER_FOO", 1, "x"))
+    """
+    folder = str(plugin_file(source))
+    monkeypatch.setenv("FLOWRUNNER_DATA_DIR", str(tmp_path / "data"))
+    said = []
+    for command in (["check", str(flow)], ["run", str(flow), "hi"]):
+        done = CliRunner().invoke(cli, [*command, "--plugins-dir", folder])
+        assert isinstance(done.exception, PluginFailed)
+        said.append(done.exception.message)
+    assert said[0] == said[1]
+
+
+ANSWERS = {
+    "append_messages": (lambda memory: memory.append(_message()), "a list"),
+    "fetch_messages": (lambda memory: memory.fetch(), "a list"),
+    "update_messages": (lambda memory: _update(memory), "a list"),
+    "delete_messages": (lambda memory: memory.delete(session_id="s"), "a number"),
+    "list_sessions": (lambda memory: memory.sessions(), "a list"),
+}
+
+
+def _message():
+    return Message(text="x", sender="User", sender_name="U", session_id="s")
+
+
+def _update(memory):
+    from flowrunner import MessageChanges
+
+    return memory.update(MessageChanges(text="y"), session_id="s")
+
+
+@pytest.mark.parametrize("hook", ANSWERS)
+@pytest.mark.parametrize("answer", [None, "x", object()])
+def test_a_wrapper_that_answers_wrongly_is_named(hook, answer, start):
+    use, wanted = ANSWERS[hook]
+
+    def wrong(self):
+        yield
+        return answer
+
+    class Fine:
+        """Lies around it, and is not to blame."""
+
+    for name in ANSWERS:
+        setattr(Fine, name, hookimpl(wrapper=True)(_passing()))
+    plugin = type("Silent", (), {hook: hookimpl(wrapper=True)(wrong)})
+    runner = start(plugin, Fine, flows=ECHO)
+    sentence = (
+        "the plugin Silent wraps it and returned nothing" if answer is None else f"Silent wraps {hook} and .*{wanted}"
+    )
+    with pytest.raises(MemoryFailed, match=sentence):
+        use(runner.memory_of(LOCAL_IDENTITY))
+
+
+def _passing():
+    def passing(self):
+        return (yield)
+
+    return passing
+
+
+def test_a_wrapper_that_breaks_is_named(start):
+    class Breaks:
+        @hookimpl(wrapper=True)
+        def append_messages(self, messages):
+            {}["no key"]
+            return (yield)
+
+    class Around:
+        @hookimpl(wrapper=True, tryfirst=True)
+        def append_messages(self, messages):
+            return (yield)
+
+    runner = start(Breaks, Around, flows=ECHO)
+    with pytest.raises(MemoryFailed, match="Plugin Breaks failed in append_messages: KeyError: 'no key'"):
+        runner.run("echo", "hi")
+
+
+def test_wrappers_lie_around_each_other_as_the_page_says(start):
+    order = []
+
+    def wrapper(name, **options):
+        def append_messages(self, messages):
+            order.append(name)
+            stored = yield
+            order.append(name.lower())
+            return stored
+
+        return type(name, (), {"append_messages": hookimpl(wrapper=True, **options)(append_messages)})
+
+    plugins = [wrapper("L", trylast=True), wrapper("A"), wrapper("F", tryfirst=True), wrapper("B")]
+    start(*plugins, flows=ECHO).memory_of(LOCAL_IDENTITY).append(_message())
+    assert "".join(order) == "FBALlabf"
+
+
+def test_calls_of_hooks_are_traced(start, capsys):
+    class Audit:
+        @hookimpl(wrapper=True)
+        def append_messages(self, messages):
+            return (yield)
+
+        @hookimpl
+        def run_event(self, event):
+            pass
+
+    runner = start(Audit, flows=ECHO, trace_plugins=True)
+    runner.run("echo", "a secret text", session_id="s")
+    lines = capsys.readouterr().err.splitlines()
+    assert "flowrunner: register_components(register=function) -> components: None" in lines
+    calls = [
+        line.removeprefix("flowrunner: append_messages(messages=2 Message) -> ") for line in lines if "append" in line
+    ]
+    assert calls == ["Audit (wrapper): goes on inside", "memory backend: 2 Message", "Audit (wrapper): 2 Message"]
+    assert "flowrunner: run_event(event=RunEvent run_started) -> Audit: None" in lines
+    assert "secret" not in "\n".join(lines)
+
+
+def test_an_identity_may_be_a_text_or_a_number(start):
+    class Who:
+        answer = None
+
+        @hookimpl
+        def identify(self, request):
+            return self.answer
+
+    plugin = Who()
+    runner = start(plugin, auth="key")
+    for plugin.answer in ("7", 7):
+        assert runner.identify(None).id == "7"
+    plugin.answer = 7.5
+    with pytest.raises(Exception, match="The hook identify of plugin Who returned float"):
+        runner.identify(None)
