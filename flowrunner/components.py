@@ -33,6 +33,9 @@ INPUT_TYPES: Final = (
     "LanguageModel", "Tool", "Embeddings", "Memory", "any",
 )  # fmt: skip
 
+#: What else stands on edges of flows: objects that components of one plugin hand to each other.
+OBJECT_TYPES: Final = ("Document", "Retriever", "VectorStore")
+
 
 def canonical_type(name: str) -> str:
     """Return the port type under its present name: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""

@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
-from flowrunner.components import INPUT_TYPES, TYPE_ALIASES, Component, Input, Output
+from flowrunner.components import INPUT_TYPES, OBJECT_TYPES, TYPE_ALIASES, Component, Input, Output
 from flowrunner.errors import PluginFailed, is_interrupt, reason_of
 
-PORT_TYPES: Final = frozenset((*INPUT_TYPES, *TYPE_ALIASES, *TYPE_ALIASES.values()))
+PORT_TYPES: Final = frozenset((*INPUT_TYPES, *OBJECT_TYPES, *TYPE_ALIASES, *TYPE_ALIASES.values()))
 _KINDS: Final = {"input_kind": ("chat", "text", "webhook"), "output_kind": ("chat", "text", "data")}
 
 
