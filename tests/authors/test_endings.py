@@ -213,7 +213,7 @@ def test_while_a_backend_opens(ending, start):
             register("mine", lambda app, settings: act())
 
     with pytest.raises(PluginFailed, match=f"memory backend mine of plugin Offers cannot start: {said}"):
-        start(Offers, memory="mine")
+        _ = start(Offers, memory="mine").memory
 
 
 def test_while_a_setting_is_read(ending, start, monkeypatch):
