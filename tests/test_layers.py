@@ -15,7 +15,7 @@ LAYERS = (
     {"memory", "vectors", "settings", "components", "identity", "authority", "shares"},
     {"hookspecs", "declarations", "registry", "plugins"},
     {"flows", "engine", "store"},
-    {"runner", "telemetry", "integrations", "testing", "scaffold"},
+    {"runner", "telemetry", "integrations", "langflow", "testing", "scaffold"},
     {"web", "playground"},
     {"site", "extension", "app", "serving", "cli"},
 )

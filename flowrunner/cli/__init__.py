@@ -8,21 +8,25 @@ from typing import Final
 
 import click
 
+from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import FlowRunnerError
 
 #: Commands by name, and where each lies; a command is imported when it is used.
 COMMANDS: Final = {
+    "backup": "flowrunner.cli.backup:backup_command",
     "check": "flowrunner.cli.check:check_command",
     "check-config": "flowrunner.cli.check_config:check_config_command",
     "convert": "flowrunner.cli.check:convert_command",
     "data": "flowrunner.cli.data:data_commands",
     "db": "flowrunner.cli.db:db_commands",
     "explain": "flowrunner.cli.explain:explain_command",
+    "import": "flowrunner.cli.importing:import_commands",
     "keys": "flowrunner.cli.keys:keys_commands",
     "memory": "flowrunner.cli.memory:memory_commands",
     "messages": "flowrunner.cli.messages:messages_commands",
     "new": "flowrunner.cli.new:new_commands",
     "plugins": "flowrunner.cli.plugins:plugins_command",
+    "restore": "flowrunner.cli.backup:restore_command",
     "run": "flowrunner.cli.run:run_command",
     "runs": "flowrunner.cli.runs:runs_commands",
     "serve": "flowrunner.cli.serve:serve_command",
@@ -31,7 +35,7 @@ COMMANDS: Final = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """A group whose commands are imported when they are used, so that each starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.owners import print_json
+from flowrunner.cli.suggesting import SuggestingGroup
 
 
-@click.group("data", invoke_without_command=True)
+@click.group("data", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

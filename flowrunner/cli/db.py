@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.suggesting import SuggestingGroup
 
 
-@click.group("db")
+@click.group("db", cls=SuggestingGroup)
 def db_commands() -> None:
     """Look at the database's schema and upgrade it."""
 

@@ -11,9 +11,10 @@ import click
 from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
 from flowrunner.cli.give import shown_counts, what_local_has
 from flowrunner.cli.owners import printable
+from flowrunner.cli.suggesting import SuggestingGroup
 
 
-@click.group("keys")
+@click.group("keys", cls=SuggestingGroup)
 def keys_commands() -> None:
     """Make, list, rotate and revoke API keys."""
 

@@ -13,11 +13,12 @@ import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
+from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER
 
 
-@click.group("memory")
+@click.group("memory", cls=SuggestingGroup)
 def memory_commands() -> None:
     """Look after stored conversations; a server may go on meanwhile."""
 

@@ -9,12 +9,13 @@ import click
 
 from flowrunner.cli.context import open_memory
 from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
 
 
-@click.group("messages", invoke_without_command=True)
-@click.option("--session", "session_id", help="Only this session.")
+@click.group("messages", cls=SuggestingGroup, invoke_without_command=True)
+@click.option("--session-id", "--session", "session_id", help="Only this session.")
 @click.option("--flow", "flow_id", help="Only messages of this flow, by id.")
 @click.option("--sender", help="Only this sender: User or Machine.")
 @click.option("--search", "text", help="Only messages with all these words.")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import BadRequest
 
 
-@click.group("new")
+@click.group("new", cls=SuggestingGroup)
 def new_commands() -> None:
     """Write a package to begin with."""
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.cli.suggesting import did_you_mean
 from flowrunner.errors import RequestInvalid
+
+if TYPE_CHECKING:
+    from flowrunner.flows.model import Flow
+    from flowrunner.runner import Runner
 
 
 @click.command("run")
@@ -25,13 +31,15 @@ def run_command(
     flow: str, text: str | None, session_id: str, tweaks: tuple[str, ...], as_json: bool, flows_dir: str | None,
     data_dir: Path | None, plugins_dir: str | None, memory: str | None,
 ) -> None:  # fmt: skip
-    """Run FLOW (a flow file, an id or an endpoint name) on TEXT and print what it says."""
+    """Run FLOW (a flow file, an id or an endpoint name) on TEXT, or on standard input, and print what it says."""
     from flowrunner.app import create_app, runner_of
     from flowrunner.cli.flowfile import is_flow_file, read_flow_file
     from flowrunner.engine.request import RunRequest
     from flowrunner.identity import LOCAL_IDENTITY
 
     changes = read_tweaks(tweaks)
+    if text is None and not sys.stdin.isatty():
+        text = sys.stdin.read().removesuffix("\n") or None
     path = Path(flow) if is_flow_file(flow) else None
     runner = runner_of(
         create_app(
@@ -43,12 +51,25 @@ def run_command(
         )
     )
     try:
-        found = runner.find(flow, LOCAL_IDENTITY) if path is None else read_flow_file(path)
+        found = _find(runner, flow) if path is None else read_flow_file(path)
         asked = RunRequest(input_value=text, session_id=session_id, tweaks=changes)
         result = runner.execute(found, asked, LOCAL_IDENTITY)
     finally:
         runner.close()
     click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
+
+
+def _find(runner: Runner, flow: str) -> Flow:
+    from flowrunner.errors import FlowNotFound
+    from flowrunner.identity import LOCAL_IDENTITY
+
+    try:
+        return runner.find(flow, LOCAL_IDENTITY)
+    except FlowNotFound as error:
+        names = [one.endpoint_name or one.id for one in runner.library.folders.flows()]
+        names += [one.endpoint_name or one.id for one in runner.stores.flows.list(LOCAL_IDENTITY.id)]
+        hint = did_you_mean(flow, names)
+        raise FlowNotFound(f"{error.message.rstrip('.')}; {hint}" if hint else error.message) from None
 
 
 def read_tweaks(texts: tuple[str, ...]) -> dict[str, Any]:

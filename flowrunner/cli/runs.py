@@ -11,14 +11,15 @@ import click
 
 from flowrunner.cli.context import data_options, open_place
 from flowrunner.cli.owners import print_json, print_table, read_owner
+from flowrunner.cli.suggesting import SuggestingGroup
 
 if TYPE_CHECKING:
     from flowrunner.store.runrecords import RunRecords
 
 
-@click.group("runs", invoke_without_command=True)
+@click.group("runs", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--flow", "flow_id", help="Only runs of this flow, by id.")
-@click.option("--session", "session_id", help="Only runs in this session.")
+@click.option("--session-id", "--session", "session_id", help="Only runs in this session.")
 @click.option("--status", type=click.Choice(["running", "success", "error", "cancelled"]), help="Only these.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -9,11 +9,12 @@ import click
 
 from flowrunner.cli.context import open_memory
 from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
 
 
-@click.group("sessions", invoke_without_command=True)
+@click.group("sessions", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--flow", "flow_id", help="Only those with messages of this flow, by id.")
 @click.option("--search", help="Only ids that contain this.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many at most.")

@@ -54,7 +54,7 @@ def import_lines(
     :raises Conflict: for an id that is taken, with the number of its line.
     """
     numbered = read_lines(lines, owner)
-    return _store(memory, numbered if owner is None else _own_ids(memory, numbered, owner), skip_existing)
+    return _store(memory, numbered if owner is None else own_ids(memory, numbered), skip_existing)
 
 
 def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False) -> Transfer:
@@ -123,15 +123,15 @@ def _is_message(line: str | bytes) -> bool:
     return not isinstance(found, dict) or "messages" not in found
 
 
-def _own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]], owner: str) -> Iterator[tuple[int, Message]]:
+def own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]]) -> Iterator[tuple[int, Message]]:
     """Yield messages with an id made of owner and old one where somebody else has the old one."""
     pages = iter(numbered)
     while page := list(islice(pages, _BATCH)):
         ids = tuple(str(message.id) for _, message in page)
-        others = {m.id for m in memory.for_owner(EVERY_OWNER).fetch(ids=ids) if m.owner != owner}
+        owners = {m.id: m.owner for m in memory.for_owner(EVERY_OWNER).fetch(ids=ids)}
         for number, message in page:
-            if message.id in others:
-                message = message.replace(id=str(uuid.uuid5(_COPIES, f"{owner}/{message.id}")))
+            if owners.get(message.id, message.owner) != message.owner:
+                message = message.replace(id=str(uuid.uuid5(_COPIES, f"{message.owner}/{message.id}")))
             yield number, message
 
 

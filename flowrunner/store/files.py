@@ -97,7 +97,7 @@ class FileStore:
             "id": file_id,
             "owner": owner,
             "flow_id": flow_id,
-            "stored_name": f"{place.parent.name}/{place.name}",
+            "stored_name": place.name,
             "media_type": media_type,
             "size": size,
             "digest": digest,

@@ -37,6 +37,9 @@ EXTRA: Final[Mapping[str, Any]] = {
     "name_key": None,
 }
 
+#: Members that are kept and that the API does not show: the name of the project that a flow was imported with.
+_UNSHOWN: Final = ("project",)
+
 #: All members by which the API shows a flow.
 _MEMBERS: Final = frozenset(
     {"id", "name", "description", "data", "is_component", "endpoint_name", "updated_at", "webhook", "user_id",
@@ -85,7 +88,7 @@ class StoredFlow:
             "webhook": self.webhook,
             "endpoint_name": self.endpoint_name,
             **EXTRA,
-            **self.extra,
+            **{name: value for name, value in self.extra.items() if name not in _UNSHOWN},
             "id": self.id,
             "user_id": self.owner,
             "version_token": self.version,
@@ -186,7 +189,7 @@ def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def extra_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members that are kept for clients alone."""
-    return {name: values[name] for name in EXTRA if name in values}
+    return {name: values[name] for name in (*EXTRA, *_UNSHOWN) if name in values}
 
 
 def free_name(wanted: str, others: Collection[str]) -> str:

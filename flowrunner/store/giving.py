@@ -86,7 +86,7 @@ def give_files(
         with contextlib.suppress(FileExistsError, FileNotFoundError):
             new.hardlink_to(old)
         values = {
-            "owner": target, "path": step["new"], "name": step["name"], "stored_name": f"{new.parent.name}/{new.name}",
+            "owner": target, "path": step["new"], "name": step["name"], "stored_name": new.name,
         }  # fmt: skip
         with writing(engine) as connection:
             connection.execute(update(files).where(files.c.id == step["id"], files.c.owner == source).values(**values))

@@ -119,6 +119,17 @@ class VariableStore:
         self._stamp.touch()
         return self.get(row["id"], owner)
 
+    def declare(self, owner: str, name: str, *, type: str = GENERIC, default_fields: Sequence[str] = ()) -> Variable:
+        """Store a variable without its value, for somebody to give one later.
+
+        :raises BadRequest: as :meth:`create`.
+        """
+        made = self.create(owner, name, "-", type=type, default_fields=default_fields)
+        with writing(self._engine) as connection:
+            connection.execute(update(variables).where(variables.c.id == made.id).values(value=None))
+        self._stamp.touch()
+        return self.get(made.id, owner)
+
     def update(self, variable_id: str, owner: Owner, changes: Mapping[str, Any]) -> Variable:
         """Change a variable: ``name``, ``value``, ``type`` or ``default_fields``.
 

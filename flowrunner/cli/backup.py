@@ -1,0 +1,84 @@
+"""``flowrunner backup`` and ``flowrunner restore``: a copy of everything, and putting it in an empty place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowrunner.cli.context import data_options, open_memory, open_place
+
+
+@click.command("backup")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--with-secret-key", is_flag=True, help="Take the key along that encrypts stored secrets.")
+@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@data_options
+def backup_command(
+    folder: Path, with_secret_key: bool, memory: str | None, data_dir: Path | None, database_url: str | None
+) -> None:
+    """Write a copy of everything into DIR while a server runs: database, conversations, files.
+
+    Without --with-secret-key the values of stored secrets can be read only where the key is; with
+    it, whoever has the backup can read them.
+    """
+    from flowrunner import __version__
+    from flowrunner.site.backup import write_backup
+    from flowrunner.store.tables import SCHEMA
+
+    given = {} if memory is None else {"MEMORY": memory}
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
+        SCHEMA.ensure(place.engine)
+        manifest = write_backup(
+            folder.absolute(), engine=place.engine, data_dir=place.settings.data_dir, memory=opened,
+            in_database=len(place.schemas()) > 1 and opened.name == "sqlite", with_key=with_secret_key,
+            version=__version__,
+        )  # fmt: skip
+    contents = manifest["contents"]
+    size = sum(facts["bytes"] for facts in contents.values())
+    click.echo(f"wrote {len(contents)} files, {size:,} bytes, into {folder}")
+    if not with_secret_key:
+        click.echo("without the key of stored secrets; keep secret.key of the data folder elsewhere", err=True)
+
+
+@click.command("restore")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@data_options
+def restore_command(folder: Path, memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
+    """Put the backup of DIR into a place that holds nothing yet, and compare it with what was written."""
+    from flowrunner.errors import BadRequest, Conflict
+    from flowrunner.site.backup import read_backup, restore_database, restore_messages, restore_rest
+    from flowrunner.site.older_places import holdings_of
+    from flowrunner.store.engine import database_url as url_of
+    from flowrunner.store.tables import SCHEMA
+
+    manifest = read_backup(folder)
+    given = {"MEMORY": memory or (None if manifest["messages_in_database"] else manifest["memory"])}
+    settings = {name: value for name, value in given.items() if value is not None}
+    with open_place(data_dir=data_dir, database_url=database_url, settings=settings) as place:
+        url, target = url_of(place.settings), place.settings.data_dir
+        if manifest["messages_in_database"] and place.settings.memory != manifest["memory"]:
+            raise BadRequest(
+                f"The conversations of this backup are of the memory backend {manifest['memory']}: restore with"
+                f" --memory {manifest['memory']}, then bring them over with flowrunner memory copy."
+            )
+        if held := holdings_of(target):
+            raise Conflict(f"{target} holds data already ({held}); a backup is restored into an empty place.")
+        if url.get_backend_name() == "sqlite":
+            Path(str(url.database)).unlink(missing_ok=True)
+        elif SCHEMA.current(place.engine) is not None:
+            raise Conflict("The database has tables of flowrunner already; a backup is restored into an empty one.")
+        restore_database(folder, manifest, url)
+        has_key = restore_rest(folder, target)
+        SCHEMA.ensure(place.engine)
+    if not manifest["messages_in_database"]:
+        with open_memory(data_dir=data_dir, database_url=database_url, settings=settings) as (opened, _):
+            restore_messages(folder, opened)
+    click.echo(f"restored the backup of {manifest['made_at']} into {target}; everything is as it was written")
+    if not has_key:
+        click.echo(
+            "It holds no key of stored secrets: put secret.key of the old data folder there, or set"
+            " FLOWRUNNER_SECRET_KEY as it was, before a server starts.",
+            err=True,
+        )

@@ -1,0 +1,137 @@
+"""``flowrunner import``: what another program holds comes in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowrunner.cli.context import data_options, open_memory
+from flowrunner.cli.owners import print_json, print_table, printable
+from flowrunner.cli.progress import progress
+from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.errors import BadRequest
+
+if TYPE_CHECKING:
+    from flowrunner.langflow.arrival import Report
+    from flowrunner.langflow.source import Source
+
+
+@click.group("import", cls=SuggestingGroup)
+def import_commands() -> None:
+    """Bring over what another program holds."""
+
+
+@import_commands.command("langflow")
+@click.argument("place", metavar="DATABASE|URL")
+@click.option(
+    "--secret-key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Langflow's file secret_key, to read the values of credentials; else LANGFLOW_SECRET_KEY.",
+)  # fmt: skip
+@click.option("--to", "user", help="Give all to this user of keys, or to local, instead of the users of those names.")
+@click.option("--without-keys", is_flag=True, help="Make no new API keys; --to local makes none either.")
+@click.option("--dry-run", is_flag=True, help="Store nothing, and say what would be stored.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@data_options
+def langflow_command(
+    place: str, secret_key_file: Path | None, user: str | None, without_keys: bool, dry_run: bool, as_json: bool,
+    memory: str | None, data_dir: Path | None, database_url: str | None,
+) -> None:  # fmt: skip
+    """Bring over flows, messages, variables and keys of a Langflow server.
+
+    DATABASE is its SQLite file or postgresql:// URL, of any release 1.x; a http(s):// URL is that of
+    a running server, read with the API key in LANGFLOW_API_KEY. Nothing there is changed. What is
+    here already is passed over, so an import that broke off is repeated. Everything is read back and
+    compared: exit status 1 if something differs.
+    """
+    from flowrunner.langflow.arrival import Arrival
+    from flowrunner.store.flows import FlowStore
+    from flowrunner.store.keys import KeyStore
+    from flowrunner.store.secretbox import open_secret_box
+    from flowrunner.store.tables import SCHEMA
+    from flowrunner.store.variables import VariableStore
+
+    source = _open_source(place, secret_key_file)
+    given = {} if memory is None else {"MEMORY": memory}
+    again = "What is stored stays; the same command goes on." if not dry_run else ""
+    try:
+        with (
+            open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, here),
+            progress("things", go_on=again) as shown,
+        ):
+            SCHEMA.ensure(here.engine)
+            folder = here.settings.data_dir
+            box = open_secret_box(here.settings.secret_key, folder)
+            keys = KeyStore(here.engine, folder)
+
+            def told(kind: str, count: int, total: int | None) -> None:
+                if shown.what != kind:
+                    shown.what, shown.total, shown.count = kind, total, 0
+                shown.add(count)
+
+            arrival = Arrival(
+                source, memory=opened, flows=FlowStore(here.engine, folder, box=box),
+                variables=VariableStore(here.engine, folder, box), keys=keys, owner_of=_owners(source, user),
+                dry_run=dry_run, progress=told,
+            )  # fmt: skip
+            arrival.import_flows()
+            arrival.import_messages()
+            arrival.import_variables()
+            if not without_keys and user is None:
+                arrival.renew_keys()
+            report = arrival.finish()
+            keys.close()
+    finally:
+        source.close()
+    if as_json:
+        print_json({**report.to_json(), "keys_made": [{"user": u, "name": n, "key": k} for u, n, k in report.keys]})
+    else:
+        _print_report(report, dry_run)
+    if report.faults:
+        sys.exit(1)
+
+
+def _open_source(place: str, secret_key_file: Path | None) -> Source:
+    from flowrunner.langflow.database import LangflowDatabase
+    from flowrunner.langflow.secret_values import SecretValues
+    from flowrunner.langflow.server import LangflowServer
+
+    if place.startswith(("http://", "https://")):
+        return LangflowServer(place, os.environ.get("LANGFLOW_API_KEY"))
+    secret_key = secret_key_file.read_text("utf-8") if secret_key_file else os.environ.get("LANGFLOW_SECRET_KEY")
+    return LangflowDatabase(place, SecretValues(secret_key))
+
+
+def _owners(source: Source, user: str | None) -> Callable[[str], str]:
+    from flowrunner.cli.give import owner_named
+    from flowrunner.store.keys import owner_of_user
+
+    users = source.users()
+    if not users:
+        raise BadRequest("This server has no users, so there is nothing to import.")
+    if user is not None:
+        everybody = owner_named(user)
+        return lambda name: everybody
+    return lambda name: owner_of_user(name or users[0])
+
+
+def _print_report(report: Report, dry_run: bool) -> None:
+    heads = ("", "found", "would store" if dry_run else "stored", "here already", "refused")
+    rows = [
+        [kind, tally.found, tally.stored, tally.present, tally.refused] for kind, tally in report.tallies.items()
+    ]  # fmt: skip
+    print_table(heads, rows)
+    click.echo(f"{report.sessions} sessions, {len(report.projects)} projects: {', '.join(report.projects) or 'none'}")
+    for note in report.notes:
+        click.echo(printable(note))
+    if not dry_run and not report.faults:
+        click.echo("Everything that was stored was read back and is the same, in the same order.")
+    for user, name, key in report.keys:
+        click.echo(f"new key of {printable(user)}, {printable(name)}: {key}")
+    for fault in report.faults:
+        click.echo(f"flowrunner: {printable(fault)}", err=True)

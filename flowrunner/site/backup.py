@@ -1,0 +1,205 @@
+"""A copy of everything that a runner keeps, made while it works, and putting it in an empty place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL
+
+from flowrunner.errors import BadRequest, Conflict
+from flowrunner.memory import EVERY_OWNER, Memory
+from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
+from flowrunner.memory.message import utc_now
+from flowrunner.memory.transfer import export_lines, import_lines
+from flowrunner.store.secretbox import KEY_FILE
+from flowrunner.text.timestamps import moment_text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+MANIFEST: Final = "manifest.json"
+SQLITE: Final = "flowrunner.db"
+DUMP: Final = "database.dump"
+MESSAGES: Final = "messages.jsonl"
+FILES: Final = "files"
+_FORM: Final = 1
+
+
+def write_backup(
+    target: Path, *, engine: Engine, data_dir: Path, memory: Memory, in_database: bool, with_key: bool, version: str
+) -> dict[str, Any]:
+    """Write a backup into a new folder; it has its name only when it is whole.
+
+    The database is copied by its own means, so what is committed before is in it and what is half
+    done is not; a server may go on.
+
+    :param in_database: the conversations lie in the app's own database.
+    :param with_key: take the key along that encrypts stored secrets.
+    :returns: the manifest.
+    :raises Conflict: if the folder holds something.
+    :raises BadRequest: if a program that is needed is missing or fails, or there is no key to take.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise Conflict(f"{target} holds something already; a backup is a folder of its own.")
+    draft = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
+    try:
+        if engine.dialect.name == "sqlite":
+            _copy_sqlite(Path(str(engine.url.database)), draft / SQLITE)
+        else:
+            _run_tool("pg_dump", engine.url, "--format=custom", "--no-owner", f"--file={draft / DUMP}")
+        if not in_database:
+            with (draft / MESSAGES).open("w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in export_lines(memory.for_owner(EVERY_OWNER)))
+        if (data_dir / FILES).is_dir():
+            shutil.copytree(data_dir / FILES, draft / FILES)
+        if with_key:
+            _copy_key(data_dir, draft)
+        manifest = {
+            "form": _FORM,
+            "version": version,
+            "made_at": moment_text(utc_now()),
+            "database": engine.dialect.name,
+            "memory": memory.name,
+            "messages_in_database": in_database,
+            "contents": {path: _facts(draft / path) for path in _paths(draft)},
+        }
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+        if target.exists():
+            target.rmdir()
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return manifest
+
+
+def read_backup(source: Path) -> dict[str, Any]:
+    """Return the manifest of a backup, when every part of it is as it was written.
+
+    :raises BadRequest: if it is no backup, or something in it is missing, changed or added.
+    """
+    try:
+        manifest = json.loads((source / MANIFEST).read_text("utf-8"))
+        contents, form = dict(manifest["contents"]), manifest["form"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRequest(f"{source} is no backup: it has no {MANIFEST} that can be read.") from error
+    if form != _FORM:
+        raise BadRequest(f"{source} was written by another release ({manifest.get('version')}); restore with that one.")
+    there = set(_paths(source)) - {MANIFEST}
+    for path in sorted(there ^ set(contents)):
+        raise BadRequest(f"The backup {source} {'lacks' if path in contents else 'has, besides its own,'} {path}.")
+    for path, facts in contents.items():
+        if _facts(source / path) != facts:
+            raise BadRequest(f"In the backup {source} {path} is not as it was written.")
+    found: dict[str, Any] = manifest
+    return found
+
+
+def restore_database(source: Path, manifest: dict[str, Any], url: URL) -> None:
+    """Put the database of a backup in its place, which holds none of our tables.
+
+    :raises BadRequest: if it is of another kind, or the program that reads it fails.
+    """
+    kind = url.get_backend_name()
+    if kind != manifest["database"]:
+        raise BadRequest(
+            f"The backup holds a database of {manifest['database']}, and FLOWRUNNER_DATABASE_URL names one of {kind}."
+        )
+    if kind == "sqlite":
+        place = Path(str(url.database))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / SQLITE, place)
+        _check_sqlite(place)
+        return
+    _run_tool(
+        "pg_restore", url, "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={url.database}",
+        str(source / DUMP), name_database=False,
+    )  # fmt: skip
+
+
+def restore_rest(source: Path, data_dir: Path) -> bool:
+    """Put files and key of a backup into a data folder; says whether there was a key."""
+    if (source / FILES).is_dir():
+        shutil.copytree(source / FILES, data_dir / FILES, dirs_exist_ok=True)
+    if not (source / KEY_FILE).is_file():
+        return False
+    place = data_dir / KEY_FILE
+    place.touch(mode=0o600)
+    shutil.copyfile(source / KEY_FILE, place)
+    return True
+
+
+def restore_messages(source: Path, memory: Memory) -> int:
+    """Store the conversations of a backup that had them beside its database, and compare them.
+
+    :raises Conflict: if the store gives something else back.
+    """
+    path = source / MESSAGES
+    with path.open("rb") as lines:
+        done = import_lines(memory, lines, skip_existing=True)
+    with path.open("rb") as lines:
+        wrong = same_digests(digest_lines(lines), digest_sessions(memory.for_owner(EVERY_OWNER)))
+    if wrong:
+        raise Conflict(f"What was restored differs from the backup: {wrong[0]}.")
+    return done.stored + done.skipped
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source, timeout=30)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+        # One file: a copy in the mode of its source would bring two more when somebody looks into it.
+        other.execute("PRAGMA journal_mode=DELETE").fetchone()
+    _check_sqlite(target)
+
+
+def _check_sqlite(place: Path) -> None:
+    with closing(sqlite3.connect(place)) as connection:
+        found = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if found != "ok":
+        raise BadRequest(f"The database {place} is damaged: {found}.")
+
+
+def _copy_key(data_dir: Path, target: Path) -> None:
+    if not (data_dir / KEY_FILE).is_file():
+        raise BadRequest("There is no key file to take along: FLOWRUNNER_SECRET_KEY holds the key, so keep that.")
+    (target / KEY_FILE).touch(mode=0o600)
+    shutil.copyfile(data_dir / KEY_FILE, target / KEY_FILE)
+
+
+def _run_tool(program: str, url: URL, *arguments: str, name_database: bool = True) -> None:
+    """Run a program of PostgreSQL's own; the password goes by the environment, where no list of processes shows it."""
+    options = {"--host": url.query.get("host") or url.host, "--port": url.query.get("port") or url.port}
+    command = [program, "--no-password", *arguments]
+    command += [f"{name}={value}" for name, value in options.items() if value]
+    command += [f"--username={url.username}"] if url.username else []
+    command += [f"--dbname={url.database}"] if name_database else []
+    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        raise BadRequest(f"{program} is not installed here; it comes with PostgreSQL's clients.") from None
+    if done.returncode:
+        raise BadRequest(f"{program} fails: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    return (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1024 * 1024):
+            digest.update(chunk)
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
