@@ -17,8 +17,11 @@ def select_reported(ran: Ran, request: RunRequest) -> list[VertexResult]:
     """Return the results that the answer shows, in the order of the file (CONTRACT §3).
 
     A named output component is any vertex with that id or display name. Else outputs whose id
-    contains the wanted type; if none does, all outputs. ``debug`` shows every vertex.
+    contains the wanted type; if none does, all outputs. ``debug`` shows every vertex. Who may not see
+    what the flow is made of is shown its outputs alone.
     """
+    if request.outputs_only:
+        ran = [(p, r) for p, r in ran if p.is_output]
     wanted = request.output_component
     if wanted:
         return [r for p, r in ran if wanted in (p.vertex.id, p.display_name)]

@@ -20,7 +20,8 @@ class RunRequest:
     get it, ``output_type`` and ``output_component`` which vertices are reported. ``tweaks`` change
     settings for this run, ``session_id`` names the session, ``variables`` are request variables by
     upper-case name. ``payload`` is the body that a webhook brought. ``streaming`` says whether
-    anybody reads tokens. ``files`` are uploads for the chat input.
+    anybody reads tokens. ``outputs_only`` is for who may not see what a flow is made of: of all
+    vertices only its outputs are reported, whatever is asked for.
     """
 
     input_value: str | None = None
@@ -32,6 +33,7 @@ class RunRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     payload: str | None = None
     streaming: bool = False
+    outputs_only: bool = False
 
     def refuse_input_conflict(self) -> None:
         """Refuse an input together with a tweak of the same input, as the reference server does.

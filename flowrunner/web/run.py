@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Response, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from flowrunner.authority import Capability, may
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
@@ -55,6 +57,9 @@ def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
     if streaming is None and _body_wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
+    if not may(identity, Capability.AUTHOR, change=False):
+        # What passes through components tells what they are made of, such as the prompts of their author.
+        asked = replace(asked, outputs_only=True)
     if streaming == "sse":
         return stream_sse(runner, spool, flow, asked, identity, vertices=query_boolean("vertices"))
     if streaming is not None:

@@ -1,5 +1,7 @@
 """A mounted site: its visitors and users talk, and nothing else, unless the site says so."""
 
+import json
+
 import pytest
 from flask import Flask
 
@@ -162,6 +164,35 @@ def test_the_sites_own_code_runs_what_it_names_for_whom_it_names(mount):
         with pytest.raises(FlowNotFound):
             bound.run("acme", "x")
         assert bound.run("acme", "x", identity="ann").text == "x"
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", {"output_type": "debug"}),
+        ("", {"output_component": "p"}),
+        ("?stream=true", {"output_type": "debug"}),
+        ("?stream=sse&vertices=true", {"output_type": "debug"}),
+    ],
+)
+def test_what_passes_through_components_is_told_to_authors_alone(mount, tmp_path, query, body):
+    flow = {
+        "name": "prompted",
+        "components": {
+            "q": {"type": "ChatInput"},
+            "p": {"type": "Prompt", "settings": {"template": "OPERATORS OWN WORDS {question}"}},
+            "a": {"type": "ChatOutput"},
+        },
+        "edges": ["q.message -> p.question", "q.message -> a.input_value"],
+    }
+    (tmp_path / "flows" / "prompted.json").write_text(json.dumps(flow))
+    client = mount()
+    keys = client.application.extensions["flowrunner"]["flowrunner"].stores.keys
+    limited = {**OWN, "x-api-key": keys.create("ann", flows=["prompted"])}
+    path, sent = f"/assistant/api/v1/run/prompted{query}", {"input_value": "hello", **body}
+    for headers, told in (({**OWN, "X-User": "ann"}, False), (limited, False), ({**OWN, "X-User": "author"}, True)):
+        answer = client.post(path, json=sent, headers=headers)
+        assert answer.status_code == 200 and ("OPERATORS OWN WORDS" in answer.text) is told, headers
 
 
 @pytest.mark.parametrize("flows", [7, b"echo", 1.5])

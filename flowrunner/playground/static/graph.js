@@ -41,7 +41,8 @@ class Graph extends HTMLElement {
       const { items } = await this.app.api.runs({ flow_id: flow.id, limit: 1 });
       if (items.length && flow === this.app.flow) await this.showRun(items[0].id);
     } catch (error) {
-      this.app.report(error);
+      if (error.code === "not_allowed") this.problem.replaceChildren(make("p", { class: "note" }, error.message));
+      else this.app.report(error);
     }
   }
 
