@@ -62,6 +62,7 @@ from flowrunner.memory.message import (
     utc_now,
 )
 from flowrunner.memory.query import cursor_gone, summarise
+from flowrunner.outgoing import Destination, destination, refuse_secrets, telling_headers
 from flowrunner.session import Session, resolve_session_id
 from flowrunner.settings import Setting, Settings
 from flowrunner.text.budget import TextBudget
@@ -75,6 +76,7 @@ from flowrunner.vectors import (
     OwnerVectors,
     VectorStore,
 )
+from flowrunner.word import Given, Word
 
 if TYPE_CHECKING:
     from flowrunner.extension import FlowRunner
@@ -98,11 +100,13 @@ __all__ = [
     "Conflict",
     "ConversationMemory",
     "DatabaseSchema",
+    "Destination",
     "DocumentSummary",
     "FlowInvalid",
     "FlowNotFound",
     "FlowRunner",
     "FlowRunnerError",
+    "Given",
     "Hit",
     "Identity",
     "Input",
@@ -137,11 +141,13 @@ __all__ = [
     "Tool",
     "VectorStore",
     "VectorStoreFailed",
+    "Word",
     "__version__",
     "checked_address",
     "current_runner",
     "cursor_gone",
     "database_engine",
+    "destination",
     "error_message",
     "fold",
     "get_runner",
@@ -152,8 +158,10 @@ __all__ = [
     "new_id",
     "private_copy",
     "reading",
+    "refuse_secrets",
     "resolve_session_id",
     "summarise",
+    "telling_headers",
     "text_of",
     "utc_now",
     "writing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from flowrunner.memory.message import Message
 from flowrunner.session import Session
 from flowrunner.text.budget import MOST_TEXT, TextBudget
 from flowrunner.vectors import OwnerVectors
+from flowrunner.word import Given, Word
 
 #: Port types, and the names that older exports use for them.
 TYPE_ALIASES: Final[Mapping[str, str]] = {
@@ -37,6 +39,14 @@ INPUT_TYPES: Final = (
 OBJECT_TYPES: Final = ("Document", "Retriever", "VectorStore")
 
 
+#: How inputs are called that hold addresses.
+_ADDRESS_NAME: Final = re.compile(
+    r"(?:^|_)(?:url|urls|uri|uris|host|hostname|endpoint|address|addresses|dsn|server|webhook|proxy|curl|origin"
+    r"|api_base|base_path|connection_string)(?:_|$)",
+    re.IGNORECASE,
+)
+
+
 def canonical_type(name: str) -> str:
     """Return the port type under its present name: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""
     return TYPE_ALIASES.get(name, name)
@@ -51,6 +61,8 @@ class Input:
     gets its text), ``Data`` a JSON object, ``Table`` a list of JSON objects. ``accepts`` names
     further port types that an edge may bring. ``many`` collects several edges into a list.
     ``tool`` puts the input into the schema when the component serves as an agent's tool.
+    ``address`` says whether it holds an address that the component reaches; where that is left
+    open, a text whose name says so (``base_url``, ``endpoint``) does.
     """
 
     name: str
@@ -63,6 +75,14 @@ class Input:
     options: tuple[str, ...] = ()
     tool: bool = False
     info: str = ""
+    address: bool | None = None
+
+    @property
+    def holds_address(self) -> bool:
+        """Whether it holds an address that the component reaches."""
+        if self.address is not None:
+            return self.address
+        return self.type in ("Message", "str", "secret") and _ADDRESS_NAME.search(self.name) is not None
 
     def takes(self, port_type: str) -> bool:
         """Say whether an edge may bring a value of this port type."""
@@ -186,12 +206,17 @@ class RunContext:
     """What a component knows of the run that it is part of.
 
     ``session`` is the decided session; ``streaming`` says whether anybody reads tokens;
-    ``tweaked`` names inputs whose value came with the request; ``sources`` names, by input, the
-    vertices whose values arrived over edges; ``missing`` names, by input, variables that were
-    found nowhere; ``kept`` names inputs that are filled by variables which the server keeps, not by
-    those of the request; ``settings`` are the runner's settings. ``flow_values`` is a dict that all
-    vertices of one run share. ``wanted`` names the outputs from which an edge leads on. ``vectors`` are
+    ``sources`` names, by input, the vertices whose values arrived over edges; ``missing`` names, by
+    input, variables that were found nowhere; ``settings`` are the runner's settings.
+    ``flow_values`` is a dict that all vertices of one run share. ``wanted`` names the outputs from
+    which an edge leads on. ``vectors`` are
     the owner's collections in the chosen vector store; None where a run was given none.
+
+    ``word`` says whose the flow is, ``given(input)`` who had a hand in the value of an input
+    (:class:`~flowrunner.Given`). ``variable(name)`` returns a variable, or None; what is more secret
+    than the addresses among the inputs may have is not handed out. A component that knows better
+    where it goes says so with ``to=`` (a :class:`~flowrunner.Word`). ``asked=True`` says that the
+    request chose the name, ``chosen=True`` that it chose among names of the component's own.
     """
 
     flow_id: str
@@ -203,18 +228,18 @@ class RunContext:
     session: Session
     memory: ConversationMemory
     cancelled: CancelToken
-    variable: Callable[[str], str | None]
+    variable: Callable[..., str | None]
     settings: Any
     run_flow: Callable[..., Any]
     stored_file: Callable[[str], Any]
     streaming: bool = False
-    tweaked: frozenset[str] = frozenset()
     sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
     flow_values: dict[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
     vectors: OwnerVectors | None = None
+    word: Word = Word.AUTHOR
+    given: Callable[[str], Given] = lambda name: Given(Word.REQUEST, Word.OPERATOR)
 
     @property
     def session_id(self) -> str:
@@ -228,6 +253,10 @@ class RunContext:
         measured anyway (``FLOWRUNNER_MAX_TEXT``).
         """
         return TextBudget(getattr(self.settings, "max_text", MOST_TEXT))
+
+    def word_of(self, name: str) -> Word:
+        """Return the least trusted who decided on the value of an input."""
+        return self.given(name).word
 
     def source_of(self, name: str) -> Source | None:
         """Return the vertex that fed an input, the first if there are several."""
@@ -278,6 +307,12 @@ class Component(ABC):
     stores_messages: ClassVar[bool] = False
     #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.
     streams_through: ClassVar[tuple[str, ...]] = ()
+
+    #: Its outputs are made of its inputs and its session alone, of nothing that it reads elsewhere.
+    pure: ClassVar[bool] = False
+    #: It asks :func:`flowrunner.destination` before it sends anything. Of other components the engine
+    #: leaves secrets blank that the addresses among their inputs may not have.
+    asks_destination: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, context: RunContext, /, *args: Any, **values: Any) -> RunResultValue:

@@ -20,7 +20,7 @@ from flowrunner.engine.plan import Plan, make_plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
-from flowrunner.engine.services import RunServices
+from flowrunner.engine.services import FoundVariable, RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import FlowNotFound, FlowRunnerError, TooBusy, is_interrupt
 from flowrunner.flows.library import Library, may_use
@@ -33,9 +33,10 @@ from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads
 from flowrunner.store.bound import BoundStores, bind_stores
-from flowrunner.store.credentials import mask_text
+from flowrunner.store.credentials import is_secret_name, mask_text
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.vectors import Vectors
+from flowrunner.word import Word
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -89,6 +90,8 @@ class Runner:
     def __init__(self, *, settings: Settings, plugins: PluginManager, opening: Callable[[], Opened]) -> None:
         self.settings = settings
         self.plugins = plugins
+        #: Whose flows are the operator's own word, besides those of folders.
+        self.operator: str | None = None
         self.identify: Callable[[Any], Identity | None] | None = None
         #: Entered around each run: what its components may rely on, such as a site's own context.
         self.around: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -172,6 +175,7 @@ class Runner:
             observe=self._observe if self._observers else None,
             observed=_all_kinds(self._observers),
             vectors=opened.vectors,
+            operator=self.operator,
         )
         self._opened = opened
 
@@ -358,26 +362,30 @@ class Runner:
         asked = RunRequest(input_value=input_value, session_id=session_id, **request)
         return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)
 
-    def _variable(self, owner: str, name: str, *, secret: bool, asked: bool, limited: bool = False) -> str | None:
+    def _variable(
+        self, owner: str, name: str, *, asked: bool, chosen: bool = False, limited: bool = False
+    ) -> FoundVariable | None:
         """Return an owner's stored variable, else one of the environment that the settings allow.
 
-        The usual keys of the environment go into secrets only. Where a request named the variable,
-        nothing of the environment is in reach, stored credentials go into secrets only, and with a key
-        that is limited to flows nothing stored is in reach either.
+        Where a request named the variable, nothing of the environment is in reach. With a key that is
+        limited to flows nothing is that a request named or chose.
 
         :raises FlowRunnerError: for a stored one that was encrypted with another key.
         """
-        found: str | None = None
-        if not (asked and limited):
-            found = self.stores.variables.value(owner, name, credentials=secret or not asked)
-            if found is None and self.stores.variables.is_locked(owner, name):
+        if limited and (asked or chosen):
+            return None
+        found = self.stores.variables.find(owner, name)
+        if found is not None:
+            if found.value is None:
                 raise FlowRunnerError(
                     f"the variable {name} cannot be opened: it was stored with another key than the present"
                     f" {self.settings.prefix}SECRET_KEY; bring that key back, or give the variable its value anew"
                 )
-        if found is None and name in self.settings.variables and not asked:
-            found = os.environ.get(name) if secret or name not in KEY_VARIABLES else None
-        return found
+            word = Word.OPERATOR if owner == self.services.operator else Word.AUTHOR
+            return FoundVariable(found.value, word, found.is_credential)
+        if asked or name not in self.settings.variables or name not in os.environ:
+            return None
+        return FoundVariable(os.environ[name], Word.OPERATOR, name in KEY_VARIABLES or is_secret_name(name))
 
     def _services_for(self, identity: Identity, flow: Flow) -> RunServices:
         """Return what a run is given: with a key that is limited to flows, no files of other flows.

@@ -11,8 +11,8 @@ PACKAGE = ROOT / "flowrunner"
 
 #: Layers from top to bottom; a name is a module or a package of ``flowrunner``.
 LAYERS = (
-    {"errors", "text", "session", "addresses"},
-    {"memory", "vectors", "settings", "components", "identity", "authority", "shares"},
+    {"errors", "text", "session", "addresses", "word"},
+    {"memory", "vectors", "settings", "components", "identity", "outgoing", "authority", "shares"},
     {"hookspecs", "declarations", "registry", "plugins"},
     {"flows", "engine", "store"},
     {"runner", "telemetry", "integrations", "langflow", "testing", "scaffold"},

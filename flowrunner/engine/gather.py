@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from flowrunner.components import RunContext, Source, text_of
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
+from flowrunner.engine.provenance import Provenance, injected
 from flowrunner.engine.run_memory import VertexMemory
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.values import convert, convert_arriving
 from flowrunner.session import Session, resolve_session_id
-
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 def session_of(state: RunState, planned: PlannedVertex) -> Session:
@@ -30,7 +29,9 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
             upstream.append(result.session)
     setting = planned.session_setting
     if SESSION_INPUT in planned.variables:
-        setting = state.variable_of(planned, SESSION_INPUT) or ""
+        found = state.variable_of(planned, SESSION_INPUT)
+        # A credential is refused with the other values, where that is recorded.
+        setting = "" if found is None or found.credential else found.value
     frame = state.frame
     return resolve_session_id(
         vertex_id=planned.vertex.id,
@@ -46,35 +47,40 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
 def values_of(state: RunState, planned: PlannedVertex) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the values of a vertex's inputs, and by input the variables that were found nowhere.
 
-    :raises ValueError: if what an edge or a variable brings is of no use to its input.
+    :raises ValueError: if what an edge or a variable brings is of no use to its input, and for a
+        credential that would come to be shown.
     """
     values = dict(planned.values)
     missing: dict[str, str] = {}
     for name, variable in planned.variables.items():
-        if name not in planned.inputs or name in planned.connected:
+        if (name not in planned.inputs and name != SESSION_INPUT) or name in planned.connected:
             continue
         found = state.variable_of(planned, name)
+        if found is not None and found.credential:
+            _refuse_showing(planned, name, variable)
+        if name not in planned.inputs:
+            continue
         if found is None:
             missing[name] = variable
         else:
-            values[name] = convert(planned.inputs[name], found)
+            values[name] = convert(planned.inputs[name], found.value)
     if planned.is_input:
-        _inject(state, planned, values)
+        inside = injected(state, planned)
+        if inside is not None:
+            values[inside[0]] = inside[1]
     if planned.incoming:
         _receive(state, planned, values)
     return values, missing
 
 
-def _inject(state: RunState, planned: PlannedVertex, values: dict[str, Any]) -> None:
-    """Put the request's input into an input vertex; a field that an edge feeds keeps the edge."""
-    request, kind = state.request, planned.component.input_kind
-    name, value = "input_value", request.input_value
-    if kind == "webhook":
-        name, value = "data", request.payload
-    elif request.input_type not in (kind, "any"):
-        return
-    if value is not None and name in values and name not in planned.connected:
-        values[name] = value
+def _refuse_showing(planned: PlannedVertex, name: str, variable: str) -> None:
+    """Let a credential into an input that is declared to hold a secret, and into no other: those are shown and kept."""
+    declared = planned.inputs.get(name)
+    if declared is None or declared.type != "secret" or declared.holds_address:
+        raise ValueError(
+            f"the variable {variable}, which {name} names, is a credential: it goes into fields for secrets only, such"
+            " as an API key, and would be shown here"
+        )
 
 
 def _receive(state: RunState, planned: PlannedVertex, values: dict[str, Any]) -> None:
@@ -100,8 +106,9 @@ def _receive(state: RunState, planned: PlannedVertex, values: dict[str, Any]) ->
 
 
 def context_for(
-    state: RunState, planned: PlannedVertex, session: Session, missing: Mapping[str, str], speech: Speech
-) -> RunContext:
+    state: RunState, planned: PlannedVertex, session: Session, missing: Mapping[str, str], speech: Speech,
+    provenance: Provenance,
+) -> RunContext:  # fmt: skip
     """Return the context of one vertex."""
     flow = state.plan.flow
     return RunContext(
@@ -114,17 +121,17 @@ def context_for(
         session=session,
         memory=VertexMemory(state.memory, speech.promised(planned.index)),
         cancelled=state.cancelled,
-        variable=state.variable,
+        variable=provenance.variable,
         settings=state.services.settings,
         run_flow=_flow_starter(state),
         stored_file=lambda name: state.services.stored_file(state.owner, name),
         streaming=speech.wanted_from(planned),
-        tweaked=_tweaked(state, planned),
         sources=_sources(state, planned),
         missing=missing,
-        kept=_kept(state, planned) if planned.variables else _NONE,
         flow_values=state.shared,
         wanted=planned.wanted,
+        word=state.word,
+        given=provenance.given,
         vectors=vectors.for_owner(state.owner) if (vectors := state.services.vectors) is not None else None,
     )
 
@@ -144,24 +151,3 @@ def _sources(state: RunState, planned: PlannedVertex) -> dict[str, list[Source]]
         if state.is_live(edge):
             found.setdefault(edge.input, []).append(state.vertices[edge.source].source)
     return found
-
-
-def _kept(state: RunState, planned: PlannedVertex) -> frozenset[str]:
-    """Return the inputs that variables fill which did not come with the request."""
-    given = state.request.variables or {}
-    return frozenset(name for name, variable in planned.variables.items() if variable.upper() not in given)
-
-
-def _tweaked(state: RunState, planned: PlannedVertex) -> frozenset[str]:
-    """Return the inputs whose value the request decided: by a tweak, or by a variable that it brought."""
-    original, given = state.plan.vertices[planned.index], state.request.variables
-    if original is planned and not given:
-        return _NONE
-    found = {name for name, variable in planned.variables.items() if variable.upper() in given} if given else set()
-    if original is not planned:
-        found.update(
-            name
-            for name, value in planned.values.items()
-            if original.values.get(name) != value or planned.variables.get(name) != original.variables.get(name)
-        )
-    return frozenset(found)

@@ -152,6 +152,7 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
         planned.variables[SESSION_INPUT] = setting
     planned.required = tuple(i.name for i in declared if i.required)
     planned.secrets = frozenset(i.name for i in declared if i.type == "secret") | planned.vertex.secrets
+    planned.is_guarded = not component.asks_destination and any(i.holds_address for i in declared)
     planned.undeclared = {name: value for name, value in given.items() if name not in planned.inputs}
     planned.reads_history = component.reads_history_with(planned.values)
 

@@ -35,7 +35,8 @@ class PlannedVertex:
     of each output. ``incoming`` are its edges
     in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
     from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
-    is: its tokens are theirs.
+    is: its tokens are theirs. ``is_guarded`` says that it has an address and asks no policy, so that
+    secrets are left out where they may not go there.
     """
 
     index: int
@@ -53,6 +54,7 @@ class PlannedVertex:
     connected: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
+    is_guarded: bool = False
     undeclared: dict[str, Any] = field(default_factory=dict)
     kind: str | None = None
     is_input: bool = False

@@ -13,26 +13,37 @@ from flowrunner.engine.turn import Turns
 from flowrunner.memory import Memory
 from flowrunner.settings import Settings
 from flowrunner.vectors import Vectors
+from flowrunner.word import Word
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVariable:
+    """The value of a variable, whose it is, and whether it goes into fields for secrets only."""
+
+    value: str
+    word: Word
+    credential: bool = False
 
 
 @dataclass(slots=True)
 class RunServices:
     """Handles that all runs of a runner share; none of them knows HTTP.
 
-    ``variable(owner, name, secret=, asked=)`` returns the value of a stored or allowed variable, or
-    None. ``secret`` says that it goes into an input that holds secrets, or that a component asks by
-    itself; else anybody may come to see it. ``asked`` says that the request named it.
+    ``variable(owner, name, asked=, chosen=)`` returns a stored or allowed variable, or None.
+    ``asked`` says that the request named it, ``chosen`` that the request chose it among names of
+    the component's own.
     ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``.
     ``run_flow(owner, ...)`` runs another flow as part of this run. ``mask`` takes credentials out
     of a text. ``observe`` sees the events of the kinds ``observed`` (None: all but tokens); it is
-    None where nobody looks.
+    None where nobody looks. ``operator`` is the owner whose flows are the operator's own word, too:
+    the local user of an open server of this machine.
     """
 
     memory: Memory
     settings: Settings
     pool: Executor
     turns: Turns
-    variable: Callable[..., str | None]
+    variable: Callable[..., FoundVariable | None]
     stored_file: Callable[[str, str], Any]
     run_flow: Callable[..., Any]
     mask: Callable[[str], str]
@@ -40,3 +51,4 @@ class RunServices:
     observe: Emit | None = None
     observed: frozenset[str] | None = None
     vectors: Vectors | None = None
+    operator: str | None = None

@@ -12,10 +12,11 @@ from flowrunner.engine.plan import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.run_memory import RunMemory
-from flowrunner.engine.services import RunServices
+from flowrunner.engine.services import FoundVariable, RunServices
 from flowrunner.engine.sessions import SessionFrame
 from flowrunner.engine.sizes import OutputSizes
 from flowrunner.errors import RunTimeout
+from flowrunner.word import Word
 
 
 @dataclass(slots=True)
@@ -24,7 +25,8 @@ class RunState:
 
     ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
     held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
-    the monotonic clock, or None.
+    the monotonic clock, or None. ``found`` are the variables of fields that were looked up, ``words``
+    whose word outputs are, as far as somebody asked.
     """
 
     plan: Plan
@@ -41,6 +43,8 @@ class RunState:
     deadline: float | None
     results: dict[int, VertexResult] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    found: dict[tuple[int, str], FoundVariable | None] = field(default_factory=dict)
+    words: dict[int, tuple[Word, Word]] = field(default_factory=dict)
     sizes: OutputSizes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,22 +55,31 @@ class RunState:
         result = self.results.get(edge.source)
         return result is not None and (edge.output is None or edge.output in result.outputs)
 
-    def variable(self, name: str, *, secret: bool = True, asked: bool = False) -> str | None:
+    @property
+    def word(self) -> Word:
+        """Whose word the flow is."""
+        return Word.OPERATOR if self.plan.flow.owner in (None, self.services.operator) else Word.AUTHOR
+
+    def variable(self, name: str, *, asked: bool = False, chosen: bool = False) -> FoundVariable | None:
         """Return a variable: of the request, else of the owner, else of the environment's allowed ones."""
         given = self.request.variables
         found = given.get(name.upper()) if given else None
-        return found if found is not None else self.services.variable(self.owner, name, secret=secret, asked=asked)
+        if found is not None:
+            return FoundVariable(found, Word.REQUEST)
+        return self.services.variable(self.owner, name, asked=asked, chosen=chosen)
 
-    def variable_of(self, planned: PlannedVertex, field: str) -> str | None:
+    def variable_of(self, planned: PlannedVertex, field: str) -> FoundVariable | None:
         """Return the variable that a field of a vertex names.
 
         A name that a tweak brought reaches less than one of the flow's author: else whoever may run
         a flow could have the server's keys printed.
         """
-        variable, original = planned.variables[field], self.plan.vertices[planned.index]
-        asked = original is not planned and original.variables.get(field) != variable
-        declared = planned.inputs.get(field)
-        return self.variable(variable, secret=declared is not None and declared.type == "secret", asked=asked)
+        key = (planned.index, field)
+        if key not in self.found:
+            variable, original = planned.variables[field], self.plan.vertices[planned.index]
+            asked = original is not planned and original.variables.get(field) != variable
+            self.found[key] = self.variable(variable, asked=asked)
+        return self.found[key]
 
     def check_time(self) -> None:
         """Stop a run that was cancelled or took too long.

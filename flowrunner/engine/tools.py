@@ -18,12 +18,14 @@ _JSON_TYPES: Final = {
 
 
 def make_tool(
-    planned: PlannedVertex, values: Mapping[str, Any], call: Callable[[dict[str, Any]], Mapping[str, Any]]
-) -> Tool:
+    planned: PlannedVertex, values: Mapping[str, Any],
+    call: Callable[[dict[str, Any], frozenset[str]], Mapping[str, Any]],
+) -> Tool:  # fmt: skip
     """Return a vertex as a tool: its schema comes from the inputs marked ``tool``, else from its text inputs.
 
     :param values: what its other inputs have.
-    :param call: runs the component on complete values and returns its outputs.
+    :param call: runs the component on complete values, of which it is told those that the model
+        filled, and returns its outputs.
     """
     chosen = _tool_inputs(planned)
 
@@ -39,7 +41,7 @@ def make_tool(
         lacking = [n for n, i in chosen.items() if i.required and n not in arguments and merged[n] in ("", None)]
         if lacking:
             raise ValueError(f"the argument {lacking[0]} is missing")
-        outputs = call(merged)
+        outputs = call(merged, frozenset(arguments))
         found = {name: value_json(value) for name, value in outputs.items()}
         return next(iter(found.values())) if len(found) == 1 else found
 

@@ -11,6 +11,7 @@ from typing import Any
 from flowrunner.engine.answers import check_answer, refuse_part, refuse_silence
 from flowrunner.engine.gather import context_for, session_of, values_of
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
+from flowrunner.engine.provenance import Provenance
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
@@ -67,7 +68,7 @@ class VertexRunner:
     ) -> tuple[Mapping[str, Any], bool]:
         """Return the outputs of a vertex, and whether they are those of an earlier run."""
         if planned.as_tool:
-            tool = make_tool(planned, values, lambda merged: self._call(planned, session, merged, missing))
+            tool = make_tool(planned, values, lambda merged, own: self._call(planned, session, merged, missing, own))
             return {"component_as_tool": tool}, False
         if not planned.vertex.frozen:
             return self._call(planned, session, values, missing), False
@@ -80,8 +81,13 @@ class VertexRunner:
         return outputs, False
 
     def _call(
-        self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str]
-    ) -> Mapping[str, Any]:
+        self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str],
+        arguments: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Call the component.
+
+        :param arguments: names of the values that a model gave, which calls it as a tool.
+        """
         for name, variable in missing.items():
             if planned.inputs[name].type != "secret":
                 raise ValueError(f"the variable {variable}, which {name} names, is set nowhere")
@@ -91,7 +97,10 @@ class VertexRunner:
                     f"{name} cannot be opened: the flow was stored with another key than the present"
                     " FLOWRUNNER_SECRET_KEY; bring that key back, or set the field anew"
                 )
-        context = context_for(self._state, planned, session, missing, self._speech)
+        provenance = Provenance(self._state, planned, values, arguments)
+        if planned.is_guarded:
+            values = provenance.without_secrets()
+        context = context_for(self._state, planned, session, missing, self._speech, provenance)
         answer = planned.component.run(context, **values)
         if type(answer) is GeneratorType:
             answer = self._drive(planned, session, answer)

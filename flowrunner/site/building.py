@@ -16,6 +16,7 @@ from flowrunner.engine.events import RECORDED_EVENTS, Observer
 from flowrunner.errors import SettingsInvalid
 from flowrunner.flows.library import FolderLibrary, Library
 from flowrunner.flows.parsing import Limits
+from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Opened, Runner
@@ -135,6 +136,9 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     manager.hand_out_settings(usual)
     runner = Runner(settings=settings, plugins=manager, opening=lambda: _open(app, manager, settings, wishes))
     runner.identify = identify
+    if wishes.alone and settings.auth == "none":
+        # An open server of its own listens on this machine only: its one user is who runs it.
+        runner.operator = LOCAL_IDENTITY.id
     return runner
 
 

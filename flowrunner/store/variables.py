@@ -57,8 +57,8 @@ class Variable:
         }
 
 
-class _Kept(NamedTuple):
-    """A value; None where there is one that was encrypted with another key."""
+class KeptVariable(NamedTuple):
+    """A value, and whether it is a credential; None where there is one that was encrypted with another key."""
 
     value: str | None
     is_credential: bool
@@ -76,7 +76,7 @@ class VariableStore:
         self._stamp = stamp_beside(engine, folder, "variables")
         # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
         self._may_remember = engine.dialect.name == "sqlite"
-        self._cache: tuple[Stamp, dict[tuple[str, str], _Kept | None]] = (None, {})
+        self._cache: tuple[Stamp, dict[tuple[str, str], KeptVariable | None]] = (None, {})
         self._shown_once: dict[str, None] = {}
 
     def list(self, owner: Owner) -> list[Variable]:
@@ -165,20 +165,8 @@ class VariableStore:
             raise NotFound("Variable not found")
         self._stamp.touch()
 
-    def value(self, owner: str, name: str, *, credentials: bool = True) -> str | None:
-        """Return the value of a variable of an owner, or None if there is none or it cannot be decrypted.
-
-        :param credentials: whether one may be a credential.
-        """
-        found = self._find(owner, name)
-        return None if found is None or (found.is_credential and not credentials) else found.value
-
-    def is_locked(self, owner: str, name: str) -> bool:
-        """Say whether an owner has a variable whose value cannot be decrypted: another key encrypted it."""
-        found = self._find(owner, name)
-        return found is not None and found.value is None
-
-    def _find(self, owner: str, name: str) -> _Kept | None:
+    def find(self, owner: str, name: str) -> KeptVariable | None:
+        """Return a variable of an owner with its value, or None if there is none."""
         stamp = self._stamp.read()
         cache = self._cache
         if cache[0] != stamp or not self._may_remember or len(cache[1]) > _MOST_REMEMBERED:
@@ -192,7 +180,7 @@ class VariableStore:
         """Return the values that this process has handed out, for the run log to leave out."""
         return tuple(self._shown_once)
 
-    def _look_up(self, owner: str, name: str) -> _Kept | None:
+    def _look_up(self, owner: str, name: str) -> KeptVariable | None:
         wanted = select(variables.c.value, variables.c.type).where(variables.c.owner == owner, variables.c.name == name)
         with reading(self._engine) as connection:
             row = connection.execute(wanted).first()
@@ -203,7 +191,7 @@ class VariableStore:
             if len(self._shown_once) >= _MOST_REMEMBERED:
                 self._shown_once.pop(next(iter(self._shown_once)), None)
             self._shown_once[value] = None
-        return _Kept(value, row.type == CREDENTIAL)
+        return KeptVariable(value, row.type == CREDENTIAL)
 
     def _columns(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Check what is to be stored and return it as columns; a member that is None is left as it is."""

@@ -20,6 +20,7 @@ class ChatInput(Component):
     input_kind = "chat"
     stores_messages = True
     streams_through = ("input_value",)
+    pure = True
     inputs = (
         Input("input_value", "str", aliases=("message",), tool=True,
               info="what the user says; the request's input_value goes here"),

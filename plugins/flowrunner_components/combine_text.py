@@ -13,6 +13,7 @@ class CombineText(Component):
 
     type_name = "CombineText"
     display_name = "Combine Text"
+    pure = True
     inputs = (
         Input("text1", "str", tool=True),
         Input("text2", "str", tool=True),

@@ -17,6 +17,7 @@ class Prompt(Component):
     type_name = "Prompt Template"
     aliases = ("Prompt", "PromptTemplate", "PromptComponent")
     display_name = "Prompt Template"
+    pure = True
     inputs = (
         Input("template", "str", info="text with {variables}; {{ and }} are braces"),
         Input("use_double_brackets", "bool", default=False, info="variables are {{variable}}, single braces are text"),

@@ -15,6 +15,7 @@ class TextInput(Component):
     display_name = "Text Input"
     input_kind = "text"
     streams_through = ("input_value",)
+    pure = True
     inputs = (Input("input_value", "str", tool=True),)
     outputs = (Output("text"),)
 

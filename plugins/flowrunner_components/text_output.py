@@ -17,6 +17,7 @@ class TextOutput(Component):
     display_name = "Text Output"
     output_kind = "text"
     streams_through = ("input_value",)
+    pure = True
     inputs = (Input("input_value", accepts=("Data", "Table")),)
     outputs = (Output("text"),)
 

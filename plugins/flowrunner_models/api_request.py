@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from flowrunner import Component, Input, Output, RunContext, text_of
+from flowrunner import Component, Input, Output, RunContext, destination, refuse_secrets, telling_headers, text_of
 
 from .curl import read_curl
 from .fetching import Fetched, FetchFailed, fetch, read_headers
@@ -23,6 +23,7 @@ class ApiRequest(Component):
     aliases = ("APIRequestComponent",)
     display_name = "API Request"
     blocking = True
+    asks_destination = True
     inputs = (
         Input("url_input", "str", tool=True, aliases=("url", "urls"), info="the address"),
         Input("method", "str", default="GET", options=_METHODS),
@@ -44,9 +45,9 @@ class ApiRequest(Component):
         """
         url, method = values["url_input"].strip(), (values["method"] or "GET").upper()
         headers, body = read_headers(values["headers"]), _body(values["body"])
-        redirects = values["follow_redirects"]
+        redirects, field = values["follow_redirects"], "url_input"
         if values["mode"] == "cURL" and values["curl_input"].strip():
-            curl = read_curl(values["curl_input"])
+            curl, field = read_curl(values["curl_input"]), "curl_input"
             url, method, headers, body = curl.url, curl.method, curl.headers, curl.body
             redirects = redirects or curl.redirects
         if not url:
@@ -56,15 +57,28 @@ class ApiRequest(Component):
         url = _with_query(url if "://" in url else f"https://{url}", values["query_params"])
         if body is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
+        body = None if method in ("GET", "HEAD") else body
+        to = destination(context, url, field, read=_curl_addresses if field == "curl_input" else None)
+        told: dict[str, Any] = {"headers": telling_headers(headers), "body": body}
+        if field == "curl_input":
+            told = {field: told["headers"] or body}
+        refuse_secrets(context, to, {**told, "query_params": values["query_params"]})
         answer = fetch(
-            url, method=method, headers=headers, body=None if method in ("GET", "HEAD") else body,
-            limits=limits_of(context, values["timeout"]), redirects=redirects,
+            to, method=method, headers=headers, body=body, limits=limits_of(values["timeout"]), redirects=redirects,
             cancelled=context.cancelled,
         )  # fmt: skip
         data: dict[str, Any] = {"source": answer.url, "status_code": answer.status, "result": _content(answer)}
         if values["include_httpx_metadata"]:
             data["response_headers"] = dict(answer.headers)
         return {"data": data}
+
+
+def _curl_addresses(command: Any) -> list[str]:
+    """Return the address in a curl command; none if it cannot be read."""
+    try:
+        return [read_curl(text_of(command)).url]
+    except ValueError:
+        return []
 
 
 def _body(value: Any) -> bytes | None:

@@ -9,14 +9,19 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from .failures import ModelNotInstalled
 
 _MOST_IDLE: Final = 32
 _IDLE_SECONDS: Final = 60.0
-#: What a server that a request named is sent; the SDK adds headers out of this server's environment.
+#: Which headers of the SDK go along that it takes from the environment: none, those of the operator's choice
+#: (``OPENAI_CUSTOM_HEADERS``), or all, with those that name an account at OpenAI.
+SdkHeaders = Literal["none", "custom", "all"]
+
+_ACCOUNT: Final = frozenset({"openai-organization", "openai-project"})
+#: What every server is sent besides its key.
 _HARMLESS: Final = frozenset(
     {
         "accept",
@@ -24,6 +29,7 @@ _HARMLESS: Final = frozenset(
         "connection",
         "content-length",
         "content-type",
+        "host",
         "transfer-encoding",
         "user-agent",
         "x-stainless-raw-response",
@@ -34,10 +40,12 @@ _HARMLESS: Final = frozenset(
 class Connection:
     """An SDK client that one call at a time uses; :meth:`abort` ends what it waits for."""
 
-    def __init__(self, base_url: str, key: str, verify: Any, addresses: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, base_url: str, key: str, verify: Any, addresses: Mapping[str, str] | None, sdk_headers: SdkHeaders
+    ) -> None:
         import openai
 
-        self._wires = _Wires(addresses, key)
+        self._wires = _Wires(addresses, key, sdk_headers)
         http = openai.DefaultHttpxClient(
             verify=verify, follow_redirects=False, trust_env=addresses is None and not _is_here(base_url),
             event_hooks={"request": [self._wires.prepare]},
@@ -60,11 +68,12 @@ class Connection:
 class _Wires:
     """The sockets of a connection, and where its host names are reached."""
 
-    def __init__(self, addresses: Mapping[str, str] | None, key: str) -> None:
+    def __init__(self, addresses: Mapping[str, str] | None, key: str, sdk_headers: SdkHeaders) -> None:
         self.broken = False
         self._key = key
         self._open: list[Any] = []
         self._addresses = addresses
+        self._sdk_headers = sdk_headers
 
     def cut(self) -> None:
         self.broken = True
@@ -75,14 +84,22 @@ class _Wires:
     def prepare(self, request: Any) -> None:
         """Have the sockets of a request noted, and send it to the checked address."""
         request.extensions["trace"] = self._trace
+        self._leave_out(request.headers)
         if self._addresses is not None:
             host = request.url.host
-            for name in [name for name in request.headers if name.lower() not in _HARMLESS]:
-                del request.headers[name]
-            request.headers["Authorization"] = f"Bearer {self._key}"
             request.extensions["sni_hostname"] = host
             request.headers["Host"] = request.url.netloc.decode("ascii")
             request.url = request.url.copy_with(host=self._addresses[host])
+
+    def _leave_out(self, headers: Any) -> None:
+        """Take out what the SDK has from this server's environment, as far as it does not go along."""
+        if self._sdk_headers == "none":
+            for name in [name for name in headers if name.lower() not in _HARMLESS]:
+                del headers[name]
+            headers["Authorization"] = f"Bearer {self._key}"
+        elif self._sdk_headers == "custom":
+            for name in [name for name in headers if name.lower() in _ACCOUNT]:
+                del headers[name]
 
     def _trace(self, name: str, info: Mapping[str, Any]) -> None:
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
@@ -94,31 +111,39 @@ class _Wires:
                 self.cut()
 
 
+#: Base URL, key, and which headers go along.
+Place = tuple[str, str, SdkHeaders]
+
+
 class Connections:
-    """Idle connections by server and key; at most 32 are kept, for a minute."""
+    """Idle connections by server, key and headers; at most 32 are kept, for a minute."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: dict[tuple[str, str], list[Connection]] = {}
+        self._idle: dict[Place, list[Connection]] = {}
         self._verify: Any = None
 
     @contextlib.contextmanager
-    def use(self, base_url: str, key: str, *, addresses: Mapping[str, str] | None = None) -> Iterator[Connection]:
+    def use(
+        self, base_url: str, key: str, *, addresses: Mapping[str, str] | None = None, sdk_headers: SdkHeaders = "none"
+    ) -> Iterator[Connection]:
         """Hand out a connection for one call.
 
-        :param addresses: where a host name must be reached, for a server that a request named.
+        :param addresses: where a host name must be reached, for a server that the operator did not name.
+        :param sdk_headers: which headers out of this server's environment go along.
         :raises ModelNotInstalled: if the SDK is missing.
         """
-        connection = self._take(base_url, key) if addresses is None else None
+        place: Place = (base_url, key, sdk_headers)
+        connection = self._take(place) if addresses is None else None
         if connection is None:
-            connection = self._open(base_url, key, addresses)
+            connection = self._open(place, addresses)
         whole = False
         try:
             yield connection
             whole = True
         finally:
             if whole and not connection.broken and addresses is None:
-                self._give_back(base_url, key, connection)
+                self._give_back(place, connection)
             else:
                 connection.close()
 
@@ -130,7 +155,7 @@ class Connections:
             for connection in connections:
                 connection.close()
 
-    def _open(self, base_url: str, key: str, addresses: Mapping[str, str] | None) -> Connection:
+    def _open(self, place: Place, addresses: Mapping[str, str] | None) -> Connection:
         try:
             import openai  # noqa: F401
         except ImportError:
@@ -139,12 +164,13 @@ class Connections:
             ) from None
         if self._verify is None:
             self._verify = _certificates()
-        return Connection(base_url, key or "none", self._verify, addresses)
+        base_url, key, sdk_headers = place
+        return Connection(base_url, key or "none", self._verify, addresses, sdk_headers)
 
-    def _take(self, base_url: str, key: str) -> Connection | None:
+    def _take(self, place: Place) -> Connection | None:
         now, stale = time.monotonic(), []
         with self._lock:
-            waiting = self._idle.get((base_url, key), [])
+            waiting = self._idle.get(place, [])
             found = waiting.pop() if waiting else None
             for connections in self._idle.values():
                 while connections and now - connections[0].idle_since > _IDLE_SECONDS:
@@ -153,11 +179,11 @@ class Connections:
             connection.close()
         return found
 
-    def _give_back(self, base_url: str, key: str, connection: Connection) -> None:
+    def _give_back(self, place: Place, connection: Connection) -> None:
         connection.idle_since = time.monotonic()
         with self._lock:
             if sum(map(len, self._idle.values())) < _MOST_IDLE:
-                self._idle.setdefault((base_url, key), []).append(connection)
+                self._idle.setdefault(place, []).append(connection)
                 return
         connection.close()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
-from flowrunner import CancelToken, checked_address
+from flowrunner import CancelToken, Destination, checked_address, telling_headers
 
 from .fields import read_pairs
 from .pinned import Deadline, PinnedHttp, PinnedHttps, connected
@@ -19,10 +19,6 @@ _MOST_REDIRECTS: Final = 5
 _PIECE: Final = 65536
 #: Headers that a flow may not set: they decide where a request goes or where it ends.
 _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-#: Headers that go along to another server; any other could hold a secret.
-_HARMLESS: Final = frozenset(
-    {"accept", "accept-language", "cache-control", "content-language", "content-type", "pragma", "range", "user-agent"}
-)
 
 
 class FetchFailed(ValueError):
@@ -56,49 +52,54 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be fetched: bytes, seconds in all, and hosts that may be private."""
+    """How much may be fetched: bytes, and seconds in all."""
 
     size: int = 10 * 1024 * 1024
     seconds: float = 30.0
-    allowed: tuple[str, ...] = ()
 
 
 def fetch(
-    url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None,
+    to: Destination, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None,
     limits: Limits, redirects: bool = True, cancelled: CancelToken | None = None,
 ) -> Fetched:  # fmt: skip
     """Fetch one address.
 
     The address of the host is checked after DNS, at each redirect anew, and the connection goes
-    to the checked address and to no other. A redirect to another server gets no header that could
-    hold a secret, and a user and a password in the address become the header that they stand for.
+    to the checked address and to no other. A redirect to another server is that server's word: it
+    gets no header that could hold a secret and no body, and must be public unless the settings allow
+    it. A user and a password in the address become the header that they stand for.
 
     :raises FetchFailed: if it cannot be fetched, is too large or takes too long.
     :raises AddressRefused: if a host is private.
     """
     deadline = Deadline(limits.seconds)
     cancelled = CancelToken() if cancelled is None else cancelled
-    url, sent = _apart(url, _clean(headers or {}))
+    url, sent = _apart(to.url, _clean(headers or {}))
+    first, private = _server(url), to.private_hosts
     for _ in range(_MOST_REDIRECTS + 1):
-        answer = _once(url, method, sent, body, limits, deadline, cancelled)
+        answer = _once(url, method, sent, body, private, limits, deadline, cancelled)
         place = answer.headers.get("location")
         if not (redirects and place and answer.status in (301, 302, 303, 307, 308)):
             return answer
         target, _user = _apart(_joined(url, place), {})
-        if _server(target) != _server(url):
-            sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
         if answer.status in (301, 302, 303) and method not in ("GET", "HEAD"):
             method, body = "GET", None
+        if _server(target) != _server(url):
+            if body is not None:
+                raise FetchFailed(f"{_host(url)} redirects to another server, to which the body is not sent")
+            told = telling_headers(sent)
+            sent = {name: value for name, value in sent.items() if name not in told}
+        private = to.private_hosts if _server(target) == first else to.allowed
         url = target
     raise FetchFailed(f"{_host(url)} redirects more than {_MOST_REDIRECTS} times")
 
 
 def _once(
-    url: str, method: str, headers: Mapping[str, str], body: bytes | None, limits: Limits, deadline: Deadline,
-    cancelled: CancelToken,
+    url: str, method: str, headers: Mapping[str, str], body: bytes | None, private: tuple[str, ...], limits: Limits,
+    deadline: Deadline, cancelled: CancelToken,
 ) -> Fetched:  # fmt: skip
     parts, (scheme, host, port) = _parts(url), _server(url)
-    address = checked_address(host, limits.allowed)
+    address = checked_address(host, private)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     target = path + (f"?{quote(parts.query, safe='/?%:@!$&()*+,;=~-._[]')}" if parts.query else "")
     try:

@@ -1,4 +1,4 @@
-"""Which API key goes to which server: what the request chose gets none but the request's own."""
+"""Which API key goes to which server."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner import RunContext
+from flowrunner import RunContext, Word
 
 from .failures import ModelFailed
 from .fields import KEY_FIELDS
 from .providers import Provider
-from .servers import Origin
+from .servers import Server
 
 #: A key field that holds the name of a variable, without being marked as such.
 _VARIABLE_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 
-def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider, origin: Origin) -> str:
+def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider, server: Server) -> str:
     """Return the API key for a server: that of a field, else what the provider's usual variables hold.
 
-    A key in the flow is meant for the server that its author had in mind. Where the request chose
-    another, only fields that the request filled count, not with what the server keeps under the name
-    of a variable; the provider's own server gets the provider's own variables besides.
+    A key goes only where its owner is trusted no more than whoever named the server, but the usual
+    variables of a provider go to its own server whoever chose that.
 
     :raises ModelFailed: for a key that cannot be sent.
     """
-    of_request = sorted(context.tweaked.intersection(KEY_FIELDS) - context.kept)
-    for name in KEY_FIELDS if origin == "flow" else of_request:
+    for name in KEY_FIELDS:
         value = values.get(name)
         if not isinstance(value, str) or not value.strip() or name in context.missing:
             continue
+        given = context.given(name)
         if _VARIABLE_NAME.fullmatch(value.strip()):
-            value = (context.variable(value.strip()) or "") if origin == "flow" else ""
+            asked = given.word is Word.REQUEST
+            value = context.variable(value.strip(), to=server.word, asked=asked) or ""
+        elif not server.takes(given.secret):
+            continue
         if value:
             return _checked(name, value.strip())
-    for variable in provider.keys if origin != "request" else ():
-        found = context.variable(variable)
+    by_request = server.word is Word.REQUEST
+    for variable in provider.keys:
+        found = context.variable(variable, to=Word.OPERATOR if server.known else server.word, chosen=by_request)
         if found:
             return _checked(f"the variable {variable}", found.strip())
     return ""
@@ -55,9 +58,9 @@ def _checked(place: str, key: str) -> str:
     return key
 
 
-def no_key(context: RunContext, provider: Provider, origin: Origin) -> str:
+def no_key(context: RunContext, provider: Provider, server: Server) -> str:
     """Return the sentence for a key that is missing."""
-    if origin == "request":
+    if server.word is Word.REQUEST and not server.known:
         return f"{provider.name} wants an API key, which must come with the request, since the address does"
     named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
     wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))

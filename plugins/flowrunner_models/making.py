@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from flowrunner import Component, RunContext
+from flowrunner import Component, RunContext, Word
 
 from .choosing import Choice, choose, split_name
 from .connections import Connections
@@ -16,7 +17,7 @@ from .habits import Habits
 from .keys import find_key, no_key
 from .openai_model import OpenAIModel
 from .protocol import ChatModel, Options
-from .servers import Server, chosen_by_request, find_server, is_own_address, own_url
+from .servers import Server, chosen_by, find_server, is_own_address, own_url
 
 #: Seconds; sockets take no more than so many.
 _LONGEST: Final = 86400.0
@@ -26,6 +27,7 @@ class ModelUser(Component):
     """A component that asks a model. What it keeps are idle connections and habits of servers, for any run."""
 
     blocking = True
+    asks_destination = True
     #: The provider that the type stands for, where it stands for one.
     provider_name = ""
 
@@ -63,11 +65,12 @@ def make_model(
         from .local_model import open_local_model
 
         return open_local_model(choice.model, options, getattr(settings, "local_model", None))
-    chosen = chosen_by_request(context, values, choice, meant)
+    chosen = chosen_by(context, values, choice, meant)
     if choice.provider.kind == "llm" and not own_url(settings, choice.provider):
         from .llm_model import LlmModel
 
-        key = find_key(context, values, choice.provider, "request" if chosen else "flow")
+        # The plugin knows its server, so that is as good as one of the table.
+        key = find_key(context, values, choice.provider, Server("", chosen or Word.OPERATOR))
         return LlmModel(choice.model, options, key=key)
     server = find_server(context, values, choice.provider, chosen=chosen)
     return _openai_model(context, values, choice, options, server, connections, habits)
@@ -78,9 +81,11 @@ def _openai_model(
     connections: Connections, habits: Habits,
 ) -> ChatModel:  # fmt: skip
     provider = choice.provider
-    key = find_key(context, values, provider, server.origin)
+    key = find_key(context, values, provider, server)
     if not key and provider.keys and is_own_address(server.url, provider):
-        raise ModelKeyMissing(no_key(context, provider, server.origin))
+        raise ModelKeyMissing(no_key(context, provider, server))
+    if not server.takes(context.given("model_kwargs").secret):
+        options = replace(options, extra={})
     name = choice.model or split_name(getattr(context.settings, "model", ""))[1]
     if not name:
         raise ModelNotChosen(f"no model of {provider.name} is chosen: set model_name")
@@ -92,6 +97,7 @@ def _openai_model(
         key=key,
         options=options,
         addresses=server.addresses,
+        sdk_headers=server.sdk_headers(provider, key),
         habits=habits,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, RunCancelled, Tool
 
-from .connections import Connection, Connections
+from .connections import Connection, Connections, SdkHeaders
 from .events import read_answer
 from .failures import (
     NOTHING_SAID,
@@ -44,18 +44,20 @@ _MOST_LESSONS: Final = 6
 class OpenAIModel(ChatModel):
     """A model of an OpenAI-compatible server.
 
-    :param addresses: looks a host up and refuses private ones; for a server that a request named.
+    :param addresses: looks a host up and refuses private ones; for a server that the operator did not name.
+    :param sdk_headers: which headers out of this server's environment go along.
     :param habits: what is known of servers so far.
     """
 
     def __init__(
         self, connections: Connections, *, provider: str, name: str, base_url: str, key: str, options: Options,
-        addresses: Callable[[], Mapping[str, str]] | None = None, habits: Habits | None = None,
+        addresses: Callable[[], Mapping[str, str]] | None = None, sdk_headers: SdkHeaders = "none",
+        habits: Habits | None = None,
     ) -> None:  # fmt: skip
         self.provider, self.name, self.options = provider, name, options
         self._connections = connections
         self._base_url, self._key = base_url, key
-        self._addresses = addresses
+        self._addresses, self._sdk_headers = addresses, sdk_headers
         self._habits = habits if habits is not None else Habits()
 
     def stream(
@@ -131,7 +133,8 @@ class OpenAIModel(ChatModel):
     def _once(self, body: Mapping[str, Any], options: Options, *, cancelled: CancelToken) -> Iterator[Part]:
         cancelled.raise_if_set()
         addresses = self._addresses() if self._addresses is not None else None
-        with self._connections.use(self._base_url, self._key, addresses=addresses) as connection:
+        used = self._connections.use(self._base_url, self._key, addresses=addresses, sdk_headers=self._sdk_headers)
+        with used as connection:
             forget = cancelled.call_when_set(connection.abort)
             try:
                 # Closed here, not by the collector: the connection must be free when it is given back.

@@ -1,22 +1,20 @@
-"""Which server a model is asked at, and how far the request had a hand in that."""
+"""Which server a model is asked at, and whose word that is."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flowrunner import RunContext, checked_address
+from flowrunner import Destination, RunContext, Word, destination
 
-from .choosing import Choice
+from .choosing import Choice, split_name
+from .connections import SdkHeaders
 from .failures import ModelFailed, ModelNotChosen
 from .fields import OLLAMA_URL, URL_FIELDS
 from .providers import Provider, find_provider
-
-#: Whose word an address is. Of ``request`` it is the request's own; of ``provider`` the request chose
-#: the provider only, which is reached at its own address.
-Origin = Literal["flow", "provider", "request"]
 
 #: What decides on the provider.
 _CHOICE: Final = frozenset({"provider", "model", "llm", "agent_llm", "model_name", "azure_deployment"})
@@ -24,54 +22,87 @@ _CHOICE: Final = frozenset({"provider", "model", "llm", "agent_llm", "model_name
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a model is asked. ``addresses`` looks its host up and refuses a private one; None where it need not."""
+    """Where a model is asked.
+
+    ``word`` is the least trusted who decided on it, and so whose secrets may go there. ``known`` says
+    that it stands in the table of providers: what the usual variables of its provider hold goes there
+    whoever chose it. ``addresses`` looks its host up and refuses a private one; None where it need
+    not. ``is_setting`` says that the operator's settings put it in place of the provider's own.
+    """
 
     url: str
-    origin: Origin
+    word: Word
+    known: bool = False
     addresses: Callable[[], Mapping[str, str]] | None = None
+    is_setting: bool = False
+
+    def takes(self, secret: Word) -> bool:
+        """Say whether a secret of somebody may go there."""
+        return secret <= self.word
+
+    def sdk_headers(self, provider: Provider, key: str) -> SdkHeaders:
+        """Return which headers out of this server's environment go there: they are OpenAI's, as is the account."""
+        if provider.name != "OpenAI":
+            return "none"
+        if self.is_setting:
+            return "custom"
+        own_key = key and key in [os.environ.get(name) for name in provider.keys]
+        return "all" if self.known and own_key else "none"
 
 
-def find_server(context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: bool) -> Server:
+def find_server(
+    context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: Word | None
+) -> Server:  # fmt: skip
     """Return the server that settings mean: the operator's, else that of a field, else the provider's own.
 
-    :param chosen: whether the request chose the provider.
+    :param chosen: who chose the provider, if that was somebody less trusted than the flow.
     :raises ModelFailed: if there is none, or its address is of no use.
     """
     own = own_url(context.settings, provider)
     if own:
-        return Server(own, "flow")
-    given, by_request = _given_url(context, values, provider, chosen=chosen)
+        return Server(own, Word.OPERATOR, is_setting=True)
+    given, word = _given_url(context, values, provider, chosen=chosen)
     url = _full_url(given, provider)
     if not url:
         raise ModelNotChosen(f"{provider.name} has no address of its own: set base_url")
     if given:
-        return Server(url, "request", _checked(url, context)) if by_request else Server(url, "flow")
-    if not (by_request or chosen):
-        return Server(url, "flow")
-    # Providers on this machine are for its operator and for authors of flows; the others are public.
-    return Server(url, "provider", _checked(url, context) if url.startswith("http:") else None)
+        return Server(url, word, addresses=None if word is Word.OPERATOR else _checked(url, context, word))
+    trusted = chosen is None and word >= context.word
+    return Server(
+        url,
+        Word.OPERATOR if trusted else min(word, chosen or word),
+        known=True,
+        # Providers on this machine are for its operator; the others are public.
+        addresses=_checked(url, context, Word.REQUEST)
+        if url.startswith("http:") and not (trusted and _is_operators_choice(context, provider))
+        else None,
+    )
 
 
-def chosen_by_request(
+def chosen_by(
     context: RunContext, values: Mapping[str, Any], found: Choice, choose: Callable[[Mapping[str, Any]], Choice]
-) -> bool:
-    """Say whether the request decided which provider is asked: without its fields another would be, or none.
+) -> Word | None:
+    """Return who decided which provider is asked, where somebody less trusted than the flow did.
 
-    Of the ``llm`` library the name of the model alone decides whose server is asked.
+    Without their fields another would be asked, or none. Of the ``llm`` library the name of the model
+    alone decides whose server is asked.
     """
-    decided = {name for name in _CHOICE if is_from_request(context, name)}
+    decided = {name: word for name in _CHOICE if (word := context.word_of(name)) < context.word}
     if not decided:
-        return False
+        return None
+    word = min(decided.values())
     try:
         other = choose({k: v for k, v in values.items() if k not in decided})
     except ModelNotChosen:
-        return True
-    return other != found if found.provider.kind == "llm" else other.provider is not found.provider
+        return word
+    same = other == found if found.provider.kind == "llm" else other.provider is found.provider
+    return None if same else word
 
 
-def is_from_request(context: RunContext, name: str) -> bool:
-    """Say whether the value of an input came with the request, or may have: over an edge."""
-    return name in context.tweaked or bool(context.sources.get(name))
+def _is_operators_choice(context: RunContext, provider: Provider) -> bool:
+    """Say whether the operator chose a provider: in a flow of theirs, or as the model of all components."""
+    usual = split_name(getattr(context.settings, "model", ""))[0]
+    return context.word is Word.OPERATOR or (usual != "" and find_provider(usual) is provider)
 
 
 def own_url(settings: Any, provider: Provider) -> str:
@@ -83,19 +114,24 @@ def own_url(settings: Any, provider: Provider) -> str:
     return ""
 
 
-def _given_url(context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: bool) -> tuple[str, bool]:
-    """Return the address in the settings, and whether the request had a hand in it, be it by blanking another."""
+def _given_url(
+    context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: Word | None
+) -> tuple[str, Word]:  # fmt: skip
+    """Return the address in the settings, and the least trusted who had a hand in it, be it by blanking another."""
     names = [*URL_FIELDS, OLLAMA_URL] if provider.name == "Ollama" else list(URL_FIELDS)
-    by_request = False
+    word = context.word
     for name in names:
-        by_request = by_request or is_from_request(context, name) or (name == OLLAMA_URL and chosen)
         value = values.get(name)
         if name in context.missing:
             # The mark is often set beside a plain address; an address is no name of a variable.
             value = context.missing[name] if "://" in context.missing[name] else ""
-        if isinstance(value, str) and value.strip():
-            return value.strip(), by_request
-    return "", by_request
+        url = value.strip() if isinstance(value, str) else ""
+        if name == OLLAMA_URL and chosen is not None:
+            word = min(word, chosen)
+        word = min(word, destination(context, url, name, scheme="http").word)
+        if url:
+            return url, word
+    return "", word
 
 
 def is_own_address(url: str, provider: Provider) -> bool:
@@ -119,11 +155,11 @@ def _full_url(given: str, provider: Provider) -> str:
     return f"{parts.scheme}://{parts.netloc}{path or provider.path}"
 
 
-def _checked(url: str, context: RunContext) -> Callable[[], Mapping[str, str]]:
-    allowed = getattr(context.settings, "allow_private_addresses", ())
+def _checked(url: str, context: RunContext, word: Word) -> Callable[[], Mapping[str, str]]:
+    allowed = tuple(getattr(context.settings, "allow_private_addresses", ()))
+    to = Destination(url, word, allowed=allowed)
 
     def addresses() -> Mapping[str, str]:
-        host = urlsplit(url).hostname or ""
-        return {host: checked_address(host, allowed)}
+        return {urlsplit(url).hostname or "": to.checked_address()}
 
     return addresses

@@ -6,7 +6,19 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from flowrunner import AddressRefused, Component, Input, Message, Output, RunContext, text_of
+from flowrunner import (
+    AddressRefused,
+    Component,
+    Destination,
+    Input,
+    Message,
+    Output,
+    RunContext,
+    destination,
+    refuse_secrets,
+    telling_headers,
+    text_of,
+)
 
 from .fetching import Fetched, FetchFailed, Limits, fetch, read_headers
 from .pages import Page, links_of
@@ -21,6 +33,7 @@ class Url(Component):
     aliases = ("URL",)
     display_name = "URL"
     blocking = True
+    asks_destination = True
     inputs = (
         Input("urls", "str", many=True, required=True, tool=True, info="addresses of web pages"),
         Input("max_depth", "int", default=1, info="1 for the pages themselves, 2 for those that they link to, ..."),
@@ -55,10 +68,9 @@ class Url(Component):
         return {"page_results": rows, "raw_results": Message(text=text, flow_id=context.flow_id)}
 
 
-def limits_of(context: RunContext, seconds: Any) -> Limits:
+def limits_of(seconds: Any) -> Limits:
     """Return the limits of a fetching component."""
-    allowed = tuple(getattr(context.settings, "allow_private_addresses", ()))
-    return Limits(seconds=float(min(300, max(1, seconds or 30))), allowed=allowed)
+    return Limits(seconds=float(min(300, max(1, seconds or 30))))
 
 
 def _addresses(given: Iterable[Any]) -> list[str]:
@@ -73,15 +85,16 @@ def _crawl(context: RunContext, wanted: list[str], values: Mapping[str, Any]) ->
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     seen = set(wanted)
-    todo = deque((url, 1) for url in wanted)
-    limits, headers = limits_of(context, values["timeout"]), read_headers(values["headers"])
+    todo = deque((destination(context, url, "urls"), 1) for url in wanted)
+    limits, headers = limits_of(values["timeout"]), read_headers(values["headers"])
     while todo and len(rows) < _MOST_PAGES:
-        url, depth = todo.popleft()
+        to, depth = todo.popleft()
         context.cancelled.raise_if_set()
         try:
             answer = fetch(
-                url, headers=headers, limits=limits, redirects=values["follow_redirects"], cancelled=context.cancelled
-            )
+                to, headers=_headers_for(context, to, headers, linked=depth > 1), limits=limits,
+                redirects=values["follow_redirects"], cancelled=context.cancelled,
+            )  # fmt: skip
             if answer.status >= 400 and (values["check_response_status"] or depth == 1):
                 raise FetchFailed(f"{answer.url} answers with status {answer.status}")
         except (FetchFailed, AddressRefused) as error:
@@ -97,8 +110,20 @@ def _crawl(context: RunContext, wanted: list[str], values: Mapping[str, Any]) ->
             for link in links_of(page, answer.url, inside=values["prevent_outside"]):
                 if link not in seen:
                     seen.add(link)
-                    todo.append((link, depth + 1))
+                    todo.append((to.follow(link), depth + 1))
     return rows, failures
+
+
+def _headers_for(context: RunContext, to: Destination, headers: dict[str, str], *, linked: bool) -> dict[str, str]:
+    """Return the headers to send: to a server that only a link names, none that could hold a secret.
+
+    :raises AddressRefused: if an address of somebody less trusted would get such a one.
+    """
+    told = telling_headers(headers)
+    if linked and not to.takes(context.given("headers").secret):
+        return {name: value for name, value in headers.items() if name not in told}
+    refuse_secrets(context, to, {"headers": told})
+    return headers
 
 
 def _row(answer: Fetched, page: Page | None, form: str) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from flowrunner import Component, Input, Output, text_of
 from flowrunner.engine.plan import make_plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import run
-from flowrunner.engine.services import RunServices
+from flowrunner.engine.services import FoundVariable, RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.flows.model import Edge, Flow, Vertex, hash_content
 from flowrunner.plugins import PluginManager
 from flowrunner.settings import read_settings
 from flowrunner.store.masking import mask_text
+from flowrunner.word import Word
 
 FLOW_ID = "11111111-1111-4111-8111-111111111111"
 
@@ -47,28 +48,41 @@ class Rig:
         self.memory = self.manager.open_memory(None, self.settings)
         self.turns = Turns(folder, strategy=self.settings.turns, wait=self.settings.turn_wait)
         self.pool = ThreadPoolExecutor(8)
+        #: What the owner stored, which of that are credentials, and what the environment has.
         self.variables: dict[str, str] = {}
+        self.credentials: set[str] = set()
+        self.environment: dict[str, str] = {}
         self.services = RunServices(
             memory=self.memory,
             settings=self.settings,
             pool=self.pool,
             turns=self.turns,
-            variable=lambda owner, name, **reach: self.variables.get(name),
+            variable=self.find_variable,
             stored_file=lambda owner, name: name,
             run_flow=None,
             mask=mask_text,
         )
+
+    def find_variable(self, owner, name, *, asked, chosen):
+        if name in self.variables:
+            return FoundVariable(self.variables[name], Word.AUTHOR, name in self.credentials)
+        if asked or name not in self.environment:
+            return None
+        return FoundVariable(self.environment[name], Word.OPERATOR, name.endswith("_KEY"))
 
     def close(self) -> None:
         self.pool.shutdown()
         self.turns.close()
         self.memory.close()
 
-    def plan(self, vertices, edges=()):
-        return make_plan(make_flow(vertices, edges), self.registry)
+    def plan(self, vertices, edges=(), **more):
+        return make_plan(make_flow(vertices, edges, **more), self.registry)
 
-    def run(self, vertices, edges=(), *, emit=None, owner="owner", cancelled=None, **request):
-        return self.run_plan(self.plan(vertices, edges), emit=emit, owner=owner, cancelled=cancelled, **request)
+    def run(self, vertices, edges=(), *, emit=None, owner="owner", cancelled=None, author=None, **request):
+        """Run a flow of a folder, or one that an author stored."""
+        return self.run_plan(
+            self.plan(vertices, edges, owner=author), emit=emit, owner=owner, cancelled=cancelled, **request
+        )
 
     def run_plan(self, plan, *, emit=None, owner="owner", cancelled=None, **request):
         asked = RunRequest(**{"input_value": "hi", **request})

@@ -11,15 +11,22 @@ import socket
 import threading
 
 import pytest
-from flowrunner_models.fetching import FetchFailed, Limits, _server, fetch, read_headers
+from flowrunner_models import fetching
+from flowrunner_models.fetching import FetchFailed, Limits, _server, read_headers
 
 import flowrunner.addresses
-from flowrunner import AddressRefused, CancelToken, ComponentFailed, RunCancelled, checked_address
+from flowrunner import AddressRefused, CancelToken, ComponentFailed, Destination, RunCancelled, Word, checked_address
 from flowrunner.addresses import is_public
 
 PAGE = """<html><head><title>Sky</title><script>bad()</script></head><body><h1>Blue</h1><p>Why &amp; how</p>
 <a href="/two#x">two</a> <a href="http://elsewhere.invalid/">out</a></body></html>"""
-LOCAL = Limits(allowed=("127.0.0.1",), seconds=5)
+SHORT = Limits(seconds=5)
+LOCAL = ("127.0.0.1",)
+
+
+def fetch(url, *, allowed=(), limits=SHORT, **more):
+    """Fetch an address that a request named, where some private hosts are allowed."""
+    return fetching.fetch(Destination(url, Word.REQUEST, allowed=allowed), limits=limits, **more)
 
 
 class _Site(http.server.BaseHTTPRequestHandler):
@@ -50,6 +57,10 @@ class _Site(http.server.BaseHTTPRequestHandler):
             self.reply(json.dumps(seen), "application/json")
 
     def do_POST(self):
+        if self.path.startswith("/to?"):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.reply("", "text/plain", {"location": self.path[4:]}, int(self.headers["x-status"]))
+            return
         body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         self.reply(json.dumps({"body": body, "type": self.headers["content-type"]}), "application/json")
 
@@ -91,7 +102,7 @@ def test_private_addresses_are_refused(url):
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/", "gopher://x/", "http://", "//x", "x"])
 def test_only_http(url):
     with pytest.raises(FetchFailed):
-        fetch(url, limits=LOCAL)
+        fetch(url, allowed=LOCAL)
 
 
 def test_every_address_of_a_name_must_be_public(monkeypatch):
@@ -135,26 +146,47 @@ def test_the_connection_goes_where_the_check_looked(site, monkeypatch):
 
 
 def test_each_redirect_is_checked_anew(site):
-    assert fetch(f"{site}/to?/two", limits=LOCAL).url == f"{site}/two"
+    assert fetch(f"{site}/to?/two", allowed=LOCAL).url == f"{site}/two"
     with pytest.raises(AddressRefused):
-        fetch(f"{site}/to?http://10.0.0.1/", limits=LOCAL)
+        fetch(f"{site}/to?http://10.0.0.1/", allowed=LOCAL)
     with pytest.raises(FetchFailed, match="only http"):
-        fetch(f"{site}/to?file:///etc/passwd", limits=LOCAL)
+        fetch(f"{site}/to?file:///etc/passwd", allowed=LOCAL)
     with pytest.raises(FetchFailed, match="redirects more"):
-        fetch(f"{site}/to?/to?/to?/to?/to?/to?/to?/to?/x", limits=LOCAL)
-    assert fetch(f"{site}/to?/two", limits=LOCAL, redirects=False).status == 302
+        fetch(f"{site}/to?/to?/to?/to?/to?/to?/to?/to?/x", allowed=LOCAL)
+    assert fetch(f"{site}/to?/two", allowed=LOCAL, redirects=False).status == 302
 
 
 def test_secrets_stay_with_the_first_host(site):
     other = site.replace("127.0.0.1", "localhost")
-    limits = Limits(seconds=5, allowed=("127.0.0.1", "localhost"))
+    allowed = ("127.0.0.1", "localhost")
     secrets = ("Authorization", "Proxy-Authorization", "Cookie", "api-key", "apikey", "X-Api-Key", "X-Auth-Token")
     headers = {**dict.fromkeys(secrets, "secret"), "Accept": "text/html", "User-Agent": "me"}
-    seen = json.loads(fetch(f"{site}/to?{other}/see", headers=headers, limits=limits).body)["headers"]
+    seen = json.loads(fetch(f"{site}/to?{other}/see", headers=headers, allowed=allowed).body)["headers"]
     assert "secret" not in seen.values()
     assert (seen["accept"], seen["user-agent"]) == ("text/html", "me")
-    seen = json.loads(fetch(f"{site}/to?/see", headers=headers, limits=limits).body)["headers"]
+    seen = json.loads(fetch(f"{site}/to?/see", headers=headers, allowed=allowed).body)["headers"]
     assert list(seen.values()).count("secret") == len(secrets)
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_body_follows_to_the_same_server_only(site, status):
+    answer = fetch(f"{site}/to?/see", method="POST", body=b"secret", headers={"X-Status": str(status)}, allowed=LOCAL)
+    assert json.loads(answer.body)["body"] == "secret"
+    other = site.replace("127.0.0.1", "localhost")
+    with pytest.raises(FetchFailed, match="to which the body is not sent"):
+        fetch(
+            f"{site}/to?{other}/see", method="POST", body=b"secret", headers={"X-Status": str(status)},
+            allowed=("127.0.0.1", "localhost"),
+        )  # fmt: skip
+
+
+def test_a_private_server_of_the_operator_redirects_to_no_other(site):
+    with pytest.raises(AddressRefused, match="localhost"):
+        fetching.fetch(
+            Destination(f"{site}/to?{site.replace('127.0.0.1', 'localhost')}/see", Word.OPERATOR), limits=SHORT
+        )
+    there = fetching.fetch(Destination(f"{site}/to?/two", Word.OPERATOR), limits=SHORT)
+    assert there.url == f"{site}/two"
 
 
 def test_another_scheme_or_port_is_another_server():
@@ -164,20 +196,20 @@ def test_another_scheme_or_port_is_another_server():
 
 
 def test_a_password_in_the_address_is_sent_and_not_shown(site):
-    answer = fetch(site.replace("//", "//me:p%40ss@") + "/see", limits=LOCAL)
+    answer = fetch(site.replace("//", "//me:p%40ss@") + "/see", allowed=LOCAL)
     assert json.loads(answer.body)["headers"]["authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
     assert answer.url == f"{site}/see"
     with pytest.raises(FetchFailed) as failed:
-        fetch(site.replace("//", "//me:p%40ss@") + "/to?http://[bad", limits=LOCAL)
+        fetch(site.replace("//", "//me:p%40ss@") + "/to?http://[bad", allowed=LOCAL)
     assert "p%40ss" not in str(failed.value)
 
 
 def test_limits(site):
     with pytest.raises(FetchFailed, match="larger"):
-        fetch(f"{site}/gzip", limits=Limits(size=100_000, seconds=5, allowed=("all",)))
+        fetch(f"{site}/gzip", allowed=("all",), limits=Limits(size=100_000, seconds=5))
     with pytest.raises(FetchFailed, match="did not answer"):
-        fetch(f"{site}/slow", limits=Limits(seconds=0.2, allowed=("all",)))
-    assert len(fetch(f"{site}/gzip", limits=LOCAL).body) == 5_000_000
+        fetch(f"{site}/slow", allowed=("all",), limits=Limits(seconds=0.2))
+    assert len(fetch(f"{site}/gzip", allowed=LOCAL).body) == 5_000_000
 
 
 def test_a_cancelled_run_ends_the_fetching(site):
@@ -185,14 +217,14 @@ def test_a_cancelled_run_ends_the_fetching(site):
     timer = threading.Timer(0.1, token.cancel)
     timer.start()
     with pytest.raises(RunCancelled):
-        fetch(f"{site}/slow", limits=LOCAL, cancelled=token)
+        fetch(f"{site}/slow", allowed=LOCAL, cancelled=token)
     timer.join()
 
 
 def test_headers_forge_nothing(site):
     with pytest.raises(FetchFailed, match="line break"):
-        fetch(f"{site}/see", headers={"X": "a\r\nHost: evil"}, limits=LOCAL)
-    answer = fetch(f"{site}/see", headers={"Host": "evil", "X-Ok": "1"}, limits=LOCAL)
+        fetch(f"{site}/see", headers={"X": "a\r\nHost: evil"}, allowed=LOCAL)
+    answer = fetch(f"{site}/see", headers={"Host": "evil", "X-Ok": "1"}, allowed=LOCAL)
     assert json.loads(answer.body)["headers"]["host"] == site.removeprefix("http://")
     rows = [{"key": "A", "value": "1"}, {"key": "B", "value": None}]
     assert read_headers(rows) == {"A": "1"} == read_headers({"A": "1"})
@@ -203,9 +235,9 @@ def open_site(open_house):
     return open_house(allow_private_addresses="127.0.0.1")
 
 
-def fetched(house, kind, settings, output):
+def fetched(house, kind, settings, output, **more):
     vertices = [("in", "TextInput"), ("f", kind, settings), ("out", "ChatOutput")]
-    return house.run(vertices, [f"f.{output} -> out.input_value"]).output("f")
+    return house.run(vertices, [f"f.{output} -> out.input_value"], **more).output("f")
 
 
 def test_the_url_component(open_site, site):
@@ -219,12 +251,16 @@ def test_the_url_component(open_site, site):
         fetched(open_site, "URLComponent", {"urls": [f"{site}/missing"]}, "raw_results")
 
 
-def test_the_url_component_refuses_private_addresses(house, site):
-    with pytest.raises(ComponentFailed, match="private address"):
-        fetched(house, "URLComponent", {"urls": [f"{site}/page"]}, "raw_results")
+def test_private_addresses_are_the_operators(house, site):
+    for kind, field, output in (("URLComponent", "urls", "raw_results"), ("APIRequest", "url_input", "data")):
+        assert fetched(house, kind, {field: f"{site}/page"}, output)
+        with pytest.raises(ComponentFailed, match="private address"):
+            fetched(house, kind, {field: f"{site}/page"}, output, author="ann")
+        with pytest.raises(ComponentFailed, match="private address"):
+            fetched(house, kind, {field: "http://a.example"}, output, tweaks={"f": {field: f"{site}/page"}})
 
 
-def test_the_api_request_component(open_site, site, house):
+def test_the_api_request_component(open_site, site):
     settings = {"url_input": f"{site}/see?a=1", "query_params": {"b": "x y"}, "headers": [{"key": "X", "value": "1"}]}
     data = fetched(open_site, "APIRequest", settings, "data")["data"]
     assert (data["status_code"], data["result"]["path"]) == (200, "/see?a=1&b=x+y")
@@ -240,8 +276,6 @@ def test_the_api_request_component(open_site, site, house):
     assert "authorization" in data["result"]["headers"]
     with pytest.raises(ComponentFailed, match="cannot be read"):
         fetched(open_site, "APIRequest", {"url_input": "http://[bad", "query_params": {"a": "1"}}, "data")
-    with pytest.raises(ComponentFailed, match="private address"):
-        fetched(house, "APIRequest", {"url_input": site}, "data")
 
 
 @pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("::1", False), ("64:ff9b::7f00:1", False),

@@ -29,14 +29,14 @@ def test_a_generic_variable_shows_its_value(variables):
         "validation_error": None,
         "is_valid": None,
     }
-    assert variables.value("ann", "REC_VAR") == "from-db"
+    assert variables.find("ann", "REC_VAR").value == "from-db"
 
 
 def test_a_credential_never_shows_its_value(variables, tmp_path):
     made = variables.create("ann", "KEY", "sk-very-secret-1", type="Credential", default_fields=["api_key"])
     assert (made.value, made.has_value, made.default_fields) == (None, True, ("api_key",))
     assert [v.value for v in variables.list("ann")] == [None]
-    assert variables.value("ann", "KEY") == "sk-very-secret-1"
+    assert variables.find("ann", "KEY").value == "sk-very-secret-1"
     assert variables.known_secrets() == ("sk-very-secret-1",)
     assert all(b"sk-very-secret-1" not in path.read_bytes() for path in tmp_path.iterdir())
 
@@ -51,7 +51,7 @@ def test_a_credential_is_shown_only_with_a_new_value(variables):
 
 def test_nobody_reaches_anothers(variables):
     made = variables.create("ann", "X", "1")
-    assert variables.list("bob") == [] and variables.value("bob", "X") is None
+    assert variables.list("bob") == [] and variables.find("bob", "X") is None
     for attempt in (
         lambda: variables.get(made.id, "bob"),
         lambda: variables.update(made.id, "bob", {"value": "2"}),
@@ -65,13 +65,13 @@ def test_nobody_reaches_anothers(variables):
 
 def test_a_change_counts_for_the_next_reading_also_elsewhere(variables, engine, tmp_path):
     elsewhere = VariableStore(engine, tmp_path, open_secret_box(None, tmp_path))
-    assert elsewhere.value("ann", "X") is None
+    assert elsewhere.find("ann", "X") is None
     made = variables.create("ann", "X", "1")
-    assert elsewhere.value("ann", "X") == "1"
+    assert elsewhere.find("ann", "X").value == "1"
     variables.update(made.id, "ann", {"value": "2", "name": "X", "type": None})
-    assert elsewhere.value("ann", "X") == "2"
+    assert elsewhere.find("ann", "X").value == "2"
     variables.delete(made.id, "ann")
-    assert elsewhere.value("ann", "X") is None
+    assert elsewhere.find("ann", "X") is None
 
 
 def test_what_cannot_be_stored_is_refused(variables):
@@ -94,9 +94,8 @@ def test_what_cannot_be_stored_is_refused(variables):
 def test_a_value_closed_with_another_key_is_no_value(variables, engine, tmp_path):
     variables.create("ann", "X", "1")
     other = VariableStore(engine, tmp_path, open_secret_box("another key", tmp_path))
-    assert other.value("ann", "X") is None
-    assert other.is_locked("ann", "X")
-    assert not other.is_locked("ann", "Y") and not variables.is_locked("ann", "X")
+    assert other.find("ann", "X").value is None
+    assert other.find("ann", "Y") is None and variables.find("ann", "X").value == "1"
 
 
 @pytest.mark.parametrize("secret", [None, "any text of the operator's"])

@@ -37,6 +37,7 @@ class EmbeddingModel(Component):
     type_name = "EmbeddingModel"
     aliases = ("EmbeddingModelComponent",)
     display_name = "Embedding Model"
+    asks_destination = True
     inputs = EMBEDDING_INPUTS
     outputs = (Output("embeddings", "Embeddings"),)
     #: The provider that the type stands for, where it stands for one.

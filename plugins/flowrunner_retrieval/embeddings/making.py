@@ -11,7 +11,7 @@ from flowrunner_models.connections import Connections
 from flowrunner_models.failures import ModelKeyMissing
 from flowrunner_models.fields import read_pairs
 from flowrunner_models.keys import find_key, no_key
-from flowrunner_models.servers import Server, chosen_by_request, find_server, is_own_address, own_url
+from flowrunner_models.servers import Server, chosen_by, find_server, is_own_address, own_url
 
 from flowrunner import RunContext
 
@@ -40,7 +40,7 @@ def make_embedder(
         return open_local_embedder(getattr(settings, "local_embeddings", None), getattr(settings, "local_model", None))
     if choice.provider.kind == "llm" and not own_url(settings, choice.provider):
         return LlmEmbedder(choice.model)
-    chosen = chosen_by_request(context, values, choice, meant)
+    chosen = chosen_by(context, values, choice, meant)
     server = find_server(context, values, choice.provider, chosen=chosen)
     return _openai_embedder(context, values, choice, server, connections)
 
@@ -49,9 +49,9 @@ def _openai_embedder(
     context: RunContext, values: Mapping[str, Any], choice: Choice, server: Server, connections: Connections
 ) -> Embedder:
     provider = choice.provider
-    key = find_key(context, values, provider, server.origin)
+    key = find_key(context, values, provider, server)
     if not key and provider.keys and is_own_address(server.url, provider):
-        raise ModelKeyMissing(no_key(context, provider, server.origin))
+        raise ModelKeyMissing(no_key(context, provider, server))
     timeout, retries = values.get("request_timeout") or values.get("timeout"), values.get("max_retries")
     return OpenAIEmbedder(
         connections,
@@ -63,6 +63,6 @@ def _openai_embedder(
         batch=values.get("chunk_size") or 256,
         timeout=min(_LONGEST, timeout) if timeout and timeout > 0 else 120.0,
         retries=min(10, retries) if isinstance(retries, int) and retries >= 0 else 2,
-        extra=read_pairs(values.get("model_kwargs")),
+        extra=read_pairs(values.get("model_kwargs")) if server.takes(context.given("model_kwargs").secret) else {},
         addresses=server.addresses,
     )
