@@ -125,7 +125,7 @@ class TestTheCommand:
         try:
             ann, stores = owner_of_user("ann"), runner.stores
             assert stores.flows.find("mine", ann).name == "Mine"
-            assert stores.variables.value(ann, "KEY") == "sk-of-local"
+            assert stores.variables.find(ann, "KEY").value == "sk-of-local"
             [message] = [m for m in runner.memory.for_owner(ann).fetch(session_id="s1") if m.files]
             assert message.files == (f"{ann}/a.png",)
             assert stores.files.path_of(ann, message.files[0]).read_bytes() == b"picture"
@@ -148,7 +148,7 @@ class TestTheCommand:
         runner = runner_of(create_app(data_dir=place))
         try:
             assert runner.stores.flows.find("mine-1", ann) is not None
-            assert runner.stores.variables.value(ann, "GREETING") == "theirs"
+            assert runner.stores.variables.find(ann, "GREETING").value == "theirs"
             [message] = [m for m in runner.memory.for_owner(ann).fetch(session_id="s1") if m.files]
             assert runner.stores.files.path_of(ann, message.files[0]).read_bytes() == b"picture"
         finally:
