@@ -29,7 +29,7 @@ _REFUSED: Final = re.compile(
     r"unsupported|not\s+(?:currently\s+)?support|unknown|unrecogni[sz]ed|not\s+recogni[sz]ed|unexpected|extra\b|"
     r"not\s+permitted|not\s+allowed|not\s+available|unavailable|not\s+implemented|deprecated|incompatible|"
     r"only\s+the\s+default|invalid\s+(?:parameter|argument|field|request\s+parameter|role)|no\s+such\s+(?:parameter|"
-    r"field)|cannot\s+be\s+(?:used|set|specified)|does\s+not\s+(?:accept|take|exist)|not\s+accept|not\s+enabled|"
+    r"field)|cannot\s+(?:both\s+)?be\s+(?:used|set|specified)|does\s+not\s+(?:accept|take|exist)|not\s+accept|not\s+enabled|"
     r"not\s+a\s+valid\s+(?:parameter|field|role)|not\s+valid|additional\s+propert|forbidden|cannot\s+find\s+field|"
     r"must\s+not\s+be|\bremove\b|is\s+disabled|use\s+.?max_(?:completion_)?tokens|instead",
     re.IGNORECASE,
@@ -41,7 +41,8 @@ _WRONG_VALUE: Final = re.compile(
     re.IGNORECASE,
 )
 _ONLY_DEFAULT: Final = re.compile(
-    r"only\s+the\s+default|does\s+not\s+support|not\s+supported|unsupported", re.IGNORECASE
+    r"only\s+the\s+default|does\s+not\s+support|not\s+supported|unsupported\W+(?:param|field|arg|option|prop)",
+    re.IGNORECASE,
 )
 _ALTERNATE: Final = re.compile(
     r"alternat|consecutive|successive|same\s+role|two\s+\w+\s+messages?\s+in\s+a\s+row|unexpected\s+role|"
@@ -158,9 +159,7 @@ def _named(said: str, body: Mapping[str, Any]) -> str | None:
 
 
 def _only_default(said: str) -> bool:
-    return bool(
-        re.search(r"only\s+the\s+default|does\s+not\s+support|not\s+supported|unsupported", said, re.IGNORECASE)
-    )
+    return bool(_ONLY_DEFAULT.search(said))
 
 
 def _mention(name: str) -> re.Pattern[str]:

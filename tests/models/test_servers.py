@@ -132,7 +132,8 @@ def test_what_a_server_refuses_is_left_out_from_then_on(open_asker, component, s
 
 @pytest.mark.parametrize(
     "said", ["temperature must be between 0 and 2", "Invalid argument: temperature: 9 is not in range [0, 2]",
-             "the prompt is bad", "max_tokens is too large: 100000"],
+             "the prompt is bad", "max_tokens is too large: 100000",
+             "unsupported value: temperature should be in (0,1)"],
 )  # fmt: skip
 def test_a_wrong_value_is_the_authors_to_put_right(open_asker, said):
     asker = open_asker(lambda body: Raw(f'{{"error": {{"message": "{said}"}}}}', 400))
