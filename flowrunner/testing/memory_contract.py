@@ -12,12 +12,15 @@ from flowrunner.testing.memory.owners import OwnerTests
 from flowrunner.testing.memory.processes import DurableTests, SharedTests
 from flowrunner.testing.memory.threads import ThreadTests
 from flowrunner.testing.memory.values import RefusalTests, ValueTests
+from flowrunner.testing.memory.verbs import VerbTests
+from flowrunner.testing.memory.writers import WriterTests
 
 
 class MemoryBackendContract(
     OrderTests,
     WindowTests,
     FilterTests,
+    VerbTests,
     SearchTests,
     EditTests,
     MoveTests,
@@ -26,6 +29,7 @@ class MemoryBackendContract(
     RefusalTests,
     OwnerTests,
     ThreadTests,
+    WriterTests,
     HistoryTests,
     SharedTests,
     DurableTests,

@@ -569,3 +569,73 @@ class MergesIntoDisorder(PlainMemory):
         rows = super().rewrite(changes, meant)
         self.merges += changes.session_id is not None and bool(meant)
         return rows[1:] + rows[:1] if self.merges % 2 else rows
+
+
+# Filters that one verb forgets, and verbs that get in each other's way
+
+
+def forget(verb: str, name: str, **members):
+    """Plant a backend whose one verb forgets one filter."""
+    operation = {"fetch": "fetch_messages", "update": "update_messages", "delete": "delete_messages"}[verb]
+
+    def forgetting(self, query, *more):
+        if all(getattr(query, member) not in (None, 0) for member in members):
+            query = query.replace(**members)
+        return getattr(PlainMemory, operation)(self, query, *more)
+
+    backend = type(f"{verb.title()}Forgets{name.title().replace('_', '').replace(' ', '')}", (PlainMemory,), {})
+    setattr(backend, operation, forgetting)
+    caught_by(f"test_a_verb_reaches_what_the_filter_means[{name}-{verb}]")(backend)
+
+
+for _verb in ("fetch", "update", "delete"):
+    for _name in (
+        "session_id", "flow_id", "context_id", "sender", "sender_name", "category", "error", "run_id", "exclude_run",
+        "text", "since", "until", "ids",
+    ):  # fmt: skip
+        forget(_verb, _name, **{_name: None})
+    forget(_verb, "owner", owner=EVERY_OWNER)
+
+
+class EditsWithoutALock(PlainMemory):
+    """Reads, waits and writes; appends and deletions keep to the lock."""
+
+    def update_messages(self, query, changes):
+        rows, meant = list(self.rows), self.select(query)
+        time.sleep(0.001)
+        ids = {message.id for message in meant}
+        self.rows = [changes.apply(message) if message.id in ids else message for message in rows]
+        return [message for message in self.rows if message.id in ids]
+
+
+class DeletesWithoutALock(PlainMemory):
+    def delete_messages(self, query):
+        rows, ids = list(self.rows), {message.id for message in self.select(query)}
+        time.sleep(0.001)
+        self.rows = [message for message in rows if message.id not in ids]
+        return len(ids)
+
+
+@caught_by("test_edits_beside_appends_lose_nothing")
+class EditsOverAppends(EditsWithoutALock):
+    pass
+
+
+@caught_by("test_edits_beside_edits_are_all_done")
+class EditsOverEdits(EditsWithoutALock):
+    pass
+
+
+@caught_by("test_deletions_beside_edits_stay_deleted")
+class EditsOverDeletions(EditsWithoutALock):
+    pass
+
+
+@caught_by("test_deletions_beside_appends_lose_nothing")
+class DeletesOverAppends(DeletesWithoutALock):
+    pass
+
+
+@caught_by("test_a_message_is_deleted_once")
+class DeletesTwice(DeletesWithoutALock):
+    pass
