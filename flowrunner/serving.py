@@ -8,6 +8,7 @@ beside it (FLOWRUNNER_MAX_RUNS).
 from __future__ import annotations
 
 import gc
+import ipaddress
 import os
 import sys
 from typing import Any
@@ -61,6 +62,32 @@ def on_starting(server: Any) -> None:
 #: Workers are forked from one process that has loaded everything, and share its memory. Nothing is open
 #: by then: each worker opens databases and threads of its own.
 preload_app = True
+
+
+def pre_request(worker: Any, req: Any) -> None:
+    """Drop headers by which a client would move the root of the application.
+
+    With the map above gunicorn takes ``SCRIPT_NAME`` from anybody. It is believed from a proxy that the
+    operator names in ``FORWARDED_ALLOW_IPS``; everybody on this machine, whom gunicorn trusts else, is none.
+    """
+    if any(name in _STEERING for name, _ in req.headers) and not _is_named_proxy(req.peer_addr):
+        req.headers[:] = [(name, value) for name, value in req.headers if name not in _STEERING]
+
+
+_STEERING = frozenset({"SCRIPT_NAME", "PATH_INFO"})
+
+
+def _is_named_proxy(peer: Any) -> bool:
+    named = [word.strip() for word in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",") if word.strip()]
+    if not named or "*" in named:
+        return bool(named)
+    if not isinstance(peer, tuple):
+        return True  # a socket in the file system, whose permissions say who may write to it
+    try:
+        address = ipaddress.ip_address(peer[0])
+        return any(address in ipaddress.ip_network(word, strict=False) for word in named)
+    except ValueError:
+        return False
 
 
 def when_ready(server: Any) -> None:

@@ -19,6 +19,7 @@ from flowrunner.store.credentials import (
     mask_text,
     secret_member,
 )
+from flowrunner.store.known_secrets import KnownSecrets
 from flowrunner.text.json_text import json_text
 
 TEXT_LIMIT: Final = 6000
@@ -43,12 +44,14 @@ def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> An
     :param secrets: texts known to be secret, masked too; those that are found are added.
     :param cut: shorten long texts and lists.
     """
-    walk = _Walk(set() if secrets is None else secrets, cut)
-    before = len(walk.secrets)
-    masked = walk.value(value, 0)
-    if len(walk.secrets) > before:
+    known = secrets if isinstance(secrets, KnownSecrets) else KnownSecrets(secrets or ())
+    before = len(known)
+    masked = _Walk(known, cut).value(value, 0)
+    if len(known) > before:
         # A secret may stand in a text that came before the field that gave it away.
-        masked = _Walk(walk.secrets, cut).value(value, 0)
+        masked = _Walk(known, cut).value(value, 0)
+        if secrets is not None:
+            secrets.update(known)
     return masked
 
 
@@ -81,7 +84,9 @@ def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
     if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
         return False
     suspect = is_suspect(text) if texts is None else any(map(_is_suspect, texts))
-    return not suspect and (not secrets or _is_free_of(text, secrets))
+    if suspect:
+        return False
+    return not secrets or (secrets if isinstance(secrets, KnownSecrets) else KnownSecrets(secrets)).are_absent(text)
 
 
 def _is_suspect(text: str) -> bool:
@@ -90,13 +95,6 @@ def _is_suspect(text: str) -> bool:
 
 
 _is_suspect_word: Final = lru_cache(maxsize=4096)(is_suspect)
-
-
-def _is_free_of(text: str, secrets: set[str]) -> bool:
-    """Say whether a JSON text surely holds none of the secrets."""
-    return all(secret.isascii() and secret.isprintable() and secret not in text for secret in secrets) and not any(
-        '"' in secret or "\\" in secret for secret in secrets
-    )
 
 
 def _refuse(value: Any) -> Any:
@@ -111,7 +109,7 @@ class _Walk:
 
     __slots__ = ("_above", "_cut", "_left", "secrets")
 
-    def __init__(self, secrets: set[str], cut: bool) -> None:
+    def __init__(self, secrets: KnownSecrets, cut: bool) -> None:
         self.secrets = secrets
         self._cut = cut
         self._left = _NODE_LIMIT
@@ -138,10 +136,7 @@ class _Walk:
     def text(self, text: str) -> str:
         long = self._cut and len(text) > TEXT_LIMIT
         shown = text[: TEXT_LIMIT + _OVERLAP] if long else text
-        for secret in self.secrets:
-            if secret in shown:
-                shown = shown.replace(secret, MASK)
-        shown = mask_text(shown)
+        shown = mask_text(self.secrets.replace_in(shown))
         return shown[:TEXT_LIMIT] + "..." if long else shown
 
     def _container(self, value: Any, depth: int) -> Any:

@@ -15,6 +15,7 @@ from flowrunner.engine.shapes import value_type
 from flowrunner.memory.message import Message, make_properties
 from flowrunner.session import Session
 from flowrunner.store.credentials import LABELS, VALUES, is_secret_name, is_suspect
+from flowrunner.store.known_secrets import KnownSecrets
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
 from flowrunner.text.json_text import json_text
@@ -46,7 +47,7 @@ class _OpenRun:
     usual: tuple[Any, ...]
     noted: bool = False
     vertices: list[list[Any]] = field(default_factory=list)
-    secrets: set[str] = field(default_factory=set)
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
 
 
 class RowMaker:

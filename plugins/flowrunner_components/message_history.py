@@ -14,6 +14,8 @@ from .values import Data, message_data
 
 RETRIEVE: Final = "Retrieve"
 STORE: Final = "Store"
+#: No store counts further than this, and no session is as long.
+_MOST: Final = 2**31 - 2
 BOTH: Final = "Machine and User"
 
 
@@ -99,6 +101,7 @@ def _read(context: RunContext, memory: ConversationMemory, count: int, filters: 
     """
     if count <= 0:
         return []
+    count = min(count, _MOST)
     found = list(memory.fetch(session_id=context.session_id, limit=count + 1, **filters))
     if len(found) <= count or "sender" in filters or "sender_name" in filters:
         return found[-count:]

@@ -56,6 +56,10 @@ def test_a_session_id_of_two_thousand_characters_is_addressed_and_an_operators_l
     assert requests.delete(f"{where}/session/{new}", timeout=DEADLINE).status_code == 204
     assert requests.get(where, timeout=DEADLINE).json() == []
     assert requests.get(f"{where}?q={'x' * 70_000}", timeout=DEADLINE).status_code == 414
+    for name in ("SCRIPT_NAME", "script_name", "PATH_INFO", "Script-Name"):
+        moved = requests.get(f"{server.url}/zz/health_check", headers={name: "/zz"}, timeout=DEADLINE)
+        assert moved.status_code == 404, "a header of any client moves no root"
+        assert requests.get(f"{server.url}/health_check", headers={name: "/zz"}, timeout=DEADLINE).status_code == 200
     assert server.stop() == 0
     server = start_server(_gunicorn(*OURS, "--limit-request-line", "4094"), environment=environment)
     long = f"{server.url}/api/v1/monitor/messages?session_id={old}"

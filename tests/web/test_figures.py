@@ -25,6 +25,15 @@ def counted(make_site, monkeypatch):
     return site
 
 
+def test_methods_that_clients_make_up_are_one_line(counted):
+    for number in range(20):
+        counted.call(None, f"MADEUP{number}", "/api/v1/runs")
+        counted.call(None, f"MADEUP{number}", "/api/v1/nowhere")
+    shown = counted.call("root", "GET", "/metrics").get_data(as_text=True)
+    assert "MADEUP" not in shown
+    assert shown.count('method="other"') <= 4
+
+
 def test_requests_runs_and_components_are_counted(counted):
     site = counted
     flow, broken = site.flow("ann"), site.flow("ann", flow_through("Boom", {}))
