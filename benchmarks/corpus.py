@@ -4,10 +4,11 @@
 
 ARCHIVE is a tar file of flow files; default: ``../shared/corpus/open.tar.xz`` beside the repository.
 Prints seconds for reading and for checking, and how many flows have known component types only.
-With ``--run`` every flow that a user made (the index beside the archive tells; ``--all``: every
-flow) is run against a stand-in that answers chats and embeds texts; each file that a flow names is
-uploaded first. Two figures come of it: flows that answer, and flows that answer and run whole, with
-no component left out. Tables say what still fails and why, and which types alone stand in the way.
+With ``--run`` every flow that a user made (the index beside the archive tells; ``--all``: every flow)
+is run against a stand-in that answers chats and embeds texts. Each file that a flow names is
+uploaded first, each variable that it names is set, and each collection that it searches holds a text.
+Two figures come of it: flows that answer, and flows that answer and run whole, with no component
+left out. Tables say what still fails and why, and which types alone stand in the way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tarfile
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from flowrunner.plugins import PluginManager
 from flowrunner.registry import Registry
 
 DEFAULT = Path(__file__).resolve().parents[1] / ".." / "shared" / "corpus" / "open.tar.xz"
+_FILE_FIELDS = {"File": ("path",), "CSVtoData": ("csv_file",), "JSONtoData": ("json_file",)}
 QUESTION = "Hello, what can you do?"
 
 
@@ -115,16 +118,21 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
     from flowrunner.testing.model_server import ModelServer
 
     reasons: dict[str, str | None] = {}
-    with ModelServer() as model, tempfile.TemporaryDirectory() as folder:
+    with ModelServer(say_json) as model, tempfile.TemporaryDirectory() as folder:
         app = create_app(
-            data_dir=folder, auth="none", memory="in-memory", run_log=False, run_timeout=timeout, max_files=100_000,
-            model="openai:stand-in", embedding="openai:stand-in", model_base_urls=f"all={model.url}",
+            data_dir=folder, document_folders=[folder], auth="none", memory="in-memory", run_log=False,
+            run_timeout=timeout, max_files=100_000, model="openai:stand-in", embedding="openai:stand-in",
+            model_base_urls=f"all={model.url}",
         )  # fmt: skip
         runner = runner_of(app)
+        for kind in ("txt", "pdf", "csv"):
+            Path(folder, f"stand-in.{kind}").write_bytes(content_of(f"stand-in.{kind}"))
         from flowrunner.engine.request import RunRequest
 
         for name, flow in flows:
             upload_all(runner, flow)
+            name_variables(runner, flow)
+            fill_collections(runner, flow)
             try:
                 asked = RunRequest(input_value=QUESTION, session_id=name)
                 text = runner.execute(flow, asked, LOCAL_IDENTITY).text
@@ -138,23 +146,56 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
 def upload_all(runner: Any, flow: Flow) -> None:
     """Upload a stand-in for each file that a flow names: a short text of the kind."""
     for vertex in flow.vertices:
-        names = vertex.settings.get("path") if vertex.type == "File" else None
-        for given in names if isinstance(names, list) else [names]:
-            if isinstance(given, str) and given.strip():
+        names = [n for field in _FILE_FIELDS.get(vertex.type, ()) for n in _listed(vertex.settings.get(field))]
+        for given in names:
+            if given.strip():
                 short = re.split(r"[/\\]", given)[-1]
                 runner.stores.files.save("local", io.BytesIO(content_of(short)), name=short, flow_id=flow.id)
+
+
+def fill_collections(runner: Any, flow: Flow) -> None:
+    """Store a text in each collection that a flow searches: its own has been filled before it is asked."""
+    from flowrunner import Chunk
+    from flowrunner.testing.model_server import embed_words
+
+    for vertex in flow.vertices:
+        component = runner.plugins.registry.component(vertex.type)
+        name = component.reads_with(vertex.settings, ("search_query",)) if component is not None else None
+        if name is not None:
+            text = "A short text about what can be done."
+            chunk = Chunk("stand-in", text, embed_words(text), "stand-in.txt")
+            runner.vectors.for_owner("local").upsert(name or f"flow {flow.id}", [chunk])
+
+
+def say_json(body: Mapping[str, Any]) -> Any:
+    """Answer as a model does that can follow: with JSON where the conversation speaks of it."""
+    from flowrunner.testing.model_script import say, usual_answer
+
+    if not body.get("response_format") and "json" in json.dumps(body.get("messages")).lower():
+        return say('{"text": "Ahoy", "items": [{"name": "first"}]}')
+    return usual_answer(body)
+
+
+def name_variables(runner: Any, flow: Flow) -> None:
+    """Store a variable under each name that a flow gives, as whoever imports it does."""
+    known = {one.name for one in runner.stores.variables.list("local")}
+    for vertex in flow.vertices:
+        for field in vertex.variables:
+            name = vertex.settings.get(field)
+            if isinstance(name, str) and name.strip() and name not in known:
+                known.add(name)
+                runner.stores.variables.create("local", name=name, value="stand-in", type="Generic")
+
+
+def _listed(value: Any) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def content_of(name: str) -> bytes:
     """Return something to read under a name."""
     suffix = name.rpartition(".")[2].lower()
     if suffix == "pdf":
-        from pypdf import PdfWriter
-
-        made, writer = io.BytesIO(), PdfWriter()
-        writer.add_blank_page(100, 100)
-        writer.write(made)
-        return made.getvalue()
+        return _pdf("A short text about what can be done.")
     if suffix == "docx":
         from docx import Document
 
@@ -167,6 +208,24 @@ def content_of(name: str) -> bytes:
     if suffix == "json":
         return json.dumps([{"name": "first", "text": "what can be done"}]).encode()
     return b"A short text about what can be done.\n\nAnother paragraph of it.\n"
+
+
+def _pdf(text: str) -> bytes:
+    """Return a PDF file of one page with a line of text."""
+    from pypdf import PdfWriter
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+    made, writer = io.BytesIO(), PdfWriter()
+    page = writer.add_blank_page(400, 100)
+    names = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    font = DictionaryObject({NameObject(key): NameObject(value) for key, value in names.items()})
+    fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    content = DecodedStreamObject()
+    content.set_data(f"BT /F1 12 Tf 20 50 Td ({text}) Tj ET".encode())
+    page[NameObject("/Contents")] = writer._add_object(content)
+    writer.write(made)
+    return made.getvalue()
 
 
 def load_registry() -> Registry:

@@ -305,6 +305,8 @@ class Component(ABC):
     reads_history: ClassVar[bool] = False
     #: It stores messages; ``explain`` and the plan's warnings say so.
     stores_messages: ClassVar[bool] = False
+    #: The output that holds a list, which is handed out item by item: what follows it runs anew for each.
+    loop_output: ClassVar[str | None] = None
     #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.
     streams_through: ClassVar[tuple[str, ...]] = ()
 
@@ -340,6 +342,13 @@ class Component(ABC):
     def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """Return the inputs of a vertex with these settings that :attr:`streams_through` means."""
         return self.streams_through
+
+    def finish_loop(self, returned: Sequence[Any]) -> Outputs:
+        """Return the outputs of a loop, once all its items were handed out; see :attr:`loop_output`.
+
+        :param returned: what edges brought back into it, in the order of the items.
+        """
+        return {}
 
     def fills_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:
         """Return the name of the collection that a vertex fills, so that those of its run that search it wait for it.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flowrunner.components import Component, Input, Source, canonical_type
+from flowrunner.engine.loops import find_loops, outside_of
 from flowrunner.engine.ordering import order_by_collections
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
@@ -42,20 +43,26 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
     planned = [_plan_vertex(index, vertex, component) for index, (vertex, component) in enumerate(kept)]
     ports = [VertexPorts(component, vertex) for vertex, component in kept]
     joined: set[PlannedEdge] = set()
+    returns: dict[int, list[tuple[int, str | None]]] = {}
     for edge in edges:
-        _join(edge, planned, ports, positions, joined, warnings)
+        if edge.feedback:
+            _note_return(edge, planned, ports, positions, returns)
+        else:
+            _join(edge, planned, ports, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
     refuse_circles(planned)
     scope = find_scope(planned, warnings)
     order_by_collections(planned, scope)
+    loops = find_loops(planned, scope, returns)
+    scope = list(outside_of(loops, scope))
     find_stream_targets(planned)
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
     members = set(scope)
     dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
     waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
     targets = TweakTargets(planned)
-    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting, targets)
+    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting, targets, loops)
 
 
 def _known_vertices(
@@ -168,8 +175,6 @@ def _join(
 ) -> None:  # fmt: skip
     """Join one edge to ports."""
     source, target = planned[positions[edge.source]], planned[positions[edge.target]]
-    if edge.feedback:
-        return
     declared = ports[target.index].find_input(edge.input)
     if declared is None and not edge.input:
         raise EdgeInvalid(
@@ -185,6 +190,22 @@ def _join(
     joined.add(made)
     target.incoming.append(made)
     source.outgoing.append(made)
+
+
+def _note_return(
+    edge: Edge, planned: Sequence[PlannedVertex], ports: Sequence[VertexPorts], positions: Mapping[str, int],
+    returns: dict[int, list[tuple[int, str | None]]],
+) -> None:  # fmt: skip
+    """Note an edge that leads back into a loop."""
+    source, target = positions[edge.source], positions[edge.target]
+    found = ports[source].find_output(edge)
+    if found is None:
+        raise EdgeInvalid(
+            f"{planned[source].display_name} has no output {edge.output}, from which an edge leads back to"
+            f" {planned[target].display_name}."
+        )
+    returns.setdefault(target, []).append((source, found.name))
+    planned[source].returned += (found.name,)
 
 
 def _output_of(
@@ -219,7 +240,7 @@ def _output_kind(vertex: Vertex, component: Component | None) -> str | None:
 def _finish(planned: PlannedVertex) -> None:
     component, vertex = planned.component, planned.vertex
     planned.connected = frozenset(e.input for e in planned.incoming)
-    planned.wanted = frozenset(e.output for e in planned.outgoing if e.output is not None)
+    planned.wanted = frozenset([*(e.output for e in planned.outgoing if e.output is not None), *planned.returned])
     kind = _output_kind(vertex, component)
     planned.is_output = vertex.is_output if vertex.is_output is not None else kind is not None
     prefixed = vertex.id.split("-")[0] in ("ChatInput", "TextInput", "Webhook")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.components import Component, Input, Source
 from flowrunner.engine.targets import TweakTargets
 from flowrunner.flows.model import Flow, Vertex
 from flowrunner.session import Session
+
+if TYPE_CHECKING:
+    from flowrunner.engine.loops import PlannedLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,10 @@ class PlannedVertex:
     of the file that the component does not take; they are only shown. ``outputs`` says the port type
     of each output. ``incoming`` are its edges
     in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
-    from which one leads on. ``stream_targets`` are the chat outputs that may show its text as it
-    is: its tokens are theirs. ``is_guarded`` says that it has an address and asks no policy, so that
-    secrets are left out where they may not go there.
+    from which one leads on, ``returned`` those from which one leads back into a loop.
+    ``stream_targets`` are the chat outputs that may show its text as it is: its tokens are theirs.
+    ``is_guarded`` says that it has an address and asks no policy, so that secrets are left out where
+    they may not go there.
     """
 
     index: int
@@ -63,6 +67,7 @@ class PlannedVertex:
     reads_history: bool = False
     stream_targets: tuple[int, ...] = ()
     wanted: frozenset[str] = frozenset()
+    returned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,10 @@ class Plan:
 
     ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
     run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
-    it. ``warnings`` are sentences about what is left out. ``conversation`` is row 5 of the session
-    rule: the setting of the first chat input. ``targets`` is what tweaks can name.
+    it. ``loops`` are those vertices of the scope whose bodies run anew for each item; the members of
+    the bodies are not in the scope. ``warnings`` are sentences about what is left out.
+    ``conversation`` is row 5 of the session rule: the setting of the first chat input. ``targets`` is
+    what tweaks can name.
     """
 
     flow: Flow
@@ -83,6 +90,7 @@ class Plan:
     dependants: Mapping[int, tuple[PlannedEdge, ...]]
     waiting: Mapping[int, int]
     targets: TweakTargets
+    loops: Mapping[int, PlannedLoop] = field(default_factory=dict)
 
     @property
     def conversation(self) -> Session | None:

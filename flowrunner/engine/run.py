@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, EventStream, RunEvent
+from flowrunner.engine.loops import PlannedLoop
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.report import answer_session, select_reported
 from flowrunner.engine.request import RunRequest
@@ -71,7 +72,7 @@ def run(
         )
         token = current_memory.set(lambda: memory.of_owner)
         try:
-            return _Execution(state).go()
+            return _Execution(state, plan).go()
         finally:
             current_memory.reset(token)
 
@@ -79,11 +80,11 @@ def run(
 class _Execution:
     """One run in motion: which vertex runs when."""
 
-    def __init__(self, state: RunState) -> None:
-        self._state = state
-        self._speech = Speech(state)
-        self._runner = VertexRunner(state, self._speech)
-        plan = state.plan
+    def __init__(self, state: RunState, plan: Plan | PlannedLoop, within: _Execution | None = None) -> None:
+        self._state, self._plan = state, plan
+        self._speech: Speech = within._speech if within is not None else Speech(state)
+        self._runner: VertexRunner = within._runner if within is not None else VertexRunner(state, self._speech)
+        self._loops = plan.inner if isinstance(plan, PlannedLoop) else plan.loops
         self._waiting = dict(plan.waiting)
         self._live = dict.fromkeys(plan.scope, 0)
         self._ready = deque([i for i in plan.scope if not plan.waiting[i]])
@@ -171,17 +172,40 @@ class _Execution:
             index, result = todo.pop()
             if result is not None:
                 self._state.results[index] = result
-            for edge in self._state.plan.dependants[index]:
+                if index in self._loops:
+                    self._run_body(self._loops[index], index, result)
+            for edge in self._plan.dependants[index]:
                 target = edge.target
                 self._waiting[target] -= 1
                 if result is not None and (edge.output is None or edge.output in result.outputs):
                     self._live[target] += 1
                 if self._waiting[target] == 0:
-                    whole = self._live[target] == self._state.plan.waiting[target]
+                    whole = self._live[target] == self._plan.waiting[target]
                     if whole or (self._live[target] and not self._lacks_required(target)):
                         self._ready.append(target)
                     else:
                         todo.append((target, None))
+
+    def _run_body(self, loop: PlannedLoop, index: int, result: VertexResult) -> None:
+        """Run the body of a loop for each of its items, and put what came back in place of them."""
+        state, component = self._state, self._state.vertices[index].component
+        name = str(component.loop_output)
+        items, returned = result.outputs.get(name), []
+        for item in items if isinstance(items, (list, tuple)) else ():
+            state.check_time()
+            for member in loop.members:
+                state.results.pop(member, None)
+            result.outputs = {name: item}
+            once = _Execution(state, loop, self)
+            once._settle(index, result)
+            once._loop()
+            for source, output in loop.returns:
+                found = state.results.get(source)
+                if found is not None and output is not None and output in found.outputs:
+                    returned.append(found.outputs[output])
+        result.outputs = component.finish_loop(returned)
+        result.untaken = ()
+        state.events.send("vertex_finished", result=result)
 
     def _lacks_required(self, index: int) -> bool:
         """Say whether a required input is fed only by branches that were not taken."""

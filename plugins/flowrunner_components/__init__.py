@@ -9,10 +9,16 @@ from flowrunner import Component, hookimpl
 
 from .calculator import Calculator, CalculatorTool
 from .chat_input import ChatInput
+from .chat_memory import CHAT_MEMORIES
 from .chat_output import ChatOutput
 from .combine_text import CombineText
 from .conditional_router import ConditionalRouter
 from .current_date import CurrentDate
+from .data_operations import DataOperations, ExtractKey, FilterData, FilterValues, MergeData, ParseJsonData
+from .dataframe_operations import DataFrameOperations
+from .json_cleaner import JsonCleaner
+from .loop import Loop
+from .making_data import CreateData, CreateList, MockData, Pass
 from .message_history import MessageHistory
 from .parser import ParseData, ParseDataFrame, Parser
 from .prompt import Prompt
@@ -27,14 +33,28 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     CalculatorTool,
     ChatInput,
     ChatOutput,
+    *CHAT_MEMORIES,
     CombineText,
     ConditionalRouter,
+    CreateData,
+    CreateList,
     CurrentDate,
+    DataFrameOperations,
+    DataOperations,
+    ExtractKey,
+    FilterData,
+    FilterValues,
+    JsonCleaner,
+    Loop,
+    MergeData,
     MessageHistory,
     MessageToData,
+    MockData,
     ParseData,
     ParseDataFrame,
+    ParseJsonData,
     Parser,
+    Pass,
     Prompt,
     StoreMessage,
     TextInput,

@@ -10,6 +10,7 @@ from flowrunner import Component, Setting, Settings, hookimpl
 
 from .documents.directory import Directory
 from .documents.file import File
+from .documents.to_data import CsvToData, JsonToData
 from .embeddings.components import EMBEDDING_TYPES, TextEmbedder
 from .splitters.split_text import SPLITTERS
 from .stores.knowledge import KnowledgeIngestion, KnowledgeRetrieval
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 COMPONENTS: Final[tuple[type[Component], ...]] = (
     File,
     Directory,
+    CsvToData,
+    JsonToData,
     *SPLITTERS,
     *EMBEDDING_TYPES,
     TextEmbedder,

@@ -30,7 +30,7 @@ STORES: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...], int]]] = {
         ("OpenSearchVectorStoreComponent", "OpenSearchVectorStoreComponentMultimodalMultiEmbedding"), _INDEX, 4,
     ),
     "Elasticsearch": ("Elasticsearch", ("ElasticsearchVectorStoreComponent",), _INDEX, 4),
-    "Weaviate": ("Weaviate", ("WeaviateVectorStoreComponent", "WeaviateSearch"), _INDEX, 4),
+    "Weaviate": ("Weaviate", ("WeaviateVectorStoreComponent", "WeaviateVectorStore", "WeaviateSearch"), _INDEX, 4),
     "MongoDBAtlasVector": (
         "MongoDB Atlas", ("MongoDBAtlasVectorStoreComponent", "MongoDBAtlas"), ("collection_name", "index_name"), 4,
     ),

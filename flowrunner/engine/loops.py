@@ -1,0 +1,97 @@
+"""Loops: what follows a loop's item is its body, which runs anew for each item; what comes back is gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+
+#: By the position of a loop: the vertex and the output from which an edge leads back into it.
+Returns = Mapping[int, Sequence[tuple[int, str | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLoop:
+    """The body of a loop, as a plan within the plan.
+
+    ``members`` are all vertices of the body, ``scope`` those that no inner loop runs. ``dependants``
+    and ``waiting`` are as those of a plan. ``returns`` are the vertices and outputs that lead back.
+    """
+
+    members: tuple[int, ...]
+    scope: tuple[int, ...]
+    dependants: Mapping[int, tuple[PlannedEdge, ...]]
+    waiting: Mapping[int, int]
+    returns: tuple[tuple[int, str | None], ...] = ()
+    inner: Mapping[int, PlannedLoop] = field(default_factory=dict)
+
+
+def find_loops(planned: Sequence[PlannedVertex], scope: Iterable[int], returns: Returns) -> dict[int, PlannedLoop]:
+    """Return the loops that are in no other loop, by position; a loop waits for all that its body needs."""
+    bodies = {i: body for i in scope if (body := _body(planned, i)) is not None}
+    for index, body in bodies.items():
+        _wait_for_needs(planned, index, body)
+    return _nested(planned, bodies, returns, set(bodies))
+
+
+def outside_of(loops: Mapping[int, PlannedLoop], scope: Iterable[int]) -> tuple[int, ...]:
+    """Return the positions that no loop runs."""
+    inside = {i for loop in loops.values() for i in loop.members}
+    return tuple(i for i in scope if i not in inside)
+
+
+def _nested(
+    planned: Sequence[PlannedVertex], bodies: Mapping[int, set[int]], returns: Returns, among: set[int]
+) -> dict[int, PlannedLoop]:
+    """Return those of the loops that are in none of the others, with the loops in them."""
+    outer = {i for i in among if not any(i in bodies[other] for other in among if other != i)}
+    made: dict[int, PlannedLoop] = {}
+    for index in sorted(outer):
+        body = bodies[index]
+        inner = _nested(planned, bodies, returns, {i for i in among if i in body and i != index})
+        scope = outside_of(inner, sorted(body))
+        members, heads = set(scope), (*scope, index)
+        made[index] = PlannedLoop(
+            members=tuple(sorted(body)),
+            scope=scope,
+            dependants={i: tuple(e for e in planned[i].outgoing if e.target in members) for i in heads},
+            waiting={i: sum(e.source in members or e.source == index for e in planned[i].incoming) for i in scope},
+            returns=tuple(returns.get(index, ())),
+            inner=inner,
+        )
+    return made
+
+
+def _body(planned: Sequence[PlannedVertex], index: int) -> set[int] | None:
+    """Return what follows the item of a loop and not its end; None for a vertex that is no loop."""
+    item = planned[index].component.loop_output
+    if item is None:
+        return None
+    outgoing = planned[index].outgoing
+    body = _following(planned, (e.target for e in outgoing if e.output == item))
+    end = _following(planned, (e.target for e in outgoing if e.output != item))
+    return body - end - {index}
+
+
+def _following(planned: Sequence[PlannedVertex], start: Iterable[int]) -> set[int]:
+    found = set(start)
+    todo = list(found)
+    while todo:
+        for edge in planned[todo.pop()].outgoing:
+            if edge.target not in found:
+                found.add(edge.target)
+                todo.append(edge.target)
+    return found
+
+
+def _wait_for_needs(planned: Sequence[PlannedVertex], index: int, body: set[int]) -> None:
+    """Let a loop wait for whatever its body gets from elsewhere: the body runs as soon as the loop does."""
+    known = {edge.source for edge in planned[index].incoming} | {index}
+    for member in sorted(body):
+        for edge in planned[member].incoming:
+            if edge.source not in body and edge.source not in known:
+                known.add(edge.source)
+                order = PlannedEdge(edge.source, None, index, "")
+                planned[edge.source].outgoing.append(order)
+                planned[index].incoming.append(order)
