@@ -81,6 +81,7 @@ from flowrunner.word import Given, Word
 if TYPE_CHECKING:
     from flowrunner.extension import FlowRunner
     from flowrunner.site.current import current_runner, get_runner
+    from flowrunner.store.carrying import Cargo, cargo_for
     from flowrunner.store.engine import database_engine, reading, writing
     from flowrunner.store.schema import DatabaseSchema
 
@@ -91,6 +92,7 @@ __all__ = [
     "AddressRefused",
     "BadRequest",
     "CancelToken",
+    "Cargo",
     "Chunk",
     "ChunkInvalid",
     "ChunkQuery",
@@ -143,6 +145,7 @@ __all__ = [
     "VectorStoreFailed",
     "Word",
     "__version__",
+    "cargo_for",
     "checked_address",
     "current_runner",
     "cursor_gone",
@@ -182,6 +185,10 @@ def __getattr__(name: str) -> Any:
         from flowrunner.store.schema import DatabaseSchema
 
         return DatabaseSchema
+    if name in ("Cargo", "cargo_for"):
+        from flowrunner.store import carrying
+
+        return getattr(carrying, name)
     if name in ("database_engine", "reading", "writing"):
         from flowrunner.store import engine
 

@@ -178,6 +178,13 @@ class TooBusy(FlowRunnerError):
     code = "too_busy"
 
 
+class ServerStops(FlowRunnerError):
+    """The server is about to stop, and takes nothing new or has stopped what it ran."""
+
+    status = 503
+    code = "server_stops"
+
+
 class ComponentFailed(FlowRunnerError):
     """A component raised an error while it ran; ``__cause__`` is what it raised.
 
@@ -214,6 +221,13 @@ class MemoryFailed(FlowRunnerError):
 
     status = 503
     code = "memory_failed"
+
+
+class StoreFailed(FlowRunnerError):
+    """The server's own database could not do what it was asked; nothing half-done remains."""
+
+    status = 503
+    code = "store_failed"
 
 
 class VectorStoreFailed(FlowRunnerError):

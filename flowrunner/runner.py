@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,31 +24,34 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import FoundVariable, RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import FlowNotFound, FlowRunnerError, TooBusy, is_interrupt
+from flowrunner.errors import FlowNotFound, FlowRunnerError, RunCancelled, ServerStops, TooBusy, is_interrupt
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
+from flowrunner.memory.message import new_id
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
+from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import is_secret_name, mask_text
-from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.vectors import Vectors
 from flowrunner.word import Word
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from flowrunner.store.secretbox import SecretBox
     from flowrunner.store.stores import Stores
     from flowrunner.telemetry.metrics import Metrics
 
 logger = logging.getLogger("flowrunner")
 
 _MOST_PLANS: Final = 500
+_LOOK_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,14 @@ class Opened:
     stores: Stores
     vectors: Vectors
     engine: Engine
+    box: SecretBox
     metrics: Metrics | None
     observers: Sequence[Observer]
     close: Callable[[], None]
 
 
 #: Attributes of a runner that open it when they are first asked for.
-_OPENED_BY: Final = frozenset({"memory", "library", "stores", "vectors", "engine", "metrics", "services", "background"})
+_OPENED_BY: Final = frozenset({"memory", "library", "stores", "vectors", "engine", "metrics", "services", "runs"})
 
 
 class Runner:
@@ -85,7 +91,7 @@ class Runner:
     engine: Engine
     metrics: Metrics | None
     services: RunServices
-    background: ThreadPoolExecutor
+    runs: Runs
 
     def __init__(self, *, settings: Settings, plugins: PluginManager, opening: Callable[[], Opened]) -> None:
         self.settings = settings
@@ -153,7 +159,6 @@ class Runner:
         self.engine = opened.engine
         self.metrics = opened.metrics
         self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
-        self.background = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-run")
         if settings.memory_retention and settings.memory_purge_every:
             self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
         self._turns = Turns(
@@ -177,6 +182,10 @@ class Runner:
             vectors=opened.vectors,
             operator=self.operator,
         )
+        self.runs = Runs(self, opened.box)
+        if opened.stores.run_log is not None:
+            registry = self.runs.registry
+            opened.stores.run_log.know_process(lambda: registry.known_id)
         self._opened = opened
 
     def run(
@@ -219,36 +228,67 @@ class Runner:
         emit: Emit | None = None,
         cancelled: CancelToken | None = None,
         run_id: str | None = None,
+        kind: str = "run",
+        recorded: bool = False,
+        patient: bool = False,
+        gone: Callable[[], bool] | None = None,
     ) -> RunResult:
         """Run a flow that was found before.
 
+        :param kind: how it was asked for: ``run``, ``stream``, ``webhook``, ``background`` or ``response``.
+        :param recorded: the ledger of runs has it already.
+        :param patient: wait for a place and for its turn as long as it takes.
+        :param gone: says whether the client has left that waits for the run; then it is cancelled.
         :raises NotAllowed: if the caller may only read.
         :raises TooMany: if the caller runs as many flows as one caller may.
         :raises TooBusy: if no place was free in time.
         :raises FlowRunnerError: what stopped the run.
         """
         require(identity, Capability.RUN)
-        with self._places.of(identity):
-            return self._execute(flow, request, identity, emit=emit, cancelled=cancelled, run_id=run_id)
-
-    def _execute(
-        self, flow: Flow, request: RunRequest, identity: Identity, *, emit: Emit | None = None,
-        cancelled: CancelToken | None = None, run_id: str | None = None,
-    ) -> RunResult:  # fmt: skip
         self.open()
         plan = self.plan(flow)
         if self._purging is not None:
             self._purging.start()
-        if not self._running.acquire(timeout=max(0.001, self.settings.turn_wait)):
-            raise TooBusy(f"The server runs {self.settings.max_runs} flows already (FLOWRUNNER_MAX_RUNS); try again.")
+        cancelled = CancelToken() if cancelled is None else cancelled
+        run_id = run_id or new_id()
+        # What was accepted is run, however much else its caller runs.
+        place = nullcontext() if patient else self._places.of(identity)
+        entry = self.runs.registry.enter(run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone)
         try:
-            with self.around():
-                return run(
+            with place, self._place(cancelled, patient=patient), self.around():
+                result = run(
                     plan, request, owner=identity.id, services=self._services_for(identity, flow), emit=emit,
-                    cancelled=cancelled, run_id=run_id,
+                    cancelled=cancelled, run_id=run_id, record=entry, patient=patient,
                 )  # fmt: skip
+            entry.succeed()
+            return result
+        except BaseException as error:
+            entry.fail(error)
+            if isinstance(error, RunCancelled) and cancelled.reason == STOPPING:
+                raise ServerStops("The run was stopped: the server stops; ask again.") from error
+            raise
         finally:
-            self._running.release()
+            self.runs.registry.leave(entry)
+
+    @contextmanager
+    def _place(self, cancelled: CancelToken, *, patient: bool) -> Iterator[None]:
+        """Hold one of the places for runs.
+
+        :raises TooBusy: if none was free in time.
+        :raises RunCancelled: if the run was cancelled meanwhile.
+        """
+        places = self._running
+        if not places.acquire(blocking=False):
+            deadline = math.inf if patient else time.monotonic() + self.settings.turn_wait
+            while not places.acquire(timeout=_LOOK_SECONDS):
+                cancelled.raise_if_set()
+                if time.monotonic() >= deadline:
+                    most = self.settings.max_runs
+                    raise TooBusy(f"The server runs {most} flows already (FLOWRUNNER_MAX_RUNS); try again.")
+        try:
+            yield
+        finally:
+            places.release()
 
     def plan(self, flow: Flow) -> Plan:
         """Return the plan of a flow, made once per content.
@@ -264,13 +304,16 @@ class Runner:
                     self._plans.popitem(last=False)
         return plan if plan.flow is flow else replace(plan, flow=flow)
 
-    def start(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
-        """Run a flow in the background; how it ends stands in the run log.
+    def start(self, flow: Flow, request: RunRequest, identity: Identity, *, kind: str = "background") -> str:
+        """Accept a run that nobody waits for; it begins in its turn, and its record says how it ends.
 
+        :returns: the id of the run, which is recorded by then.
         :raises NotAllowed: if the caller may only read.
+        :raises FlowInvalid: if the flow cannot run.
+        :raises StoreFailed: if the run cannot be recorded.
         """
         require(identity, Capability.RUN)
-        self.background.submit(on_behalf(self._run_in_background), flow, request, identity)
+        return self.runs.accept(flow, request, identity, kind)
 
     def check_health(self) -> dict[str, str]:
         """Return ``ok`` or ``error`` for the memory and the database."""
@@ -300,7 +343,10 @@ class Runner:
         return purge(self.memory, rules, dry_run=dry_run, flow_names=names, stopped=stopped)
 
     def close(self) -> None:
-        """Wait for background runs, write what is collected, release everything; a second call does no harm."""
+        """Wait for runs under way, write what is collected, release everything; a second call does no harm.
+
+        Background runs that have not begun are left to the next start.
+        """
         with self._state:
             if self._closed:
                 return
@@ -310,7 +356,7 @@ class Runner:
             return
         if self._purging is not None:
             self._purging.stop()
-        self.background.shutdown(wait=True)
+        self.runs.close()
         self._pool.shutdown(wait=True)
         self._turns.close()
         opened.memory.close()
@@ -326,17 +372,6 @@ class Runner:
             if purged.messages:
                 shown = (purged.messages, purged.sessions, purged.rule)
                 logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
-
-    def _run_in_background(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
-        try:
-            # What was accepted is run, however much else its caller runs.
-            self._execute(flow, request, identity)
-        except FlowRunnerError as error:
-            logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            logger.exception("a background run of %s failed", flow.name)
 
     def _ask_database(self) -> None:
         from sqlalchemy import text

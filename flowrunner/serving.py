@@ -10,16 +10,19 @@ from __future__ import annotations
 import gc
 import ipaddress
 import os
+import signal
 import sys
+import threading
 from typing import Any
 
 import gunicorn.http.message as _message
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
+from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings import PREFIX, SETTINGS, read_settings
 from flowrunner.web.local_only import is_loopback
 
-_OURS = ("BIND", "WORKERS", "THREADS", "AUTH")
+_OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT")
 
 try:
     _settings = read_settings((s for s in SETTINGS if s.name in _OURS), config={})
@@ -31,7 +34,8 @@ workers = _settings.workers or int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = _settings.threads
 worker_class = "gthread"
 timeout = 120
-graceful_timeout = 30
+#: The master kills a worker after that; by then runs that do not end by themselves have been cancelled, and said so.
+graceful_timeout = int(max(30, _settings.stop_wait + 10))
 keepalive = 5
 #: A session id of 2,000 characters takes up to 24,000 of a request line, and a rename names two. gunicorn itself knows
 #: 8190 at most or no limit at all, and without one a client could fill the memory; so its bound is moved.
@@ -99,13 +103,32 @@ def when_ready(server: Any) -> None:
     gc.freeze()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Let runs end before the interpreter does, which starts no threads any more."""
+    stop_runs()
+
+
+def _stop_runs_with(number: signal.Signals) -> None:
+    """Begin to end runs as soon as the worker is told to stop: gunicorn waits for requests first."""
+    before = signal.getsignal(number)
+
+    def stop(received: int, frame: Any) -> None:
+        threading.Thread(target=stop_runs, name="flowrunner-stop", daemon=True).start()
+        if callable(before):
+            before(received, frame)
+
+    signal.signal(number, stop)
+
+
 def post_worker_init(worker: Any) -> None:
-    """Open the runners of the app now, and not with the first request."""
+    """Open the runners of the app now, not with the first request, and look after what was accepted before."""
     for runner in getattr(worker.wsgi, "extensions", {}).get("flowrunner", {}).values():
         try:
             runner.open()
         except FlowRunnerError as error:
             worker.log.error("flowrunner: %s", error.message)
+    look_after_runs()
+    _stop_runs_with(signal.SIGTERM)
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:

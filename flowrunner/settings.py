@@ -166,6 +166,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             choice("queue", "reject", "parallel")),
     Setting("TURN_WAIT", 30.0, "seconds that a run waits for its turn before 409", seconds),
     Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
+    Setting("COMPONENT_TIMEOUT", 0.0, "seconds that a component that waits (network, model) may take; 0: as long as"
+            " the run", seconds),
+    Setting("CANCEL_WHEN_LEFT", True, "cancel a plain run whose client has left", boolean),
+    Setting("STOP_WAIT", 20.0, "seconds that runs have to end when the server stops, before they are cancelled",
+            seconds),
     Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
     Setting("MAX_RUNS_PER_USER", None, "runs at a time of one user, or of all nameless visitors from one address, in"

@@ -15,7 +15,7 @@ LAYERS = (
     {"memory", "vectors", "settings", "components", "identity", "outgoing", "authority", "shares"},
     {"hookspecs", "declarations", "registry", "plugins"},
     {"flows", "engine", "store"},
-    {"runner", "telemetry", "integrations", "langflow", "testing", "scaffold"},
+    {"runner", "runs", "telemetry", "integrations", "langflow", "testing", "scaffold"},
     {"web", "playground"},
     {"site", "extension", "app", "serving", "cli"},
 )

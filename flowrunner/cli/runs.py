@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.group("runs", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--flow", "flow_id", help="Only runs of this flow, by id.")
 @click.option("--session-id", "--session", "session_id", help="Only runs in this session.")
-@click.option("--status", type=click.Choice(["running", "success", "error", "cancelled"]), help="Only these.")
+@click.option(
+    "--status", type=click.Choice(["queued", "running", "success", "error", "cancelled", "lost"]), help="Only these."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--user", help="Only those of this user of API keys, by name.")
@@ -42,7 +44,14 @@ def runs_commands(
         print_json(found)
         return
     rows = [
-        [run["started_at"], run["id"], run["status"], _seconds(run["duration"]), run["flow_name"], _session(run)]
+        [
+            run["started_at"] or run["accepted_at"],
+            run["id"],
+            run["status"],
+            _seconds(run["duration"]),
+            run["flow_name"] or run["flow_id"],
+            _session(run),
+        ]
         for run in found
     ]
     print_table(("started", "id", "status", "took", "flow", "session"), rows)
@@ -59,11 +68,13 @@ def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url
     if as_json:
         print_json(run)
         return
-    click.echo(f"{run['id']}: {run['status']} after {_seconds(run['duration'])}, started {run['started_at']}")
-    click.echo(f"flow {run['flow_name']} ({run['flow_id']}, content {run['content_hash'][:12]})")
+    took = "" if run["duration"] is None else f" after {_seconds(run['duration'])}"
+    click.echo(f"{run['id']}: {run['status']}{took}, started {run['started_at'] or 'never'}")
+    content = f", content {run['content_hash'][:12]}" if run["content_hash"] else ""
+    click.echo(f"flow {run['flow_name'] or ''} ({run['flow_id']}{content})")
     session = run["session"]
     if session is not None:
-        by = f"{session['source']}" + (f" {session['component']}" if session["component"] else "")
+        by = f"{session['source'] or ''}" + (f" {session['component']}" if session["component"] else "")
         print_table(("session", "decided by"), [[session["id"], by]])
     if run["error"] is not None:
         print_table(("error", "what"), [[run["error"]["code"], run["error"]["message"]]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.loops import PlannedLoop
 from flowrunner.engine.plan import Plan, PlannedVertex
+from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.report import answer_session, select_reported
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult, RunStart, VertexResult
@@ -23,10 +25,12 @@ from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tweaks import apply_tweaks
 from flowrunner.engine.vertex import VertexRunner
-from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled
+from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled, RunTimeout
 from flowrunner.memory.context import current_memory
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.session import Session
+
+logger = logging.getLogger("flowrunner")
 
 _thread = threading.local()
 
@@ -41,6 +45,8 @@ def run(
     cancelled: CancelToken | None = None,
     held: frozenset[str] = frozenset(),
     run_id: str | None = None,
+    record: RunRecord | None = None,
+    patient: bool = False,
 ) -> RunResult:
     """Run a flow once and return its result.
 
@@ -49,6 +55,8 @@ def run(
     :param cancelled: a token by which others stop the run.
     :param held: sessions whose turn the caller holds already (a run that a run starts).
     :param run_id: an id given beforehand; else one is made.
+    :param record: is told of the run's commits, to record the run with them.
+    :param patient: wait for the turn as long as it takes.
     :raises FlowRunnerError: what stopped the run; a component's own error is ``ComponentFailed``.
     """
     request.refuse_input_conflict()
@@ -62,7 +70,7 @@ def run(
         foresee_sessions(plan, vertices, frame)
     run_id, cancelled = run_id or new_id(), CancelToken() if cancelled is None else cancelled
     named = named_sessions(plan, vertices, request.session_id)
-    with services.turns.hold(owner, named, held=held, cancelled=cancelled) as turn:
+    with services.turns.hold(owner, named, held=held, cancelled=cancelled, patient=patient) as turn:
         events = EventStream(run_id, _both(emit, services.observe), services.observed if emit is None else None)
         memory = RunMemory(services.memory.for_owner(owner), plan.flow.id, run_id, events, eager=request.streaming)
         limit = services.settings.run_timeout
@@ -72,9 +80,22 @@ def run(
         )
         token = current_memory.set(lambda: memory.of_owner)
         try:
-            return _Execution(state, plan).go()
+            return _Execution(state, plan).go(record)
         finally:
             current_memory.reset(token)
+
+
+def sessions_of(plan: Plan, request: RunRequest, *, most: int) -> set[str]:
+    """Return the sessions that a run names before it starts, for whose turn it will wait.
+
+    :param most: tweaks that a request may have.
+    :raises TweakRefused: for a tweak of a protected field.
+    """
+    vertices = list(plan.vertices)
+    if request.tweaks:
+        for index, changed in apply_tweaks(plan, request.tweaks, most=most).items():
+            vertices[index] = changed
+    return named_sessions(plan, vertices, request.session_id)
 
 
 class _Execution:
@@ -89,24 +110,27 @@ class _Execution:
         self._live = dict.fromkeys(plan.scope, 0)
         self._ready = deque([i for i in plan.scope if not plan.waiting[i]])
         self._flying: dict[Future[VertexResult], int] = {}
+        self._limit: float = state.services.settings.component_timeout
+        self._due: dict[Future[VertexResult], float] = {}
 
-    def go(self) -> RunResult:
+    def go(self, record: RunRecord | None) -> RunResult:
         """Run to the end; the last event is sent whatever happens."""
         state, started = self._state, time.monotonic()
         start = self._start()
+        state.memory.record_in(record, start)
         state.events.send("run_started", start=start)
         try:
             self._loop()
-            state.memory.flush()
+            result = self._result(start, time.monotonic() - started)
+            state.memory.flush(result)
         except RunCancelled as error:
-            self._keep_what_there_is()
+            self._keep_what_there_is("cancelled")
             state.events.send("run_cancelled", reason=state.cancelled.reason or error.message, start=start)
             raise
         except FlowRunnerError as error:
-            self._keep_what_there_is()
+            self._keep_what_there_is("error")
             state.events.send("run_failed", error=error, start=start)
             raise
-        result = self._result(start, time.monotonic() - started)
         state.events.send("run_finished", result=result)
         return result
 
@@ -118,7 +142,10 @@ class _Execution:
                 while self._ready:
                     planned = state.vertices[self._ready.popleft()]
                     if planned.component.blocking and not planned.as_tool and not self._runner.is_kept(planned):
-                        self._flying[self._submit(planned)] = planned.index
+                        future = self._submit(planned)
+                        self._flying[future] = planned.index
+                        if self._limit:
+                            self._due[future] = time.monotonic() + self._limit
                     else:
                         self._settle(planned.index, self._run_here(planned))
                         state.check_time()
@@ -222,13 +249,21 @@ class _Execution:
         """
         self._state.memory.flush()
         if getattr(_thread, "on_pool", False):
-            done: Future[VertexResult] = Future()
-            try:
-                done.set_result(self._runner.run(planned))
-            except BaseException as error:
-                done.set_exception(error)
-            return done
-        return self._state.services.pool.submit(contextvars.copy_context().run, self._run_on_pool, planned)
+            return self._done(planned)
+        context = contextvars.copy_context()
+        try:
+            return self._state.services.pool.submit(context.run, self._run_on_pool, planned)
+        except RuntimeError:
+            # The process ends and starts no more threads: what it has begun goes on here.
+            return self._done(planned)
+
+    def _done(self, planned: PlannedVertex) -> Future[VertexResult]:
+        done: Future[VertexResult] = Future()
+        try:
+            done.set_result(self._runner.run(planned))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
 
     def _run_on_pool(self, planned: PlannedVertex) -> VertexResult:
         _thread.on_pool = True
@@ -244,10 +279,33 @@ class _Execution:
             if done:
                 return sorted(done, key=self._flying.__getitem__)
             self._state.check_time()
+            self._check_components()
 
-    def _keep_what_there_is(self) -> None:
-        self._speech.keep()
-        self._state.memory.flush()
+    def _check_components(self) -> None:
+        """Stop the run for a component that takes too long.
+
+        :raises RunTimeout: naming it.
+        """
+        if not self._due:
+            return
+        now = time.monotonic()
+        for future, index in self._flying.items():
+            if now > self._due.get(future, now):
+                name = self._state.vertices[index].display_name
+                raise RunTimeout(
+                    f"The component {name} took longer than {self._limit:g} seconds (FLOWRUNNER_COMPONENT_TIMEOUT),"
+                    " so the run was stopped."
+                )
+
+    def _keep_what_there_is(self, state: str) -> None:
+        """Store what a run that fails has said so far, and mark the question if nothing was said."""
+        try:
+            self._speech.keep()
+            self._state.memory.mark_unanswered(state)
+            self._state.memory.flush()
+        except FlowRunnerError as error:
+            # The store may be what failed: the run still ends for the reason that it had.
+            logger.warning("what a run had said before it failed could not be kept: %s", error.message)
 
     def _start(self) -> RunStart:
         state, frame, flow = self._state, self._state.frame, self._state.plan.flow

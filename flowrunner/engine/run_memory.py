@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from typing import Any, Final, overload
 
 from flowrunner.engine.events import EventStream
+from flowrunner.engine.recording import RunRecord
+from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.memory import MessageChanges, OwnerMemory
 from flowrunner.memory.message import Message, each_message, new_id
+from flowrunner.memory.unanswered import as_unanswered, unanswered
 
 #: A window is as wide as any conversation, and a number that every store can be told.
 _MOST: Final = 2**31 - 1
@@ -32,7 +35,13 @@ class RunMemory:
         self._lock = threading.RLock()
         self._pending: list[Message] = []
         self._places: dict[str, int] = {}
+        self._record: RunRecord | None = None
+        self._start: RunStart | None = None
         self.stored: list[Message] = []
+
+    def record_in(self, record: RunRecord | None, start: RunStart) -> None:
+        """Have the run recorded with its commits."""
+        self._record, self._start = record, start
 
     @property
     def of_owner(self) -> OwnerMemory:
@@ -72,21 +81,39 @@ class RunMemory:
         query.setdefault("flow_id", self._flow_id)
         return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, exclude_run=self._run_id, **query)
 
-    def flush(self) -> None:
-        """Write what is collected, in order."""
+    def flush(self, result: RunResult | None = None) -> None:
+        """Write what is collected, in order.
+
+        :param result: what the run gave, where nothing follows.
+        """
         with self._lock:
             if not self._pending:
                 return
             pending, self._pending = self._pending, []
-            self._of_owner.append(pending)
+            if self._record is None or self._start is None:
+                self._of_owner.append(pending)
+            else:
+                # Messages of several sessions are several commits, and only after the last is all well.
+                whole = len({message.session_id for message in pending}) == 1
+                with self._record.committing(self._start, result if whole else None):
+                    self._of_owner.append(pending)
             for message in pending:
                 self._events.send("message_added", message=message, stored=True)
+
+    def mark_unanswered(self, state: str) -> None:
+        """Mark the questions of this run that got no answer; readers of its events learn that from its end.
+
+        :param state: how the run ends: ``error`` or ``cancelled``.
+        """
+        with self._lock:
+            for question in unanswered(self.stored):
+                self._change(as_unanswered(question, state), announced=False)
 
     def announce(self, message: Message) -> None:
         """Show readers a message that is still being written, without storing it."""
         self._events.send("message_added", message=message, stored=False)
 
-    def _change(self, message: Message) -> Message:
+    def _change(self, message: Message, *, announced: bool = True) -> Message:
         place = self._places[str(message.id)]
         before = self.stored[place]
         bound = message.replace(
@@ -104,7 +131,8 @@ class RunMemory:
             content_blocks=tuple(dict(b) for b in bound.content_blocks), category=bound.category,
         )  # fmt: skip
         self._of_owner.update(changes, ids=(str(bound.id),))
-        self._events.send("message_added", message=bound, stored=True)
+        if announced:
+            self._events.send("message_added", message=bound, stored=True)
         return bound
 
 

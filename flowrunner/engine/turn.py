@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import math
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ from flowrunner.errors import SessionBusy
 
 _FIRST_POLL: Final = 0.001
 _LAST_POLL: Final = 0.05
+#: Seconds that a store is asked to wait for its own lock at a time.
+_LONGEST_WAIT: Final = 1.0
 
 SessionLock = Callable[[str, str, float], contextlib.AbstractContextManager[bool] | None]
 
@@ -59,13 +62,15 @@ class Turns:
 
     @contextlib.contextmanager
     def hold(
-        self, owner: str, sessions: Iterable[str], *, held: frozenset[str] = frozenset(), cancelled: CancelToken
-    ) -> Iterator[frozenset[str]]:
+        self, owner: str, sessions: Iterable[str], *, held: frozenset[str] = frozenset(), cancelled: CancelToken,
+        patient: bool = False,
+    ) -> Iterator[frozenset[str]]:  # fmt: skip
         """Hold sessions for the length of a ``with`` block.
 
         They are taken in sorted order, so that two runs cannot wait for each other.
 
         :param held: sessions that the run's parent holds already; they are shared, not waited for.
+        :param patient: wait as long as it takes, whatever the strategy says of those who do not.
         :returns: all sessions held, the parent's included.
         :raises SessionBusy: if one is not free in time, or at once with ``reject``.
         """
@@ -73,7 +78,8 @@ class Turns:
         if self._strategy == "parallel" or not wanted:
             yield held.union(wanted)
             return
-        deadline = time.monotonic() + (self._wait if self._strategy == "queue" else 0)
+        wait = math.inf if patient else self._wait if self._strategy == "queue" else 0.0
+        deadline = time.monotonic() + wait
         taken: list[_Held] = []
         try:
             for session_id in wanted:
@@ -94,7 +100,7 @@ class Turns:
         key = (owner, session_id)
         self._queue_up(key, session_id, deadline, cancelled)
         try:
-            lock = self._lock_of_store(owner, session_id, deadline)
+            lock = self._lock_of_store(owner, session_id, deadline, cancelled)
             if lock is not None:
                 return _Held(key, None, lock)
             place = _place(owner, session_id)
@@ -114,16 +120,20 @@ class Turns:
             self._leave(one.key)
 
     def _lock_of_store(
-        self, owner: str, session_id: str, deadline: float
+        self, owner: str, session_id: str, deadline: float, cancelled: CancelToken
     ) -> contextlib.AbstractContextManager[bool] | None:
-        """Take the store's own lock, where it offers one."""
+        """Take the store's own lock, where it offers one; a store waits in parts, so that a run may be cancelled."""
         if self._session_lock is None:
             return None
-        lock = self._session_lock(owner, session_id, max(0.0, deadline - time.monotonic()))
-        if lock is not None and not lock.__enter__():
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            lock = self._session_lock(owner, session_id, min(left, _LONGEST_WAIT))
+            if lock is None or lock.__enter__():
+                return lock
             lock.__exit__(None, None, None)
-            raise self._busy(session_id)
-        return lock
+            if left <= _LONGEST_WAIT:
+                raise self._busy(session_id)
+            cancelled.raise_if_set()
 
     def _queue_up(self, key: tuple[str, str], session_id: str, deadline: float, cancelled: CancelToken) -> None:
         with self._guard:

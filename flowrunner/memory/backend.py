@@ -151,6 +151,13 @@ class MemoryBackend(ABC):
     def close(self) -> bool:
         """Release everything; return True."""
 
+    def commits_on(self, engine: Any) -> bool:
+        """Say whether messages are appended on this SQLAlchemy engine, with :func:`flowrunner.cargo_for` it along.
+
+        Then what is recorded of a run is part of the same transaction; else it is a transaction more.
+        """
+        return False
+
     def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
         """Return a lock of the store's own on a session; None where a file lock of the host is enough."""
         return None

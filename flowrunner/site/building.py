@@ -172,6 +172,7 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
             stores=stores,
             vectors=vectors,
             engine=engine,
+            box=box,
             metrics=metrics,
             observers=_observers(settings, stores.run_log, metrics),
             close=undo.pop_all().close,

@@ -8,19 +8,19 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select, text
+from sqlalchemy import Connection, Engine, Table, delete, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
 from flowrunner.settings import Settings
 from flowrunner.store.runrecords import RunRecords
-from flowrunner.store.runrows import RUNNING, RowMaker, Rows
+from flowrunner.store.runrows import RowMaker, Rows
 from flowrunner.store.tables import runs, vertex_runs
+from flowrunner.store.unhurried import unhurried
 
 logger = logging.getLogger("flowrunner")
 
@@ -30,6 +30,15 @@ _IDLE: Final = 10.0
 _RETRY: Final = 1.0
 _MOST_WAITING: Final = 20_000
 _BATCH: Final = 1000
+
+#: A run that is recorded already stays as it is, or gets its record; one that has ended keeps its state.
+_KNOWN: Final = " ON CONFLICT (id) DO NOTHING"
+_COMPLETED: Final = (
+    " ON CONFLICT (id) DO UPDATE SET record = excluded.record, session_id = excluded.session_id,"
+    f" status = CASE WHEN {runs.name}.ended_at IS NULL THEN excluded.status ELSE {runs.name}.status END,"
+    f" started_at = coalesce({runs.name}.started_at, excluded.started_at),"
+    f" ended_at = coalesce({runs.name}.ended_at, excluded.ended_at)"
+)
 
 
 class RunLog(RunRecords):
@@ -47,9 +56,17 @@ class RunLog(RunRecords):
     ) -> None:
         super().__init__(engine, settings.run_log_per_vertex)
         self._known_secrets = known_secrets
+        self._process: Callable[[], str | None] = lambda: None
         self._total: int = settings.run_log_total
         self._reset()
         _at_fork_and_end(self)
+
+    def know_process(self, process: Callable[[], str | None]) -> None:
+        """Have runs under way noted with the process that they are in.
+
+        :param process: returns its id in the ledger of runs.
+        """
+        self._process = process
 
     def observe(self, event: RunEvent) -> None:
         """Take an event; costs next to nothing and never fails."""
@@ -99,7 +116,7 @@ class RunLog(RunRecords):
         """Begin with nothing: at first, and in a forked child, where the parent writes its own events."""
         self._queue: deque[RunEvent] = deque()
         self._unwritten: deque[Rows] = deque()
-        self._maker = RowMaker(self._known_secrets)
+        self._maker = RowMaker(self._known_secrets, lambda: self._process())
         self._added = 0
         self._dropped = 0
         self._warned = False
@@ -161,16 +178,18 @@ class RunLog(RunRecords):
             return True
 
     def _write(self, rows: Rows) -> None:
-        if not (rows.vertices or rows.runs):
+        if not (rows.vertices or rows.begun or rows.ended):
             return
-        with _unhurried(self._engine) as connection:
-            for table, new in ((vertex_runs, rows.vertices), (runs, rows.runs)):
+        with unhurried(self._engine) as connection:
+            dialect = connection.dialect.name
+            for table, new, conflict in (
+                (vertex_runs, rows.vertices, ""),
+                (runs, rows.begun, _KNOWN),
+                (runs, rows.ended, _COMPLETED),
+            ):
                 if new:
                     # Past the SQL compiler: for plain rows of one kind it costs more than the database.
-                    connection.exec_driver_sql(_insert(table, tuple(new[0]), connection.dialect.name), new)
-            if rows.ended:
-                ended = runs.c.id.in_(rows.ended), runs.c.status == RUNNING
-                connection.execute(delete(runs).where(*ended))
+                    connection.exec_driver_sql(_insert(table, tuple(new[0]), dialect) + conflict, new)
             self._keep_bounds(connection, rows)
 
     def _keep_bounds(self, connection: Connection, rows: Rows) -> None:
@@ -178,12 +197,14 @@ class RunLog(RunRecords):
 
         Builds of one vertex need no removal of their own: a reading shows the newest of them.
         """
-        self._added += len(rows.vertices) + len(rows.runs)
+        self._added += len(rows.vertices) + len(rows.ended)
         if self._added * 10 >= self._total:
             self._added = 0
             for table in (vertex_runs, runs):
                 newest = select(func.max(table.c.seq)).scalar_subquery()
-                connection.execute(delete(table).where(table.c.seq <= newest - self._total))
+                surplus = delete(table).where(table.c.seq <= newest - self._total)
+                # What has not ended is no surplus, however long it takes.
+                connection.execute(surplus if table is vertex_runs else surplus.where(runs.c.ended_at.is_not(None)))
 
     def _cannot_keep(self, error: Exception) -> None:
         logger.warning("An entry of the run log cannot be kept: %s", type(error).__name__)
@@ -198,28 +219,6 @@ class RunLog(RunRecords):
 def _insert(table: Table, columns: tuple[str, ...], dialect: str) -> str:
     places = [f":{name}" if dialect == "sqlite" else f"%({name})s" for name in columns]
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join(places)})"  # noqa: S608
-
-
-@contextmanager
-def _unhurried(engine: Engine) -> Iterator[Connection]:
-    """Open a writing transaction that need not be on disk when it ends.
-
-    A crash of the machine may lose the last seconds of the log, never its consistency; and who
-    stores a message never waits for the disk because of the log.
-    """
-    with engine.connect() as connection:
-        sqlite = connection.dialect.name == "sqlite"
-        driver: Any = connection.connection.driver_connection
-        if sqlite:
-            driver.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with connection.begin():
-                if not sqlite:
-                    connection.execute(text("SET LOCAL synchronous_commit TO off"))
-                yield connection
-        finally:
-            if sqlite:
-                driver.execute("PRAGMA synchronous=FULL")
 
 
 def _at_fork_and_end(log: RunLog) -> None:

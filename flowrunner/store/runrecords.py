@@ -193,20 +193,33 @@ def _shown(value: Any, row: Row[Any]) -> Any:
 
 
 def _run(row: Row[Any], *, vertices: bool = False) -> dict[str, Any]:
-    record = mask(json.loads(row.record), cut=False)
+    record = mask(json.loads(row.record), cut=False) if row.record else {}
+    # What ended a run from outside, such as a stop of the server, says more than the run's own record.
+    error = json.loads(row.error) if row.error else record.get("error")
     shown = {
         "id": row.id,
         "flow_id": row.flow_id,
-        "flow_name": record["flow_name"],
-        "content_hash": record["content_hash"],
-        "session": record["session"],
+        "flow_name": record.get("flow_name"),
+        "content_hash": record.get("content_hash"),
+        "session": record.get("session") or _session(row),
         "status": row.status,
-        "error": record["error"] and {"code": record["error"][0], "message": record["error"][1]},
+        "kind": row.kind,
+        "error": error and {"code": error[0], "message": error[1]},
+        "accepted_at": row.accepted_at,
         "started_at": row.started_at,
-        "duration": record["duration"],
-        "warnings": record["warnings"],
+        "ended_at": row.ended_at,
+        "duration": record.get("duration"),
+        "warnings": record.get("warnings", []),
     }
     if vertices:
-        entries = (dict(zip(_VERTEX, entry, strict=False)) for entry in record["vertices"] if type(entry) is list)
+        known = record.get("vertices", [])
+        entries = (dict(zip(_VERTEX, entry, strict=False)) for entry in known if type(entry) is list)
         shown["vertices"] = [{**entry, "session": entry["session"] or record["session"]} for entry in entries]
     return shown
+
+
+def _session(row: Row[Any]) -> dict[str, Any] | None:
+    """Return the session of a run that has no record of its own yet; what decided it is not known."""
+    if row.session_id is None:
+        return None
+    return {"id": json.loads(row.session_id), "source": None, "component": None}

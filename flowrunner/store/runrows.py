@@ -34,11 +34,11 @@ _words_of: Final = attrgetter("text", "sender", "sender_name", "session_id", "co
 
 @dataclass(slots=True)
 class Rows:
-    """What one batch of events adds to the tables, and the runs whose ``running`` row has had its day."""
+    """What one batch of events adds to the tables: of vertices, of runs under way, of runs that have ended."""
 
     vertices: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
+    begun: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -54,10 +54,12 @@ class RowMaker:
     """Keeps what is known of the runs that are under way, and makes rows of their events.
 
     :param known_secrets: returns texts that must not be kept, such as the values of variables.
+    :param process: returns the id of this process in the ledger of runs.
     """
 
-    def __init__(self, known_secrets: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, known_secrets: Callable[[], Iterable[str]], process: Callable[[], str | None]) -> None:
         self._known_secrets = known_secrets
+        self._process = process
         self._open: dict[str, _OpenRun] = {}
 
     def make(self, events: Iterable[RunEvent], fail: Callable[[Exception], None]) -> Rows:
@@ -74,7 +76,9 @@ class RowMaker:
         for run_id, run in self._open.items():
             if not run.noted:
                 run.noted = True
-                rows.runs.append(_run_row(run_id, run, RUNNING, run.start.session, None, None))
+                rows.begun.append(
+                    {**_run_row(run_id, run, RUNNING, run.start.session, None, None), "process": self._process()}
+                )
         return rows
 
     def _take(self, event: RunEvent, rows: Rows) -> None:
@@ -96,9 +100,7 @@ class RowMaker:
         elif event.kind in _ENDS:
             run = self._open.pop(event.run_id, None)
             if run is not None:
-                if run.noted:
-                    rows.ended.append(event.run_id)
-                rows.runs.append(_end_row(event, run))
+                rows.ended.append(_end_row(event, run))
 
 
 def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
@@ -223,6 +225,9 @@ def _run_row(
         "flow_id": start.flow_id,
         "session_id": None if session is None else json_text(session.id),
         "status": status,
-        "started_at": moment_text(start.started_at),
+        "kind": "run",
+        "accepted_at": (started := moment_text(start.started_at)),
+        "started_at": started,
+        "ended_at": None if ended is None else moment_text(ended),
         "record": masked_json(record, run.secrets, None if error or start.warnings else (start.flow_name,)),
     }

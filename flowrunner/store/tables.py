@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from flowrunner.store.schema import DatabaseSchema
@@ -94,6 +95,7 @@ vertex_runs: Final = Table(
     Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
 )
 
+# A run that has not ended has no ``ended_at``; the index of those is as small as they are few.
 runs: Final = Table(
     "flowrunner_runs",
     metadata,
@@ -103,10 +105,35 @@ runs: Final = Table(
     Column("flow_id", String(36), nullable=False),
     Column("session_id", Text),
     Column("status", String(10), nullable=False),
-    Column("started_at", MOMENT, nullable=False),
-    Column("record", Text, nullable=False),
-    Index("flowrunner_runs_id", "id"),
+    Column("kind", String(10), nullable=False),
+    Column("process", String(36)),
+    Column("lane", String(32)),
+    Column("accepted_at", MOMENT, nullable=False),
+    Column("started_at", MOMENT),
+    Column("ended_at", MOMENT),
+    Column("stop", Text),
+    Column("error", Text),
+    Column("request", Text),
+    Column("record", Text),
+    Index("flowrunner_runs_id", "id", unique=True),
     Index("flowrunner_runs_owner", "owner", "seq"),
+    Index(
+        "flowrunner_runs_open", "process", sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)  # fmt: skip
+
+# The processes that runs belong to. ``beat`` grows while one has runs; ``place`` names the lock file by which
+# others on its host see at once that it is gone.
+processes: Final = Table(
+    "flowrunner_processes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("place", String(64), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("started_at", MOMENT, nullable=False),
 )
 
 files: Final = Table(
@@ -131,6 +158,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0001",
+    head="0002",
     version_table="flowrunner_version",
 )

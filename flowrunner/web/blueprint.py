@@ -84,6 +84,8 @@ def make_blueprint(
     def identify_caller() -> None:
         # Through the proxy every look at the request costs three calls more.
         asked = request._get_current_object()  # type: ignore[attr-defined]
+        if runner.is_open:
+            runner.runs.wake()
         if asked.method != "OPTIONS":
             need = routes.needs.get((asked.endpoint or "").rsplit(".", 1)[-1])
             if need is None:

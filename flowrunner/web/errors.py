@@ -32,7 +32,9 @@ def openai_error(error: FlowRunnerError) -> dict[str, Any]:
 def error_response(error: FlowRunnerError) -> Response:
     """Return the answer to an error, and log what is our own fault."""
     if error.status >= 500:
-        logger.error("%s: %s", error.code, error.message, exc_info=error if error.__cause__ is None else None)
+        # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
+        unclear = error.status == 500 and error.__cause__ is None
+        logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
     return json_response(error_body(error), error.status)
 
 

@@ -38,6 +38,9 @@ _PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javasc
 _started: Final[ContextVar[float]] = ContextVar("flowrunner_started")
 
 
+#: When a client may try again where nobody knows better.
+_RETRY_SECONDS: Final = "2"
+
 #: Where a request keeps the id that it was given.
 _NAMED: Final = "flowrunner.request_id"
 
@@ -96,6 +99,8 @@ class Hygiene:
         # A site that refuses a request by itself does so before our hooks see it.
         environ = request.environ
         headers.add("X-Request-Id", environ.get(_NAMED) or self._name(environ))
+        if response.status_code in (429, 503) and "Retry-After" not in headers:
+            headers.add("Retry-After", _RETRY_SECONDS)
         if self._cors:
             self._cors.allow(request.environ, response)
         if self._timed:

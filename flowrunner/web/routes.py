@@ -41,7 +41,7 @@ def add_run_routes(routes: Routes) -> None:
     routes.add("/api/v1/responses", respond, methods=["POST"], name="responses", needs=RUN)
 
     def cancel(run_id: str) -> Response:
-        return cancel_run(runner, spool, run_id)
+        return cancel_run(runner, run_id)
 
     routes.add("/api/v1/runs/<run_id>/cancel", cancel, methods=["POST"], name="cancel_run", needs=RUN)
 

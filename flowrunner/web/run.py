@@ -13,10 +13,11 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from flowrunner.authority import Capability, may
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
-from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
+from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
 from flowrunner.runner import Runner
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
+from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object, refuse_packed
 from flowrunner.web.parameters import invalid, query_boolean, read_uuid
 from flowrunner.web.reach import flows_in_reach
@@ -24,6 +25,8 @@ from flowrunner.web.spool import Spool
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import stream_lines
 
+#: Names the run in an answer.
+RUN_HEADER: Final = "X-Run-Id"
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
 
@@ -64,18 +67,24 @@ def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
         return stream_sse(runner, spool, flow, asked, identity, vertices=query_boolean("vertices"))
     if streaming is not None:
         return stream_lines(runner, flow, asked, identity)
-    result = runner.execute(flow, asked, identity)
+    gone = Presence(request.environ).is_over if runner.settings.cancel_when_left else None
+    result = runner.execute(flow, asked, identity, gone=gone)
     return answer_run(result, envelope)
 
 
-def cancel_run(runner: Runner, spool: Spool, run_id: str) -> Response:
-    """Answer ``POST /api/v1/runs/{run_id}/cancel``: ask a run that is streamed as server-sent events to stop.
+def cancel_run(runner: Runner, run_id: str) -> Response:
+    """Answer ``POST /api/v1/runs/{run_id}/cancel``: stop a run, whichever process it is in, or waits in.
 
     :raises NotFound: if there is no such run of the caller, or it is of a flow that is not theirs to run.
+    :raises Conflict: if it has ended already.
     """
-    flows = flows_in_reach(runner, caller())
-    if not spool.stop(read_uuid(run_id, ("path", "run_id")), caller().id, flows=flows):
+    canonical, identity = read_uuid(run_id, ("path", "run_id")), caller()
+    found = runner.runs.find(canonical, identity.scope)
+    flows = flows_in_reach(runner, identity)
+    if found is None or (flows is not None and found.flow_id not in flows):
         raise NotFound("Run not found")
+    if not runner.runs.stop(canonical, identity.scope, "its user stopped it"):
+        raise Conflict("The run has ended already.")
     return json_response({"message": "The run is asked to stop"}, 202)
 
 
@@ -92,8 +101,11 @@ def answer_run(result: RunResult, envelope: str) -> Response:
     """Return the answer of a run in the shape that the request asks for."""
     # Most requests have no query and no wish: what they cannot hold is not parsed.
     if "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain":
-        return Response(result.text, content_type="text/plain; charset=utf-8")
-    return json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+        answer = Response(result.text, content_type="text/plain; charset=utf-8")
+    else:
+        answer = json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+    answer.headers.add(RUN_HEADER, result.run_id)
+    return answer
 
 
 def _wanted_envelope(runner: Runner) -> str:
@@ -169,8 +181,8 @@ def run_webhook(runner: Runner, flow_name: str) -> Response:
         input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
     )
     runner.plan(flow)
-    runner.start(flow, asked, caller())
-    return json_response({"message": "Task started in the background", "status": "in progress"}, 202)
+    run_id = runner.start(flow, asked, caller(), kind="webhook")
+    return json_response({"message": "Task started in the background", "status": "in progress", "run_id": run_id}, 202)
 
 
 def _webhook_text(data: bytes) -> str:

@@ -9,6 +9,7 @@ from flask import Response
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import NotFound
 from flowrunner.runner import Runner
+from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web.auth import caller
 from flowrunner.web.blueprint import Routes
 from flowrunner.web.jsons import empty_response, json_response
@@ -18,7 +19,6 @@ from flowrunner.web.reach import flows_in_reach, messages_to_read
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100
-RUN_STATES: Final = ("running", "success", "error", "cancelled")
 
 
 def add_run_log_routes(routes: Routes) -> None:

@@ -102,6 +102,9 @@ class SqliteMemory(MemoryBackend):
                 self._locks.close()
         return True
 
+    def commits_on(self, engine: Engine) -> bool:
+        return engine is self._engine
+
     def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
         return None if self._locks is None else self._locks.held(owner, session_id, wait)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
-from flowrunner import FlowRunnerError, writing
+from flowrunner import Cargo, FlowRunnerError, cargo_for, writing
 from flowrunner_sqlite.failures import failed, taken, unreadable
 from flowrunner_sqlite.rows import COLUMNS, Row, flow_key
 from flowrunner_sqlite.statements import DriverStatement, count_session, insert_messages
@@ -32,10 +32,11 @@ _ID, _OWNER, _KEY, _LONG, _FLOW, _AT = (
 class _Call:
     """Somebody's rows on their way to the disk. Without rows: somebody who wants to write alone."""
 
-    __slots__ = ("error", "leads", "rows", "woken")
+    __slots__ = ("cargo", "error", "leads", "rows", "woken")
 
-    def __init__(self, rows: Sequence[Row] | None) -> None:
+    def __init__(self, rows: Sequence[Row] | None, cargo: Cargo | None = None) -> None:
         self.rows = rows
+        self.cargo = cargo
         self.error: BaseException | None = None
         self.leads = False
         # A plain lock, released to wake the one who waits: an Event costs three times as much.
@@ -79,7 +80,8 @@ class GroupCommit:
         :raises MessageInvalid: if an id is taken or a text cannot be encoded.
         :raises MemoryFailed: if the database fails.
         """
-        call = _Call(rows)
+        cargo = cargo_for(self._engine)
+        call = _Call(rows, cargo)
         self._wait_for_turn(call)
         if call.leads:
             batch = self._batch(call)
@@ -96,6 +98,8 @@ class GroupCommit:
                         other.woken.release()
         if call.error is not None:
             raise call.error
+        if cargo is not None:
+            cargo.delivered = True
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -160,7 +164,10 @@ class GroupCommit:
 
     def _commit(self, batch: Sequence[_Call]) -> None:
         try:
-            self._write([row for call in batch for row in call.rows or ()])
+            self._write(
+                [row for call in batch for row in call.rows or ()],
+                [call.cargo for call in batch if call.cargo is not None],
+            )
         except Exception as error:
             if len(batch) == 1 or self._is_outage(error):
                 for call in batch:
@@ -169,7 +176,7 @@ class GroupCommit:
             for call in batch:
                 self._commit([call])
 
-    def _write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[Row], along: Sequence[Cargo]) -> None:
         for last_try in (False, True):
             connection = self._connection or self._connect()
             committing = False
@@ -179,6 +186,9 @@ class GroupCommit:
                 cursor.executemany(self._insert.sql, self._insert.bind_rows(rows))
                 for values in _sessions_of(rows):
                     cursor.execute(self._count.sql, self._count.bind(values))
+                for cargo in along:
+                    for statement, parameters in cargo.statements:
+                        cursor.execute(statement, parameters)
                 committing = True
                 connection.commit()
                 return

@@ -118,14 +118,15 @@ def test_a_failing_component_ends_the_run_with_its_name_and_leaves_an_error_row(
     assert caught.value.vertex_id == "bad"
     rows = rig.messages(session_id="s")
     assert [(m.sender, m.error, m.category) for m in rows] == [
-        ("User", False, "message"),
+        ("User", True, "message"),
         ("TestBoom", True, "error"),
     ]
+    assert rows[0].properties["unanswered"] == "error"
     assert "Traceback" not in str(rows[1].to_record())
     assert events[-1].kind == "run_failed"
 
 
-def test_an_error_row_never_enters_a_history(rig):
+def test_neither_an_error_row_nor_its_question_enters_a_history(rig):
     bad = [("ask", "ChatInput"), ("bad", "TestBoom"), ("answer", "ChatOutput")]
     with pytest.raises(ComponentFailed):
         rig.run(bad, ["ask.message -> bad.value", "bad.text -> answer.input_value"], session_id="s")
@@ -136,7 +137,7 @@ def test_an_error_row_never_enters_a_history(rig):
         ("out", "ChatOutput"),
     ]
     edges = ["past.messages_text -> p.past", "ask.message -> p.q", "p.prompt -> out.input_value"]
-    assert rig.run(good, edges, session_id="s", input_value="two").text == "User: hi|two"
+    assert rig.run(good, edges, session_id="s", input_value="two").text == "|two"
 
 
 def test_credentials_in_an_error_are_not_repeated(make_rig):

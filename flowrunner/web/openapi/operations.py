@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.memory import ORDER_FIELDS
+from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web.openapi import schemas as s
 from flowrunner.web.openapi.operation import (
     BYTES,
@@ -120,7 +121,7 @@ RECORDS: Final[Mapping[str, Operation]] = {
         query=(
             FLOW,
             Query("session_id", TEXT, "Only runs in this session."),
-            Query("status", word("running", "success", "error", "cancelled"), "Only runs with this status."),
+            Query("status", word(*RUN_STATES), "Only runs with this status."),
             Query("limit", whole(1, 100, 50), "How many at most."),
             Query("cursor", UUID, "Only runs before this one."),
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
+from flowrunner.store.ledger import RUN_STATES
+
 
 class Body(Schema):
     """What a request holds; members that are not named are passed over."""
@@ -158,7 +160,7 @@ class Session(Schema):
     """The session of a run, and who decided it."""
 
     id = fields.String(required=True)
-    source = fields.String(required=True)
+    source = fields.String(required=True, allow_none=True)
     component = fields.String(required=True, allow_none=True)
 
 
@@ -167,12 +169,15 @@ class RunSummary(Schema):
 
     id = fields.String(required=True)
     flow_id = fields.String(required=True)
-    flow_name = fields.String(required=True)
-    content_hash = fields.String(required=True)
+    flow_name = fields.String(required=True, allow_none=True)
+    content_hash = fields.String(required=True, allow_none=True)
     session = fields.Nested(Session, required=True, allow_none=True)
-    status = fields.String(required=True, metadata={"enum": ["running", "success", "error", "cancelled"]})
+    status = fields.String(required=True, metadata={"enum": list(RUN_STATES)})
+    kind = fields.String(required=True)
     error = fields.Dict(required=True, allow_none=True)
-    started_at = fields.DateTime(required=True)
+    accepted_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    ended_at = fields.DateTime(required=True, allow_none=True)
     duration = fields.Float(required=True, allow_none=True)
     warnings = fields.List(fields.String(), required=True)
 

@@ -68,10 +68,11 @@ class RunAnswer(Open):
 
 
 class Started(Schema):
-    """A run was started in the background."""
+    """A run was accepted; its record is at ``/api/v1/runs/{run_id}``."""
 
     message = fields.String(required=True)
     status = fields.String(required=True)
+    run_id = fields.String(required=True)
 
 
 class ResponsesBody(Body):

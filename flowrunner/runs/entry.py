@@ -1,0 +1,111 @@
+"""One run of this process, and what the ledger knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.result import RunResult, RunStart
+from flowrunner.errors import FlowRunnerError, RunCancelled
+from flowrunner.memory.message import utc_now
+from flowrunner.store.carrying import Statement, carrying
+from flowrunner.store.ledger import CANCELLED, ERROR, RUNNING, SUCCESS
+from flowrunner.text.json_text import json_text
+from flowrunner.text.timestamps import moment_text
+
+if TYPE_CHECKING:
+    from flowrunner.runs.registry import RunRegistry
+
+
+class RunEntry:
+    """A run between its acceptance and its end.
+
+    A run is recorded with the first thing that it commits, in the same transaction where messages
+    and ledger are kept in one database; so a plain run that waits for nothing, and commits once,
+    is recorded with its success. One that commits nothing is left to the run log.
+
+    :param recorded: the ledger has it already, since it was queued.
+    :param gone: says whether the client that waits for the run has left; None where nobody waits.
+    """
+
+    __slots__ = ("_registry", "cancelled", "flow_id", "gone", "kind", "owner", "recorded", "run_id", "state")
+
+    def __init__(
+        self, registry: RunRegistry, run_id: str, owner: str, flow_id: str, kind: str, cancelled: CancelToken,
+        *, recorded: bool, gone: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
+        self._registry = registry
+        self.run_id = run_id
+        self.owner = owner
+        self.flow_id = flow_id
+        self.kind = kind
+        self.cancelled = cancelled
+        self.recorded = recorded
+        self.gone = gone
+        self.state = ""
+
+    @contextmanager
+    def committing(self, start: RunStart, result: RunResult | None) -> Iterator[None]:
+        """Surround a commit of messages; see :class:`~flowrunner.engine.recording.RunRecord`."""
+        if self.recorded and result is None:
+            yield
+            return
+        statements = self._statements(start, result)
+        if self._registry.carries:
+            with carrying(self._registry.ledger.engine, statements) as cargo:
+                yield
+            if not cargo.delivered:
+                self._registry.write(statements, needed=False)
+        elif result is None:
+            self._registry.write(statements, needed=True)
+            yield
+        else:
+            yield
+            self._registry.write(statements, needed=False)
+        self.recorded = True
+        if result is not None:
+            self.state = SUCCESS
+
+    def _statements(self, start: RunStart, result: RunResult | None) -> list[Statement]:
+        ledger = self._registry.ledger
+        if self.recorded:
+            return [ledger.ending(self.run_id, SUCCESS)]
+        started = moment_text(start.started_at)
+        session = start.session if result is None else result.session
+        return [
+            ledger.adding(
+                id=self.run_id,
+                owner=self.owner,
+                flow_id=self.flow_id,
+                session_id=None if session is None else json_text(session.id),
+                status=RUNNING if result is None else SUCCESS,
+                kind=self.kind,
+                process=self._registry.process_id,
+                accepted_at=started,
+                started_at=started,
+                ended_at=None if result is None else moment_text(utc_now()),
+            )
+        ]
+
+    def succeed(self) -> None:
+        """Record that the run has done what it was asked to."""
+        if not self.state:
+            self._end(SUCCESS)
+
+    def fail(self, error: BaseException) -> None:
+        """Record what stopped the run."""
+        if self.state:
+            return
+        if isinstance(error, RunCancelled):
+            self._end(CANCELLED, error.code, self.cancelled.reason or error.message)
+        elif isinstance(error, FlowRunnerError):
+            self._end(ERROR, error.code, error.message)
+        else:
+            self._end(ERROR, "internal_error", "Internal Server Error")
+
+    def _end(self, state: str, code: str = "", message: str = "") -> None:
+        self.state = state
+        if self.recorded:
+            self._registry.end(self.run_id, state, code, message)

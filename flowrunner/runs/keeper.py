@@ -1,0 +1,98 @@
+"""The thread of a process that looks after runs: clients that left, heartbeats, wishes to stop, processes gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.errors import FlowRunnerError
+from flowrunner.runs.registry import RunRegistry
+
+logger = logging.getLogger("flowrunner")
+
+#: Seconds between two looks at the runs of this process, between two heartbeats, and between two sweeps.
+_LOOK: Final = 0.5
+_BEAT: Final = 5.0
+_SWEEP: Final = 5.0
+
+
+class Keeper:
+    """Does its rounds while the process lives.
+
+    :param sweep: looks for runs of processes that are gone.
+    :param busy: says whether this process has background runs that wait.
+    """
+
+    def __init__(self, registry: RunRegistry, sweep: Callable[[], object], busy: Callable[[], bool]) -> None:
+        self._registry = registry
+        self._sweep = sweep
+        self._busy = busy
+        self._start()
+
+    def _start(self) -> None:
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failing = False
+        self._next_beat = 0.0
+        self._next_sweep = 0.0
+        self.awake = False
+
+    def start_in_child(self) -> None:
+        """Begin afresh in a forked process, where the thread is not."""
+        self._start()
+
+    def wake(self) -> None:
+        """Start the rounds, unless they have been started."""
+        with self._guard:
+            if self.awake or self._closing.is_set():
+                return
+            self.awake = True
+            self._thread = threading.Thread(target=self._work, name="flowrunner-runs", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the rounds."""
+        with self._guard:
+            self._closing.set()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=10)
+
+    def _work(self) -> None:
+        while True:
+            self._go_round()
+            if self._closing.wait(_LOOK):
+                return
+
+    def _go_round(self) -> None:
+        try:
+            now = time.monotonic()
+            self._registry.cancel_left()
+            if now >= self._next_sweep:
+                self._next_sweep = now + _SWEEP
+                self._sweep()
+            if self._registry.known_id is not None and (self._registry.active or self._busy()):
+                if now >= self._next_beat:
+                    self._next_beat = now + _BEAT
+                    self._registry.ledger.beat(self._registry.process_id)
+                self._stop_the_unwanted()
+            self._registry.write_again()
+            self._failing = False
+        except (SQLAlchemyError, FlowRunnerError, OSError) as error:
+            if not self._failing and not self._closing.is_set():
+                self._failing = True
+                logger.warning("Runs cannot be looked after now (%s); it is tried again.", type(error).__name__)
+        except Exception:
+            logger.exception("unexpected error while looking after runs")
+
+    def _stop_the_unwanted(self) -> None:
+        for run_id, reason in self._registry.ledger.asked_to_stop(self._registry.process_id).items():
+            entry = self._registry.active.get(run_id)
+            if entry is not None:
+                entry.cancelled.cancel(reason)

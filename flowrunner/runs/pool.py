@@ -1,0 +1,177 @@
+"""Background runs on the threads of the process: each begins when its turn has come, in order of acceptance."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.store.ledger import Ledger
+
+logger = logging.getLogger("flowrunner")
+
+#: Seconds until it is looked again whether a run of another process has made room.
+_LOOK: Final = 0.2
+
+
+@dataclass(order=True, slots=True)
+class Job:
+    """A run that waits to begin. ``seq`` is its number in order of acceptance.
+
+    ``lane`` names the session that it waits for; of one lane one run at a time is begun, over all
+    processes, and None waits for nobody. ``begin`` runs it, to its end.
+    """
+
+    seq: int
+    run_id: str = field(compare=False)
+    lane: str | None = field(compare=False)
+    begin: Callable[[], Any] = field(compare=False)
+
+
+class BackgroundPool:
+    """Hands jobs to a bounded number of threads.
+
+    No thread ever waits for a session: a job is handed out when every earlier run of its lane has
+    ended, in this process and in all others. One thread looks after that, and is there only while
+    jobs wait.
+    """
+
+    def __init__(self, ledger: Ledger, threads: int) -> None:
+        self._ledger = ledger
+        self._threads = threads
+        self._start()
+
+    def _start(self) -> None:
+        self._guard = threading.Condition()
+        self._waiting: list[Job] = []
+        self._running: dict[str, Job] = {}
+        self._closed = False
+        self._watcher: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start_in_child(self) -> None:
+        """Begin afresh in a forked process."""
+        self._start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job waits or runs."""
+        return bool(self._waiting or self._running)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Take jobs; a pool that was closed drops them, and the ledger keeps them for another process."""
+        with self._guard:
+            if self._closed:
+                return
+            for job in jobs:
+                heapq.heappush(self._waiting, job)
+            self._guard.notify_all()
+            if self._waiting and self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="flowrunner-background", daemon=True)
+                self._watcher.start()
+
+    def remove(self, run_id: str) -> bool:
+        """Forget a job that has not begun; say whether there was one."""
+        with self._guard:
+            left = [job for job in self._waiting if job.run_id != run_id]
+            found = len(left) < len(self._waiting)
+            self._waiting = left
+            heapq.heapify(self._waiting)
+            return found
+
+    def close(self) -> None:
+        """Hand out no more jobs, and forget those that wait."""
+        with self._guard:
+            self._closed = True
+            self._waiting.clear()
+            self._guard.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until no job runs, at most that long; say whether none does."""
+        with self._guard:
+            return self._guard.wait_for(lambda: not self._running, seconds)
+
+    def shutdown(self, *, wait: bool) -> None:
+        """Let the threads go."""
+        self.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=True)
+
+    def _watch(self) -> None:
+        while True:
+            with self._guard:
+                while not self._closed and not self._waiting:
+                    if not self._guard.wait(10):
+                        self._watcher = None
+                        return
+                if self._closed or not threading.main_thread().is_alive():
+                    self._watcher = None
+                    return
+                candidates = self._candidates()
+            free = self._free(candidates)
+            with self._guard:
+                handed = self._hand_out(free)
+                if not handed and not self._closed:
+                    self._guard.wait(_LOOK)
+
+    def _candidates(self) -> list[Job]:
+        """Return the first waiting job of each lane that is free in this process, as many as there are threads."""
+        taken = {job.lane for job in self._running.values() if job.lane is not None}
+        room = self._threads - len(self._running)
+        found: list[Job] = []
+        for job in sorted(self._waiting):
+            if len(found) >= room:
+                break
+            if job.lane is None or job.lane not in taken:
+                found.append(job)
+                if job.lane is not None:
+                    taken.add(job.lane)
+        return found
+
+    def _free(self, jobs: list[Job]) -> list[Job]:
+        """Return those for which no earlier run of their lane is open anywhere."""
+        lanes = {job.lane for job in jobs if job.lane is not None}
+        if not lanes:
+            return jobs
+        try:
+            first = self._ledger.first_open(lanes)
+        except SQLAlchemyError as error:
+            logger.warning("Background runs wait, since the database cannot be read: %s", type(error).__name__)
+            return [job for job in jobs if job.lane is None]
+        return [job for job in jobs if job.lane is None or first.get(job.lane, job.seq) >= job.seq]
+
+    def _hand_out(self, jobs: list[Job]) -> int:
+        handed = 0
+        for job in jobs:
+            if self._closed or job not in self._waiting:
+                continue
+            self._waiting.remove(job)
+            heapq.heapify(self._waiting)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowrunner-run")
+            self._running[job.run_id] = job
+            try:
+                self._pool.submit(self._run, job)
+            except RuntimeError:
+                # The process ends; the ledger keeps the run for another one.
+                del self._running[job.run_id]
+                self._closed = True
+                return handed
+            handed += 1
+        return handed
+
+    def _run(self, job: Job) -> None:
+        try:
+            job.begin()
+        except Exception:
+            logger.exception("unexpected error in a background run")
+        finally:
+            with self._guard:
+                self._running.pop(job.run_id, None)
+                self._guard.notify_all()

@@ -1,0 +1,134 @@
+"""This process as others know it: by a lock on its host, by a heartbeat elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from flowrunner.memory.message import new_id
+
+#: Seconds for which a process on another host may show no heartbeat, while this one sees the database all the time.
+SILENCE: Final = 30.0
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ProcessMark:
+    """The id of this process, and a byte of a lock file that it holds for as long as it lives.
+
+    The kernel frees the byte when the process dies, however it dies, so that whoever shares the
+    file sees at once that it is gone. ``place`` names the file; processes that cannot reach it go
+    by heartbeats.
+
+    :param folder: where the lock file lies; all processes of a host use the same.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.id = new_id()
+        self.host = socket.gethostname()
+        self.pid = os.getpid()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = str(folder.resolve() / "processes.lock")
+        self._file = _open(self._path, self.id)
+        found = os.fstat(self._file)
+        self.place = _digest(f"{_boot() or self.host}/{found.st_dev}/{found.st_ino}").hex()
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _byte(self.id))
+
+    def is_gone(self, other: str) -> bool:
+        """Say whether a process of the same place has ended."""
+        if other in _files[self._path].ids:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(other))
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(other))
+        return True
+
+    def close(self) -> None:
+        """Let the byte go."""
+        if self.pid == os.getpid():
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(self.id))
+            _close(self._path, self.id)
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A lock file, opened once: closing any of two would free the bytes of both."""
+
+    file: int
+    ids: set[str] = field(default_factory=set)
+
+
+_files: Final[dict[str, _Shared]] = {}
+_guard: Final = threading.Lock()
+# A child's locks are its own, so it opens its own; the parent's number stays open and unused.
+os.register_at_fork(after_in_child=_files.clear)
+
+
+def _open(path: str, mark: str) -> int:
+    with _guard:
+        shared = _files.get(path)
+        if shared is None:
+            shared = _files[path] = _Shared(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        shared.ids.add(mark)
+        return shared.file
+
+
+def _close(path: str, mark: str) -> None:
+    with _guard:
+        shared = _files.get(path)
+        if shared is not None:
+            shared.ids.discard(mark)
+            if not shared.ids:
+                os.close(_files.pop(path).file)
+
+
+class Silences:
+    """Finds processes of other hosts that have fallen silent, by this process's own clock.
+
+    A heartbeat is a number that grows. Clocks of two hosts are never compared, and a time in which
+    the database could not be read counts for nothing.
+    """
+
+    def __init__(self, silence: float = SILENCE) -> None:
+        self._silence = silence
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def is_silent(self, process: str, beat: int) -> bool:
+        """Take a look at a heartbeat; say whether it has not changed for too long."""
+        now = time.monotonic()
+        before = self._seen.get(process)
+        if before is None or before[0] != beat:
+            self._seen[process] = (beat, now)
+            return False
+        return now - before[1] >= self._silence
+
+    def forget(self) -> None:
+        """Begin anew: nothing could be seen for a while."""
+        self._seen.clear()
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _byte(process: str) -> int:
+    return int.from_bytes(_digest(process)[:8], "big") >> 2

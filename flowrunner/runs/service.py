@@ -1,0 +1,274 @@
+"""What a runner does with runs besides running them: accepts, stops, sweeps, and ends in good order."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.components import CancelToken
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.run import sessions_of
+from flowrunner.errors import FlowRunnerError, ServerStops, StoreFailed, is_interrupt
+from flowrunner.flows.model import Flow
+from flowrunner.identity import Identity
+from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.memory.message import new_id
+from flowrunner.runs.keeper import Keeper
+from flowrunner.runs.pool import BackgroundPool, Job
+from flowrunner.runs.registry import RunRegistry
+from flowrunner.runs.requests import close_request, open_request
+from flowrunner.runs.sweep import Sweeper
+from flowrunner.store.credentials import mask_text
+from flowrunner.store.ledger import CANCELLED, ERROR, Ledger
+from flowrunner.store.secretbox import SecretBox
+from flowrunner.telemetry.correlation import on_behalf
+from flowrunner.text.json_text import json_text
+
+if TYPE_CHECKING:
+    from flowrunner.runner import Runner
+
+logger = logging.getLogger("flowrunner")
+
+#: Seconds that a run has to end after it was told to, before the server goes without it.
+_LAST_WORDS: Final = 3.0
+STOPPING: Final = "the server stops"
+
+_of_process: Final[weakref.WeakSet[Runs]] = weakref.WeakSet()
+
+
+def look_after_runs() -> None:
+    """Begin to look after the runs of all runners of this process: it serves."""
+    for runs in list(_of_process):
+        runs.wake()
+
+
+def stop_runs() -> None:
+    """End the runs of all runners of this process in good order, each within its ``FLOWRUNNER_STOP_WAIT``."""
+    for runs in list(_of_process):
+        runs.stop_all()
+
+
+class RunFound(NamedTuple):
+    """A run that somebody asked for: its flow, and whether it has not ended."""
+
+    flow_id: str
+    is_open: bool
+
+
+class Runs:
+    """The runs of one runner, here and in the other processes that share its database."""
+
+    def __init__(self, runner: Runner, box: SecretBox) -> None:
+        settings = runner.settings
+        # The thread that looks after runs must not keep a runner alive that nobody holds.
+        self._runner: Runner = weakref.proxy(runner)
+        self._stop_wait: float = settings.stop_wait
+        self._box = box
+        self._parallel = settings.turns == "parallel"
+        self.ledger = Ledger(runner.engine)
+        self.registry = RunRegistry(
+            self.ledger, settings.data_dir, carries=runner.memory.backend.commits_on(runner.engine)
+        )
+        self.pool = BackgroundPool(self.ledger, settings.pool_size)
+        sweeper = Sweeper(self.registry, runner.memory, self._adopt)
+        self.keeper = Keeper(self.registry, sweeper.sweep, lambda: self.pool.busy)
+        self.stopping = False
+        self._stopped = threading.Event()
+        _renew_after_fork(self)
+        _of_process.add(self)
+
+    def start_in_child(self) -> None:
+        """Begin afresh in a forked process."""
+        self.pool.start_in_child()
+        self.keeper.start_in_child()
+        self.stopping = False
+        self._stopped = threading.Event()
+
+    def wake(self) -> None:
+        """Begin to look after runs: this process serves."""
+        if not self.keeper.awake and not self.stopping:
+            self.keeper.wake()
+
+    def accept(self, flow: Flow, request: RunRequest, identity: Identity, kind: str) -> str:
+        """Take a run that nobody waits for; it is recorded when this returns, and begins in its turn.
+
+        :returns: its id.
+        :raises ServerStops: if this process is about to end.
+        :raises StoreFailed: if it cannot be recorded.
+        """
+        if self.stopping:
+            raise ServerStops("The server is about to stop; try again.")
+        run_id = new_id()
+        lane = self._lane(flow, request, identity.id)
+        try:
+            seq = self.ledger.accept(
+                id=run_id,
+                owner=identity.id,
+                flow_id=flow.id,
+                session_id=json_text(request.session_id) if request.session_id else None,
+                kind=kind,
+                process=self.registry.process_id,
+                lane=lane,
+                request=close_request(flow, request, identity, self._box),
+            )
+        except SQLAlchemyError as error:
+            raise StoreFailed("The run cannot be recorded now, so it was not accepted; try again.") from error
+        self.wake()
+        begin = on_behalf(self._run)
+        self.pool.add([Job(seq, run_id, lane, lambda: begin(run_id, flow, request, identity, kind))])
+        if self.stopping:
+            # The stop came in between, and let go of those that it saw.
+            self.ledger.let_go(self.registry.process_id)
+        return run_id
+
+    def find(self, run_id: str, owner: Owner) -> RunFound | None:
+        """Return what is known of an owner's run: whether it is open, and its flow; None if there is none.
+
+        :raises StoreFailed: if the database fails.
+        """
+        entry = self.registry.active.get(run_id)
+        if entry is not None and (owner is EVERY_OWNER or owner == entry.owner):
+            return RunFound(entry.flow_id, True)
+        try:
+            row = self.ledger.find(run_id, owner)
+        except SQLAlchemyError as error:
+            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+        return None if row is None else RunFound(row.flow_id, row.ended_at is None)
+
+    def stop(self, run_id: str, owner: Owner, reason: str) -> bool:
+        """Stop a run, whichever process it is in; say whether there is an open one of this owner.
+
+        :raises StoreFailed: if the database fails.
+        """
+        entry = self.registry.active.get(run_id)
+        if entry is not None and (owner is EVERY_OWNER or owner == entry.owner):
+            entry.cancelled.cancel(reason)
+            return True
+        try:
+            row = self.ledger.find(run_id, owner)
+            if row is None or row.ended_at is not None:
+                return False
+            if self.ledger.end_queued(run_id, f"The run was stopped: {reason}."):
+                self.pool.remove(run_id)
+                return True
+            return self.ledger.ask_to_stop(run_id, reason)
+        except SQLAlchemyError as error:
+            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+
+    def stop_all(self) -> None:
+        """End in good order: begin nothing more, wait for what is under way, then cancel it.
+
+        What was accepted and has not begun is left to another process, or to the next start.
+        """
+        if self.stopping:
+            self._stopped.wait(self._stop_wait + 2 * _LAST_WORDS)
+            return
+        self.stopping = True
+        try:
+            self._let_go()
+            if not self._wait_for_runs(self._stop_wait):
+                self._cancel_all()
+        finally:
+            self._stopped.set()
+
+    def _let_go(self) -> None:
+        self.pool.close()
+        if self.registry.known_id is None:
+            return
+        try:
+            left = self.ledger.let_go(self.registry.process_id)
+            if left:
+                logger.info("%d accepted runs that have not begun are left to the next process.", left)
+        except SQLAlchemyError as error:
+            logger.warning("Accepted runs could not be let go: %s", type(error).__name__)
+
+    def _cancel_all(self) -> None:
+        running = list(self.registry.active.values())
+        shown = (len(running), self._stop_wait)
+        logger.warning("The server stops: %d runs that did not end within %g seconds are cancelled.", *shown)
+        for entry in running:
+            entry.cancelled.cancel(STOPPING)
+        self._wait_for_runs(_LAST_WORDS)
+        for entry in list(self.registry.active.values()):
+            # It does not look at its token; its record must not wait for it.
+            logger.warning("The run %s does not end; it counts as cancelled.", entry.run_id)
+            self.registry.end(entry.run_id, CANCELLED, "run_cancelled", f"The run was stopped: {STOPPING}.")
+
+    def close(self) -> None:
+        """Release everything; runs that are under way are waited for."""
+        self.stop_all()
+        self.pool.shutdown(wait=False)
+        self.keeper.close()
+        self.registry.close()
+
+    def _wait_for_runs(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        pause = CancelToken()
+        while self.registry.active or not self.pool.wait(0):
+            if time.monotonic() >= deadline:
+                return False
+            pause.wait(0.02)
+        return True
+
+    def _lane(self, flow: Flow, request: RunRequest, owner: str) -> str | None:
+        """Return what stands for the first session that the run names; None where it waits for none."""
+        if self._parallel:
+            return None
+        named = sorted(sessions_of(self._runner.plan(flow), request, most=self._runner.settings.max_tweaks))
+        if not named:
+            return None
+        return hashlib.blake2b(f"{owner}\0{named[0]}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def _adopt(self, rows: Iterable[Any]) -> None:
+        jobs = [Job(row.seq, row.id, row.lane, self._beginning(row)) for row in rows]
+        self.pool.add(jobs)
+
+    def _beginning(self, row: Any) -> Callable[[], None]:
+        def begin() -> None:
+            try:
+                request, identity = open_request(row.request, self._box)
+                flow = self._runner.find(row.flow_id, identity)
+            except FlowRunnerError as error:
+                logger.warning("The accepted run %s cannot begin: %s", row.id, error.message)
+                self.registry.end(row.id, ERROR, error.code, error.message)
+                return
+            self._run(row.id, flow, request, identity, row.kind)
+
+        return begin
+
+    def _run(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity, kind: str) -> None:
+        try:
+            if not self.ledger.begin(run_id, self.registry.process_id):
+                return
+        except SQLAlchemyError as error:
+            # It stays queued under this process: the next sweep of another one, or of a later start, finds it.
+            logger.warning("The accepted run %s could not begin: %s", run_id, type(error).__name__)
+            return
+        try:
+            self._runner.execute(flow, request, identity, run_id=run_id, kind=kind, recorded=True, patient=True)
+        except FlowRunnerError as error:
+            logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            logger.exception("a background run of %s failed", flow.name)
+
+
+def _renew_after_fork(runs: Runs) -> None:
+    reference = weakref.ref(runs)
+
+    def renew() -> None:
+        found = reference()
+        if found is not None:
+            found.start_in_child()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)

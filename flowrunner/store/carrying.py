@@ -1,0 +1,52 @@
+"""Rows that go along with somebody else's commit, where both are kept in one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+#: A statement in the words of the database's driver, and its named parameters.
+Statement = tuple[str, Mapping[str, Any]]
+
+
+class Cargo:
+    """Statements that wait for the next transaction of this thread on an engine."""
+
+    __slots__ = ("delivered", "engine", "statements")
+
+    def __init__(self, engine: Engine, statements: Sequence[Statement]) -> None:
+        self.engine = engine
+        self.statements = statements
+        self.delivered = False
+
+
+_NOTHING: Final = None
+_cargo: Final[ContextVar[Cargo | None]] = ContextVar("flowrunner_cargo", default=_NOTHING)
+
+
+@contextmanager
+def carrying(engine: Engine, statements: Sequence[Statement]) -> Iterator[Cargo]:
+    """Offer statements to whatever commits on this engine within the block.
+
+    :returns: the cargo; whether it was ``delivered`` shows after the block.
+    """
+    cargo = Cargo(engine, statements)
+    token = _cargo.set(cargo)
+    try:
+        yield cargo
+    finally:
+        _cargo.reset(token)
+
+
+def cargo_for(engine: Engine) -> Cargo | None:
+    """Return what this thread wants to have committed along, for a store that writes on this engine.
+
+    Such a store executes ``statements`` in the transaction of its own rows and sets ``delivered``
+    once that is committed.
+    """
+    cargo = _cargo.get()
+    return cargo if cargo is not None and cargo.engine is engine and not cargo.delivered else None

@@ -1,0 +1,216 @@
+"""The ledger of runs: which were accepted, which process has them, and how each ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+
+from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.memory.message import utc_now
+from flowrunner.store.carrying import Statement
+from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.tables import processes, runs
+from flowrunner.store.unhurried import unhurried
+from flowrunner.text.json_text import json_text
+from flowrunner.text.timestamps import moment_text
+
+QUEUED: Final = "queued"
+RUNNING: Final = "running"
+SUCCESS: Final = "success"
+ERROR: Final = "error"
+CANCELLED: Final = "cancelled"
+LOST: Final = "lost"
+#: Every state of a run: the first two are open, the others final.
+RUN_STATES: Final = (QUEUED, RUNNING, SUCCESS, ERROR, CANCELLED, LOST)
+
+_COLUMNS: Final = (
+    "id", "owner", "flow_id", "session_id", "status", "kind", "process", "accepted_at", "started_at", "ended_at",
+)  # fmt: skip
+_SWEEP: Final = "flowrunner-sweep"
+
+
+class Ledger:
+    """Reads and writes the states of runs. A run that has ended never changes its state again.
+
+    :param engine: that of the app's own data.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        mark = ":{}" if engine.dialect.name == "sqlite" else "%({})s"
+        places = ", ".join(mark.format(name) for name in _COLUMNS)
+        # The run log may have noted it before, from its own thread.
+        changes = ", ".join(f"{name} = excluded.{name}" for name in ("status", "kind", "process", "ended_at"))
+        self._insert = (
+            f"INSERT INTO {runs.name} ({', '.join(_COLUMNS)}) VALUES ({places})"  # noqa: S608
+            f" ON CONFLICT (id) DO UPDATE SET {changes} WHERE {runs.name}.ended_at IS NULL"
+        )
+        # fmt: off
+        self._end = (
+            f"UPDATE {runs.name} SET status = {mark.format('status')}, ended_at = {mark.format('ended_at')}"  # noqa: S608
+            f" WHERE id = {mark.format('id')} AND ended_at IS NULL"
+        )
+        # fmt: on
+
+    def adding(self, **row: Any) -> Statement:
+        """Return the statement that records a run, to go along with a commit; ``session_id`` is a plain text."""
+        return self._insert, row
+
+    def ending(self, run_id: str, status: str) -> Statement:
+        """Return the statement that ends a run, to go along with a commit."""
+        return self._end, {"id": run_id, "status": status, "ended_at": moment_text(utc_now())}
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Execute statements in a transaction of their own; they survive the end of the process."""
+        with unhurried(self.engine) as connection:
+            for statement, parameters in statements:
+                connection.exec_driver_sql(statement, dict(parameters))
+
+    def accept(self, **row: Any) -> int:
+        """Record a queued run; it is on disk when this returns.
+
+        :returns: its number; runs begin in the order of their numbers.
+        """
+        values = {"status": QUEUED, "accepted_at": moment_text(utc_now()), **row}
+        with writing(self.engine) as connection:
+            if connection.dialect.name == "postgresql":
+                # Numbers are given out before commit: who commits later must not have the smaller one.
+                go_alone(connection, _SWEEP)
+            return int(connection.execute(insert(runs).values(**values).returning(runs.c.seq)).scalar_one())
+
+    def begin(self, run_id: str, process: str) -> bool:
+        """Turn a queued run of this process into a running one; say whether it still was one."""
+        with writing(self.engine) as connection:
+            found = connection.execute(
+                update(runs)
+                .where(runs.c.id == run_id, runs.c.status == QUEUED, runs.c.process == process, runs.c.stop.is_(None))
+                .values(status=RUNNING, started_at=moment_text(utc_now()))
+            )
+            return found.rowcount == 1
+
+    def end(self, run_id: str, status: str, *, code: str = "", message: str = "") -> bool:
+        """End a run; say whether it was open."""
+        with unhurried(self.engine) as connection:
+            return _end(connection, [run_id], status, code, message) == 1
+
+    def end_queued(self, run_id: str, message: str) -> bool:
+        """Cancel a run that has not begun, whichever process has it; say whether it was one."""
+        with writing(self.engine) as connection:
+            ended = {"status": CANCELLED, "ended_at": moment_text(utc_now()), "request": None}
+            error = json_text(["run_cancelled", message])
+            found = connection.execute(
+                update(runs).where(runs.c.id == run_id, runs.c.status == QUEUED).values(**ended, error=error)
+            )
+            return found.rowcount == 1
+
+    def ask_to_stop(self, run_id: str, reason: str) -> bool:
+        """Note that a run is to be stopped, for the process that has it; say whether it was open."""
+        with unhurried(self.engine) as connection:
+            found = connection.execute(
+                update(runs).where(runs.c.id == run_id, runs.c.ended_at.is_(None)).values(stop=reason)
+            )
+            return found.rowcount == 1
+
+    def asked_to_stop(self, process: str) -> dict[str, str]:
+        """Return the open runs of a process that somebody wants stopped, and why."""
+        statement = select(runs.c.id, runs.c.stop).where(
+            runs.c.process == process, runs.c.ended_at.is_(None), runs.c.stop.is_not(None)
+        )
+        with reading(self.engine) as connection:
+            return {row.id: row.stop for row in connection.execute(statement)}
+
+    def find(self, run_id: str, owner: Owner) -> Row[Any] | None:
+        """Return the row of an owner's run without its long parts; None if there is none."""
+        kept = [c for c in runs.c if c.name not in ("request", "record")]
+        statement = select(*kept).where(runs.c.id == run_id)
+        if owner is not EVERY_OWNER:
+            statement = statement.where(runs.c.owner == owner)
+        with reading(self.engine) as connection:
+            return connection.execute(statement).first()
+
+    def first_open(self, lanes: Iterable[str]) -> dict[str, int]:
+        """Return the number of the first background run of each lane that has not ended."""
+        statement = (
+            select(runs.c.lane, func.min(runs.c.seq))
+            .where(runs.c.ended_at.is_(None), runs.c.lane.in_(list(lanes)))
+            .group_by(runs.c.lane)
+        )
+        with reading(self.engine) as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
+
+    def register(self, **row: Any) -> None:
+        """Make a process known."""
+        with unhurried(self.engine) as connection:
+            connection.execute(insert(processes).values(beat=0, started_at=moment_text(utc_now()), **row))
+
+    def beat(self, process: str) -> None:
+        """Show that a process lives."""
+        with unhurried(self.engine) as connection:
+            connection.execute(update(processes).where(processes.c.id == process).values(beat=processes.c.beat + 1))
+
+    def others(self, process: str) -> Sequence[Any]:
+        """Return the processes, but for one, that have runs which have not ended: id, place, beat.
+
+        ``place`` is None for a process that is not known any more; ``id`` is None for runs that no process has.
+        """
+        open_ones = select(runs.c.process).where(runs.c.ended_at.is_(None)).distinct().subquery()
+        statement = (
+            select(open_ones.c.process.label("id"), processes.c.place, processes.c.beat)
+            .select_from(open_ones.outerjoin(processes, processes.c.id == open_ones.c.process))
+            .where((open_ones.c.process != process) | open_ones.c.process.is_(None))
+        )
+        with reading(self.engine) as connection:
+            return connection.execute(statement).all()
+
+    def take_over(self, gone: str | None, process: str) -> tuple[list[Row[Any]], list[Row[Any]]]:
+        """Take the runs of a process that is gone, or those that were let go.
+
+        :param gone: its id; None for runs that no process has.
+        :returns: those that had not begun and now belong to ``process``, in order, and those that
+            had begun and now count as lost.
+        """
+        theirs = runs.c.process.is_(None) if gone is None else runs.c.process == gone
+        mine = (runs.c.ended_at.is_(None), theirs)
+        with writing(self.engine) as connection:
+            go_alone(connection, _SWEEP)
+            rows = connection.execute(select(runs).where(*mine).order_by(runs.c.seq)).all()
+            queued = [row for row in rows if row.status == QUEUED]
+            lost = [row for row in rows if row.status != QUEUED]
+            if queued:
+                connection.execute(
+                    update(runs).where(runs.c.id.in_([row.id for row in queued])).values(process=process)
+                )
+            _end(
+                connection, [row.id for row in lost], LOST, "run_lost",
+                "The process of this run ended before the run did; whatever it had stored until then is kept.",
+            )  # fmt: skip
+            if gone is not None:
+                connection.execute(processes.delete().where(processes.c.id == gone))
+            return queued, lost
+
+    def let_go(self, process: str) -> int:
+        """Leave the runs of a process that have not begun to whoever takes them next; return their number."""
+        with writing(self.engine) as connection:
+            return connection.execute(
+                update(runs).where(runs.c.process == process, runs.c.status == QUEUED).values(process=None)
+            ).rowcount
+
+    def forget(self, process: str) -> None:
+        """Take a process that ends in good order off the list."""
+        with unhurried(self.engine) as connection:
+            connection.execute(processes.delete().where(processes.c.id == process))
+
+
+def _end(connection: Connection, run_ids: Sequence[str], status: str, code: str, message: str) -> int:
+    if not run_ids:
+        return 0
+    values: Mapping[str, Any] = {
+        "status": status,
+        "ended_at": moment_text(utc_now()),
+        "request": None,
+        "error": json_text([code, message]) if code else None,
+    }
+    found = connection.execute(update(runs).where(runs.c.id.in_(run_ids), runs.c.ended_at.is_(None)).values(**values))
+    return found.rowcount

@@ -1,0 +1,31 @@
+"""Transactions that need not be on disk when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+
+@contextmanager
+def unhurried(engine: Engine) -> Iterator[Connection]:
+    """Open a writing transaction that survives the end of the process, and not always that of the machine.
+
+    A crash of the machine may lose the last seconds, never consistency; and who stores a message
+    never waits for the disk because of it.
+    """
+    with engine.connect() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        driver: Any = connection.connection.driver_connection
+        if sqlite:
+            driver.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with connection.begin():
+                if not sqlite:
+                    connection.execute(text("SET LOCAL synchronous_commit TO off"))
+                yield connection
+        finally:
+            if sqlite:
+                driver.execute("PRAGMA synchronous=FULL")

@@ -1,0 +1,102 @@
+"""What was answered 202 ends, whatever becomes of the processes; what had begun says so."""
+
+import sys
+import threading
+
+import pytest
+
+from tests.faults.site import waiting_flow
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
+
+
+def wait_until_all_end(site, seconds=60):
+    assert wait_until(lambda: not site.open_runs(), seconds), site.states()
+
+
+def test_a_worker_that_is_replaced_leaves_no_accepted_run_behind(make_site):
+    site = make_site({"two": waiting_flow(0.1, 0.1, source="Webhook")}).start("--max-requests", "6")
+    accepted = [site.webhook("two", f"n{number}") for number in range(12)]
+    wait_until_all_end(site)
+    assert site.states() == dict.fromkeys(accepted, "success")
+    site.close()
+
+
+def test_runs_of_one_session_end_in_the_order_in_which_they_were_accepted(make_site, tmp_path):
+    trace = tmp_path / "trace"
+    flow = waiting_flow(0.01, source="Webhook", trace=str(trace))
+    flow["components"]["out"]["settings"] = {"session_id": "one"}
+    site = make_site({"one": flow}, WORKERS=2, TURN_WAIT=0.1, POOL_SIZE=8).start()
+    accepted = [site.webhook("one", f"n{number}") for number in range(40)]
+    wait_until_all_end(site)
+    assert site.states() == dict.fromkeys(accepted, "success")
+    assert trace.read_text().splitlines() == [f"n{number}" for number in range(40)]
+
+
+def test_after_a_kill_what_had_begun_is_lost_and_what_had_not_begins(make_site):
+    flow = waiting_flow(30, source="Webhook")
+    flow["components"]["out"]["settings"] = {"session_id": "one"}
+    site = make_site({"slow": flow, "quick": waiting_flow(0.01, source="Webhook")}).start()
+    first = site.webhook("slow", "first")
+    assert wait_until(lambda: site.states() == {first: "running"})
+    site.webhook("slow", "second")
+    site.kill_all()
+    site.start()
+    assert wait_until(lambda: list(site.states().values()) == ["lost", "running"]), site.states()
+    shown = site.get(f"/api/v1/runs/{first}")
+    assert (shown["status"], shown["error"]["code"]) == ("lost", "run_lost")
+    assert f"The run {first} is lost" in site.server.output
+    site.kill_workers()
+    assert wait_until(lambda: list(site.states().values()) == ["lost", "lost"]), site.states()
+
+
+def test_a_question_whose_run_is_lost_is_marked_and_not_sent_to_a_model_again(make_site):
+    site = make_site({"slow": waiting_flow(30)}, WORKERS=2).start()
+    asked = threading.Thread(target=lambda: pytest.raises(OSError, site.post, "/api/v1/run/slow", {
+        "input_value": "anybody?", "session_id": "s"}))  # fmt: skip
+    asked.start()
+    assert wait_until(lambda: list(site.states().values()) == ["running"])
+    site.kill_workers()
+    asked.join()
+    assert wait_until(lambda: list(site.states().values()) == ["lost"])
+    found = wait_until(
+        lambda: [m for m in site.get("/api/v1/monitor/messages?session_id=s") if m["properties"].get("unanswered")]
+    )
+    assert [(m["text"], m["properties"]["unanswered"]) for m in found] == [("anybody?", "lost")]
+
+
+@pytest.mark.parametrize("stream", ["", "?stream=true", "?stream=sse"])
+def test_a_stop_that_runs_out_of_time_tells_the_client(make_site, stream):
+    site = make_site({"slow": waiting_flow(45)}, STOP_WAIT=0.2).start()
+    answers = []
+    asked = threading.Thread(
+        target=lambda: answers.append(site.post(f"/api/v1/run/slow{stream}", {"input_value": "hi"}))
+    )
+    asked.start()
+    assert wait_until(lambda: list(site.states().values()) == ["running"])
+    site.server.stop()
+    asked.join()
+    assert list(site.states().values()) == ["cancelled"]
+    if stream:
+        assert answers[0].status_code == 200
+        assert '"error"' in answers[0].text
+        assert "the server stops" in answers[0].text
+    else:
+        assert (answers[0].status_code, answers[0].json()["code"]) == (503, "server_stops")
+    assert "1 runs that did not end within" in site.server.output
+
+
+def test_a_stop_leaves_what_has_not_begun_to_the_next_start(make_site):
+    flow = waiting_flow(0.5, source="Webhook")
+    flow["components"]["out"]["settings"] = {"session_id": "one"}
+    site = make_site({"slow": flow}).start()
+    accepted = [site.webhook("slow", f"n{number}") for number in range(3)]
+    assert wait_until(lambda: "running" in site.states().values())
+    site.stop()
+    states = list(site.states().values())
+    assert "running" not in states
+    assert states[-1] == "queued"
+    site.start()
+    wait_until_all_end(site)
+    assert site.states() == dict.fromkeys(accepted, "success")
