@@ -305,6 +305,8 @@ class Component(ABC):
     reads_history: ClassVar[bool] = False
     #: It stores messages; ``explain`` and the plan's warnings say so.
     stores_messages: ClassVar[bool] = False
+    #: The input that takes names of uploads, for ``flowrunner ingest``.
+    files_input: ClassVar[str | None] = None
     #: The output that holds a list, which is handed out item by item: what follows it runs anew for each.
     loop_output: ClassVar[str | None] = None
     #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.

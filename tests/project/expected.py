@@ -64,7 +64,7 @@ def command_row(name: str, command: click.Command) -> str:
     options = []
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            shown = parameter.make_metavar(click.Context(command)).strip("[]").rstrip(".")
+            shown = parameter.make_metavar(click.Context(command)).strip("[]").rstrip(".").rstrip("]")
             shown += "..." if parameter.nargs == -1 else ""
             words.append(shown if parameter.required else f"[{shown}]")
         elif isinstance(parameter, click.Option):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flowrunner import Component, Input, Message, Output, RunContext, json_text, text_of
 
@@ -18,6 +18,7 @@ class File(Component):
     aliases = ("FileComponent", "ReadFile")
     display_name = "Read File"
     blocking = True
+    files_input: ClassVar[str | None] = "path"
     inputs = (
         Input("path", "str", many=True, aliases=("files",), info="names of uploads"),
         Input(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flowrunner import Component, Input, Output, RunContext, text_of
 
@@ -19,6 +19,7 @@ class JsonToData(Component):
     aliases = ("JSONtoDataComponent",)
     display_name = "JSON to Data"
     blocking = True
+    files_input: ClassVar[str | None] = "json_file"
     inputs = (
         Input("json_file", "str", info="an upload"),
         Input("json_path", "str", info="an upload, by its name"),
@@ -47,6 +48,7 @@ class CsvToData(Component):
     aliases = ("CSVtoDataComponent",)
     display_name = "CSV to Data"
     blocking = True
+    files_input: ClassVar[str | None] = "csv_file"
     inputs = (
         Input("csv_file", "str", info="an upload"),
         Input("csv_path", "str", info="an upload, by its name"),

@@ -1,0 +1,68 @@
+"""``flowrunner collections``: what is in the vector store, and removing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.owners import print_table
+from flowrunner.errors import NotFound
+from flowrunner.vectors import OwnerVectors
+
+_owner = click.option("--owner", default="local", show_default=True, help="Whose collections.")
+
+
+@contextmanager
+def _open(owner: str, data_dir: Path | None, database_url: str | None) -> Iterator[OwnerVectors]:
+    with open_place(data_dir=data_dir, database_url=database_url) as place:
+        place.plugins.hand_out_settings(place.settings)
+        vectors = place.plugins.open_vectors(None, place.settings)
+        try:
+            yield vectors.for_owner(owner)
+        finally:
+            vectors.close()
+
+
+@click.group("collections")
+def collections_commands() -> None:
+    """List what flows have stored in the vector store, and remove it."""
+
+
+@collections_commands.command("list")
+@click.argument("collection", required=False)
+@_owner
+@data_options
+def list_command(collection: str | None, owner: str, data_dir: Path | None, database_url: str | None) -> None:
+    """List collections, or the documents of COLLECTION."""
+    with _open(owner, data_dir, database_url) as vectors:
+        if collection is None:
+            rows = [(one.name, one.documents, one.chunks, one.dimensions) for one in vectors.collections()]
+            print_table(("collection", "documents", "chunks", "dimensions"), rows)
+            return
+        documents = [(one.name, one.chunks) for one in vectors.documents(collection)]
+    if not documents:
+        raise NotFound(f"There is no collection {collection} of this owner.")
+    print_table(("document", "chunks"), documents)
+
+
+@collections_commands.command("delete")
+@click.argument("collection")
+@click.option("--document", "documents", multiple=True, help="Only this document; repeatable.")
+@_owner
+@data_options
+def delete_command(
+    collection: str, documents: tuple[str, ...], owner: str, data_dir: Path | None, database_url: str | None
+) -> None:  # fmt: skip
+    """Delete COLLECTION, or documents of it."""
+    with _open(owner, data_dir, database_url) as vectors:
+        if documents:
+            gone = sum(vectors.delete(collection, document=name) for name in documents)
+        else:
+            gone = vectors.delete(collection)
+    if not gone:
+        raise NotFound("There is nothing of that name.")
+    click.echo(f"deleted {gone} chunks")
