@@ -140,3 +140,48 @@ def test_an_author_s_address_gets_no_key_of_the_environment(rig):
             vertices = [("in", "ChatInput"), ("m", "LanguageModelComponent", settings), ("out", "ChatOutput")]
             rig.run(vertices, chain, author="ann")
             assert SECRET not in str(evil.headers[-1]), f
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "settings"),
+    [
+        ("TextInput", "input_value", {}), ("Prompt", "template", {}), ("Prompt", "who", {"template": "{who}"}),
+        ("ConditionalRouter", "match_text", {"input_text": "a", "operator": "equals"}), ("ChatInput", "session_id", {}),
+        ("ChatOutput", "sender_name", {"input_value": "x"}), ("APIRequest", "url_input", {}),
+        ("LanguageModelComponent", "ollama_base_url", {"provider": "Ollama", "model_name": "m"}),
+        ("LanguageModelComponent", "system_message", {"provider": "Ollama", "model_name": "m"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("variable", ["A_CREDENTIAL", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("author", [None, "ann"])
+def test_a_credential_goes_into_secrets_only(rig, kind, field, settings, variable, author):
+    rig.variables["A_CREDENTIAL"] = SECRET
+    rig.credentials.add("A_CREDENTIAL")
+    vertices = [("f", kind, {**settings, field: variable}, {"variables": frozenset({field})})]
+    with pytest.raises(ComponentFailed, match=f"{variable}, which {field} names, is a credential"):
+        rig.run(vertices, author=author, input_value=None)
+    assert SECRET not in str(rig.messages())
+    named = {"tweaks": {"f": {field: {"value": "A_CREDENTIAL", "load_from_db": True}}}}
+    with pytest.raises(ComponentFailed, match="A_CREDENTIAL, which"):
+        rig.run([("f", kind, settings)], author=author, input_value=None, **named)
+
+
+def test_a_credential_goes_to_the_authors_server_and_not_to_the_requests(rig):
+    rig.variables["A_CREDENTIAL"] = SECRET
+    rig.credentials.add("A_CREDENTIAL")
+    with ModelServer() as server:
+        settings = {"provider": "OpenAI", "base_url": server.url, "api_key": "A_CREDENTIAL", "input_value": "hi"}
+        vertices = [("f", "LanguageModelComponent", settings, {"variables": frozenset({"api_key"})})]
+        rig.run(vertices, author="ann")
+        assert SECRET in server.headers[-1]["authorization"]
+        rig.run(vertices, author="ann", tweaks={"f": {"base_url": server.url.replace("127.0.0.1", "localhost")}})
+        assert SECRET not in str(server.headers[-1])
+
+
+def test_the_account_at_openai_is_told_to_nobody_else(rig, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-ours")
+    with ModelServer() as server:
+        for kind, key in (("GroqModel", "groq_api_key"), ("OpenAIModel", "api_key"), ("MistralModel", "api_key")):
+            rig.run([("f", kind, {"base_url": server.url, key: "k", "input_value": "hi", "model_name": "m"})])
+            assert "ours" not in str(server.headers[-1]), kind
