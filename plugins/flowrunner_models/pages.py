@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 _SILENT: Final = frozenset({"script", "style", "noscript", "template", "svg"})
@@ -14,59 +14,96 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 
 
-class Page(HTMLParser):
-    """One page taken apart: ``title``, ``links``, :meth:`text`."""
+_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+
+
+class ReaderMissing(ValueError):
+    """The package that reads web pages is not installed; the text names the extra."""
+
+
+class Page:
+    """One page taken apart: ``title``, ``description``, ``links``, :meth:`text`.
+
+    libxml2 reads it, in time that grows with its size whatever is wrong with it; nothing of a page is
+    fetched or expanded.
+
+    :raises ReaderMissing: if lxml is not installed.
+    """
 
     def __init__(self, html: str, *, markdown: bool = False) -> None:
-        super().__init__(convert_charrefs=True)
-        self.title = ""
-        self.description = ""
-        self.links: list[str] = []
-        self._markdown = markdown
-        self._parts: list[str] = []
-        self._silent = 0
-        self._in_title = False
-        self.feed(html)
-        self.close()
+        found = _Found(markdown=markdown)
+        parser = _parser(found)
+        parser.feed(html.encode("utf-8", "replace"))
+        parser.close()
+        self.title = " ".join("".join(found.titles).split())
+        self.description = found.description
+        self.links = found.links
+        self._parts = found.parts
 
     def text(self) -> str:
         """Return the text of the page, blocks on lines of their own."""
         lines = [re.sub(r"[ \t\f\v\xa0]+", " ", line).strip() for line in "".join(self._parts).splitlines()]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+
+class _Found:
+    """What the parser tells of, piece by piece."""
+
+    def __init__(self, *, markdown: bool) -> None:
+        self.titles: list[str] = []
+        self.description = ""
+        self.links: list[str] = []
+        self.parts: list[str] = []
+        self._markdown = markdown
+        self._silent = 0
+        self._in_title = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Note links and blocks."""
-        given = dict(attrs)
-        if tag == "title":
+        if tag == "title" and not self._silent:
             self._in_title = True
-        if tag == "meta" and (given.get("name") or "").lower() == "description":
-            self.description = given.get("content") or ""
-        if tag == "a" and given.get("href"):
-            self.links.append(str(given["href"]))
+        if tag == "meta" and attributes.get("name", "").lower() == "description":
+            self.description = attributes.get("content", "")
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
         if tag in _SILENT:
             self._silent += 1
         elif tag in _BLOCKS:
-            self._parts.append("\n")
-            if self._markdown and re.fullmatch("h[1-6]", tag):
-                self._parts.append("#" * int(tag[1]) + " ")
+            self.parts.append("\n")
+            if self._markdown and tag in _HEADINGS:
+                self.parts.append("#" * int(tag[1]) + " ")
             elif self._markdown and tag == "li":
-                self._parts.append("- ")
+                self.parts.append("- ")
 
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         """End blocks."""
         if tag == "title":
             self._in_title = False
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
         elif tag in _BLOCKS:
-            self._parts.append("\n")
+            self.parts.append("\n")
 
-    def handle_data(self, data: str) -> None:
+    def data(self, text: str) -> None:
         """Keep text that is shown."""
         if self._in_title:
-            self.title += data.strip()
+            self.titles.append(text)
         elif not self._silent:
-            self._parts.append(data)
+            self.parts.append(text)
+
+    def comment(self, text: str) -> None:
+        """Pass over comments."""
+
+    def close(self) -> None:
+        """There is nothing to give back: all is noted."""
+
+
+def _parser(target: _Found) -> Any:
+    try:
+        from lxml import etree
+    except ImportError:
+        raise ReaderMissing("web pages are read by lxml: pip install 'flask-flowrunner[pages]'") from None
+    return etree.HTMLParser(target=target, recover=True, encoding="utf-8", no_network=True)
 
 
 def links_of(page: Page, url: str, *, inside: bool) -> list[str]:

@@ -233,7 +233,6 @@ def test_objects_are_merged(operation, made):
         ([{"a": {"n": 1}}, {"b": 2}], ".a", {"n": 1}),
         ({"a": 1}, ".z", []),
     ],
-    ids=str,
 )
 def test_a_path_finds_rows(value, query, found):
     assert run(ParseJsonData(), input_value=value, query=query) == {"filtered_data": found}

@@ -119,3 +119,22 @@ def test_one_bad_page_or_link_does_not_fail_the_others(open_house, odd):
 def test_a_page_whose_head_has_no_end():
     page = Page("<html><head><title>T</title><style>x</style><meta charset=utf-8><body><p>shown</p>")
     assert (page.title, page.text()) == ("T", "shown")
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<![", "<!--", "<div>", "</a>", "<a href=", "&amp", "<svg><title>", "<![CDATA[", "\0"]
+)
+def test_a_page_of_nothing_but_beginnings_is_read(piece):
+    """The standard library's parser takes time that grows with the square of some of these, and fails on others."""
+    page = Page(piece * 200_000)
+    assert len(page.text()) + len(page.title) <= len(piece) * 200_000
+
+
+def test_what_a_page_shows_is_its_text():
+    html = "<TITLE> A &amp; B </TITLE><meta name=Description content='of it'><svg><title>no</title></svg><h2>Head</h2>"
+    html += (
+        "<p>caf&eacute; \U0001f600<script>if (a<b) x('</p>')</script> on<br>line<noscript>no</noscript><a HREF=/x>y</a>"
+    )
+    page = Page(html, markdown=True)
+    assert (page.title, page.description, page.links) == ("A & B", "of it", ["/x"])
+    assert page.text() == "## Head\n\ncaf\u00e9 \U0001f600 on\nliney"
