@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from flowrunner.cli import cli
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FLOW = {
     "name": "library",
@@ -73,3 +76,17 @@ def test_what_cannot_be_ingested_is_said(call, tmp_path):
         cli, ["ingest", str(tmp_path / "flow.json"), str(tmp_path / "docs"), "--component", "split"]
     )
     assert "split reads no files here; those that do: file" in str(done.exception)
+
+
+def test_the_example_answers_from_its_three_files(call, monkeypatch, model):
+    for name, value in {"EMBEDDING_FORCE": "true", "MODEL": "openai:stand-in", "MODEL_FORCE": "true"}.items():
+        monkeypatch.setenv(f"FLOWRUNNER_{name}", value)
+    flow = ROOT / "examples" / "flows" / "ask-documents.json"
+    assert "documents: 3 chunks of 3 documents" in call("ingest", flow, ROOT / "examples" / "documents")
+    for question, answer in {
+        "how many litres does the kettle hold": "1.7 litres",
+        "when do you close on Saturdays": "one o'clock",
+        "refund of what I return": "within 30 days",
+    }.items():
+        assert call("run", flow, question, "--memory", "in-memory").strip()
+        assert answer in model.asked[-1]["messages"][-1]["content"]
