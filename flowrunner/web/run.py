@@ -14,6 +14,8 @@ from flowrunner.authority import Capability, may
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
+from flowrunner.flows.model import Flow
+from flowrunner.identity import Identity
 from flowrunner.runner import Runner
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller
@@ -63,6 +65,8 @@ def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
     if not may(identity, Capability.AUTHOR, change=False):
         # What passes through components tells what they are made of, such as the prompts of their author.
         asked = replace(asked, outputs_only=True)
+    if request.environ.get("QUERY_STRING") and query_boolean("background"):
+        return _accept(runner, flow, asked, identity)
     if streaming == "sse":
         return stream_sse(runner, spool, flow, asked, identity, vertices=query_boolean("vertices"))
     if streaming is not None:
@@ -70,6 +74,19 @@ def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
     gone = Presence(request.environ).is_over if runner.settings.cancel_when_left else None
     result = runner.execute(flow, asked, identity, gone=gone)
     return answer_run(result, envelope)
+
+
+def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
+    """Accept a run that nobody waits for; what it says stands in its record and in the conversation.
+
+    :raises BadRequest: for a stream, which somebody would have to read.
+    """
+    if asked.streaming:
+        raise BadRequest("A background run is not streamed: leave out stream, and read its record later.")
+    run_id = runner.start(flow, asked, identity)
+    answer = json_response({"message": "The run is accepted", "status": "queued", "run_id": run_id}, 202)
+    answer.headers.add(RUN_HEADER, run_id)
+    return answer
 
 
 def cancel_run(runner: Runner, run_id: str) -> Response:

@@ -23,6 +23,21 @@ def test_a_worker_that_is_replaced_leaves_no_accepted_run_behind(make_site):
     site.close()
 
 
+def test_a_run_in_the_background_is_read_later(make_site):
+    site = make_site({"chat": waiting_flow(0.1)}).start()
+    answer = site.post("/api/v1/run/chat?background=true", {"input_value": "hi", "session_id": "s"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    run_id = answer.json()["run_id"]
+    wait_until_all_end(site)
+    shown = wait_until(lambda: (r := site.get(f"/api/v1/runs/{run_id}"))["vertices"] and r)
+    assert (shown["status"], shown["kind"], [m["text"] for m in shown["messages"]]) == (
+        "success", "background", ["hi", "hi"],
+    )  # fmt: skip
+    refused = site.post("/api/v1/run/chat?background=true&stream=true", {"input_value": "hi"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    assert list(site.states()) == [run_id]
+
+
 def test_runs_of_one_session_end_in_the_order_in_which_they_were_accepted(make_site, tmp_path):
     trace = tmp_path / "trace"
     flow = waiting_flow(0.01, source="Webhook", trace=str(trace))

@@ -54,8 +54,10 @@ RUNS: Final[Mapping[str, Operation]] = {
         "Run a flow",
         {
             200: Media({"application/json": f.RunAnswer, "text/plain": TEXT, "text/event-stream": _EVENTS}),
+            202: f.Started,
         },
         query=(
+            Query("background", TRUTH, "Accept the run and answer at once; its record says what became of it."),
             Query("stream", {"type": "string"}, "true: a line per event, as the reference server; sse: standard SSE."),
             Query("envelope", word("1.13", "1.0"), "Shape of the answer."),
         ),
