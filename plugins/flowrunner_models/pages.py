@@ -14,6 +14,8 @@ _BLOCKS: Final = frozenset(
 )  # fmt: skip
 
 
+#: Blocks without an end of their own, of which the parser tells one all the same.
+_EMPTY: Final = frozenset({"br", "hr"})
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 
 
@@ -81,7 +83,7 @@ class _Found:
             self._in_title = False
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS and tag not in _EMPTY:
             self.parts.append("\n")
 
     def data(self, text: str) -> None:
