@@ -92,15 +92,17 @@ def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -
 def cancel_run(runner: Runner, run_id: str) -> Response:
     """Answer ``POST /api/v1/runs/{run_id}/cancel``: stop a run, whichever process it is in, or waits in.
 
+    An admin names the owner whose run it is, as for every change.
+
     :raises NotFound: if there is no such run of the caller, or it is of a flow that is not theirs to run.
     :raises Conflict: if it has ended already.
     """
     canonical, identity = read_uuid(run_id, ("path", "run_id")), caller()
-    found = runner.runs.find(canonical, identity.scope)
+    found = runner.runs.find(canonical, identity.id)
     flows = flows_in_reach(runner, identity)
     if found is None or (flows is not None and found.flow_id not in flows):
         raise NotFound("Run not found")
-    if not runner.runs.stop(canonical, identity.scope, "its user stopped it"):
+    if not runner.runs.stop(canonical, identity.id, "its user stopped it"):
         raise Conflict("The run has ended already.")
     return json_response({"message": "The run is asked to stop"}, 202)
 

@@ -43,8 +43,8 @@ def test_it_cancels_no_run_of_another_flow(site):
     one, other = streamed_run(site, "one"), streamed_run(site, "other")
     site.ask("limited", "POST", f"/api/v1/runs/{other}/cancel", 404)
     site.ask("limited", "POST", f"/api/v1/runs/{uuid.uuid4()}/cancel", 404)
-    site.ask("limited", "POST", f"/api/v1/runs/{one}/cancel", 202)
-    site.ask("ann", "POST", f"/api/v1/runs/{other}/cancel", 202)
+    site.ask("limited", "POST", f"/api/v1/runs/{one}/cancel", 409)
+    site.ask("ann", "POST", f"/api/v1/runs/{other}/cancel", 409)
 
 
 @pytest.mark.parametrize(

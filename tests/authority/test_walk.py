@@ -238,7 +238,8 @@ def try_once(world, who, verb, rule, name, wanted):
     answer.close()
     told = "annword" in shown and name != "render_texts"
     fits = {
-        "+": status < 300,
+        # The run is there, and has ended by now.
+        "+": status < 300 or (name == "cancel_run" and status == 409),
         "-": status == 403,
         "0": status == 404 and not told,
         "~": status < 300 and not told,

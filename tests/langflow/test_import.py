@@ -169,8 +169,8 @@ class TestVariables:
         report = bring(place, "--secret-key-file", tmp_path / "secret_key")
         assert report["variables"] == {"found": 2, "stored": 2, "present": 0, "refused": 0}
         variables = here().stores.variables
-        assert variables.value(LANGFLOW, "MODEL_KEY") == "sk-of-langflow"
-        assert variables.value(LANGFLOW, "GREETING") == "good day"
+        assert variables.find(LANGFLOW, "MODEL_KEY").value == "sk-of-langflow"
+        assert variables.find(LANGFLOW, "GREETING").value == "good day"
         shown = {one.name: one for one in variables.list(LANGFLOW)}
         assert (shown["MODEL_KEY"].type, shown["MODEL_KEY"].value) == ("Credential", None)
         assert shown["MODEL_KEY"].default_fields == ("api_key",)
@@ -179,11 +179,11 @@ class TestVariables:
         report = bring(database[1])
         assert any("MODEL_KEY has no value here" in note for note in report["notes"])
         variables = here().stores.variables
-        assert variables.value(LANGFLOW, "MODEL_KEY") is None
+        assert variables.find(LANGFLOW, "MODEL_KEY") is None or variables.find(LANGFLOW, "MODEL_KEY").value is None
         assert not next(one for one in variables.list(LANGFLOW) if one.name == "MODEL_KEY").has_value
         monkeypatch.setenv("LANGFLOW_SECRET_KEY", SECRET_KEY)
         bring(database[1])
-        assert variables.value(LANGFLOW, "MODEL_KEY") == "sk-of-langflow"
+        assert variables.find(LANGFLOW, "MODEL_KEY").value == "sk-of-langflow"
 
     def test_a_wrong_key_gives_names_only(self, database, here, monkeypatch):
         monkeypatch.setenv("LANGFLOW_SECRET_KEY", "another short one")
@@ -337,7 +337,7 @@ class TestFromAServer:
         runner = here()
         texts = [m.text for m in runner.memory.for_owner("local").fetch()]
         assert texts == [f"text {number // 2}" for number in range(460)]
-        assert runner.stores.variables.value("local", "GREETING") == "good day"
+        assert runner.stores.variables.find("local", "GREETING").value == "good day"
 
     def test_what_is_no_server(self):
         with pytest.raises(FlowRunnerError, match="cannot be reached"):

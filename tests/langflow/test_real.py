@@ -66,7 +66,7 @@ def test_every_value_of_a_variable_is_read(imported):
     _, report, runner = imported
     assert report["variables"]["stored"] == report["variables"]["found"] > 0
     for variable in runner.stores.variables.list(EVERY_OWNER):
-        assert runner.stores.variables.value(variable.owner, variable.name)
+        assert runner.stores.variables.find(variable.owner, variable.name).value
 
 
 def test_a_conversation_goes_on(imported):

@@ -51,7 +51,7 @@ def check(data, said, **settings):
     runner = runner_of(create_app(data_dir=data, flows_dir=FLOWS, auth="none", **settings))
     try:
         assert runner.memory.for_owner(EVERY_OWNER).fetch() == said
-        assert runner.stores.variables.value("local", "KEY") == "sk-of-mine"
+        assert runner.stores.variables.find("local", "KEY").value == "sk-of-mine"
         assert runner.stores.files.path_of("local", "local/a.png").read_bytes() == b"picture"
         runner.run("basic-chat", "and on", session_id="a/b ü")
     finally:

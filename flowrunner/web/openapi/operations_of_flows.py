@@ -77,9 +77,9 @@ RUNS: Final[Mapping[str, Operation]] = {
     ),
     "cancel_run": Operation(
         "runs",
-        "Ask a run that is streamed as server-sent events to stop",
+        "Stop a run, whichever process it is in or waits in",
         {202: Said},
-        errors=(422,),
+        errors=(409, 422),
         paths={"run_id": UUID},
     ),
     "webhook": Operation(
