@@ -128,7 +128,7 @@ def test_every_commit_waits_for_the_disk(backend):
 def test_many_writers_share_commits(backend):
     commits = []
     write = backend._writer._write
-    backend._writer._write = lambda rows: commits.append(len(rows)) or write(rows)
+    backend._writer._write = lambda rows, *more: commits.append(len(rows)) or write(rows, *more)
     run_in_threads(lambda thread: [append_texts(backend, "x") for _ in range(20)], 16)
     assert sum(commits) == 320
     assert len(commits) < 320
