@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import FlowRunnerError
 
@@ -65,5 +66,5 @@ def main() -> None:
     try:
         cli()
     except FlowRunnerError as error:
-        click.echo(f"flowrunner: {error.message}", err=True)
+        say(f"flowrunner: {error.message}", err=True)
         sys.exit(1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_memory, open_place
+from flowrunner.cli.saying import say
 
 
 @click.command("backup")
@@ -36,9 +37,9 @@ def backup_command(
         )  # fmt: skip
     contents = manifest["contents"]
     size = sum(facts["bytes"] for facts in contents.values())
-    click.echo(f"wrote {len(contents)} files, {size:,} bytes, into {folder}")
+    say(f"wrote {len(contents)} files, {size:,} bytes, into {folder}")
     if not with_secret_key:
-        click.echo("without the key of stored secrets; keep secret.key of the data folder elsewhere", err=True)
+        say("without the key of stored secrets; keep secret.key of the data folder elsewhere", err=True)
 
 
 @click.command("restore")
@@ -75,9 +76,9 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
     if not manifest["messages_in_database"]:
         with open_memory(data_dir=data_dir, database_url=database_url, settings=settings) as (opened, _):
             restore_messages(folder, opened)
-    click.echo(f"restored the backup of {manifest['made_at']} into {target}; everything is as it was written")
+    say(f"restored the backup of {manifest['made_at']} into {target}; everything is as it was written")
     if not has_key:
-        click.echo(
+        say(
             "It holds no key of stored secrets: put secret.key of the old data folder there, or set"
             " FLOWRUNNER_SECRET_KEY as it was, before a server starts.",
             err=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows import findings as codes
 from flowrunner.flows.check import check_flow
@@ -19,6 +20,7 @@ from flowrunner.flows.naming import endpoint_name_from
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, read_parts
 from flowrunner.registry import Registry
+from flowrunner.text.printable import printable
 
 _plugins_dir = click.option(
     "--plugins-dir",
@@ -40,7 +42,7 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
     registry = _load_components(plugins_dir)
     reports = [report for path in _expand(files) for report in report_file(path, registry)]
     if as_json:
-        click.echo(json.dumps(reports, indent=2))
+        say(json.dumps(reports, indent=2))
     else:
         for report in reports:
             _print_report(report)
@@ -67,11 +69,11 @@ def convert_command(
         made = convert_flow(part.flow, registry, exact=exact, positions=positions)
         done.append((part.flow.endpoint_name or endpoint_name_from(part.flow.name) or part.flow.id, made))
         for note in made.notes:
-            click.echo(_printable(f"{part.flow.name}: {note}"), err=True)
+            say(printable(f"{part.flow.name}: {note}"), err=True)
     if output is not None:
         _write(_targets(done, output), file, force)
     elif len(done) == 1:
-        click.echo(done[0][1].text, nl=False)
+        say(done[0][1].text, nl=False)
     else:
         raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
 
@@ -132,7 +134,7 @@ def _load_components(plugins_dir: Path | None) -> Registry:
     plugins, _ = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
     for record in plugins.records:
         if record.state == "failed":
-            click.echo(_printable(f"The plugin {record.name} cannot be loaded: {record.why()}."), err=True)
+            say(printable(f"The plugin {record.name} cannot be loaded: {record.why()}."), err=True)
     return plugins.registry
 
 
@@ -150,15 +152,9 @@ def _has_errors(report: dict[str, Any]) -> bool:
 
 def _print_report(report: dict[str, Any]) -> None:
     state = "cannot be read" if not report["loads"] else "cannot run" if _has_errors(report) else "can run"
-    click.echo(_printable(f"{report['file']}: {report['name']} {state}."))
+    say(printable(f"{report['file']}: {report['name']} {state}."))
     for finding in report["findings"]:
-        click.echo(_printable(f"  {finding['level']} {finding['code']}: {finding['message']}"))
-
-
-def _printable(text: str) -> str:
-    """Return a text of unknown origin as a terminal may get it: without control characters."""
-    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    return shown.encode("utf-8", "backslashreplace").decode()
+        say(printable(f"  {finding['level']} {finding['code']}: {finding['message']}"))
 
 
 def _targets(done: list[tuple[str, Conversion]], output: Path) -> dict[Path, str]:

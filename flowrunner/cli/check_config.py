@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flowrunner.cli.context import data_options
+from flowrunner.cli.saying import say
 
 
 @click.command("check-config")
@@ -20,4 +21,4 @@ def check_config_command(data_dir: Path | None, database_url: str | None) -> Non
     runner = runner_of(create_app(**{name: value for name, value in given.items() if value is not None}))
     runner.check()
     settings = runner.settings
-    click.echo(f"The settings can be used: memory {settings.memory}, data in {settings.data_dir}.")
+    say(f"The settings can be used: memory {settings.memory}, data in {settings.data_dir}.")

@@ -10,6 +10,7 @@ import click
 
 from flowrunner.cli.context import data_options, open_place
 from flowrunner.cli.owners import print_table
+from flowrunner.cli.saying import say
 from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 
@@ -65,4 +66,4 @@ def delete_command(
             gone = vectors.delete(collection)
     if not gone:
         raise NotFound("There is nothing of that name.")
-    click.echo(f"deleted {gone} chunks")
+    say(f"deleted {gone} chunks")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.owners import print_json
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 
 
@@ -28,9 +29,9 @@ def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> N
         shown = {"folder": str(folder), "holds": held.counts, "warnings": doubts_about(folder)}
         print_json({**shown, "older": [{"folder": str(one.folder), "holds": one.counts} for one in older]})
         return
-    click.echo(f"{folder}: {held}")
+    say(f"{folder}: {held}")
     for sentence in notes_on(folder):
-        click.echo(sentence)
+        say(sentence)
 
 
 @data_commands.command("move")
@@ -49,7 +50,7 @@ def move_command(folder: Path | None, data_dir: Path | None) -> None:
             raise BadRequest(f"Say which: {names}." if older else "No older place with data was found.")
         folder = older[0].folder
     held = move_data(folder.absolute(), target)
-    click.echo(f"moved {held} from {folder} to {target}")
+    say(f"moved {held} from {folder} to {target}")
 
 
 def _folder(data_dir: Path | None) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 
 
@@ -24,7 +25,7 @@ def current_command(data_dir: Path | None, database_url: str | None) -> None:
         for schema in place.schemas():
             found = schema.current(place.engine)
             note = "newest" if found == schema.head else f"newest is {schema.head}"
-            click.echo(f"{schema.name}: {found or 'no tables yet'} ({note})")
+            say(f"{schema.name}: {found or 'no tables yet'} ({note})")
 
 
 @db_commands.command("upgrade")
@@ -35,7 +36,7 @@ def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
         for schema in place.schemas():
             before = schema.upgrade(place.engine)
             done = "is at" if before == schema.head else f"upgraded from {before or 'nothing'} to"
-            click.echo(f"{schema.name}: {done} {schema.head}")
+            say(f"{schema.name}: {done} {schema.head}")
 
 
 @db_commands.command("check")
@@ -48,7 +49,7 @@ def check_command(data_dir: Path | None, database_url: str | None) -> None:
     with open_place(data_dir=data_dir, database_url=database_url) as place:
         wrong = [s for s in place.schemas() if s.current(place.engine) not in (None, s.head)]
         for schema in wrong:
-            click.echo(schema.refusal(str(schema.current(place.engine))))
+            say(schema.refusal(str(schema.current(place.engine))))
     if wrong:
         sys.exit(1)
-    click.echo("the database is up to date")
+    say("the database is up to date")

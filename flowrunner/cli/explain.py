@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.errors import FlowNotFound
 
 if TYPE_CHECKING:
@@ -39,16 +40,16 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
     warnings = [*unknown, *explanation.warnings]
     if as_json:
         shown = {"flow": found.name, "components": [row.to_json() for row in explanation.rows]}
-        click.echo(json.dumps({**shown, "warnings": warnings}, indent=2, ensure_ascii=False))
+        say(json.dumps({**shown, "warnings": warnings}, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{found.name} ({found.id})")
+    say(f"{found.name} ({found.id})")
     for row in explanation.rows:
         does = " and ".join(word for word, yes in (("reads", row.reads), ("writes", row.writes)) if yes)
         session = row.session.id if row.session else "?"
-        click.echo(f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
+        say(f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
                    + (f"; {does} messages" if does else ""))  # fmt: skip
     for warning in warnings:
-        click.echo(f"  warning: {warning}")
+        say(f"  warning: {warning}")
 
 
 def _find(name: str, settings: Any) -> Flow:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.cli.saying import say
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def give_command(
         if dry_run:
             counts = {"messages": sum(summary.count for summary in each_session(opened.for_owner(giver)))}
             counts.update({} if messages_only else count_things(place.engine, giver))
-            click.echo(f"would give {shown_counts(counts)} of {source} to {target}")
+            say(f"would give {shown_counts(counts)} of {source} to {target}")
             return
         folder, files = place.settings.data_dir, _file_store(place)
         plan = [] if messages_only else plan_files(place.engine, files, giver, taker)
@@ -53,14 +54,14 @@ def give_command(
         done = give_messages(opened, giver, taker, journal, paths=paths)
         counts = {"messages": done.messages}
         for session_id in done.merged:
-            click.echo(f"The session {session_id} was there already; both are one now, in order of time.", err=True)
+            say(f"The session {session_id} was there already; both are one now, in order of time.", err=True)
         if not messages_only:
             counts["files"] = give_files(place.engine, files, plan, giver, taker)
             things = give_things(place.engine, folder, giver, taker)
             counts.update(things.counts)
             for note in things.notes:
-                click.echo(note, err=True)
-    click.echo(f"gave {shown_counts(counts)} of {source} to {target}")
+                say(note, err=True)
+    say(f"gave {shown_counts(counts)} of {source} to {target}")
 
 
 def owner_named(name: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-import click
 from gunicorn.app.base import BaseApplication
 
 from flowrunner import __version__, serving
 from flowrunner.cli.preflight import Performance
+from flowrunner.cli.saying import say
 
 _MOST_FLOWS_SHOWN: Final = 8
 
@@ -63,7 +63,7 @@ def run_gunicorn(performance: Performance) -> None:
 
 def _greet(performance: Performance, server: Any) -> None:
     serving.when_ready(server)
-    click.echo(greeting(performance, str(server.LISTENERS[0])), err=True)
+    say(greeting(performance, str(server.LISTENERS[0])), err=True)
 
 
 def greeting(performance: Performance, address: str) -> str:

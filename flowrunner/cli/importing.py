@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from flowrunner.cli.context import data_options, open_memory
-from flowrunner.cli.owners import print_json, print_table, printable
+from flowrunner.cli.owners import print_json, print_table, shown_text
 from flowrunner.cli.progress import progress
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import BadRequest
 
@@ -126,12 +127,12 @@ def _print_report(report: Report, dry_run: bool) -> None:
         [kind, tally.found, tally.stored, tally.present, tally.refused] for kind, tally in report.tallies.items()
     ]  # fmt: skip
     print_table(heads, rows)
-    click.echo(f"{report.sessions} sessions, {len(report.projects)} projects: {', '.join(report.projects) or 'none'}")
+    say(f"{report.sessions} sessions, {len(report.projects)} projects: {', '.join(report.projects) or 'none'}")
     for note in report.notes:
-        click.echo(printable(note))
+        say(shown_text(note))
     if not dry_run and not report.faults:
-        click.echo("Everything that was stored was read back and is the same, in the same order.")
+        say("Everything that was stored was read back and is the same, in the same order.")
     for user, name, key in report.keys:
-        click.echo(f"new key of {printable(user)}, {printable(name)}: {key}")
+        say(f"new key of {shown_text(user)}, {shown_text(name)}: {key}")
     for fault in report.faults:
-        click.echo(f"flowrunner: {printable(fault)}", err=True)
+        say(f"flowrunner: {shown_text(fault)}", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def ingest_command(
     for name in names:
         summary = kept.get(name)
         count = f"{summary.chunks} chunks of {summary.documents} documents" if summary else "nothing"
-        click.echo(f"{name}: {count}")
+        say(f"{name}: {count}")
 
 
 def _reader(runner: Runner, part: Flow, component: str | None) -> tuple[str, str]:

@@ -10,7 +10,8 @@ import click
 
 from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
 from flowrunner.cli.give import shown_counts, what_local_has
-from flowrunner.cli.owners import printable
+from flowrunner.cli.owners import shown_text
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 
 
@@ -35,9 +36,9 @@ def create_command(
         first = not keys.list()
         key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
         offered = _offer(place, user) if first else ""
-    click.echo(key)
+    say(key)
     if offered:
-        click.echo(offered, err=True)
+        say(offered, err=True)
 
 
 @keys_commands.command("list")
@@ -48,7 +49,7 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         records = keys.list()
     if as_json:
-        click.echo(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
+        say(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
         return
     for record in records:
         may = [word for word, yes in (("admin", record.admin), ("read-only", record.read_only)) if yes]
@@ -56,7 +57,7 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
             may.append(f"flows: {', '.join(record.flows)}")
         used = f"last used {record.last_used_at}" if record.last_used_at else "never used"
         shown = (record.id, f"{record.hint}...", record.user, record.name, "; ".join(may), used)
-        click.echo("  ".join(printable(part) for part in shown if part))
+        say("  ".join(shown_text(part) for part in shown if part))
 
 
 @keys_commands.command("revoke")
@@ -66,7 +67,7 @@ def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None)
     """Revoke a key by its id; a running server refuses it from its next request on."""
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         keys.revoke(key_id)
-    click.echo(f"revoked {key_id}")
+    say(f"revoked {key_id}")
 
 
 @keys_commands.command("rotate")
@@ -76,7 +77,7 @@ def rotate_command(key_id: str, data_dir: Path | None, database_url: str | None)
     """Give a key a new text and print it; what it may stays, and the old text is refused."""
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         key = keys.rotate(key_id)
-    click.echo(key)
+    say(key)
 
 
 def _offer(place: Place, user: str) -> str:

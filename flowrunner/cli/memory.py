@@ -13,6 +13,7 @@ import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER
@@ -48,7 +49,7 @@ def purge_command(
             raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
         for purged in purge(opened, asked, dry_run=dry_run, flow_names=_flow_names(place)):
             done = "would remove" if dry_run else "removed"
-            click.echo(f"{purged.rule}: {done} {purged.messages} messages of {purged.sessions} sessions")
+            say(f"{purged.rule}: {done} {purged.messages} messages of {purged.sessions} sessions")
 
 
 @memory_commands.command("export")
@@ -67,7 +68,7 @@ def export_command(
         lines = export_lines(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
         with _writing(file) as stream:
             number = sum(stream.write(f"{line}\n".encode()) > 0 for line in lines)
-    click.echo(f"exported {number} messages", err=True)
+    say(f"exported {number} messages", err=True)
 
 
 @memory_commands.command("import")
@@ -87,7 +88,7 @@ def import_command(
         _reading(file) as lines,
     ):
         done = import_lines(opened, lines, owner=owner, skip_existing=skip_existing)
-    click.echo(f"stored {done.stored} messages" + (f", passed over {done.skipped}" if skip_existing else ""))
+    say(f"stored {done.stored} messages" + (f", passed over {done.skipped}" if skip_existing else ""))
 
 
 @memory_commands.command("copy")
@@ -117,7 +118,7 @@ def copy_command(
         known = {(digest.owner, digest.session_id) for digest in there}
         copied = [d for d in digest_sessions(second.for_owner(EVERY_OWNER)) if (d.owner, d.session_id) in known]
     _refuse_differences(same_digests(there, copied))
-    click.echo(
+    say(
         f"copied {done.stored} messages"
         + (f", passed over {done.skipped}" if skip_existing else "")
         + f"; {len(there)} sessions are the same in both"
@@ -141,10 +142,10 @@ def verify_command(
         found = digest_sessions(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
     if as_json:
         rows = [{name: getattr(one, name) for name in one.__slots__} for one in found]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for one in found:
-            click.echo(f"{one.digest}  {one.count}  {json.dumps([one.owner, one.session_id], ensure_ascii=False)}")
+            say(f"{one.digest}  {one.count}  {json.dumps([one.owner, one.session_id], ensure_ascii=False)}")
     if against is not None:
         with _reading(against) as lines:
             wanted = digest_lines(lines)
@@ -155,7 +156,7 @@ def verify_command(
 def _refuse_differences(differences: Iterable[str]) -> None:
     sentences = list(differences)
     for sentence in sentences:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
     if sentences:
         sys.exit(1)
 

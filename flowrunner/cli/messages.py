@@ -9,6 +9,7 @@ import click
 
 from flowrunner.cli.context import open_memory
 from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
@@ -58,7 +59,7 @@ def edit_command(
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         if not opened.for_owner(whose).update(MessageChanges(text=text, edit=True), ids=(message_id,)):
             raise NotFound(f"There is no message {message_id} of this owner.")
-    click.echo(f"edited {message_id}")
+    say(f"edited {message_id}")
 
 
 @messages_commands.command("delete")
@@ -72,7 +73,7 @@ def delete_command(
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         gone = opened.for_owner(whose).delete(ids=message_ids)
-    click.echo(f"deleted {gone} messages")
+    say(f"deleted {gone} messages")
 
 
 def _set(memory: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import BadRequest
 
@@ -32,5 +33,5 @@ def memory_command(name: str, folder: Path | None) -> None:
         raise BadRequest(f"There is a package {package} already, which it would hide; choose another name.")
     place = folder or Path(f"flowrunner-{name}")
     for path in write_memory_package(name, place):
-        click.echo(path)
-    click.echo(f"next: cd {place} && pip install -e '.[testing]' && pytest")
+        say(path)
+    say(f"next: cd {place} && pip install -e '.[testing]' && pytest")

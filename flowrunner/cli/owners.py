@@ -10,8 +10,10 @@ from typing import Any, Final
 import click
 
 from flowrunner.cli.context import data_options
+from flowrunner.cli.saying import say
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.text.printable import printable
 
 _NARROWEST: Final = 8
 _GAP: Final = 2
@@ -52,12 +54,12 @@ def need_owner(user: str | None, owner: str | None) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under heads, as wide as the terminal at most; the last column gives way first."""
-    shown = [[printable(value) for value in row] for row in rows]
+    shown = [[shown_text(value) for value in row] for row in rows]
     widths = [max([len(head), *(len(row[n]) for row in shown)]) for n, head in enumerate(heads)]
     over = sum(widths) + _GAP * (len(widths) - 1) - max(40, shutil.get_terminal_size((120, 24)).columns)
     for column in reversed(range(len(widths))):
@@ -67,15 +69,14 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             over -= cut
     for row in ([head.upper() for head in heads], *shown):
         cells = (_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo((" " * _GAP).join(cells).rstrip())
+        say((" " * _GAP).join(cells).rstrip())
 
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def printable(value: Any) -> str:
-    """Return a value as a terminal may get it: in one line, without control characters."""
+def shown_text(value: Any) -> str:
+    """Return a value as a table shows it: in one line, white space as blanks, without control characters."""
     text = "" if value is None else str(value)
-    shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
-    return shown.encode("utf-8", "backslashreplace").decode()
+    return printable("".join(" " if c.isspace() else c for c in text))

@@ -7,6 +7,8 @@ import json
 
 import click
 
+from flowrunner.cli.saying import say
+
 
 @click.command("plugins")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
@@ -26,14 +28,12 @@ def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
                   for c in manager.registry.components()]  # fmt: skip
     if as_json:
         records = [dataclasses.asdict(record) for record in manager.records]
-        click.echo(
-            json.dumps({"plugins": records, "memory": backends, "vectors": stores, "components": components}, indent=2)
-        )
+        say(json.dumps({"plugins": records, "memory": backends, "vectors": stores, "components": components}, indent=2))
         return
     for record in manager.records:
         source = f"{record.distribution} {record.version}".strip() or record.origin
-        click.echo(f"{record.state:8} {record.name} ({source})" + (f": {record.why()}" if record.reason else ""))
+        say(f"{record.state:8} {record.name} ({source})" + (f": {record.why()}" if record.reason else ""))
     for kind, offered in (("memory", backends), ("vectors", stores)):
         for offer in offered:
-            click.echo(f"{kind:8} {offer['name']}{' (chosen)' if offer['chosen'] else ''}")
-    click.echo(f"components: {', '.join(str(c['type']) for c in components)}")
+            say(f"{kind:8} {offer['name']}{' (chosen)' if offer['chosen'] else ''}")
+    say(f"components: {', '.join(str(c['type']) for c in components)}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import click
+from flowrunner.cli.saying import say
 
 #: Seconds after which something is worth a line, and between two states of it.
 _PATIENCE: Final = 1.0
@@ -71,7 +71,7 @@ def progress(what: str, total: int | None = None, *, go_on: str = "") -> Iterato
     except KeyboardInterrupt:
         shown.clear()
         of = f" of {shown.total:,}" if shown.total else ""
-        click.echo(f"Interrupted after {shown.count:,}{of} {shown.what}. {go_on}".rstrip(), err=True)
+        say(f"Interrupted after {shown.count:,}{of} {shown.what}. {go_on}".rstrip(), err=True)
         sys.exit(INTERRUPTED)
     finally:
         shown.clear()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import did_you_mean
 from flowrunner.errors import RequestInvalid
 
@@ -56,7 +57,7 @@ def run_command(
         result = runner.execute(found, asked, LOCAL_IDENTITY)
     finally:
         runner.close()
-    click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
+    say(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
 
 
 def _find(runner: Runner, flow: str) -> Flow:

@@ -11,6 +11,7 @@ import click
 
 from flowrunner.cli.context import data_options, open_place
 from flowrunner.cli.owners import print_json, print_table, read_owner
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url
         print_json(run)
         return
     took = "" if run["duration"] is None else f" after {_seconds(run['duration'])}"
-    click.echo(f"{run['id']}: {run['status']}{took}, started {run['started_at'] or 'never'}")
+    say(f"{run['id']}: {run['status']}{took}, started {run['started_at'] or 'never'}")
     content = f", content {run['content_hash'][:12]}" if run["content_hash"] else ""
-    click.echo(f"flow {run['flow_name'] or ''} ({run['flow_id']}{content})")
+    say(f"flow {run['flow_name'] or ''} ({run['flow_id']}{content})")
     session = run["session"]
     if session is not None:
         by = f"{session['source'] or ''}" + (f" {session['component']}" if session["component"] else "")

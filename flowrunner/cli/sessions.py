@@ -9,6 +9,7 @@ import click
 
 from flowrunner.cli.context import open_memory
 from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
@@ -54,7 +55,7 @@ def rename_command(
         moved = opened.for_owner(whose).update(MessageChanges(session_id=new), session_id=old)
     if not moved:
         raise NotFound(f"There is no session {old} of this owner.")
-    click.echo(f"moved {len(moved)} messages")
+    say(f"moved {len(moved)} messages")
 
 
 @sessions_commands.command("delete")
@@ -69,7 +70,7 @@ def delete_command(
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         bound = opened.for_owner(whose)
         gone = sum(bound.delete(session_id=session_id) for session_id in session_ids)
-    click.echo(f"deleted {gone} messages")
+    say(f"deleted {gone} messages")
 
 
 def _set(memory: str | None) -> dict[str, Any]:

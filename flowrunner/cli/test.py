@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrunner.cli.saying import say
 from flowrunner.errors import FlowInvalid, FlowRunnerError
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def test_command(
     """
     with _runner(flows, plugins_dir) as runner:
         if flow is not None:
-            click.echo(f"recorded {_record(runner, flow, says, conversations, name)}")
+            say(f"recorded {_record(runner, flow, says, conversations, name)}")
             return
         found = [(path, _compare(runner, path, update)) for path in _files(conversations)]
     if as_json:
-        click.echo(json.dumps([_report(path, differences) for path, differences in found], indent=2))
+        say(json.dumps([_report(path, differences) for path, differences in found], indent=2))
     else:
         _print(found, update)
     if any(differences for _, differences in found) and not update:
@@ -91,10 +92,10 @@ def _print(found: list[tuple[Path, list[Difference]]], update: bool) -> None:
 
     for path, differences in found:
         if differences:
-            click.echo(show_differences(str(path), differences))
+            say(show_differences(str(path), differences))
     changed = sum(bool(differences) for _, differences in found)
     word = "updated" if update else "changed"
-    click.echo(f"{len(found)} conversations, {changed} {word}")
+    say(f"{len(found)} conversations, {changed} {word}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from flowrunner.settings import SETTINGS, read_settings
 from flowrunner.telemetry.correlation import REQUEST_ID
+from flowrunner.text.printable import printable
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: What every log record has; the rest was given as ``extra``.
@@ -41,9 +42,13 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the first line of a record."""
-        line = super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+        line = printable(super().formatMessage(record))
         request_id = REQUEST_ID.get()
         return f"{line} [{request_id}]" if request_id else line
+
+    def formatException(self, ei: Any) -> str:
+        """Return a traceback; the words of an exception may be a client's, too."""
+        return "\n".join(printable(line) for line in super().formatException(ei).splitlines())
 
 
 def set_up_logging(config: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:

@@ -1,0 +1,20 @@
+"""What commands print: as it is into a file or a pipe, without anything that steers it on a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flowrunner.text.printable import harmless
+
+
+def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a text, which may hold names and words of anybody.
+
+    :param err: on standard error.
+    :param nl: end the line.
+    """
+    if (sys.stderr if err else sys.stdout).isatty():
+        text = harmless(str(text))
+    click.echo(text, err=err, nl=nl)
