@@ -240,6 +240,15 @@ class Runs:
                 logger.warning("The accepted run %s cannot begin: %s", row.id, error.message)
                 self.registry.end(row.id, ERROR, error.code, error.message)
                 return
+            except SQLAlchemyError as error:
+                # As in _run: it stays queued.
+                logger.warning("The accepted run %s could not begin: %s", row.id, type(error).__name__)
+                return
+            except Exception:
+                # Left open it would keep all later runs of its session waiting, also after a restart.
+                logger.exception("The accepted run %s cannot begin.", row.id)
+                self.registry.end(row.id, ERROR, "internal_error", "The run could not begin; the log says why.")
+                return
             self._run(row.id, flow, request, identity, row.kind)
 
         return begin
