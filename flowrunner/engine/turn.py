@@ -184,7 +184,7 @@ class Turns:
         if self._file is None:
             with self._guard:
                 if self._file is None:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._file
 

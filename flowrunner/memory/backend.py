@@ -12,31 +12,12 @@ from flowrunner.errors import MemoryFailed, MessageInvalid
 from flowrunner.memory.message import Message, each_message, new_id
 from flowrunner.memory.query import (
     EVERY_OWNER,
-    ORDER_FIELDS,
     MessageChanges,
     MessageQuery,
     Owner,
     SessionQuery,
     SessionSummary,
-    fold,
 )
-
-__all__ = [
-    "EVERY_OWNER",
-    "ORDER_FIELDS",
-    "Memory",
-    "MemoryBackend",
-    "MemoryFactory",
-    "MemoryOperations",
-    "MessageChanges",
-    "MessageQuery",
-    "Owner",
-    "OwnerMemory",
-    "SessionQuery",
-    "SessionSummary",
-    "fold",
-]
-
 
 T = TypeVar("T")
 

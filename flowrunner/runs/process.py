@@ -35,7 +35,7 @@ class ProcessMark:
         self.id = new_id()
         self.host = socket.gethostname()
         self.pid = os.getpid()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = str(folder.resolve() / "processes.lock")
         self._file = _open(self._path, self.id)
         found = os.fstat(self._file)

@@ -9,7 +9,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -171,7 +171,7 @@ def prepare_engine(engine: Engine) -> Engine:
         return engine
     engine.update_execution_options(**{_PREPARED: True})
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "do_connect", _make_folder)
+        event.listen(engine, "do_connect", _make_private)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     _keep_from_children(engine)
@@ -282,8 +282,15 @@ def _refuse_shared_file(url: URL, engines: dict[str | None, Engine]) -> None:
             )
 
 
-def _make_folder(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
-    Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
+def _make_private(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
+    """Make the file of a database that is not there, for its owner alone; SQLite's files beside it follow it."""
+    path = Path(arguments[0])
+    # Where it cannot be made, SQLite says so in its own words, which those who connect expect.
+    with suppress(OSError):
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

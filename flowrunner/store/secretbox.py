@@ -63,7 +63,7 @@ def _read(path: Path) -> bytes:
 
 def _make(path: Path) -> bytes:
     """Make a key file; of several processes that do so at once, one wins and all read its key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     draft = Path(name)
     try:

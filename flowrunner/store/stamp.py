@@ -35,7 +35,7 @@ class ChangeStamp:
     def touch(self) -> None:
         """Say that something has changed; call it after the commit."""
         path = Path(self._path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             if path.stat().st_size > _LARGEST:
                 path.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ class Metrics:
 
     def __init__(self, folder: Path | None) -> None:
         if folder is not None and "prometheus_client" not in sys.modules and FOLDER_VARIABLE not in os.environ:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _forget_earlier_server(folder)
             os.environ[FOLDER_VARIABLE] = str(folder)
         try:

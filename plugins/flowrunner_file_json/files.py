@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 
+def for_owner_alone(path: str, flags: int) -> int:
+    """Open a file as :func:`open` asks; one that is made can be read by its owner alone, whatever the umask."""
+    return os.open(path, flags, 0o600)
+
+
 def append_bytes(path: Path, content: bytes, *, sync: bool) -> None:
     """Add bytes to the end of a file, all or none; a file that is not there is made.
 
@@ -13,7 +18,7 @@ def append_bytes(path: Path, content: bytes, *, sync: bool) -> None:
     :raises OSError: if they cannot be written; the file is then as it was.
     """
     made = not path.exists()
-    with path.open("ab", buffering=0) as file:
+    with open(path, "ab", buffering=0, opener=for_owner_alone) as file:  # noqa: PTH123 - Path.open takes no opener
         size = file.seek(0, os.SEEK_END)
         try:
             written = 0
@@ -36,7 +41,7 @@ def write_new(path: Path, content: bytes) -> None:
     :raises OSError: if that fails; nothing is left of the file.
     """
     try:
-        with path.open("wb") as file:
+        with open(path, "wb", opener=for_owner_alone) as file:  # noqa: PTH123 - Path.open takes no opener
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -49,7 +49,7 @@ class IdIndex:
             for key in map(_digest, ids):
                 lines.setdefault(self._path(key), []).append(f"{key} {session}\n")
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        self.folder.mkdir(mode=0o700)
         for path, some in lines.items():
             path.write_text("".join(some))
 

@@ -39,7 +39,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._sessions = folder / "sessions"
         self._note = folder / "pending.json"
-        self._sessions.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sessions.mkdir(mode=0o700, exist_ok=True)
         boot = _boot_id()
         # Without a number that tells one start of the machine from another, indexes must be on disk in time.
         self.ids = IdIndex(folder / "ids", sync=not boot)
