@@ -28,11 +28,14 @@ class RunRegistry:
 
     :param folder: where the processes of this host keep the lock file by which they know each other.
     :param carries: messages are committed on the ledger's engine, so that records go along.
+    :param fleeting: messages end with the process, and the run log notes what their runs did; so a run that
+        commits them once needs no transaction for its record before its answer.
     """
 
-    def __init__(self, ledger: Ledger, folder: Path, *, carries: bool) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, *, carries: bool, fleeting: bool = False) -> None:
         self.ledger = ledger
         self.carries = carries
+        self.fleeting = fleeting
         self._folder = folder
         self._inherited: list[Any] = []
         self._begin()

@@ -74,8 +74,12 @@ class Runs:
         self._box = box
         self._parallel = settings.turns == "parallel"
         self.ledger = Ledger(runner.engine)
+        backend = runner.memory.backend
         self.registry = RunRegistry(
-            self.ledger, settings.data_dir, carries=runner.memory.backend.commits_on(runner.engine)
+            self.ledger,
+            settings.data_dir,
+            carries=backend.commits_on(runner.engine),
+            fleeting=not backend.durable and settings.run_log,
         )
         self.pool = BackgroundPool(self.ledger, settings.pool_size)
         sweeper = Sweeper(self.registry, runner.memory, self._adopt)
