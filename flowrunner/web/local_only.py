@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 from flask import Request
@@ -39,6 +40,7 @@ def refuse_from_elsewhere(request: Request) -> None:
         raise NotAllowed("Pages of other sites may not call this server.")
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Say whether an address can be reached from this machine alone."""
     if host == "localhost":
