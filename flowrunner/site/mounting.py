@@ -12,7 +12,7 @@ from flask import Flask, current_app, has_app_context
 from flowrunner.errors import SettingsInvalid
 from flowrunner.runner import Runner
 from flowrunner.site.flask_internals import slow_to_build, take_every_method
-from flowrunner.web.blueprint import CATCH_ALL, make_blueprint
+from flowrunner.web.blueprint import CATCH_ALL, Part, make_blueprint
 from flowrunner.web.chatbox import add_chat_box
 from flowrunner.web.mounted import blueprints_of, runners_of
 from flowrunner.web.routes import parts_of
@@ -59,7 +59,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
     add_chat_box(app)
 
 
-def _parts(runner: Runner) -> tuple[Callable[[Any], None], ...]:
+def _parts(runner: Runner) -> tuple[Part, ...]:
     wanted = runner.settings.api
     if not runner.settings.playground:
         return parts_of(wanted)

@@ -16,6 +16,8 @@ from flowrunner.web.local_only import refuse_from_elsewhere
 KEY_HEADER: Final = "x-api-key"
 #: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.
 IDENTITY: Final = "flowrunner.identity"
+#: Where it keeps the runner that answers it.
+RUNNER: Final = "flowrunner.runner"
 #: The header ``X-Flowrunner-Owner``, as WSGI names it.
 OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
 
@@ -49,6 +51,12 @@ def authenticate(runner: Runner, request: Request) -> Identity:
 def caller() -> Identity:
     """Return who sends the present request, as it was found out before the view was called."""
     found: Identity = request.environ[IDENTITY]
+    return found
+
+
+def this_runner() -> Runner:
+    """Return the runner whose route answers the present request; an app may have several."""
+    found: Runner = request.environ[RUNNER]
     return found
 
 

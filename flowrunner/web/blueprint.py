@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from flask import Response, current_app, request
 from flask.blueprints import BlueprintSetupState
@@ -15,12 +15,13 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from flowrunner.authority import OPEN, Need
 from flowrunner.errors import NotAllowed, SettingsInvalid
 from flowrunner.runner import Runner
-from flowrunner.web.auth import IDENTITY, authenticate
+from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import add_hygiene
 from flowrunner.web.host_site import keep_to_site
 from flowrunner.web.jsons import json_response
 from flowrunner.web.paths import add_session_converter
+from flowrunner.web.route import Route, RouteGroup
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -39,6 +40,12 @@ class Routes:
         self.runner = runner
         self.added: list[tuple[str, str, str]] = []
         self.needs: dict[str, Need] = {}
+        self.declared: dict[str, Route] = {}
+
+    def declare(self, route: Route) -> None:
+        """Add a route that says everything itself."""
+        self.declared[route.name] = route
+        self.add(route.rule, route.endpoint(), methods=[route.method], name=route.name, needs=route.needs)
 
     def add(
         self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, needs: Need, **options: Any
@@ -55,13 +62,16 @@ class Routes:
         )
 
 
+Part: TypeAlias = Callable[[Routes], None] | RouteGroup
+
+
 def make_blueprint(
-    runner: Runner, *, name: str = "flowrunner", parts: Iterable[Callable[[Routes], None]],
+    runner: Runner, *, name: str = "flowrunner", parts: Iterable[Part],
     guard: Callable[[Any], Any] | None = None,
 ) -> Any:  # fmt: skip
     """Return the blueprint of a runner, to be registered under any prefix.
 
-    :param parts: functions that add routes.
+    :param parts: groups of routes.
     :param guard: sees each request before anything else does; see :func:`~flowrunner.web.host_site.keep_to_site`.
     """
     blueprint = Blueprint(name, __name__, description="flowrunner")
@@ -70,7 +80,11 @@ def make_blueprint(
     keep_to_site(blueprint, runner, guard)
     routes = Routes(blueprint, runner)
     for part in parts:
-        part(routes)
+        if callable(part):
+            part(routes)
+            continue
+        for route in part:
+            routes.declare(route)
     anything: dict[str, Any] = {"methods": METHODS, "needs": OPEN, "provide_automatic_options": False}
     routes.add("/", _nothing_here, name="nothing_at_root", **anything)
     routes.add("/<path:rest>", _nothing_here, name="nothing_here", **anything)
@@ -80,10 +94,12 @@ def make_blueprint(
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
     blueprint.needs = routes.needs
+    blueprint.routes = routes
 
     def identify_caller() -> None:
         # Through the proxy every look at the request costs three calls more.
         asked = request._get_current_object()  # type: ignore[attr-defined]
+        asked.environ[RUNNER] = runner
         if runner.is_open:
             runner.runs.wake()
         if asked.method != "OPTIONS":

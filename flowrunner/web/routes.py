@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from flask import Response
 
 from flowrunner.authority import RUN
+from flowrunner.web import variables
 from flowrunner.web.apikeys import add_key_routes
-from flowrunner.web.blueprint import Routes
+from flowrunner.web.blueprint import Part, Routes
 from flowrunner.web.chatbox import add_chat_box_routes
 from flowrunner.web.files import add_file_routes, add_own_file_routes
 from flowrunner.web.flows import add_flow_routes
@@ -22,7 +23,6 @@ from flowrunner.web.runlog import add_run_log_routes
 from flowrunner.web.service import add_about_routes, add_health_routes
 from flowrunner.web.sessions import add_session_routes
 from flowrunner.web.spool import Spool
-from flowrunner.web.variables import add_variable_routes
 
 
 def add_run_routes(routes: Routes) -> None:
@@ -56,8 +56,6 @@ def add_webhook_route(routes: Routes) -> None:
     routes.add("/api/v1/webhook/<flow>", webhook, methods=["POST"], name="webhook", needs=RUN)
 
 
-Part = Callable[[Routes], None]
-
 #: What talking needs; everywhere.
 TALKING: Final[tuple[Part, ...]] = (
     add_health_routes,
@@ -72,7 +70,7 @@ TALKING: Final[tuple[Part, ...]] = (
 #: What a server of its own has besides, and a site where it asks for it, by the names that the setting API takes.
 MORE: Final[Mapping[str, tuple[Part, ...]]] = {
     "flows": (add_flow_routes,),
-    "variables": (add_variable_routes,),
+    "variables": (variables.routes,),
     "files": (add_own_file_routes,),
     "keys": (add_key_routes,),
     "monitor": (add_run_log_routes,),

@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Response, request
+from flask import Response
+from marshmallow import fields
 
 from flowrunner.authority import AUTHOR
 from flowrunner.store.bound import VariablesOfCaller
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import empty_response, json_response, read_object
-from flowrunner.web.parameters import invalid
+from flowrunner.store.variables import VARIABLE_TYPES
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Text, Texts
+from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.route import Input, ListOf, RouteGroup
+from flowrunner.web.schemas import Body, Open
+
+routes = RouteGroup("variables")
 
 
-def add_variable_routes(routes: Routes) -> None:
-    """Add ``/api/v1/variables/``. The value of a credential goes in and is never shown."""
-    runner = routes.runner
+class Variable(Open):
+    """A variable; the value of a credential is never shown."""
 
-    def own() -> VariablesOfCaller:
-        return runner.stores_of(caller()).variables
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    type = fields.String(required=True)
+    value = fields.String(required=True, allow_none=True)
+    has_value = fields.Boolean(required=True)
+    default_fields = fields.List(fields.String(), required=True)
 
-    def body() -> Any:
-        return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
 
-    def list_variables() -> Response:
-        return json_response([variable.to_json() for variable in own().list()])
+class NewVariable(Body):
+    """A variable to store."""
 
-    def create() -> Response:
-        given = body()
-        for name in ("name", "value", "type", "default_fields"):
-            if name not in given:
-                raise invalid(("body", name), "missing", "Field required")
-        for name in ("name", "value", "type"):
-            if given[name] is None:
-                raise invalid(("body", name), "string_type", "Input should be a valid string")
-        made = own().create(
-            given["name"], given["value"], type=given["type"], default_fields=given["default_fields"] or ()
-        )
-        return json_response(made.to_json(), 201)
+    name = Text(required=True)
+    value = Text(required=True)
+    type = Text(required=True, json={"enum": list(VARIABLE_TYPES)})
+    default_fields = Texts(required=True, allow_none=True)
 
-    def change(variable_id: str) -> Response:
-        return json_response(own().update(variable_id, body()).to_json())
 
-    def delete(variable_id: str) -> Response:
-        own().delete(variable_id)
-        return empty_response()
+class VariableChanges(Body):
+    """Members of a variable that are to be changed; null leaves one as it is."""
 
-    routes.add("/api/v1/variables/", list_variables, methods=["GET"], name="list_variables", needs=AUTHOR)
-    routes.add("/api/v1/variables/", create, methods=["POST"], name="create_variable", needs=AUTHOR)
-    routes.add("/api/v1/variables/<variable_id>", change, methods=["PATCH"], name="change_variable", needs=AUTHOR)
-    routes.add("/api/v1/variables/<variable_id>", delete, methods=["DELETE"], name="delete_variable", needs=AUTHOR)
+    name = Text(allow_none=True)
+    value = Text(allow_none=True)
+    type = Text(allow_none=True, json={"enum": [*VARIABLE_TYPES, None]})
+    default_fields = Texts(allow_none=True)
+
+
+@routes.get("/api/v1/variables/", needs=AUTHOR, answers={200: ListOf(Variable)})
+def list_variables() -> Response:
+    """List the caller's variables; the values of credentials are not shown."""
+    return json_response([variable.to_json() for variable in _variables().list()])
+
+
+@routes.post("/api/v1/variables/", needs=AUTHOR, body=NewVariable, answers={201: Variable})
+def create_variable(body: Input) -> Response:
+    """Store a variable, encrypted."""
+    return json_response(_variables().create(**{**body, "default_fields": body["default_fields"] or ()}).to_json(), 201)
+
+
+@routes.patch("/api/v1/variables/<variable_id>", needs=AUTHOR, body=VariableChanges, answers={200: Variable})
+def change_variable(variable_id: str, body: Input) -> Response:
+    """Change a variable."""
+    return json_response(_variables().update(variable_id, body).to_json())
+
+
+@routes.delete("/api/v1/variables/<variable_id>", needs=AUTHOR, answers={204: None})
+def delete_variable(variable_id: str) -> Response:
+    """Delete a variable."""
+    _variables().delete(variable_id)
+    return empty_response()
+
+
+def _variables() -> VariablesOfCaller:
+    return this_runner().stores_of(caller()).variables

@@ -8,11 +8,16 @@ from typing import Any, Final
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow.fields import Field
 
 from flowrunner import __version__
+from flowrunner.web.fields import Text
 from flowrunner.web.openapi import operations, operations_of_flows
 from flowrunner.web.openapi.operation import BODY, CALLER, OWNER, TEXT, ListOf, Media, Operation
-from flowrunner.web.openapi.schemas import Error
+from flowrunner.web.route import ListOf as ManyOf
+from flowrunner.web.route import Media as MediaTypes
+from flowrunner.web.route import Route
+from flowrunner.web.schemas import Error
 
 #: What is said of each route, by its name.
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -20,7 +25,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **operations_of_flows.RUNS,
     **operations_of_flows.FLOWS,
     **operations_of_flows.SHOWING,
-    **operations_of_flows.VARIABLES,
     **operations.MESSAGES,
     **operations.RECORDS,
     **operations.KEYS,
@@ -28,6 +32,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 }
 
 _PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
+#: The header of a list that says where it goes on.
+NEXT_CURSOR: Final = "X-Next-Cursor"
+_NEXT: Final = "The cursor of the next page, if there is one."
 _ABOUT: Final = (
     "Run component graphs, and see and manage the conversations that they keep. Everything is bound to the owner"
     " of the API key; what is another owner's answers as if it were not there."
@@ -50,24 +57,32 @@ _SENTENCES: Final = {
 }
 
 
-def build_document(routes: Iterable[tuple[str, str, str]], *, server: str = "") -> dict[str, Any]:
+def build_document(
+    routes: Iterable[tuple[str, str, str]], declared: Mapping[str, Route], *, server: str = ""
+) -> dict[str, Any]:
     """Return the description of routes.
 
     :param routes: rule, method and name of each; those of which nothing is said are left out.
+    :param declared: the routes that say everything themselves, by name.
     :param server: the address below which the paths lie.
     """
     spec = APISpec(
         title="flowrunner",
         version=__version__,
         openapi_version="3.1.0",
-        plugins=[MarshmallowPlugin()],
+        plugins=[plugin := MarshmallowPlugin()],
         info={"description": _ABOUT},
         servers=[{"url": server or "/"}],
     )
     spec.components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "x-api-key"})
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     paths: dict[str, dict[str, Any]] = {}
+    of_routes = _OfRoutes(plugin)
     for rule, method, name in routes:
+        if name in declared:
+            path = _PARAMETER.sub(r"{\1}", rule)
+            paths.setdefault(path, {})[method.lower()] = of_routes.describe(declared[name])
+            continue
         operation = OPERATIONS.get(name)
         if operation is not None:
             path = _PARAMETER.sub(r"{\1}", rule)
@@ -76,6 +91,62 @@ def build_document(routes: Iterable[tuple[str, str, str]], *, server: str = "") 
         spec.path(path, operations=described)
     document: dict[str, Any] = spec.to_dict()
     return document
+
+
+class _OfRoutes:
+    """Describes routes, as they are declared at their views."""
+
+    def __init__(self, plugin: MarshmallowPlugin) -> None:
+        self._plugin = plugin
+
+    def describe(self, route: Route) -> dict[str, Any]:
+        """Return the OpenAPI operation of a route."""
+        parameters = [
+            self._parameter(name, "path", route.path.get(name, Text()), required=True)
+            for name in _PARAMETER.findall(route.rule)
+        ]
+        parameters += [self._parameter(n, "query", f, required=f.required) for n, f in route.query.items()]
+        shown: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": [route.tag]}
+        if route.description:
+            shown["description"] = route.description
+        if not route.is_open:
+            parameters.append(OWNER.to_json())
+        shown["security"] = [] if route.is_open else [{"key": []}, {"bearer": []}]
+        if route.body is not None:
+            shown["requestBody"] = {"required": route.body_required, "content": self._content(route.body)}
+        return {**shown, "parameters": parameters, "responses": self._answers(route)}
+
+    def _parameter(self, name: str, where: str, field: Any, *, required: bool) -> dict[str, Any]:
+        schema = self._plugin.converter.field2property(field)  # type: ignore[union-attr]
+        about = schema.pop("description", None)
+        shown = {"name": name, "in": where, "required": required, "schema": schema}
+        return {**shown, "description": about} if about else shown
+
+    def _answers(self, route: Route) -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        for status in sorted({*route.statuses, *route.answers}):
+            schema = route.answers.get(status, Error)
+            answer: dict[str, Any] = {"description": _SENTENCES.get(status, "Done.")}
+            if schema is not None:
+                answer["content"] = self._content(schema)
+            if route.pages and status == 200:
+                answer["headers"] = {NEXT_CURSOR: {"schema": {"type": "string"}, "description": _NEXT}}
+            answers[str(status)] = answer
+        return answers
+
+    def _content(self, schema: Any) -> dict[str, Any]:
+        content = schema.content if isinstance(schema, MediaTypes) else {"application/json": schema}
+        return {kind: {"schema": self._plain(inner)} for kind, inner in content.items()}
+
+    def _plain(self, schema: Any) -> Any:
+        """Return a schema as apispec takes it: JSON, with marshmallow classes in it."""
+        if isinstance(schema, Field):
+            return self._plugin.converter.field2property(schema)  # type: ignore[union-attr]
+        if isinstance(schema, ManyOf):
+            return {"type": "array", "items": self._plain(schema.item)}
+        if isinstance(schema, Mapping):
+            return {key: [self._plain(i) for i in value] if key == "anyOf" else value for key, value in schema.items()}
+        return schema
 
 
 def _describe(name: str, operation: Operation, parameters: Iterable[str]) -> dict[str, Any]:

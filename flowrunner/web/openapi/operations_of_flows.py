@@ -145,10 +145,3 @@ SHOWING: Final[Mapping[str, Operation]] = {
         body=f.Texts,
     ),
 }
-
-VARIABLES: Final[Mapping[str, Operation]] = {
-    "list_variables": Operation("variables", "List variables", {200: list_of(f.Variable)}),
-    "create_variable": Operation("variables", "Store a variable", {201: f.Variable}, body=f.NewVariable),
-    "change_variable": Operation("variables", "Change a variable", {200: f.Variable}, body=f.VariableChanges),
-    "delete_variable": Operation("variables", "Delete a variable", {204: None}),
-}

@@ -22,7 +22,7 @@ def add_openapi_route(routes: Routes) -> None:
             from flowrunner.web.openapi.document import build_document
 
             made.clear()
-            made[server] = dumps(build_document(routes.added, server=server)).encode()
+            made[server] = dumps(build_document(routes.added, routes.declared, server=server)).encode()
         answer = Response(made[server], content_type="application/json")
         answer.headers["Cache-Control"] = "no-cache"
         answer.set_etag(hashlib.sha256(made[server]).hexdigest())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from flowrunner.web.openapi.schemas import Body, Open, Session
+from flowrunner.web.openapi.schemas import Session
+from flowrunner.web.schemas import Body, Open
 
 
 class Health(Schema):
@@ -151,35 +152,6 @@ class FlowsDeleted(Schema):
     """How many flows were deleted."""
 
     deleted = fields.Integer(required=True)
-
-
-class Variable(Open):
-    """A variable; the value of a credential is never shown."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    type = fields.String(required=True)
-    value = fields.String(required=True, allow_none=True)
-    has_value = fields.Boolean(required=True)
-    default_fields = fields.List(fields.String(), required=True)
-
-
-class NewVariable(Body):
-    """A variable to store."""
-
-    name = fields.String(required=True)
-    value = fields.String(required=True)
-    type = fields.String(required=True, metadata={"enum": ["Generic", "Credential"]})
-    default_fields = fields.List(fields.String(), required=True, allow_none=True)
-
-
-class VariableChanges(Body):
-    """Members of a variable that are to be changed."""
-
-    name = fields.String(allow_none=True)
-    value = fields.String(allow_none=True)
-    type = fields.String(allow_none=True, metadata={"enum": ["Generic", "Credential", None]})
-    default_fields = fields.List(fields.String(), allow_none=True)
 
 
 class Texts(Body):

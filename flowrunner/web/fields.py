@@ -1,0 +1,238 @@
+"""Fields of queries, paths and bodies: marshmallow's, with the words of the reference server for what is wrong.
+
+Each takes what it is for as its first argument, which the OpenAPI description shows.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from marshmallow import ValidationError, fields
+
+from flowrunner.errors import BadRequest
+
+_TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
+_FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
+#: No list is longer; what a store computes with it stays a number that it can hold.
+_LARGEST: Final = 2**31 - 1
+
+
+def wrong(kind: str, message: str, **context: Any) -> ValidationError:
+    """Return the error for a value: ``type``, ``msg`` and ``ctx`` of its entry; its place is added later."""
+    return ValidationError([{"type": kind, "msg": message, **({"ctx": context} if context else {})}])
+
+
+class _Field(fields.Field[Any]):
+    """What the fields here have in common.
+
+    :param help: what the value is for.
+    :param json: more keywords of its JSON schema.
+    """
+
+    #: Type and message for a value of the wrong type.
+    unfit: ClassVar[tuple[str, str]]
+
+    def __init__(self, help: str = "", *, json: Mapping[str, Any] | None = None, **options: Any) -> None:
+        about = {"description": help or None, **(json or {})}
+        super().__init__(metadata={key: value for key, value in about.items() if value is not None}, **options)
+
+    def make_error(self, key: str, **values: Any) -> ValidationError:
+        """Return the error for a value that is missing or of the wrong type."""
+        return wrong(*(("missing", "Field required") if key == "required" else self.unfit))
+
+
+class Text(_Field, fields.String):
+    """Any text.
+
+    :param least: characters that it has at least.
+    :param blank: what an empty text counts as.
+    """
+
+    unfit = ("string_type", "Input should be a valid string")
+
+    def __init__(
+        self,
+        help: str = "",
+        *,
+        least: int = 0,
+        blank: str | None = "",
+        json: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(help, json={"minLength": least or None, **(json or {})}, **options)
+        self._least = least
+        self._blank = blank
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if len(value) < self._least:
+            message = f"String should have at least {self._least} character{'' if self._least == 1 else 's'}"
+            raise wrong("string_too_short", message, min_length=self._least)
+        return value or self._blank
+
+
+def filter_text(help: str) -> Text:
+    """Return the field of a query that narrows a list by a text; an empty one does not narrow it."""
+    return Text(help, blank=None)
+
+
+class Choice(_Field, fields.String):
+    """One of some words."""
+
+    unfit = Text.unfit
+
+    def __init__(self, *words: str, help: str = "", **options: Any) -> None:
+        super().__init__(help, json={"enum": list(words)}, **options)
+        self.words = words
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if value not in self.words:
+            *others, last = (f"'{word}'" for word in self.words)
+            raise wrong("enum", f"Input should be {', '.join(others)} or {last}")
+        return value
+
+
+class Number(_Field, fields.Integer):
+    """A whole number in a query, within bounds."""
+
+    unfit = ("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
+
+    def __init__(self, help: str = "", *, low: int = 0, high: int | None = None, **options: Any) -> None:
+        super().__init__(help, json={"minimum": low, "maximum": high}, **options)
+        self._low, self._high = low, _LARGEST if high is None else high
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> int:
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise self.make_error("invalid") from None
+        if number < self._low:
+            message = f"Input should be greater than or equal to {self._low}"
+            raise wrong("greater_than_equal", message, ge=self._low)
+        if number > self._high:
+            raise wrong("less_than_equal", f"Input should be less than or equal to {self._high}", le=self._high)
+        return number
+
+
+class Flag(_Field, fields.Boolean):
+    """A truth value in a query, in one of the words for it."""
+
+    unfit = ("bool_parsing", "Input should be a valid boolean, unable to interpret input")
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:
+        word = value.lower()
+        if word not in _TRUE and word not in _FALSE:
+            raise self.make_error("invalid")
+        return word in _TRUE
+
+
+class Truth(_Field, fields.Boolean):
+    """A truth value in a body."""
+
+    unfit = ("bool_type", "Input should be a valid boolean")
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Uuid(_Field, fields.UUID):
+    """A UUID, which is read into its canonical spelling."""
+
+    unfit = ("uuid_type", "UUID input should be a string, bytes or UUID object")
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> Any:
+        try:
+            return str(uuid.UUID(value))
+        except (ValueError, AttributeError, TypeError):
+            raise wrong("uuid_parsing", f"Input should be a valid UUID, {_why_no_uuid(value)}") from None
+
+
+def _why_no_uuid(text: Any) -> str:
+    for number, letter in enumerate(str(text), 1):
+        if letter not in "0123456789abcdefABCDEF-":
+            return f"invalid character: found `{letter}` at {number}"
+    return "invalid length: expected length 32 for simple format, found " + str(len(str(text)))
+
+
+class Object(_Field, fields.Dict):
+    """A JSON object of any members."""
+
+    unfit = ("dict_type", "Input should be a valid dictionary")
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        return value
+
+
+class Items(_Field, fields.List[Any]):
+    """A list of values of one field.
+
+    :param most: items that it may have; more are refused with 400.
+    :param too_many: what is said then.
+    """
+
+    unfit = ("list_type", "Input should be a valid list")
+
+    def __init__(
+        self, item: fields.Field[Any], help: str = "", *, most: int | None = None, too_many: str = "", **options: Any
+    ) -> None:
+        super().__init__(help, json={"maxItems": most}, cls_or_instance=item, **options)
+        self._most = most
+        self._too_many = too_many or f"At most {most} items are taken at once; this list has {{count}}."
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        if self._most is not None and len(value) > self._most:
+            raise BadRequest(self._too_many.format(count=len(value)))
+        found: list[Any] = super()._deserialize(value, attr, data, **options)
+        return found
+
+
+class Texts(_Field, fields.List[str]):
+    """A list of texts, which is wrong as a whole where one of them is none."""
+
+    unfit = ("list_type", "Input should be a valid list of texts")
+
+    def __init__(self, help: str = "", *, most: int | None = None, **options: Any) -> None:
+        super().__init__(help, json={"maxItems": most}, cls_or_instance=fields.String(), **options)
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> list[Any]:
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise self.make_error("invalid")
+        if self._most is not None and len(value) > self._most:
+            raise wrong("too_long", f"At most {self._most} texts are taken at once")
+        return value
+
+
+class Anything(_Field, fields.Raw):
+    """Any JSON at all; what it must be is said by whoever takes it."""
+
+    unfit = ("missing", "Field required")
+
+
+def entries_of(error: ValidationError, place: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what is wrong as the list that ``detail`` of an answer holds.
+
+    :param place: where the value is, such as ``("query", "limit")`` or ``("body",)``.
+    """
+    return list(_flat(error.messages, place))
+
+
+def _flat(found: Any, place: Sequence[Any]) -> Any:
+    if isinstance(found, dict):
+        for name, inner in found.items():
+            yield from _flat(inner, place if name == "_schema" else (*place, name))
+        return
+    for entry in found:
+        known = entry if isinstance(entry, dict) else {"type": "value_error", "msg": str(entry)}
+        yield {"type": known["type"], "loc": list(place), **{k: v for k, v in known.items() if k != "type"}}

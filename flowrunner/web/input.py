@@ -1,0 +1,96 @@
+"""Reading what a route declares of a request: values of its path, its query, its body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import request
+from marshmallow import Schema, ValidationError, missing
+from marshmallow.fields import Field
+
+from flowrunner.errors import RequestInvalid
+from flowrunner.web.auth import this_runner
+from flowrunner.web.fields import entries_of
+from flowrunner.web.jsons import read_json
+
+Fields = Mapping[str, Field[Any]]
+
+
+def refuse(entries: Sequence[Mapping[str, Any]]) -> RequestInvalid:
+    """Return the error for what is wrong in a request.
+
+    :param entries: ``type``, ``loc`` and ``msg`` of each, as ``detail`` of the answer shows them.
+    """
+    first = entries[0]
+    name = ".".join(str(part) for part in first["loc"][1:])
+    return RequestInvalid(f"{name}: {first['msg']}" if name else first["msg"], list(entries))
+
+
+def invalid(place: Sequence[Any], kind: str, message: str, **context: Any) -> RequestInvalid:
+    """Return the error for one wrong value, at a place such as ``("query", "limit")``."""
+    return refuse([{"type": kind, "loc": list(place), "msg": message, **({"ctx": context} if context else {})}])
+
+
+def read_path(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declared values of a path.
+
+    :raises RequestInvalid: for what is none of its kind.
+    """
+    return _read("path", fields, values)
+
+
+def read_query(fields: Fields) -> Mapping[str, Any]:
+    """Return all declared values of the query; None for one that is absent and has no default.
+
+    :raises RequestInvalid: for what is missing or wrong, each with its place.
+    """
+    # Most requests have no query, and nothing is parsed for them.
+    return _read("query", fields, request.args if request.environ.get("QUERY_STRING") else {})
+
+
+def _read(where: str, fields: Fields, given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wrong: list[dict[str, Any]] = []
+    for name, field in fields.items():
+        try:
+            value = field.deserialize(given.get(name, missing), name)
+        except ValidationError as error:
+            wrong += entries_of(error, (where, name))
+        else:
+            found[name] = None if value is missing else value
+    if wrong:
+        raise refuse(wrong)
+    return found
+
+
+def read_body(schema: Schema | Field[Any], *, required: bool = True) -> Any:
+    """Return the JSON body of the present request, checked.
+
+    :param required: whether it is wrong to send none; else none counts as ``{}``.
+    :raises RequestInvalid: for what is missing or wrong, each with its place.
+    :raises FlowRunnerError: as :func:`~flowrunner.web.jsons.read_json`.
+    """
+    settings = this_runner().settings
+    given = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none")
+    if given is None:
+        if required:
+            raise invalid(("body",), "missing", "Field required")
+        given = {}
+    return check_body(schema, given)
+
+
+def check_body(schema: Schema | Field[Any], given: Any) -> Any:
+    """Return a body that was read before, checked.
+
+    :raises RequestInvalid: for what is missing or wrong, each with its place.
+    """
+    try:
+        if not isinstance(schema, Schema):
+            return schema.deserialize(given)
+        if not isinstance(given, dict):
+            message = "Input should be a valid dictionary or object to extract fields from"
+            raise invalid(("body",), "model_attributes_type", message)
+        return schema.load(given)
+    except ValidationError as error:
+        raise refuse(entries_of(error, ("body",))) from None

@@ -1,0 +1,177 @@
+"""What a route is, said once, at its view: who may call it, what it takes, what it answers.
+
+From there come the reading and refusing of input, the OpenAPI description and the table in docs/api.md::
+
+    routes = RouteGroup("variables")
+
+
+    @routes.post("/api/v1/variables/", needs=AUTHOR, body=NewVariable, answers={201: Variable})
+    def create_variable(body: Input) -> Response:
+        \"\"\"Store a variable.\"\"\"
+        return json_response(..., 201)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from flask import Response
+from marshmallow import Schema
+from marshmallow.fields import Field
+
+from flowrunner.authority import Need
+from flowrunner.web.input import read_body, read_path, read_query
+
+Input: TypeAlias = Mapping[str, Any]
+View: TypeAlias = Callable[..., Response]
+
+#: Statuses of errors of every route that wants a caller, and of every route that takes a body.
+_OF_CALLERS: Final = frozenset({401, 403, 404, 503})
+_OF_BODIES: Final = frozenset({413, 415, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A body or an answer that is not just JSON: what it is, by media type. Such a body is read by the view itself."""
+
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of things of a schema."""
+
+    item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the API.
+
+    :param name: the endpoint, within the blueprint; the ``operationId`` of the description.
+    :param needs: what a caller must be allowed; see :mod:`flowrunner.authority`.
+    :param tag: the heading under which the description lists it.
+    :param path: fields of the path's values that are not just any text.
+    :param query: fields of the query. The view gets them as ``query``.
+    :param body: the schema of a JSON body, or a field such as :class:`~flowrunner.web.fields.Items`. The view
+        gets what is read as ``body``; a :class:`Media` it reads itself.
+    :param body_required: whether a request without a body is refused; else it counts as ``{}``.
+    :param answers: the schema of each answer by its status, None for an empty one.
+    :param errors: statuses of errors that the rest does not tell; see :mod:`flowrunner.web.openapi.document`.
+    :param pages: whether an answer may say in ``X-Next-Cursor`` where its list goes on.
+    """
+
+    rule: str
+    method: str
+    view: View
+    name: str
+    needs: Need
+    tag: str = ""
+    path: Mapping[str, Field[Any]] = field(default_factory=dict)
+    query: Mapping[str, Field[Any]] = field(default_factory=dict)
+    body: type[Schema] | Field[Any] | Media | None = None
+    body_required: bool = True
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    errors: tuple[int, ...] = ()
+    pages: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line: the first of the view's docstring."""
+        return (inspect.getdoc(self.view) or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def description(self) -> str:
+        """What else there is to say: the rest of the view's docstring."""
+        return (inspect.getdoc(self.view) or "").partition("\n")[2].strip()
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether the view gets a body that was read and checked."""
+        return self.body is not None and not isinstance(self.body, Media)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it answers without a key."""
+        return self.needs.capability is None
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """Statuses of the errors that it may answer."""
+        found = {400, 500, *self.errors}
+        if not self.is_open:
+            found |= _OF_CALLERS
+        if self.body is not None:
+            found |= _OF_BODIES
+        if self.path or self.query:
+            found.add(422)
+        return frozenset(found)
+
+    def endpoint(self) -> View:
+        """Return the function that Flask calls: the view, given what was read and checked of the request."""
+        view, path, query = self.view, self.path, self.query
+        if not (path or query or self.reads_body):
+            return view
+        schema = self.body() if isinstance(self.body, type) else self.body
+
+        def read(**values: Any) -> Response:
+            if path:
+                values.update(read_path(path, values))
+            if query:
+                values["query"] = read_query(query)
+            if schema is not None and not isinstance(schema, Media):
+                values["body"] = read_body(schema, required=self.body_required)
+            return view(**values)
+
+        return read
+
+
+class RouteGroup:
+    """Routes that belong together, in the order in which they are declared.
+
+    :param tag: the heading under which the description lists them.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self._routes: list[Route] = []
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def get(self, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a route for ``GET``; further arguments as in :meth:`route`."""
+        return self.route(rule, "GET", **declared)
+
+    def post(self, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a route for ``POST``."""
+        return self.route(rule, "POST", **declared)
+
+    def put(self, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a route for ``PUT``."""
+        return self.route(rule, "PUT", **declared)
+
+    def patch(self, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a route for ``PATCH``."""
+        return self.route(rule, "PATCH", **declared)
+
+    def delete(self, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare a route for ``DELETE``."""
+        return self.route(rule, "DELETE", **declared)
+
+    def route(self, rule: str, method: str, *, name: str = "", **declared: Any) -> Callable[[View], View]:
+        """Declare a route.
+
+        :param name: its name; that of the view unless said otherwise.
+        :param declared: members of :class:`Route`. ``needs`` must be among them.
+        """
+
+        def declare(view: View) -> View:
+            found = Route(rule=rule, method=method, view=view, name=name or view.__name__, tag=self.tag, **declared)
+            self._routes.append(found)
+            return view
+
+        return declare
