@@ -20,6 +20,22 @@ _PUBLIC_AFTER_ALL: Final = frozenset(map(ipaddress.ip_address, ("192.0.0.9", "19
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
+def network_of(address: str | None) -> str:
+    """Return by what a client is counted: its address; of IPv6 the network, since one machine has a whole one.
+
+    What is no address stays as it is; a socket file has none, and is the empty text.
+    """
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
+
+
 class AddressRefused(ValueError):
     """A host that is private, loopback or link-local, or that cannot be found."""
 

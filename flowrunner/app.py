@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
@@ -30,6 +31,9 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     app.config.update(config or {})
     set_up_logging(app.config, settings)
     stand_alone(plugins=plugins, **settings).init_app(app)
+    proxies = runner_of(app).settings.trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     return app
 
 

@@ -20,6 +20,8 @@ class FlowRunnerError(Exception):
 
     status = 500
     code = "flowrunner_error"
+    #: Seconds after which it is worth another try, where that is known.
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, detail: Any = None) -> None:
         super().__init__(message)
@@ -165,10 +167,17 @@ class Conflict(FlowRunnerError):
 
 
 class TooMany(FlowRunnerError):
-    """A caller does more at a time, or in an hour, than one caller may."""
+    """A caller does more at a time, or in an hour, than one caller may.
+
+    :param retry_after: seconds after which it may be tried again, where that is known.
+    """
 
     status = 429
     code = "too_many"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TooBusy(FlowRunnerError):

@@ -35,7 +35,7 @@ from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings import KEY_VARIABLES, Settings
-from flowrunner.shares import Places, Uploads
+from flowrunner.shares import Places, Uploads, WrongKeys
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import is_secret_name, mask_text
 from flowrunner.vectors import Vectors
@@ -112,6 +112,8 @@ class Runner:
         self._running = threading.BoundedSemaphore(settings.max_runs)
         self._places = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
         self._uploads = Uploads(max(1, settings.max_visitor_files // 10), max(1, settings.max_visitor_files_size // 10))
+        #: Which addresses have sent wrong API keys to this process.
+        self.wrong_keys = WrongKeys(settings.max_wrong_keys)
         self._purging: PurgeTimer | None = None
 
     def __getattr__(self, name: str) -> Any:

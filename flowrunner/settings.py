@@ -176,6 +176,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MAX_RUNS_PER_USER", None, "runs at a time of one user, or of all nameless visitors from one address, in"
             " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
             integer(1, 10000)),
+    Setting("MAX_WRONG_KEYS", 30, "wrong API keys of one address in a minute, in one process, then 429; right ones are"
+            " taken all the same; 0: any number", integer(0, 1_000_000)),
+    Setting("TRUSTED_PROXIES", 0, "proxies in front of a server of its own that add the address and the scheme they"
+            " were asked by to X-Forwarded-For and X-Forwarded-Proto; 0: these headers are not believed",
+            integer(0, 10)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),

@@ -1,4 +1,4 @@
-"""How much of the server one caller may have: runs at a time, and uploads of those whom nobody knows.
+"""How much of the server one caller may have: runs at a time, uploads of those whom nobody knows, wrong keys.
 
 A nameless visitor gets a new identity with each cookie, so visitors share with all others from their
 address. What is counted here is counted in one process.
@@ -6,9 +6,10 @@ address. What is counted here is counted in one process.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,7 @@ from flowrunner.errors import TooMany
 from flowrunner.identity import VISITOR, Identity
 
 _HOUR: Final = 3600.0
+_MINUTE: Final = 60.0
 _MOST_ADDRESSES: Final = 10_000
 
 
@@ -98,3 +100,43 @@ class Uploads:
         """Drop the addresses that have sent nothing for an hour, and where that frees no place, all."""
         kept = {address: sent for address, sent in self._recent.items() if sent and now - sent[-1][0] <= _HOUR}
         self._recent = kept if len(kept) < _MOST_ADDRESSES else {}
+
+
+class WrongKeys:
+    """How many wrong API keys each address has sent of late.
+
+    An address may send a minute's worth at once; after that, one for each of the parts into which they divide
+    a minute. Only the addresses of late are kept, and those no more than ten thousand: over that, whoever has
+    been quiet for longest is forgotten.
+
+    :param each: wrong keys of one address in a minute; 0 counts none.
+    """
+
+    def __init__(self, each: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._part = _MINUTE / each if each else 0.0
+        self._clock = clock
+        # When each address has paid for what it sent: a moment for a wrong key, and no list of them.
+        self._paid_at: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait(self, address: str) -> int:
+        """Return how many seconds pass until another wrong key of this address is looked up; 0 for none."""
+        paid_at = self._paid_at.get(address)
+        if paid_at is None:
+            return 0
+        return max(0, math.ceil(paid_at + self._part - _MINUTE - self._clock()))
+
+    def note(self, address: str) -> None:
+        """Count a wrong key."""
+        if not self._part:
+            return
+        now = self._clock()
+        with self._lock:
+            self._paid_at[address] = max(self._paid_at.get(address, now), now) + self._part
+            self._paid_at.move_to_end(address)
+            # Whoever is quiet has paid within a minute, so few steps keep the list as long as it must be.
+            for _ in range(2):
+                first = next(iter(self._paid_at))
+                if self._paid_at[first] > now and len(self._paid_at) <= _MOST_ADDRESSES:
+                    break
+                del self._paid_at[first]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowrunner.addresses import network_of
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.identity import VISITOR, Identity
 from flowrunner.memory.message import new_id, utc_now
@@ -178,7 +179,7 @@ def visitors(*, cookie: str = "flowrunner_visitor", days: int = 30) -> Identify:
         visitor = request.environ.get(place)
         if visitor is None:
             visitor = request.environ[place] = _read_visitor(request, cookie, days * 86400)
-        return Identity(visitor, name="visitor", nameless=True, address=_network_of(request.remote_addr))
+        return Identity(visitor, name="visitor", nameless=True, address=network_of(request.remote_addr))
 
     identify.check_app = _want_secret_key  # type: ignore[attr-defined]
     return identify
@@ -193,21 +194,6 @@ def _want_secret_key(app: Flask) -> None:
         raise SettingsInvalid(
             "identity.visitors() signs a cookie: set the app's SECRET_KEY before FlowRunner(app) or init_app(app)."
         )
-
-
-def _network_of(address: str | None) -> str:
-    """Return the address of a visitor; of IPv6 the network, since one machine has a whole one for itself."""
-    import ipaddress
-
-    try:
-        found = ipaddress.ip_address(address or "")
-    except ValueError:
-        return address or ""
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
 
 
 def _read_visitor(request: Request, cookie: str, seconds: int) -> str:

@@ -126,6 +126,11 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     if settings.auth == "none" and not settings.trusted_hosts:
         settings = settings.with_values(trusted_hosts=LOCAL_NAMES)
     _refuse_missing_folders(settings)
+    if settings.trusted_proxies and not wishes.alone:
+        raise SettingsInvalid(
+            f"{settings.prefix}TRUSTED_PROXIES is for a server of its own: in a site, put werkzeug's ProxyFix around"
+            " the app."
+        )
     if settings.api is None:
         settings = settings.with_values(api=API_PARTS if wishes.alone else ())
     usual = settings.with_values(data_dir=settings.data_dir or _usual_data_folder(app, settings, wishes))

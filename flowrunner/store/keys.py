@@ -34,6 +34,7 @@ KEY_PREFIX: Final = "fr-"
 _SECONDS_TRUSTED: Final = 30.0
 _SECONDS_BETWEEN_USES: Final = 60.0
 _MOST_REMEMBERED: Final = 10_000
+_SECONDS_LISTED: Final = 5.0
 
 #: The namespace in which user names become owner ids.
 _USERS: Final = uuid.UUID("6f1a4d0e-59a3-5a0c-9f57-3b6c1f6d2a11")
@@ -101,6 +102,8 @@ class KeyStore:
         self._stamp = stamp_beside(engine, folder, "keys")
         # What was looked up belongs to the stamp that was read before; both are replaced together.
         self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
+        #: The digests of all keys, the stamp and the time of reading them.
+        self._listed: tuple[Stamp, float, frozenset[str]] = (None, float("-inf"), frozenset())
         self._uses: dict[str, str] = {}
         self._noting: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -200,6 +203,21 @@ class KeyStore:
             found.noted = now
             self._note_use(found.key_id)
         return found.identity
+
+    def is_listed(self, key: str) -> bool:
+        """Say whether there is such a key, by a list that is read anew every few seconds at most.
+
+        However often this is asked, the database is not. A key that another host has made is missed for
+        these seconds.
+        """
+        now = time.monotonic()
+        with self._lock:
+            stamp = self._stamp.read()
+            if self._listed[0] != stamp or now - self._listed[1] > _SECONDS_LISTED:
+                with reading(self._engine) as connection:
+                    digests = frozenset(connection.execute(select(api_keys.c.digest)).scalars())
+                self._listed = (stamp, now, digests)
+            return _digest(key) in self._listed[2]
 
     def close(self) -> None:
         """Write what is still to be noted about uses."""

@@ -7,7 +7,8 @@ from typing import Final
 
 from flask import Request, request
 
-from flowrunner.errors import FlowRunnerError, NotAllowed
+from flowrunner.addresses import network_of
+from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.runner import Runner
 from flowrunner.web.csrf import refuse_forged
@@ -36,6 +37,7 @@ def authenticate(runner: Runner, request: Request) -> Identity:
 
     :raises NotAllowed: if nobody can be made out.
     :raises InvalidToken: for a bearer token that is no key, outside of runs.
+    :raises TooMany: if too many wrong keys have come from its address.
     """
     identity = runner.identify(request) if runner.identify is not None else None
     if identity is None:
@@ -88,16 +90,34 @@ def _by_key(runner: Runner, request: Request) -> Identity:
         return LOCAL_IDENTITY
     if not key:
         raise NotAllowed(_no_key() if runner.identify is None else "You are not logged in.")
-    found: Identity | None = runner.stores.keys.identify(key)
+    found = _identity_of(runner, request, key)
     if found is None:
         if bearer and _is_run() and runner.settings.auth == "none":
             # OpenAI's clients cannot do without a key, so they send any.
             refuse_from_elsewhere(request)
             return LOCAL_IDENTITY
+        runner.wrong_keys.note(network_of(request.remote_addr))
         if bearer and not _is_run():
             raise InvalidToken("Invalid token")
         raise NotAllowed("Invalid or missing API key" if _is_run() else "Invalid API key")
     return found
+
+
+def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
+    """Return whose key it is, None for a wrong one.
+
+    Others may come from the same address, so a right key is taken however many wrong ones were sent from there.
+
+    :raises TooMany: for a wrong one of an address that has sent too many.
+    """
+    wait = 0 if runner.settings.auth == "none" else runner.wrong_keys.wait(network_of(request.remote_addr))
+    if wait and not runner.stores.keys.is_listed(key):
+        raise TooMany(
+            f"Too many wrong API keys have come from your address (FLOWRUNNER_MAX_WRONG_KEYS): try again in {wait}"
+            f" second{'s' * (wait != 1)}, with a key that this server knows.",
+            retry_after=wait,
+        )
+    return runner.stores.keys.identify(key)
 
 
 def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool]:

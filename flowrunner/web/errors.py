@@ -35,7 +35,10 @@ def error_response(error: FlowRunnerError) -> Response:
         # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
         unclear = error.status == 500 and error.__cause__ is None
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
-    return json_response(error_body(error), error.status)
+    answer = json_response(error_body(error), error.status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:

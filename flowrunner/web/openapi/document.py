@@ -49,7 +49,7 @@ _SENTENCES: Final = {
     413: "The body is too large.",
     415: "The body is of a type that is not read here.",
     422: "Something in path, query or body is wrong; detail says where.",
-    429: "The caller does more at a time, or in an hour, than one caller may.",
+    429: "The caller does more at a time, or in an hour, than one caller may; Retry-After says when to try again.",
     499: "The run was stopped.",
     500: "It failed; detail is one plain sentence.",
     503: "The server is too busy, or a store does not answer.",

@@ -9,7 +9,7 @@ from typing import Any, Final
 Schema = Any
 
 #: Statuses of every operation that wants a caller.
-CALLER: Final = (400, 401, 403, 404, 500, 503)
+CALLER: Final = (400, 401, 403, 404, 429, 500, 503)
 #: Statuses of an operation that reads a body.
 BODY: Final = (413, 415, 422)
 
