@@ -193,8 +193,13 @@ class ConversationMemory(Protocol):
     def append(self, message: Message | Iterable[Message]) -> Message | list[Message]:
         """Store a message of this run, or several (an update, if this run stored that id before)."""
 
-    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
-        """Return earlier messages of a session, oldest first, without this run's own turn and without errors."""
+    def fetch(
+        self, *, session_id: str, limit: int | None = None, this_run: bool = False, **query: Any
+    ) -> list[Message]:
+        """Return earlier messages of a session, oldest first, without errors.
+
+        :param this_run: return those of this run, too, as far as they are stored by now.
+        """
 
     @property
     def of_owner(self) -> OwnerMemory:
@@ -209,7 +214,8 @@ class RunContext:
     ``sources`` names, by input, the vertices whose values arrived over edges; ``missing`` names, by
     input, variables that were found nowhere; ``settings`` are the runner's settings.
     ``flow_values`` is a dict that all vertices of one run share. ``wanted`` names the outputs from
-    which an edge leads on. ``vectors`` are
+    which an edge leads on. In a cycle, ``iteration`` says which time this is that the component runs, and
+    ``leads_back`` names the outputs that lead to it again. ``vectors`` are
     the owner's collections in the chosen vector store; None where a run was given none.
 
     ``word`` says whose the flow is, ``given(input)`` who had a hand in the value of an input
@@ -237,6 +243,8 @@ class RunContext:
     missing: Mapping[str, str] = field(default_factory=dict)
     flow_values: dict[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
+    iteration: int = 1
+    leads_back: frozenset[str] = frozenset()
     vectors: OwnerVectors | None = None
     word: Word = Word.AUTHOR
     given: Callable[[str], Given] = lambda name: Given(Word.REQUEST, Word.OPERATOR)
@@ -245,6 +253,10 @@ class RunContext:
     def session_id(self) -> str:
         """The id of the session that this component works in."""
         return self.session.id
+
+    def stamp(self, message: Message) -> Message:
+        """Return a message that says to which session and flow it belongs."""
+        return message.replace(session_id=self.session.id, flow_id=self.flow_id)
 
     def text_budget(self) -> TextBudget:
         """Return what counts the characters that this component is about to make.
@@ -276,7 +288,8 @@ class Component(ABC):
 
     ``run`` gets its context and exactly its declared inputs as keywords, converted to their
     types, with defaults filled in. It returns a mapping by output name; an output that is left
-    out is a branch not taken, and everything reachable only through it does not run. A ``run``
+    out is a branch not taken, and everything downstream of it does not run, except what one of the outputs
+    that it returns leads to as well. A ``run``
     that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
     and returns the mapping. It may also yield a message without text: its content blocks (the steps
     of an agent) are shown at once, and what was said before counts as a step, not as the answer.
@@ -303,6 +316,8 @@ class Component(ABC):
     output_kind: ClassVar[str | None] = None
     #: Its outputs read a conversation and are no turn in it: they carry no session downstream.
     reads_history: ClassVar[bool] = False
+    #: It reads what the run itself has stored, so it begins after the chat inputs of its flow.
+    reads_present_turn: ClassVar[bool] = False
     #: It stores messages; ``explain`` and the plan's warnings say so.
     stores_messages: ClassVar[bool] = False
     #: The input that takes names of uploads, for ``flowrunner ingest``.
@@ -344,6 +359,15 @@ class Component(ABC):
     def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
         """Return the inputs of a vertex with these settings that :attr:`streams_through` means."""
         return self.streams_through
+
+    def rounds_with(self, settings: Mapping[str, Any]) -> int | None:
+        """Return how often a vertex with these settings may run if its outputs lead back to it.
+
+        None is for all that is no router: components may lead back to each other only through one
+        that gives a number, and in the last round returns an output that leads out
+        (``context.iteration``, ``context.leads_back``).
+        """
+        return None
 
     def finish_loop(self, returned: Sequence[Any]) -> Outputs:
         """Return the outputs of a loop, once all its items were handed out; see :attr:`loop_output`.

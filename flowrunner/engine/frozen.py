@@ -1,11 +1,11 @@
-"""Results of frozen vertices, kept for later runs of the same owner, flow, vertex and values."""
+"""Frozen components: their first result serves later runs, where it depends on nothing of a request or a session."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flowrunner.memory.message import Message, utc_now
@@ -21,7 +21,7 @@ class FrozenResults:
     def __init__(self, limit: int = MAX_KEPT) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, Mapping[str, Any]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Mapping[str, Any], frozenset[str]]] = OrderedDict()
 
     @staticmethod
     def key(owner: str, flow_id: str, vertex_id: str, type_name: str, values: Mapping[str, Any]) -> Key:
@@ -29,20 +29,29 @@ class FrozenResults:
         shown = json.dumps([type_name, values], sort_keys=True, default=repr)
         return owner, flow_id, vertex_id, shown
 
-    def get(self, key: Key) -> dict[str, Any] | None:
-        """Return kept outputs, messages with a fresh timestamp; None if there are none."""
+    def get(self, key: Key, session_id: str = "", given: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """Return kept outputs, messages with a fresh timestamp and this session; None if there are none.
+
+        :param given: the request's variables: what asked for one of them is not for this request.
+        """
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
+            found, asked = self._kept.get(key, (None, frozenset()))
+            if found is None or (given and not asked.isdisjoint(given)):
                 return None
             self._kept.move_to_end(key)
         now = utc_now()
-        return {k: v.replace(timestamp=now) if isinstance(v, Message) else v for k, v in found.items()}
+        return {
+            k: v.replace(timestamp=now, session_id=session_id if v.session_id else "") if isinstance(v, Message) else v
+            for k, v in found.items()
+        }
 
-    def keep(self, key: Key, outputs: Mapping[str, Any]) -> None:
-        """Keep the outputs of a vertex."""
+    def keep(self, key: Key, outputs: Mapping[str, Any], asked: Iterable[str] = ()) -> None:
+        """Keep the outputs of a vertex.
+
+        :param asked: names of variables that it asked for.
+        """
         with self._lock:
-            self._kept[key] = dict(outputs)
+            self._kept[key] = dict(outputs), frozenset(asked)
             self._kept.move_to_end(key)
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowrunner.components import RunContext, Source, text_of
+from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance, injected
 from flowrunner.engine.run_memory import VertexMemory
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.values import convert, convert_arriving
+from flowrunner.engine.watching import WatchedContext, noting
 from flowrunner.session import Session, resolve_session_id
 
 
@@ -20,7 +22,7 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
     edge = ""
     upstream: list[Session | None] = []
     for one in planned.incoming:
-        if not state.is_live(one):
+        if one.input == ORDER_INPUT or not state.is_live(one):
             continue
         result = state.results[one.source]
         if one.input == SESSION_INPUT:
@@ -111,7 +113,8 @@ def context_for(
 ) -> RunContext:  # fmt: skip
     """Return the context of one vertex."""
     flow = state.plan.flow
-    return RunContext(
+    context = WatchedContext if planned.watched else RunContext
+    made = context(
         flow_id=flow.id,
         flow_name=flow.name,
         run_id=state.run_id,
@@ -130,10 +133,16 @@ def context_for(
         missing=missing,
         flow_values=state.shared,
         wanted=planned.wanted,
+        iteration=state.rounds.get(planned.index, 1),
+        leads_back=planned.leads_back,
         word=state.word,
         given=provenance.given,
         vectors=vectors.for_owner(state.owner) if (vectors := state.services.vectors) is not None else None,
     )
+    if isinstance(made, WatchedContext):
+        made.noted = lambda: state.personal.add(planned.index)
+        made.variable = noting(state, planned, provenance.variable)
+    return made
 
 
 def _flow_starter(state: RunState) -> Any:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+
+if TYPE_CHECKING:
+    from flowrunner.engine.cycles import PlannedCycle
 
 #: By the position of a loop: the vertex and the output from which an edge leads back into it.
 Returns = Mapping[int, Sequence[tuple[int, str | None]]]
@@ -25,6 +30,7 @@ class PlannedLoop:
     waiting: Mapping[int, int]
     returns: tuple[tuple[int, str | None], ...] = ()
     inner: Mapping[int, PlannedLoop] = field(default_factory=dict)
+    cycles: Mapping[int, PlannedCycle] = field(default_factory=dict)
 
 
 def find_loops(planned: Sequence[PlannedVertex], scope: Iterable[int], returns: Returns) -> dict[int, PlannedLoop]:
@@ -92,6 +98,6 @@ def _wait_for_needs(planned: Sequence[PlannedVertex], index: int, body: set[int]
         for edge in planned[member].incoming:
             if edge.source not in body and edge.source not in known:
                 known.add(edge.source)
-                order = PlannedEdge(edge.source, None, index, "")
+                order = PlannedEdge(edge.source, None, index, ORDER_INPUT)
                 planned[edge.source].outgoing.append(order)
                 planned[index].incoming.append(order)

@@ -1,4 +1,4 @@
-"""Who fills something runs before who reads it, though no edge joins them: a collection and a search in it."""
+"""Who fills something runs before who reads it, though no edge joins them: a collection, or the turn itself."""
 
 from __future__ import annotations
 
@@ -28,18 +28,36 @@ def order_by_collections(planned: Sequence[PlannedVertex], scope: Sequence[int])
         name = reader.component.reads_with(reader.values, reader.connected)
         for filler in filling.get(name, ()) if name is not None else ():
             if filler is not reader and not _leads_to(planned, reader.index, filler.index):
-                edge = PlannedEdge(filler.index, None, reader.index, ORDER_INPUT)
-                filler.outgoing.append(edge)
-                reader.incoming.append(edge)
+                _order(filler, reader)
+
+
+def order_by_turn(planned: Sequence[PlannedVertex], scope: Sequence[int]) -> None:
+    """Let vertices that read the present turn wait for the chat inputs that store it."""
+    readers = [planned[i] for i in scope if planned[i].component.reads_present_turn and not planned[i].as_tool]
+    inputs = [planned[i] for i in scope if planned[i].component.input_kind == "chat"] if readers else ()
+    for first in inputs:
+        following = _following(planned, first.index)
+        for reader in readers:
+            if reader.index not in following and not _leads_to(planned, reader.index, first.index):
+                _order(first, reader)
+
+
+def _order(first: PlannedVertex, then: PlannedVertex) -> None:
+    edge = PlannedEdge(first.index, None, then.index, ORDER_INPUT)
+    first.outgoing.append(edge)
+    then.incoming.append(edge)
 
 
 def _leads_to(planned: Sequence[PlannedVertex], start: int, end: int) -> bool:
-    found, todo = {start}, [start]
+    return end in _following(planned, start)
+
+
+def _following(planned: Sequence[PlannedVertex], start: int) -> set[int]:
+    found: set[int] = set()
+    todo = [start]
     while todo:
         for edge in planned[todo.pop()].outgoing:
-            if edge.target == end:
-                return True
             if edge.target not in found:
                 found.add(edge.target)
                 todo.append(edge.target)
-    return False
+    return found

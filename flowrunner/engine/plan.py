@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flowrunner.components import Component, Input, Source, canonical_type
+from flowrunner.engine.cycles import find_cycles, fold, fold_loop
 from flowrunner.engine.loops import find_loops, outside_of
-from flowrunner.engine.ordering import order_by_collections
+from flowrunner.engine.ordering import order_by_collections, order_by_turn
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
-from flowrunner.engine.scope import find_scope, find_stream_targets, refuse_circles
+from flowrunner.engine.scope import find_scope, find_stream_targets, mark_watched
 from flowrunner.engine.targets import TweakTargets
 from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
@@ -51,18 +52,20 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
             _join(edge, planned, ports, positions, joined, warnings)
     for vertex in planned:
         _finish(vertex)
-    refuse_circles(planned)
+    cycles = find_cycles(planned)
     scope = find_scope(planned, warnings)
     order_by_collections(planned, scope)
+    order_by_turn(planned, scope)
     loops = find_loops(planned, scope, returns)
-    scope = list(outside_of(loops, scope))
+    outside = outside_of(loops, scope)
     find_stream_targets(planned)
     chat = next((v.index for v in planned if v.component.input_kind == "chat"), None)
-    members = set(scope)
-    dependants = {i: tuple(e for e in planned[i].outgoing if e.target in members) for i in scope}
-    waiting = {i: sum(e.source in members for e in planned[i].incoming) for i in scope}
+    run_by_plan, dependants, waiting, inside = fold(planned, outside, cycles)
+    if cycles:
+        loops = {index: fold_loop(planned, index, loop, cycles) for index, loop in loops.items()}
+    mark_watched(planned)
     targets = TweakTargets(planned)
-    return Plan(flow, tuple(planned), tuple(scope), tuple(warnings), chat, dependants, waiting, targets, loops)
+    return Plan(flow, tuple(planned), run_by_plan, tuple(warnings), chat, dependants, waiting, targets, loops, inside)
 
 
 def _known_vertices(

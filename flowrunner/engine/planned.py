@@ -12,6 +12,7 @@ from flowrunner.flows.model import Flow, Vertex
 from flowrunner.session import Session
 
 if TYPE_CHECKING:
+    from flowrunner.engine.cycles import PlannedCycle
     from flowrunner.engine.loops import PlannedLoop
 
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 class PlannedEdge:
     """An edge joined to ports: positions of its vertices in the plan, names of output and input.
 
-    ``output`` is None for a tool edge.
+    ``output`` is None for a tool edge. ``back`` says that it closes a cycle: what it brings begins the
+    next round.
     """
 
     source: int
     output: str | None
     target: int
     input: str
+    back: bool = False
 
 
 @dataclass(slots=True)
@@ -37,7 +40,9 @@ class PlannedVertex:
     of the file that the component does not take; they are only shown. ``outputs`` says the port type
     of each output. ``incoming`` are its edges
     in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
-    from which one leads on, ``returned`` those from which one leads back into a loop.
+    from which one leads on, ``returned`` those from which one leads back into a loop. ``in_cycle`` says
+    that it may run several times, ``leads_back`` names the outputs that lead to it again. ``watched``
+    says that a frozen vertex makes something of what it gives, or that it is one.
     ``stream_targets`` are the chat outputs that may show its text as it is: its tokens are theirs.
     ``is_guarded`` says that it has an address and asks no policy, so that secrets are left out where
     they may not go there.
@@ -68,6 +73,9 @@ class PlannedVertex:
     stream_targets: tuple[int, ...] = ()
     wanted: frozenset[str] = frozenset()
     returned: tuple[str, ...] = ()
+    in_cycle: bool = False
+    leads_back: frozenset[str] = frozenset()
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class Plan:
     ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
     run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
     it. ``loops`` are those vertices of the scope whose bodies run anew for each item; the members of
-    the bodies are not in the scope. ``warnings`` are sentences about what is left out.
+    the bodies are not in the scope. ``cycles`` are those whose head is in the scope; their other members are
+    not. ``warnings`` are sentences about what is left out.
     ``conversation`` is row 5 of the session rule: the setting of the first chat input. ``targets`` is
     what tweaks can name.
     """
@@ -91,6 +100,13 @@ class Plan:
     waiting: Mapping[int, int]
     targets: TweakTargets
     loops: Mapping[int, PlannedLoop] = field(default_factory=dict)
+    cycles: Mapping[int, PlannedCycle] = field(default_factory=dict)
+
+    @property
+    def running(self) -> set[int]:
+        """The positions of all that a run may run: the scope, and what stands in loops and cycles."""
+        inside: tuple[PlannedLoop | PlannedCycle, ...] = (*self.loops.values(), *self.cycles.values())
+        return set(self.scope).union(*(part.members for part in inside))
 
     @property
     def conversation(self) -> Session | None:

@@ -120,7 +120,7 @@ def _of_output(state: RunState, edge: PlannedEdge) -> tuple[Word, Word]:
     while waiting:
         index = waiting[-1]
         planned = state.vertices[index]
-        if not planned.component.pure or planned.vertex.frozen or planned.as_tool:
+        if not planned.component.pure or planned.vertex.frozen or planned.as_tool or planned.in_cycle:
             known[index] = (Word.REQUEST, state.word)
         sources = [e.source for e in planned.incoming if state.is_live(e) and e.source not in known]
         if index in known or not sources:

@@ -7,12 +7,15 @@ import contextvars
 import logging
 import threading
 import time
-from collections import deque
+from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from flowrunner.components import CancelToken
+from flowrunner.engine.branches import left_out
+from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.loops import PlannedLoop
+from flowrunner.engine.passing import Passing
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.report import answer_session, select_reported
@@ -101,14 +104,20 @@ def sessions_of(plan: Plan, request: RunRequest, *, most: int) -> set[str]:
 class _Execution:
     """One run in motion: which vertex runs when."""
 
-    def __init__(self, state: RunState, plan: Plan | PlannedLoop, within: _Execution | None = None) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        plan: Plan | PlannedLoop | PlannedCycle,
+        within: _Execution | None = None,
+        round_of: tuple[Collection[int], Collection[int]] | None = None,
+    ) -> None:
         self._state, self._plan = state, plan
         self._speech: Speech = within._speech if within is not None else Speech(state)
         self._runner: VertexRunner = within._runner if within is not None else VertexRunner(state, self._speech)
-        self._loops = plan.inner if isinstance(plan, PlannedLoop) else plan.loops
-        self._waiting = dict(plan.waiting)
-        self._live = dict.fromkeys(plan.scope, 0)
-        self._ready = deque([i for i in plan.scope if not plan.waiting[i]])
+        self._loops = plan.loops if isinstance(plan, Plan) else plan.inner
+        self._cycles = plan.cycles
+        self._passing = Passing(state, plan) if round_of is None else Passing.of_round(state, plan, *round_of)
+        self._ready = self._passing.ready
         self._flying: dict[Future[VertexResult], int] = {}
         self._limit: float = state.services.settings.component_timeout
         self._due: dict[Future[VertexResult], float] = {}
@@ -141,6 +150,8 @@ class _Execution:
                 state.check_time()
                 while self._ready:
                     planned = state.vertices[self._ready.popleft()]
+                    if planned.in_cycle and self._enter_cycle(planned.index):
+                        continue
                     if planned.component.blocking and not planned.as_tool and not self._runner.is_kept(planned):
                         future = self._submit(planned)
                         self._flying[future] = planned.index
@@ -184,7 +195,8 @@ class _Execution:
         """Return how many vertices that ran stand before one, on the longest way to it."""
         waiting = [index]
         while waiting:
-            sources = [e.source for e in self._state.vertices[waiting[-1]].incoming if self._state.is_live(e)]
+            incoming = self._state.vertices[waiting[-1]].incoming
+            sources = [e.source for e in incoming if not e.back and self._state.is_live(e)]
             unknown = [source for source in sources if source not in known]
             if unknown:
                 waiting += unknown
@@ -194,34 +206,64 @@ class _Execution:
 
     def _settle(self, index: int, result: VertexResult | None) -> None:
         """Pass on what a vertex gave; without a result, that it was on a branch not taken."""
+        state = self._state
         todo: list[tuple[int, VertexResult | None]] = [(index, result)]
         while todo:
             index, result = todo.pop()
             if result is not None:
-                self._state.results[index] = result
-                if index in self._loops:
-                    self._run_body(self._loops[index], index, result)
-            for edge in self._plan.dependants[index]:
-                target = edge.target
-                self._waiting[target] -= 1
-                if result is not None and (edge.output is None or edge.output in result.outputs):
-                    self._live[target] += 1
-                if self._waiting[target] == 0:
-                    whole = self._live[target] == self._plan.waiting[target]
-                    if whole or (self._live[target] and not self._lacks_required(target)):
-                        self._ready.append(target)
-                    else:
-                        todo.append((target, None))
+                self._keep(index, result)
+            else:
+                state.results.pop(index, None)
+                state.excluded.pop(index, None)
+            todo.extend((target, None) for target in self._passing.pass_on(index, result))
+
+    def _keep(self, index: int, result: VertexResult) -> None:
+        """Keep what a vertex gave, and note what it leaves out."""
+        state = self._state
+        state.results[index] = result
+        if index in self._loops:
+            self._run_body(self._loops[index], index, result)
+        if result.untaken:
+            excluded = left_out(state.vertices, index, result)
+            if excluded or index in state.excluded:
+                state.excluded[index] = excluded
+
+    def _enter_cycle(self, index: int) -> bool:
+        """Run the whole of a cycle in place of its head; count a member that runs in one."""
+        state = self._state
+        cycle = self._cycles.get(index)
+        if cycle is None:
+            state.rounds[index] = state.rounds.get(index, 0) + 1
+            return False
+        self._run_cycle(cycle)
+        for target in self._passing.pass_on(index, state.results.get(index)):
+            self._settle(target, None)
+        return True
+
+    def _run_cycle(self, cycle: PlannedCycle) -> None:
+        """Run a cycle in rounds, until nothing leads back."""
+        state, start = self._state, {cycle.head}
+        state.forget(cycle.scope)
+        limits = [state.vertices[i].component.rounds_with(state.vertices[i].values) or 1 for i in cycle.routers]
+        for _ in range(min(sum(limits), MOST_ROUNDS)):
+            state.check_time()
+            again = cycle.downstream(start)
+            once = _Execution(state, cycle, self, (start, again))
+            once._loop()
+            start = {e.target for e in cycle.back if e.source in again and state.is_live(e)}
+            if not start:
+                return
+        raise self._runner.endless(state.vertices[cycle.routers[0]])
 
     def _run_body(self, loop: PlannedLoop, index: int, result: VertexResult) -> None:
         """Run the body of a loop for each of its items, and put what came back in place of them."""
         state, component = self._state, self._state.vertices[index].component
         name = str(component.loop_output)
         items, returned = result.outputs.get(name), []
+        result.untaken = ()
         for item in items if isinstance(items, (list, tuple)) else ():
             state.check_time()
-            for member in loop.members:
-                state.results.pop(member, None)
+            state.forget(loop.members)
             result.outputs = {name: item}
             once = _Execution(state, loop, self)
             once._settle(index, result)
@@ -231,16 +273,7 @@ class _Execution:
                 if found is not None and output is not None and output in found.outputs:
                     returned.append(found.outputs[output])
         result.outputs = component.finish_loop(returned)
-        result.untaken = ()
         state.events.send("vertex_finished", result=result)
-
-    def _lacks_required(self, index: int) -> bool:
-        """Say whether a required input is fed only by branches that were not taken."""
-        planned = self._state.vertices[index]
-        return any(
-            name in planned.connected and not any(e.input == name and self._state.is_live(e) for e in planned.incoming)
-            for name in planned.required
-        )
 
     def _submit(self, planned: PlannedVertex) -> Future[VertexResult]:
         """Start a vertex on the pool, with the caller's context; on a pool thread run it here.

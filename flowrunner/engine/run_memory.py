@@ -73,13 +73,19 @@ class RunMemory:
                 self.flush()
             return bound
 
-    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
-        """Return earlier messages of a session in this flow, oldest first: not of this run, not errors."""
+    def fetch(
+        self, *, session_id: str, limit: int | None = None, this_run: bool = False, **query: Any
+    ) -> list[Message]:
+        """Return earlier messages of a session in this flow, oldest first: no errors, and of this run if asked."""
         if limit == 0:
             return []
         limit = None if limit is None else min(limit, _MOST)
         query.setdefault("flow_id", self._flow_id)
-        return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, exclude_run=self._run_id, **query)
+        if this_run:
+            self.flush()
+        else:
+            query["exclude_run"] = self._run_id
+        return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, **query)
 
     def flush(self, result: RunResult | None = None) -> None:
         """Write what is collected, in order.
@@ -161,6 +167,8 @@ class VertexMemory:
             return self._run.append(message, promised)
         return [self.append(one) for one in each_message(message)]
 
-    def fetch(self, *, session_id: str, limit: int | None = None, **query: Any) -> list[Message]:
+    def fetch(
+        self, *, session_id: str, limit: int | None = None, this_run: bool = False, **query: Any
+    ) -> list[Message]:
         """Return earlier messages; see :meth:`RunMemory.fetch`."""
-        return self._run.fetch(session_id=session_id, limit=limit, **query)
+        return self._run.fetch(session_id=session_id, limit=limit, this_run=this_run, **query)

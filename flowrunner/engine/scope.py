@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from flowrunner.engine.planned import PlannedVertex
-from flowrunner.errors import FlowInvalid
 
 #: So many chat outputs may show the text of one vertex; a flow made to be slow could have thousands.
 MOST_STREAM_TARGETS: Final = 16
@@ -18,7 +17,7 @@ def find_scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[in
 
     :param warnings: gets a sentence for each vertex that is left out.
     """
-    start = _start(planned)
+    start = find_start(planned)
     if start is None:
         inside = set(range(len(planned)))
     else:
@@ -42,7 +41,8 @@ def _lacks_input(planned: PlannedVertex) -> bool:
     return any(name not in planned.connected and planned.values[name] in ("", None, []) for name in planned.required)
 
 
-def _start(planned: Sequence[PlannedVertex]) -> int | None:
+def find_start(planned: Sequence[PlannedVertex]) -> int | None:
+    """Return the position of the input where a run starts: a webhook, else a chat input; None without either."""
     inputs = [v for v in planned if v.is_input]
     for kind in ("webhook", "chat"):
         for vertex in inputs:
@@ -61,24 +61,19 @@ def _closure(start: Iterable[int], nexts: Any) -> set[int]:
     return found
 
 
-def refuse_circles(planned: Sequence[PlannedVertex]) -> None:
-    """Refuse vertices that wait for each other.
-
-    :raises FlowInvalid: naming them.
-    """
-    waiting = [len(vertex.incoming) for vertex in planned]
+def stuck_in_circles(planned: Sequence[PlannedVertex]) -> list[int]:
+    """Return the positions of vertices that wait for each other, or for such ones, and so would never run."""
+    waiting = [sum(not edge.back for edge in vertex.incoming) for vertex in planned]
     ready = [index for index, count in enumerate(waiting) if count == 0]
     done = 0
     while ready:
         done += 1
         for edge in planned[ready.pop()].outgoing:
-            waiting[edge.target] -= 1
-            if waiting[edge.target] == 0:
-                ready.append(edge.target)
-    if done < len(planned):
-        stuck = [vertex for vertex in planned if waiting[vertex.index] > 0]
-        names = ", ".join(f"{v.display_name} ({v.vertex.id})" for v in stuck[:8])
-        raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
+            if not edge.back:
+                waiting[edge.target] -= 1
+                if waiting[edge.target] == 0:
+                    ready.append(edge.target)
+    return [index for index, count in enumerate(waiting) if count > 0] if done < len(planned) else []
 
 
 def find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
@@ -101,3 +96,16 @@ def find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
                 if edge.source not in seen and edge.input in passing:
                     seen.add(edge.source)
                     todo.append(planned[edge.source])
+
+
+def mark_watched(planned: Sequence[PlannedVertex]) -> None:
+    """Mark the frozen vertices, and all from which one of them can be reached."""
+    todo = [vertex for vertex in planned if vertex.vertex.frozen]
+    for vertex in todo:
+        vertex.watched = True
+    while todo:
+        for edge in todo.pop().incoming:
+            source = planned[edge.source]
+            if not source.watched:
+                source.watched = True
+                todo.append(source)

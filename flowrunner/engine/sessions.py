@@ -50,11 +50,13 @@ def foresee_sessions(plan: Plan, vertices: Sequence[PlannedVertex], frame: Sessi
     :raises SessionRequired: if the policy is ``require`` and a vertex would have none.
     """
     found: dict[int, Session | None] = {}
-    waiting = {i: sum(e.source in plan.dependants for e in vertices[i].incoming) for i in plan.scope}
+    waiting = dict(plan.waiting)
     ready = [i for i in plan.scope if waiting[i] == 0]
     while ready:
         index = ready.pop(0)
         found[index] = _foresee(vertices, vertices[index], frame, found)
+        if index in plan.cycles:
+            found.update(dict.fromkeys(plan.cycles[index].scope, found[index]))
         for edge in plan.dependants[index]:
             waiting[edge.target] -= 1
             if waiting[edge.target] == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,10 @@ class RunState:
     ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
     held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
     the monotonic clock, or None. ``found`` are the variables of fields that were looked up, ``words``
-    whose word outputs are, as far as somebody asked.
+    whose word outputs are, as far as somebody asked. ``excluded`` says by router what its branches not
+    taken leave out, ``rounds`` how often a member of a cycle ran, ``personal`` which
+    of the watched vertices give what depends on the request or the session, and
+    ``asked`` which variables they asked for by name.
     """
 
     plan: Plan
@@ -45,6 +49,10 @@ class RunState:
     shared: dict[str, Any] = field(default_factory=dict)
     found: dict[tuple[int, str], FoundVariable | None] = field(default_factory=dict)
     words: dict[int, tuple[Word, Word]] = field(default_factory=dict)
+    excluded: dict[int, frozenset[int]] = field(default_factory=dict)
+    rounds: dict[int, int] = field(default_factory=dict)
+    personal: set[int] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     sizes: OutputSizes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +62,17 @@ class RunState:
         """Say whether an edge brings a value: its vertex ran, and took that branch."""
         result = self.results.get(edge.source)
         return result is not None and (edge.output is None or edge.output in result.outputs)
+
+    def is_excluded(self, index: int) -> bool:
+        """Say whether a vertex follows a branch that a router did not take."""
+        return any(index in left_out for left_out in self.excluded.values())
+
+    def forget(self, members: Iterable[int]) -> None:
+        """Forget what vertices gave that run again: the body of a loop, a cycle in it."""
+        for index in members:
+            self.results.pop(index, None)
+            self.rounds.pop(index, None)
+            self.excluded.pop(index, None)
 
     @property
     def word(self) -> Word:

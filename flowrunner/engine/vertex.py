@@ -16,6 +16,7 @@ from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tools import make_tool
+from flowrunner.engine.watching import is_personal
 from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
@@ -61,23 +62,31 @@ class VertexRunner:
 
     def is_kept(self, planned: PlannedVertex) -> bool:
         """Say whether the result of a frozen vertex is there, so that it need not run."""
-        return planned.vertex.frozen and self._state.services.frozen.get(self._frozen_key(planned)) is not None
+        if not planned.vertex.frozen or is_personal(self._state, planned):
+            return False
+        return self._kept(planned, "") is not None
 
     def _outputs(
         self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str]
     ) -> tuple[Mapping[str, Any], bool]:
         """Return the outputs of a vertex, and whether they are those of an earlier run."""
         if planned.as_tool:
+            if planned.watched and is_personal(self._state, planned):
+                self._state.personal.add(planned.index)
             tool = make_tool(planned, values, lambda merged, own: self._call(planned, session, merged, missing, own))
             return {"component_as_tool": tool}, False
-        if not planned.vertex.frozen:
+        if not planned.watched:
             return self._call(planned, session, values, missing), False
-        frozen, key = self._state.services.frozen, self._frozen_key(planned)
-        kept = frozen.get(key)
+        state, frozen = self._state, self._state.services.frozen
+        is_kept = planned.vertex.frozen and not is_personal(state, planned)
+        kept = self._kept(planned, session.id) if is_kept else None
         if kept is not None:
             return kept, True
         outputs = self._call(planned, session, values, missing)
-        frozen.keep(key, outputs)
+        if is_personal(state, planned):
+            state.personal.add(planned.index)
+        elif planned.vertex.frozen:
+            frozen.keep(self._frozen_key(planned), outputs, state.asked)
         return outputs, False
 
     def _call(
@@ -131,6 +140,17 @@ class VertexRunner:
             return answer
         finally:
             generator.close()
+
+    def endless(self, planned: PlannedVertex) -> FlowRunnerError:
+        """Record that a router did not let go of its cycle; return the error to raise."""
+        result = self._state.results[planned.index]
+        said = f"it ran {self._state.rounds[planned.index]} times, and its cycle still leads back to it"
+        session = result.session or Session("", "flow")
+        return self._fail(planned, session, {}, utc_now(), time.perf_counter(), FlowRunnerError(said))
+
+    def _kept(self, planned: PlannedVertex, session_id: str) -> dict[str, Any] | None:
+        state = self._state
+        return state.services.frozen.get(self._frozen_key(planned), session_id, state.request.variables)
 
     def _frozen_key(self, planned: PlannedVertex) -> Any:
         own = {"values": planned.values, "variables": planned.variables}

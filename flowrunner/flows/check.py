@@ -30,7 +30,7 @@ def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
     ports = FlowPorts(flow, registry)
     found += _check_edges(flow, ports)
     found += _check_several(flow, ports)
-    found += _check_circles(flow, "warning" if plan else "error")
+    found += _check_circles(flow, plan)
     found += _check_scope(flow, plan)
     if refusal is not None and not any(finding.level == "error" for finding in found):
         found.append(Finding(codes.REFUSED, refusal, level="error"))
@@ -142,9 +142,14 @@ def _check_several(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
             yield Finding(codes.SEVERAL_EDGES, message, vertex.id, vertex.type)
 
 
-def _check_circles(flow: Flow, level: Level) -> Iterator[Finding]:
+def _check_circles(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
+    """Report circles, but for those that run because a router bounds them."""
+    bounded = {v.vertex.id for v in plan.vertices if v.in_cycle} if plan is not None else set()
+    level: Level = "warning" if plan is not None else "error"
     names = {vertex.id: _shown(vertex) for vertex in flow.vertices}
     for circle in find_circles(flow):
+        if bounded.issuperset(circle):
+            continue
         listed = ", ".join(names[vertex_id] for vertex_id in circle[:8]) + (" and more" if len(circle) > 8 else "")
         message = f"These components wait for each other in a circle and can never run: {listed}."
         yield Finding(codes.CYCLE, message, circle[0], level=level)
@@ -155,7 +160,7 @@ def _check_scope(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
     isolated = find_isolated(flow) if len(flow.vertices) > 1 else set()
     left_out = isolated
     if plan is not None:
-        members = set(plan.scope)
+        members = plan.running
         left_out = {v.vertex.id for v in plan.vertices if v.index not in members}
     fed = {edge.target for edge in flow.edges}
     outputs = {v.vertex.id for v in plan.vertices if v.is_output} if plan is not None else set()

@@ -35,7 +35,7 @@ FINDINGS: Final = {
     UNCLEAR_PORT: "an edge names no output or input, and the component has several",
     UNKNOWN_COMPONENT: "no plugin offers a component of this type",
     SAVED_COMPONENT: "the file is a saved component and no flow",
-    CYCLE: "components wait for each other in a circle",
+    CYCLE: "components wait for each other in a circle, with no router among them that ends it",
     ISLAND: "a component is joined to nothing that is reached by the flow's input, so it does not run",
     NO_INPUT: "a chat or text output has nothing that feeds it, so it does not run",
     EDITED_COMPONENT: "the author changed the code of a stock component; what runs is the stock behaviour",

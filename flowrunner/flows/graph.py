@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from flowrunner.flows.model import Edge, Flow
+
+Node = TypeVar("Node", bound=Hashable)
 
 
 def find_circles(flow: Flow) -> list[list[str]]:
@@ -21,7 +24,7 @@ def find_circles(flow: Flow) -> list[list[str]]:
         if edge.source == edge.target:
             alone.add(edge.source)
     order = {vertex.id: index for index, vertex in enumerate(flow.vertices)}
-    found = [sorted(group, key=order.__getitem__) for group in _strong_components(after)]
+    found = [sorted(group, key=order.__getitem__) for group in strong_components(after)]
     return [group for group in found if len(group) > 1 or group[0] in alone]
 
 
@@ -34,12 +37,12 @@ def _ends(edges: Iterable[Edge]) -> set[str]:
     return {end for edge in edges for end in (edge.source, edge.target)}
 
 
-def _strong_components(after: dict[str, list[str]]) -> list[list[str]]:
+def strong_components(after: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
     """Return the strongly connected components: Tarjan's algorithm, without recursion."""
-    number: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    on_path: dict[str, None] = {}
-    found: list[list[str]] = []
+    number: dict[Node, int] = {}
+    lowest: dict[Node, int] = {}
+    on_path: dict[Node, None] = {}
+    found: list[list[Node]] = []
     for root in after:
         if root in number:
             continue
@@ -65,7 +68,7 @@ def _strong_components(after: dict[str, list[str]]) -> list[list[str]]:
     return found
 
 
-def _take_until(vertex: str, path: dict[str, None]) -> list[str]:
+def _take_until(vertex: Node, path: dict[Node, None]) -> list[Node]:
     group = []
     while True:
         last, _ = path.popitem()

@@ -25,21 +25,40 @@ class ConditionalRouter(Component):
         Input("true_case_message", accepts=("Data",), info="what goes on if it holds; default: the text"),
         Input("false_case_message", accepts=("Data",), info="what goes on if not; default: the text"),
         Input("message", accepts=("Data",), info="what goes on either way, in older flows"),
+        Input("max_iterations", "int", default=10, info="in a cycle: how often it compares, at most"),
+        Input(
+            "default_route",
+            "str",
+            default="false_result",
+            options=("true_result", "false_result"),
+            info="in a cycle: the branch that the last time takes; one that leads out is preferred",
+        ),
     )
     outputs = (Output("true_result"), Output("false_result"))
 
     def run(
         self, context: RunContext, /, *, input_text: str, operator: str, match_text: str, case_sensitive: bool,
-        true_case_message: Any, false_case_message: Any, message: Any,
+        true_case_message: Any, false_case_message: Any, message: Any, max_iterations: int, default_route: str,
     ) -> Mapping[str, Any]:  # fmt: skip
         """Return the branch that is taken, and only that.
 
         :raises ValueError: for an unknown operator or a regular expression that cannot be used.
         """
         holds = compare(operator or OPERATORS[0], input_text, match_text, case_sensitive=case_sensitive)
+        if context.leads_back and context.iteration >= max_iterations:
+            holds = self._last_branch(context, default_route) == "true_result"
         chosen = true_case_message if holds else false_case_message
         passed = next((value for value in (chosen, message) if not _is_blank(value)), input_text)
         return {"true_result" if holds else "false_result": _passed_on(context, passed)}
+
+    def rounds_with(self, settings: Mapping[str, Any]) -> int:
+        """Return how often it compares where its branches lead back to it."""
+        return max(1, int(settings.get("max_iterations") or 1))
+
+    def _last_branch(self, context: RunContext, wanted: str) -> str:
+        """Return the branch that ends a cycle: the wanted one, unless that leads back and the other does not."""
+        out = [output.name for output in self.outputs if output.name not in context.leads_back]
+        return wanted if wanted in out or not out else out[0]
 
 
 def _is_blank(value: Any) -> bool:

@@ -93,7 +93,7 @@ def _stores(settings: Mapping[str, Any]) -> bool:
     return settings.get("mode") == STORE
 
 
-def _read(context: RunContext, memory: ConversationMemory, count: int, filters: Mapping[str, str]) -> list[Message]:
+def _read(context: RunContext, memory: ConversationMemory, count: int, filters: Mapping[str, Any]) -> list[Message]:
     """Return the newest messages that the filters keep, oldest first.
 
     A window that was cut begins with a question, not with the answer to one that was cut off; a

@@ -20,6 +20,8 @@ from .structured_output import ask_for_json
 from .turns import begins_with_question, is_history, message_turns, newest, turns_of
 
 _PROMPT: Final = "You are a helpful assistant that can use tools to answer questions and perform tasks."
+#: What a model is asked where the input says nothing.
+_BLANK: Final = "Continue the conversation."
 _FORMAT: Final = "Extract what the schema asks for from the text. Answer with JSON only."
 
 
@@ -28,6 +30,7 @@ class Agent(ModelUser):
 
     type_name = "Agent"
     display_name = "Agent"
+    reads_present_turn = True
     inputs = (
         Input("input_value", accepts=("Data", "Table"), tool=True, info="the task"),
         Input("system_prompt", default=_PROMPT, aliases=("system_message",), info="how the agent should work"),
@@ -55,7 +58,6 @@ class Agent(ModelUser):
     def run(self, context: RunContext, /, **values: Any) -> Generator[Any, None, Mapping[str, Any]]:
         """Return the answer, and the structured one where an edge leads from it.
 
-        :raises ValueError: if there is no task.
         :raises ModelFailed: if the model does not answer, or calls tools without end.
         """
         model = self.model_of(context, values)
@@ -82,10 +84,8 @@ class Agent(ModelUser):
         files = files_of(values["input_value"])
         if question.strip() or files:
             turns.append(Turn("user", question, files=files))
-        if not any(turn.role == "user" for turn in turns):
-            if not system.strip():
-                raise ValueError("the agent has no task: its input is empty")
-            turns.append(Turn("user", question or "Go on."))
+        elif turns[-1:] == [] or turns[-1].role != "user" or not is_history(values["input_value"]):
+            turns.append(Turn("user", _BLANK))
         return turns
 
     def _work(
@@ -135,6 +135,7 @@ class ToolCallingAgent(Agent):
     type_name = "ToolCallingAgent"
     aliases = ("OpenAIToolsAgent", "OpenAIToolsAgentComponent")
     display_name = "Tool Calling Agent"
+    reads_present_turn = False
 
     def _turns(self, context: RunContext, values: Mapping[str, Any], question: str) -> list[Turn]:
         kept = {**values, "n_messages": 0} if not (values["chat_history"] or values["memory"]) else values
@@ -155,9 +156,15 @@ def _history(context: RunContext, values: Mapping[str, Any]) -> list[Turn]:
     count = _count(values["n_messages"])
     if count <= 0:
         return []
-    filters = {"context_id": values["context_id"]} if values["context_id"] else {}
+    filters: dict[str, Any] = {"context_id": values["context_id"]} if values["context_id"] else {}
+    if memory is context.memory:
+        # The present turn is part of it, but for what the agent is asked anyway.
+        filters["this_run"] = True
+    asked = values["input_value"]
+    own = asked.id if isinstance(asked, Message) else None
     # One more than wanted tells whether there are more: a whole conversation may begin with a greeting.
-    found = memory.fetch(session_id=context.session_id, limit=count + 1, **filters)
+    found = memory.fetch(session_id=context.session_id, limit=count + 1 + (own is not None), **filters)
+    found = [message for message in found if own is None or message.id != own]
     turns = [turn for message in found[-count:] for turn in message_turns(message) if turn.text.strip() or turn.files]
     return begins_with_question(turns) if len(found) > count else turns
 

@@ -122,10 +122,8 @@ def message_of(context: RunContext, model: ChatModel, reply: Reply, **fields: An
     if reply.seconds is not None:
         first = reply.seconds if reply.first_token is None else reply.first_token
         marks["timing"] = {"time_to_first_token": round(first, 3), "seconds": round(reply.seconds, 3)}
-    return Message(
+    made = Message(
         text=reply.text,
-        flow_id=context.flow_id,
-        session_id=context.session_id,
         properties=make_properties(
             source=source,
             usage=usage.to_json() if usage is not None else None,
@@ -134,6 +132,7 @@ def message_of(context: RunContext, model: ChatModel, reply: Reply, **fields: An
         ),
         **{"content_blocks": thought_blocks(reply.thoughts), **fields},
     )
+    return context.stamp(made)
 
 
 def _as_json(context: RunContext, text: str) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Branches not taken: what a router leaves out when it sends a value into one of its outputs only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from flowrunner.engine.ordering import ORDER_INPUT
+from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+from flowrunner.engine.result import VertexResult
+
+_NOTHING: Final[frozenset[int]] = frozenset()
+
+
+def left_out(vertices: Sequence[PlannedVertex], index: int, result: VertexResult) -> frozenset[int]:
+    """Return the positions of what a vertex leaves out: all that follows the outputs which it did not give.
+
+    What follows an output that it gave as well is a join, and stays. Several outputs that were not
+    given count together.
+    """
+    planned = vertices[index]
+    if planned.as_tool:
+        return _NOTHING
+    edges = [edge for edge in planned.outgoing if _carries(edge)]
+    untaken = [e.target for e in edges if e.output is not None and e.output not in result.outputs]
+    if not untaken:
+        return _NOTHING
+    taken = [e.target for e in edges if e.output is None or e.output in result.outputs]
+    return _following(vertices, untaken, _following(vertices, taken, _NOTHING))
+
+
+def _following(vertices: Sequence[PlannedVertex], start: Iterable[int], but: frozenset[int]) -> frozenset[int]:
+    """Return what can be reached; what follows one of ``but`` is among them and is not looked at again."""
+    found = set(start) - but
+    todo = list(found)
+    while todo:
+        for edge in vertices[todo.pop()].outgoing:
+            if edge.target not in found and edge.target not in but and _carries(edge):
+                found.add(edge.target)
+                todo.append(edge.target)
+    return frozenset(found)
+
+
+def _carries(edge: PlannedEdge) -> bool:
+    """Say whether an edge brings a value, and not only an order nor what a later round begins with."""
+    return edge.input != ORDER_INPUT and not edge.back

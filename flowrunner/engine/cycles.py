@@ -1,0 +1,208 @@
+"""Cycles: components that lead back to each other through a router, which run in rounds until it lets go."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from flowrunner.engine.ordering import ORDER_INPUT
+from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+from flowrunner.engine.scope import find_start, stuck_in_circles
+from flowrunner.errors import FlowInvalid
+from flowrunner.flows.graph import strong_components
+
+if TYPE_CHECKING:
+    from flowrunner.engine.loops import PlannedLoop
+
+#: A cycle goes round so many times at most, whatever its routers allow.
+MOST_ROUNDS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCycle:
+    """Components that lead back to each other, as a plan within the plan.
+
+    ``head`` is the member that begins. ``scope`` are all members; ``dependants`` and ``waiting``
+    are those of one round, without the edges ``back`` that begin the next one. ``routers`` are the
+    members that say how often it may go round.
+    """
+
+    head: int
+    scope: tuple[int, ...]
+    dependants: Mapping[int, tuple[PlannedEdge, ...]]
+    waiting: Mapping[int, int]
+    back: tuple[PlannedEdge, ...]
+    routers: tuple[int, ...]
+    inner: Mapping[int, PlannedLoop] = field(default_factory=dict)
+    cycles: Mapping[int, PlannedCycle] = field(default_factory=dict)
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """All members: there is none that an inner loop runs."""
+        return self.scope
+
+    def downstream(self, start: Iterable[int]) -> set[int]:
+        """Return the members that a round runs which begins with some of them."""
+        found = set(start)
+        todo = list(found)
+        while todo:
+            for edge in self.dependants[todo.pop()]:
+                if edge.target not in found:
+                    found.add(edge.target)
+                    todo.append(edge.target)
+        return found
+
+
+def find_cycles(planned: Sequence[PlannedVertex]) -> list[PlannedCycle]:
+    """Return the cycles of a flow, and mark the edges that lead back in them.
+
+    :raises FlowInvalid: for components that wait for each other without a router among them that
+        bounds how often they run, or without anything that begins.
+    """
+    stuck = stuck_in_circles(planned)
+    if not stuck:
+        return []
+    distances = _distances(planned)
+    cycles = [_plan_cycle(planned, members, distances) for members in _circles(planned, stuck)]
+    _refuse(planned, stuck_in_circles(planned))
+    return cycles
+
+
+def fold(
+    planned: Sequence[PlannedVertex], scope: Iterable[int], cycles: Iterable[PlannedCycle], before: tuple[int, ...] = ()
+) -> tuple[tuple[int, ...], dict[int, tuple[PlannedEdge, ...]], dict[int, int], dict[int, PlannedCycle]]:
+    """Return scope, dependants and waiting of a plan in which the head of each cycle stands for all of it.
+
+    :param before: positions outside the scope which run first.
+    """
+    members = set(scope)
+    inside = {cycle.head: cycle for cycle in cycles if members.issuperset(cycle.scope)}
+    heads = {index: cycle.head for cycle in inside.values() for index in cycle.scope}
+    kept = tuple(i for i in scope if heads.get(i, i) == i)
+    leaving: dict[int, list[PlannedEdge]] = {i: [] for i in (*kept, *before)}
+    waiting = dict.fromkeys(kept, 0)
+    for source in (*scope, *before):
+        for edge in planned[source].outgoing:
+            giver, taker = heads.get(source, source), heads.get(edge.target, edge.target)
+            if taker in waiting and taker != giver and not edge.back:
+                order = taker != edge.target
+                leaving[giver].append(PlannedEdge(source, None, taker, ORDER_INPUT) if order else edge)
+                waiting[taker] += 1
+    return kept, {i: tuple(edges) for i, edges in leaving.items()}, waiting, inside
+
+
+def fold_loop(
+    planned: Sequence[PlannedVertex], index: int, loop: PlannedLoop, cycles: list[PlannedCycle]
+) -> PlannedLoop:
+    """Return a loop in whose body the cycles are folded, and in the loops within it."""
+    scope, dependants, waiting, inside = fold(planned, loop.scope, cycles, (index,))
+    inner = {i: fold_loop(planned, i, one, cycles) for i, one in loop.inner.items()}
+    return replace(loop, scope=scope, dependants=dependants, waiting=waiting, cycles=inside, inner=inner)
+
+
+def _circles(planned: Sequence[PlannedVertex], stuck: Sequence[int]) -> list[list[int]]:
+    """Return groups of vertices of which each leads to every other, or to itself."""
+    among = set(stuck)
+    after = {i: [e.target for e in planned[i].outgoing if e.target in among] for i in stuck}
+    return [sorted(group) for group in strong_components(after) if len(group) > 1 or group[0] in after[group[0]]]
+
+
+def _plan_cycle(
+    planned: Sequence[PlannedVertex], members: Sequence[int], distances: Mapping[int, float]
+) -> PlannedCycle:
+    """Plan the rounds of a cycle.
+
+    :raises FlowInvalid: if nothing bounds them, or nothing begins.
+    """
+    among = set(members)
+    routers = tuple(i for i in members if planned[i].component.rounds_with(planned[i].values) is not None)
+    loop = any(planned[i].component.loop_output is not None for i in members)
+    head = _head(planned, among, routers, distances)
+    if head is None or loop or not _is_bounded(planned, among - set(routers)):
+        _refuse(planned, members)
+    assert head is not None
+    _mark_back(planned, head, among)
+    for index in members:
+        vertex = planned[index]
+        vertex.in_cycle = True
+        vertex.leads_back = frozenset(e.output for e in vertex.outgoing if e.target in among and e.output is not None)
+    dependants = {i: tuple(e for e in planned[i].outgoing if e.target in among and not e.back) for i in members}
+    waiting = {i: sum(e.source in among and not e.back for e in planned[i].incoming) for i in members}
+    back = tuple(e for i in members for e in planned[i].outgoing if e.back)
+    return PlannedCycle(head, tuple(members), dependants, waiting, back, routers)
+
+
+def _head(
+    planned: Sequence[PlannedVertex], among: set[int], routers: Sequence[int], distances: Mapping[int, float]
+) -> int | None:
+    """Return the member that begins: one that is fed from outside, near the start of the flow, with all it needs."""
+
+    def rank(index: int) -> tuple[bool, float, bool, int]:
+        vertex = planned[index]
+        fed = {e.input for e in vertex.incoming if e.source not in among}
+        lacks = any(name in vertex.connected and name not in fed for name in vertex.required)
+        return lacks, distances.get(index, inf), index in routers, index
+
+    fed = [i for i in among if planned[i].is_input or any(e.source not in among for e in planned[i].incoming)]
+    return min(fed, key=rank, default=None)
+
+
+def _distances(planned: Sequence[PlannedVertex]) -> dict[int, float]:
+    """Return how many edges lead from the start of the flow to each vertex that can be reached."""
+    start = find_start(planned)
+    first = [start] if start is not None else [v.index for v in planned if not v.incoming]
+    found: dict[int, float] = dict.fromkeys(first, 0)
+    todo = deque(first)
+    while todo:
+        index = todo.popleft()
+        for edge in planned[index].outgoing:
+            if edge.target not in found:
+                found[edge.target] = found[index] + 1
+                todo.append(edge.target)
+    return found
+
+
+def _is_bounded(planned: Sequence[PlannedVertex], rest: set[int]) -> bool:
+    """Say whether no circle is left where the routers are taken out."""
+    waiting = {i: sum(e.source in rest for e in planned[i].incoming) for i in rest}
+    ready = [i for i, count in waiting.items() if not count]
+    for index in ready:
+        for edge in planned[index].outgoing:
+            if edge.target in rest:
+                waiting[edge.target] -= 1
+                if not waiting[edge.target]:
+                    ready.append(edge.target)
+    return len(ready) == len(rest)
+
+
+def _mark_back(planned: Sequence[PlannedVertex], head: int, among: set[int]) -> None:
+    """Mark the edges that lead from a member to one before it, on the ways from the head."""
+    state = {head: "open"}
+    walk = [(head, iter(planned[head].outgoing))]
+    back: set[PlannedEdge] = set()
+    while walk:
+        index, edges = walk[-1]
+        edge = next((e for e in edges if e.target in among), None)
+        if edge is None:
+            state[index] = "done"
+            walk.pop()
+        elif edge.target not in state:
+            state[edge.target] = "open"
+            walk.append((edge.target, iter(planned[edge.target].outgoing)))
+        elif state[edge.target] == "open":
+            back.add(edge)
+    for index in among:
+        vertex = planned[index]
+        vertex.outgoing = [replace(e, back=True) if e in back else e for e in vertex.outgoing]
+        marked = [replace(e, back=True) if e in back else e for e in vertex.incoming]
+        # Into an input for one value, the newest that came round goes before what it began with.
+        vertex.incoming = sorted(marked, key=lambda e: not e.back)
+
+
+def _refuse(planned: Sequence[PlannedVertex], stuck: Sequence[int]) -> None:
+    if stuck:
+        names = ", ".join(f"{planned[i].display_name} ({planned[i].vertex.id})" for i in stuck[:8])
+        raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
