@@ -6,7 +6,8 @@ ARCHIVE is a tar file of flow files; default: ``../shared/corpus/open.tar.xz`` b
 Prints seconds for reading and for checking, and how many flows have known component types only.
 With ``--run`` every flow that a user made (the index beside the archive tells; ``--all``: every flow)
 is run against a stand-in that answers chats and embeds texts. Each file that a flow names is
-uploaded first, each variable that it names is set, and each collection that it searches holds a text.
+uploaded first, each variable that it names is set, each collection that it searches holds a text, and its SQL goes to
+a SQLite database that has the tables of its queries.
 Two figures come of it: flows that answer, and flows that answer and run whole, with no component
 left out. Tables say what still fails and why, and which types alone stand in the way.
 """
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import io
 import json
 import logging
 import re
+import sqlite3
 import tarfile
 import tempfile
 import time
@@ -120,7 +123,7 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
     reasons: dict[str, str | None] = {}
     with ModelServer(say_json) as model, tempfile.TemporaryDirectory() as folder:
         app = create_app(
-            data_dir=folder, document_folders=[folder], auth="none", memory="in-memory", run_log=False,
+            data_dir=Path(folder, "data"), document_folders=[folder], auth="none", memory="in-memory", run_log=False,
             run_timeout=timeout, max_files=100_000, model="openai:stand-in", embedding="openai:stand-in",
             model_base_urls=f"all={model.url}",
         )  # fmt: skip
@@ -134,7 +137,8 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
             name_variables(runner, flow)
             fill_collections(runner, flow)
             try:
-                asked = RunRequest(input_value=QUESTION, session_id=name)
+                tweaks = name_databases(flow, Path(folder))
+                asked = RunRequest(input_value=QUESTION, session_id=name, tweaks=tweaks)
                 text = runner.execute(flow, asked, LOCAL_IDENTITY).text
                 reasons[name] = None if text.strip() else "nothing is answered"
             except FlowRunnerError as error:
@@ -165,6 +169,23 @@ def fill_collections(runner: Any, flow: Flow) -> None:
             text = "A short text about what can be done."
             chunk = Chunk("stand-in", text, embed_words(text), "stand-in.txt")
             runner.vectors.for_owner("local").upsert(name or f"flow {flow.id}", [chunk])
+
+
+def name_databases(flow: Flow, folder: Path) -> dict[str, dict[str, str]]:
+    """Make a SQLite database for each SQL component, with the tables and columns that the flow's queries name."""
+    vertices = [vertex for vertex in flow.vertices if vertex.type == "SQLComponent"]
+    queries = [text for vertex in flow.vertices for text in vertex.settings.values() if isinstance(text, str)]
+    place = folder / f"{flow.id}.db"
+    if vertices:
+        place.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(place)) as connection, connection:
+            for query in queries:
+                columns = dict.fromkeys(word.lower() for word in re.findall(r"[A-Za-z_]\w*", query)[:100])
+                for table in re.findall(r"\bfrom\s+([a-z_]\w*)", query, re.IGNORECASE):
+                    named = ", ".join(f'"{column}"' for column in columns)
+                    connection.execute(f'CREATE TABLE IF NOT EXISTS "{table}" ({named})')
+                    connection.execute(f'INSERT INTO "{table}" DEFAULT VALUES')
+    return {vertex.id: {"database_url": f"sqlite:///{place.name}"} for vertex in vertices}
 
 
 def say_json(body: Mapping[str, Any]) -> Any:

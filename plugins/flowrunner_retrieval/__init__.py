@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner import Component, Setting, Settings, hookimpl
 
+from .databases.component import SqlDatabase
 from .documents.directory import Directory
 from .documents.file import File
 from .documents.to_data import CsvToData, JsonToData
@@ -33,10 +34,11 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     AstraLookup,
     KnowledgeIngestion,
     KnowledgeRetrieval,
+    SqlDatabase,
 )
 
 
-def _megabytes(value: Any) -> int:
+def _from_one(value: Any) -> int:
     number = int(value)
     if number < 1:
         raise ValueError("want a whole number from 1")
@@ -45,8 +47,15 @@ def _megabytes(value: Any) -> int:
 
 LOCAL_SETTINGS: Final = (
     Setting("LOCAL_VECTORS_MB", 512, "megabytes of memory in which the vector store local keeps vectors for searching",
-            _megabytes),
+            _from_one),
 )  # fmt: skip
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if not 0 < number <= 86_400:
+        raise ValueError("want seconds, more than 0")
+    return number
 
 
 def _truth(value: Any) -> bool:
@@ -68,6 +77,10 @@ SETTINGS: Final = (
     Setting("EMBEDDING_FORCE", False, "use FLOWRUNNER_EMBEDDING for every component, whatever the flow names", _truth),
     Setting("LOCAL_EMBEDDINGS", None, "a GGUF file of an embedding model for the provider local; default: the model for"
             " chats", lambda value: Path(value).expanduser().absolute()),
+    Setting("SQL_ROWS", 10_000, "rows that an SQL query of a flow may give", _from_one),
+    Setting("SQL_SECONDS", 30.0, "seconds that an SQL query of a flow may take", _seconds),
+    Setting("SQL_WRITES", False, "let SQL queries of all flows change their databases; otherwise only those of which"
+            " the flow's author says it", _truth),
 )  # fmt: skip
 
 

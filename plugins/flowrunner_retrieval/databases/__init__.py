@@ -1,0 +1,1 @@
+"""SQL databases of a flow's author: which may be reached, and how they are asked."""

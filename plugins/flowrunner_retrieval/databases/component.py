@@ -1,0 +1,83 @@
+"""SQL Database: one query to a database that the flow's author names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from flowrunner import Component, Input, Output, RunContext, Word, text_of
+
+from .statements import QueryRefused
+
+if TYPE_CHECKING:
+    from .asking import Answer, Bounds
+
+INPUTS: Final = (
+    # What is stored as a credential may go in: the address is shown nowhere, and is judged before it is used.
+    Input("database_url", "secret", address=False, aliases=("database", "uri", "database_uri"),
+          info="an address such as postgresql://user:password@host/name or sqlite:///shop.db"),
+    Input("query", "str", required=True, tool=True, aliases=("input_value",), info="one SQL statement"),
+    Input("include_columns", "bool", default=True, info="give rows with the names of their columns"),
+    Input("add_error", "bool", default=False, info="give what the database says of a failed query as a row"),
+    Input("read_only", "bool", default=True, info="false lets a query change the database; not from a request"),
+)  # fmt: skip
+
+
+class SqlDatabase(Component):
+    """Send an SQL query to a database and give the rows."""
+
+    type_name = "SQLComponent"
+    aliases = ("SQLDatabaseComponent", "SQLExecutor", "SQLExecutorComponent")
+    display_name = "SQL Database"
+    blocking = True
+    asks_destination = True
+    inputs = INPUTS
+    outputs = (
+        Output("run_sql_query", "Table", aliases=("sql_query_results", "dataframe", "result", "results", "data")),
+    )
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Return the rows; of a statement that changes some, how many.
+
+        :raises ValueError: for a database that may not be reached, a query that is refused or fails, and an
+            answer over the bounds.
+        """
+        # SQLAlchemy takes long to import, and few flows ask databases.
+        from .asking import QueryFailed, ask
+        from .places import find_database
+
+        database = find_database(context, text_of(values["database_url"]))
+        query = text_of(values["query"])
+        try:
+            answer = ask(
+                database, query, write=may_write(context, values), bounds=bounds_of(context),
+                cancelled=context.cancelled,
+            )  # fmt: skip
+        except (QueryFailed, QueryRefused) as error:
+            if not values["add_error"]:
+                raise
+            return {"run_sql_query": [{"error": str(error), "query": query}]}
+        return {"run_sql_query": rows_of(answer, named=values["include_columns"])}
+
+
+def may_write(context: RunContext, values: Mapping[str, Any]) -> bool:
+    """Say whether a query may change the database: if the flow's author says so, or the operator of all flows."""
+    if getattr(context.settings, "sql_writes", False):
+        return True
+    return values["read_only"] is False and context.given("read_only").word is not Word.REQUEST
+
+
+def bounds_of(context: RunContext) -> Bounds:
+    """Return the bounds that the operator has set."""
+    from .asking import Bounds
+
+    rows = getattr(context.settings, "sql_rows", 10_000)
+    return Bounds(rows, getattr(context.settings, "sql_seconds", 30.0), context.text_budget())
+
+
+def rows_of(answer: Answer, *, named: bool = True) -> list[dict[str, Any]]:
+    """Return rows as objects; without names of columns, these are their numbers."""
+    if not answer.columns:
+        return [] if answer.changed < 0 else [{"rows_changed": answer.changed}]
+    names = answer.columns if named else tuple(str(number) for number in range(len(answer.columns)))
+    return [dict(zip(names, row, strict=True)) for row in answer.rows]
