@@ -18,6 +18,10 @@ check:
     .venv/bin/ruff format --check .
     .venv/bin/mypy
 
+# Write the table of routes in docs/api.md anew, from what the routes declare.
+tables:
+    .venv/bin/python -m tests.project.tables
+
 # Serve the example flows.
 serve:
     .venv/bin/flowrunner serve examples/flows

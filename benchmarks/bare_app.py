@@ -4,7 +4,6 @@ import os
 
 import alembic  # noqa: F401
 import cryptography.fernet  # noqa: F401
-import flask_smorest  # noqa: F401
 import marshmallow  # noqa: F401
 import pluggy  # noqa: F401
 from flask import Flask

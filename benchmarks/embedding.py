@@ -36,7 +36,7 @@ def took(begun): return (clock() - begun) * 1000
 begun = clock()
 import flask, flask_sqlalchemy, sqlalchemy.dialects.sqlite
 site = took(begun); begun = clock()
-import cryptography.fernet, flask_smorest, marshmallow, pluggy
+import cryptography.fernet, marshmallow, pluggy
 needed = took(begun); begun = clock()
 from flowrunner.extension import FlowRunner
 ours = took(begun)

@@ -2,17 +2,12 @@
 
 from typing import Final
 
-from flowrunner.playground.api import add_playground_api
-from flowrunner.playground.page import add_page
-from flowrunner.web.blueprint import Routes
+from flowrunner.playground import api, page
 
-__all__ = ["NEEDED_PARTS", "add_playground_routes"]
+__all__ = ["GROUPS", "NEEDED"]
 
-#: Parts of the API that the page reads from.
-NEEDED_PARTS: Final = ("flows", "monitor")
+#: Names of the parts of the API that the page reads from.
+NEEDED: Final = ("flows", "monitor")
 
-
-def add_playground_routes(routes: Routes) -> None:
-    """Add the page, its files, and the API routes that draw flows and render Markdown."""
-    add_page(routes)
-    add_playground_api(routes)
+#: The page, its files, and the API routes that draw flows and render Markdown.
+GROUPS: Final = (page.routes, api.routes, api.render_routes)

@@ -12,7 +12,7 @@ from flask import Response, request
 
 from flowrunner.authority import OPEN
 from flowrunner.errors import NotFound
-from flowrunner.web.blueprint import Routes
+from flowrunner.web.route import RouteGroup
 
 FOLDER: Final = Path(__file__).parent / "static"
 
@@ -33,27 +33,28 @@ POLICY: Final = "; ".join(
 )
 
 
-def add_page(routes: Routes) -> None:
-    """Add the page at ``/playground`` and its files below it."""
+routes = RouteGroup("")
 
-    def playground() -> Response:
-        """Send the page. Its addresses are relative, so it lies under any prefix."""
-        if request.path.endswith("/"):
-            return Response(status=308, headers={"Location": "../playground"})
-        answer = _send("index.html", "text/html")
-        answer.headers["Content-Security-Policy"] = POLICY
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        return answer
 
-    def playground_file(name: str) -> Response:
-        """Send a script or a style of the page."""
-        if name not in static_files():
-            raise NotFound("There is no such file.")
-        return _send(name, _TYPES[Path(name).suffix])
+@routes.get("/playground", needs=OPEN)
+def playground() -> Response:
+    """Send the page to talk to flows."""
+    if request.path.endswith("/"):
+        # The addresses in the page are relative, so that it lies under any prefix.
+        return Response(status=308, headers={"Location": "../playground"})
+    answer = _send("index.html", "text/html")
+    answer.headers["Content-Security-Policy"] = POLICY
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return answer
 
-    routes.add("/playground", playground, methods=["GET"], name="playground", needs=OPEN)
-    routes.add("/playground/<name>", playground_file, methods=["GET"], name="playground_file", needs=OPEN)
+
+@routes.get("/playground/<name>", needs=OPEN)
+def playground_file(name: str) -> Response:
+    """Send a script or a style of the page."""
+    if name not in static_files():
+        raise NotFound("There is no such file.")
+    return _send(name, _TYPES[Path(name).suffix])
 
 
 @cache

@@ -12,10 +12,11 @@ from flask import Flask, current_app, has_app_context
 from flowrunner.errors import SettingsInvalid
 from flowrunner.runner import Runner
 from flowrunner.site.flask_internals import slow_to_build, take_every_method
-from flowrunner.web.blueprint import CATCH_ALL, Part, make_blueprint
+from flowrunner.web.blueprint import CATCH_ALL, make_blueprint
 from flowrunner.web.chatbox import add_chat_box
 from flowrunner.web.mounted import blueprints_of, runners_of
-from flowrunner.web.routes import parts_of
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.routes import groups_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
 
     :raises SettingsInvalid: if another runner lies there.
     """
-    blueprint = make_blueprint(runner, name=name, parts=_parts(runner), guard=guard)
+    blueprint = make_blueprint(runner, name=name, groups=_groups(runner), guard=guard)
     full = f"{place.within}.{name}".lstrip(".")
     _refuse_taken_place(app, place)
     options: dict[str, Any] = {"url_prefix": place.url_prefix or None, "name_prefix": place.within}
@@ -59,14 +60,14 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
     add_chat_box(app)
 
 
-def _parts(runner: Runner) -> tuple[Part, ...]:
-    wanted = runner.settings.api
+def _groups(runner: Runner) -> tuple[RouteGroup, ...]:
+    wanted, metrics = runner.settings.api, runner.settings.metrics
     if not runner.settings.playground:
-        return parts_of(wanted)
+        return groups_of(wanted, metrics=metrics)
     # Sites that have no use for the page need not import what draws it.
-    from flowrunner.playground import NEEDED_PARTS, add_playground_routes
+    from flowrunner import playground
 
-    return (*parts_of((*wanted, *NEEDED_PARTS)), add_playground_routes)
+    return (*groups_of((*wanted, *playground.NEEDED), metrics=metrics), *playground.GROUPS)
 
 
 def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:

@@ -1,75 +1,98 @@
-"""The keys API: a caller's own keys, shown once when they are made; an admin's reach is everybody's."""
+"""The keys API: a caller's own keys, shown once when they are made; an admin's reach is everybody's.
+
+A key never makes, rotates or removes one that may more than itself.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
+from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR
-from flowrunner.runner import Runner
 from flowrunner.store.bound import KeysOfCaller
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import json_response, read_object
-from flowrunner.web.parameters import invalid, read_uuid
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Text, Texts, Truth, Uuid
+from flowrunner.web.jsons import json_response
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body
+
+BASE: Final = "/api/v1/api_key/"
+ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"key_id": Uuid()}}
+
+routes = RouteGroup("keys")
 
 
-def add_key_routes(routes: Routes) -> None:
-    """Add ``/api/v1/api_key/``."""
-    views = KeyViews(routes.runner)
-    base = "/api/v1/api_key/"
-    routes.add(base, views.list, methods=["GET"], name="list_keys", needs=AUTHOR)
-    routes.add(base, views.create, methods=["POST"], name="create_key", needs=AUTHOR)
-    routes.add(f"{base}<key_id>", views.delete, methods=["DELETE"], name="delete_key", needs=AUTHOR)
-    routes.add(f"{base}<key_id>/rotate", views.rotate, methods=["POST"], name="rotate_key", needs=AUTHOR)
+class ApiKey(Schema):
+    """What is known of a key."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    api_key = fields.String(required=True, metadata={"description": "How it begins; whole only when it is made."})
+    user_id = fields.String(required=True)
+    user = fields.String(required=True)
+    admin = fields.Boolean(required=True)
+    read_only = fields.Boolean(required=True)
+    flows = fields.List(fields.String(), required=True, allow_none=True)
+    created_at = fields.String(required=True)
+    last_used_at = fields.String(required=True, allow_none=True)
+    is_active = fields.Boolean(required=True)
+    expires_at = fields.String(required=True, allow_none=True)
 
 
-class KeyViews:
-    """The views. A key never makes, rotates or removes one that may more than itself."""
+class ApiKeys(Schema):
+    """Keys, without their texts."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    total_count = fields.Integer(required=True)
+    user_id = fields.String(required=True)
+    api_keys = fields.List(fields.Nested(ApiKey), required=True)
 
-    @property
-    def _keys(self) -> KeysOfCaller:
-        return self._runner.stores_of(caller()).keys
 
-    def list(self) -> Response:
-        """List keys, without their texts."""
-        found = [record.to_json() for record in self._keys.list()]
-        return json_response({"total_count": len(found), "user_id": caller().id, "api_keys": found})
+class NewKey(Body):
+    """What a key may."""
 
-    def create(self) -> Response:
-        """Make a key; this answer alone holds its text."""
-        body = self._body()
-        user = body.pop("user") or caller().name
-        key = self._keys.create(user, **body)
-        return json_response({**self._keys.record_of(key).to_json(), "api_key": key})
+    name = Text(allow_none=True)
+    user = Text(allow_none=True)
+    admin = Truth(allow_none=True)
+    read_only = Truth(allow_none=True)
+    flows = Texts(allow_none=True)
 
-    def delete(self, key_id: str) -> Response:
-        """Revoke a key."""
-        self._keys.revoke(read_uuid(key_id, ("path", "key_id")))
-        return json_response({"detail": "API Key deleted"})
 
-    def rotate(self, key_id: str) -> Response:
-        """Give a key a new text; this answer alone holds it."""
-        found, key = self._keys.rotate(read_uuid(key_id, ("path", "key_id")))
-        return json_response({**found.to_json(), "api_key": key})
+@routes.get(BASE, needs=AUTHOR, answers={200: ApiKeys})
+def list_keys() -> Response:
+    """List the caller's API keys, without their texts."""
+    found = [record.to_json() for record in _keys().list()]
+    return json_response({"total_count": len(found), "user_id": caller().id, "api_keys": found})
 
-    def _body(self) -> dict[str, Any]:
-        settings = self._runner.settings
-        given = read_object(request, limit=settings.max_body, strict_type=settings.auth == "none")
-        body: dict[str, Any] = {}
-        for name in ("name", "user"):
-            body[name] = given.get(name) or ""
-            if not isinstance(body[name], str):
-                raise invalid(("body", name), "string_type", "Input should be a valid string")
-        for name in ("admin", "read_only"):
-            body[name] = False if given.get(name) is None else given[name]
-            if not isinstance(body[name], bool):
-                raise invalid(("body", name), "bool_type", "Input should be a valid boolean")
-        flows = body["flows"] = given.get("flows")
-        if flows is not None and not (isinstance(flows, list) and all(isinstance(flow, str) for flow in flows)):
-            raise invalid(("body", "flows"), "list_type", "Input should be a valid list of texts")
-        return body
+
+@routes.post(BASE, needs=AUTHOR, body=NewKey, body_required=False, answers={200: ApiKey})
+def create_key(body: Input) -> Response:
+    """Make an API key; this answer alone holds its text."""
+    key = _keys().create(
+        body.get("user") or caller().name,
+        name=body.get("name") or "",
+        admin=body.get("admin") or False,
+        read_only=body.get("read_only") or False,
+        flows=body.get("flows"),
+    )
+    return json_response({**_keys().record_of(key).to_json(), "api_key": key})
+
+
+@routes.delete(f"{BASE}<key_id>", **ONE, answers={200: schemas.Detail})
+def delete_key(key_id: str) -> Response:
+    """Revoke an API key."""
+    _keys().revoke(key_id)
+    return json_response({"detail": "API Key deleted"})
+
+
+@routes.post(f"{BASE}<key_id>/rotate", **ONE, answers={200: ApiKey})
+def rotate_key(key_id: str) -> Response:
+    """Give an API key a new text; this answer alone holds it."""
+    found, key = _keys().rotate(key_id)
+    return json_response({**found.to_json(), "api_key": key})
+
+
+def _keys() -> KeysOfCaller:
+    return this_runner().stores_of(caller()).keys

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from flask import Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
-from flask_smorest import Blueprint
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
@@ -22,6 +21,7 @@ from flowrunner.web.host_site import keep_to_site
 from flowrunner.web.jsons import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
+from flowrunner.web.spool import Spool
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -29,72 +29,72 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
 
-class Routes:
-    """Adds routes to the blueprint of one runner.
+class RunnerBlueprint(Blueprint):
+    """The blueprint of one runner.
 
-    ``added`` has rule, method and name of each; ``needs`` has what each wants of its caller, by name.
+    ``runner`` answers its requests; ``routes`` are all of its routes; ``needs`` has what each wants of its
+    caller, by name; ``spool`` keeps its streams that can be taken up again.
     """
 
-    def __init__(self, blueprint: Any, runner: Runner) -> None:
-        self.blueprint = blueprint
+    def __init__(self, name: str, runner: Runner) -> None:
+        super().__init__(name, __name__)
         self.runner = runner
-        self.added: list[tuple[str, str, str]] = []
+        self.routes: list[Route] = []
         self.needs: dict[str, Need] = {}
-        self.declared: dict[str, Route] = {}
+        self.spool = Spool(lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds)
+        #: The OpenAPI description, by the address below which it is asked for.
+        self.descriptions: dict[str, bytes] = {}
 
     def declare(self, route: Route) -> None:
-        """Add a route that says everything itself."""
-        self.declared[route.name] = route
-        self.add(route.rule, route.endpoint(), methods=[route.method], name=route.name, needs=route.needs)
+        """Add a route."""
+        self.routes.append(route)
+        self.needs[route.name] = route.needs
+        self._take(route.rule, route.name, route.endpoint(), methods=[route.method])
 
-    def add(
-        self, rule: str, view: Callable[..., Any], *, methods: Iterable[str], name: str, needs: Need, **options: Any
-    ) -> None:  # fmt: skip
-        """Add a route. Slashes are never merged: a session id may begin with one, and it must stay the same session.
+    def catch(self, rule: str, name: str, view: Callable[..., Response]) -> None:
+        """Add a rule that answers for whatever no route takes."""
+        self.needs[name] = OPEN
+        self._take(rule, name, view, methods=METHODS, provide_automatic_options=False)
 
-        :param needs: what its caller must be allowed; see :mod:`flowrunner.authority`.
-        """
-        methods = list(methods)
-        self.needs[name] = needs
-        self.added += [(rule, method, name) for method in methods]
-        self.blueprint.add_url_rule(
-            rule, name, view, methods=methods, merge_slashes=False, strict_slashes=False, **options
-        )
+    def _take(self, rule: str, name: str, view: Callable[..., Response], **options: Any) -> None:
+        # Slashes are never merged: a session id may begin with one, and it must stay the same session.
+        self.add_url_rule(rule, name, view, merge_slashes=False, strict_slashes=False, **options)
 
 
-Part: TypeAlias = Callable[[Routes], None] | RouteGroup
+def this_blueprint() -> RunnerBlueprint:
+    """Return the blueprint whose route answers the present request."""
+    found = current_app.blueprints[request.blueprint or ""]
+    assert isinstance(found, RunnerBlueprint)
+    return found
 
 
 def make_blueprint(
-    runner: Runner, *, name: str = "flowrunner", parts: Iterable[Part],
+    runner: Runner,
+    *,
+    name: str = "flowrunner",
+    groups: Iterable[RouteGroup],
     guard: Callable[[Any], Any] | None = None,
-) -> Any:  # fmt: skip
+) -> RunnerBlueprint:
     """Return the blueprint of a runner, to be registered under any prefix.
 
-    :param parts: groups of routes.
+    :param groups: its routes.
     :param guard: sees each request before anything else does; see :func:`~flowrunner.web.host_site.keep_to_site`.
     """
-    blueprint = Blueprint(name, __name__, description="flowrunner")
+    blueprint = RunnerBlueprint(name, runner)
     blueprint.record(add_session_converter)
     add_hygiene(blueprint, runner)
     keep_to_site(blueprint, runner, guard)
-    routes = Routes(blueprint, runner)
-    for part in parts:
-        if callable(part):
-            part(routes)
-            continue
-        for route in part:
-            routes.declare(route)
-    anything: dict[str, Any] = {"methods": METHODS, "needs": OPEN, "provide_automatic_options": False}
-    routes.add("/", _nothing_here, name="nothing_at_root", **anything)
-    routes.add("/<path:rest>", _nothing_here, name="nothing_here", **anything)
-    blueprint.record(partial(_refuse_undeclared, routes.needs))
+    for group in groups:
+        for route in group:
+            blueprint.declare(route)
+    blueprint.catch("/", "nothing_at_root", _nothing_here)
+    blueprint.catch("/<path:rest>", "nothing_here", _nothing_here)
+    needs = blueprint.needs
+    blueprint.record(partial(_refuse_undeclared, needs))
     #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
     of_the_place: set[str] = set()
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
-    blueprint.needs = routes.needs
-    blueprint.routes = routes
 
     def identify_caller() -> None:
         # Through the proxy every look at the request costs three calls more.
@@ -103,7 +103,7 @@ def make_blueprint(
         if runner.is_open:
             runner.runs.wake()
         if asked.method != "OPTIONS":
-            need = routes.needs.get((asked.endpoint or "").rsplit(".", 1)[-1])
+            need = needs.get((asked.endpoint or "").rsplit(".", 1)[-1])
             if need is None:
                 raise NotAllowed("This route does not say who may use it, so nobody may.")
             if need.capability is not None:
@@ -127,8 +127,8 @@ def _refuse_undeclared(needs: dict[str, Need], state: Any) -> None:
         within, _, name = str(rule.endpoint).rpartition(".")
         if within == place and name not in needs:
             raise SettingsInvalid(
-                f"The route {rule.rule} does not say what its caller must be allowed: add it with"
-                " routes.add(..., needs=...)."
+                f"The route {rule.rule} does not say what its caller must be allowed: declare it in a RouteGroup, with"
+                " needs=..."
             )
 
 

@@ -16,8 +16,9 @@ from flowrunner.authority import OPEN
 from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.runner import Runner
-from flowrunner.web.blueprint import Routes
 from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
+from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.schemas import TEXT
 
 logger = logging.getLogger("flowrunner")
 
@@ -28,20 +29,24 @@ _FOLDER: Final = Path(__file__).parent / "static" / "chatbox"
 _WEEK: Final = 7 * 24 * 3600
 
 
-def add_chat_box_routes(routes: Routes) -> None:
-    """Add the script and the style of the chat box."""
+routes = RouteGroup("server")
 
-    def chatbox_file(name: str) -> Response:
-        """Send the script or the style of the chat box."""
-        if name not in FILES:
-            raise FlowNotFound("There is no such file.")
-        answer = Response(_read(name), content_type=f"{FILES[name]}; charset=utf-8")
-        answer.set_etag(_version(name))
-        answer.headers["Cache-Control"] = f"public, max-age={_WEEK}"
-        answer.make_conditional(request)
-        return answer
 
-    routes.add("/chatbox/<name>", chatbox_file, methods=["GET"], name="chatbox_file", needs=OPEN)
+@routes.get(
+    "/chatbox/<name>",
+    needs=OPEN,
+    answers={200: Media({"text/javascript": TEXT, "text/css": TEXT}), 304: None},
+    errors=(404,),
+)
+def chatbox_file(name: str) -> Response:
+    """Send the script or the style of the chat box."""
+    if name not in FILES:
+        raise FlowNotFound("There is no such file.")
+    answer = Response(_read(name), content_type=f"{FILES[name]}; charset=utf-8")
+    answer.set_etag(_version(name))
+    answer.headers["Cache-Control"] = f"public, max-age={_WEEK}"
+    answer.make_conditional(request)
+    return answer
 
 
 def add_chat_box(app: Flask) -> None:

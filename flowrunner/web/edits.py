@@ -1,138 +1,75 @@
-"""What a request may change in a message."""
+"""Changing a message: which members may be changed, and which files may be named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from flask import request
-
-from flowrunner.errors import BadRequest
+from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import MessageChanges
 from flowrunner.memory.message import Message, make_properties
 from flowrunner.runner import Runner
 from flowrunner.web.auth import caller
-from flowrunner.web.jsons import read_json
-from flowrunner.web.parameters import invalid
+from flowrunner.web.fields import Items, Object, Text, Truth
+from flowrunner.web.reach import messages_to_change
+from flowrunner.web.schemas import Body
 
 _FOREIGN_FILE: Final = "Message attachment is outside the permitted storage scope."
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Changes that were asked for."""
+class MessageEdit(Body):
+    """What may be changed in a message; null and other members change nothing."""
 
-    changes: MessageChanges
-
-    def check_files(self, runner: Runner, message: Message) -> None:
-        """Refuse files that the caller may not name in a message: a key that is limited to flows, those of others.
-
-        :raises BadRequest: for a file that is none of the caller's uploads.
-        """
-        limited_to = None if caller().flows is None else message.flow_id or ""
-        for name in self.changes.files or ():
-            _check_file(runner, name, limited_to)
-
-    def to_apply(self, message: Message) -> MessageChanges:
-        """Return what is to be changed in a message: a new text marks it as edited, whatever else was asked."""
-        if self.changes.text is not None and self.changes.text != message.text:
-            return replace(self.changes, edit=True)
-        return self.changes
+    text = Text(allow_none=True)
+    sender = Text(allow_none=True, least=1)
+    sender_name = Text(allow_none=True, least=1)
+    session_id = Text(allow_none=True, least=1)
+    context_id = Text(allow_none=True)
+    files = Items(Text(), allow_none=True)
+    edit = Truth(allow_none=True)
+    error = Truth(allow_none=True)
+    properties = Object(allow_none=True)
+    session_metadata = Object(allow_none=True)
+    category = Text(allow_none=True)
+    content_blocks = Items(Object(), allow_none=True)
 
 
-def read_changes(runner: Runner) -> Edit:
-    """Return the changes that the present request asks for; null and unknown members change nothing.
+def apply_edit(runner: Runner, message_id: str, body: Mapping[str, Any]) -> Message:
+    """Change a message of the present caller and return it. A new text marks it as edited, whatever else is asked.
 
-    :raises RequestInvalid: for no body, a body that is no object, or a member of the wrong type.
+    :param body: as :class:`MessageEdit` reads it.
+    :raises NotFound: if the caller has no such message.
     :raises BadRequest: for a file that is none of the caller's uploads.
     """
-    body = read_json(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
-    if body is None:
-        raise invalid(("body",), "missing", "Field required")
-    if not isinstance(body, dict):
-        message = "Input should be a valid dictionary or object to extract fields from"
-        raise invalid(("body",), "model_attributes_type", message)
-    given = {name: read(name, body[name]) for name, read in _READERS.items() if body.get(name) is not None}
-    for name in given.get("files", ()):
-        _check_file(runner, name)
-    return Edit(MessageChanges(**given))
+    given = {name: value for name, value in body.items() if value is not None}
+    if "properties" in given:
+        given["properties"] = make_properties(**given["properties"])
+    for name in given.keys() & {"files", "content_blocks"}:
+        given[name] = tuple(given[name])
+    changes = MessageChanges(**given)
+    _check_files(runner, changes)
+    memory = messages_to_change(runner)
+    found = memory.fetch(ids=(message_id,))
+    if found and caller().flows is not None:
+        # A key that is limited to flows names files of the message's flow alone.
+        _check_files(runner, changes, found[0].flow_id or "")
+    if found and changes.text is not None and changes.text != found[0].text:
+        changes = replace(changes, edit=True)
+    if found and changes.given():
+        found = memory.update(changes, ids=(message_id,))
+    if not found:
+        raise NotFound("Message not found")
+    return found[0]
 
 
-def _check_file(runner: Runner, name: str, flow_id: str | None = None) -> None:
-    try:
-        runner.stores_of(caller()).files.path_of(name, flow_id=flow_id)
-    except BadRequest:
-        raise BadRequest(_FOREIGN_FILE) from None
+def _check_files(runner: Runner, changes: MessageChanges, flow_id: str | None = None) -> None:
+    """Refuse files that the caller may not name in a message.
 
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise invalid(("body", name), "string_type", "Input should be a valid string")
-    return value
-
-
-def _needed_text(name: str, value: Any) -> str:
-    text = _text(name, value)
-    if not text:
-        message = "String should have at least 1 character"
-        raise invalid(("body", name), "string_too_short", message, min_length=1)
-    return text
-
-
-def _truth(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise invalid(("body", name), "bool_type", "Input should be a valid boolean")
-    return value
-
-
-def _object(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise invalid(("body", name), "dict_type", "Input should be a valid dictionary")
-    return dict(value)
-
-
-def _properties(name: str, value: Any) -> dict[str, Any]:
-    return make_properties(**_object(name, value))
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    return tuple(_text_at(name, number, item) for number, item in enumerate(_list(name, value)))
-
-
-def _text_at(name: str, number: int, value: Any) -> str:
-    if not isinstance(value, str):
-        raise invalid(("body", name, number), "string_type", "Input should be a valid string")
-    return value
-
-
-def _objects(name: str, value: Any) -> tuple[dict[str, Any], ...]:
-    return tuple(_object_at(name, number, item) for number, item in enumerate(_list(name, value)))
-
-
-def _object_at(name: str, number: int, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise invalid(("body", name, number), "dict_type", "Input should be a valid dictionary")
-    return dict(value)
-
-
-def _list(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise invalid(("body", name), "list_type", "Input should be a valid list")
-    return value
-
-
-_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
-    "text": _text,
-    "sender": _needed_text,
-    "sender_name": _needed_text,
-    "session_id": _needed_text,
-    "context_id": _text,
-    "files": _texts,
-    "edit": _truth,
-    "error": _truth,
-    "properties": _properties,
-    "session_metadata": _object,
-    "category": _text,
-    "content_blocks": _objects,
-}
+    :param flow_id: the flow whose files alone may be named.
+    """
+    for name in changes.files or ():
+        try:
+            runner.stores_of(caller()).files.path_of(name, flow_id=flow_id)
+        except BadRequest:
+            raise BadRequest(_FOREIGN_FILE) from None

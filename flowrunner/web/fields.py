@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields
 
 from flowrunner.errors import BadRequest
 
@@ -85,7 +85,7 @@ class Choice(_Field, fields.String):
     unfit = Text.unfit
 
     def __init__(self, *words: str, help: str = "", **options: Any) -> None:
-        super().__init__(help, json={"enum": list(words)}, **options)
+        super().__init__(help, json={"enum": [*words, *((None,) if options.get("allow_none") else ())]}, **options)
         self.words = words
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> str:
@@ -212,6 +212,20 @@ class Texts(_Field, fields.List[str]):
         if self._most is not None and len(value) > self._most:
             raise wrong("too_long", f"At most {self._most} texts are taken at once")
         return value
+
+
+class Nested(_Field, fields.Nested):
+    """An object of a schema."""
+
+    unfit = Object.unfit
+
+    def __init__(self, schema: type[Schema], help: str = "", **options: Any) -> None:
+        super().__init__(help, nested=schema, **options)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **options: Any) -> Any:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, partial, **options)
 
 
 class Anything(_Field, fields.Raw):

@@ -6,170 +6,222 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
+from marshmallow import INCLUDE, Schema, fields
 
 from flowrunner.authority import AUTHOR, CONVERSE
-from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError, RequestInvalid
+from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError
 from flowrunner.flows.archives import is_archive
 from flowrunner.flows.model import Flow
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
-from flowrunner.runner import Runner
 from flowrunner.store.bound import FlowsOfCaller
 from flowrunner.store.flowrecord import EXTRA
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_json, read_object, refuse_packed
-from flowrunner.web.messages import read_ids
-from flowrunner.web.parameters import query_boolean, query_integer, read_uuid
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Anything, Flag, Items, Nested, Number, Uuid
+from flowrunner.web.input import uploaded_file
+from flowrunner.web.jsons import dumps, json_response, parse_json_bytes
+from flowrunner.web.messages import IDS
+from flowrunner.web.route import Input, ListOf, Media, RouteGroup
+from flowrunner.web.schemas import BYTES, UPLOAD, Body, Open
 
-MOST_FLOWS_A_PAGE = 100
+MOST_FLOWS_A_PAGE: Final = 100
 
+BASE: Final = "/api/v1/flows/"
+ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"flow_id": Uuid()}}
 
-def add_flow_routes(routes: Routes) -> None:
-    """Add ``/api/v1/flows/``."""
-    views = FlowViews(routes.runner)
-    base = "/api/v1/flows/"
-    routes.add(base, views.list, methods=["GET"], name="list_flows", needs=CONVERSE)
-    routes.add(base, views.create, methods=["POST"], name="create_flow", needs=AUTHOR)
-    routes.add(base, views.delete_many, methods=["DELETE"], name="delete_flows", needs=AUTHOR)
-    routes.add(f"{base}upload/", views.upload, methods=["POST"], name="upload_flows", needs=AUTHOR)
-    routes.add(f"{base}batch/", views.batch, methods=["POST"], name="create_flows", needs=AUTHOR)
-    routes.add(f"{base}download/", views.download, methods=["POST"], name="download_flows", needs=AUTHOR.that_reads)
-    routes.add(f"{base}<flow_id>", views.read, methods=["GET"], name="read_flow", needs=AUTHOR)
-    routes.add(f"{base}<flow_id>", views.change, methods=["PATCH"], name="change_flow", needs=AUTHOR)
-    routes.add(f"{base}<flow_id>", views.put, methods=["PUT"], name="put_flow", needs=AUTHOR)
-    routes.add(f"{base}<flow_id>", views.delete, methods=["DELETE"], name="delete_flow", needs=AUTHOR)
+routes = RouteGroup("flows")
 
 
-class FlowViews:
-    """The views; every one works in the name of the caller."""
+class FlowChanges(Schema):
+    """Members of a flow that are to be changed."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    # What these hold is checked where flows are stored, since they come from files, too.
+    class Meta:
+        unknown = INCLUDE
 
-    @property
-    def _flows(self) -> FlowsOfCaller:
-        return self._runner.stores_of(caller()).flows
+    id = Anything(json={"type": "string", "format": "uuid"}, allow_none=True)
+    name = Anything(json={"type": "string"}, allow_none=True)
+    description = Anything(json={"type": "string"}, allow_none=True)
+    endpoint_name = Anything(json={"type": "string"}, allow_none=True)
+    data = Anything(json={"type": "object"}, allow_none=True)
+    is_component = Anything(json={"type": "boolean"}, allow_none=True)
 
-    def list(self) -> Response:
-        """List the caller's flows and those of the folders; paged with ``get_all=false``."""
-        flows, header = self._flows, query_boolean("header_flows")
-        page, size = query_integer("page", 1, low=1), query_integer("size", 50, low=1, high=MOST_FLOWS_A_PAGE)
-        header = header or not flows.sees_graphs
-        shown = [self._folder_json(flow, header=header) for flow in flows.of_folders()]
-        shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
-        if query_boolean("get_all", default=True):
-            return json_response(shown)
-        total = len(shown)
-        items = shown[(page - 1) * size : page * size]
-        pages = -(-total // size)
-        return json_response({"items": items, "total": total, "page": page, "size": size, "pages": pages})
 
-    def create(self) -> Response:
-        """Create a flow."""
-        return json_response(self._flows.create(self._body()).to_json(), 201)
+class FlowBody(FlowChanges):
+    """A flow, as exports hold it; members that mean nothing here are kept."""
 
-    def batch(self) -> Response:
-        """Create several flows: ``{"flows": [...]}``."""
-        return json_response(self._create_all(self._body().get("flows")), 201)
+    name = Anything(json={"type": "string"}, required=True)
 
-    def upload(self) -> Response:
-        """Create the flows of an uploaded file: one flow, ``{"flows": [...]}``, or an archive of such files."""
-        request.max_content_length = self._runner.settings.max_body
-        refuse_packed(request)
-        file = request.files.get("file")
-        if file is None:
-            raise RequestInvalid(
-                "file: Field required", [{"type": "missing", "loc": ["body", "file"], "msg": "Field required"}]
-            )
-        limits = Limits(max_vertices=self._runner.settings.max_vertices)
-        return json_response(self._create_all(_flows_in(file.read(), file.filename or "", limits)), 201)
 
-    def read(self, flow_id: str) -> Response:
-        """Show one flow."""
-        return json_response(self._show(flow_id))
+class FlowBatch(Body):
+    """Several flows."""
 
-    def change(self, flow_id: str) -> Response:
-        """Change members of a flow."""
-        return json_response(self._flows.update(_id(flow_id), self._body()).to_json())
+    flows = Items(Nested(FlowBody), required=True)
 
-    def put(self, flow_id: str) -> Response:
-        """Replace a flow, or create it under that id."""
-        stored, new = self._flows.put(_id(flow_id), self._body())
-        return json_response(stored.to_json(), 201 if new else 200)
 
-    def delete(self, flow_id: str) -> Response:
-        """Remove a flow; its messages stay."""
-        self._flows.delete(_id(flow_id))
-        return json_response({"message": "Flow deleted successfully"})
+class FlowHeader(Open):
+    """A flow, perhaps without its data."""
 
-    def delete_many(self) -> Response:
-        """Remove flows by their ids; those that are not the caller's are passed over."""
-        ids = read_ids(read_json(request, limit=self._runner.settings.max_body, strict_type=self._strict()))
-        return json_response({"deleted": self._flows.delete_many(ids)})
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True, allow_none=True)
+    endpoint_name = fields.String(required=True, allow_none=True)
+    is_component = fields.Boolean(required=True)
+    data = fields.Dict(required=True, allow_none=True)
+    updated_at = fields.String(required=True, allow_none=True)
 
-    def download(self) -> Response:
-        """Send one flow as JSON, several as a zip archive."""
-        ids = read_ids(read_json(request, limit=self._runner.settings.max_body, strict_type=self._strict()))
-        found = []
-        for flow_id in ids:
-            try:
-                found.append(self._show(flow_id))
-            except FlowNotFound:
-                continue
-        if not found:
-            raise FlowNotFound("No flows found.")
-        if len(found) == 1:
-            answer = json_response(found[0])
-            answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
-            return answer
-        answer = Response(_archive(found), content_type="application/x-zip-compressed")
-        answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
+
+class FlowAnswer(FlowHeader):
+    """A flow."""
+
+    webhook = fields.Boolean(required=True)
+    user_id = fields.String(required=True, allow_none=True)
+
+
+class FlowsDeleted(Schema):
+    """How many flows were deleted."""
+
+    deleted = fields.Integer(required=True)
+
+
+@routes.get(
+    BASE,
+    needs=CONVERSE,
+    query={
+        "get_all": Flag("All in one list; false: page by page.", load_default=True),
+        "header_flows": Flag("Without their data."),
+        "page": Number("Number of the page, from 1.", low=1, load_default=1),
+        "size": Number("Flows on a page.", low=1, high=MOST_FLOWS_A_PAGE, load_default=50),
+    },
+    answers={200: {"anyOf": [ListOf(FlowHeader), {"type": "object"}]}},
+)
+def list_flows(query: Input) -> Response:
+    """List flows: those of the folders and the caller's own."""
+    flows = _flows()
+    header = query["header_flows"] or not flows.sees_graphs
+    shown = [_folder_json(flow, header=header) for flow in flows.of_folders()]
+    shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
+    if query["get_all"]:
+        return json_response(shown)
+    page, size, total = query["page"], query["size"], len(shown)
+    items = shown[(page - 1) * size : page * size]
+    return json_response({"items": items, "total": total, "page": page, "size": size, "pages": -(-total // size)})
+
+
+@routes.post(BASE, needs=AUTHOR, body=FlowBody, answers={201: FlowAnswer}, errors=(409,))
+def create_flow(body: Input) -> Response:
+    """Create a flow."""
+    return json_response(_flows().create(body).to_json(), 201)
+
+
+@routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: FlowsDeleted})
+def delete_flows(body: list[str]) -> Response:
+    """Delete flows by their ids; those that are not the caller's are passed over."""
+    return json_response({"deleted": _flows().delete_many(body)})
+
+
+@routes.post(f"{BASE}upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
+def upload_flows() -> Response:
+    """Create the flows of an uploaded file.
+
+    It holds one flow, `{"flows": [...]}`, or is an archive of such files.
+    """
+    settings = this_runner().settings
+    file = uploaded_file(settings.max_body)
+    limits = Limits(max_vertices=settings.max_vertices)
+    return json_response(_create_all(_flows_in(file.read(), file.filename or "", limits)), 201)
+
+
+@routes.post(f"{BASE}batch/", needs=AUTHOR, body=FlowBatch, answers={201: ListOf(FlowAnswer)})
+def create_flows(body: Input) -> Response:
+    """Create several flows."""
+    return json_response(_create_all(body["flows"]), 201)
+
+
+@routes.post(
+    f"{BASE}download/",
+    needs=AUTHOR.that_reads,
+    body=IDS,
+    answers={200: Media({"application/json": FlowAnswer, "application/x-zip-compressed": BYTES})},
+)
+def download_flows(body: list[str]) -> Response:
+    """Download flows: one as JSON, several as a ZIP archive."""
+    found = []
+    for flow_id in body:
+        with suppress(FlowNotFound):
+            found.append(_show(flow_id))
+    if not found:
+        raise FlowNotFound("No flows found.")
+    if len(found) == 1:
+        answer = json_response(found[0])
+        answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
         return answer
-
-    def _show(self, flow_id: str) -> dict[str, Any]:
-        canonical = _id(flow_id)
-        flow = self._flows.folder_flow(canonical)
-        return self._flows.get(canonical).to_json() if flow is None else self._folder_json(flow)
-
-    def _folder_json(self, flow: Flow, *, header: bool = False) -> dict[str, Any]:
-        shown: dict[str, Any] = {
-            "name": flow.name,
-            "description": flow.description,
-            "data": None if header else self._flows.folder_graph(flow),
-            "is_component": flow.is_component,
-            "updated_at": None,
-            "webhook": any(v.type == "Webhook" for v in flow.vertices),
-            "endpoint_name": flow.endpoint_name,
-            **EXTRA,
-            "locked": True,
-            "id": flow.id,
-            "user_id": None,
-        }
-        return shown
-
-    def _create_all(self, given: Any) -> Sequence[dict[str, Any]]:
-        if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-            entry = {"type": "list_type", "loc": ["body", "flows"], "msg": "Input should be a valid list of flows"}
-            raise RequestInvalid("flows: Input should be a valid list of flows", [entry])
-        made = self._flows.create_many([{**item, "id": None} for item in given])
-        return [stored.to_json() for stored in made]
-
-    def _body(self) -> Mapping[str, Any]:
-        return read_object(request, limit=self._runner.settings.max_body, strict_type=self._strict())
-
-    def _strict(self) -> bool:
-        strict: bool = self._runner.settings.auth == "none"
-        return strict
+    answer = Response(_archive(found), content_type="application/x-zip-compressed")
+    answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
+    return answer
 
 
-def _id(flow_id: str) -> str:
-    """Return the id of a flow in the path, in canonical spelling."""
-    return read_uuid(flow_id, ("path", "flow_id"))
+@routes.get(f"{BASE}<flow_id>", **ONE, answers={200: FlowAnswer})
+def read_flow(flow_id: str) -> Response:
+    """Show a flow."""
+    return json_response(_show(flow_id))
+
+
+@routes.patch(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer}, errors=(409,))
+def change_flow(flow_id: str, body: Input) -> Response:
+    """Change members of a flow."""
+    return json_response(_flows().update(flow_id, body).to_json())
+
+
+@routes.put(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer, 201: FlowAnswer}, errors=(409,))
+def put_flow(flow_id: str, body: Input) -> Response:
+    """Replace a flow, or create it under that id."""
+    stored, new = _flows().put(flow_id, body)
+    return json_response(stored.to_json(), 201 if new else 200)
+
+
+@routes.delete(f"{BASE}<flow_id>", **ONE, answers={200: schemas.Said})
+def delete_flow(flow_id: str) -> Response:
+    """Delete a flow; its messages stay."""
+    _flows().delete(flow_id)
+    return json_response({"message": "Flow deleted successfully"})
+
+
+def _flows() -> FlowsOfCaller:
+    return this_runner().stores_of(caller()).flows
+
+
+def _show(flow_id: str) -> dict[str, Any]:
+    flow = _flows().folder_flow(flow_id)
+    return _flows().get(flow_id).to_json() if flow is None else _folder_json(flow)
+
+
+def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": flow.name,
+        "description": flow.description,
+        "data": None if header else _flows().folder_graph(flow),
+        "is_component": flow.is_component,
+        "updated_at": None,
+        "webhook": any(v.type == "Webhook" for v in flow.vertices),
+        "endpoint_name": flow.endpoint_name,
+        **EXTRA,
+        "locked": True,
+        "id": flow.id,
+        "user_id": None,
+    }
+    return shown
+
+
+def _create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
+    made = _flows().create_many([{**item, "id": None} for item in given])
+    return [stored.to_json() for stored in made]
 
 
 def _flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from typing import Any
 from flask import request
 from marshmallow import Schema, ValidationError, missing
 from marshmallow.fields import Field
+from werkzeug.datastructures import FileStorage
 
 from flowrunner.errors import RequestInvalid
 from flowrunner.web.auth import this_runner
 from flowrunner.web.fields import entries_of
-from flowrunner.web.jsons import read_json
+from flowrunner.web.jsons import read_json, refuse_packed
 
 Fields = Mapping[str, Field[Any]]
 
@@ -78,6 +79,21 @@ def read_body(schema: Schema | Field[Any], *, required: bool = True) -> Any:
             raise invalid(("body",), "missing", "Field required")
         given = {}
     return check_body(schema, given)
+
+
+def uploaded_file(limit: int) -> FileStorage:
+    """Return the file of a form.
+
+    :param limit: bytes that the whole form may have.
+    :raises RequestInvalid: if it has none.
+    :raises UnsupportedBody: for a form that is packed.
+    """
+    request.max_content_length = limit
+    refuse_packed(request)
+    given = request.files.get("file")
+    if given is None:
+        raise invalid(("body", "file"), "missing", "Field required")
+    return given
 
 
 def check_body(schema: Schema | Field[Any], given: Any) -> Any:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import unquote
 
-from flask import Response, request
+from flask import Response
 
 from flowrunner.authority import CONVERSE
 from flowrunner.engine.shapes import message_fields
-from flowrunner.errors import BadRequest, NotFound
+from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
 from flowrunner.memory.message import Message
-from flowrunner.runner import Runner
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
-from flowrunner.web.edits import read_changes
-from flowrunner.web.jsons import dumps, empty_response, json_response, read_json
-from flowrunner.web.parameters import (
-    invalid,
-    query_integer,
-    query_text,
-    query_uuid,
-    read_uuid,
-    session_spellings,
-)
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.edits import MessageEdit, apply_edit
+from flowrunner.web.fields import Items, Number, Text, Uuid, filter_text
+from flowrunner.web.jsons import dumps, empty_response, json_response
 from flowrunner.web.reach import messages_to_change, messages_to_read
+from flowrunner.web.route import Input, ListOf, RouteGroup
 
 MOST_MESSAGES: Final = 200
 USUAL_MESSAGES: Final = 100
@@ -35,62 +29,80 @@ _IDS_AT_ONCE: Final = 500
 #: Where a list goes on: the cursor of the next page, absent after the last one.
 NEXT_CURSOR: Final = "X-Next-Cursor"
 
+routes = RouteGroup("messages")
 
-def add_monitor_routes(routes: Routes) -> None:
-    """Add the message routes under ``/api/v1/monitor``."""
-    runner = routes.runner
-
-    def list_messages() -> Response:
-        """List messages: the newest window, then sorted."""
-        found, cursor = find_messages(runner)
-        return with_cursor(json_response(message_rows(found)), cursor)
-
-    def delete_messages() -> Response:
-        """Delete messages by their ids; ids that are not there are passed over."""
-        ids = read_ids(read_json(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none"))
-        memory = messages_to_change(runner)
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            memory.delete(ids=ids[start : start + _IDS_AT_ONCE])
-        return empty_response()
-
-    def edit_message(message_id: str) -> Response:
-        """Change a message; a text that really changes marks it as edited."""
-        canonical = read_uuid(message_id, ("path", "message_id"))
-        return json_response(edited_row(_edit(runner, canonical)))
-
-    base = "/api/v1/monitor/messages"
-    routes.add(base, list_messages, methods=["GET"], name="list_messages", needs=CONVERSE)
-    routes.add(base, delete_messages, methods=["DELETE"], name="delete_messages", needs=CONVERSE)
-    routes.add(f"{base}/<message_id>", edit_message, methods=["PUT"], name="edit_message", needs=CONVERSE)
+# What several lists take.
+FLOW: Final = Uuid("Only what came from this flow.")
+LIMIT: Final = Number("How many at most; 0 means 100, and more than 200 means 200.", load_default=USUAL_MESSAGES)
+OFFSET: Final = Number("How many of the newest are skipped.", load_default=0)
+IDS: Final = Items(
+    Uuid(), most=MOST_IDS, too_many=f"At most {MOST_IDS} ids are taken at once; this list has {{count}}."
+)
 
 
-def find_messages(runner: Runner) -> tuple[list[Message], str | None]:
-    """Return the messages that the present request's query asks for, and the cursor of the page before them.
+@routes.get(
+    "/api/v1/monitor/messages",
+    needs=CONVERSE,
+    query={
+        "flow_id": FLOW,
+        "session_id": filter_text("Only this session; an id that was encoded twice is found too."),
+        "sender": filter_text("Only this sender: User or Machine."),
+        "sender_name": filter_text("Only this name of a sender."),
+        "context_id": filter_text("Only this context."),
+        "q": filter_text("Only messages with all these words, anywhere in the text, any case."),
+        "end_user_id": filter_text("Taken for compatibility; finds nothing."),
+        "order_by": Text("By what the page is sorted.", json={"enum": [*ORDER_FIELDS, ""]}, load_default="timestamp"),
+        "order": Text("ASC or DESC.", json={"pattern": "^(?i:asc|desc)$"}, load_default="ASC"),
+        "limit": LIMIT,
+        "offset": OFFSET,
+        "cursor": Uuid("Only messages before this one: the X-Next-Cursor of the page after it."),
+    },
+    answers={200: ListOf(schemas.Message)},
+    pages=True,
+)
+def list_messages(query: Input) -> Response:
+    """List messages: the newest, or the newest before the cursor, then sorted."""
+    found, cursor = find_messages(query)
+    return with_cursor(json_response(message_rows(found)), cursor)
+
+
+@routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
+def delete_messages(body: list[str]) -> Response:
+    """Delete messages by their ids; those that are not there are passed over."""
+    memory = messages_to_change(this_runner())
+    for start in range(0, len(body), _IDS_AT_ONCE):
+        memory.delete(ids=tuple(body[start : start + _IDS_AT_ONCE]))
+    return empty_response()
+
+
+@routes.put(
+    "/api/v1/monitor/messages/<message_id>",
+    needs=CONVERSE,
+    path={"message_id": Uuid()},
+    body=MessageEdit,
+    answers={200: schemas.EditedMessage},
+)
+def edit_message(message_id: str, body: Input) -> Response:
+    """Change a message; a text that really changes marks it as edited."""
+    return json_response(edited_row(apply_edit(this_runner(), message_id, body)))
+
+
+def find_messages(query: Input) -> tuple[list[Message], str | None]:
+    """Return the messages that a query asks for, and the cursor of the page before them.
 
     The window is always the newest, or with ``cursor`` the newest before that message; only then
     is it sorted.
     """
-    flow_id, session_id = query_uuid("flow_id"), query_text("session_id")
-    key, descending = read_order()
-    limit = min(query_integer("limit", USUAL_MESSAGES) or USUAL_MESSAGES, MOST_MESSAGES)
-    cursor = query_uuid("cursor")
-    query: dict[str, Any] = {
-        "flow_id": flow_id,
-        "sender": query_text("sender"),
-        "sender_name": query_text("sender_name"),
-        "context_id": query_text("context_id"),
-        "text": query_text("q"),
-        "before": cursor,
-        "limit": limit + 1,
-        "offset": query_integer("offset", 0),
-    }
-    if query_text("end_user_id") is not None:
+    key, descending = read_order(query["order_by"], query["order"])
+    limit = min(query["limit"] or USUAL_MESSAGES, MOST_MESSAGES)
+    asked = {name: query[name] for name in ("flow_id", "sender", "sender_name", "context_id", "offset")}
+    if query["end_user_id"] is not None:
         # Callers have no users of their own here, so no message is of one.
         return [], None
-    memory = messages_to_read(runner)
+    memory = messages_to_read(this_runner())
     found: list[Message] = []
-    for spelling in session_spellings(session_id) if session_id else [None]:
-        found = memory.fetch(session_id=spelling, **query)
+    for spelling in session_spellings(query["session_id"]) if query["session_id"] else [None]:
+        found = memory.fetch(session_id=spelling, text=query["q"], before=query["cursor"], limit=limit + 1, **asked)
         if found:
             break
     more, found = len(found) > limit, found[-limit:]
@@ -105,15 +117,19 @@ def sort_messages(messages: list[Message], key: str, descending: bool) -> list[M
     return sorted(newest_first, key=lambda m: getattr(m, key) or "", reverse=descending)
 
 
-def read_order() -> tuple[str, bool]:
+def session_spellings(text: str) -> list[str]:
+    """Return the session ids that a query may mean: as it stands first, then decoded once more."""
+    decoded = unquote(text)
+    return [text] if decoded == text else [text, decoded]
+
+
+def read_order(key: str, direction: str) -> tuple[str, bool]:
     """Return by which field to sort, and whether descending.
 
     :raises BadRequest: for an unknown field or direction.
     """
-    key = request.args.get("order_by", "timestamp")
     if key and key not in ORDER_FIELDS:
         raise BadRequest(f"Invalid order_by field: {key}")
-    direction = request.args.get("order", "ASC")
     if direction.upper() not in ("ASC", "DESC"):
         raise BadRequest(f"Invalid order direction: {direction}")
     # With an empty field, which the reference server does not sort by, the window stays newest first.
@@ -145,47 +161,8 @@ def edited_row(message: Message) -> dict[str, Any]:
     return row
 
 
-def read_ids(body: Any) -> tuple[str, ...]:
-    """Return the ids of a body that is a list of UUIDs.
-
-    :raises RequestInvalid: if it is none, with the place of the first bad one.
-    :raises BadRequest: for too many.
-    """
-    return tuple(read_uuid(item, ("body", number)) for number, item in enumerate(read_list(body, MOST_IDS)))
-
-
-def read_list(body: Any, most: int) -> list[Any]:
-    """Return a body that is a list.
-
-    :raises RequestInvalid: if it is none.
-    :raises BadRequest: if it has more than ``most`` items.
-    """
-    if body is None:
-        raise invalid(("body",), "missing", "Field required")
-    if not isinstance(body, list):
-        raise invalid(("body",), "list_type", "Input should be a valid list")
-    if len(body) > most:
-        raise BadRequest(f"At most {most} ids are taken at once; this list has {len(body)}.")
-    return body
-
-
 def with_cursor(answer: Response, cursor: str | None) -> Response:
     """Return an answer that says where its list goes on."""
     if cursor is not None:
         answer.headers[NEXT_CURSOR] = cursor
     return answer
-
-
-def _edit(runner: Runner, message_id: str) -> Message:
-    changes = read_changes(runner)
-    memory = messages_to_change(runner)
-    found = memory.fetch(ids=(message_id,))
-    if not found:
-        raise NotFound("Message not found")
-    changes.check_files(runner, found[0])
-    applied = changes.to_apply(found[0])
-    if applied.given():
-        found = memory.update(applied, ids=(message_id,))
-        if not found:
-            raise NotFound("Message not found")
-    return found[0]

@@ -5,41 +5,86 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, request
+from marshmallow import fields
 
+from flowrunner.authority import RUN
 from flowrunner.engine.request import RunRequest
-from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, RequestInvalid
+from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.runner import Runner
-from flowrunner.web.auth import caller
+from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import logger, openai_error
-from flowrunner.web.jsons import json_response, read_object
+from flowrunner.web.fields import Anything, Choice, Text
+from flowrunner.web.jsons import json_response
 from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
+from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.run import header_variables
+from flowrunner.web.schemas import EVENTS, Body, Open
 from flowrunner.web.streams import RunStream
 
-_TEXTS: Final = ("model", "input", "previous_response_id")
+routes = RouteGroup("runs")
 
 
-def create_response(runner: Runner) -> Response:
-    """Answer a request. Failures have the status that OpenAI's clients expect, in OpenAI's shape."""
-    body = read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
+class ResponsesBody(Body):
+    """A request to a flow behind OpenAI's Responses API; other members are passed over."""
+
+    model = Text("Id or endpoint name of a flow.", required=True)
+    input = Text(required=True)
+    stream = Anything(json={"type": "boolean"}, allow_none=True)
+    previous_response_id = Text(allow_none=True)
+    tools = Anything("Refused: the flow brings its own.", allow_none=True)
+
+
+class ResponsesAnswer(Open):
+    """A response."""
+
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    created_at = fields.Integer(required=True)
+    status = fields.String(required=True)
+    model = fields.String(required=True)
+    output = fields.List(fields.Dict(), required=True)
+    previous_response_id = fields.String(required=True, allow_none=True)
+    usage = fields.Dict(required=True, allow_none=True)
+
+
+class ResponsesError(Open):
+    """A failure, in OpenAI's shape or as everywhere else."""
+
+    error = fields.Dict()
+    detail = fields.Raw()
+    code = fields.String()
+
+
+@routes.post(
+    "/api/v1/responses",
+    name="responses",
+    needs=RUN,
+    query={"events": Choice("openai", "chunks", help="Which events a stream has.")},
+    body=ResponsesBody,
+    answers={
+        200: Media({"application/json": ResponsesAnswer, "text/event-stream": EVENTS}),
+        **dict.fromkeys((400, 403, 404, 409, 422, 429, 499, 500, 503, 504), ResponsesError),
+    },
+)
+def create_response(body: Input, query: Input) -> Response:
+    """Run a flow as OpenAI's Responses API does."""
     try:
-        return _respond(runner, body)
-    except RequestInvalid as error:
-        return json_response({**openai_error(error), "detail": error.detail}, error.status)
+        return _respond(this_runner(), body, query["events"])
     except FlowRunnerError as error:
         if error.status >= 500:
             logger.error("%s: %s", error.code, error.message)
         return json_response(openai_error(error), error.status)
 
 
-def _respond(runner: Runner, body: Mapping[str, Any]) -> Response:
-    _check(body)
+def _respond(runner: Runner, body: Input, events: str | None) -> Response:
+    if body.get("tools") is not None:
+        raise BadRequest("Tools are not taken here: the flow brings its own.")
     name = body["model"]
     flow = _find(runner, name)
     if runner.plan(flow).chat_input is None:
@@ -50,7 +95,7 @@ def _respond(runner: Runner, body: Mapping[str, Any]) -> Response:
     head = response_head(session, name, body.get("previous_response_id"))
     if streaming:
         stream = RunStream(runner, flow, asked, caller(), gone=Presence(request.environ).is_over)
-        frames = openai_frames(stream, head) if _is_openai_client() else chunk_frames(stream, head)
+        frames = openai_frames(stream, head) if _wants_openai_events(events) else chunk_frames(stream, head)
         response = Response(frames, content_type="text/event-stream; charset=utf-8")
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Accel-Buffering"] = "no"
@@ -105,22 +150,6 @@ class _NoChat(BadRequest):
     code = "invalid_flow_request"
 
 
-def _check(body: Mapping[str, Any]) -> None:
-    for name in _TEXTS:
-        value = body.get(name)
-        if name not in body and name != "previous_response_id":
-            raise RequestInvalid(f"{name}: Field required", [_entry("missing", name, "Field required")])
-        if not isinstance(value, str) and not (value is None and name == "previous_response_id"):
-            message = "Input should be a valid string"
-            raise RequestInvalid(f"{name}: {message}", [_entry("string_type", name, message)])
-    if body.get("tools") is not None:
-        raise BadRequest("Tools are not taken here: the flow brings its own.")
-
-
-def _entry(kind: str, name: str, message: str) -> dict[str, Any]:
-    return {"type": kind, "loc": ["body", name], "msg": message}
-
-
 def _find(runner: Runner, name: str) -> Flow:
     try:
         found: Flow = runner.find(name, caller())
@@ -129,13 +158,12 @@ def _find(runner: Runner, name: str) -> Flow:
     return found
 
 
-def _is_openai_client() -> bool:
-    """Say whether the request comes from a client of OpenAI's, which wants its own events.
+def _wants_openai_events(events: str | None) -> bool:
+    """Say whether a stream has OpenAI's events: where the query asks for them, else for clients of OpenAI's own.
 
-    Others get the chunks that the reference server sends, unless they ask for ``?events=openai``.
+    Others get the chunks that the reference server sends.
     """
-    asked = request.args.get("events")
-    if asked is not None:
-        return asked == "openai"
+    if events is not None:
+        return events == "openai"
     agent = request.headers.get("User-Agent", "")
     return "x-stainless-lang" in request.headers or "OpenAI/" in agent

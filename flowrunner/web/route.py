@@ -14,6 +14,7 @@ From there come the reading and refusing of input, the OpenAPI description and t
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -28,8 +29,9 @@ from flowrunner.web.input import read_body, read_path, read_query
 Input: TypeAlias = Mapping[str, Any]
 View: TypeAlias = Callable[..., Response]
 
+_VALUE: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
 #: Statuses of errors of every route that wants a caller, and of every route that takes a body.
-_OF_CALLERS: Final = frozenset({401, 403, 404, 503})
+_OF_CALLERS: Final = frozenset({401, 403, 404, 429, 503})
 _OF_BODIES: Final = frozenset({413, 415, 422})
 
 
@@ -53,7 +55,7 @@ class Route:
 
     :param name: the endpoint, within the blueprint; the ``operationId`` of the description.
     :param needs: what a caller must be allowed; see :mod:`flowrunner.authority`.
-    :param tag: the heading under which the description lists it.
+    :param tag: the heading under which the description lists it; one without is left out, such as a page.
     :param path: fields of the path's values that are not just any text.
     :param query: fields of the query. The view gets them as ``query``.
     :param body: the schema of a JSON body, or a field such as :class:`~flowrunner.web.fields.Items`. The view
@@ -94,6 +96,16 @@ class Route:
         return self.body is not None and not isinstance(self.body, Media)
 
     @property
+    def values(self) -> list[str]:
+        """The names of the values in its path."""
+        return _VALUE.findall(self.rule)
+
+    @property
+    def shown_rule(self) -> str:
+        """Its path as documents write it: ``/flows/{flow_id}``."""
+        return _VALUE.sub(r"{\1}", self.rule)
+
+    @property
     def is_open(self) -> bool:
         """Whether it answers without a key."""
         return self.needs.capability is None
@@ -132,7 +144,7 @@ class Route:
 class RouteGroup:
     """Routes that belong together, in the order in which they are declared.
 
-    :param tag: the heading under which the description lists them.
+    :param tag: the heading under which the description lists them; empty for pages, which it leaves out.
     """
 
     def __init__(self, tag: str) -> None:

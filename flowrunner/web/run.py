@@ -8,22 +8,26 @@ from dataclasses import replace
 from typing import Any, Final
 
 from flask import Response, request
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields
 
-from flowrunner.authority import Capability, may
+from flowrunner.authority import RUN, Capability, may
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.engine.result import RunResult
-from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, NotFound, RequestInvalid, UnsupportedBody
+from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, NotFound, UnsupportedBody
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.runner import Runner
+from flowrunner.web import schemas
 from flowrunner.web.answers import old_envelope
-from flowrunner.web.auth import caller
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.disconnect import Presence
+from flowrunner.web.fields import Choice, Flag, Object, Text, Uuid
+from flowrunner.web.input import check_body, invalid
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object, refuse_packed
-from flowrunner.web.parameters import invalid, query_boolean, read_uuid
 from flowrunner.web.reach import flows_in_reach
-from flowrunner.web.spool import Spool
+from flowrunner.web.route import Input, Media, RouteGroup
+from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Body, Open
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import stream_lines
 
@@ -32,19 +36,67 @@ RUN_HEADER: Final = "X-Run-Id"
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
 
-class RunBody(Schema):
-    """The body of a run request; unknown members are ignored, null means the default."""
+#: What runs a flow for somebody who waits for its answer, and stops it.
+routes = RouteGroup("runs")
+#: What starts a flow for a machine that does not wait.
+webhook_routes = RouteGroup("runs")
 
-    class Meta:
-        unknown = EXCLUDE
 
-    input_value = fields.String(allow_none=True, load_default=None)
-    input_type = fields.String(allow_none=True, load_default="chat", validate=validate.OneOf(INPUT_TYPES))
-    output_type = fields.String(allow_none=True, load_default="chat", validate=validate.OneOf(OUTPUT_TYPES))
-    output_component = fields.String(allow_none=True, load_default="")
-    tweaks = fields.Dict(keys=fields.String(), allow_none=True, load_default=None)
-    session_id = fields.String(allow_none=True, load_default="")
-    user_id = fields.String(allow_none=True, load_default=None)
+class RunBody(Body):
+    """The body of a run request; null means the default."""
+
+    input_value = Text(allow_none=True, load_default=None)
+    input_type = Choice(*INPUT_TYPES, allow_none=True, load_default="chat")
+    output_type = Choice(*OUTPUT_TYPES, allow_none=True, load_default="chat")
+    output_component = Text(allow_none=True, load_default="")
+    tweaks = Object(allow_none=True, load_default=None)
+    session_id = Text(allow_none=True, load_default="")
+    user_id = Text(allow_none=True, load_default=None)
+
+
+class VertexAnswer(Open):
+    """What a reported component gave."""
+
+    results = fields.Dict(required=True)
+    artifacts = fields.Dict(required=True)
+    outputs = fields.Dict(required=True)
+    logs = fields.Dict(required=True)
+    messages = fields.List(fields.Dict(), required=True)
+    component_display_name = fields.String(required=True)
+    component_id = fields.String(required=True)
+    used_frozen_result = fields.Boolean(required=True)
+
+
+class RunOutputs(Open):
+    """What went in and what came out."""
+
+    inputs = fields.Dict(required=True)
+    outputs = fields.List(fields.Nested(VertexAnswer), required=True)
+
+
+class RunAnswer(Open):
+    """The answer of a run."""
+
+    session_id = fields.String(required=True)
+    session = fields.Nested(schemas.Session, required=True)
+    outputs = fields.List(fields.Nested(RunOutputs), required=True)
+
+
+class Started(Schema):
+    """A run was accepted; its record is at ``/api/v1/runs/{run_id}``."""
+
+    message = fields.String(required=True)
+    status = fields.String(required=True)
+    run_id = fields.String(required=True)
+
+
+class StreamKind(Flag):
+    """Which stream a query asks for: ``sse``, or ``lines`` for a truth value."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
+        if value.lower() == "sse":
+            return "sse"
+        return "lines" if super()._deserialize(value, attr, data, **options) else None
 
 
 _RUN_BODY: Final = RunBody()
@@ -52,28 +104,48 @@ _DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
-def run_flow(runner: Runner, spool: Spool, flow_name: str) -> Response:
-    """Answer ``POST /api/v1/run/{flow}``."""
-    streaming, envelope = _wants_stream(), _wanted_envelope(runner)
-    body, identity = _read_run_body(runner), caller()
-    flow = runner.find(flow_name, identity)
+@routes.post(
+    "/api/v1/run/<flow>",
+    name="run",
+    needs=RUN,
+    query={
+        "background": Flag("Accept the run and answer at once; its record says what became of it."),
+        "stream": StreamKind(
+            "true: a line per event, as the reference server; sse: standard SSE.", json={"type": "string"}
+        ),
+        "vertices": Flag("Tell in a stream of kind sse about each component, too."),
+        "envelope": Choice("1.13", "1.0", help="Shape of the answer; that of the settings unless said otherwise."),
+    },
+    # Read by the view: this body is read more often than all others together, and mostly needs no schema.
+    body=Media({"application/json": RunBody, "multipart/form-data": {"type": "object"}}),
+    body_required=False,
+    answers={
+        200: Media({"application/json": RunAnswer, "text/plain": TEXT, "text/event-stream": EVENTS}),
+        202: Started,
+    },
+    errors=OF_RUNS,
+)
+def run_flow(flow: str, query: Input) -> Response:
+    """Run a flow."""
+    runner, identity = this_runner(), caller()
+    body, streaming = _read_run_body(runner), query["stream"]
+    found = runner.find(flow, identity)
     if streaming == "sse" and request.headers.get("Last-Event-ID"):
-        return resume_sse(runner, spool, flow, identity, request.headers["Last-Event-ID"])
+        return resume_sse(runner, this_blueprint().spool, found, identity, request.headers["Last-Event-ID"])
     if streaming is None and _body_wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
     if not may(identity, Capability.AUTHOR, change=False):
         # What passes through components tells what they are made of, such as the prompts of their author.
         asked = replace(asked, outputs_only=True)
-    if request.environ.get("QUERY_STRING") and query_boolean("background"):
-        return _accept(runner, flow, asked, identity)
+    if query["background"]:
+        return _accept(runner, found, asked, identity)
     if streaming == "sse":
-        return stream_sse(runner, spool, flow, asked, identity, vertices=query_boolean("vertices"))
+        return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=bool(query["vertices"]))
     if streaming is not None:
-        return stream_lines(runner, flow, asked, identity)
+        return stream_lines(runner, found, asked, identity)
     gone = Presence(request.environ).is_over if runner.settings.cancel_when_left else None
-    result = runner.execute(flow, asked, identity, gone=gone)
-    return answer_run(result, envelope)
+    return answer_run(runner.execute(found, asked, identity, gone=gone), query["envelope"] or runner.settings.envelope)
 
 
 def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
@@ -89,20 +161,20 @@ def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -
     return answer
 
 
-def cancel_run(runner: Runner, run_id: str) -> Response:
-    """Answer ``POST /api/v1/runs/{run_id}/cancel``: stop a run, whichever process it is in, or waits in.
+@routes.post(
+    "/api/v1/runs/<run_id>/cancel", needs=RUN, path={"run_id": Uuid()}, answers={202: schemas.Said}, errors=(409,)
+)
+def cancel_run(run_id: str) -> Response:
+    """Stop a run, whichever worker it is in or waits in; 409 when it has ended.
 
     An admin names the owner whose run it is, as for every change.
-
-    :raises NotFound: if there is no such run of the caller, or it is of a flow that is not theirs to run.
-    :raises Conflict: if it has ended already.
     """
-    canonical, identity = read_uuid(run_id, ("path", "run_id")), caller()
-    found = runner.runs.find(canonical, identity.id)
+    runner, identity = this_runner(), caller()
+    found = runner.runs.find(run_id, identity.id)
     flows = flows_in_reach(runner, identity)
     if found is None or (flows is not None and found.flow_id not in flows):
         raise NotFound("Run not found")
-    if not runner.runs.stop(canonical, identity.id, "its user stopped it"):
+    if not runner.runs.stop(run_id, identity.id, "its user stopped it"):
         raise Conflict("The run has ended already.")
     return json_response({"message": "The run is asked to stop"}, 202)
 
@@ -125,19 +197,6 @@ def answer_run(result: RunResult, envelope: str) -> Response:
         answer = json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
     answer.headers.add(RUN_HEADER, result.run_id)
     return answer
-
-
-def _wanted_envelope(runner: Runner) -> str:
-    """Return the shape of the answer that the query asks for, else that of the settings.
-
-    :raises RequestInvalid: for one that is none, before anything runs.
-    """
-    envelope: str = runner.settings.envelope
-    if request.environ.get("QUERY_STRING"):
-        envelope = request.args.get("envelope", envelope)
-    if envelope not in ("1.13", "1.0"):
-        raise invalid(("query", "envelope"), "enum", "Input should be '1.13' or '1.0'")
-    return envelope
 
 
 def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
@@ -179,16 +238,24 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
         given[name] = default if value is None else value
     else:
         return given
-    try:
-        loaded: Mapping[str, Any] = _RUN_BODY.load(body)
-    except ValidationError as error:
-        raise _refusal(error) from None
+    loaded: Mapping[str, Any] = check_body(_RUN_BODY, body)
     return loaded
 
 
-def run_webhook(runner: Runner, flow_name: str) -> Response:
-    """Answer ``POST /api/v1/webhook/{flow}``: the flow runs in the background."""
-    flow = runner.find(flow_name, caller())
+@webhook_routes.post(
+    "/api/v1/webhook/<flow>",
+    name="webhook",
+    needs=RUN,
+    body=Media({"application/json": {}, "text/plain": TEXT}),
+    answers={202: Started},
+)
+def run_webhook(flow: str) -> Response:
+    """Run a flow in the background with a body of any kind.
+
+    The body is text in UTF-8, or in the charset that its content type names; where no key is asked, JSON alone.
+    """
+    runner = this_runner()
+    found = runner.find(flow, caller())
     data = read_bytes(request, runner.settings.max_body)
     if not data.strip():
         raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
@@ -199,8 +266,8 @@ def run_webhook(runner: Runner, flow_name: str) -> Response:
     asked = RunRequest(
         input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
     )
-    runner.plan(flow)
-    run_id = runner.start(flow, asked, caller(), kind="webhook")
+    runner.plan(found)
+    run_id = runner.start(found, asked, caller(), kind="webhook")
     return json_response({"message": "Task started in the background", "status": "in progress", "run_id": run_id}, 202)
 
 
@@ -227,15 +294,6 @@ def _webhook_payload(text: str) -> str:
     except FlowRunnerError:
         return dumps({"payload": text})
     return text
-
-
-def _wants_stream() -> str | None:
-    """Return ``lines`` or ``sse`` where the query asks for a stream."""
-    if not request.environ.get("QUERY_STRING"):
-        return None
-    if request.args.get("stream", "").lower() == "sse":
-        return "sse"
-    return "lines" if query_boolean("stream") else None
 
 
 def _read_run_body(runner: Runner) -> Mapping[str, Any]:
@@ -273,13 +331,3 @@ def _context_variables(context: Any) -> dict[str, str]:
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
         raise invalid(("body", "context", "request_variables"), "dict_type", "Input should be an object of texts")
     return {str(name).upper(): value for name, value in given.items()}
-
-
-def _refusal(error: ValidationError) -> RequestInvalid:
-    entries = []
-    for name, messages in error.messages_dict.items():
-        shown = messages[0] if isinstance(messages, list) else "Input should be a valid dictionary"
-        kind = "enum" if "one of" in str(shown).lower() else "value_type"
-        entries.append({"type": kind, "loc": ["body", name], "msg": str(shown)})
-    first = entries[0]
-    return RequestInvalid(f"{first['loc'][1]}: {first['msg']}", entries)

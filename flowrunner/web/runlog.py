@@ -5,108 +5,203 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Response
+from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import NotFound
-from flowrunner.runner import Runner
 from flowrunner.store.ledger import RUN_STATES
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
 from flowrunner.web.jsons import empty_response, json_response
-from flowrunner.web.messages import message_rows, with_cursor
-from flowrunner.web.parameters import invalid, query_boolean, query_integer, query_text, query_uuid, read_uuid
+from flowrunner.web.messages import FLOW, message_rows, with_cursor
 from flowrunner.web.reach import flows_in_reach, messages_to_read
+from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100
 
+routes = RouteGroup("records")
 
-def add_run_log_routes(routes: Routes) -> None:
-    """Add builds and transactions under ``/api/v1/monitor``, and ``/api/v1/runs``."""
-    views = RunLogViews(routes.runner)
-    monitor = "/api/v1/monitor"
-    routes.add(f"{monitor}/builds", views.builds, methods=["GET"], name="list_builds", needs=AUTHOR)
-    routes.add(f"{monitor}/builds", views.delete_builds, methods=["DELETE"], name="delete_builds", needs=AUTHOR)
-    routes.add(f"{monitor}/transactions", views.transactions, methods=["GET"], name="list_transactions", needs=AUTHOR)
-    routes.add("/api/v1/runs", views.runs, methods=["GET"], name="list_runs", needs=CONVERSE)
-    routes.add("/api/v1/runs/<run_id>", views.run, methods=["GET"], name="read_run", needs=CONVERSE)
+#: The flow whose records are meant.
+THIS_FLOW: Final = Uuid("The flow.", required=True)
 
 
-class RunLogViews:
-    """The views; all read the run log, within the reach of the caller. Without a run log, nothing is there."""
+class Build(Schema):
+    """What a component made in a run, without secrets."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    def builds(self) -> Response:
-        """List the newest build of each component of a flow; with ``all`` every one that is kept."""
-        flow_id, every = _flow_id(), query_boolean("all")
-        log = self._log(flow_id)
-        return json_response({"vertex_builds": {} if log is None else log.builds(flow_id, caller().scope, every=every)})
-
-    def delete_builds(self) -> Response:
-        """Delete the builds of a flow."""
-        flow_id = _flow_id()
-        log = self._log(flow_id)
-        if log is not None:
-            log.delete_builds(flow_id, caller().id)
-        return empty_response()
-
-    def transactions(self) -> Response:
-        """List the transactions of a flow, newest first, page by page."""
-        page, size = query_integer("page", 1, low=1), query_integer("size", 50, low=1, high=MOST_TRANSACTIONS)
-        flow_id = _flow_id()
-        log = self._log(flow_id)
-        if log is None:
-            return json_response({"items": [], "total": 0, "page": 1, "size": size, "pages": 0})
-        return json_response(log.transactions(flow_id, caller().scope, page=page, size=size))
-
-    def runs(self) -> Response:
-        """List runs, newest first."""
-        limit = query_integer("limit", 50, low=1, high=MOST_RUNS)
-        flow_id, session_id, status = query_uuid("flow_id"), query_text("session_id"), query_text("status")
-        cursor = query_uuid("cursor")
-        if status is not None and status not in RUN_STATES:
-            raise invalid(("query", "status"), "enum", f"Input should be one of {', '.join(RUN_STATES)}")
-        log = self._log(flow_id)
-        if log is None:
-            return json_response({"items": [], "cursor": None})
-        found = log.runs(
-            caller().scope,
-            flow_id=flow_id,
-            flows=flows_in_reach(self._runner, caller()),
-            session_id=session_id,
-            status=status,
-            before=cursor,
-            limit=limit + 1,
-        )
-        following = found[limit - 1]["id"] if len(found) > limit else None
-        return with_cursor(json_response({"items": found[:limit], "cursor": following}), following)
-
-    def run(self, run_id: str) -> Response:
-        """Show one run: its session and who decided it, its components with their timings, its messages."""
-        canonical = read_uuid(run_id, ("path", "run_id"))
-        log = self._runner.stores.run_log
-        if log is None:
-            raise NotFound("Run not found")
-        shown = log.run(canonical, caller().scope)
-        flows = flows_in_reach(self._runner, caller())
-        if flows is not None and shown["flow_id"] not in flows:
-            raise NotFound("Run not found")
-        return json_response(
-            {**shown, "messages": message_rows(messages_to_read(self._runner).fetch(run_id=canonical))}
-        )
-
-    def _log(self, flow_id: str | None) -> Any:
-        """Return the run log; None where there is none, or the flow is out of the caller's reach."""
-        flows = flows_in_reach(self._runner, caller())
-        if flow_id is not None and flows is not None and flow_id not in flows:
-            return None
-        return self._runner.stores.run_log
+    id = fields.String(required=True, metadata={"description": "Id of the component in the flow."})
+    build_id = fields.UUID(required=True)
+    flow_id = fields.String(required=True)
+    job_id = fields.String(required=True, metadata={"description": "Id of the run."})
+    valid = fields.Boolean(required=True)
+    timestamp = fields.DateTime(required=True)
+    params = fields.String(required=True, allow_none=True)
+    artifacts = fields.Dict(required=True)
+    data = fields.Dict(required=True)
 
 
-def _flow_id() -> str:
-    found = query_uuid("flow_id")
-    if found is None:
-        raise invalid(("query", "flow_id"), "missing", "Field required")
-    return found
+class Builds(Schema):
+    """Builds by component."""
+
+    vertex_builds = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)), required=True)
+
+
+class Transaction(Schema):
+    """What went into a component and came out of it, without secrets."""
+
+    id = fields.UUID(required=True)
+    timestamp = fields.DateTime(required=True)
+    vertex_id = fields.String(required=True)
+    target_id = fields.String(required=True, allow_none=True)
+    inputs = fields.Dict(required=True, allow_none=True)
+    outputs = fields.Dict(required=True, allow_none=True)
+    status = fields.String(required=True, metadata={"enum": ["success", "error"]})
+
+
+class TransactionPage(Schema):
+    """A page of transactions, newest first."""
+
+    items = fields.List(fields.Nested(Transaction), required=True)
+    total = fields.Integer(required=True)
+    page = fields.Integer(required=True)
+    size = fields.Integer(required=True)
+    pages = fields.Integer(required=True)
+
+
+class RunSummary(Schema):
+    """A run."""
+
+    id = fields.String(required=True)
+    flow_id = fields.String(required=True)
+    flow_name = fields.String(required=True, allow_none=True)
+    content_hash = fields.String(required=True, allow_none=True)
+    session = fields.Nested(schemas.Session, required=True, allow_none=True)
+    status = fields.String(required=True, metadata={"enum": list(RUN_STATES)})
+    kind = fields.String(required=True)
+    error = fields.Dict(required=True, allow_none=True)
+    accepted_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    ended_at = fields.DateTime(required=True, allow_none=True)
+    duration = fields.Float(required=True, allow_none=True)
+    warnings = fields.List(fields.String(), required=True)
+
+
+class RunVertex(Schema):
+    """A component in a run."""
+
+    id = fields.String(required=True)
+    type = fields.String(required=True)
+    status = fields.String(required=True)
+    duration = fields.Float(required=True)
+    session = fields.Nested(schemas.Session, required=True, allow_none=True)
+
+
+class Run(RunSummary):
+    """A run with its components and messages."""
+
+    vertices = fields.List(fields.Nested(RunVertex), required=True)
+    messages = fields.List(fields.Nested(schemas.Message), required=True)
+
+
+class RunPage(Schema):
+    """A page of runs, newest first."""
+
+    items = fields.List(fields.Nested(RunSummary), required=True)
+    cursor = fields.String(required=True, allow_none=True)
+
+
+@routes.get(
+    "/api/v1/monitor/builds",
+    needs=AUTHOR,
+    query={"flow_id": THIS_FLOW, "all": Flag("Every build that is kept, newest first.")},
+    answers={200: Builds},
+)
+def list_builds(query: Input) -> Response:
+    """List the newest build of each component of a flow, or all that are kept."""
+    flow_id = query["flow_id"]
+    log = _log(flow_id)
+    found = {} if log is None else log.builds(flow_id, caller().scope, every=bool(query["all"]))
+    return json_response({"vertex_builds": found})
+
+
+@routes.delete("/api/v1/monitor/builds", needs=AUTHOR, query={"flow_id": THIS_FLOW}, answers={204: None})
+def delete_builds(query: Input) -> Response:
+    """Delete the builds of a flow."""
+    log = _log(query["flow_id"])
+    if log is not None:
+        log.delete_builds(query["flow_id"], caller().id)
+    return empty_response()
+
+
+@routes.get(
+    "/api/v1/monitor/transactions",
+    needs=AUTHOR,
+    query={
+        "flow_id": THIS_FLOW,
+        "page": Number("Number of the page, from 1.", low=1, load_default=1),
+        "size": Number("Transactions on a page.", low=1, high=MOST_TRANSACTIONS, load_default=50),
+    },
+    answers={200: TransactionPage},
+)
+def list_transactions(query: Input) -> Response:
+    """List what went into the components of a flow and came out, newest first."""
+    flow_id, page, size = query["flow_id"], query["page"], query["size"]
+    log = _log(flow_id)
+    if log is None:
+        return json_response({"items": [], "total": 0, "page": 1, "size": size, "pages": 0})
+    return json_response(log.transactions(flow_id, caller().scope, page=page, size=size))
+
+
+@routes.get(
+    "/api/v1/runs",
+    needs=CONVERSE,
+    query={
+        "flow_id": FLOW,
+        "session_id": filter_text("Only runs in this session."),
+        "status": Choice(*RUN_STATES, help="Only runs with this status."),
+        "limit": Number("How many at most.", low=1, high=MOST_RUNS, load_default=50),
+        "cursor": Uuid("Only runs before this one."),
+    },
+    answers={200: RunPage},
+    pages=True,
+)
+def list_runs(query: Input) -> Response:
+    """List runs, newest first."""
+    flow_id, limit = query["flow_id"], query["limit"]
+    log = _log(flow_id)
+    if log is None:
+        return json_response({"items": [], "cursor": None})
+    found = log.runs(
+        caller().scope,
+        flow_id=flow_id,
+        flows=flows_in_reach(this_runner(), caller()),
+        session_id=query["session_id"],
+        status=query["status"],
+        before=query["cursor"],
+        limit=limit + 1,
+    )
+    following = found[limit - 1]["id"] if len(found) > limit else None
+    return with_cursor(json_response({"items": found[:limit], "cursor": following}), following)
+
+
+@routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
+def read_run(run_id: str) -> Response:
+    """Show a run: its session and who decided it, its components, its messages."""
+    runner = this_runner()
+    log = runner.stores.run_log
+    if log is None:
+        raise NotFound("Run not found")
+    shown = log.run(run_id, caller().scope)
+    flows = flows_in_reach(runner, caller())
+    if flows is not None and shown["flow_id"] not in flows:
+        raise NotFound("Run not found")
+    return json_response({**shown, "messages": message_rows(messages_to_read(runner).fetch(run_id=run_id))})
+
+
+def _log(flow_id: str | None) -> Any:
+    """Return the run log; None where there is none, or the flow is out of the caller's reach."""
+    flows = flows_in_reach(this_runner(), caller())
+    if flow_id is not None and flows is not None and flow_id not in flows:
+        return None
+    return this_runner().stores.run_log

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
+
+from flowrunner.web.route import Media
+
+TEXT: Final[Mapping[str, Any]] = {"type": "string"}
+BYTES: Final[Mapping[str, Any]] = {"type": "string", "format": "binary"}
+#: A form with a file, which the view reads.
+UPLOAD: Final = Media({"multipart/form-data": {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}})
+EVENTS: Final[Mapping[str, Any]] = {"type": "string", "description": "Events, one after the other."}
+#: Statuses of errors with which a run may end.
+OF_RUNS: Final = (409, 499, 504)
+DOWNLOAD: Final = Media({"application/octet-stream": BYTES})
 
 
 class Body(Schema):
@@ -24,3 +38,58 @@ class Error(Schema):
 
     detail = fields.Raw(required=True, metadata={"description": "A sentence, or for 422 mostly a list of places."})
     code = fields.String(required=True)
+
+
+class MessageBase(Schema):
+    """What all forms of a message have in common."""
+
+    timestamp = fields.String(required=True, metadata={"examples": ["2026-01-31 12:00:00.000000 UTC"]})
+    sender = fields.String(required=True, allow_none=True)
+    sender_name = fields.String(required=True, allow_none=True)
+    session_id = fields.String(required=True)
+    context_id = fields.String(required=True, allow_none=True)
+    text = fields.String(required=True)
+    edit = fields.Boolean(required=True)
+    properties = fields.Dict(required=True)
+    category = fields.String(required=True)
+    content_blocks = fields.List(fields.Dict(), required=True)
+    session_metadata = fields.Dict(required=True, allow_none=True)
+    flow_id = fields.String(required=True, allow_none=True)
+
+
+class Message(MessageBase):
+    """A message as lists show it."""
+
+    id = fields.UUID(required=True)
+    files = fields.String(required=True, metadata={"description": "A JSON list of names of uploads."})
+    duration = fields.Float(required=True, allow_none=True)
+    owner = fields.String(metadata={"description": "Whose it is; where everybody's are shown."})
+
+
+class EditedMessage(MessageBase):
+    """A message after an edit."""
+
+    id = fields.UUID(required=True)
+    files = fields.List(fields.String(), required=True)
+    error = fields.Boolean(required=True)
+    run_id = fields.String(required=True, allow_none=True)
+
+
+class Session(Schema):
+    """The session of a run, and who decided it."""
+
+    id = fields.String(required=True)
+    source = fields.String(required=True, allow_none=True)
+    component = fields.String(required=True, allow_none=True)
+
+
+class Detail(Schema):
+    """A sentence on what was done."""
+
+    detail = fields.String(required=True)
+
+
+class Said(Schema):
+    """A sentence on what was done."""
+
+    message = fields.String(required=True)

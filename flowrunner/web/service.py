@@ -1,52 +1,97 @@
-"""Is the server there, which version is it, what may clients know of its settings."""
+"""Whether the server is up, its version, and the settings that clients may know."""
 
 from __future__ import annotations
 
 from flask import Response
+from marshmallow import Schema, fields
 
 from flowrunner import __version__
-from flowrunner.authority import OPEN
-from flowrunner.web.blueprint import Routes
+from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
+from flowrunner.errors import NotFound
+from flowrunner.web.auth import this_runner
 from flowrunner.web.jsons import json_response
+from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.schemas import TEXT, Open
+
+health_routes = RouteGroup("server")
+about_routes = RouteGroup("server")
+metrics_routes = RouteGroup("server")
 
 
-def add_health_routes(routes: Routes) -> None:
-    """Add ``/health`` and ``/health_check``."""
-    runner = routes.runner
+class Health(Schema):
+    """The server is there."""
 
-    def health() -> Response:
-        return json_response({"status": "ok"})
-
-    def health_check() -> Response:
-        """Say whether memory and database answer too; 503 if one does not."""
-        states = runner.check_health()
-        good = all(state == "ok" for state in states.values())
-        return json_response({"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]},
-                             200 if good else 503)  # fmt: skip
-
-    routes.add("/health", health, methods=["GET"], name="health", needs=OPEN)
-    routes.add("/health_check", health_check, methods=["GET"], name="health_check", needs=OPEN)
+    status = fields.String(required=True)
 
 
-def add_about_routes(routes: Routes) -> None:
-    """Add ``/api/v1/version`` and ``/api/v1/config``."""
-    runner = routes.runner
+class HealthCheck(Schema):
+    """Whether memory and database answer."""
 
-    def version() -> Response:
-        main = ".".join(__version__.split(".")[:3])
-        return json_response({"version": __version__, "main_version": main, "package": "flowrunner"})
+    status = fields.String(required=True)
+    chat = fields.String(required=True)
+    db = fields.String(required=True)
 
-    def config() -> Response:
-        settings = runner.settings
-        return json_response(
-            {
-                "type": "public",
-                "max_file_size_upload": settings.max_file_size // (1024 * 1024),
-                "event_delivery": "streaming",
-                "auth": settings.auth,
-                "playground": settings.playground,
-            }
-        )
 
-    routes.add("/api/v1/version", version, methods=["GET"], name="version", needs=OPEN)
-    routes.add("/api/v1/config", config, methods=["GET"], name="config", needs=OPEN)
+class Version(Schema):
+    """Which program this is."""
+
+    version = fields.String(required=True)
+    main_version = fields.String(required=True)
+    package = fields.String(required=True)
+
+
+class Config(Open):
+    """What clients may know of the settings."""
+
+    type = fields.String(required=True)
+    max_file_size_upload = fields.Integer(required=True)
+    event_delivery = fields.String(required=True)
+    auth = fields.String(required=True)
+    playground = fields.Boolean(required=True)
+
+
+@health_routes.get("/health", needs=OPEN, answers={200: Health})
+def health() -> Response:
+    """Say that the server is up."""
+    return json_response({"status": "ok"})
+
+
+@health_routes.get("/health_check", needs=OPEN, answers={200: HealthCheck, 503: HealthCheck})
+def health_check() -> Response:
+    """Say whether memory and database answer, too."""
+    states = this_runner().check_health()
+    good = all(state == "ok" for state in states.values())
+    shown = {"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]}
+    return json_response(shown, 200 if good else 503)
+
+
+@about_routes.get("/api/v1/version", needs=OPEN, answers={200: Version})
+def version() -> Response:
+    """Show the version."""
+    main = ".".join(__version__.split(".")[:3])
+    return json_response({"version": __version__, "main_version": main, "package": "flowrunner"})
+
+
+@about_routes.get("/api/v1/config", needs=OPEN, answers={200: Config})
+def config() -> Response:
+    """Show the settings that clients may know."""
+    settings = this_runner().settings
+    return json_response(
+        {
+            "type": "public",
+            "max_file_size_upload": settings.max_file_size // (1024 * 1024),
+            "event_delivery": "streaming",
+            "auth": settings.auth,
+            "playground": settings.playground,
+        }
+    )
+
+
+@metrics_routes.get("/metrics", needs=ADMIN_OR_LOCAL, answers={200: Media({"text/plain": TEXT})})
+def metrics() -> Response:
+    """Show metrics for Prometheus. They count what all owners do, so they need an admin key."""
+    counted = this_runner().metrics
+    if counted is None:
+        raise NotFound("This server counts nothing.")
+    text, kind = counted.render()
+    return Response(text, content_type=kind)

@@ -7,22 +7,24 @@ import binascii
 import json
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
+from marshmallow import Schema, fields
 
 from flowrunner.authority import CONVERSE
 from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
-from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory, SessionSummary
+from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory
+from flowrunner.memory import SessionSummary as _Summary
 from flowrunner.memory.query import cursor_gone
-from flowrunner.runner import Runner
 from flowrunner.text.timestamps import timestamp_text
-from flowrunner.web.auth import caller
-from flowrunner.web.blueprint import Routes
-from flowrunner.web.jsons import empty_response, json_response, read_json
-from flowrunner.web.messages import message_rows, read_list, with_cursor
-from flowrunner.web.parameters import invalid, query_integer, query_text, query_uuid
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Choice, Items, Text, filter_text
+from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.messages import FLOW, LIMIT, OFFSET, message_rows, with_cursor
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
 from flowrunner.web.reach import FlowMemory, messages_to_change, messages_to_read
+from flowrunner.web.route import Input, ListOf, RouteGroup
 
 MOST_SESSIONS: Final = 200
 USUAL_SESSIONS: Final = 100
@@ -37,60 +39,123 @@ _LONGEST_IN_CURSOR: Final = 100
 _MOST_FOR_TITLE: Final = 5000
 
 
-def add_session_routes(routes: Routes) -> None:
-    """Add the session routes under ``/api/v1/monitor/messages``."""
-    runner = routes.runner
-
-    def list_sessions() -> Response:
-        """List session ids, latest activity first; with ``view=summary`` what each holds."""
-        return _list(runner)
-
-    def rename_session(session_id: str) -> Response:
-        """Move the messages of a session to another id; a session that is there already is merged with it."""
-        check_path()
-        new = request.args.get("new_session_id")
-        if new is None:
-            raise invalid(("query", "new_session_id"), "missing", "Field required")
-        if not new:
-            message = "String should have at least 1 character"
-            raise invalid(("query", "new_session_id"), "string_too_short", message, min_length=1)
-        # A run in one of the two finishes its turn first, so that no conversation is torn apart.
-        with runner.services.turns.hold(caller().id, {session_id, new}, cancelled=CancelToken()):
-            moved = messages_to_change(runner).update(MessageChanges(session_id=new), session_id=session_id)
-            if not moved and new == session_id:
-                moved = messages_to_change(runner).fetch(session_id=session_id)
-        if not moved:
-            raise NotFound("No messages found with the given session ID")
-        return json_response(message_rows(moved))
-
-    def delete_session(session_id: str) -> Response:
-        """Delete the messages of a session, if there are any."""
-        check_path()
-        messages_to_change(runner).delete(session_id=session_id)
-        return empty_response()
-
-    def delete_sessions() -> Response:
-        """Delete the messages of several sessions."""
-        ids = _read_session_ids(runner)
-        memory = messages_to_change(runner)
-        count = len(ids)
-        for session_id in dict.fromkeys(ids):
-            memory.delete(session_id=session_id)
-        if not count:
-            return json_response({"message": "No sessions to delete", "deleted_count": 0})
-        plural = "" if count == 1 else "s"
-        message = f"Messages deleted successfully for {count} session{plural}"
-        return json_response({"message": message, "deleted_count": count})
-
-    base = "/api/v1/monitor/messages"
-    one = f"{base}/session/<{SESSION_CONVERTER}:session_id>"
-    routes.add(f"{base}/sessions", list_sessions, methods=["GET"], name="list_sessions", needs=CONVERSE)
-    routes.add(f"{base}/sessions", delete_sessions, methods=["DELETE"], name="delete_sessions", needs=CONVERSE)
-    routes.add(one, rename_session, methods=["PATCH"], name="rename_session", needs=CONVERSE)
-    routes.add(one, delete_session, methods=["DELETE"], name="delete_session", needs=CONVERSE)
+routes = RouteGroup("sessions")
+BASE: Final = "/api/v1/monitor/messages"
+ONE: Final = f"{BASE}/session/<{SESSION_CONVERTER}:session_id>"
 
 
-def session_row(summary: SessionSummary, title: str | None) -> dict[str, Any]:
+class SessionSummary(Schema):
+    """What a session holds."""
+
+    session_id = fields.String(required=True)
+    title = fields.String(required=True, allow_none=True, metadata={"description": "How its first message begins."})
+    count = fields.Integer(required=True)
+    flow_ids = fields.List(fields.String(), required=True)
+    first_at = fields.String(required=True)
+    last_at = fields.String(required=True)
+    owner = fields.String(metadata={"description": "Whose it is; where everybody's are shown."})
+
+
+class SessionPage(Schema):
+    """A page of summaries."""
+
+    sessions = fields.List(fields.Nested(SessionSummary), required=True)
+    cursor = fields.String(required=True, allow_none=True)
+
+
+class Deleted(Schema):
+    """How many sessions a request to delete named."""
+
+    message = fields.String(required=True)
+    deleted_count = fields.Integer(required=True)
+
+
+@routes.get(
+    f"{BASE}/sessions",
+    needs=CONVERSE,
+    query={
+        "flow_id": FLOW,
+        "q": filter_text("Only ids that contain this, any case."),
+        "view": Choice("ids", "summary", help="Ids alone, or a summary of each.", load_default="ids"),
+        "limit": LIMIT,
+        "offset": OFFSET,
+        "cursor": filter_text("Where the previous page ended: its X-Next-Cursor."),
+    },
+    answers={200: {"anyOf": [ListOf({"type": "string"}), SessionPage]}},
+    pages=True,
+)
+def list_sessions(query: Input) -> Response:
+    """List sessions, latest activity first: their ids, or what each holds."""
+    runner = this_runner()
+    memory = messages_to_read(runner)
+    limit = min(query["limit"] or USUAL_SESSIONS, MOST_SESSIONS)
+    asked = {"flow_id": query["flow_id"], "contains": query["q"], "limit": limit + 1, "offset": query["offset"]}
+    if query["cursor"] is not None:
+        asked["after"], asked["after_owner"] = _read_cursor(memory, query["cursor"])
+    found = _without_hidden(memory, asked) if query["view"] == "ids" else memory.sessions(**asked)
+    more, found = len(found) > limit, found[:limit]
+    following = _make_cursor(runner.memory, found[-1]) if more else None
+    if query["view"] == "ids":
+        return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
+    rows = [session_row(summary, title_from(runner.memory, summary)) for summary in found]
+    if memory.owner is EVERY_OWNER:
+        for row, summary in zip(rows, found, strict=True):
+            row["owner"] = summary.owner
+    return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
+
+
+@routes.delete(
+    f"{BASE}/sessions",
+    needs=CONVERSE,
+    body=Items(
+        Text(),
+        most=MOST_DELETED,
+        too_many=f"Cannot delete more than {MOST_DELETED} sessions at once. Please batch your requests.",
+    ),
+    answers={200: Deleted},
+)
+def delete_sessions(body: list[str]) -> Response:
+    """Delete the messages of several sessions."""
+    memory = messages_to_change(this_runner())
+    for session_id in dict.fromkeys(body):
+        memory.delete(session_id=session_id)
+    if not body:
+        return json_response({"message": "No sessions to delete", "deleted_count": 0})
+    plural = "" if len(body) == 1 else "s"
+    message = f"Messages deleted successfully for {len(body)} session{plural}"
+    return json_response({"message": message, "deleted_count": len(body)})
+
+
+@routes.patch(
+    ONE,
+    needs=CONVERSE,
+    query={"new_session_id": Text("The new id.", required=True, least=1)},
+    answers={200: ListOf(schemas.Message)},
+    errors=(409,),
+)
+def rename_session(session_id: str, query: Input) -> Response:
+    """Rename a session, or merge it with another one."""
+    check_path()
+    runner, new = this_runner(), query["new_session_id"]
+    # A run in one of the two finishes its turn first, so that no conversation is torn apart.
+    with runner.services.turns.hold(caller().id, {session_id, new}, cancelled=CancelToken()):
+        moved = messages_to_change(runner).update(MessageChanges(session_id=new), session_id=session_id)
+        if not moved and new == session_id:
+            moved = messages_to_change(runner).fetch(session_id=session_id)
+    if not moved:
+        raise NotFound("No messages found with the given session ID")
+    return json_response(message_rows(moved))
+
+
+@routes.delete(ONE, needs=CONVERSE, answers={204: None})
+def delete_session(session_id: str) -> Response:
+    """Delete the messages of a session, if there are any."""
+    check_path()
+    messages_to_change(this_runner()).delete(session_id=session_id)
+    return empty_response()
+
+
+def session_row(summary: _Summary, title: str | None) -> dict[str, Any]:
     """Return a session as summaries show it."""
     return {
         "session_id": summary.session_id,
@@ -108,37 +173,10 @@ def title_of(text: str) -> str:
     return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
 
-def _list(runner: Runner) -> Response:
-    view = request.args.get("view", "ids")
-    if view not in ("ids", "summary"):
-        raise invalid(("query", "view"), "enum", "Input should be 'ids' or 'summary'")
-    limit = min(query_integer("limit", USUAL_SESSIONS) or USUAL_SESSIONS, MOST_SESSIONS)
-    query: dict[str, Any] = {
-        "flow_id": query_uuid("flow_id"),
-        "contains": query_text("q"),
-        "limit": limit + 1,
-        "offset": query_integer("offset", 0),
-    }
-    cursor = query_text("cursor")
-    memory = messages_to_read(runner)
-    if cursor is not None:
-        query["after"], query["after_owner"] = _read_cursor(memory, cursor)
-    found = _without_hidden(memory, query) if view == "ids" else memory.sessions(**query)
-    more, found = len(found) > limit, found[:limit]
-    following = _make_cursor(runner.memory, found[-1]) if more else None
-    if view == "ids":
-        return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
-    rows = [session_row(summary, title_from(runner.memory, summary)) for summary in found]
-    if memory.owner is EVERY_OWNER:
-        for row, summary in zip(rows, found, strict=True):
-            row["owner"] = summary.owner
-    return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
-
-
-def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> list[SessionSummary]:
+def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> list[_Summary]:
     """Return sessions as the reference server's list has them, which leaves out those of its own assistant."""
     offset, size = query["offset"], query["offset"] + query["limit"]
-    asked, found = {**query, "offset": 0, "limit": size}, list[SessionSummary]()
+    asked, found = {**query, "offset": 0, "limit": size}, list[_Summary]()
     while True:
         page = memory.sessions(**asked)
         found += [summary for summary in page if not summary.session_id.startswith(_HIDDEN)]
@@ -147,7 +185,7 @@ def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> 
         asked["after"], asked["after_owner"] = page[-1].session_id, page[-1].owner
 
 
-def title_from(memory: Memory, summary: SessionSummary) -> str | None:
+def title_from(memory: Memory, summary: _Summary) -> str | None:
     """Return how a session is called; None for one whose first message is too far back."""
     if summary.count > _MOST_FOR_TITLE:
         return None
@@ -158,7 +196,7 @@ def title_from(memory: Memory, summary: SessionSummary) -> str | None:
     return title_of(found[0].text) if found else None
 
 
-def _make_cursor(memory: Memory, summary: SessionSummary) -> str:
+def _make_cursor(memory: Memory, summary: _Summary) -> str:
     """Return what names a session in a header and in a query: where its id is too long for them, a message of it."""
     named = [summary.session_id, summary.owner]
     if len(summary.session_id) > _LONGEST_IN_CURSOR:
@@ -187,15 +225,3 @@ def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]
     if not found:
         raise cursor_gone(text)
     return found[0].session_id, found[0].owner
-
-
-def _read_session_ids(runner: Runner) -> list[str]:
-    settings = runner.settings
-    body = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none")
-    if isinstance(body, list) and len(body) > MOST_DELETED:
-        raise BadRequest(f"Cannot delete more than {MOST_DELETED} sessions at once. Please batch your requests.")
-    ids = read_list(body, MOST_DELETED)
-    for number, item in enumerate(ids):
-        if not isinstance(item, str):
-            raise invalid(("body", number), "string_type", "Input should be a valid string")
-    return ids

@@ -228,12 +228,15 @@ def test_the_cookie_of_visitors_is_as_strict_as_the_sites(mount, config, wanted,
 
 
 def test_a_route_that_says_nothing_of_who_may_use_it_is_not_mounted(tmp_path, monkeypatch):
-    from flowrunner.web import routes
+    from flowrunner.site import mounting
 
-    def forgetful(adding):
-        adding.blueprint.add_url_rule("/api/v1/everything", "everything", lambda: "all of it")
+    def forgetful(*args, **more):
+        blueprint = make_blueprint(*args, **more)
+        blueprint.add_url_rule("/api/v1/everything", "everything", lambda: "all of it")
+        return blueprint
 
-    monkeypatch.setattr(routes, "TALKING", (*routes.TALKING, forgetful))
+    make_blueprint = mounting.make_blueprint
+    monkeypatch.setattr(mounting, "make_blueprint", forgetful)
     app = Flask("site", instance_path=str(tmp_path))
     with pytest.raises(SettingsInvalid, match="/api/v1/everything does not say"):
         FlowRunner(app, identity=by_header, memory="in-memory")

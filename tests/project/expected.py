@@ -13,11 +13,13 @@ import click
 import pluggy
 
 import flowrunner
-from flowrunner import hookspecs
+from flowrunner import hookspecs, playground
 from flowrunner.cli import cli
 from flowrunner.errors import FlowRunnerError
 from flowrunner.settings import PREFIX, Setting
 from flowrunner.site.building import load_plugins
+from flowrunner.web.route import Route
+from flowrunner.web.routes import MORE, groups_of
 
 
 def settings_row(setting: Setting) -> str:
@@ -71,6 +73,18 @@ def command_row(name: str, command: click.Command) -> str:
             options.append(f"`{max(parameter.opts, key=len)}`")
     summary = inspect.cleandoc(command.help or "").split("\n\n")[0].replace("\n", " ")
     return f"| `{' '.join(words)}` | {summary} | {' '.join(options)} |"
+
+
+def declared_routes() -> list[Route]:
+    """Return every route of the API and of the playground."""
+    groups = (*groups_of(MORE, metrics=True), *playground.GROUPS)
+    return [route for group in groups for route in group]
+
+
+def route_row(route: Route) -> str:
+    """Return the row of a route, as docs/api.md must have it."""
+    need = route.needs.capability
+    return f"| `{route.method} {route.shown_rule}` | {route.summary} | {'open' if need is None else need.value} |"
 
 
 def hook_names() -> list[str]:

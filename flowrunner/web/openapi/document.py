@@ -1,8 +1,7 @@
-"""The OpenAPI 3.1 description, put together from the routes that there are and what is said of each."""
+"""The OpenAPI 3.1 description of routes, made of what each declares."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -12,29 +11,14 @@ from marshmallow.fields import Field
 
 from flowrunner import __version__
 from flowrunner.web.fields import Text
-from flowrunner.web.openapi import operations, operations_of_flows
-from flowrunner.web.openapi.operation import BODY, CALLER, OWNER, TEXT, ListOf, Media, Operation
-from flowrunner.web.route import ListOf as ManyOf
-from flowrunner.web.route import Media as MediaTypes
-from flowrunner.web.route import Route
+from flowrunner.web.route import ListOf, Media, Route
 from flowrunner.web.schemas import Error
 
-#: What is said of each route, by its name.
-OPERATIONS: Final[Mapping[str, Operation]] = {
-    **operations_of_flows.SERVICE,
-    **operations_of_flows.RUNS,
-    **operations_of_flows.FLOWS,
-    **operations_of_flows.SHOWING,
-    **operations.MESSAGES,
-    **operations.RECORDS,
-    **operations.KEYS,
-    **operations.FILES,
-}
-
-_PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
 #: The header of a list that says where it goes on.
 NEXT_CURSOR: Final = "X-Next-Cursor"
 _NEXT: Final = "The cursor of the next page, if there is one."
+#: What every route that wants a caller takes, too.
+_OWNER: Final = Text("The owner in whose name the request is made; admin keys only. Also as header X-Flowrunner-Owner.")
 _ABOUT: Final = (
     "Run component graphs, and see and manage the conversations that they keep. Everything is bound to the owner"
     " of the API key; what is another owner's answers as if it were not there."
@@ -57,13 +41,9 @@ _SENTENCES: Final = {
 }
 
 
-def build_document(
-    routes: Iterable[tuple[str, str, str]], declared: Mapping[str, Route], *, server: str = ""
-) -> dict[str, Any]:
-    """Return the description of routes.
+def build_document(routes: Iterable[Route], *, server: str = "") -> dict[str, Any]:
+    """Return the description of routes, without those that have no tag.
 
-    :param routes: rule, method and name of each; those of which nothing is said are left out.
-    :param declared: the routes that say everything themselves, by name.
     :param server: the address below which the paths lie.
     """
     spec = APISpec(
@@ -76,24 +56,18 @@ def build_document(
     )
     spec.components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "x-api-key"})
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    operations = _Operations(plugin)
     paths: dict[str, dict[str, Any]] = {}
-    of_routes = _OfRoutes(plugin)
-    for rule, method, name in routes:
-        if name in declared:
-            path = _PARAMETER.sub(r"{\1}", rule)
-            paths.setdefault(path, {})[method.lower()] = of_routes.describe(declared[name])
-            continue
-        operation = OPERATIONS.get(name)
-        if operation is not None:
-            path = _PARAMETER.sub(r"{\1}", rule)
-            paths.setdefault(path, {})[method.lower()] = _describe(name, operation, _PARAMETER.findall(rule))
+    for route in routes:
+        if route.tag:
+            paths.setdefault(route.shown_rule, {})[route.method.lower()] = operations.describe(route)
     for path, described in paths.items():
         spec.path(path, operations=described)
     document: dict[str, Any] = spec.to_dict()
     return document
 
 
-class _OfRoutes:
+class _Operations:
     """Describes routes, as they are declared at their views."""
 
     def __init__(self, plugin: MarshmallowPlugin) -> None:
@@ -102,15 +76,14 @@ class _OfRoutes:
     def describe(self, route: Route) -> dict[str, Any]:
         """Return the OpenAPI operation of a route."""
         parameters = [
-            self._parameter(name, "path", route.path.get(name, Text()), required=True)
-            for name in _PARAMETER.findall(route.rule)
+            self._parameter(name, "path", route.path.get(name, Text()), required=True) for name in route.values
         ]
         parameters += [self._parameter(n, "query", f, required=f.required) for n, f in route.query.items()]
         shown: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": [route.tag]}
         if route.description:
             shown["description"] = route.description
         if not route.is_open:
-            parameters.append(OWNER.to_json())
+            parameters.append(self._parameter("owner", "query", _OWNER, required=False))
         shown["security"] = [] if route.is_open else [{"key": []}, {"bearer": []}]
         if route.body is not None:
             shown["requestBody"] = {"required": route.body_required, "content": self._content(route.body)}
@@ -135,72 +108,15 @@ class _OfRoutes:
         return answers
 
     def _content(self, schema: Any) -> dict[str, Any]:
-        content = schema.content if isinstance(schema, MediaTypes) else {"application/json": schema}
+        content = schema.content if isinstance(schema, Media) else {"application/json": schema}
         return {kind: {"schema": self._plain(inner)} for kind, inner in content.items()}
 
     def _plain(self, schema: Any) -> Any:
         """Return a schema as apispec takes it: JSON, with marshmallow classes in it."""
         if isinstance(schema, Field):
             return self._plugin.converter.field2property(schema)  # type: ignore[union-attr]
-        if isinstance(schema, ManyOf):
+        if isinstance(schema, ListOf):
             return {"type": "array", "items": self._plain(schema.item)}
         if isinstance(schema, Mapping):
             return {key: [self._plain(i) for i in value] if key == "anyOf" else value for key, value in schema.items()}
         return schema
-
-
-def _describe(name: str, operation: Operation, parameters: Iterable[str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "operationId": name,
-        "summary": operation.summary,
-        "tags": [operation.tag],
-        "parameters": [
-            {"name": p, "in": "path", "required": True, "schema": dict(operation.paths.get(p, TEXT))}
-            for p in parameters
-        ],
-        "responses": _answers(operation),
-    }
-    shown["parameters"] += [query.to_json() for query in operation.query]
-    if operation.open:
-        shown["security"] = []
-    else:
-        shown["security"] = [{"key": []}, {"bearer": []}]
-        shown["parameters"].append(OWNER.to_json())
-    if operation.body is not None:
-        shown["requestBody"] = {"required": operation.body_required, "content": _content(operation.body)}
-    return shown
-
-
-def _answers(operation: Operation) -> dict[str, Any]:
-    statuses = set(operation.errors) | {400, 500}
-    if not operation.open:
-        statuses |= set(CALLER)
-    if operation.body is not None:
-        statuses |= set(BODY)
-    answers: dict[str, Any] = {}
-    for status in sorted(statuses | set(operation.answers)):
-        schema = operation.answers.get(status, Error)
-        answer: dict[str, Any] = {"description": _SENTENCES.get(status, "Done.")}
-        if schema is not None:
-            answer["content"] = _content(schema)
-        if operation.cursor and status == 200:
-            answer["headers"] = {
-                "X-Next-Cursor": {"schema": dict(TEXT), "description": "The cursor of the next page, if there is one."}
-            }
-        answers[str(status)] = answer
-    return answers
-
-
-def _content(schema: Any) -> dict[str, Any]:
-    content = schema.content if isinstance(schema, Media) else {"application/json": schema}
-    return {kind: {"schema": _plain(inner)} for kind, inner in content.items()}
-
-
-def _plain(schema: Any) -> Any:
-    """Return a schema as apispec takes it: JSON, with marshmallow classes in it."""
-    if isinstance(schema, ListOf):
-        bounds = {} if schema.most is None else {"maxItems": schema.most}
-        return {"type": "array", "items": _plain(schema.item), **bounds}
-    if isinstance(schema, Mapping):
-        return {key: [_plain(i) for i in value] if key == "anyOf" else value for key, value in schema.items()}
-    return schema

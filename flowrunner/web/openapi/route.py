@@ -7,26 +7,25 @@ import hashlib
 from flask import Response, request
 
 from flowrunner.authority import OPEN
-from flowrunner.web.blueprint import Routes
+from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.jsons import dumps
+from flowrunner.web.route import RouteGroup
+
+routes = RouteGroup("server")
 
 
-def add_openapi_route(routes: Routes) -> None:
-    """Add the description of all routes of the blueprint. It is made when it is first asked for."""
-    made: dict[str, bytes] = {}
+@routes.get("/openapi.json", needs=OPEN, answers={200: {"type": "object"}, 304: None})
+def openapi() -> Response:
+    """Describe this API, as OpenAPI 3.1."""
+    server = request.script_root + request.path.removesuffix("/openapi.json")
+    made = this_blueprint().descriptions
+    if server not in made:
+        from flowrunner.web.openapi.document import build_document
 
-    def openapi() -> Response:
-        """Describe this API."""
-        server = request.script_root + request.path.removesuffix("/openapi.json")
-        if server not in made:
-            from flowrunner.web.openapi.document import build_document
-
-            made.clear()
-            made[server] = dumps(build_document(routes.added, routes.declared, server=server)).encode()
-        answer = Response(made[server], content_type="application/json")
-        answer.headers["Cache-Control"] = "no-cache"
-        answer.set_etag(hashlib.sha256(made[server]).hexdigest())
-        answer.make_conditional(request)
-        return answer
-
-    routes.add("/openapi.json", openapi, methods=["GET"], name="openapi", needs=OPEN)
+        made.clear()
+        made[server] = dumps(build_document(this_blueprint().routes, server=server)).encode()
+    answer = Response(made[server], content_type="application/json")
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.set_etag(hashlib.sha256(made[server]).hexdigest())
+    answer.make_conditional(request)
+    return answer
