@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from flask import request
@@ -41,13 +42,27 @@ def read_path(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
     return _read("path", fields, values)
 
 
-def read_query(fields: Fields) -> Mapping[str, Any]:
-    """Return all declared values of the query; None for one that is absent and has no default.
+class QueryReader:
+    """Reads the declared values of a query; None stands for one that is absent and has no default.
 
-    :raises RequestInvalid: for what is missing or wrong, each with its place.
+    :param fields: by the names of the values.
     """
-    # Most requests have no query, and nothing is parsed for them.
-    return _read("query", fields, request.args if request.environ.get("QUERY_STRING") else {})
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        #: What is read where there is no query, as in most requests; None where one is needed.
+        self._nothing: Mapping[str, Any] | None = None
+        if not any(field.required for field in fields.values()):
+            self._nothing = MappingProxyType(_read("query", fields, {}))
+
+    def read(self) -> Mapping[str, Any]:
+        """Return the values of the present request.
+
+        :raises RequestInvalid: for what is missing or wrong, each with its place.
+        """
+        if request.environ.get("QUERY_STRING"):
+            return _read("query", self._fields, request.args)
+        return _read("query", self._fields, {}) if self._nothing is None else self._nothing
 
 
 def _read(where: str, fields: Fields, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 
 from flowrunner.authority import Need
-from flowrunner.web.input import read_body, read_path, read_query
+from flowrunner.web.input import QueryReader, read_body, read_path
 
 Input: TypeAlias = Mapping[str, Any]
 View: TypeAlias = Callable[..., Response]
@@ -124,16 +124,17 @@ class Route:
 
     def endpoint(self) -> View:
         """Return the function that Flask calls: the view, given what was read and checked of the request."""
-        view, path, query = self.view, self.path, self.query
-        if not (path or query or self.reads_body):
+        view, path = self.view, self.path
+        if not (path or self.query or self.reads_body):
             return view
+        query = QueryReader(self.query) if self.query else None
         schema = self.body() if isinstance(self.body, type) else self.body
 
         def read(**values: Any) -> Response:
             if path:
                 values.update(read_path(path, values))
-            if query:
-                values["query"] = read_query(query)
+            if query is not None:
+                values["query"] = query.read()
             if schema is not None and not isinstance(schema, Media):
                 values["body"] = read_body(schema, required=self.body_required)
             return view(**values)

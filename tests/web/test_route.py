@@ -7,7 +7,7 @@ from flowrunner.authority import OPEN
 from flowrunner.errors import FlowRunnerError
 from flowrunner.web.auth import RUNNER
 from flowrunner.web.fields import Choice, Flag, Items, Number, Object, Text, Texts, Truth, Uuid, filter_text
-from flowrunner.web.input import read_query
+from flowrunner.web.input import QueryReader
 from flowrunner.web.jsons import json_response
 from flowrunner.web.route import ListOf, Media, RouteGroup
 from flowrunner.web.schemas import Body
@@ -167,4 +167,4 @@ def test_a_route_must_say_what_its_caller_needs():
 
 def test_no_query_is_parsed_where_there_is_none(site):
     with Flask("declared").test_request_context("/"):
-        assert read_query({"limit": QUERY["limit"], "q": QUERY["q"]}) == {"limit": 5, "q": None}
+        assert QueryReader({"limit": QUERY["limit"], "q": QUERY["q"]}).read() == {"limit": 5, "q": None}
