@@ -206,6 +206,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MAX_VISITOR_FILES", 1000, "uploaded files of all nameless visitors together; those from one address may"
             " add a tenth of it in an hour", integer(1)),
     Setting("MAX_VISITOR_FILES_SIZE", 1024 * 1024 * 1024, "bytes of these files; likewise", integer(1)),
+    Setting("MAX_FLOWS", 1000, "stored flows of one owner", integer(1)),
+    Setting("MAX_FLOWS_SIZE", 512 * 1024 * 1024, "bytes of all stored flows of one owner", integer(1)),
+    Setting("MAX_VARIABLES", 1000, "variables of one owner", integer(1)),
+    Setting("MAX_KEYS", 1000, "API keys of one owner", integer(1)),
     Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
     Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
     Setting("BIND", "127.0.0.1:7860", "address and port of flowrunner serve and of gunicorn with our configuration"),

@@ -97,11 +97,12 @@ def open_memory(
 @contextmanager
 def keys_in(place: Place) -> Iterator[KeyStore]:
     """Open the API keys of a place; a fresh database gets its tables."""
+    from flowrunner.store.bounds import bound_of
     from flowrunner.store.keys import KeyStore
     from flowrunner.store.tables import SCHEMA
 
     SCHEMA.ensure(place.engine)
-    keys = KeyStore(place.engine, place.settings.data_dir)
+    keys = KeyStore(place.engine, place.settings.data_dir, each=bound_of(place.settings, "MAX_KEYS"))
     yield keys
     keys.close()
 

@@ -92,10 +92,11 @@ def what_local_has(place: Place) -> dict[str, int]:
 
 
 def _file_store(place: Place) -> FileStore:
-    from flowrunner.store.files import Bound, FileStore
+    from flowrunner.store.bounds import bound_of
+    from flowrunner.store.files import FileStore
 
     settings = place.settings
-    each = Bound(settings.max_files, settings.max_files_size)
+    each = bound_of(settings, "MAX_FILES")
     return FileStore(place.engine, settings.data_dir / "files", max_size=settings.max_file_size, each=each)
 
 

@@ -51,6 +51,7 @@ def langflow_command(
     compared: exit status 1 if something differs.
     """
     from flowrunner.langflow.arrival import Arrival
+    from flowrunner.store.bounds import bound_of
     from flowrunner.store.flows import FlowStore
     from flowrunner.store.keys import KeyStore
     from flowrunner.store.secretbox import open_secret_box
@@ -68,7 +69,7 @@ def langflow_command(
             SCHEMA.ensure(here.engine)
             folder = here.settings.data_dir
             box = open_secret_box(here.settings.secret_key, folder)
-            keys = KeyStore(here.engine, folder)
+            keys = KeyStore(here.engine, folder, each=bound_of(here.settings, "MAX_KEYS"))
 
             def told(kind: str, count: int, total: int | None) -> None:
                 if shown.what != kind:
@@ -76,10 +77,15 @@ def langflow_command(
                 shown.add(count)
 
             arrival = Arrival(
-                source, memory=opened, flows=FlowStore(here.engine, folder, box=box),
-                variables=VariableStore(here.engine, folder, box), keys=keys, owner_of=_owners(source, user),
-                dry_run=dry_run, progress=told,
-            )  # fmt: skip
+                source,
+                memory=opened,
+                flows=FlowStore(here.engine, folder, box=box, each=bound_of(here.settings, "MAX_FLOWS")),
+                variables=VariableStore(here.engine, folder, box, each=bound_of(here.settings, "MAX_VARIABLES")),
+                keys=keys,
+                owner_of=_owners(source, user),
+                dry_run=dry_run,
+                progress=told,
+            )
             arrival.import_flows()
             arrival.import_messages()
             arrival.import_variables()

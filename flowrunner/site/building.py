@@ -33,6 +33,7 @@ from flowrunner.settings import (
 from flowrunner.site.data_folder import usual_data_folder
 from flowrunner.site.identifying import Offer, choose_identify
 from flowrunner.site.instance_folder import choose_data_folder, instance_data_folder
+from flowrunner.store.bounds import bound_of
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.store.engine import (
     DATABASE_FILE,
@@ -42,7 +43,7 @@ from flowrunner.store.engine import (
     refuse_shared_file,
     refuse_usual_file,
 )
-from flowrunner.store.files import Bound, FileStore
+from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.runlog import RunLog
@@ -191,18 +192,19 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
         taken=lambda name: folders.find(name) is not None,
         max_vertices=settings.max_vertices,
         box=box,
+        each=bound_of(settings, "MAX_FLOWS"),
     )
-    variables = VariableStore(engine, settings.data_dir, box)
+    variables = VariableStore(engine, settings.data_dir, box, each=bound_of(settings, "MAX_VARIABLES"))
     return Stores(
-        keys=KeyStore(engine, settings.data_dir),
+        keys=KeyStore(engine, settings.data_dir, each=bound_of(settings, "MAX_KEYS")),
         flows=flows,
         variables=variables,
         files=FileStore(
             engine,
             settings.data_dir / "files",
             max_size=settings.max_file_size,
-            each=Bound(settings.max_files, settings.max_files_size),
-            visitors=Bound(settings.max_visitor_files, settings.max_visitor_files_size),
+            each=bound_of(settings, "MAX_FILES"),
+            visitors=bound_of(settings, "MAX_VISITOR_FILES", "All visitors together"),
         ),
         run_log=RunLog(engine, settings, _known_secrets(settings, variables)) if settings.run_log else None,
     )

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, ins
 from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
 from flowrunner.identity import VISITOR
 from flowrunner.memory.message import new_id, utc_now
+from flowrunner.store.bounds import Bound
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.tables import files
 from flowrunner.text.timestamps import moment_text
@@ -35,29 +36,6 @@ class StoredFile:
     media_type: str | None
     size: int
     created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """How many files there may be, and how many bytes in all of them."""
-
-    number: int
-    size: int
-
-    def check(self, number: int, size: int, more: int, words: str) -> None:
-        """Refuse one file more.
-
-        :param number: files that there are.
-        :param size: bytes in them.
-        :param more: bytes of the new one.
-        :param words: whose bound it is, as a sentence ends.
-        :raises BadRequest: over the number.
-        :raises BodyTooLarge: over the bytes.
-        """
-        if number >= self.number:
-            raise BadRequest(f"There are {number} files already, as many {words}.")
-        if size + more > self.size:
-            raise BodyTooLarge(f"With this file there would be {size + more} bytes, not {self.size} at most, {words}.")
 
 
 class FileStore:
@@ -109,10 +87,10 @@ class FileStore:
                     # Who is nameless gets a new name for the asking, so their own count tells nothing.
                     go_alone(connection, f"flowrunner files {VISITOR}")
                     theirs = files.c.owner.startswith(VISITOR, autoescape=True)
-                    self._visitors.check(*_amount(connection, theirs), size, "as all visitors together may have")
+                    self._visitors.check(*_amount(connection, theirs), bytes_more=size)
                 go_alone(connection, f"flowrunner files {owner}")
                 mine = files.c.owner == owner
-                self._each.check(*_amount(connection, mine), size, "as one user may have; delete some")
+                self._each.check(*_amount(connection, mine), bytes_more=size)
                 values["name"] = _free_name(connection, owner, flow_id, name)
                 values["path"] = _path(owner, flow_id, values["name"])
                 connection.execute(insert(files).values(**values))

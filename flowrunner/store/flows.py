@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, literal, or_, select, update
 
 from flowrunner.errors import BadRequest, Conflict, FlowNotFound, RequestInvalid
 from flowrunner.flows.model import Flow
@@ -17,6 +17,7 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import read_flow
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
+from flowrunner.store.bounds import NO_BOUND, Bound
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.flowrecord import StoredFlow, check_values, extra_of, free_endpoint_name, free_name, read_row
 from flowrunner.store.secretbox import SecretBox
@@ -34,16 +35,18 @@ class FlowStore:
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
     :param taken: says whether a flow of a folder has that id or endpoint name; the API gives it to nobody.
     :param box: encrypts the credentials in flows; without one they are kept as they are.
+    :param each: how much one owner may have.
     """
 
     def __init__(
         self, engine: Engine, folder: Path, *, max_vertices: int = 5000,
-        taken: Callable[[str], bool] = lambda name: False, box: SecretBox | None = None,
+        taken: Callable[[str], bool] = lambda name: False, box: SecretBox | None = None, each: Bound = NO_BOUND,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._box = box
         self._limits = Limits(max_vertices=max_vertices)
         self._taken = taken
+        self._each = each
         self._stamp = stamp_beside(engine, folder, "flows")
         # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
         self._may_remember = engine.dialect.name == "sqlite"
@@ -93,6 +96,8 @@ class FlowStore:
         :param values: the members of a flow as the API takes it: ``name`` and what else is given.
         :raises RequestInvalid: for members that cannot be stored.
         :raises Conflict: if an id is given that is taken.
+        :raises BadRequest: if the owner has as many flows as one may have.
+        :raises BodyTooLarge: if all of them would have more bytes than they may.
         """
         return self._insert_all(owner, [self._check_new(values)])[0]
 
@@ -201,10 +206,13 @@ class FlowStore:
             raise Conflict("A flow of a folder has this id.")
         return flow_id
 
-    def _insert_all(self, owner: str, several: Iterable[Mapping[str, Any]]) -> Sequence[StoredFlow]:
+    def _insert_all(self, owner: str, several: Sequence[Mapping[str, Any]]) -> Sequence[StoredFlow]:
         with writing(self._engine) as connection:
             # Names are chosen by what is there, so nobody else may choose meanwhile.
             go_alone(connection, f"flows of {owner}")
+            if not self._each.is_none:
+                have = _amount(connection, owner)
+                self._each.check(*have, more=len(several), bytes_more=sum(map(_size_of, several)))
             stored = [self._insert(connection, owner, columns) for columns in several]
         self._stamp.touch()
         return stored
@@ -246,13 +254,20 @@ class FlowStore:
             taken = field == "endpoint_name" and self._taken(wanted)
             if taken or wanted in _names(connection, stored.owner, flows.c[field], wanted):
                 raise BadRequest(f"{words} must be unique")
-        row = {
+        row: dict[str, Any] = {
             **columns,
             "extra": json.dumps({**stored.extra, **extra}),
             "version": new_id(),
             "updated_at": moment_text(utc_now()),
         }
         same = (flows.c.id == stored.id, flows.c.owner == stored.owner)
+        if self._each.size is not None:
+            before = connection.execute(select(*(flows.c[name] for name in _SIZED)).where(*same)).one()
+            growth = sum(
+                len(row[name] or "") - len(kept or "") for name, kept in before._mapping.items() if name in row
+            )
+            if growth > 0:
+                self._each.check(0, _amount(connection, stored.owner)[1], more=0, bytes_more=growth)
         connection.execute(update(flows).where(*same).values(**row))
         return self._fetch(connection, stored.id, stored.owner)
 
@@ -280,6 +295,22 @@ def _names(connection: Connection, owner: str, column: ColumnElement[Any], wante
     """Return the owner's names that begin with the wanted one."""
     found = select(column).where(flows.c.owner == owner, column.startswith(wanted, autoescape=True))
     return set(connection.execute(found).scalars())
+
+
+#: The columns of which the bytes of a flow are counted; what they hold is ASCII but for descriptions.
+_SIZED: Final = ("data", "extra", "description")
+
+
+def _size_of(columns: Mapping[str, Any]) -> int:
+    return sum(len(columns.get(name) or "") for name in _SIZED)
+
+
+def _amount(connection: Connection, owner: str) -> tuple[int, int]:
+    """Return how many flows an owner has, and how many bytes in them."""
+    bytes_each = sum((func.coalesce(func.length(flows.c[name]), 0) for name in _SIZED), start=literal(0))
+    counted = select(func.count(), func.coalesce(func.sum(bytes_each), 0)).where(flows.c.owner == owner)
+    number, size = connection.execute(counted).one()
+    return int(number), int(size)
 
 
 def _of(owner: Owner) -> tuple[ColumnElement[bool], ...]:

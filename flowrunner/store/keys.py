@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy import Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
-from flowrunner.store.engine import reading, writing
+from flowrunner.store.bounds import NO_BOUND, Bound
+from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import api_keys
 from flowrunner.text.timestamps import moment_text
@@ -35,6 +36,8 @@ _SECONDS_TRUSTED: Final = 30.0
 _SECONDS_BETWEEN_USES: Final = 60.0
 _MOST_REMEMBERED: Final = 10_000
 _SECONDS_LISTED: Final = 5.0
+_LONGEST_NAME: Final = 255
+_MOST_FLOWS: Final = 1000
 
 #: The namespace in which user names become owner ids.
 _USERS: Final = uuid.UUID("6f1a4d0e-59a3-5a0c-9f57-3b6c1f6d2a11")
@@ -95,10 +98,12 @@ class KeyStore:
 
     :param engine: where they are kept.
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    :param each: how many one owner may have.
     """
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, *, each: Bound = NO_BOUND) -> None:
         self._engine = engine
+        self._each = each
         self._stamp = stamp_beside(engine, folder, "keys")
         # What was looked up belongs to the stamp that was read before; both are replaced together.
         self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
@@ -116,15 +121,20 @@ class KeyStore:
 
         :param user: any name; all keys of one name are one owner.
         :param flows: ids or endpoint names of the only flows that the key may use; None for all.
-        :raises BadRequest: if the user has no name, or a name cannot be shown.
+        :raises BadRequest: if the user has no name, or a name is too long or cannot be shown; or if they have as
+            many keys as one may have.
         """
         user = user.strip()
         if not user:
             raise BadRequest("A key needs the name of its user.")
         if not (user + name).isprintable():
             raise BadRequest("The name of a key or of its user has characters that cannot be shown.")
+        if max(len(user), len(name)) > _LONGEST_NAME:
+            raise BadRequest(f"The name of a key or of its user has at most {_LONGEST_NAME} characters.")
         key = _make_key()
         chosen = None if flows is None else sorted(set(flows))
+        if chosen is not None and (len(chosen) > _MOST_FLOWS or any(len(flow) > _LONGEST_NAME for flow in chosen)):
+            raise BadRequest(f"A key is limited to {_MOST_FLOWS} flows at most; for more, make another key.")
         values = {
             "id": new_id(),
             "owner": owner_of_user(user),
@@ -136,6 +146,10 @@ class KeyStore:
             "created_at": moment_text(utc_now()),
         }
         with writing(self._engine) as connection:
+            if not self._each.is_none:
+                go_alone(connection, f"keys of {values['owner']}")
+                theirs = select(func.count()).select_from(api_keys).where(api_keys.c.owner == values["owner"])
+                self._each.check(connection.execute(theirs).scalar_one())
             connection.execute(insert(api_keys).values(**values, **_traces(key)))
         self._stamp.touch()
         return key

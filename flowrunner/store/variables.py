@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from flowrunner.errors import BadRequest, NotFound, RequestInvalid
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
-from flowrunner.store.engine import reading, writing
+from flowrunner.store.bounds import NO_BOUND, Bound
+from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.flowrecord import is_unicode
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
@@ -24,6 +25,12 @@ from flowrunner.text.timestamps import moment_text
 GENERIC: Final = "Generic"
 CREDENTIAL: Final = "Credential"
 VARIABLE_TYPES: Final = (GENERIC, CREDENTIAL)
+
+#: Characters; what is longer is a file.
+LONGEST_VALUE: Final = 65_536
+#: Names of fields in ``default_fields``, and characters of each.
+_MOST_FIELDS: Final = 100
+_LONGEST_FIELD: Final = 255
 
 _LEAST_SECRET: Final = 6
 _MOST_REMEMBERED: Final = 10_000
@@ -68,10 +75,12 @@ class VariableStore:
     """The stored variables of one runner.
 
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    :param each: how many one owner may have.
     """
 
-    def __init__(self, engine: Engine, folder: Path, box: SecretBox) -> None:
+    def __init__(self, engine: Engine, folder: Path, box: SecretBox, *, each: Bound = NO_BOUND) -> None:
         self._engine = engine
+        self._each = each
         self._box = box
         self._stamp = stamp_beside(engine, folder, "variables")
         # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
@@ -101,7 +110,8 @@ class VariableStore:
     ) -> Variable:
         """Store a new variable.
 
-        :raises BadRequest: if name or value is empty, the type unknown, or the name taken.
+        :raises BadRequest: if name or value is empty or too long, the type unknown, or the name taken; or if
+            the owner has as many variables as one may have.
         """
         now = moment_text(utc_now())
         row = {
@@ -113,6 +123,10 @@ class VariableStore:
         }
         try:
             with writing(self._engine) as connection:
+                if not self._each.is_none:
+                    go_alone(connection, f"variables of {owner}")
+                    mine = select(func.count()).select_from(variables).where(variables.c.owner == owner)
+                    self._each.check(connection.execute(mine).scalar_one())
                 connection.execute(insert(variables).values(**row))
         except IntegrityError as error:
             raise BadRequest("Variable name already exists") from error
@@ -211,6 +225,8 @@ class VariableStore:
         if "value" in given:
             if not given["value"]:
                 raise BadRequest("Variable value cannot be empty")
+            if len(given["value"]) > LONGEST_VALUE:
+                raise BadRequest(f"The value of a variable is a text of at most {LONGEST_VALUE} characters")
             columns["value"] = self._box.close(given["value"])
         if "type" in given:
             if given["type"] not in VARIABLE_TYPES:
@@ -241,4 +257,6 @@ def _texts(member: str, value: Any) -> list[str]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         message = "Input should be a valid list of texts"
         raise RequestInvalid(f"{member}: {message}", [{"type": "list_type", "loc": ["body", member], "msg": message}])
+    if len(value) > _MOST_FIELDS or any(len(item) > _LONGEST_FIELD for item in value):
+        raise BadRequest(f"{member} has at most {_MOST_FIELDS} names, of at most {_LONGEST_FIELD} characters each")
     return list(value)

@@ -79,6 +79,17 @@ def test_flows_with_their_projects(database, here):
     assert str(uuid.UUID(EXAMPLE)) not in {one.id for one in stores.flows.list(EVERY_OWNER)}
 
 
+def test_more_than_one_owner_may_have_is_left_out_and_said(database, monkeypatch):
+    monkeypatch.setenv("FLOWRUNNER_MAX_FLOWS", "1")
+    _, place = database
+    report = bring(place, "--to", "ann", status=1)
+    assert (report["flows"]["stored"], report["flows"]["refused"]) == (1, 1)
+    assert any("One user may have 1 flows at most (FLOWRUNNER_MAX_FLOWS)" in fault for fault in report["faults"])
+    # What was found is bounded by nothing; the same command goes on once there is room.
+    monkeypatch.setenv("FLOWRUNNER_MAX_FLOWS", "2")
+    assert bring(place, "--to", "ann")["flows"] == {"found": 2, "stored": 1, "present": 1, "refused": 0}
+
+
 def test_messages_with_order_sessions_edits_and_errors(database, here):
     release, place = database
     report = bring(place)
