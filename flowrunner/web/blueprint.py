@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
@@ -44,6 +43,21 @@ class RunnerBlueprint(Blueprint):
         self.spool = Spool(lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds)
         #: The OpenAPI description, by the address below which it is asked for.
         self.descriptions: dict[str, bytes] = {}
+
+    def register(self, app: Flask, options: dict[str, Any]) -> None:
+        """Add everything to an app.
+
+        :raises SettingsInvalid: naming a route that does not say who may use it.
+        """
+        super().register(app, options)
+        place = f"{options.get('name_prefix', '')}.{options.get('name', self.name)}".lstrip(".")
+        for rule in app.url_map.iter_rules():
+            within, _, name = str(rule.endpoint).rpartition(".")
+            if within == place and name not in self.needs:
+                raise SettingsInvalid(
+                    f"The route {rule.rule} does not say what its caller must be allowed: declare it in a RouteGroup,"
+                    " with needs=..."
+                )
 
     def declare(self, route: Route) -> None:
         """Add a route."""
@@ -90,7 +104,6 @@ def make_blueprint(
     blueprint.catch("/", "nothing_at_root", _nothing_here)
     blueprint.catch("/<path:rest>", "nothing_here", _nothing_here)
     needs = blueprint.needs
-    blueprint.record(partial(_refuse_undeclared, needs))
     #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
     of_the_place: set[str] = set()
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
@@ -115,21 +128,6 @@ def make_blueprint(
 
     blueprint.before_request(identify_caller)
     return blueprint
-
-
-def _refuse_undeclared(needs: dict[str, Need], state: Any) -> None:
-    """Refuse to mount a route that says nothing of who may use it.
-
-    :raises SettingsInvalid: naming it.
-    """
-    place = f"{state.name_prefix}.{state.name}".lstrip(".")
-    for rule in state.app.url_map.iter_rules():
-        within, _, name = str(rule.endpoint).rpartition(".")
-        if within == place and name not in needs:
-            raise SettingsInvalid(
-                f"The route {rule.rule} does not say what its caller must be allowed: declare it in a RouteGroup, with"
-                " needs=..."
-            )
 
 
 def _names_in_the_place(state: BlueprintSetupState) -> set[str]:
