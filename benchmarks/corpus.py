@@ -7,7 +7,7 @@ Prints seconds for reading and for checking, and how many flows have known compo
 With ``--run`` every flow that a user made (the index beside the archive tells; ``--all``: every flow)
 is run against a stand-in that answers chats and embeds texts. Each file that a flow names is
 uploaded first, each variable that it names is set, each collection that it searches holds a text, and its SQL goes to
-a SQLite database that has the tables of its queries.
+a SQLite database that has the tables of its queries; MCP servers have the tools that flows use of them.
 Two figures come of it: flows that answer, and flows that answer and run whole, with no component
 left out. Tables say what still fails and why, and which types alone stand in the way.
 """
@@ -24,9 +24,10 @@ import re
 import sqlite3
 import tarfile
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from flowrunner.registry import Registry
 
 DEFAULT = Path(__file__).resolve().parents[1] / ".." / "shared" / "corpus" / "open.tar.xz"
 _FILE_FIELDS = {"File": ("path",), "CSVtoData": ("csv_file",), "JSONtoData": ("json_file",)}
+_MCP = ("MCPTools", "MCP")
 QUESTION = "Hello, what can you do?"
 
 
@@ -121,11 +123,16 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
     from flowrunner.testing.model_server import ModelServer
 
     reasons: dict[str, str | None] = {}
-    with ModelServer(say_json) as model, tempfile.TemporaryDirectory() as folder:
+    with (
+        ModelServer(say_json) as model,
+        serve_tools(name for _, flow in flows for name in tools_of(flow)) as tools,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        named = {name: {"url": tools} for _, flow in flows for name in servers_of(flow)}
         app = create_app(
             data_dir=Path(folder, "data"), document_folders=[folder], auth="none", memory="in-memory", run_log=False,
             run_timeout=timeout, max_files=100_000, model="openai:stand-in", embedding="openai:stand-in",
-            model_base_urls=f"all={model.url}",
+            model_base_urls=f"all={model.url}", mcp_servers=named,
         )  # fmt: skip
         runner = runner_of(app)
         for kind in ("txt", "pdf", "csv"):
@@ -169,6 +176,37 @@ def fill_collections(runner: Any, flow: Flow) -> None:
             text = "A short text about what can be done."
             chunk = Chunk("stand-in", text, embed_words(text), "stand-in.txt")
             runner.vectors.for_owner("local").upsert(name or f"flow {flow.id}", [chunk])
+
+
+def servers_of(flow: Flow) -> list[str]:
+    """Return the names of the MCP servers that a flow uses."""
+    found = (v.settings.get("mcp_server") for v in flow.vertices if v.type in _MCP)
+    return [one["name"] for one in found if isinstance(one, dict) and one.get("name")]
+
+
+def tools_of(flow: Flow) -> list[str]:
+    """Return the names of the tools of MCP servers that a flow uses."""
+    tables = (v.settings.get("tools_metadata") for v in flow.vertices if v.type in _MCP)
+    return [row["name"] for rows in tables if isinstance(rows, list) for row in rows if row.get("name")]
+
+
+@contextlib.contextmanager
+def serve_tools(names: Iterable[str]) -> Iterator[str]:
+    """Serve tools of these names, each of which says a word, by MCP over HTTP; return the address."""
+    import uvicorn
+    from mcp.server import MCPServer
+
+    server = MCPServer("stand-in")
+    for name in dict.fromkeys(names):
+        server.add_tool(lambda: "what can be done", name=name, description="A stand-in.")
+    running = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), port=0, log_level="error"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}/mcp"
+    running.should_exit = True
+    thread.join(30)
 
 
 def name_databases(flow: Flow, folder: Path) -> dict[str, dict[str, str]]:

@@ -369,6 +369,15 @@ class Component(ABC):
         """
         return None
 
+    def own_tools(self, context: RunContext, /, **values: Any) -> Sequence[Tool] | None:
+        """Return the tools that a vertex hands to an agent, for a component that brings some of its own.
+
+        Called in place of :meth:`run`, on the same values; what it raises ends the run likewise.
+
+        :returns: None where the component itself is the tool, as it is unless this is overridden.
+        """
+        return None
+
     def finish_loop(self, returned: Sequence[Any]) -> Outputs:
         """Return the outputs of a loop, once all its items were handed out; see :attr:`loop_output`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from flowrunner.components import canonical_type
+from flowrunner.components import Tool, canonical_type
 from flowrunner.engine.planned import PlannedVertex
 from flowrunner.memory.message import Message
 
@@ -45,6 +45,16 @@ def check_answer(planned: PlannedVertex, answer: Any) -> Mapping[str, Any]:
                 _refuse_value(name, port_type, value)
     checked: Mapping[str, Any] = answer
     return checked
+
+
+def check_tools(planned: PlannedVertex, tools: Any) -> Sequence[Tool] | None:
+    """Return the tools that a component brings.
+
+    :raises TypeError: if they are none.
+    """
+    if tools is None or (isinstance(tools, (list, tuple)) and all(isinstance(one, Tool) for one in tools)):
+        return tools
+    raise TypeError(f"own_tools() returned {_kind(tools)} for {planned.display_name}, where a list of Tool is wanted")
 
 
 def refuse_part(planned: PlannedVertex, part: Any) -> NoReturn:

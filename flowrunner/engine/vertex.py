@@ -8,7 +8,8 @@ from datetime import datetime
 from types import GeneratorType
 from typing import Any
 
-from flowrunner.engine.answers import check_answer, refuse_part, refuse_silence
+from flowrunner.components import Component
+from flowrunner.engine.answers import check_answer, check_tools, refuse_part, refuse_silence
 from flowrunner.engine.gather import context_for, session_of, values_of
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance
@@ -73,6 +74,10 @@ class VertexRunner:
         if planned.as_tool:
             if planned.watched and is_personal(self._state, planned):
                 self._state.personal.add(planned.index)
+            if type(planned.component).own_tools is not Component.own_tools:
+                brought = self._call(planned, session, values, missing, as_tools=True)
+                if brought is not None:
+                    return {"component_as_tool": list(brought)}, False
             tool = make_tool(planned, values, lambda merged, own: self._call(planned, session, merged, missing, own))
             return {"component_as_tool": tool}, False
         if not planned.watched:
@@ -91,11 +96,12 @@ class VertexRunner:
 
     def _call(
         self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str],
-        arguments: frozenset[str] = frozenset(),
-    ) -> Mapping[str, Any]:  # fmt: skip
+        arguments: frozenset[str] = frozenset(), *, as_tools: bool = False,
+    ) -> Any:  # fmt: skip
         """Call the component.
 
         :param arguments: names of the values that a model gave, which calls it as a tool.
+        :param as_tools: ask for the tools that it brings instead.
         """
         for name, variable in missing.items():
             if planned.inputs[name].type != "secret":
@@ -110,6 +116,8 @@ class VertexRunner:
         if planned.is_guarded:
             values = provenance.without_secrets()
         context = context_for(self._state, planned, session, missing, self._speech, provenance)
+        if as_tools:
+            return check_tools(planned, planned.component.own_tools(context, **values))
         answer = planned.component.run(context, **values)
         if type(answer) is GeneratorType:
             answer = self._drive(planned, session, answer)

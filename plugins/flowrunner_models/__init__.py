@@ -12,10 +12,15 @@ from .agent import Agent, ToolCallingAgent
 from .api_request import ApiRequest
 from .batch_run import BatchRun
 from .language_model import MODEL_TYPES
+from .mcp_servers.component import McpTools
+from .mcp_servers.named import read_commands, read_servers
 from .smart_router import SmartRouter
 from .structured_output import StructuredOutput
 from .url import Url
 from .usage import read_prices
+
+#: Components that ask somebody else than a model.
+TOOLS: Final[tuple[type[Component], ...]] = (McpTools,)
 
 COMPONENTS: Final[tuple[type[Component], ...]] = (
     *MODEL_TYPES,
@@ -26,6 +31,7 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     SmartRouter,
     Url,
     ApiRequest,
+    *TOOLS,
 )
 
 
@@ -53,6 +59,10 @@ SETTINGS: Final = (
             " model=input/output/cached, dollars for a million tokens, commas between them", read_prices),
     Setting("LOCAL_MODEL", None, "a GGUF file for the provider local; default: the weights of an installed package",
             lambda value: Path(value).expanduser().absolute()),
+    Setting("MCP_SERVERS", (), "MCP servers that flows name: name=address or name=command, commas between them, or"
+            " a JSON file of mcpServers with headers and env", read_servers),
+    Setting("MCP_COMMANDS", (), "whole command lines of MCP servers that flows may name themselves, commas between"
+            " them", read_commands),
 )  # fmt: skip
 
 

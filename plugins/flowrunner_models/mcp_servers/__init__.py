@@ -1,0 +1,1 @@
+"""MCP servers: which a flow may use, and what their tools give."""

@@ -1,0 +1,152 @@
+"""MCP Tools: the tools of an MCP server, for an agent or one of them for a flow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from flowrunner import Component, Input, Output, RunContext, Tool, Word, text_of
+
+from .answers import rows_of_answer, text_of_answer
+from .choosing import choose_server
+from .connecting import ServerConnection, ServerFailed
+
+_SECONDS: Final = 60.0
+INPUTS: Final = (
+    Input("mcp_server", "any", address=True, info="the name of a server, or its name and config"),
+    Input("tool", "str", aliases=("tool_name",), info="which tool is called where no agent chooses"),
+    Input("headers", "any", aliases=("headers_input",), info="headers to send: rows of key and value"),
+    Input("tool_execution_timeout", "float", default=0.0, info="seconds that a call may take; 0: 60"),
+    Input("verify_ssl", "bool", default=True, info="false takes any certificate; not from a request"),
+    Input("tools_metadata", "any", info="the tools that the author has switched on"),
+    Input("mode", "str", info="of older releases: Stdio or SSE"),
+    Input("command", "str", info="of older releases: a command of a server"),
+    Input("sse_url", "str", aliases=("url",), info="of older releases: an address of a server"),
+    Input("env", "any"),
+    Input("tool_placeholder", "str"),
+    Input("use_cache", "bool", default=False),
+)
+_OWN: Final = frozenset(name for one in INPUTS for name in (one.name, *one.aliases))
+#: What vertices of exports have besides inputs.
+_OF_EDITORS: Final = frozenset({"session_id", "is_refresh", "tool_mode", "code"})
+
+
+class McpTools(Component):
+    """Use the tools of an MCP server."""
+
+    type_name = "MCPTools"
+    aliases = ("MCP", "MCPToolsComponent", "MCPStdio", "MCPSse")
+    display_name = "MCP Tools"
+    blocking = True
+    asks_destination = True
+    inputs = INPUTS
+    outputs = (Output("response", "Table", aliases=("data", "dataframe")),)
+
+    def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
+        """Return the inputs: of a vertex that names a tool, that tool's arguments, too."""
+        names = [name for name in settings if name not in _OWN | _OF_EDITORS and not name.startswith("_")]
+        return (*INPUTS, *(Input(name, "any") for name in names))
+
+    def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
+        """Call the tool that the vertex names and return what it gives.
+
+        :raises ValueError: for a server that may not be used, a tool that it does not have, and one that fails.
+        """
+        name, seconds = text_of(values["tool"]).strip(), _seconds(values)
+        connection = self._connect(context, values)
+        try:
+            if not name:
+                raise ValueError("no tool is chosen")
+            found = {tool.name: tool for tool in connection.list_tools(seconds)}
+            if name not in found:
+                raise ServerFailed(f"{connection.label[:100]} has no tool {name[:100]}; there are {_names(found)}")
+            given = {key: value for key, value in values.items() if key not in _OWN | _OF_EDITORS}
+            arguments = _arguments(found[name].input_schema, given)
+            answer = connection.call_tool(name, arguments, seconds)
+            return {"response": rows_of_answer(answer, context.text_budget())}
+        finally:
+            connection.close()
+
+    def own_tools(self, context: RunContext, /, **values: Any) -> Sequence[Tool]:
+        """Return the tools of the server that the author left switched on.
+
+        :raises ValueError: for a server that may not be used or does not answer.
+        """
+        connection, seconds = self._connect(context, values), _seconds(values)
+        listed = connection.list_tools(seconds)
+        wanted = _switched_on(values["tools_metadata"])
+        found = [tool for tool in listed if wanted is None or tool.name in wanted]
+        if wanted and not found:
+            raise ServerFailed(
+                f"{connection.label[:100]} has none of the tools that the flow uses ({_names(wanted)}); it has"
+                f" {_names([tool.name for tool in listed])}"
+            )
+        return [_tool(context, connection, one, seconds) for one in found]
+
+    def _connect(self, context: RunContext, values: Mapping[str, Any]) -> ServerConnection:
+        trusted = values["verify_ssl"] is False and context.given("verify_ssl").word is not Word.REQUEST
+        return ServerConnection(choose_server(context, values), context.cancelled, verify=not trusted)
+
+
+def _tool(context: RunContext, connection: ServerConnection, one: Any, seconds: float) -> Tool:
+    """Return a tool of a server as one of an agent."""
+
+    def call(arguments: Mapping[str, Any]) -> Any:
+        answer = connection.call_tool(one.name, arguments, seconds)
+        return text_of_answer(answer, context.text_budget())
+
+    made: Callable[[Mapping[str, Any]], Any] = call
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", one.name).strip("_")[:64] or "tool"
+    schema = one.input_schema if isinstance(one.input_schema, Mapping) else {}
+    return Tool(name, one.description or one.title or name, {"type": "object", "properties": {}, **schema}, made,
+                context.vertex_id)  # fmt: skip
+
+
+def _switched_on(rows: Any) -> frozenset[str] | None:
+    """Return the names of the tools that the author has switched on; None where there is no table."""
+    found = [row for row in rows if isinstance(row, Mapping) and row.get("name")] if isinstance(rows, list) else []
+    if not found:
+        return None
+    return frozenset(str(row["name"]) for row in found if row.get("status", True))
+
+
+def _arguments(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a tool is given, as its schema wants it; what is blank is left out."""
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    known = properties if isinstance(properties, Mapping) else {}
+    return {
+        name: _fit(value, known[name]) for name, value in given.items() if name in known and value not in (None, "")
+    }
+
+
+def _fit(value: Any, schema: Any) -> Any:
+    kinds = _kinds(schema)
+    text = text_of(value) if not isinstance(value, (bool, int, float, list, Mapping)) else value
+    if not isinstance(text, str) or "string" in kinds or not kinds:
+        return text if not (isinstance(text, Mapping) and kinds == {"string"}) else text_of(text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _kinds(schema: Any) -> set[str]:
+    """Return the JSON types that an argument may have."""
+    if not isinstance(schema, Mapping):
+        return set()
+    kind = schema.get("type")
+    found = {kind} if isinstance(kind, str) else set(kind or ())
+    for other in schema.get("anyOf") or ():
+        found |= _kinds(other)
+    return found
+
+
+def _names(names: Any) -> str:
+    return ", ".join(sorted(names))[:300] or "none"
+
+
+def _seconds(values: Mapping[str, Any]) -> float:
+    given = float(values["tool_execution_timeout"] or 0.0)
+    return min(given, 3600.0) if given > 0 else _SECONDS
