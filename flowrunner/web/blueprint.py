@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
@@ -44,7 +45,7 @@ class RunnerBlueprint(Blueprint):
         #: The OpenAPI description, by the address below which it is asked for.
         self.descriptions: dict[str, bytes] = {}
 
-    def register(self, app: Flask, options: dict[str, Any]) -> None:
+    def register(self, app: App, options: dict[str, Any]) -> None:
         """Add everything to an app.
 
         :raises SettingsInvalid: naming a route that does not say who may use it.
