@@ -166,6 +166,37 @@ class Conflict(FlowRunnerError):
     code = "conflict"
 
 
+class KeyInFlight(FlowRunnerError):
+    """A request with the same ``Idempotency-Key`` is under way."""
+
+    status = 409
+    code = "idempotency_in_flight"
+    retry_after = 1
+
+    def __init__(self, message: str = "A request with this Idempotency-Key is under way; try again.") -> None:
+        super().__init__(message)
+
+
+class KeyReused(FlowRunnerError):
+    """An ``Idempotency-Key`` that another request had."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+
+class AnswerGone(FlowRunnerError):
+    """The request of an ``Idempotency-Key`` was done, and its answer is not kept."""
+
+    status = 410
+    code = "answer_gone"
+
+
+class RunLost(FlowRunnerError):
+    """The process of a run ended before the run did."""
+
+    code = "run_lost"
+
+
 class TooMany(FlowRunnerError):
     """A caller does more at a time, or in an hour, than one caller may.
 

@@ -44,6 +44,8 @@ from flowrunner.word import Word
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from flowrunner.runs.once import KeyedAnswer
+    from flowrunner.store.carrying import Parcel
     from flowrunner.store.secretbox import SecretBox
     from flowrunner.store.stores import Stores
     from flowrunner.telemetry.metrics import Metrics
@@ -234,6 +236,7 @@ class Runner:
         recorded: bool = False,
         patient: bool = False,
         gone: Callable[[], bool] | None = None,
+        parcel: Parcel | None = None,
     ) -> RunResult:
         """Run a flow that was found before.
 
@@ -241,6 +244,7 @@ class Runner:
         :param recorded: the ledger of runs has it already.
         :param patient: wait for a place and for its turn as long as it takes.
         :param gone: says whether the client has left that waits for the run; then it is cancelled.
+        :param parcel: what is to be committed with the last messages of the run.
         :raises NotAllowed: if the caller may only read.
         :raises TooMany: if the caller runs as many flows as one caller may.
         :raises TooBusy: if no place was free in time.
@@ -255,7 +259,9 @@ class Runner:
         run_id = run_id or new_id()
         # What was accepted is run, however much else its caller runs.
         place = nullcontext() if patient else self._places.of(identity)
-        entry = self.runs.registry.enter(run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone)
+        entry = self.runs.registry.enter(
+            run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel
+        )
         try:
             with place, self._place(cancelled, patient=patient), self.around():
                 result = run(
@@ -306,16 +312,21 @@ class Runner:
                     self._plans.popitem(last=False)
         return plan if plan.flow is flow else replace(plan, flow=flow)
 
-    def start(self, flow: Flow, request: RunRequest, identity: Identity, *, kind: str = "background") -> str:
+    def start(
+        self, flow: Flow, request: RunRequest, identity: Identity, *, kind: str = "background",
+        run_id: str | None = None, keyed: KeyedAnswer | None = None,
+    ) -> str:  # fmt: skip
         """Accept a run that nobody waits for; it begins in its turn, and its record says how it ends.
 
+        :param run_id: an id given beforehand; else one is made.
+        :param keyed: the key of the request and the answer to it, which are stored with the run.
         :returns: the id of the run, which is recorded by then.
         :raises NotAllowed: if the caller may only read.
         :raises FlowInvalid: if the flow cannot run.
         :raises StoreFailed: if the run cannot be recorded.
         """
         require(identity, Capability.RUN)
-        return self.runs.accept(flow, request, identity, kind)
+        return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
 
     def check_health(self) -> dict[str, str]:
         """Return ``ok`` or ``error`` for the memory and the database."""

@@ -188,6 +188,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
     Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),
     Setting("HEARTBEAT", 10.0, "seconds between heartbeats of an SSE stream", seconds),
+    Setting("IDEMPOTENCY_SECONDS", 24 * 3600.0, "seconds that the answer to a request with an Idempotency-Key is kept;"
+            " 0: such keys are not looked at", seconds),
+    Setting("RESULT_SECONDS", 24 * 3600.0, "seconds that the result of a background run or webhook is kept; 0: it is"
+            " not", seconds),
+    Setting("MAX_ANSWER", 1024 * 1024, "bytes of an answer or result that is kept; larger ones are not", integer(1)),
     Setting("RUN_LOG", True, "keep builds, transactions and runs", boolean),
     Setting("RUN_LOG_PER_VERTEX", 50, "build records kept per vertex", integer(1)),
     Setting("RUN_LOG_TOTAL", 3000, "build records kept in all", integer(1)),

@@ -10,7 +10,7 @@ from flowrunner.components import CancelToken
 from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.errors import FlowRunnerError, RunCancelled
 from flowrunner.memory.message import utc_now
-from flowrunner.store.carrying import Statement, carrying
+from flowrunner.store.carrying import Parcel, Statement, carrying
 from flowrunner.store.ledger import CANCELLED, ERROR, RUNNING, SUCCESS
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
@@ -28,13 +28,16 @@ class RunEntry:
 
     :param recorded: the ledger has it already, since it was queued.
     :param gone: says whether the client that waits for the run has left; None where nobody waits.
+    :param parcel: what is to be committed with the last messages of the run.
     """
 
-    __slots__ = ("_registry", "cancelled", "flow_id", "gone", "kind", "owner", "recorded", "run_id", "state")
+    __slots__ = (
+        "_registry", "cancelled", "flow_id", "gone", "kind", "owner", "parcel", "recorded", "run_id", "state",
+    )  # fmt: skip
 
     def __init__(
         self, registry: RunRegistry, run_id: str, owner: str, flow_id: str, kind: str, cancelled: CancelToken,
-        *, recorded: bool, gone: Callable[[], bool] | None = None,
+        *, recorded: bool, gone: Callable[[], bool] | None = None, parcel: Parcel | None = None,
     ) -> None:  # fmt: skip
         self._registry = registry
         self.run_id = run_id
@@ -44,6 +47,7 @@ class RunEntry:
         self.cancelled = cancelled
         self.recorded = recorded
         self.gone = gone
+        self.parcel = parcel
         self.state = ""
 
     @contextmanager
@@ -57,17 +61,20 @@ class RunEntry:
             self.state = SUCCESS
             return
         statements = self._statements(start, result)
+        if self.parcel is not None and result is not None:
+            statements += self.parcel.statements(result)
         if self._registry.carries:
             with carrying(self._registry.ledger.engine, statements) as cargo:
                 yield
-            if not cargo.delivered:
-                self._registry.write(statements, needed=False)
+            written = cargo.delivered or self._registry.write(statements, needed=False)
         elif result is None:
-            self._registry.write(statements, needed=True)
+            written = self._registry.write(statements, needed=True)
             yield
         else:
             yield
-            self._registry.write(statements, needed=False)
+            written = self._registry.write(statements, needed=False)
+        if self.parcel is not None and result is not None:
+            self.parcel.delivered = written
         self.recorded = True
         if result is not None:
             self.state = SUCCESS

@@ -26,9 +26,14 @@ class Keeper:
 
     :param sweep: looks for runs of processes that are gone.
     :param busy: says whether this process has background runs that wait.
+    :param write_again: stores what could not be stored when it came.
     """
 
-    def __init__(self, registry: RunRegistry, sweep: Callable[[], object], busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, registry: RunRegistry, sweep: Callable[[], object], busy: Callable[[], bool],
+        write_again: Callable[[], object],
+    ) -> None:  # fmt: skip
+        self._write_again = write_again
         self._registry = registry
         self._sweep = sweep
         self._busy = busy
@@ -83,6 +88,7 @@ class Keeper:
                     self._registry.ledger.beat(self._registry.process_id)
                 self._stop_the_unwanted()
             self._registry.write_again()
+            self._write_again()
             self._failing = False
         except (SQLAlchemyError, FlowRunnerError, OSError) as error:
             if not self._failing and not self._closing.is_set():

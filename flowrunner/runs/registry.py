@@ -16,7 +16,7 @@ from flowrunner.components import CancelToken
 from flowrunner.errors import StoreFailed
 from flowrunner.runs.entry import RunEntry
 from flowrunner.runs.process import ProcessMark
-from flowrunner.store.carrying import Statement
+from flowrunner.store.carrying import Parcel, Statement
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.ledger import Ledger
 
@@ -76,10 +76,10 @@ class RunRegistry:
 
     def enter(
         self, run_id: str, owner: str, flow_id: str, kind: str, cancelled: CancelToken, *, recorded: bool = False,
-        gone: Callable[[], bool] | None = None,
+        gone: Callable[[], bool] | None = None, parcel: Parcel | None = None,
     ) -> RunEntry:  # fmt: skip
         """Take a run that begins here; see :class:`~flowrunner.runs.entry.RunEntry`."""
-        entry = RunEntry(self, run_id, owner, flow_id, kind, cancelled, recorded=recorded, gone=gone)
+        entry = RunEntry(self, run_id, owner, flow_id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel)
         self.active[run_id] = entry
         return entry
 
@@ -93,8 +93,8 @@ class RunRegistry:
             if entry.gone is not None and not entry.cancelled.is_set() and entry.gone():
                 entry.cancelled.cancel("its client left")
 
-    def write(self, statements: Sequence[Statement], *, needed: bool) -> None:
-        """Record something of a run in a transaction of its own.
+    def write(self, statements: Sequence[Statement], *, needed: bool) -> bool:
+        """Record something of a run in a transaction of its own; say whether that worked.
 
         :param needed: it must be recorded before the run may go on.
         :raises StoreFailed: if it is needed and cannot be recorded.
@@ -105,6 +105,8 @@ class RunRegistry:
             if needed:
                 raise StoreFailed("The run cannot be recorded now, so it was not begun; try again.") from error
             logger.warning("A run could not be recorded: %s", _kind(error))
+            return False
+        return True
 
     def end(self, run_id: str, state: str, code: str = "", message: str = "") -> None:
         """Record the end of a run; where that cannot be done now, it is tried again later."""

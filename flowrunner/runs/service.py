@@ -22,10 +22,13 @@ from flowrunner.identity import Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id
 from flowrunner.runs.keeper import Keeper
+from flowrunner.runs.once import KeyedAnswer, Once
 from flowrunner.runs.pool import BackgroundPool, Job
 from flowrunner.runs.registry import RunRegistry
 from flowrunner.runs.requests import close_request, open_request
+from flowrunner.runs.results import KeptResult
 from flowrunner.runs.sweep import Sweeper
+from flowrunner.store.answers import AnswerStore
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.ledger import CANCELLED, ERROR, Ledger
 from flowrunner.store.secretbox import SecretBox
@@ -39,6 +42,8 @@ logger = logging.getLogger("flowrunner")
 
 #: Seconds that a run has to end after it was told to, before the server goes without it.
 _LAST_WORDS: Final = 3.0
+#: So many answers of the greatest size are kept of one owner.
+_ANSWERS_OF_OWNER: Final = 64
 STOPPING: Final = "the server stops"
 
 _of_process: Final[weakref.WeakSet[Runs]] = weakref.WeakSet()
@@ -82,8 +87,14 @@ class Runs:
             fleeting=not backend.durable and settings.run_log,
         )
         self.pool = BackgroundPool(self.ledger, settings.pool_size)
-        sweeper = Sweeper(self.registry, runner.memory, self._adopt)
-        self.keeper = Keeper(self.registry, sweeper.sweep, lambda: self.pool.busy)
+        self._result_term: float = settings.result_seconds
+        answers = AnswerStore(
+            runner.engine, box, term=settings.idempotency_seconds, most=settings.max_answer,
+            most_of_owner=_ANSWERS_OF_OWNER * settings.max_answer,
+        )  # fmt: skip
+        sweeper = Sweeper(self.registry, runner.memory, answers, self._adopt)
+        self.once = Once(answers, self.registry, is_gone=sweeper.is_known_gone, settle=sweeper.take_over)
+        self.keeper = Keeper(self.registry, sweeper.sweep, lambda: self.pool.busy, self.once.write_again)
         self.stopping = False
         self._stopped = threading.Event()
         _renew_after_fork(self)
@@ -101,19 +112,25 @@ class Runs:
         if not self.keeper.awake and not self.stopping:
             self.keeper.wake()
 
-    def accept(self, flow: Flow, request: RunRequest, identity: Identity, kind: str) -> str:
+    def accept(
+        self, flow: Flow, request: RunRequest, identity: Identity, kind: str, *, run_id: str | None = None,
+        keyed: KeyedAnswer | None = None,
+    ) -> str:  # fmt: skip
         """Take a run that nobody waits for; it is recorded when this returns, and begins in its turn.
 
+        :param keyed: the key of the request and its answer, stored in the same transaction.
         :returns: its id.
+        :raises KeyTaken: if another request has the key.
         :raises ServerStops: if this process is about to end.
         :raises StoreFailed: if it cannot be recorded.
         """
         if self.stopping:
             raise ServerStops("The server is about to stop; try again.")
-        run_id = new_id()
+        run_id = run_id or new_id()
         lane = self._lane(flow, request, identity.id)
         try:
             seq = self.ledger.accept(
+                None if keyed is None else self.once.taking(keyed, run_id),
                 id=run_id,
                 owner=identity.id,
                 flow_id=flow.id,
@@ -265,8 +282,13 @@ class Runs:
             # It stays queued under this process: the next sweep of another one, or of a later start, finds it.
             logger.warning("The accepted run %s could not begin: %s", run_id, type(error).__name__)
             return
+        kept = KeptResult(self.once.store, run_id, identity.id, self._result_term) if self._result_term else None
         try:
-            self._runner.execute(flow, request, identity, run_id=run_id, kind=kind, recorded=True, patient=True)
+            result = self._runner.execute(
+                flow, request, identity, run_id=run_id, kind=kind, recorded=True, patient=True, parcel=kept
+            )
+            if kept is not None:
+                kept.keep(result)
         except FlowRunnerError as error:
             logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
         except BaseException as error:

@@ -1,19 +1,24 @@
-"""Closing the runs of processes that are gone, and beginning those that they had not begun."""
+"""Closing the runs and requests of processes that are gone, and beginning what they had not begun."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.memory import Memory
 from flowrunner.memory.unanswered import mark_unanswered
 from flowrunner.runs.process import Silences
 from flowrunner.runs.registry import RunRegistry
+from flowrunner.store.answers import AnswerStore
 from flowrunner.store.ledger import LOST
 
 logger = logging.getLogger("flowrunner")
+
+#: Seconds between two removals of answers whose term is over.
+_PURGE: Final = 60.0
 
 
 class Sweeper:
@@ -22,9 +27,13 @@ class Sweeper:
     :param adopt: begins a run that had not begun, given its row.
     """
 
-    def __init__(self, registry: RunRegistry, memory: Memory, adopt: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self, registry: RunRegistry, memory: Memory, answers: AnswerStore, adopt: Callable[[list[Any]], None]
+    ) -> None:
         self._registry = registry
         self._memory = memory
+        self._answers = answers
+        self._next_purge = 0.0
         self._adopt = adopt
         self._silences = Silences()
 
@@ -38,7 +47,17 @@ class Sweeper:
         except Exception:
             self._silences.forget()
             raise
-        return sum(self._take_over(process) for process in gone)
+        found = sum(self.take_over(process) for process in gone)
+        if time.monotonic() >= self._next_purge:
+            self._next_purge = time.monotonic() + _PURGE
+            self._answers.purge()
+        return found
+
+    def is_known_gone(self, process: str) -> bool:
+        """Say whether a process has ended, as far as one look tells: of another host's it does not."""
+        row = self._registry.ledger.process(process)
+        mark = self._registry.mark
+        return row is None or (row.place == mark.place and mark.is_gone(process))
 
     def _is_gone(self, row: Any) -> bool:
         if row.id is None or row.place is None:
@@ -48,7 +67,8 @@ class Sweeper:
             return mark.is_gone(row.id)
         return self._silences.is_silent(row.id, row.beat)
 
-    def _take_over(self, process: str | None) -> int:
+    def take_over(self, process: str | None) -> int:
+        """Close what a process that is gone had begun, and take what it had not; return how much there was."""
         queued, lost = self._registry.ledger.take_over(process, self._registry.process_id)
         for row in lost:
             logger.warning("The run %s is lost: its process ended before the run did.", row.id)
@@ -59,4 +79,5 @@ class Sweeper:
         if queued:
             logger.info("%d accepted runs that had not begun are taken over.", len(queued))
             self._adopt(queued)
-        return len(queued) + len(lost)
+        settled = 0 if process is None else self._answers.settle(process)
+        return len(queued) + len(lost) + settled

@@ -17,7 +17,9 @@ from flowrunner.errors import NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import OwnerMemory
 from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim
 from flowrunner.site.identifying import as_identity
+from flowrunner.site.once import run_once, site_key, stream_once
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.host_site import check_neighbours
 from flowrunner.web.mounted import pick_name, runners_of
@@ -80,7 +82,7 @@ class BoundRunner:
     def run(
         self, flow: str, input_value: str | None = None, *, session_id: str = "",
         tweaks: Mapping[str, Any] | None = None, identity: Who = None, emit: Emit | None = None,
-        cancelled: CancelToken | None = None, **request: Any,
+        cancelled: CancelToken | None = None, idempotency_key: str | None = None, **request: Any,
     ) -> RunResult:  # fmt: skip
         """Run a flow and return its result, whose ``text`` is the answer.
 
@@ -88,19 +90,32 @@ class BoundRunner:
         :param input_value: what is said to it.
         :param session_id: the conversation; blank leaves it to the flow.
         :param identity: who runs it, if not the sender of the present request.
+        :param idempotency_key: runs with the same key are one run, whose result all of them get; without it, the
+            ``Idempotency-Key`` of the present request counts, if it has one. Blank is none.
         :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
         :raises NotAllowed: as :attr:`identity`.
+        :raises KeyInFlight: if the run of this key is under way.
+        :raises KeyReused: if the key was used for another run.
         :raises FlowRunnerError: what stopped the run.
         """
         who = as_identity(identity) or self.identity
-        return self.runner.run(
-            flow, input_value, session_id=session_id, tweaks=tweaks, identity=who, emit=emit, cancelled=cancelled,
-            **request,
-        )  # fmt: skip
+        asked = RunRequest(input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), **request)
+        found = self.runner.find(flow, who)
+        key = site_key(self.runner, found, asked, who, idempotency_key, "run")
+        if key is None:
+            return self.runner.execute(found, asked, who, emit=emit, cancelled=cancelled)
+
+        def execute(claim: Claim) -> RunResult:
+            return self.runner.execute(
+                found, asked, who, emit=claim.watching(emit), cancelled=cancelled, run_id=claim.run_id, parcel=claim
+            )
+
+        return run_once(self.runner, key, found, who, execute)
 
     def stream(
         self, flow: str, input_value: str | None = None, *, session_id: str = "",
-        tweaks: Mapping[str, Any] | None = None, identity: Who = None, **request: Any,
+        tweaks: Mapping[str, Any] | None = None, identity: Who = None, idempotency_key: str | None = None,
+        **request: Any,
     ) -> Iterator[str]:  # fmt: skip
         """Run a flow and return the pieces of its answer as they come, to be given to a ``Response``.
 
@@ -114,9 +129,13 @@ class BoundRunner:
         asked = RunRequest(
             input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), streaming=True, **request
         )
+        found = self.runner.find(flow, who)
+        key = site_key(self.runner, found, asked, who, idempotency_key, "stream")
+        if key is not None:
+            return stream_once(self.runner, key, found, asked, who)
         # Somebody may read the pieces in a view; whether they are still there shows while nothing is said, too.
         gone = Presence(flask_request.environ if has_request_context() else {}).is_over
-        return text_pieces(RunStream(self.runner, self.runner.find(flow, who), asked, who, gone=gone))
+        return text_pieces(RunStream(self.runner, found, asked, who, gone=gone))
 
 
 def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRunner:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 
 #: A statement in the words of the database's driver, and its named parameters.
 Statement = tuple[str, Mapping[str, Any]]
+
+
+class Parcel(Protocol):
+    """What somebody wants committed together with the last messages of a run, made of the run's result."""
+
+    #: It is stored: with those messages, or right after them where they are kept elsewhere.
+    delivered: bool
+
+    def statements(self, result: Any) -> list[Statement]:
+        """Return it as statements."""
 
 
 class Cargo:

@@ -14,7 +14,7 @@ from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.files import FileStore
 from flowrunner.store.flowrecord import free_endpoint_name, free_name
 from flowrunner.store.stamp import stamp_beside
-from flowrunner.store.tables import files, flows, runs, variables, vertex_runs
+from flowrunner.store.tables import answers, files, flows, runs, variables, vertex_runs
 
 
 @dataclass(slots=True)
@@ -48,6 +48,9 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
             go_alone(connection, f"flows of {owner}")
         _give_flows(connection, source, target, given)
         _give_variables(connection, source, target, given)
+        # Those with the id of a run are its result; the others belong to keys, which are their sender's own.
+        results = answers.c.id == answers.c.run_id
+        connection.execute(update(answers).where(answers.c.owner == source, results).values(owner=target))
         for table in (runs, vertex_runs):
             moved = connection.execute(update(table).where(table.c.owner == source).values(owner=target)).rowcount
             if table is runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
@@ -11,7 +11,7 @@ from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import utc_now
 from flowrunner.store.carrying import Statement
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.tables import processes, runs
+from flowrunner.store.tables import answers, processes, runs
 from flowrunner.store.unhurried import unhurried
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
@@ -68,9 +68,10 @@ class Ledger:
             for statement, parameters in statements:
                 connection.exec_driver_sql(statement, dict(parameters))
 
-    def accept(self, **row: Any) -> int:
+    def accept(self, along: Callable[[Connection], None] | None = None, **row: Any) -> int:
         """Record a queued run; it is on disk when this returns.
 
+        :param along: writes what belongs to it in the same transaction; what it raises undoes both.
         :returns: its number; runs begin in the order of their numbers.
         """
         values = {"status": QUEUED, "accepted_at": moment_text(utc_now()), **row}
@@ -78,6 +79,8 @@ class Ledger:
             if connection.dialect.name == "postgresql":
                 # Numbers are given out before commit: who commits later must not have the smaller one.
                 go_alone(connection, _SWEEP)
+            if along is not None:
+                along(connection)
             return int(connection.execute(insert(runs).values(**values).returning(runs.c.seq)).scalar_one())
 
     def begin(self, run_id: str, process: str) -> bool:
@@ -155,7 +158,10 @@ class Ledger:
 
         ``place`` is None for a process that is not known any more; ``id`` is None for runs that no process has.
         """
-        open_ones = select(runs.c.process).where(runs.c.ended_at.is_(None)).distinct().subquery()
+        # A request with a key may be under way before its run is recorded, or after it has ended.
+        with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None))
+        with_keys = select(answers.c.process).where(answers.c.state == "open")
+        open_ones = with_runs.union(with_keys).subquery()
         statement = (
             select(open_ones.c.process.label("id"), processes.c.place, processes.c.beat)
             .select_from(open_ones.outerjoin(processes, processes.c.id == open_ones.c.process))
@@ -196,6 +202,12 @@ class Ledger:
             return connection.execute(
                 update(runs).where(runs.c.process == process, runs.c.status == QUEUED).values(process=None)
             ).rowcount
+
+    def process(self, process: str) -> Any:
+        """Return what is known of a process: id, place, beat; None if it is not known any more."""
+        statement = select(processes.c.id, processes.c.place, processes.c.beat).where(processes.c.id == process)
+        with reading(self.engine) as connection:
+            return connection.execute(statement).first()
 
     def forget(self, process: str) -> None:
         """Take a process that ends in good order off the list."""

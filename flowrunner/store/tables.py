@@ -95,7 +95,9 @@ vertex_runs: Final = Table(
     Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
 )
 
-# A run that has not ended has no ``ended_at``; the index of those is as small as they are few.
+# A run that has not ended has no ``ended_at``; the index of those is as small as they are few. ``engine`` names the one
+# that begins it, None the pool of its process, and ``sent_at`` says when it was told; ``again`` says that it may begin
+# more than once, and ``begun`` how often it has.
 runs: Final = Table(
     "flowrunner_runs",
     metadata,
@@ -115,6 +117,10 @@ runs: Final = Table(
     Column("error", Text),
     Column("request", Text),
     Column("record", Text),
+    Column("engine", String(40)),
+    Column("sent_at", MOMENT),
+    Column("again", Boolean),
+    Column("begun", Integer, nullable=False, server_default=text("0")),
     Index("flowrunner_runs_id", "id", unique=True),
     Index("flowrunner_runs_owner", "owner", "seq"),
     Index(
@@ -135,6 +141,31 @@ processes: Final = Table(
     Column("beat", BigInteger, nullable=False),
     Column("started_at", MOMENT, nullable=False),
 )
+
+# Answers that are kept for a time: of requests with an Idempotency-Key, which have their row from their acceptance on,
+# and of runs that nobody waited for. ``request`` is the digest of what was asked; the answer itself is encrypted.
+answers: Final = Table(
+    "flowrunner_answers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("request", String(64)),
+    Column("process", String(36)),
+    Column("state", String(10), nullable=False),
+    Column("begun", Boolean, nullable=False),
+    Column("answer", Text),
+    Column("size", Integer, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT, nullable=False),
+    Index("flowrunner_answers_run", "run_id"),
+    Index("flowrunner_answers_owner", "owner", "at"),
+    Index("flowrunner_answers_expires", "expires_at"),
+    Index(
+        "flowrunner_answers_open", "process", sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)  # fmt: skip
 
 files: Final = Table(
     "flowrunner_files",
@@ -158,6 +189,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0002",
+    head="0003",
     version_table="flowrunner_version",
 )

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
-from flowrunner.errors import FlowRunnerError, NotReady, PluginFailed, SettingsInvalid
+from flowrunner.errors import FlowRunnerError, NotReady, PluginFailed, RunLost, SettingsInvalid
 from flowrunner.web.jsons import json_response
 
 logger = logging.getLogger("flowrunner")
@@ -33,12 +33,16 @@ def error_response(error: FlowRunnerError) -> Response:
     """Return the answer to an error, and log what is our own fault."""
     if error.status >= 500:
         # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
-        unclear = error.status == 500 and error.__cause__ is None
+        unclear = error.status == 500 and error.__cause__ is None and not isinstance(error, RunLost)
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
-    answer = json_response(error_body(error), error.status)
+    return retry_later(json_response(error_body(error), error.status), error)
+
+
+def retry_later(response: Response, error: FlowRunnerError) -> Response:
+    """Say in the answer to an error when to try again, where that is known."""
     if error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:

@@ -12,20 +12,23 @@ from marshmallow import fields
 
 from flowrunner.authority import RUN
 from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.errors import logger, openai_error
+from flowrunner.web.errors import logger, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.jsons import json_response
+from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
 from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.run import header_variables
 from flowrunner.web.schemas import EVENTS, Body, Open
-from flowrunner.web.streams import RunStream
+from flowrunner.web.streams import RUN_HEADER, RunStream, answer_stream
 
 routes = RouteGroup("runs")
 
@@ -66,10 +69,11 @@ class ResponsesError(Open):
     name="responses",
     needs=RUN,
     query={"events": Choice("openai", "chunks", help="Which events a stream has.")},
+    headers=KEY_FIELD,
     body=ResponsesBody,
     answers={
         200: Media({"application/json": ResponsesAnswer, "text/event-stream": EVENTS}),
-        **dict.fromkeys((400, 403, 404, 409, 422, 429, 499, 500, 503, 504), ResponsesError),
+        **dict.fromkeys((400, 403, 404, 409, 410, 422, 429, 499, 500, 503, 504), ResponsesError),
     },
 )
 def create_response(body: Input, query: Input) -> Response:
@@ -77,9 +81,13 @@ def create_response(body: Input, query: Input) -> Response:
     try:
         return _respond(this_runner(), body, query["events"])
     except FlowRunnerError as error:
-        if error.status >= 500:
-            logger.error("%s: %s", error.code, error.message)
-        return json_response(openai_error(error), error.status)
+        return _failed(error)
+
+
+def _failed(error: FlowRunnerError) -> Response:
+    if error.status >= 500:
+        logger.error("%s: %s", error.code, error.message)
+    return retry_later(json_response(openai_error(error), error.status), error)
 
 
 def _respond(runner: Runner, body: Input, events: str | None) -> Response:
@@ -93,16 +101,43 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     streaming = body.get("stream") is True
     asked = RunRequest(input_value=body["input"], session_id=session, variables=header_variables(), streaming=streaming)
     head = response_head(session, name, body.get("previous_response_id"))
-    if streaming:
-        stream = RunStream(runner, flow, asked, caller(), gone=Presence(request.environ).is_over)
-        frames = openai_frames(stream, head) if _wants_openai_events(events) else chunk_frames(stream, head)
-        response = Response(frames, content_type="text/event-stream; charset=utf-8")
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["X-Accel-Buffering"] = "no"
-        return response
-    result = runner.execute(flow, asked, caller())
-    message = next((v.message for v in result.reported if v.message is not None), None)
-    return json_response(completed(head, [message_item(session, result.text)], usage_of(message)))
+    openai = streaming and _wants_openai_events(events)
+
+    def answer(claim: Claim | None) -> Response:
+        if streaming:
+            gone = Presence(request.environ).is_over
+            stream = RunStream(runner, flow, asked, caller(), gone=gone, claim=claim, kind="response")
+            frames = openai_frames(stream, head) if openai else chunk_frames(stream, head)
+            return answer_stream(runner, stream, frames, claim)
+        return _answer_plainly(runner, flow, asked, head, claim)
+
+    if KEY_HEADER in request.environ:
+        made_up = "" if body.get("previous_response_id") is None else None
+        key = read_key(runner, flow, caller(), asked, openai, "response", session=made_up)
+        if key is not None:
+            return answer_once(runner, key, answer, _failed)
+    return answer(None)
+
+
+def _answer_plainly(
+    runner: Runner, flow: Flow, asked: RunRequest, head: Mapping[str, Any], claim: Claim | None
+) -> Response:
+    def shape(result: RunResult) -> Response:
+        message = next((v.message for v in result.reported if v.message is not None), None)
+        answer = json_response(completed(head, [message_item(head["id"], result.text)], usage_of(message)))
+        answer.headers.add(RUN_HEADER, result.run_id)
+        return answer
+
+    leaves = runner.settings.cancel_when_left
+    if claim is None:
+        gone = Presence(request.environ).is_over if leaves else None
+        return shape(runner.execute(flow, asked, caller(), gone=gone, kind="response"))
+    claim.shape = shaping(shape)
+    result = runner.execute(
+        flow, asked, caller(), gone=stays(claim) if leaves else None, emit=claim.watching(None), run_id=claim.run_id,
+        kind="response", parcel=claim,
+    )  # fmt: skip
+    return shape(result)
 
 
 def response_head(session: str, model: str, previous: str | None) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Route:
     :param tag: the heading under which the description lists it; one without is left out, such as a page.
     :param path: fields of the path's values that are not just any text.
     :param query: fields of the query. The view gets them as ``query``.
+    :param headers: headers that the view reads by itself, for the description.
     :param body: the schema of a JSON body, or a field such as :class:`~flowrunner.web.fields.Items`. The view
         gets what is read as ``body``; a :class:`Media` it reads itself.
     :param body_required: whether a request without a body is refused; else it counts as ``{}``.
@@ -74,6 +75,7 @@ class Route:
     tag: str = ""
     path: Mapping[str, Field[Any]] = field(default_factory=dict)
     query: Mapping[str, Field[Any]] = field(default_factory=dict)
+    headers: Mapping[str, Field[Any]] = field(default_factory=dict)
     body: type[Schema] | Field[Any] | Media | None = None
     body_required: bool = True
     answers: Mapping[int, Any] = field(default_factory=dict)

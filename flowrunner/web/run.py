@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,22 +17,23 @@ from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, NotFound, U
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim, KeyedAnswer
 from flowrunner.web import schemas
 from flowrunner.web.answers import old_envelope
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.disconnect import Presence
+from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Object, Text, Uuid
 from flowrunner.web.input import check_body, invalid
 from flowrunner.web.jsons import dumps, json_response, parse_json_bytes, read_bytes, read_object, refuse_packed
+from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, shaping, stays
 from flowrunner.web.reach import flows_in_reach
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Body, Open
 from flowrunner.web.sse import resume_sse, stream_sse
-from flowrunner.web.streams import stream_lines
+from flowrunner.web.streams import RUN_HEADER, stream_lines
 
-#: Names the run in an answer.
-RUN_HEADER: Final = "X-Run-Id"
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
 
@@ -116,6 +117,7 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
         "vertices": Flag("Tell in a stream of kind sse about each component, too."),
         "envelope": Choice("1.13", "1.0", help="Shape of the answer; that of the settings unless said otherwise."),
     },
+    headers=KEY_FIELD,
     # Read by the view: this body is read more often than all others together, and mostly needs no schema.
     body=Media({"application/json": RunBody, "multipart/form-data": {"type": "object"}}),
     body_required=False,
@@ -123,7 +125,7 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
         200: Media({"application/json": RunAnswer, "text/plain": TEXT, "text/event-stream": EVENTS}),
         202: Started,
     },
-    errors=OF_RUNS,
+    errors=(*OF_RUNS, 410),
 )
 def run_flow(flow: str, query: Input) -> Response:
     """Run a flow."""
@@ -140,12 +142,36 @@ def run_flow(flow: str, query: Input) -> Response:
         asked = replace(asked, outputs_only=True)
     if query["background"]:
         return _accept(runner, found, asked, identity)
-    if streaming == "sse":
-        return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=bool(query["vertices"]))
-    if streaming is not None:
-        return stream_lines(runner, found, asked, identity)
-    gone = Presence(request.environ).is_over if runner.settings.cancel_when_left else None
-    return answer_run(runner.execute(found, asked, identity, gone=gone), query["envelope"] or runner.settings.envelope)
+    vertices = bool(streaming == "sse" and query["vertices"])
+    envelope = query["envelope"] or runner.settings.envelope
+
+    def answer(claim: Claim | None) -> Response:
+        if streaming == "sse":
+            return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=vertices, claim=claim)
+        if streaming is not None:
+            return stream_lines(runner, found, asked, identity, claim)
+        return _answer_plainly(runner, found, asked, identity, envelope, claim)
+
+    if KEY_HEADER in request.environ:
+        key = read_key(runner, found, identity, asked, streaming, vertices, envelope, wants_text())
+        if key is not None:
+            return answer_once(runner, key, answer, error_response)
+    return answer(None)
+
+
+def _answer_plainly(
+    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, envelope: str, claim: Claim | None
+) -> Response:
+    leaves = runner.settings.cancel_when_left
+    if claim is None:
+        gone = Presence(request.environ).is_over if leaves else None
+        return answer_run(runner.execute(flow, asked, identity, gone=gone), envelope)
+    claim.shape = shaping(lambda result: answer_run(result, envelope))
+    result = runner.execute(
+        flow, asked, identity, gone=stays(claim) if leaves else None, emit=claim.watching(None), run_id=claim.run_id,
+        parcel=claim,
+    )  # fmt: skip
+    return answer_run(result, envelope)
 
 
 def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
@@ -154,11 +180,30 @@ def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -
     :raises BadRequest: for a stream, which somebody would have to read.
     """
     if asked.streaming:
-        raise BadRequest("A background run is not streamed: leave out stream, and read its record later.")
-    run_id = runner.start(flow, asked, identity)
-    answer = json_response({"message": "The run is accepted", "status": "queued", "run_id": run_id}, 202)
-    answer.headers.add(RUN_HEADER, run_id)
-    return answer
+        raise BadRequest("A background run is not streamed: leave out stream, and read its events later.")
+    return start_once(
+        runner, flow, asked, identity, "background",
+        lambda run_id: {"message": "The run is accepted", "status": "queued", "run_id": run_id},
+    )  # fmt: skip
+
+
+def start_once(
+    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, kind: str, said: Callable[[str], dict[str, Any]]
+) -> Response:
+    """Accept a run in the background and answer 202, once for each key.
+
+    :param said: returns the body of the answer from the id of the run.
+    """
+
+    def accept(run_id: str, keyed: KeyedAnswer | None) -> None:
+        runner.start(flow, asked, identity, kind=kind, run_id=run_id, keyed=keyed)
+
+    def answer(run_id: str) -> Response:
+        response = json_response(said(run_id), 202)
+        response.headers.add(RUN_HEADER, run_id)
+        return response
+
+    return accept_once(runner, read_key(runner, flow, identity, asked, kind), accept, answer)
 
 
 @routes.post(
@@ -190,13 +235,18 @@ def _body_wants_stream(body: Mapping[str, Any]) -> bool:
 
 def answer_run(result: RunResult, envelope: str) -> Response:
     """Return the answer of a run in the shape that the request asks for."""
-    # Most requests have no query and no wish: what they cannot hold is not parsed.
-    if "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain":
+    if wants_text():
         answer = Response(result.text, content_type="text/plain; charset=utf-8")
     else:
         answer = json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
     answer.headers.add(RUN_HEADER, result.run_id)
     return answer
+
+
+def wants_text() -> bool:
+    """Say whether the request wants the text of the answer alone."""
+    # Most requests have no such wish: what they cannot hold is not parsed.
+    return "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain"
 
 
 def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
@@ -246,8 +296,10 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     "/api/v1/webhook/<flow>",
     name="webhook",
     needs=RUN,
+    headers=KEY_FIELD,
     body=Media({"application/json": {}, "text/plain": TEXT}),
     answers={202: Started},
+    errors=(409, 410),
 )
 def run_webhook(flow: str) -> Response:
     """Run a flow in the background with a body of any kind.
@@ -267,8 +319,10 @@ def run_webhook(flow: str) -> Response:
         input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
     )
     runner.plan(found)
-    run_id = runner.start(found, asked, caller(), kind="webhook")
-    return json_response({"message": "Task started in the background", "status": "in progress", "run_id": run_id}, 202)
+    return start_once(
+        runner, found, asked, caller(), "webhook",
+        lambda run_id: {"message": "Task started in the background", "status": "in progress", "run_id": run_id},
+    )  # fmt: skip
 
 
 def _webhook_text(data: bytes) -> str:

@@ -34,14 +34,15 @@ class LiveStream:
         self._readers = 0
         self._left_at = time.time()
 
-    def append(self, event: str, data: str) -> None:
-        """Add an event."""
+    def append(self, event: str, data: str) -> Frame:
+        """Add an event and return it as it is shown."""
         with self._news:
             self._count += 1
             frame = Frame(self._count, event, data)
             self._frames.append(frame)
             self._unwritten.append(frame.to_line())
             self._news.notify_all()
+            return frame
 
     def close(self) -> None:
         """Say that nothing follows."""

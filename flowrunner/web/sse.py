@@ -18,30 +18,41 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
 from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim
+from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dump_line
+from flowrunner.web.kept_stream import Recording, head_of
 from flowrunner.web.langflow_events import line_of, vertex_line_of
 from flowrunner.web.spool import LiveStream, Spool
-from flowrunner.web.stored_stream import StoredStream
+from flowrunner.web.stored_stream import Frame, StoredStream
+from flowrunner.web.streams import event_stream
 
 logger = logging.getLogger("flowrunner")
 
 _LOOK_SECONDS: Final = 0.5
-_RETRY_MILLISECONDS: Final = 500
+#: A client that is cut off comes back after so many milliseconds.
+_RETRY: Final = "retry: 500\n\n"
 
 
 def stream_sse(
-    runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False
-) -> Response:
+    runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False,
+    claim: Claim | None = None,
+) -> Response:  # fmt: skip
     """Return a new run as server-sent events.
 
     :param vertices: also tell what each component does.
+    :param claim: the right to run what the key of a request stands for; the events are kept for it.
     :raises FlowRunnerError: where the run fails before its first event.
     """
-    run_id = new_id()
+    run_id = new_id() if claim is None else claim.run_id
     presence = Presence(request.environ)
-    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices).start(presence)
+    recording = None
+    if claim is not None:
+        recording = Recording(claim, head_of(event_stream(iter(()), run_id)), runner.settings.max_answer)
+        recording.append(_RETRY)
+    stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices, claim, recording).start(presence)
     return _answer(stream, run_id, 0, runner.settings.heartbeat)
 
 
@@ -67,8 +78,10 @@ class _SpooledRun:
 
     def __init__(
         self, runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
-        vertices: bool,
+        vertices: bool, claim: Claim | None, recording: Recording | None,
     ) -> None:  # fmt: skip
+        self._emit = self._take if claim is None else claim.watching(self._take)
+        self._recording = recording
         self._arguments = (flow, asked, identity)
         self._vertices = vertices
         self._runner, self._spool, self._run_id = runner, spool, run_id
@@ -94,7 +107,9 @@ class _SpooledRun:
     def _run(self) -> None:
         try:
             flow, asked, identity = self._arguments
-            self._runner.execute(flow, asked, identity, emit=self._take, cancelled=self._cancelled, run_id=self._run_id)
+            self._runner.execute(
+                flow, asked, identity, emit=self._emit, cancelled=self._cancelled, run_id=self._run_id, kind="stream"
+            )
         except FlowRunnerError as error:
             self._failure = error
         except BaseException as error:
@@ -102,8 +117,10 @@ class _SpooledRun:
             self._failure = FlowRunnerError("Internal Server Error")
             self._failure.__cause__ = error
             if self._stream is not None:
-                self._stream.append("error", dump_line({"error": self._failure.message, "code": "internal_error"}))
+                self._append("error", dump_line({"error": self._failure.message, "code": "internal_error"}))
         finally:
+            if self._recording is not None:
+                self._recording.end(nothing_done=self._cancelled.reason == STOPPING)
             if self._stream is not None:
                 self._stream.close()
             self._begun.set()
@@ -117,17 +134,22 @@ class _SpooledRun:
         if shown is None and self._vertices:
             shown = vertex_line_of(event)
         if shown is not None:
-            self._stream.append(shown["event"], dump_line(shown["data"]))
+            self._append(shown["event"], dump_line(shown["data"]))
+
+    def _append(self, event: str, data: str) -> None:
+        assert self._stream is not None
+        frame = self._stream.append(event, data)
+        if self._recording is not None:
+            self._recording.append(_shown(frame, self._run_id))
 
 
 def _answer(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:
     presence = Presence(request.environ)
-    response = Response(
-        _frames(stream, run_id, after, heartbeat, presence), content_type="text/event-stream; charset=utf-8"
-    )
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    return event_stream(_frames(stream, run_id, after, heartbeat, presence), run_id)
+
+
+def _shown(frame: Frame, run_id: str) -> str:
+    return f"id: {run_id}:{frame.number}\nevent: {frame.event}\ndata: {frame.data}\n\n"
 
 
 def _frames(
@@ -135,14 +157,14 @@ def _frames(
 ) -> Iterator[str]:
     stream.enter()
     try:
-        yield f"retry: {_RETRY_MILLISECONDS}\n\n"
+        yield _RETRY
         quiet = 0.0
         while True:
             wait = min(_LOOK_SECONDS, heartbeat or _LOOK_SECONDS)
             frames, done = stream.read(after, wait)
             if frames:
                 after, quiet = frames[-1].number, 0.0
-                yield "".join(f"id: {run_id}:{f.number}\nevent: {f.event}\ndata: {f.data}\n\n" for f in frames)
+                yield "".join(_shown(frame, run_id) for frame in frames)
             if done:
                 return
             if not frames:

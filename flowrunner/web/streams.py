@@ -16,13 +16,20 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
+from flowrunner.memory.message import new_id
 from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim
+from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.jsons import dump_line
+from flowrunner.web.kept_stream import KeptStream, Recording, head_of
 from flowrunner.web.langflow_events import line_of
 
 logger = logging.getLogger("flowrunner")
+
+#: Names the run in an answer.
+RUN_HEADER: Final = "X-Run-Id"
 
 _QUEUED: Final = 256
 _BATCH: Final = 64
@@ -38,15 +45,20 @@ class RunStream:
     minute, cancels the run.
 
     :param gone: says whether the reader's client has left; asked while nothing happens.
+    :param claim: the right to run what the key of a request stands for; it looks at the run's events.
     :raises FlowRunnerError: from the constructor, where the run fails before its first event: such
         an answer still gets its proper status.
     """
 
     def __init__(
-        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool
-    ) -> None:
+        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool,
+        claim: Claim | None = None, kind: str = "stream",
+    ) -> None:  # fmt: skip
         self.cancelled = CancelToken()
+        self.run_id = new_id() if claim is None else claim.run_id
+        self._kind = kind
         self._gone = gone
+        self._emit = self._put if claim is None else claim.watching(self._put)
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
         self._arguments = (runner, flow, request, identity)
         threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
@@ -54,6 +66,15 @@ class RunStream:
         if not isinstance(first, RunEvent):
             raise first if first is not None else FlowRunnerError("The run ended before it began.")
         self._first = first
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the server stopped the run, since it stops itself."""
+        return self.cancelled.reason == STOPPING
+
+    def go_on_until(self, gone: Callable[[], bool]) -> None:
+        """Ask something else from now on whether the reader has left."""
+        self._gone = gone
 
     def __iter__(self) -> Iterator[RunEvent]:
         for batch in self.batches():
@@ -106,7 +127,9 @@ class RunStream:
         runner, flow, request, identity = self._arguments
         ended: FlowRunnerError | None = None
         try:
-            runner.execute(flow, request, identity, emit=self._put, cancelled=self.cancelled)
+            runner.execute(
+                flow, request, identity, emit=self._emit, cancelled=self.cancelled, run_id=self.run_id, kind=self._kind
+            )
         except FlowRunnerError as error:
             ended = error
         except BaseException as error:
@@ -129,10 +152,28 @@ class RunStream:
         self.cancelled.cancel("its client takes nothing")
 
 
-def stream_lines(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
+def stream_lines(
+    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, claim: Claim | None = None
+) -> Response:
     """Return a run as the reference server streams it: one JSON object a line, an empty line after it."""
-    stream = RunStream(runner, flow, asked, identity, gone=Presence(request.environ).is_over)
-    response = Response(_lines(stream), content_type="text/event-stream; charset=utf-8")
+    stream = RunStream(runner, flow, asked, identity, gone=Presence(request.environ).is_over, claim=claim)
+    return answer_stream(runner, stream, _lines(stream), claim)
+
+
+def answer_stream(runner: Runner, stream: RunStream, frames: Iterator[str], claim: Claim | None) -> Response:
+    """Return the answer of a stream from its pieces; that of a request with a key goes on without its reader."""
+    if claim is None:
+        return event_stream(frames, stream.run_id)
+    settings = runner.settings
+    recording = Recording(claim, head_of(event_stream(iter(()), stream.run_id)), settings.max_answer)
+    kept = KeptStream(frames, recording, stream, settings.resume_seconds).start()
+    return event_stream(kept.listen(Presence(request.environ)), stream.run_id)
+
+
+def event_stream(frames: Iterator[str], run_id: str) -> Response:
+    """Return pieces as an answer that no proxy holds back."""
+    response = Response(frames, content_type="text/event-stream; charset=utf-8")
+    response.headers[RUN_HEADER] = run_id
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -67,3 +67,28 @@ def test_no_new_conversation_where_the_page_names_the_session(window, pages):
     assert window.get_by_role("button", name="New conversation").count() == 0
     window.reload()
     shown(window).to_have_text(["hello", "hello"])
+
+
+def test_a_lost_connection_asks_once(window, pages):
+    lost = []
+
+    def lose(route):
+        if len(lost) < 2:
+            lost.append(route.request.headers["idempotency-key"])
+            route.fetch()
+            route.abort("connectionreset")
+        else:
+            lost.append(route.request.headers["idempotency-key"])
+            route.continue_()
+
+    window.route("**/run/kept?stream=true", lose)
+    window.goto(f"{pages}/kept/lossy")
+    say(window, "hello")
+    shown(window).to_have_text(["hello", "hello"])
+    assert len(lost) == 3
+    assert len(set(lost)) == 1
+    assert all("ERR_CONNECTION_RESET" in said for said in window.complaints)
+    window.complaints.clear()
+    window.unroute("**/run/kept?stream=true")
+    window.reload()
+    shown(window).to_have_text(["hello", "hello"])

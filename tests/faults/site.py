@@ -41,9 +41,21 @@ class Wait(Component):
         return {"value": said}
 
 
+class Fails(Component):
+    """Fail, always."""
+
+    type_name = "Fails"
+    inputs = (Input("value", accepts=("Data",)),)
+    outputs = (Output("value"),)
+
+    def run(self, context, value):
+        raise ValueError("no luck")
+
+
 @hookimpl
 def register_components(register):
     register(Wait)
+    register(Fails)
 '''
 
 

@@ -1,7 +1,7 @@
 // Calls of the public API. The key stays in this tab's sessionStorage.
 
 import { follow, pause } from "./stream.js";
-import { segment } from "./text.js";
+import { randomWord, segment } from "./text.js";
 
 const KEY = "flowrunner:key";
 
@@ -162,15 +162,17 @@ export class Api {
     return this.call(`runs/${segment(run)}/cancel`, { method: "POST", body: {} });
   }
 
-  // `from` is the event after which to begin, for a run that is there already.
+  // `from` is the event after which to begin, for a run that is there already. A new one has a key, so that it is one
+  // run however often it is sent.
   follow(flow, body, { signal, onCut }, from = "") {
+    const key = randomWord();
     const open = (last) =>
       this.call(`run/${segment(flow)}`, {
         method: "POST",
         query: { stream: "sse", vertices: true },
         body,
         signal,
-        headers: last ? { "Last-Event-ID": last } : {},
+        headers: last ? { "Last-Event-ID": last } : { "Idempotency-Key": key },
       });
     return follow(open, { signal, onCut, from });
   }

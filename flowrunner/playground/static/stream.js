@@ -29,7 +29,10 @@ export function isLast({ event, data }) {
   return event === "end" || (event === "error" && typeof data?.error === "string");
 }
 
-// Runs a flow and yields its events. A cut stream is taken up where it stopped, for as long as the server keeps it.
+const FIRST_TRIES = 5;
+
+// Runs a flow and yields its events. A cut stream is taken up where it stopped, for as long as the server keeps it; one
+// that was lost before its first event is asked for again, and waited for while the server says that it is under way.
 // `open(lastEventId)` makes the request; `onCut(true)` says that the stream was lost, `onCut(false)` that it goes on.
 export async function* follow(open, { signal, onCut = () => {}, from = "", tries = 20, wait = pause } = {}) {
   let last = from;
@@ -45,8 +48,12 @@ export async function* follow(open, { signal, onCut = () => {}, from = "", tries
       }
       throw new TypeError("the stream ended early");
     } catch (error) {
+      if (error.code === "idempotency_in_flight") {
+        await wait(1000, signal);
+        continue;
+      }
       const lost = error instanceof TypeError && !signal?.aborted;
-      if (!lost || !last || ++failed > tries) throw error;
+      if (!lost || ++failed > (last ? tries : Math.min(tries, FIRST_TRIES))) throw error;
       onCut(true);
       await wait(Math.min(300 * failed, 2000), signal);
     }

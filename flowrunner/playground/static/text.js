@@ -1,5 +1,11 @@
 // Words and numbers for people. No DOM here: these are tested without a browser.
 
+// A word that nobody else has: randomUUID is only there on https and localhost, random values are there everywhere.
+export function randomWord() {
+  const octets = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
+}
+
 export function duration(seconds) {
   if (typeof seconds !== "number" || !Number.isFinite(seconds)) return "";
   if (seconds < 0.001) return "<1 ms";

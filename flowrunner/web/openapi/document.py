@@ -30,6 +30,7 @@ _SENTENCES: Final = {
     404: "It is not there, or not the caller's.",
     405: "The path takes other methods.",
     409: "It is busy, or contradicts what is stored.",
+    410: "The request of this key was done, and its answer is not kept.",
     413: "The body is too large.",
     415: "The body is of a type that is not read here.",
     422: "Something in path, query or body is wrong; detail says where.",
@@ -79,6 +80,7 @@ class _Operations:
             self._parameter(name, "path", route.path.get(name, Text()), required=True) for name in route.values
         ]
         parameters += [self._parameter(n, "query", f, required=f.required) for n, f in route.query.items()]
+        parameters += [self._parameter(n, "header", f, required=False) for n, f in route.headers.items()]
         shown: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": [route.tag]}
         if route.description:
             shown["description"] = route.description

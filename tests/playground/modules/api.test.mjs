@@ -57,6 +57,24 @@ test("wrong members are named, and an answer that is no JSON is said as it is", 
   await assert.rejects(two.flows(), /Bad Gateway/);
 });
 
+test("a run has one key, however often it is sent", async () => {
+  let tries = 0;
+  const { api: one, calls } = api(() => {
+    tries += 1;
+    if (tries === 1) throw new TypeError("fetch failed");
+    const body = `id: r:1\nevent: ${tries === 2 ? "token" : "end"}\ndata: {}\n\n`;
+    return new Response(body);
+  });
+  for (let run = 0; run < 2; run += 1) {
+    for await (const event of one.follow("f", { input_value: "hi" }, {})) assert.ok(event);
+  }
+  const keys = calls.map(({ headers }) => headers["Idempotency-Key"]);
+  assert.match(keys[0], /^[0-9a-f]{32}$/);
+  assert.equal(keys[1], keys[0]);
+  assert.deepEqual([keys[2], calls[2].headers["Last-Event-ID"]], [undefined, "r:1"]);
+  assert.notEqual(keys[3], keys[0]);
+});
+
 test("a lost connection is told", async () => {
   const { api: one } = api(() => {
     throw new TypeError("fetch failed");

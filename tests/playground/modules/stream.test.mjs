@@ -59,14 +59,27 @@ test("a cut stream goes on after the last event", async () => {
   assert.deepEqual(cuts, [true, true, false]);
 });
 
-test("a stream that never began is not begun twice", async () => {
-  let tries = 0;
-  const open = async () => {
-    tries += 1;
+test("a stream that never began is asked for a few times more, each time as at first", async () => {
+  const asked = [];
+  const open = async (last) => {
+    asked.push(last);
     throw new TypeError("fetch failed");
   };
   await assert.rejects(collect(follow(open, { wait: now })), TypeError);
-  assert.equal(tries, 1);
+  assert.deepEqual(asked, ["", "", "", "", "", ""]);
+});
+
+test("a run that is under way is waited for", async () => {
+  let tries = 0;
+  const waits = [];
+  const open = async () => {
+    tries += 1;
+    if (tries === 1) throw new TypeError("fetch failed");
+    if (tries < 30) throw Object.assign(new Error("under way"), { code: "idempotency_in_flight" });
+    return answer(frame(1, "end", {}));
+  };
+  const found = await collect(follow(open, { wait: async (time) => waits.push(time) }));
+  assert.deepEqual([found.length, tries, waits.length, waits.at(-1)], [1, 30, 29, 1000]);
 });
 
 test("a refusal is not tried again", async () => {

@@ -10,7 +10,26 @@ const WORDS = {
   fresh: "New conversation",
   failed: "This did not work. Please try again.",
 };
+// Milliseconds before a lost connection is tried again, and how often it is.
+const WAIT = 500;
+const MOST_LOST = 5;
 const HEADERS = { "Content-Type": "application/json", "X-Flowrunner": "chatbox" };
+
+// A word that nobody else has: randomUUID is only there on https and localhost, random values are there everywhere.
+function randomWord() {
+  const octets = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(octets, (o) => o.toString(16).padStart(2, "0")).join("");
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
 
 class Conversation {
   // The id of the visitor's session, kept in their browser: it names a conversation and opens none.
@@ -30,9 +49,7 @@ class Conversation {
   }
 
   begin() {
-    // randomUUID is only there on https and localhost; random values are there everywhere.
-    const octets = crypto.getRandomValues(new Uint8Array(16));
-    this.inPage = `chat-${Array.from(octets, (o) => o.toString(16).padStart(2, "0")).join("")}`;
+    this.inPage = `chat-${randomWord()}`;
     try {
       localStorage.setItem(this.place, this.inPage);
     } catch {
@@ -123,7 +140,7 @@ class FlowrunnerChat extends HTMLElement {
   }
 
   startAfresh() {
-    this.running?.abort();
+    this.stop();
     this.conversation.begin();
     this.log.replaceChildren();
     this.greet();
@@ -157,7 +174,7 @@ class FlowrunnerChat extends HTMLElement {
   async onSubmit(event) {
     event.preventDefault();
     if (this.running) {
-      this.running.abort();
+      this.stop();
       return;
     }
     const text = this.text.value.trim();
@@ -180,24 +197,61 @@ class FlowrunnerChat extends HTMLElement {
     this.toggleAttribute("busy", Boolean(controller));
   }
 
+  // A run goes on for a while when its reader leaves, so who stops it says so.
+  stop() {
+    if (!this.running) return;
+    this.running.abort();
+    if (!this.runId) return;
+    const address = `${this.getAttribute("api")}/runs/${encodeURIComponent(this.runId)}/cancel`;
+    fetch(address, { method: "POST", headers: HEADERS, body: "{}", keepalive: true }).catch(() => {});
+  }
+
+  // A lost connection is tried again with the same key, so that what was asked is asked once.
   async ask(text, signal) {
-    const address = `${this.getAttribute("api")}/run/${encodeURIComponent(this.getAttribute("flow"))}?stream=true`;
     const body = JSON.stringify({ input_value: text, session_id: this.conversation.id });
-    const response = await fetch(address, { method: "POST", headers: HEADERS, body, signal });
-    if (!response.ok) throw await this.refusal(response);
-    const shown = new Map();
+    const headers = { ...HEADERS, "Idempotency-Key": randomWord() };
+    for (let lost = 0; ; ) {
+      const shown = new Map();
+      try {
+        const response = await this.send(body, headers, signal);
+        if (response) return await this.read(response, shown);
+        await pause(WAIT, signal);
+      } catch (error) {
+        if (!(error instanceof TypeError) || signal.aborted || ++lost > MOST_LOST) throw error;
+        shown.forEach((element) => element.remove());
+        await pause(WAIT * lost, signal);
+      }
+    }
+  }
+
+  // Gives the answer; nothing where the same question is still being answered.
+  async send(body, headers, signal) {
+    this.runId = "";
+    const address = `${this.getAttribute("api")}/run/${encodeURIComponent(this.getAttribute("flow"))}?stream=true`;
+    const response = await fetch(address, { method: "POST", headers, body, signal });
+    this.runId = response.headers.get("X-Run-Id") ?? "";
+    if (response.ok) return response;
+    const refused = await this.refusal(response);
+    if (refused.code === "idempotency_in_flight") return null;
+    throw refused;
+  }
+
+  async read(response, shown) {
     for await (const { event, data } of readEvents(response)) {
       if (event === "token") this.grow(shown, data.id, data.chunk);
       else if (event === "add_message" && data.sender !== "User") this.place(shown, data.id, data.text);
-      else if (event === "end" && !shown.size) textsOf(data.result).forEach((said) => this.show("answered", said));
-      else if (event === "error") throw Object.assign(new Error(data.error), { shown: this.word("failed") });
+      else if (event === "end") {
+        if (!shown.size) textsOf(data.result).forEach((said) => this.show("answered", said));
+        return;
+      } else if (event === "error") throw Object.assign(new Error(data.error), { shown: this.word("failed") });
     }
+    throw new TypeError("the stream ended early");
   }
 
   async refusal(response) {
     const known = await response.json().catch(() => ({}));
     const said = response.status < 500 && typeof known.detail === "string" ? known.detail : this.word("failed");
-    return Object.assign(new Error(said), { shown: said });
+    return Object.assign(new Error(said), { shown: said, code: known.code });
   }
 
   grow(shown, id, piece) {

@@ -1,0 +1,164 @@
+"""Runs of the site's own code that are run once, however often their request is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from flask import has_request_context
+from flask import request as flask_request
+
+from flowrunner.engine.request import RunRequest
+from flowrunner.engine.result import RunResult, RunStart
+from flowrunner.errors import FlowRunnerError
+from flowrunner.flows.model import Flow
+from flowrunner.identity import Identity
+from flowrunner.memory.message import new_id, utc_now
+from flowrunner.runner import Runner
+from flowrunner.runs.once import Claim, Key, make_key
+from flowrunner.session import Session
+from flowrunner.web.disconnect import Presence
+from flowrunner.web.jsons import dumps
+from flowrunner.web.kept_stream import KeptStream, Recording
+from flowrunner.web.once import KEY_HEADER
+from flowrunner.web.streams import RunStream
+from flowrunner.web.text_stream import text_pieces
+
+#: Where a request of the site counts the runs that it has asked for.
+_COUNT: Final = "flowrunner.runs_asked_for"
+
+
+class ReplayedError(FlowRunnerError):
+    """What stopped a run when it was asked for first, raised again for the same key."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        vars(self).update(status=status, code=code)
+
+
+@dataclass(slots=True)
+class ReplayedResult(RunResult):
+    """The result of a run that an earlier request with the same key asked for: its answer, without its vertices.
+
+    :param answer: what ``to_json`` returned.
+    :param said: what ``text`` was.
+    """
+
+    answer: Mapping[str, Any]
+    said: str
+
+    @property
+    def text(self) -> str:
+        """Text of the first reported message; empty if there is none."""
+        return self.said
+
+    def output(self, vertex_id: str) -> Mapping[str, Any] | None:
+        """Return the outputs of a reported vertex as the answer shows them, or None."""
+        shown = [o for part in self.answer["outputs"] for o in part["outputs"] if o["component_id"] == vertex_id]
+        return {name: value["message"] for name, value in shown[0]["outputs"].items()} if shown else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer of the run."""
+        return dict(self.answer)
+
+
+def site_key(
+    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, given: str | None, kind: str
+) -> Key | None:
+    """Return the key of a run: the one given, else that of the request which the site answers; None without one.
+
+    A request may ask for several runs; each has its place in it. What a site's own client sends as its
+    key is the site's affair, so it may be of any length.
+
+    :param given: the key; blank for none.
+    :raises KeyInvalid: for a given one that can be no key.
+    """
+    if not runner.settings.idempotency_seconds or given == "":
+        return None
+    content = [kind, asdict(asked)]
+    if given is not None:
+        return make_key(given, identity, flow.id, content, sight="site")
+    word = flask_request.environ.get(KEY_HEADER) if has_request_context() else None
+    if not word:
+        return None
+    number = flask_request.environ[_COUNT] = flask_request.environ.get(_COUNT, 0) + 1
+    word = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()
+    return make_key(word, identity, flow.id, content, sight=f"site {number}")
+
+
+def run_once(
+    runner: Runner, key: Key, flow: Flow, identity: Identity, execute: Callable[[Claim], RunResult]
+) -> RunResult:
+    """Run a flow, or return what it gave when it was asked for first.
+
+    :raises FlowRunnerError: what stopped the run then or now; else as :meth:`~flowrunner.runs.once.Once.take`.
+    """
+    claim = runner.runs.once.take(key, new_id())
+    if isinstance(claim, str):
+        return _result_of(runner, flow, identity, json.loads(claim))
+    claim.shape = _as_text
+    try:
+        result = execute(claim)
+    except FlowRunnerError as error:
+        if claim.keeps(error):
+            claim.keep(dumps({"error": [error.status, error.code, error.message]}))
+        raise
+    else:
+        claim.keep(_as_text(result))
+        return result
+    finally:
+        claim.free()
+
+
+def stream_once(runner: Runner, key: Key, flow: Flow, asked: RunRequest, identity: Identity) -> Iterator[str]:
+    """Return the pieces of an answer as they come, or the whole of it where it was asked for before.
+
+    A run whose reader leaves goes on for a while, as for every request with a key.
+
+    :raises FlowRunnerError: as :func:`run_once`; what stops the run later is raised between two pieces.
+    """
+    claim = runner.runs.once.take(key, new_id())
+    if isinstance(claim, str):
+        return _pieces_of(json.loads(claim))
+    presence = Presence(flask_request.environ if has_request_context() else {})
+    try:
+        stream = RunStream(runner, flow, asked, identity, gone=presence.is_over, claim=claim)
+    except FlowRunnerError:
+        claim.free()
+        raise
+    recording = _TextRecording(claim, [], runner.settings.max_answer)
+    kept = KeptStream(text_pieces(stream), recording, stream, runner.settings.resume_seconds)
+    return kept.start().listen(presence)
+
+
+class _TextRecording(Recording):
+    def whole(self, text: str, failure: FlowRunnerError | None) -> str:
+        error = None if failure is None else [failure.status, failure.code, failure.message]
+        return dumps({"text": text, "error": error})
+
+
+def _pieces_of(kept: Mapping[str, Any]) -> Iterator[str]:
+    if kept["text"]:
+        yield kept["text"]
+    if kept["error"] is not None:
+        raise ReplayedError(*kept["error"])
+
+
+def _as_text(result: RunResult) -> str:
+    return dumps(
+        {"run_id": result.run_id, "text": result.text, "answer": result.to_json(), "duration": result.duration}
+    )
+
+
+def _result_of(runner: Runner, flow: Flow, identity: Identity, kept: Mapping[str, Any]) -> RunResult:
+    if "error" in kept:
+        raise ReplayedError(*kept["error"])
+    answer, run_id = kept["answer"], kept["run_id"]
+    session = Session(**answer["session"])
+    inputs = answer["outputs"][0]["inputs"].get("input_value")
+    start = RunStart(run_id, flow.id, flow.name, flow.content_hash, identity.id, utc_now(), inputs, session)
+    messages = tuple(runner.memory_of(identity).fetch(run_id=run_id))
+    return ReplayedResult(start, session, (), (), messages, kept["duration"], answer, kept["text"])

@@ -1,0 +1,178 @@
+"""Answers that are kept for a time: of requests that carry a key, and of runs that nobody waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, delete, exists, func, select, update
+
+from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.memory.message import utc_now
+from flowrunner.store.carrying import Statement
+from flowrunner.store.engine import reading
+from flowrunner.store.secretbox import SecretBox
+from flowrunner.store.tables import answers, runs
+from flowrunner.store.unhurried import unhurried
+from flowrunner.text.timestamps import moment_text
+
+#: The request is under way; it was answered; its run is lost; its answer is too large, or was lost or removed.
+OPEN: Final = "open"
+KEPT: Final = "kept"
+LOST: Final = "lost"
+GONE: Final = "gone"
+
+_COLUMNS: Final = (
+    "id", "owner", "run_id", "request", "process", "state", "begun", "answer", "size", "at", "expires_at",
+)  # fmt: skip
+
+
+class AnswerStore:
+    """The table of answers. Each has a term; what is over it is as good as removed.
+
+    :param box: encrypts them: an answer holds what was said, and may hold what a flow keeps secret.
+    :param term: seconds that an answer is kept, where its row says nothing else.
+    :param most: bytes of one answer; a larger one is not kept.
+    :param most_of_owner: bytes of all answers of an owner; the oldest are removed first.
+    """
+
+    def __init__(self, engine: Engine, box: SecretBox, *, term: float, most: int, most_of_owner: int) -> None:
+        self._engine = engine
+        self._box = box
+        self._term = term
+        self._most = most
+        self._most_of_owner = most_of_owner
+        mark = ":{}" if engine.dialect.name == "sqlite" else "%({})s"
+        places = ", ".join(mark.format(name) for name in _COLUMNS)
+        self._insert = (
+            f"INSERT INTO {answers.name} ({', '.join(_COLUMNS)}) VALUES ({places}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+        )
+        changed = ", ".join(f"{name} = {mark.format(name)}" for name in ("state", "answer", "size"))
+        self._keep = (
+            f"UPDATE {answers.name} SET {changed}"  # noqa: S608
+            f" WHERE id = {mark.format('id')} AND run_id = {mark.format('run_id')} AND state = '{OPEN}'"
+        )
+
+    def row(self, **values: Any) -> dict[str, Any]:
+        """Return the row of an answer from its ``id``, ``owner`` and ``run_id``.
+
+        ``answer`` is its text where it has one already, ``term`` how many seconds it is kept.
+        """
+        text, now = values.pop("answer", None), utc_now()
+        term = timedelta(seconds=values.pop("term", self._term))
+        row = {
+            "request": None, "process": None, "state": OPEN, "begun": False, "answer": None, "size": 0,
+            "at": moment_text(now), "expires_at": moment_text(now + term), **values,
+        }  # fmt: skip
+        return row if text is None else {**row, **self._closed(text)}
+
+    def adding(self, row: dict[str, Any]) -> Statement:
+        """Return the statement that adds a row, unless one of that id is there."""
+        return self._insert, row
+
+    def keeping(self, answer_id: str, run_id: str, text: str | None) -> Statement:
+        """Return the statement that puts an answer into the row of its request; None is one that is too large."""
+        return self._keep, {"id": answer_id, "run_id": run_id, **self._closed(text)}
+
+    def _closed(self, text: str | None) -> dict[str, Any]:
+        if text is None or len(text.encode("utf-8", "surrogatepass")) > self._most:
+            return {"state": GONE, "answer": None, "size": 0}
+        closed = self._box.close(text)
+        return {"state": KEPT, "answer": closed, "size": len(closed)}
+
+    def claim(self, row: dict[str, Any]) -> bool:
+        """Add the row of a request; say whether there was none of its id."""
+        with unhurried(self._engine) as connection:
+            return self.claim_in(connection, row)
+
+    def claim_in(self, connection: Connection, row: dict[str, Any]) -> bool:
+        """As :meth:`claim`, in a transaction of somebody else's."""
+        over = (answers.c.id == row["id"], answers.c.state != OPEN, answers.c.expires_at < row["at"])
+        connection.execute(delete(answers).where(*over))
+        return connection.exec_driver_sql(self._insert, row).rowcount == 1
+
+    def find(self, answer_id: str) -> Row[Any] | None:
+        """Return the row of an id; None if there is none, or its term is over."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(answers).where(answers.c.id == answer_id)).first()
+        if row is not None and row.state != OPEN and row.expires_at < moment_text(utc_now()):
+            return None
+        return row
+
+    def text_of(self, row: Row[Any]) -> str | None:
+        """Return the answer of a row; None if it was encrypted with another key."""
+        return None if row.answer is None else self._box.open(row.answer)
+
+    def of_run(self, run_id: str, owner: Owner) -> str | None:
+        """Return the result that is kept of an owner's run; None if none is."""
+        row = self.find(run_id)
+        if row is None or not (owner is EVERY_OWNER or row.owner == owner):
+            return None
+        return self.text_of(row)
+
+    def begin(self, answer_id: str, run_id: str) -> None:
+        """Note that the run of a request has begun."""
+        with unhurried(self._engine) as connection:
+            connection.execute(
+                update(answers).where(answers.c.id == answer_id, answers.c.run_id == run_id).values(begun=True)
+            )
+
+    def free(self, answer_id: str, run_id: str) -> None:
+        """Remove the row of a request that is under way."""
+        mine = (answers.c.id == answer_id, answers.c.run_id == run_id, answers.c.state == OPEN)
+        with unhurried(self._engine) as connection:
+            connection.execute(delete(answers).where(*mine))
+
+    def write(self, statement: Statement) -> None:
+        """Execute a statement in a transaction of its own."""
+        with unhurried(self._engine) as connection:
+            connection.exec_driver_sql(statement[0], dict(statement[1]))
+
+    def processes(self) -> Sequence[str]:
+        """Return the ids of the processes that have requests under way."""
+        with reading(self._engine) as connection:
+            statement = select(answers.c.process).where(answers.c.state == OPEN).distinct()
+            return [row[0] for row in connection.execute(statement)]
+
+    def settle(self, process: str) -> int:
+        """Close the requests of a process that is gone, once the ledger has closed its runs.
+
+        What had not begun is forgotten, so that the key is free again. The answer of a run that had
+        ended is gone with its process; a run that had not is lost.
+
+        :returns: how many there were.
+        """
+        theirs = (answers.c.process == process, answers.c.state == OPEN)
+        ended = exists().where(runs.c.id == answers.c.run_id, runs.c.status.in_(("success", "error", "cancelled")))
+        with unhurried(self._engine) as connection:
+            found = connection.execute(delete(answers).where(*theirs, answers.c.begun.is_(False))).rowcount
+            gone = update(answers).where(*theirs, ended).values(state=GONE)
+            lost = update(answers).where(*theirs).values(state=LOST)
+            return found + connection.execute(gone).rowcount + connection.execute(lost).rowcount
+
+    def purge(self) -> int:
+        """Remove what is over its term, and the oldest answers of owners who have too many bytes; return how many."""
+        table, size = answers.c, func.sum(answers.c.size)
+        with unhurried(self._engine) as connection:
+            over = delete(answers).where(table.expires_at < moment_text(utc_now()), table.state != OPEN)
+            removed = connection.execute(over).rowcount
+            owners = select(table.owner, size).group_by(table.owner).having(size > self._most_of_owner)
+            for owner, total in connection.execute(owners).all():
+                removed += self._shorten(connection, owner, total)
+        return removed
+
+    def _shorten(self, connection: Connection, owner: str, total: int) -> int:
+        """Remove the oldest answers of an owner; their keys stay, so that none of them runs again."""
+        table = answers.c
+        theirs = select(table.id, table.size).where(table.owner == owner, table.size > 0).order_by(table.at)
+        surplus = []
+        for row in connection.execute(theirs):
+            if total <= self._most_of_owner:
+                break
+            total -= row.size
+            surplus.append(row.id)
+        for start in range(0, len(surplus), 500):
+            some = surplus[start : start + 500]
+            connection.execute(update(answers).where(table.id.in_(some)).values(answer=None, size=0, state=GONE))
+        return len(surplus)
