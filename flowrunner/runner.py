@@ -24,7 +24,15 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import FoundVariable, RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import FlowNotFound, FlowRunnerError, RunCancelled, ServerStops, TooBusy, is_interrupt
+from flowrunner.errors import (
+    FlowNotFound,
+    FlowRunnerError,
+    RequestInvalid,
+    RunCancelled,
+    ServerStops,
+    TooBusy,
+    is_interrupt,
+)
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
@@ -223,6 +231,24 @@ class Runner:
         """
         return self.library.get(flow, identity)
 
+    def admit(self, request: RunRequest, identity: Identity) -> None:
+        """Refuse what may not be run, before anything of it begins; :meth:`execute` and :meth:`start` ask it, too.
+
+        Whatever limits a request stands here, so that it holds for every way to ask for a run.
+
+        :raises NotAllowed: if the caller may only read.
+        :raises RequestInvalid: if the request has more characters than the settings allow.
+        """
+        require(identity, Capability.RUN)
+        most = self.settings.max_input
+        if most and request.characters > most:
+            message = (
+                f"Input, tweaks and variables have {request.characters} characters; one run may have {most}"
+                f" ({self.settings.prefix}MAX_INPUT)"
+            )
+            entry = {"type": "too_long", "loc": ["body"], "msg": message, "ctx": {"max_length": most}}
+            raise RequestInvalid(f"{message}.", [entry])
+
     def execute(
         self,
         flow: Flow,
@@ -245,12 +271,12 @@ class Runner:
         :param patient: wait for a place and for its turn as long as it takes.
         :param gone: says whether the client has left that waits for the run; then it is cancelled.
         :param parcel: what is to be committed with the last messages of the run.
-        :raises NotAllowed: if the caller may only read.
+        :raises NotAllowed, RequestInvalid: as :meth:`admit`.
         :raises TooMany: if the caller runs as many flows as one caller may.
         :raises TooBusy: if no place was free in time.
         :raises FlowRunnerError: what stopped the run.
         """
-        require(identity, Capability.RUN)
+        self.admit(request, identity)
         self.open()
         plan = self.plan(flow)
         if self._purging is not None:
@@ -321,11 +347,11 @@ class Runner:
         :param run_id: an id given beforehand; else one is made.
         :param keyed: the key of the request and the answer to it, which are stored with the run.
         :returns: the id of the run, which is recorded by then.
-        :raises NotAllowed: if the caller may only read.
+        :raises NotAllowed, RequestInvalid: as :meth:`admit`.
         :raises FlowInvalid: if the flow cannot run.
         :raises StoreFailed: if the run cannot be recorded.
         """
-        require(identity, Capability.RUN)
+        self.admit(request, identity)
         return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
 
     def check_health(self) -> dict[str, str]:

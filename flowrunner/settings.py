@@ -184,6 +184,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
+    Setting("MAX_INPUT", 0, "characters of the input, tweaks and variables of one run together, then 422; 0: as many as"
+            " MAX_BODY lets in", integer(0)),
     Setting("MAX_TWEAKS", 10_000, "fields that the tweaks of one run may name", integer(0)),
     Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
     Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),

@@ -35,6 +35,11 @@ class RunRequest:
     streaming: bool = False
     outputs_only: bool = False
 
+    @property
+    def characters(self) -> int:
+        """How many characters its input, tweaks and variables have, in names and texts."""
+        return sum(map(_characters_of, (self.input_value, self.payload, self.tweaks, self.variables)))
+
     def refuse_input_conflict(self) -> None:
         """Refuse an input together with a tweak of the same input, as the reference server does.
 
@@ -54,3 +59,17 @@ class RunRequest:
 
 
 _INPUT_WORDS: Final = {"chat": ("ChatInput", "Chat Input"), "text": ("TextInput", "Text Input")}
+
+
+def _characters_of(value: Any) -> int:
+    """Return the characters of all names and texts in a value."""
+    found, todo = 0, [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, str):
+            found += len(part)
+        elif isinstance(part, Mapping):
+            todo += [*part.keys(), *part.values()]
+        elif isinstance(part, (list, tuple)):
+            todo += part
+    return found

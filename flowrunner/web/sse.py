@@ -46,6 +46,7 @@ def stream_sse(
     :param claim: the right to run what the key of a request stands for; the events are kept for it.
     :raises FlowRunnerError: where the run fails before its first event.
     """
+    runner.admit(asked, identity)
     run_id = new_id() if claim is None else claim.run_id
     presence = Presence(request.environ)
     recording = None

@@ -54,6 +54,7 @@ class RunStream:
         self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool,
         claim: Claim | None = None, kind: str = "stream",
     ) -> None:  # fmt: skip
+        runner.admit(request, identity)
         self.cancelled = CancelToken()
         self.run_id = new_id() if claim is None else claim.run_id
         self._kind = kind
