@@ -14,6 +14,7 @@ from flowrunner.memory import OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.session import Session
 from flowrunner.text.budget import MOST_TEXT, TextBudget
+from flowrunner.text.plain_values import as_json
 from flowrunner.vectors import OwnerVectors
 from flowrunner.word import Given, Word
 
@@ -117,7 +118,7 @@ class Tool:
     """Something that a model may call: a component in tool mode, or a function of a plugin.
 
     ``parameters`` is the JSON schema of the arguments; ``call(arguments)`` returns the result as
-    JSON or text and raises for arguments that it cannot take.
+    data or text and raises for arguments that it cannot take.
     """
 
     name: str
@@ -125,6 +126,14 @@ class Tool:
     parameters: Mapping[str, Any]
     call: Callable[[Mapping[str, Any]], Any]
     vertex_id: str | None = None
+
+    def answer(self, arguments: Mapping[str, Any]) -> str:
+        """Call it, and return the result as a model reads it: a text as it is, anything else as JSON.
+
+        Dates, decimal numbers and ids are text in it, and records have their members.
+        """
+        plain = as_json(self.call(arguments), Message, records=True)
+        return plain if isinstance(plain, str) else _json(plain)
 
 
 class CancelToken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,10 +12,13 @@ from flowrunner.declarations import make_component
 from flowrunner.errors import PluginFailed
 from flowrunner.memory import MemoryFactory
 from flowrunner.settings import PREFIX, SETTINGS, Setting
+from flowrunner.text.type_names import is_class_name, loose, spellings
 from flowrunner.vectors import VectorStoreFactory
 
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+#: Names that are known to mean nothing; who sends ever new ones has them looked at each time.
+_MOST_UNKNOWN: Final = 10_000
 #: What settings have besides their values.
 _RESERVED: Final = ("PREFIX", "SOURCES", "WITH_VALUES")
 
@@ -41,6 +44,8 @@ class Registry:
         self._components: dict[str, Component] = {}
         self._aliases: dict[str, str] = {}
         self._offered_by: dict[str, str] = {}
+        self._loose: Mapping[str, str] | None = None
+        self._unknown: set[str] = set()
         self.backends: dict[str, BackendOffer] = {}
         self.vector_stores: dict[str, BackendOffer] = {}
         self._settings: dict[str, Setting] = {s.name: s for s in SETTINGS}
@@ -62,6 +67,7 @@ class Registry:
                     f"Plugin {plugin} offers the component type {taken}, which plugin {other} has taken."
                 )
         self._components[name] = made
+        self._loose, self._unknown = None, set()
         self._offered_by[name] = plugin
         for alias in made.aliases:
             self._aliases[alias] = name
@@ -138,12 +144,34 @@ class Registry:
     def component(self, type_name: str) -> Component | None:
         """Return the component of a type or an older name of it, or None.
 
-        A name of a bundle (``ext:ibm:WatsonxAIComponent@official``) also means its class.
+        Also meant are the class of a bundle (``ext:ibm:WatsonxAIComponent@official``), the name of
+        a copy (``CalculatorComponent (i4779)``), and a class for its type (``TextInputComponent``).
         """
         found = self._components.get(self._aliases.get(type_name, type_name))
-        if found is None and type_name.startswith("ext:"):
-            return self.component(type_name.rpartition(":")[2].partition("@")[0])
+        if found is not None or not isinstance(type_name, str) or type_name in self._unknown:
+            return found
+        found = self._find_spelling(type_name)
+        if found is None and len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown.add(type_name)
         return found
+
+    def _find_spelling(self, type_name: str) -> Component | None:
+        for name in spellings(type_name):
+            known = self._aliases.get(name, name)
+            if known not in self._components and (is_class_name(name) or type_name.startswith("ext:")):
+                known = self._loosely().get(loose(name), "")
+            if known in self._components:
+                return self._components[known]
+        return None
+
+    def _loosely(self) -> Mapping[str, str]:
+        """Return types by what is left of their names without suffix; what several share means none of them."""
+        if self._loose is None:
+            found: dict[str, set[str]] = {}
+            for name in self.types():
+                found.setdefault(loose(name), set()).add(self._aliases.get(name, name))
+            self._loose = {name: next(iter(types)) for name, types in found.items() if len(types) == 1}
+        return self._loose
 
     def secret_inputs(self, type_name: str) -> frozenset[str]:
         """Return the names of the inputs of a component type that take secrets; none for a type that is not known."""
@@ -158,7 +186,8 @@ class Registry:
 
     def plugin_of(self, type_name: str) -> str:
         """Return the name of the plugin that offers a component type."""
-        return self._offered_by.get(self._aliases.get(type_name, type_name), "")
+        found = self.component(type_name)
+        return "" if found is None else self._offered_by.get(found.type_name, "")
 
     def types(self) -> Iterable[str]:
         """Return every type name and alias that is known."""

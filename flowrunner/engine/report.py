@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flowrunner.engine.plan import PlannedVertex
 from flowrunner.engine.request import RunRequest
@@ -13,12 +13,14 @@ from flowrunner.session import Session
 Ran = Sequence[tuple[PlannedVertex, VertexResult]]
 
 
-def select_reported(ran: Ran, request: RunRequest) -> list[VertexResult]:
+def select_reported(ran: Ran, request: RunRequest, vertices: Iterable[PlannedVertex]) -> list[VertexResult]:
     """Return the results that the answer shows, in the order of the file (CONTRACT §3).
 
     A named output component is any vertex with that id or display name. Else outputs whose id
-    contains the wanted type; if none does, all outputs. ``debug`` shows every vertex. Who may not see
-    what the flow is made of is shown its outputs alone.
+    contains the wanted type; if the flow has none such, all outputs. ``debug`` shows every vertex. Who
+    may not see what the flow is made of is shown its outputs alone.
+
+    :param vertices: all of the flow: an output of the wanted type that did not run leaves nothing to report.
     """
     if request.outputs_only:
         ran = [(p, r) for p, r in ran if p.is_output]
@@ -29,9 +31,9 @@ def select_reported(ran: Ran, request: RunRequest) -> list[VertexResult]:
         return [r for _, r in ran]
     outputs = [(p, r) for p, r in ran if p.is_output]
     if request.output_type != "any":
-        fitting = [r for p, r in outputs if _fits(p, request.output_type)]
-        if fitting:
-            return fitting
+        kind = request.output_type
+        if any(_fits(p, kind) for p, _ in outputs) or any(p.is_output and _fits(p, kind) for p in vertices):
+            return [r for p, r in outputs if _fits(p, kind)]
     return [r for _, r in outputs]
 
 

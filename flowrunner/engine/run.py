@@ -358,7 +358,7 @@ class _Execution:
     def _result(self, start: RunStart, duration: float) -> RunResult:
         state = self._state
         ran = [(state.vertices[i], state.results[i]) for i in sorted(state.results)]
-        reported = select_reported(ran, state.request)
+        reported = select_reported(ran, state.request, state.vertices)
         return RunResult(
             start=start,
             session=answer_session(state.frame, ran, reported),

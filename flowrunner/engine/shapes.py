@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowrunner.memory.message import Message
+from flowrunner.text.plain_values import as_json
 from flowrunner.text.timestamps import timestamp_text
 
 
@@ -58,17 +59,16 @@ def value_type(value: Any) -> str:
     return "unknown"
 
 
-def value_json(value: Any) -> Any:
-    """Return a value on an edge as JSON: of a message its text, of objects that are no JSON their kind."""
-    if isinstance(value, Message):
-        return value.text
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): value_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [value_json(item) for item in value]
-    return type(value).__name__
+def value_json(value: Any, *, records: bool = False) -> Any:
+    """Return a value on an edge as JSON: of a message its text, of objects that are no JSON their kind.
+
+    Dates, numbers of other kinds and ids are their text; NaN and the infinities are null; half of a
+    surrogate pair, which is no text, is a question mark.
+
+    :param records: show the members of records too (dataclasses, models of pydantic, arrays of numpy). What
+        stands on edges may be such an object and hold secrets, so this is for what a tool hands to a model.
+    """
+    return as_json(value, Message, records=records)
 
 
 def value_repr(value: Any) -> str:

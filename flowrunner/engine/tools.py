@@ -17,13 +17,48 @@ _JSON_TYPES: Final = {
 }  # fmt: skip
 
 
+#: Where a file says which functions of a component its author offers as tools.
+_ROWS: Final = "tools_metadata"
+
+Call = Callable[[dict[str, Any], frozenset[str]], Mapping[str, Any]]
+
+
+def make_tools(planned: PlannedVertex, values: Mapping[str, Any], call: Call) -> Tool | list[Tool]:
+    """Return what a vertex offers: one tool, or one for each row of its tools table that is switched on."""
+    rows = planned.undeclared.get(_ROWS)
+    if not isinstance(rows, list) or not rows:
+        return make_tool(planned, values, call)
+    rows = [row for row in rows if isinstance(row, Mapping)]
+    offered = [(place, row) for place, row in enumerate(rows) if row.get("status", True)]
+    names = list(planned.outputs)
+    tools = []
+    for place, row in offered:
+        output = _output_of(planned, row, names[place] if len(names) == len(rows) else None)
+        alone = len(offered) == 1 and planned.vertex.tool_name
+        name = planned.vertex.tool_name if alone else _text(row.get("name")) or planned.vertex.tool_name
+        description = _text(row.get("description")) or planned.vertex.description
+        tools.append(make_tool(planned, values, call, name=name, description=description, output=output))
+    return tools
+
+
+def _output_of(planned: PlannedVertex, row: Mapping[str, Any], otherwise: str | None) -> str | None:
+    """Return the output that a row of the tools table means, by its names or else its place; None for all."""
+    tags = row.get("tags")
+    words = {_text(row.get("name")), *(tags if isinstance(tags, list) else ())}
+    for declared in planned.component.outputs_for(planned.vertex.settings):
+        if not words.isdisjoint((declared.name, *declared.aliases)):
+            return declared.name
+    return otherwise
+
+
 def make_tool(
-    planned: PlannedVertex, values: Mapping[str, Any],
-    call: Callable[[dict[str, Any], frozenset[str]], Mapping[str, Any]],
+    planned: PlannedVertex, values: Mapping[str, Any], call: Call, *, name: str = "", description: str = "",
+    output: str | None = None,
 ) -> Tool:  # fmt: skip
     """Return a vertex as a tool: its schema comes from the inputs marked ``tool``, else from its text inputs.
 
     :param values: what its other inputs have.
+    :param output: the one that is wanted of its outputs; None for all.
     :param call: runs the component on complete values, of which it is told those that the model
         filled, and returns its outputs.
     """
@@ -42,14 +77,15 @@ def make_tool(
         if lacking:
             raise ValueError(f"the argument {lacking[0]} is missing")
         outputs = call(merged, frozenset(arguments))
-        found = {name: value_json(value) for name, value in outputs.items()}
+        wanted = {output: outputs[output]} if output is not None and output in outputs else outputs
+        found = {one: value_json(value, records=True) for one, value in wanted.items()}
         return next(iter(found.values())) if len(found) == 1 else found
 
     required = [name for name, declared in chosen.items() if declared.required]
     properties = {name: _schema(declared) for name, declared in chosen.items()}
     parameters = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    description = planned.vertex.description or (planned.component.__doc__ or "").strip().split("\n")[0]
-    return Tool(_tool_name(planned), description or planned.display_name, parameters, use, planned.vertex.id)
+    description = description or planned.vertex.description or (planned.component.__doc__ or "").strip().split("\n")[0]
+    return Tool(_tool_name(planned, name), description or planned.display_name, parameters, use, planned.vertex.id)
 
 
 def _tool_inputs(planned: PlannedVertex) -> dict[str, Input]:
@@ -66,7 +102,12 @@ def _schema(declared: Input) -> dict[str, Any]:
     return {**schema, "description": declared.info} if declared.info else schema
 
 
-def _tool_name(planned: PlannedVertex) -> str:
+def _tool_name(planned: PlannedVertex, given: str) -> str:
     """Return a name that models accept: letters, digits, underscores and hyphens, at most 64."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", planned.vertex.tool_name or planned.display_name).strip("_")
+    given = given or planned.vertex.tool_name or planned.display_name
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", given).strip("_")
     return name[:64] or "tool"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -16,7 +16,7 @@ from flowrunner.engine.provenance import Provenance
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
-from flowrunner.engine.tools import make_tool
+from flowrunner.engine.tools import make_tools
 from flowrunner.engine.watching import is_personal
 from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.memory.message import Message, error_message, utc_now
@@ -78,8 +78,8 @@ class VertexRunner:
                 brought = self._call(planned, session, values, missing, as_tools=True)
                 if brought is not None:
                     return {"component_as_tool": list(brought)}, False
-            tool = make_tool(planned, values, lambda merged, own: self._call(planned, session, merged, missing, own))
-            return {"component_as_tool": tool}, False
+            tools = make_tools(planned, values, lambda merged, own: self._call(planned, session, merged, missing, own))
+            return {"component_as_tool": tools}, False
         if not planned.watched:
             return self._call(planned, session, values, missing), False
         state, frozen = self._state, self._state.services.frozen

@@ -15,6 +15,8 @@ from flowrunner.flows.ports import FlowPorts, inputs_of, takes
 from flowrunner.flows.reading import read_flow
 from flowrunner.registry import Registry
 
+#: The table of what a component offers an agent.
+_TOOLS: Final = "tools_metadata"
 #: Protected in every vertex, so not worth a line.
 _CODE: Final = "code"
 
@@ -91,7 +93,10 @@ def _short(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
                 kept[name] = value
         elif name in declared_names or (name == "session_id" and value):
             kept[name] = value
-        elif name != "tools_metadata" and value not in ("", [], {}, False):
+        elif name == _TOOLS:
+            if vertex.tool_mode and (rows := _tool_rows(value)) is not None:
+                kept[name] = rows
+        elif value not in ("", [], {}, False):
             lost.append(name)
     if lost:
         notes.append(f"{vertex.id}: {vertex.type} has no input {', '.join(lost)}; left out.")
@@ -99,6 +104,14 @@ def _short(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
     _add(made, "protected", sorted(vertex.protected - {_CODE}))
     _add(made, "secrets", sorted(vertex.secrets - {i.name for i in component.inputs if i.type == "secret"}))
     return made
+
+
+def _tool_rows(value: Any) -> list[dict[str, Any]] | None:
+    """Return the rows of a tools table in short; None where the name of the one tool says it all."""
+    rows = [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+    if not rows or (len(rows) == 1 and rows[0].get("status", True)):
+        return None
+    return [{key: row[key] for key in ("name", "description", "tags", "status") if key in row} for row in rows]
 
 
 def _short_unknown(vertex: Vertex) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from flask import Request, Response
@@ -17,6 +18,8 @@ _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029"
 _MOST_PACKED: Final = 16
 _PLAIN: Final = ("", "identity")
 _TEXTUAL: Final = ("application/json", "text/plain", "")
+#: What a body without a character says: all members have their defaults.
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def dumps(value: Any) -> str:
@@ -55,8 +58,8 @@ def empty_response() -> Response:
     return Response(status=204, content_type="application/json")
 
 
-def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any:
-    """Return the JSON of a body, None for an empty one.
+def read_json(request: Request, *, limit: int, strict_type: bool = False, empty: Any = None) -> Any:
+    """Return the JSON of a body, ``empty`` for one without a character.
 
     ``text/plain`` and a missing content type are read as JSON too, as the reference server does,
     unless ``strict_type`` asks for ``application/json`` (where no key is wanted, so that a page of
@@ -75,11 +78,11 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False) -> Any
     if not (kind == "application/json" or kind.endswith("+json") or (kind in _TEXTUAL and not strict_type)):
         data = read_bytes(request, limit)
         if not data:
-            return None
+            return empty
         raise UnsupportedBody(f"The body must be application/json, not {kind or 'without a content type'}.")
     data = read_bytes(request, limit)
     if not data.strip():
-        return None
+        return empty
     return parse_json_bytes(data)
 
 
@@ -185,10 +188,8 @@ def read_object(request: Request, *, limit: int, strict_type: bool = False) -> M
 
     :raises RequestInvalid: if it is no object; else as :func:`read_json`.
     """
-    value = read_json(request, limit=limit, strict_type=strict_type)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
+    value = read_json(request, limit=limit, strict_type=strict_type, empty=_EMPTY)
+    if not isinstance(value, Mapping):
         message = "Input should be a valid dictionary or object"
         raise RequestInvalid(
             "The body must be a JSON object.", [{"type": "dict_type", "loc": ["body"], "msg": message}]

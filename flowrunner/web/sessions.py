@@ -64,7 +64,7 @@ class SessionPage(Schema):
 
 
 class Deleted(Schema):
-    """How many sessions a request to delete named."""
+    """How many of the sessions that a request named had messages."""
 
     message = fields.String(required=True)
     deleted_count = fields.Integer(required=True)
@@ -115,15 +115,14 @@ def list_sessions(query: Input) -> Response:
     answers={200: Deleted},
 )
 def delete_sessions(body: list[str]) -> Response:
-    """Delete the messages of several sessions."""
+    """Delete the messages of several sessions, and count those that had any."""
     memory = messages_to_change(this_runner())
-    for session_id in dict.fromkeys(body):
-        memory.delete(session_id=session_id)
-    if not body:
+    count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
+    if not count:
         return json_response({"message": "No sessions to delete", "deleted_count": 0})
-    plural = "" if len(body) == 1 else "s"
-    message = f"Messages deleted successfully for {len(body)} session{plural}"
-    return json_response({"message": message, "deleted_count": len(body)})
+    plural = "" if count == 1 else "s"
+    message = f"Messages deleted successfully for {count} session{plural}"
+    return json_response({"message": message, "deleted_count": count})
 
 
 @routes.patch(

@@ -12,6 +12,7 @@ from .agent import Agent, ToolCallingAgent
 from .api_request import ApiRequest
 from .batch_run import BatchRun
 from .language_model import MODEL_TYPES
+from .llm_selector import LlmSelector
 from .mcp_servers.component import McpTools
 from .mcp_servers.named import read_commands, read_servers
 from .smart_router import SmartRouter
@@ -29,6 +30,7 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     StructuredOutput,
     BatchRun,
     SmartRouter,
+    LlmSelector,
     Url,
     ApiRequest,
     *TOOLS,

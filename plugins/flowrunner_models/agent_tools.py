@@ -10,7 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowrunner import ComponentFailed, FlowRunnerError, RunContext, Tool, text_of, utc_now
+from flowrunner import ComponentFailed, FlowRunnerError, RunContext, Tool, utc_now
 
 from .calls import read_arguments
 from .protocol import ToolCall
@@ -102,8 +102,7 @@ def _use(context: RunContext, tools: Mapping[str, Tool], call: ToolCall, *, forg
         tool = tools.get(call.name)
         if tool is None:
             raise ValueError(f"there is no tool {call.name}; there are {', '.join(tools) or 'none'}")
-        result, failed = tool.call(arguments), False
-        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=text_of)
+        text, failed = tool.answer(arguments), False
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, FlowRunnerError) and not isinstance(error, ComponentFailed):
             raise

@@ -180,6 +180,25 @@ _PROVIDER_TYPES: Final = {
     "VertexAiModel": "Vertex AI",
 }
 
+#: The classes of some of these, which files name that speak of a bundle: ``ext:ollama:ChatOllamaComponent@official``.
+_CLASSES: Final = {
+    "AzureOpenAIModel": "AzureChatOpenAIComponent",
+    "CohereModel": "CohereComponent",
+    "AmazonBedrockModel": "AmazonBedrockComponent",
+    "AmazonBedrockConverseModel": "AmazonBedrockConverseComponent",
+    "CometAPIModel": "CometAPIComponent",
+    "GoogleGenerativeAIModel": "GoogleGenerativeAIComponent",
+    "HuggingFaceModel": "HuggingFaceEndpointsComponent",
+    "Maritalk": "MaritalkModelComponent",
+    "MistralModel": "MistralAIModelComponent",
+    "OllamaModel": "ChatOllamaComponent",
+    "PerplexityModel": "PerplexityComponent",
+    "SambaNovaModel": "SambaNovaComponent",
+    "VertexAiModel": "ChatVertexAIComponent",
+    "vLLMModel": "VllmComponent",
+    "BaiduQianfanChatModel": "QianfanChatEndpointComponent",
+}
+
 
 def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
     """Return the component type of one provider."""
@@ -190,6 +209,7 @@ def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
         {
             "__doc__": f"Ask a model of {provider}, or hand it on.",
             "type_name": type_name,
+            "aliases": (_CLASSES[type_name],) if type_name in _CLASSES else (),
             "display_name": words.get(type_name, provider),
             "provider_name": provider,
         },

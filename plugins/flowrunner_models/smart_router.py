@@ -22,7 +22,6 @@ class SmartRouter(ModelUser):
     """Let a model choose the branch that a text goes into."""
 
     type_name = "SmartRouter"
-    aliases = ("LLMRouterComponent", "LLMSelectorComponent")
     display_name = "Smart Router"
     inputs = (
         Input("input_text", required=True, accepts=("Data",), tool=True, info="the text to place"),

@@ -404,3 +404,32 @@ def test_a_cycle_that_ends_is_nothing_to_complain_of(rig):
     assert check_flow(flow, rig.registry) == []
     circle = make_flow([*cycle("axx"), ("a", "Pass")], [*CYCLE, "ask.message -> a.value", "a.text -> a.session_id"])
     assert [(f.code, f.level) for f in check_flow(circle, rig.registry)] == [("cycle", "error")] * 2
+
+
+@pytest.mark.parametrize(
+    ("output_type", "reported"),
+    [("chat", ["out"]), ("text", []), ("any", ["out"]), ("debug", ["ask", "out"])],
+)
+def test_what_is_reported_is_chosen_by_type_among_the_outputs_of_the_flow(rig, output_type, reported):
+    """Two islands: only that of the chat input runs, and the other one has the output that is asked for."""
+    vertices = [ASK, ("out", "ChatOutput"), ("TextInput-1", "TextInput"), ("TextOutput-1", "TextOutput")]
+    edges = ["ask.message -> out.input_value", "TextInput-1.text -> TextOutput-1.input_value"]
+    result = rig.run(vertices, edges, input_value="hi", input_type="text", output_type=output_type)
+    assert [v.vertex_id for v in result.reported] == reported
+    assert {v.vertex_id for v in result.vertices} == {"ask", "out"}
+
+
+def test_a_flow_without_an_output_of_the_type_reports_all(rig):
+    result = rig.run([ASK, ("out", "ChatOutput")], ["ask.message -> out.input_value"], output_type="text")
+    assert [v.vertex_id for v in result.reported] == ["out"]
+
+
+def test_an_output_of_the_type_on_a_branch_not_taken_leaves_nothing_to_report(rig):
+    vertices = [ASK, ROUTER, ("text", "TextOutput"), ("chat", "ChatOutput")]
+    edges = [
+        "ask.message -> choose.input_text",
+        "choose.true_result -> text.input_value",
+        "choose.false_result -> chat.input_value",
+    ]
+    assert rig.run(vertices, edges, input_value="no", output_type="text").reported == []
+    assert rig.run(vertices, edges, input_value="yes", output_type="text").text == "yes"

@@ -359,7 +359,6 @@ def test_five_megabytes_come_back_as_they_were(make_site, memory):
         (b"", "application/json"),
         (b"{}", "application/json"),
         (b" \n", "application/json"),
-        (b"null", "application/json"),
         (b"\xef\xbb\xbf{}", "application/json"),
         (b'{"input_value": null, "tweaks": null, "session_id": null, "input_type": null}', "application/json"),
         (b'{"stream": true, "unknown": [1], "x": {}}', "application/json; charset=utf-8"),
@@ -504,3 +503,14 @@ def _without_moments(value):
         own = ("timestamp", "id", "run_id", "graph_run_id", "duration")
         return {name: _without_moments(member) for name, member in value.items() if name not in own}
     return [_without_moments(member) for member in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "body", [b"null", b" null\n", b"[]", b"[{}]", b"3", b"true", b'"text"', b'""', b"0", b"\xef\xbb\xbfnull"]
+)
+def test_a_body_that_is_no_object_is_refused_and_nothing_runs(site, body):
+    site.flow("ann", echo_flow())
+    answer = _post(site, body, "application/json")
+    assert answer.status_code == 422
+    assert [entry["loc"] for entry in answer.json["detail"]] == [["body"]]
+    assert site.ask("ann", "GET", "/api/v1/monitor/messages") == []

@@ -132,6 +132,13 @@ def test_several_are_deleted_at_once(talk):
     answer = site.ask("ann", "DELETE", path, json=["s0", "s1"])
     assert answer == {"message": "Messages deleted successfully for 2 sessions", "deleted_count": 2}
     assert site.sessions("ann") == ["s2"]
+    none = {"message": "No sessions to delete", "deleted_count": 0}
+    assert site.ask("ann", "DELETE", path, json=["s0", "absent", ""]) == none
+    assert site.ask("ann", "DELETE", path, json=["absent", "s2", "s2", "s0"]) == {
+        "message": "Messages deleted successfully for 1 session",
+        "deleted_count": 1,
+    }
+    assert site.sessions("ann") == []
     site.ask("ann", "DELETE", path, 422, json=["s2", 1])
     site.ask("ann", "DELETE", path, 422, json={"s2": 1})
 
