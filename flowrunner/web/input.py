@@ -88,8 +88,8 @@ def read_body(schema: Schema | Field[Any], *, required: bool = True) -> Any:
     :raises FlowRunnerError: as :func:`~flowrunner.web.jsons.read_json`.
     """
     settings = this_runner().settings
-    given = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none")
-    if given is None:
+    given = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none", empty=missing)
+    if given is missing:
         if required:
             raise invalid(("body",), "missing", "Field required")
         given = {}

@@ -115,7 +115,10 @@ def list_sessions(query: Input) -> Response:
     answers={200: Deleted},
 )
 def delete_sessions(body: list[str]) -> Response:
-    """Delete the messages of several sessions, and count those that had any."""
+    """Delete the messages of several sessions.
+
+    Those that had any are counted.
+    """
     memory = messages_to_change(this_runner())
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
     if not count:
