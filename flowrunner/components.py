@@ -357,6 +357,13 @@ class Component(ABC):
         """Return the outputs of a vertex with these settings; see :meth:`inputs_for`."""
         return self.outputs
 
+    def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what a vertex with these settings imports when it runs: packages, each with what installs it.
+
+        ``{"lxml": "pip install lxml"}``; ``flowrunner doctor`` says which of them are missing.
+        """
+        return {}
+
     def reads_history_with(self, settings: Mapping[str, Any]) -> bool:
         """Say whether a vertex with these settings reads a conversation; see :attr:`reads_history`."""
         return self.reads_history

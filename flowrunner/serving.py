@@ -49,6 +49,15 @@ header_map = "dangerous"
 
 
 def on_starting(server: Any) -> None:
+    """Refuse what must not be, and log what is seriously wrong with the installation (``flowrunner doctor``)."""
+    refuse_open_server(server)
+    from flowrunner.doctor import serious
+
+    for finding in serious():
+        server.log.warning("flowrunner: %s %s [%s]", finding.message, finding.remedy, finding.code)
+
+
+def refuse_open_server(server: Any) -> None:
     """Refuse to listen where other machines can reach a server that asks for no key.
 
     What an app is told otherwise than by the environment is not known here; it refuses each request by itself.

@@ -17,7 +17,7 @@ LAYERS = (
     {"flows", "engine", "store"},
     {"runner", "runs", "telemetry", "integrations", "langflow", "testing", "scaffold"},
     {"web", "playground"},
-    {"site", "extension", "app", "serving", "cli"},
+    {"site", "extension", "app", "serving", "cli", "doctor"},
 )
 
 #: Imports that the picture above does not allow, each with its reason.

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "convert": "flowrunner.cli.check:convert_command",
     "data": "flowrunner.cli.data:data_commands",
     "db": "flowrunner.cli.db:db_commands",
+    "doctor": "flowrunner.cli.doctor:doctor_command",
     "explain": "flowrunner.cli.explain:explain_command",
     "import": "flowrunner.cli.importing:import_commands",
     "ingest": "flowrunner.cli.ingest:ingest_command",

@@ -56,6 +56,8 @@ def run_gunicorn(performance: Performance) -> None:
         "threads": performance.threads,
         "loglevel": "warning",
         "logconfig_dict": _LOGGING,
+        # What else is wrong was said by the rehearsal, which knows the options of the command.
+        "on_starting": serving.refuse_open_server,
         "when_ready": partial(_greet, performance),
     }
     _Server(options, performance.settings).run()

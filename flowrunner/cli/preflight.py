@@ -16,6 +16,7 @@ from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
+from flowrunner.settings import Settings
 from flowrunner.site.older_places import notes_on
 from flowrunner.telemetry.logs import set_up_logging
 from flowrunner.web.local_only import LOCAL_NAMES, is_loopback
@@ -76,10 +77,19 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
             folders=tuple(found.flows_dir),
             memory=_memory(runner),
             pages=tuple(rule.rule for rule in app.url_map.iter_rules() if rule.rule in ("/playground", "/playground/")),
-            notes=tuple(notes_on(found.data_dir)),
+            notes=(*notes_on(found.data_dir), *_serious_notes(settings, found)),
         )
     refuse_taken_port(host, port)
     return rehearsed
+
+
+def _serious_notes(settings: Mapping[str, Any], found: Settings) -> Iterator[str]:
+    """Return what is seriously wrong with an installation that starts nevertheless."""
+    from flowrunner.doctor import serious
+
+    given = {name.upper(): value for name, value in settings.items()}
+    for finding in serious({**given, "DATA_DIR": found.data_dir}):
+        yield f"{finding.message} {finding.remedy}"
 
 
 def split_address(bind: str) -> tuple[str, int]:

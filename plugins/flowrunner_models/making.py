@@ -35,6 +35,17 @@ class ModelUser(Component):
         self.connections = Connections()
         self.habits = Habits()
 
+    def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the packages that it imports when it runs."""
+        if any(isinstance(settings.get(name), ChatModel) for name in MODEL_FIELDS):
+            return {}
+        try:
+            kind = choose(settings, usual=self.provider_name).provider.kind
+        except ModelNotChosen:
+            return {}
+        package = {"openai": "openai", "llm": "llm", "local": "xllamacpp"}[kind]
+        return {package: f"pip install 'flask-flowrunner[{kind}]'"}
+
     def model_of(self, context: RunContext, values: Mapping[str, Any]) -> ChatModel:
         """Return the model that came over an edge, else the one that the settings mean.
 

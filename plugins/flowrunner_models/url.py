@@ -51,6 +51,10 @@ class Url(Component):
         Output("raw_results", aliases=("text",)),
     )
 
+    def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the packages that it imports when it runs."""
+        return {"lxml": "pip install 'flask-flowrunner[pages]'"}
+
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Return the pages as rows and their text.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Final
+
+#: What installs them.
+RETRIEVAL: Final = "pip install 'flask-flowrunner[retrieval]'"
 
 
 class ExtraMissing(ValueError):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flowrunner import Component, Input, Output, RunContext
 
-from ..extras import import_extra
+from ..extras import RETRIEVAL, import_extra
 from .texts import Row, rows_of, unescaped
 
 _SIZES: Final = (
@@ -29,6 +29,10 @@ class _Splitter(Component):
     """What all splitters have in common."""
 
     outputs = _OUTPUTS
+
+    def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the packages that it imports when it runs."""
+        return {"langchain_text_splitters": RETRIEVAL}
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Return the chunks, each with the metadata of what it was cut from.

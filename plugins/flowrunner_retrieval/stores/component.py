@@ -12,6 +12,7 @@ from flowrunner import Component, Hit, Input, Output, OwnerVectors, RunContext, 
 
 from ..embeddings.embedder import Embedder
 from ..embeddings.making import make_embedder
+from ..extras import RETRIEVAL
 from .ingesting import ingest, row_of
 from .searching import read_filter, search
 
@@ -82,6 +83,10 @@ class StoreComponent(Component):
 
     def __init__(self) -> None:
         self.connections = Connections()
+
+    def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the packages that it imports when it runs."""
+        return {"numpy": RETRIEVAL}
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Store what arrives, search what is asked, and return what was found.

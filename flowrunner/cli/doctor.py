@@ -1,0 +1,41 @@
+"""``flowrunner doctor``: look an installation over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrunner.cli.context import data_options
+from flowrunner.cli.saying import say
+
+
+@click.command("doctor")
+@data_options
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
+def doctor_command(data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Look the installation over: what is wrong or soon will be, and what to do.
+
+    Nothing is changed. Exit status 1 if there is an error, 0 if there are only warnings.
+    """
+    from flowrunner.doctor import examine
+
+    given: dict[str, Any] = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}
+    found = examine({name: value for name, value in given.items() if value is not None})
+    if as_json:
+        say(json.dumps([finding.to_json() for finding in found], indent=2))
+    else:
+        for finding in found:
+            say(f"{finding.level}: {finding.message} [{finding.code}]\n  {finding.remedy}")
+        say(_summary([finding.level for finding in found]))
+    if any(finding.level == "error" for finding in found):
+        raise SystemExit(1)
+
+
+def _summary(levels: list[str]) -> str:
+    if not levels:
+        return "Nothing is wrong."
+    counts = [(levels.count(level), level) for level in ("error", "warning") if level in levels]
+    return ", ".join(f"{count} {level}{'s' if count > 1 else ''}" for count, level in counts) + "."

@@ -1,0 +1,54 @@
+"""Who can reach the server, and what they may do: addresses, keys, hosts, proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowrunner.cli.preflight import split_address
+from flowrunner.doctor.finding import Diagnosis, error, warning
+from flowrunner.doctor.installation import Installation
+from flowrunner.errors import SettingsInvalid
+from flowrunner.settings import PREFIX, Settings
+from flowrunner.web.local_only import is_loopback
+
+
+def find_open_doors(installation: Installation) -> Iterator[Diagnosis]:
+    """Find what lets in more people than was meant."""
+    settings = installation.settings
+    if settings is None:
+        return
+    if not listens_here_only(settings):
+        yield from _where_others_reach(settings)
+    if settings.key_in_query:
+        message = f"{PREFIX}KEY_IN_QUERY lets clients put the API key into the address, which proxies and browsers log."
+        yield warning("key-in-address", message, "Turn it off; clients send the header x-api-key.")
+    if "*" in settings.cors_origins:
+        message = f"{PREFIX}CORS_ORIGINS is *: a page of any site may call the API from its visitors' browsers."
+        yield warning("origins-unchecked", message, "Name the origins of your own pages.")
+    if "*" in installation.environ.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split():
+        message = "FORWARDED_ALLOW_IPS is *: whoever reaches the server may claim any address, scheme and path."
+        yield warning("proxy-unchecked", message, "Name the addresses of your proxies.")
+
+
+def _where_others_reach(settings: Settings) -> Iterator[Diagnosis]:
+    bind = settings.bind
+    if settings.auth == "none":
+        message = f"{PREFIX}AUTH is none and {PREFIX}BIND {bind}, which other machines reach."
+        yield error("open-to-others", message, f"Listen on 127.0.0.1, or set {PREFIX}AUTH to key.")
+    if not settings.trusted_hosts:
+        message = f"{PREFIX}TRUSTED_HOSTS is not set and {PREFIX}BIND {bind}: requests may name any host."
+        yield warning("hosts-unchecked", message, f"Set {PREFIX}TRUSTED_HOSTS to the names of the server.")
+    if "all" in settings.allow_private_addresses:
+        message = f"{PREFIX}ALLOW_PRIVATE_ADDRESSES is all: flows may fetch from every machine of the internal network."
+        yield warning("private-addresses-open", message, "Name the hosts or networks that flows need.")
+
+
+def listens_here_only(settings: Settings) -> bool:
+    """Say whether only this machine reaches the address of a server."""
+    if settings.bind.startswith("unix:"):
+        return True
+    try:
+        host, _ = split_address(settings.bind)
+    except SettingsInvalid:
+        return False
+    return is_loopback(host)
