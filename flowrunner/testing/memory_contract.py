@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+from flowrunner.testing.memory.caps import CapTests, PagingTests
 from flowrunner.testing.memory.changing import EditTests, MoveTests
+from flowrunner.testing.memory.crashes import DurableTests
 from flowrunner.testing.memory.failures import FailureTests
 from flowrunner.testing.memory.filters import FilterTests, SearchTests
 from flowrunner.testing.memory.histories import HistoryTests
+from flowrunner.testing.memory.json_values import ExactTests
+from flowrunner.testing.memory.letters import CaseTests
 from flowrunner.testing.memory.listing import ListTests
+from flowrunner.testing.memory.locks import LockTests
 from flowrunner.testing.memory.order import OrderTests, WindowTests
 from flowrunner.testing.memory.owners import OwnerTests
-from flowrunner.testing.memory.processes import DurableTests, SharedTests
+from flowrunner.testing.memory.patterns import PatternTests
+from flowrunner.testing.memory.processes import SharedTests
 from flowrunner.testing.memory.threads import ThreadTests
 from flowrunner.testing.memory.values import RefusalTests, ValueTests
 from flowrunner.testing.memory.verbs import VerbTests
 from flowrunner.testing.memory.writers import WriterTests
 
 
+# pytest runs the tests of the last base first: cheap ones that tell most stand below.
 class MemoryBackendContract(
-    OrderTests,
-    WindowTests,
-    FilterTests,
-    VerbTests,
-    SearchTests,
-    EditTests,
-    MoveTests,
-    ListTests,
-    ValueTests,
-    RefusalTests,
-    OwnerTests,
-    ThreadTests,
-    WriterTests,
+    DurableTests,
     HistoryTests,
     SharedTests,
-    DurableTests,
+    LockTests,
+    CapTests,
+    WriterTests,
+    ThreadTests,
     FailureTests,
+    PatternTests,
+    SearchTests,
+    PagingTests,
+    ListTests,
+    OwnerTests,
+    CaseTests,
+    ExactTests,
+    ValueTests,
+    RefusalTests,
+    MoveTests,
+    EditTests,
+    VerbTests,
+    FilterTests,
+    WindowTests,
+    OrderTests,
 ):
     """Everything that the docstring of :class:`~flowrunner.MemoryBackend` promises, as tests.
 

@@ -26,8 +26,8 @@ _LONGEST_PAUSE: Final = 0.1
 class SessionLocks:
     """The locks that this process holds, all on one connection.
 
-    A connection for each lock would leave none for the work of the runs that hold them. Within a
-    process runs of a session already go one after the other, so no lock is taken twice.
+    A connection for each lock would leave none for the work of the runs that hold them. The server
+    lets one connection take a lock twice, so this remembers which ones it has.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -35,6 +35,7 @@ class SessionLocks:
         self._guard = threading.Lock()
         self._connection: Any = None
         self._inherited: list[Any] = []
+        self._taken: dict[int, object] = {}
         _renew_after_fork(self)
 
     @contextmanager
@@ -45,12 +46,12 @@ class SessionLocks:
         :raises MemoryFailed: if the server cannot be asked.
         """
         number = _number(owner, session_id)
-        got = self._acquire(number, time.monotonic() + wait)
+        token = self._acquire(number, time.monotonic() + wait)
         try:
-            yield got
+            yield token is not None
         finally:
-            if got:
-                self._release(number)
+            if token is not None:
+                self._release(number, token)
 
     def close(self) -> None:
         """Give the connection back; it holds nothing any more."""
@@ -62,26 +63,38 @@ class SessionLocks:
         self._inherited.append(self._connection)
         self._guard = threading.Lock()
         self._connection = None
+        self._taken = {}
 
-    def _acquire(self, number: int, deadline: float) -> bool:
+    def _acquire(self, number: int, deadline: float) -> object | None:
         pause = _FIRST_PAUSE
-        while not self._ask("SELECT pg_try_advisory_lock(:number)", number):
+        while (token := self._try(number)) is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                return False
+                return None
             time.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
-        return True
+        return token
 
-    def _release(self, number: int) -> None:
+    def _try(self, number: int) -> object | None:
+        with self._guard:
+            if number in self._taken or not self._ask("SELECT pg_try_advisory_lock(:number)", number):
+                return None
+            token = self._taken[number] = object()
+            return token
+
+    def _release(self, number: int, token: object) -> None:
         try:
-            self._ask("SELECT pg_advisory_unlock(:number)", number)
+            with self._guard:
+                # Not there: with a connection that broke went all its locks; and those of a parent are not a child's.
+                if self._taken.get(number) is token:
+                    del self._taken[number]
+                    self._ask("SELECT pg_advisory_unlock(:number)", number)
         except Exception as error:
             # The run is over and its answer is right; with the connection the server drops the lock.
             logger.warning("The lock of a session could not be given back: %s", failed(error).message)
 
     def _ask(self, statement: str, number: int) -> bool:
-        with self._guard, contract_errors(self._engine):
+        with contract_errors(self._engine):
             try:
                 if self._connection is None:
                     self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -96,6 +109,7 @@ class SessionLocks:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+            self._taken.clear()
 
 
 def _number(owner: str, session_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -102,3 +103,36 @@ class PlainFile(PlainMemory):
             os.fsync(file.fileno())
         beside.replace(self.path)
         super().save(rows)
+
+
+class SharedFile(PlainFile):
+    """Any number of processes use the file: whoever reads or writes holds a lock on it, and reads it anew."""
+
+    shared = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.threads = self.lock
+        self.lock = FileLock(self)  # type: ignore[assignment]
+
+    def reload(self) -> None:
+        if self.path.exists():
+            self.rows = [Message.from_record(record) for record in json.loads(self.path.read_text())]
+
+
+class FileLock:
+    """Keeps threads and processes apart; who enters sees what others have written."""
+
+    def __init__(self, store: SharedFile) -> None:
+        self._store = store
+        self._guard = store.path.with_suffix(".lock")
+
+    def __enter__(self) -> None:
+        self._store.threads.acquire()
+        self._file = self._guard.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._store.reload()
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._store.threads.release()

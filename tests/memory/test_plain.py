@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowrunner.testing import MemoryBackendContract
-from tests.memory.plain import PlainMemory
+from flowrunner.testing.memory.locks import LockTests
+from flowrunner.testing.memory.processes import SharedTests
+from tests.memory.leased import LeasedFile
+from tests.memory.plain import PlainMemory, SharedFile
 
 
 class TestPlain(MemoryBackendContract):
@@ -18,3 +21,22 @@ class TestPlain(MemoryBackendContract):
         backend.full = True
         yield
         backend.full = False
+
+
+class TestLeasedFile(LockTests):
+    """What the planted mistakes with locks start from makes none itself."""
+
+    #: Long enough that a slow machine renews in time.
+    lock_lease = 1.0
+
+    def open_backend(self, folder: Path) -> LeasedFile:
+        backend = LeasedFile(folder / "messages.json")
+        backend.lease = self.lock_lease
+        return backend
+
+
+class TestSharedFile(SharedTests):
+    """What the planted mistakes of processes start from makes none itself."""
+
+    def open_backend(self, folder: Path) -> SharedFile:
+        return SharedFile(folder / "messages.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,13 @@ import pytest
 
 from tests.live_server import ROOT, clean_environment
 
-LMDB, ENCRYPT = ROOT / "examples" / "backend_lmdb", ROOT / "examples" / "plugin_encrypt"
+LMDB, REDIS, ENCRYPT = (ROOT / "examples" / name for name in ("backend_lmdb", "backend_redis", "plugin_encrypt"))
 
 #: What others installed for themselves takes pytest seconds to import.
 NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 #: Tests of the kit that take many messages or many histories; the long test runs them too.
-SLOW = ("random_histories", "large_store", "can_be_searched", "one_process_of_many")
+SLOW = ("random_histories", "large_store", "can_be_searched", "more_than_a_thousand", "more_than_ten_thousand")
 
 
 def run(folder, *command, **environment):
@@ -50,7 +51,14 @@ def test_the_page_shows_the_very_backend():
 
 def test_the_backend_passes_the_kit():
     pytest.importorskip("lmdb")
-    assert "skipped" not in pytest_in(LMDB, "-k", f"not ({' or '.join(SLOW)})")
+    assert "does not say that it is" not in pytest_in(LMDB, "-rs", "-k", f"not ({' or '.join(SLOW)})")
+
+
+def test_the_backend_on_a_server_passes_the_kit_with_locks_and_crashes():
+    pytest.importorskip("redis")
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (Debian: apt install redis-server)")
+    assert "skipped" not in pytest_in(REDIS, "-rs", "-k", f"not ({' or '.join(SLOW)})")
 
 
 @pytest.mark.long
@@ -67,8 +75,8 @@ def test_texts_are_encrypted_over_any_backend():
 
 @pytest.mark.parametrize(
     ("example", "name", "settings"),
-    [(LMDB, "lmdb", {"FLOWRUNNER_MEMORY": "lmdb"}), (ENCRYPT, "encrypt", {})],
-    ids=["backend", "wrapper"],
+    [(LMDB, "lmdb", {"FLOWRUNNER_MEMORY": "lmdb"}), (REDIS, "redis", {}), (ENCRYPT, "encrypt", {})],
+    ids=["backend", "backend on a server", "wrapper"],
 )
 def test_an_example_is_found_once_it_is_installed(example, name, settings, tmp_path):
     pytest.importorskip("hatchling")

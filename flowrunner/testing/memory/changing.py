@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.message import make_properties
 from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
 from flowrunner.testing.memory.opening import BackendTests
+from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import (
     ANN,
     BOB,
@@ -41,6 +44,14 @@ CHANGES: tuple[tuple[str, Any], ...] = (
     ("session_metadata", {"other": 1}),
     ("session_id", "moved"),
 )
+
+#: From which session to which, and what is there afterwards in which order.
+MOVES: dict[str, tuple[tuple[str, str], list[str]]] = {
+    "rename": (("left", "new"), ["0", "3", "6"]),
+    "merge": (("left", "right"), ["7", "6", "4", "3", "1", "0"]),
+    "merge backward": (("right", "left"), ["7", "6", "4", "3", "1", "0"]),
+    "into itself": (("left", "left"), ["0", "3", "6"]),
+}
 
 
 class EditTests(BackendTests):
@@ -222,3 +233,25 @@ class MoveTests(BackendTests):
             )
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
         assert fetch_texts(backend, session_id="left") == [f"{n // 2:04}" for n in range(2000)]
+
+    @since(2)
+    @pytest.mark.parametrize("move", MOVES)
+    def test_windows_are_counted_anew_after_a_move(self, backend: MemoryBackend, move: str) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
+        for n in range(8):
+            session = ("left", "right", "bystander")[n % 3]
+            append_texts(backend, str(n), id=str(n), session_id=session, timestamp=NOON - timedelta(minutes=n))
+        (here, there), expected = MOVES[move]
+        # Asked before, so that whatever the backend would remember of places and windows, it remembers.
+        assert fetch_texts(backend, session_id="left", limit=2) == ["3", "6"]
+        backend.update_messages(MessageQuery(owner=ANN, session_id=here), MessageChanges(session_id=there))
+        assert fetch_texts(backend, session_id=there) == expected
+        size = len(expected)
+        for n in range(size + 1):
+            assert fetch_texts(backend, session_id=there, limit=n) == expected[size - n :]
+            assert fetch_texts(backend, session_id=there, offset=n) == expected[: size - n]
+        for place, cursor in enumerate(expected):
+            assert fetch_texts(backend, session_id=there, before=cursor) == expected[:place]
+            assert fetch_texts(backend, session_id=there, before=cursor, limit=1) == expected[:place][-1:]
+            assert fetch_texts(backend, session_id=there, after=cursor, limit=2) == expected[place + 1 : place + 3]

@@ -11,6 +11,7 @@ from flowrunner.errors import NotFound
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, Owner, SessionQuery, SessionSummary
 from flowrunner.testing.memory.opening import BackendTests
+from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, AWKWARD_IDS, BOB, NOON, append_texts, make_message
 
 
@@ -68,6 +69,27 @@ class ListTests(BackendTests):
         for gone in ("never there", "theirs"):
             with pytest.raises(NotFound):
                 list_ids(backend, after=gone)
+
+    @since(2)
+    @pytest.mark.parametrize("cursor", ["never there", "deleted", "foreign"])
+    def test_a_page_behind_what_is_gone_is_an_error_also_where_nothing_is_wanted(
+        self, backend: MemoryBackend, cursor: str
+    ) -> None:
+        """one that is gone raises :class:`~flowrunner.NotFound`."""
+        for name, owner in (("there", ANN), ("deleted", ANN), ("foreign", BOB)):
+            append_texts(backend, "x", session_id=name, owner=owner)
+        backend.delete_messages(MessageQuery(owner=ANN, session_id="deleted"))
+        windows: tuple[dict[str, Any], ...] = (
+            {"limit": 0},
+            {"limit": 1, "offset": 5},
+            {"limit": 0, "contains": "none"},
+        )
+        for window in windows:
+            with pytest.raises(NotFound):
+                list_ids(backend, after=cursor, **window)
+        with pytest.raises(NotFound):
+            list_ids(backend, EVERY_OWNER, after="there", after_owner=BOB, limit=0)
+        assert list_ids(backend, after="there", limit=0) == []
 
     def test_one_flow_is_counted_alone(self, backend: MemoryBackend) -> None:
         append_texts(backend, "x", session_id="a", flow_id="f", timestamp=NOON)

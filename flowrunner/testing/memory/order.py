@@ -10,8 +10,9 @@ import pytest
 from flowrunner.errors import NotFound
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.message import new_id
-from flowrunner.memory.query import EVERY_OWNER, MessageQuery
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
+from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, BOB, NOON, append_texts, fetch_texts, make_message
 
 
@@ -136,6 +137,28 @@ class WindowTests(BackendTests):
             with pytest.raises(NotFound):
                 fetch_texts(backend, **_one(side, theirs.id))
         assert fetch_texts(backend, EVERY_OWNER, before=theirs.id) == ["mine"]
+
+    @since(2)
+    @pytest.mark.parametrize("cursor", ["never there", "deleted", "foreign"])
+    @pytest.mark.parametrize("side", ["before", "after"])
+    def test_a_cursor_that_is_gone_is_an_error_also_where_nothing_is_wanted(
+        self, backend: MemoryBackend, side: str, cursor: str
+    ) -> None:
+        """A cursor is any message of the owner, of whichever session; one that is gone or another owner's raises
+        :class:`~flowrunner.NotFound`."""
+        for name, owner in (("there", ANN), ("deleted", ANN), ("foreign", BOB)):
+            append_texts(backend, name, id=name, owner=owner)
+        backend.delete_messages(MessageQuery(owner=ANN, ids=("deleted",)))
+        nothing = MessageQuery(owner=ANN, limit=0).replace(**{side: cursor})
+        for query in (nothing, nothing.replace(limit=1, offset=5), nothing.replace(session_id="none")):
+            with pytest.raises(NotFound):
+                backend.fetch_messages(query)
+            with pytest.raises(NotFound):
+                backend.update_messages(query, MessageChanges(text="changed"))
+            with pytest.raises(NotFound):
+                backend.delete_messages(query)
+            assert fetch_texts(backend, **_one(side, "there"), limit=0) == []
+        assert fetch_texts(backend, EVERY_OWNER) == ["there", "foreign"]
 
 
 def _one(side: str, cursor: str | None) -> dict[str, Any]:

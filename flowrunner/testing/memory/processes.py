@@ -1,60 +1,48 @@
-"""Several processes on one store, and processes that die."""
+"""Several processes on one store."""
 
 from __future__ import annotations
 
-import inspect
-import json
 import os
-import random
-import subprocess
-import sys
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Final
 
 import pytest
 
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.query import MessageQuery, SessionQuery
+from flowrunner.testing.memory.helpers import Helpers
+from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.record import Record, next_step
-from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_full_message
+from flowrunner.testing.memory.promises import since
+from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts
 from flowrunner.testing.memory.threads import follow, follow_to_the_end, meanwhile
+from flowrunner.testing.memory.together import SCENARIOS, WRITERS, store_old
 
 PROCESSES = 4
-#: What a process is about to do when it is killed, kill by kill.
-MOMENTS = ("anything", "move", "append", "edit", "move", "deletion")
 ROUNDS = 15
 
-
-def start_worker(tests: BackendTests, folder: Path, job: str, **order: Any) -> subprocess.Popen[str]:
-    """Start a process that opens the backend as the tests do, to do a job."""
-    order |= {"file": inspect.getfile(type(tests)), "class": type(tests).__qualname__}
-    order |= {"folder": str(folder), "job": job}
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "flowrunner.testing.memory.worker", json.dumps(order)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environ,
-    )
-
-
-def finish(worker: subprocess.Popen[str]) -> list[str]:
-    """Wait for a process and return the lines that it told.
-
-    :raises AssertionError: if it failed; its error is on the standard error output.
-    """
-    told, _ = worker.communicate(timeout=120)
-    assert worker.returncode == 0, f"a process of the test failed with {worker.returncode}, see its error output"
-    return told.splitlines()[1:]
+#: What another process does, and what every answer must be afterwards: texts of ``talk``, texts of
+#: ``new``, what a search for "plum" finds, and the list of sessions.
+STEPS: Final[dict[str, tuple[list[str], list[str], list[str], list[str]]]] = {
+    "append": (["apple", "pear"], ["plum"], ["plum"], ["new", "talk"]),
+    "edit": (["plum", "pear"], [], ["plum"], ["talk"]),
+    "rename": ([], ["apple", "pear"], [], ["new"]),
+    "delete": (["pear"], [], [], ["talk"]),
+}
 
 
 class SharedTests(BackendTests):
-    """Four processes use one place. For backends that say ``shared``."""
+    """Several processes use one place. For backends that say ``shared``."""
 
     group = "processes"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A lock that keeps threads apart and not processes, so that one writes back what another has deleted.",
+        "A list of sessions, an index or a cache that a process makes once and trusts from then on.",
+        "A look whether an id is taken that is not one with the write.",
+        "A connection that a parent opened and its children go on using.",
+    )
 
     @pytest.fixture
     def shared(self, backend: MemoryBackend) -> MemoryBackend:
@@ -63,15 +51,77 @@ class SharedTests(BackendTests):
             pytest.skip("it does not say that it is shared")
         return backend
 
-    def test_processes_lose_double_and_disorder_nothing(self, shared: MemoryBackend, folder: Path) -> None:
+    def test_two_backends_in_one_process_are_one_store(
+        self, shared: MemoryBackend, open_another: Callable[[], MemoryBackend]
+    ) -> None:
+        """Other processes that open the same place see the same messages."""
+        other = open_another()
+        for n in range(6):
+            append_texts((shared, other)[n % 2], str(n))
+        assert fetch_texts(shared) == fetch_texts(other) == [str(n) for n in range(6)]
+        other.delete_messages(MessageQuery(owner=ANN, limit=1))
+        assert fetch_texts(shared) == [str(n) for n in range(5)]
+
+    @since(2)
+    @pytest.mark.parametrize("step", STEPS)
+    def test_no_answer_is_stale_after_another_process_wrote(
+        self, shared: MemoryBackend, folder: Path, helpers: Helpers, step: str
+    ) -> None:
+        """Other processes that open the same place see the same messages."""
+        first, _ = append_texts(shared, "apple", "pear")
+
+        def answers() -> tuple[list[str], list[str], list[str], list[str]]:
+            talk, new = (fetch_texts(shared, session_id=name) for name in ("talk", "new"))
+            return talk, new, fetch_texts(shared, text="plum"), list_ids(shared)
+
+        # Asked before, so that whatever the backend would remember of its answers, it remembers.
+        assert answers() == (["apple", "pear"], [], [], ["talk"])
+        helpers.start(folder, "change_once", step=step, id=first.id).finish()
+        assert answers() == STEPS[step]
+        assert fetch_texts(shared) == STEPS[step][0] + STEPS[step][1]
+
+    def test_the_list_of_sessions_knows_other_processes(
+        self, shared: MemoryBackend, folder: Path, helpers: Helpers
+    ) -> None:
+        """``list_sessions`` returns a summary per session, latest activity first"""
+        append_texts(shared, "first")
+        helpers.start(folder, "append_rounds", name="w", rounds=2).finish()
+        found = shared.list_sessions(SessionQuery(owner=ANN))
+        assert [(summary.session_id, summary.count) for summary in found] == [("beside w0", 2), ("talk", 5)]
+
+    @since(2)
+    @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "edits beside appends"])
+    def test_processes_that_write_together_undo_nothing(
+        self, shared: MemoryBackend, folder: Path, helpers: Helpers, scenario: str
+    ) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
+        store_old(shared)
+        told = helpers.start(folder, "write_together", crew=WRITERS, scenario=scenario).finish()
+        SCENARIOS[scenario].check(shared, sum(map(int, told)))
+
+    def test_one_process_of_many_gets_an_id(self, shared: MemoryBackend, folder: Path, helpers: Helpers) -> None:
+        """appending an id that is taken (anywhere in the store, or twice in one call) raises
+        :class:`~flowrunner.MessageInvalid`."""
+        won = Counter(helpers.start(folder, "race_for_ids", crew=PROCESSES, rounds=ROUNDS).finish())
+        assert won == {str(n): 1 for n in range(ROUNDS)}
+        assert len(fetch_texts(shared)) == ROUNDS
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+    def test_children_of_a_process_can_go_on(self, shared: MemoryBackend, folder: Path, helpers: Helpers) -> None:
+        """All operations may be called from any thread, and in a process forked after the backend was opened."""
+        assert helpers.start(folder, "fork_and_append", rounds=5).finish() == ["status 0"] * 3
+        assert len(fetch_texts(shared, session_id="talk")) == 1 + 4 * 5 * 2
+
+    def test_processes_lose_double_and_disorder_nothing(
+        self, shared: MemoryBackend, folder: Path, helpers: Helpers
+    ) -> None:
+        """Two appends that return one after the other are in that order for every reader, in every thread and
+        process"""
         (first,) = append_texts(shared, "first")
         seen: list[str] = []
         with meanwhile(lambda: follow(shared, seen, first.id or "")):
-            workers = [
-                start_worker(self, folder, "append_rounds", name=f"w{n}", rounds=ROUNDS) for n in range(PROCESSES)
-            ]
-            for worker in workers:
-                finish(worker)
+            helpers.start(folder, "append_rounds", crew=PROCESSES, name="w", rounds=ROUNDS).finish()
         texts = fetch_texts(shared, session_id="talk")[1:]
         assert len(texts) == len(set(texts)) == PROCESSES * ROUNDS * 2
         for n in range(PROCESSES):
@@ -80,96 +130,3 @@ class SharedTests(BackendTests):
             assert len(fetch_texts(shared, session_id=f"beside w{n}")) == ROUNDS
         follow_to_the_end(shared, seen, first.id or "")
         assert seen == [message.id for message in shared.fetch_messages(MessageQuery(owner=ANN))][1:]
-
-    def test_the_list_of_sessions_knows_other_processes(self, shared: MemoryBackend, folder: Path) -> None:
-        append_texts(shared, "first")
-        finish(start_worker(self, folder, "append_rounds", name="w", rounds=2))
-        found = shared.list_sessions(SessionQuery(owner=ANN))
-        assert [(summary.session_id, summary.count) for summary in found] == [("beside w", 2), ("talk", 5)]
-
-    def test_one_process_of_many_gets_an_id(self, shared: MemoryBackend, folder: Path) -> None:
-        workers = [start_worker(self, folder, "race_for_ids", name=f"w{n}", rounds=ROUNDS) for n in range(PROCESSES)]
-        won = Counter(line for worker in workers for line in finish(worker))
-        assert won == {str(n): 1 for n in range(ROUNDS)}
-        assert len(fetch_texts(shared)) == ROUNDS
-
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-    def test_children_of_a_process_can_go_on(self, shared: MemoryBackend, folder: Path) -> None:
-        told = finish(start_worker(self, folder, "fork_and_append", rounds=5))
-        assert told == ["status 0"] * 3
-        assert len(fetch_texts(shared, session_id="talk")) == 1 + 4 * 5 * 2
-
-    def test_two_backends_in_one_process_are_one_store(self, shared: MemoryBackend, folder: Path) -> None:
-        other = self.open_again(folder)
-        for n in range(6):
-            append_texts((shared, other)[n % 2], str(n))
-        assert fetch_texts(shared) == fetch_texts(other) == [str(n) for n in range(6)]
-        other.delete_messages(MessageQuery(owner=ANN, limit=1))
-        assert fetch_texts(shared) == [str(n) for n in range(5)]
-        other.close()
-
-
-class DurableTests(BackendTests):
-    """What is acknowledged survives. For backends that say ``durable``."""
-
-    group = "crashes"
-
-    @pytest.fixture
-    def durable(self, backend: MemoryBackend) -> MemoryBackend:
-        """Return the backend, if it says that it keeps what it acknowledged."""
-        if not backend.durable:
-            pytest.skip("it does not say that it is durable")
-        return backend
-
-    def test_messages_survive_closing_and_opening(self, durable: MemoryBackend, folder: Path) -> None:
-        stored = durable.append_messages([make_full_message(session_id="\0 / 🜁") for _ in range(3)])
-        durable.delete_messages(MessageQuery(owner=ANN, ids=(stored[1].id or "",)))
-        durable.close()
-        again = self.open_again(folder)
-        assert again.fetch_messages(MessageQuery(owner=ANN)) == [stored[0], stored[2]]
-        append_texts(again, "later", session_id="\0 / 🜁")
-        assert fetch_texts(again, session_id="\0 / 🜁", limit=1) == ["later"]
-        again.close()
-
-    def test_a_kill_loses_doubles_and_disorders_nothing(self, durable: MemoryBackend, folder: Path) -> None:
-        durable.close()
-        record = Record()
-        chance = random.Random(os.environ.get("MEMORY_KIT_SEED", "kill"))
-        for number in range(self.kills):
-            worker = start_worker(self, folder, "write_until_killed", start=record.next)
-            moment = MOMENTS[number % len(MOMENTS)]
-            kill_after(worker, chance.randint(1, 40), record, before=moment, delay=chance.uniform(0, 2))
-            again = self.open_again(folder)
-            record.check(again)
-            append_texts(again, "after the kill", session_id="later")
-            again.close()
-
-    def test_the_dead_block_nobody(self, durable: MemoryBackend, folder: Path) -> None:
-        if not durable.shared:
-            pytest.skip("it does not say that it is shared")
-        record = Record()
-        worker = start_worker(self, folder, "write_until_killed", start=0)
-        kill_after(worker, 9, record)
-        append_texts(durable, "after the kill", session_id="later")
-        record.check(durable)
-
-
-def kill_after(
-    worker: subprocess.Popen[str], lines: int, record: Record, before: str = "anything", delay: float = 0.0
-) -> None:
-    """Kill a process when it has told so many lines, and take down all it told.
-
-    :param before: what the process is about to do when it is killed; see :func:`next_step`.
-    :param delay: how long to wait then, in times of what a step has taken so far: the kill is to come
-        in the middle of the step, however fast the backend and the machine are.
-    """
-    assert worker.stdout is not None
-    start = 0.0
-    for told, line in enumerate(worker.stdout, 1):
-        record.take(line)
-        start = start or time.monotonic()
-        if told >= lines and before in ("anything", next_step(line)):
-            time.sleep(delay * (time.monotonic() - start) / told)
-            worker.kill()
-    assert worker.wait(60) != 0, "the process that was to be killed ended by itself"
-    worker.stdout.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
@@ -27,8 +28,33 @@ def run_in_threads(work: Callable[[int], object], threads: int = THREADS) -> lis
         start.wait(30)
         return work(number)
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(begin, range(threads)))
+    running = [Thread(partial(begin, number)) for number in range(threads)]
+    return [thread.result() for thread in running]
+
+
+class Thread:
+    """A call on a thread that keeps nobody: where a backend hangs, test and interpreter end all the same."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._answer: Future[object] = Future()
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def result(self, seconds: float | None = None) -> object:
+        """Return what the call returned, or raise what it raised.
+
+        :raises TimeoutError: if it has not ended after so many seconds.
+        """
+        answer = self._answer.result(seconds)
+        self._thread.join(seconds)
+        return answer
+
+    def _run(self) -> None:
+        try:
+            self._answer.set_result(self._work())
+        except BaseException as error:
+            self._answer.set_exception(error)
 
 
 @contextmanager
@@ -40,13 +66,12 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
         while not done.is_set():
             work()
 
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(repeat)
-        try:
-            yield
-        finally:
-            done.set()
-            running.result(60)
+    running = Thread(repeat)
+    try:
+        yield
+    finally:
+        done.set()
+        running.result(60)
 
 
 def follow(backend: MemoryBackend, seen: list[str], first: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.message import Message, make_properties, new_id
-from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery
+from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery
 from flowrunner.testing.memory.opening import BackendTests
+from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import (
     ANN,
     AWKWARD_IDS,
@@ -33,6 +35,17 @@ MOMENTS = (
     datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=timezone.utc),
     datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=-11, minutes=-30))),
 )
+
+#: Every way in which a message is handed out.
+ANSWERS: dict[str, Callable[[MemoryBackend], list[Message]]] = {
+    "fetched": lambda backend: backend.fetch_messages(MessageQuery(owner=ANN)),
+    "fetched by id": lambda backend: backend.fetch_messages(MessageQuery(owner=ANN, ids=("m",))),
+    "the session's newest": lambda backend: backend.fetch_messages(MessageQuery(owner=ANN, session_id="talk", limit=1)),
+    "found by search": lambda backend: backend.fetch_messages(MessageQuery(owner=ANN, text="apple")),
+    "of every owner": lambda backend: backend.fetch_messages(MessageQuery(owner=EVERY_OWNER)),
+    "updated": lambda backend: backend.update_messages(MessageQuery(owner=ANN), MessageChanges(sender_name="AI")),
+    "appended": lambda backend: backend.fetch_messages(MessageQuery(owner=ANN)),
+}
 
 
 def fetch_one(backend: MemoryBackend, message: Message) -> Message:
@@ -169,6 +182,31 @@ class ValueTests(BackendTests):
         properties["targets"].append("b")
         (found,) = backend.fetch_messages(MessageQuery(owner=ANN))
         assert found.properties == make_properties(targets=["a"])
+
+    @since(2)
+    @pytest.mark.parametrize("answer", ANSWERS)
+    def test_an_answer_belongs_to_who_asked(self, backend: MemoryBackend, answer: str) -> None:
+        """What was handed in or out can be changed by its holder without any effect on the store."""
+        expected = make_full_message(id="m", text="apple")
+        first = backend.append_messages([make_full_message(id="m", text="apple")])
+        found = first if answer == "appended" else ANSWERS[answer](backend)
+        assert found == [expected]
+        for inner in (found[0].properties["targets"], found[0].content_blocks[0]["contents"][0]["tool_input"]):
+            inner.clear()
+        found[0].session_metadata["device"]["kind"] = "spoilt"  # type: ignore[index]
+        found[0].properties.clear()  # type: ignore[attr-defined]
+        found.clear()
+        for again in ANSWERS.values():
+            assert again(backend) == [expected]
+
+    @since(2)
+    def test_a_list_of_sessions_belongs_to_who_asked(self, backend: MemoryBackend) -> None:
+        """What was handed in or out can be changed by its holder without any effect on the store."""
+        append_texts(backend, "x", "y")
+        for _ in range(2):
+            found = backend.list_sessions(SessionQuery(owner=ANN))
+            assert [summary.count for summary in found] == [2]
+            found.clear()
 
 
 class RefusalTests(BackendTests):

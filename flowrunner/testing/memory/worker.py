@@ -1,94 +1,32 @@
-"""A process of its own that uses a backend, started by the tests: ``python -m flowrunner.testing.memory.worker``.
+"""Processes of their own that use a backend: ``python -m flowrunner.testing.memory.worker FILE CLASS``.
 
-It gets one JSON object as its argument: the file and the class of the tests, which know how to open
-the backend, the folder, and the job. It prints a line for whatever is done and acknowledged, at once.
+The tests start one process for each class, and write it an order in a line of JSON whenever they
+want others to work: the job, the folder, the environment, and how many are to do it. It forks that
+many children before any of them opens the backend, so that an interpreter starts once and not with
+every order. The children print a line for whatever is done and acknowledged, at once.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flowrunner.errors import MessageInvalid
-from flowrunner.memory import MemoryBackend
-from flowrunner.memory.query import MessageChanges, MessageQuery
-from flowrunner.testing.memory.samples import ANN, append_texts, make_message
-
-
-def tell(*words: object) -> None:
-    """Print a line that the test reads at once."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
-
-
-def append_rounds(backend: MemoryBackend, order: Mapping[str, Any]) -> None:
-    """Append so many pairs to the session, and others beside it."""
-    name = order["name"]
-    for n in range(order["rounds"]):
-        backend.append_messages([make_message(f"{name} {n} {part}", id=f"{name} {n} {part}") for part in "ab"])
-        append_texts(backend, "beside", session_id=f"beside {name}", id=f"{name} {n} beside")
-
-
-def race_for_ids(backend: MemoryBackend, order: Mapping[str, Any]) -> None:
-    """Append ids that other processes append too, and tell which ones were got."""
-    for n in range(order["rounds"]):
-        try:
-            append_texts(backend, order["name"], id=f"id {n}", session_id=order["name"])
-        except MessageInvalid:
-            continue
-        tell(n)
-
-
-def write_until_killed(backend: MemoryBackend, order: Mapping[str, Any]) -> None:
-    """Append batches of three, change them, and move them over in between, for ever."""
-    n = int(order["start"])
-    while True:
-        ids = [f"{n} {part}" for part in "abc"]
-        backend.append_messages([make_message(f"{n}", "live", id=i, run_id=str(n)) for i in ids])
-        tell("appended", n)
-        if n % 5 == 4:
-            backend.update_messages(MessageQuery(owner=ANN, session_id="live"), MessageChanges(session_id="archive"))
-            tell("moved", n)
-        if n % 7 == 6:
-            backend.update_messages(MessageQuery(owner=ANN, run_id=str(n)), MessageChanges(sender_name=f"edited {n}"))
-            tell("edited", n)
-        if n % 11 == 10:
-            backend.delete_messages(MessageQuery(owner=ANN, run_id=str(n)))
-            tell("deleted", n)
-        n += 1
-
-
-def fork_and_append(backend: MemoryBackend, order: Mapping[str, Any]) -> None:
-    """Use the backend in a parent and its children, as a server does that opens it before it forks."""
-    append_texts(backend, "before the fork", id="before the fork")
-    children = []
-    for child in range(3):
-        process = os.fork()
-        if process == 0:
-            status = 1
-            try:
-                append_rounds(backend, {"name": f"child{child}", "rounds": order["rounds"]})
-                status = 0
-            finally:
-                os._exit(status)
-        children.append(process)
-    append_rounds(backend, {"name": "parent", "rounds": order["rounds"]})
-    for process in children:
-        tell("status", os.waitpid(process, 0)[1])
-
-
-JOBS: Mapping[str, Callable[[MemoryBackend, Mapping[str, Any]], None]] = {
-    job.__name__: job for job in (append_rounds, race_for_ids, write_until_killed, fork_and_append)
-}
+from flowrunner.testing.memory.jobs import JOBS, tell
 
 
 def load_tests(file: Path, name: str) -> Any:
-    """Return an instance of the class of tests, whose ``open_backend`` opens the backend."""
+    """Return an instance of the class of tests, whose ``open_backend`` opens the backend.
+
+    :param name: the qualified name of the class, or of a function that opens a backend.
+    """
     spec = importlib.util.spec_from_file_location("tests_of_a_backend", file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
@@ -98,17 +36,74 @@ def load_tests(file: Path, name: str) -> Any:
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part)
-    return found()
+    return found() if isinstance(found, type) else OpenedByFunction(found)
+
+
+class OpenedByFunction:
+    """What a process needs of a class of tests, where a function alone opens the backend."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def open_again(self, folder: Path) -> Any:
+        """Open the backend."""
+        return self._function(folder)
+
+
+def orders() -> Iterator[Mapping[str, Any]]:
+    """Yield what the tests want done, until they are over."""
+    # Read by the system's own means: a child must not find lines in a buffer that are not for it.
+    rest = b""
+    while piece := os.read(0, 65536):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def work(tests: Any, order: Mapping[str, Any], barrier: Any) -> int:
+    """Open the backend and do the job in a child; return its exit status."""
+    try:
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        backend = tests.open_again(Path(order["folder"]))
+        tell("open", order["number"], os.getpid())
+        JOBS[order["job"]](backend, {**order, "barrier": barrier})
+        backend.close()
+    except BaseException:
+        barrier.abort()
+        tell("failed", json.dumps(traceback.format_exc()[-3000:]))
+        return 1
+    return 0
+
+
+def serve(tests: Any) -> None:
+    """Do order after order: fork the children, wait for them, and tell how they ended."""
+    for order in orders():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        barrier = multiprocessing.get_context("fork").Barrier(order["crew"])
+        children = []
+        for number in range(order["crew"]):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    status = work(tests, {**order, "number": number}, barrier)
+                finally:
+                    os._exit(status)
+            children.append(child)
+        statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        tell("ended", *statuses)
 
 
 def main() -> None:
-    """Do what the argument says."""
-    order = json.loads(sys.argv[1])
-    tests = load_tests(Path(order["file"]), order["class"])
-    backend = tests.open_again(Path(order["folder"]))
-    tell("open")
-    JOBS[order["job"]](backend, order)
-    backend.close()
+    """Load the tests, or say why they cannot be, and serve."""
+    file, name = sys.argv[1:]
+    try:
+        tests = load_tests(Path(file), name)
+    except Exception:
+        tell("failed", json.dumps(traceback.format_exc()[-3000:]))
+        return
+    serve(tests)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Which sentence of the contract a test is there for, and since which version of the kit."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import pytest
+
+#: The version of the kit; ``docs/kit/changelog.md`` says what came with each.
+KIT_VERSION: Final = 2
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def since(version: int) -> Callable[[F], F]:
+    """Mark a test that came with a later version of the kit than the first."""
+
+    def mark(test: F) -> F:
+        test.kit_version = version  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def version_of(test: Any) -> int:
+    """Return the version of the kit with which a test came."""
+    return int(getattr(test, "kit_version", 1))
+
+
+def sentence_of(test: Any) -> str:
+    """Return the sentence of the contract that a test quotes: its docstring, in one line."""
+    return " ".join(inspect.cleandoc(test.__doc__ or "").split())
+
+
+def quoting(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a test that says, where it fails, which sentence of the contract is broken."""
+
+    @functools.wraps(test)
+    def quoted(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return test(*args, **kwargs)
+        except (Exception, pytest.fail.Exception) as error:
+            _add_note(error, f'The contract of flowrunner.MemoryBackend says: "{sentence_of(test)}"')
+            raise
+
+    return quoted
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    elif isinstance(error, AssertionError):
+        error.args = (f"{error.args[0] if error.args else ''}\n{note}",)
