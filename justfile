@@ -18,7 +18,7 @@ check:
     .venv/bin/ruff format --check .
     .venv/bin/mypy
 
-# Write the table of routes in docs/api.md anew, from what the routes declare.
+# Write the tables of docs/api.md and docs/cli.md anew, from the code.
 tables:
     .venv/bin/python -m tests.project.tables
 

@@ -63,7 +63,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that we foresaw is one sentence and exit status 1."""
+    """Run the command line; a known error prints one sentence and exits with status 1."""
     try:
         cli()
     except FlowRunnerError as error:

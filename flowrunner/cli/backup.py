@@ -1,4 +1,4 @@
-"""``flowrunner backup`` and ``flowrunner restore``: a copy of everything, and putting it in an empty place."""
+"""``flowrunner backup`` and ``flowrunner restore``: back up all data, and restore a backup."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from flowrunner.cli.saying import say
 
 @click.command("backup")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--with-secret-key", is_flag=True, help="Take the key along that encrypts stored secrets.")
-@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@click.option("--with-secret-key", is_flag=True, help="Include the key that encrypts stored secrets.")
+@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def backup_command(
     folder: Path, with_secret_key: bool, memory: str | None, data_dir: Path | None, database_url: str | None
 ) -> None:
-    """Write a copy of everything into DIR while a server runs: database, conversations, files.
+    """Back up everything into DIR: database, conversations and files. A server may be running.
 
     Without --with-secret-key the values of stored secrets can be read only where the key is; with
     it, whoever has the backup can read them.
@@ -44,10 +44,10 @@ def backup_command(
 
 @click.command("restore")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def restore_command(folder: Path, memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
-    """Put the backup of DIR into a place that holds nothing yet, and compare it with what was written."""
+    """Restore the backup in DIR into an empty place, and verify it."""
     from flowrunner.errors import BadRequest, Conflict
     from flowrunner.site.backup import read_backup, restore_database, restore_messages, restore_rest
     from flowrunner.site.older_places import holdings_of
@@ -76,7 +76,7 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
     if not manifest["messages_in_database"]:
         with open_memory(data_dir=data_dir, database_url=database_url, settings=settings) as (opened, _):
             restore_messages(folder, opened)
-    say(f"restored the backup of {manifest['made_at']} into {target}; everything is as it was written")
+    say(f"restored the backup of {manifest['made_at']} into {target}; verified")
     if not has_key:
         say(
             "It holds no key of stored secrets: put secret.key of the old data folder there, or set"

@@ -1,4 +1,4 @@
-"""``flowrunner check`` and ``flowrunner convert``: flow files, without an app."""
+"""``flowrunner check`` and ``flowrunner convert``: check and convert flow files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _plugins_dir = click.option(
 
 @click.command("check")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one report a flow.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one report per flow.")
 @_plugins_dir
 def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | None) -> None:
-    """Say what is wrong with flow FILES, or with the files of folders.
+    """Check flow FILES, or all flow files in folders.
 
     Exit status 1 if a flow cannot be read or cannot be run.
     """
@@ -53,14 +53,14 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
 @click.command("convert")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, or a folder for several flows.")
-@click.option("--exact", is_flag=True, help="Keep everything: the result has the same content hash.")
-@click.option("--positions", is_flag=True, help="Keep where components stand on the canvas.")
-@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--exact", is_flag=True, help="Keep everything, so that the content hash stays the same.")
+@click.option("--positions", is_flag=True, help="Keep the positions of components on the canvas.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @_plugins_dir
 def convert_command(
     file: Path, output: Path | None, exact: bool, positions: bool, force: bool, plugins_dir: Path | None
 ) -> None:
-    """Write the flow of FILE in the native form. What it does not say is told on standard error."""
+    """Convert the flow in FILE to the native form. What cannot be expressed is reported on standard error."""
     registry = _load_components(plugins_dir)
     done: list[tuple[str, Conversion]] = []
     for part in _read(file):

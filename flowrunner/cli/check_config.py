@@ -1,4 +1,4 @@
-"""``flowrunner check-config``: whether a server with these settings could start."""
+"""``flowrunner check-config``: check the settings without starting a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowrunner.cli.saying import say
 @click.command("check-config")
 @data_options
 def check_config_command(data_dir: Path | None, database_url: str | None) -> None:
-    """Load the plugins and open everything that a server opens; say what is wrong, with exit status 1."""
+    """Check that a server could start: load the plugins, open the databases. Exit status 1 if not."""
     from flowrunner.app import create_app, runner_of
 
     given: dict[str, Any] = {"data_dir": data_dir, "database_url": database_url}

@@ -1,4 +1,4 @@
-"""``flowrunner collections``: what is in the vector store, and removing it."""
+"""``flowrunner collections``: list and delete collections of the vector store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _open(owner: str, data_dir: Path | None, database_url: str | None) -> Iterat
 
 @click.group("collections")
 def collections_commands() -> None:
-    """List what flows have stored in the vector store, and remove it."""
+    """List and delete collections of the vector store."""
 
 
 @collections_commands.command("list")

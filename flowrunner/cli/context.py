@@ -1,4 +1,4 @@
-"""What commands that look after the app's own data need: settings and the database, without a server."""
+"""Open the settings and the database for commands, without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flowrunner data``: where the data lies, and moving it there."""
+"""``flowrunner data``: show and move the data folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowrunner.cli.suggesting import SuggestingGroup
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> None:
-    """Say where the data lies, what is there, and which older places hold some."""
+    """Show the data folder, its contents, and older folders that still hold data."""
     if ctx.invoked_subcommand is not None:
         return
     from flowrunner.site.data_folder import doubts_about
@@ -38,7 +38,7 @@ def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> N
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")
 def move_command(folder: Path | None, data_dir: Path | None) -> None:
-    """Move the data of FOLDER, or of the one older place that holds some, to where data lies now."""
+    """Move the data in FOLDER, or in the one older folder that holds some, to the present data folder."""
     from flowrunner.errors import BadRequest
     from flowrunner.site.older_places import find_older_places, move_data
 

@@ -1,4 +1,4 @@
-"""``flowrunner db``: the tables, and bringing them up to date."""
+"""``flowrunner db``: show and upgrade the database schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowrunner.cli.suggesting import SuggestingGroup
 
 @click.group("db", cls=SuggestingGroup)
 def db_commands() -> None:
-    """Look at the database's schema and upgrade it."""
+    """Show and upgrade the database schema."""
 
 
 @db_commands.command("current")
@@ -31,7 +31,7 @@ def current_command(data_dir: Path | None, database_url: str | None) -> None:
 @db_commands.command("upgrade")
 @data_options
 def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
-    """Bring every part of the database to the newest revision; make a copy of it first."""
+    """Upgrade the database to the newest revision. Back it up first."""
     with open_place(data_dir=data_dir, database_url=database_url) as place:
         for schema in place.schemas():
             before = schema.upgrade(place.engine)
@@ -42,9 +42,9 @@ def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
 @db_commands.command("check")
 @data_options
 def check_command(data_dir: Path | None, database_url: str | None) -> None:
-    """Exit with status 1 if a part of the database wants an upgrade, or is newer than this program.
+    """Exit with status 1 if the database needs an upgrade, or is newer than this program.
 
-    A part without tables is fine: a server makes them when it starts.
+    Missing tables are fine: a server creates them when it starts.
     """
     with open_place(data_dir=data_dir, database_url=database_url) as place:
         wrong = [s for s in place.schemas() if s.current(place.engine) not in (None, s.head)]

@@ -1,4 +1,4 @@
-"""``flowrunner doctor``: look an installation over."""
+"""``flowrunner doctor``: check an installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowrunner.cli.saying import say
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor_command(data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
-    """Look the installation over: what is wrong or soon will be, and what to do.
+    """Check the installation: report what is wrong, or will be soon, and what to do.
 
     Nothing is changed. Exit status 1 if there is an error, 0 if there are only warnings.
     """

@@ -1,4 +1,4 @@
-"""``flowrunner explain``: the sessions of a flow, without running it."""
+"""``flowrunner explain``: show the sessions of a flow without running it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @click.command("explain")
 @click.argument("flow")
-@click.option("--session-id", default="", help="Session that the request would name.")
+@click.option("--session-id", default="", help="Session id of the request.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_dir: str | None, as_json: bool) -> None:
     """Show for each component of FLOW (a file, an id or an endpoint name) the session it will use.
 
-    Also who decides it, whether it reads or writes messages, and what is worth a warning.
+    Also shows what decides the session, whether the component reads or writes messages, and warnings.
     """
     from flowrunner.cli.standins import with_stand_ins
     from flowrunner.engine.explain import explain

@@ -1,4 +1,4 @@
-"""A flow that the command line names by a file."""
+"""Flow files as command-line arguments."""
 
 from __future__ import annotations
 

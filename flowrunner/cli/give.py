@@ -1,4 +1,4 @@
-"""``flowrunner memory give``: what one owner has becomes another's."""
+"""``flowrunner memory give``: transfer the data of one owner to another."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command("give")
-@click.option("--from", "source", required=True, help="Whose it is: the name of a user of keys, or local.")
-@click.option("--to", "target", required=True, help="Whose it becomes: the name of a user of keys, or local.")
-@click.option("--messages-only", is_flag=True, help="Leave flows, variables, files and runs where they are.")
-@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would go over.")
-@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@click.option("--from", "source", required=True, help="Present owner: the user of an API key, or local.")
+@click.option("--to", "target", required=True, help="New owner: the user of an API key, or local.")
+@click.option("--messages-only", is_flag=True, help="Transfer conversations only, no flows, variables, files or runs.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be transferred.")
+@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def give_command(
     source: str, target: str, messages_only: bool, dry_run: bool, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Give what one owner has to another: conversations, flows, variables, files and runs.
+    """Transfer an owner's conversations, flows, variables, files and runs to another owner.
 
     Stop what writes into these conversations first. What is interrupted is finished by the same
     command. An owner that is no user of keys is named by id.

@@ -1,4 +1,4 @@
-"""gunicorn, started from Python with our settings."""
+"""Run gunicorn from Python with flowrunner's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flowrunner import``: what another program holds comes in."""
+"""``flowrunner import``: import data from other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group("import", cls=SuggestingGroup)
 def import_commands() -> None:
-    """Bring over what another program holds."""
+    """Import data from another program."""
 
 
 @import_commands.command("langflow")
@@ -33,17 +33,19 @@ def import_commands() -> None:
     "--secret-key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Langflow's file secret_key, to read the values of credentials; else LANGFLOW_SECRET_KEY.",
 )  # fmt: skip
-@click.option("--to", "user", help="Give all to this user of keys, or to local, instead of the users of those names.")
-@click.option("--without-keys", is_flag=True, help="Make no new API keys; --to local makes none either.")
-@click.option("--dry-run", is_flag=True, help="Store nothing, and say what would be stored.")
+@click.option(
+    "--to", "user", help="Assign everything to this user, or to local, instead of to users of the same names."
+)
+@click.option("--without-keys", is_flag=True, help="Create no API keys. Implied by --to local.")
+@click.option("--dry-run", is_flag=True, help="Store nothing; show what would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")
+@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def langflow_command(
     place: str, secret_key_file: Path | None, user: str | None, without_keys: bool, dry_run: bool, as_json: bool,
     memory: str | None, data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
-    """Bring over flows, messages, variables and keys of a Langflow server.
+    """Import flows, messages, variables and keys from a Langflow server.
 
     DATABASE is its SQLite file or postgresql:// URL, of any release 1.x; a http(s):// URL is that of
     a running server, read with the API key in LANGFLOW_API_KEY. Nothing there is changed. What is

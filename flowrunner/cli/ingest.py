@@ -1,4 +1,4 @@
-"""``flowrunner ingest``: files into the collections that a flow fills."""
+"""``flowrunner ingest``: load files into the collections of a flow."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 @click.command("ingest")
 @click.argument("flow")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--component", help="The component that reads the files, by id, where the flow has several.")
-@click.option("--owner", default="local", show_default=True, help="Whose collection it is.")
+@click.option("--component", help="Id of the component that reads the files, if the flow has several.")
+@click.option("--owner", default="local", show_default=True, help="Owner of the collection.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database.")
 def ingest_command(
     flow: str, files: tuple[Path, ...], component: str | None, owner: str, flows_dir: str | None, data_dir: Path | None
 ) -> None:  # fmt: skip
-    """Run the part of FLOW that fills collections, once for each of FILES and those in folders.
+    """Load FILES, and the files in folders, into the collections of FLOW.
 
-    Without FILES it runs once, on what the flow names itself. A file that was stored before is
-    replaced.
+    Runs the part of the flow that fills collections once for each file, or once as it
+    is without FILES. A file that was loaded before is replaced.
     """
     from flowrunner.app import create_app, runner_of
     from flowrunner.cli.flowfile import is_flow_file, read_flow_file

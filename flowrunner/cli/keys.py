@@ -1,4 +1,4 @@
-"""``flowrunner keys``: who may use the server."""
+"""``flowrunner keys``: manage API keys."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from flowrunner.cli.suggesting import SuggestingGroup
 
 @click.group("keys", cls=SuggestingGroup)
 def keys_commands() -> None:
-    """Make, list, rotate and revoke API keys."""
+    """Manage API keys."""
 
 
 @keys_commands.command("create")
-@click.option("--user", required=True, help="Whose key it is; all keys of one name are one owner.")
+@click.option("--user", required=True, help="User the key belongs to. All keys of a user have the same data.")
 @click.option("--name", default="", help="What the key is for.")
-@click.option("--admin", is_flag=True, help="It may see the conversations of every owner.")
-@click.option("--read-only", is_flag=True, help="It may change nothing and run nothing.")
-@click.option("--flow", "flows", multiple=True, help="Id or endpoint name of a flow that it is limited to; repeatable.")
+@click.option("--admin", is_flag=True, help="Let it read the conversations of every owner.")
+@click.option("--read-only", is_flag=True, help="Let it read only: change nothing, run nothing.")
+@click.option("--flow", "flows", multiple=True, help="Limit it to a flow, by id or endpoint name; repeatable.")
 @data_options
 def create_command(
     user: str, name: str, admin: bool, read_only: bool, flows: tuple[str, ...], data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Make a key and print it. It is kept as a hash, so it cannot be shown again."""
+    """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
     with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
         first = not keys.list()
         key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
@@ -45,7 +45,7 @@ def create_command(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_options
 def list_command(as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
-    """List the keys: how each begins, whose it is, what it may, when it was last used."""
+    """List keys: prefix, user, permissions, last use."""
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         records = keys.list()
     if as_json:
@@ -64,7 +64,7 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
 @click.argument("key_id")
 @data_options
 def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
-    """Revoke a key by its id; a running server refuses it from its next request on."""
+    """Revoke a key by its id, effective with its next request."""
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         keys.revoke(key_id)
     say(f"revoked {key_id}")
@@ -74,7 +74,7 @@ def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None)
 @click.argument("key_id")
 @data_options
 def rotate_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
-    """Give a key a new text and print it; what it may stays, and the old text is refused."""
+    """Replace a key with a new one of the same permissions, and print it."""
     with open_keys(data_dir=data_dir, database_url=database_url) as keys:
         key = keys.rotate(key_id)
     say(key)

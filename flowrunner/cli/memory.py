@@ -1,4 +1,4 @@
-"""``flowrunner memory``: stored conversations are purged, exported, imported, copied and compared."""
+"""``flowrunner memory``: purge, export, import, copy and compare stored conversations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowrunner.memory import EVERY_OWNER
 
 @click.group("memory", cls=SuggestingGroup)
 def memory_commands() -> None:
-    """Look after stored conversations; a server may go on meanwhile."""
+    """Manage stored conversations. A server may be running."""
 
 
 memory_commands.add_command(give_command)
@@ -29,17 +29,17 @@ memory_commands.add_command(give_command)
 
 def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where the conversations are: ``--memory``, ``--data-dir``, ``--database-url``."""
-    return click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")(data_options(command))
+    return click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(data_options(command))
 
 
 @memory_commands.command("purge")
-@click.option("--rules", help="What is kept, instead of FLOWRUNNER_MEMORY_RETENTION.")
-@click.option("--dry-run", is_flag=True, help="Remove nothing, and say what would be removed.")
+@click.option("--rules", help="Retention rules; default: FLOWRUNNER_MEMORY_RETENTION.")
+@click.option("--dry-run", is_flag=True, help="Delete nothing; show what would be deleted.")
 @memory_options
 def purge_command(
     rules: str | None, dry_run: bool, memory: str | None, data_dir: Path | None, database_url: str | None
 ) -> None:
-    """Remove the messages that the retention rules do not keep."""
+    """Delete the messages that the retention rules do not keep."""
     from flowrunner.memory.purging import purge
 
     given = {"MEMORY": memory, "MEMORY_RETENTION": rules}
@@ -61,7 +61,7 @@ def export_command(
     file: Path | None, session_id: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Write conversations to FILE, or to standard output, as lines of JSON: every field, in order."""
+    """Export conversations to FILE, or to standard output, as JSON lines with every field, in order."""
     from flowrunner.memory.transfer import export_lines
 
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
@@ -74,13 +74,13 @@ def export_command(
 @memory_commands.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 @click.option("--owner", help="Store everything under this owner.")
-@click.option("--skip-existing", is_flag=True, help="Pass over messages that are there already.")
+@click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
 @memory_options
 def import_command(
     file: Path | None, owner: str | None, skip_existing: bool, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Store the conversations of an export, from FILE or from standard input."""
+    """Import conversations from an export in FILE, or on standard input."""
     from flowrunner.memory.transfer import import_lines
 
     with (
@@ -94,15 +94,19 @@ def import_command(
 @memory_commands.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
-@click.option("--from-set", "from_set", multiple=True, metavar="NAME=VALUE", help="A setting of FROM; repeatable.")
-@click.option("--to-set", "to_set", multiple=True, metavar="NAME=VALUE", help="A setting of TO; repeatable.")
-@click.option("--skip-existing", is_flag=True, help="Pass over messages that are there already.")
+@click.option(
+    "--from-set", "from_set", multiple=True, metavar="NAME=VALUE", help="A setting of the backend FROM; repeatable."
+)
+@click.option(
+    "--to-set", "to_set", multiple=True, metavar="NAME=VALUE", help="A setting of the backend TO; repeatable."
+)
+@click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
 @data_options
 def copy_command(
     source: str, target: str, from_set: tuple[str, ...], to_set: tuple[str, ...], skip_existing: bool,
     data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
-    """Copy all conversations from the memory backend FROM to the backend TO, and compare them."""
+    """Copy all conversations from the memory backend FROM to the backend TO, and verify them."""
     from flowrunner.memory.digests import digest_sessions, same_digests
     from flowrunner.memory.transfer import copy_messages
 
@@ -128,14 +132,14 @@ def copy_command(
 @memory_commands.command("verify")
 @click.option("--session-id", help="Only this session.")
 @click.option("--owner", help="Only messages of this owner.")
-@click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="An export to compare.")
+@click.option("--against", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Export to compare with.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @memory_options
 def verify_command(
     session_id: str | None, owner: str | None, against: Path | None, as_json: bool, memory: str | None,
     data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
-    """Print a digest of each session, the same on every backend; exit with status 1 if an export differs."""
+    """Print a digest of each session, the same for every backend. Exit status 1 if an export differs."""
     from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
 
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):

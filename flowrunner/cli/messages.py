@@ -1,4 +1,4 @@
-"""``flowrunner messages``: what was said."""
+"""``flowrunner messages``: list, edit and delete messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowrunner.memory import MessageChanges
 @click.option("--flow", "flow_id", help="Only messages of this flow, by id.")
 @click.option("--sender", help="Only this sender: User or Machine.")
 @click.option("--search", "text", help="Only messages with all these words.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @owner_options
 @click.pass_context
@@ -29,7 +29,7 @@ def messages_commands(
     as_json: bool, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """List the newest messages, oldest first; or edit or delete some."""
+    """List the newest messages, oldest first, or edit or delete messages."""
     if ctx.invoked_subcommand is not None:
         return
     from flowrunner.web.messages import message_row
@@ -54,7 +54,7 @@ def edit_command(
     message_id: str, text: str, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Give a message another TEXT; it is marked as edited."""
+    """Change the text of a message to TEXT, and mark it as edited."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         if not opened.for_owner(whose).update(MessageChanges(text=text, edit=True), ids=(message_id,)):

@@ -1,4 +1,4 @@
-"""``flowrunner new``: packages to begin with."""
+"""``flowrunner new``: create a package from a skeleton."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from flowrunner.errors import BadRequest
 
 @click.group("new", cls=SuggestingGroup)
 def new_commands() -> None:
-    """Write a package to begin with."""
+    """Create a package from a skeleton."""
 
 
 @new_commands.command("memory")
 @click.argument("name")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where; default: flowrunner-NAME, here.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Folder to create; default: flowrunner-NAME.")
 def memory_command(name: str, folder: Path | None) -> None:
     """Write a package with a memory backend called NAME: it works at once, and its tests say whether it still does."""
     from flowrunner.scaffold import write_memory_package

@@ -1,4 +1,4 @@
-"""What commands that show and change conversations need: whose they are, and tables."""
+"""Options that name an owner, and tables on the terminal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _GAP: Final = 2
 
 def owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say whose things are meant and where the data is."""
-    command = click.option("--memory", help="Memory backend, if not the one of FLOWRUNNER_MEMORY.")(command)
-    command = click.option("--owner", help="Only those of this owner, by id.")(command)
-    command = click.option("--user", help="Only those of this user of API keys, by name.")(command)
+    command = click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(command)
+    command = click.option("--owner", help="Only of this owner, by id.")(command)
+    command = click.option("--user", help="Only of this user of API keys.")(command)
     return data_options(command)
 
 

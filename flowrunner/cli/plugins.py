@@ -1,4 +1,4 @@
-"""``flowrunner plugins``: what was found, and what became of it."""
+"""``flowrunner plugins``: list plugins and their state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowrunner.cli.saying import say
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
-    """List plugins: loaded, failed and blocked ones with the reason, backends, vector stores and components."""
+    """List plugins that are loaded, failed (with the reason) or blocked, and what they offer."""
     from flowrunner.site.building import load_plugins
 
     manager, settings = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)

@@ -1,4 +1,4 @@
-"""What ``flowrunner serve`` finds out before a worker starts: whether the app can start, who may call, where."""
+"""Checks of ``flowrunner serve`` before a worker starts: the app, the address, and who may call."""
 
 from __future__ import annotations
 

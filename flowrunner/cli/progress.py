@@ -1,4 +1,4 @@
-"""Progress on a terminal: counts and rates of what takes over a second, and what Ctrl-C leaves behind."""
+"""Progress of long commands on a terminal, and a summary after Ctrl-C."""
 
 from __future__ import annotations
 

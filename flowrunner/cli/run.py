@@ -1,4 +1,4 @@
-"""``flowrunner run``: a flow from the command line."""
+"""``flowrunner run``: run a flow."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("flow")
 @click.argument("text", required=False)
-@click.option("--session-id", default="", help="Session of the run.")
-@click.option("--tweak", "tweaks", multiple=True, metavar="COMPONENT.FIELD=VALUE", help="Change a setting; repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole answer instead of the text.")
+@click.option("--session-id", default="", help="Session id.")
+@click.option(
+    "--tweak",
+    "tweaks",
+    multiple=True,
+    metavar="COMPONENT.FIELD=VALUE",
+    help="Tweak a field of a component; repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON instead of the text.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
@@ -32,7 +38,7 @@ def run_command(
     flow: str, text: str | None, session_id: str, tweaks: tuple[str, ...], as_json: bool, flows_dir: str | None,
     data_dir: Path | None, plugins_dir: str | None, memory: str | None,
 ) -> None:  # fmt: skip
-    """Run FLOW (a flow file, an id or an endpoint name) on TEXT, or on standard input, and print what it says."""
+    """Run FLOW (a flow file, an id or an endpoint name) with TEXT or standard input, and print its answer."""
     from flowrunner.app import create_app, runner_of
     from flowrunner.cli.flowfile import is_flow_file, read_flow_file
     from flowrunner.engine.request import RunRequest

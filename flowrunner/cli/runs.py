@@ -1,4 +1,4 @@
-"""``flowrunner runs``: what became of runs."""
+"""``flowrunner runs``: list and show runs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 @click.option(
     "--status", type=click.Choice(["queued", "running", "success", "error", "cancelled", "lost"]), help="Only these."
 )
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--user", help="Only those of this user of API keys, by name.")
-@click.option("--owner", help="Only those of this owner, by id.")
+@click.option("--user", help="Only of this user of API keys.")
+@click.option("--owner", help="Only of this owner, by id.")
 @data_options
 @click.pass_context
 def runs_commands(
     ctx: click.Context, flow_id: str | None, session_id: str | None, status: str | None, limit: int, as_json: bool,
     user: str | None, owner: str | None, data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
-    """List runs, newest first; or show one."""
+    """List runs, newest first, or show one."""
     if ctx.invoked_subcommand is not None:
         return
     with _records(data_dir, database_url) as records:
@@ -63,7 +63,7 @@ def runs_commands(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_options
 def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
-    """Show the run RUN_ID: who decided its session, and what each component did."""
+    """Show the run RUN_ID: its session, what decided it, and each component."""
     with _records(data_dir, database_url) as records:
         run = records.run(run_id, read_owner(None, None))
     if as_json:

@@ -1,4 +1,4 @@
-"""What commands print: as it is into a file or a pipe, without anything that steers it on a terminal."""
+"""Output of commands. Control characters are removed on a terminal, and kept in files and pipes."""
 
 from __future__ import annotations
 

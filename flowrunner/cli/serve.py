@@ -1,4 +1,4 @@
-"""``flowrunner serve``: gunicorn with the stand-alone app."""
+"""``flowrunner serve``: serve the stand-alone app with gunicorn."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import click
 
 @click.command("serve")
 @click.argument("flows_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--host", help="Address to listen on; 127.0.0.1 unless FLOWRUNNER_BIND says otherwise.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 7860 likewise, 0 for any free one.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes; 1 unless FLOWRUNNER_WORKERS says otherwise.")
+@click.option("--host", help="Address to listen on; default: that of FLOWRUNNER_BIND, or 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; default: that of FLOWRUNNER_BIND, or 7860. 0 picks a free one.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes; default: FLOWRUNNER_WORKERS, or 1.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database, locks and uploads.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 @click.option("--memory", help="Memory backend.")
-@click.option("--auth", type=click.Choice(["key", "none"]), help="Whether API keys are wanted.")
+@click.option("--auth", type=click.Choice(["key", "none"]), help="Whether requests need an API key.")
 def serve_command(
     flows_dir: Path | None, host: str | None, port: int | None, workers: int | None, data_dir: Path | None,
     plugins_dir: str | None, memory: str | None, auth: str | None,

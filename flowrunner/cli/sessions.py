@@ -1,4 +1,4 @@
-"""``flowrunner sessions``: which conversations there are."""
+"""``flowrunner sessions``: list, rename and delete sessions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flowrunner.memory import MessageChanges
 
 
 @click.group("sessions", cls=SuggestingGroup, invoke_without_command=True)
-@click.option("--flow", "flow_id", help="Only those with messages of this flow, by id.")
+@click.option("--flow", "flow_id", help="Only sessions with messages of this flow, by id.")
 @click.option("--search", help="Only ids that contain this.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @owner_options
 @click.pass_context
@@ -26,7 +26,7 @@ def sessions_commands(
     ctx: click.Context, flow_id: str | None, search: str | None, limit: int, as_json: bool, user: str | None,
     owner: str | None, memory: str | None, data_dir: Path | None, database_url: str | None,
 ) -> None:  # fmt: skip
-    """List sessions, latest activity first; or rename or delete some."""
+    """List sessions, latest activity first, or rename or delete sessions."""
     if ctx.invoked_subcommand is not None:
         return
     from flowrunner.web.sessions import session_row, title_from
@@ -49,7 +49,7 @@ def rename_command(
     old: str, new: str, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
     database_url: str | None,
 ) -> None:  # fmt: skip
-    """Move the messages of session OLD to NEW, which is merged if it is there."""
+    """Rename session OLD to NEW. If NEW exists, the two are merged."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         moved = opened.for_owner(whose).update(MessageChanges(session_id=new), session_id=old)

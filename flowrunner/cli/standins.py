@@ -1,4 +1,4 @@
-"""Stand-ins for component types that no plugin offers, so that a flow can be explained though it cannot run."""
+"""Placeholders for component types that no plugin offers, so that a flow can be explained although it cannot run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of commands that say what was probably meant by a name that none of them has."""
+"""Command groups that suggest the nearest name for an unknown command."""
 
 from __future__ import annotations
 

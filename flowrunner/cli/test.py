@@ -1,4 +1,4 @@
-"""``flowrunner test``: recorded conversations, said again to the flows as they are now."""
+"""``flowrunner test``: replay recorded conversations against the flows."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ SUFFIX = ".json"
 @click.command("test")
 @click.argument("flows", type=click.Path(exists=True, file_okay=False))
 @click.argument("conversations", type=click.Path(path_type=Path))
-@click.option("--record", "flow", metavar="FLOW", help="Talk to FLOW and write the conversation.")
-@click.option("--say", "says", multiple=True, metavar="TEXT", help="What to say when recording; repeatable.")
-@click.option("--name", help="Name of the file to record into; default: that of the flow.")
-@click.option("--update", is_flag=True, help="Write what the flows say now into the conversations.")
+@click.option("--record", "flow", metavar="FLOW", help="Record a conversation with FLOW.")
+@click.option("--say", "says", multiple=True, metavar="TEXT", help="Message to send when recording; repeatable.")
+@click.option("--name", help="Name of the recording; default: that of the flow.")
+@click.option("--update", is_flag=True, help="Update the recordings with the present answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 def test_command(
     flows: str, conversations: Path, flow: str | None, says: tuple[str, ...], name: str | None, update: bool,
     as_json: bool, plugins_dir: str | None,
 ) -> None:  # fmt: skip
-    """Say recorded CONVERSATIONS (a file or a folder) to the flows of the folder FLOWS.
+    """Replay recorded CONVERSATIONS (a file or a folder) against the flows in the folder FLOWS.
 
-    What a component gives differently is shown, turn by turn; exit status 1 if anything is.
-    Components that wait for others, such as models, are not asked again: they answer as recorded.
+    Shows each component whose output differs, turn by turn; exit status 1 if any does.
+    Components that call other services, such as models, are not run: they answer as recorded.
     """
     with _runner(flows, plugins_dir) as runner:
         if flow is not None:

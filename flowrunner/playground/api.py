@@ -1,4 +1,4 @@
-"""Routes of the public API that the page needs beside the others: drawing, facts, rendered Markdown."""
+"""Routes for the playground: drawing and describing a flow, rendering Markdown."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def draw(flow_id: str) -> Response:
     answers={200: {"type": "object"}},
 )
 def describe_flow(flow_id: str, query: Input) -> Response:
-    """Show the components of a flow, its edges, and who decides each session."""
+    """Show the components of a flow, its edges, and what decides each session."""
     runner = this_runner()
     flow = runner.find(flow_id, caller())
     found = facts_of(runner, flow, session_id=query["session_id"] or "")

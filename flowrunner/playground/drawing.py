@@ -1,4 +1,4 @@
-"""A flow drawn as SVG. Whatever a file says is text in it, and looks come from the page's style alone."""
+"""Draw a flow as SVG. Text from files is escaped; the style comes from the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a flow before it runs: its components, its edges, and who decides each session."""
+"""Describe a flow before it runs: its components, its edges, and what decides each session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the components of a flow stand in its drawing: as its author put them, else in layers."""
+"""Layout of a drawn flow: the positions in the file, else layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown to HTML that is harmless, whoever wrote it."""
+"""Render Markdown to sanitized HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page and its files. They hold no data, so they are open; data comes over the API, with a key."""
+"""The page and its static files. They are open, since they hold no data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line per request, without anything that could be a secret."""
+"""The access log: one line per request, without secrets."""
 
 from __future__ import annotations
 

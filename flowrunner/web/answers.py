@@ -1,4 +1,4 @@
-"""Shapes of run answers for older clients."""
+"""Answers of runs in the shape of release 1.0, for older clients."""
 
 from __future__ import annotations
 

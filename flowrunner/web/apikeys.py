@@ -1,6 +1,6 @@
-"""The keys API: a caller's own keys, shown once when they are made; an admin's reach is everybody's.
+"""The API keys API: a caller's own keys; admins manage everybody's.
 
-A key never makes, rotates or removes one that may more than itself.
+No key creates, rotates or deletes a key with more permissions than its own.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ class NewKey(Body):
 
 @routes.get(BASE, needs=AUTHOR, answers={200: ApiKeys})
 def list_keys() -> Response:
-    """List the caller's API keys, without their texts."""
+    """List API keys, without their secrets."""
     found = [record.to_json() for record in _keys().list()]
     return json_response({"total_count": len(found), "user_id": caller().id, "api_keys": found})
 
 
 @routes.post(BASE, needs=AUTHOR, body=NewKey, body_required=False, answers={200: ApiKey})
 def create_key(body: Input) -> Response:
-    """Make an API key; this answer alone holds its text."""
+    """Create an API key. It is shown in this answer only."""
     key = _keys().create(
         body.get("user") or caller().name,
         name=body.get("name") or "",
@@ -89,7 +89,7 @@ def delete_key(key_id: str) -> Response:
 
 @routes.post(f"{BASE}<key_id>/rotate", **ONE, answers={200: ApiKey})
 def rotate_key(key_id: str) -> Response:
-    """Give an API key a new text; this answer alone holds it."""
+    """Replace an API key. The new one is shown in this answer only."""
     found, key = _keys().rotate(key_id)
     return json_response({**found.to_json(), "api_key": key})
 

@@ -1,4 +1,4 @@
-"""Who sends a request: the host's word, an API key, or the local user."""
+"""Identify the caller: by the host's login, an API key, or as the local user."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool
     if KEY_HEADER in request.args:
         if in_query:
             return request.args[KEY_HEADER], False
-        raise NotAllowed("An API key in the address is refused here; send it in the x-api-key header.")
+        raise NotAllowed("API keys in the URL are refused; send the key in the x-api-key header.")
     return None, False
 
 

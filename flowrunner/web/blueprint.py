@@ -1,4 +1,4 @@
-"""All routes of a runner, as one blueprint."""
+"""The blueprint with all routes of a runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat box for the site's own pages: one line in a template, a script and a style that are files."""
+"""The chat box: an element for the site's own templates, with its script and style sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-origin requests: refused by browsers unless an origin is listed, and then allowed on every answer."""
+"""CORS headers for the origins that the settings list."""
 
 from __future__ import annotations
 

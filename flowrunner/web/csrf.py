@@ -1,4 +1,4 @@
-"""Keeping out requests that a page of another site makes a visitor's browser send.
+"""Protection against cross-site request forgery.
 
 A browser sends a site's cookies, and a name and password typed for it, with every request to that
 site, whoever wrote the form. So where the site's login says who is asking, a request that changes

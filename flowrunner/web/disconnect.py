@@ -1,4 +1,4 @@
-"""Has the client of a stream left, also while nothing is being written to it?"""
+"""Detect clients that have closed their connection, also while nothing is written to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing a message: which members may be changed, and which files may be named."""
+"""Edit a message: the members that may change, and the files that it may name."""
 
 from __future__ import annotations
 

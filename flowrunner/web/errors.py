@@ -1,4 +1,4 @@
-"""Errors as answers, under our prefix only."""
+"""Error handlers of the blueprint: errors become JSON answers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
-        return json_response({"detail": "The body is larger than this server takes.", "code": "body_too_large"}, 413)
+        return json_response({"detail": "The body is too large for this server.", "code": "body_too_large"}, 413)
 
     def http(error: HTTPException) -> Response:
         answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
@@ -79,7 +79,7 @@ def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
     logger.error("%s: %s", error.code, error.message)
     if current_app.debug or current_app.testing:
         return NotReady(error.message)
-    return NotReady("The data of this server cannot be opened at present; its log says why.")
+    return NotReady("The data of this server cannot be opened; its log says why.")
 
 
 def _code_of(error: HTTPException) -> str:

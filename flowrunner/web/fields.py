@@ -1,4 +1,4 @@
-"""Fields of queries, paths and bodies: marshmallow's, with the words of the reference server for what is wrong.
+"""marshmallow fields for queries, paths and bodies, with the error messages of the reference server.
 
 Each takes what it is for as its first argument, which the OpenAPI description shows.
 """

@@ -65,7 +65,7 @@ class OwnFile(Schema):
 
 @routes.post(f"{V1}/upload/<flow_id>", **OF_FLOW, body=UPLOAD, answers={201: FlowFile}, errors=(429,))
 def upload_file(flow_id: str) -> Response:
-    """Keep a file for a flow."""
+    """Upload a file for a flow."""
     flow_id = _flow(flow_id)
     given = _uploaded()
     kept = _save(given, _dated(f"{utc_now():%Y-%m-%d_%H-%M-%S}_", given.filename or ""), flow_id)
@@ -94,7 +94,7 @@ def delete_file(flow_id: str, name: str) -> Response:
 
 @own_routes.post(f"{V2}/", needs=AUTHOR, body=UPLOAD, answers={201: OwnFile}, errors=(429,))
 def upload_own_file() -> Response:
-    """Keep a file for all flows of the caller."""
+    """Upload a file for all flows of the caller."""
     given = _uploaded()
     return json_response(_own(_save(given, given.filename or "", None)), 201)
 

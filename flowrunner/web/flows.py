@@ -1,4 +1,4 @@
-"""The flows API: what folders hold, and what owners create."""
+"""The flows API: flows from folders, and flows that owners create."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def create_flow(body: Input) -> Response:
 
 @routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: FlowsDeleted})
 def delete_flows(body: list[str]) -> Response:
-    """Delete flows by their ids; those that are not the caller's are passed over."""
+    """Delete flows by their ids; those of others are ignored."""
     return json_response({"deleted": _flows().delete_many(body)})
 
 

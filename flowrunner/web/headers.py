@@ -1,4 +1,4 @@
-"""What every answer of ours carries, and which requests are looked at at all; a host's own views are left alone."""
+"""Hooks around every request of the blueprint: request ids, trusted hosts, CORS and security headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our answers in somebody's site need beside the API: the owner's guard, no frames, forged requests kept out."""
+"""Hooks for a runner inside a site: the owner's guard, no frames, CSRF protection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts a request may name: a page of another site may have its name lead to this machine."""
+"""Trusted host names, against DNS rebinding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what a route declares of a request: values of its path, its query, its body."""
+"""Read and validate path, query and body of a request, as its route declares them."""
 
 from __future__ import annotations
 

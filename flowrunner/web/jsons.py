@@ -1,4 +1,4 @@
-"""JSON in and out: answers as bytes, bodies as objects."""
+"""Read JSON bodies, write JSON answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of requests that carry a key: they go on without their reader for a while, and are kept."""
+"""Streams of requests with an Idempotency-Key: they go on without their reader for a while, and are stored."""
 
 from __future__ import annotations
 

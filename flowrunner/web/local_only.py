@@ -1,4 +1,4 @@
-"""A server without keys answers this machine alone: who asks, by which name, and whose page sent it."""
+"""A server without API keys answers requests from this machine only."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ IDS: Final = Items(
         "sender": filter_text("Only this sender: User or Machine."),
         "sender_name": filter_text("Only this name of a sender."),
         "context_id": filter_text("Only this context."),
-        "q": filter_text("Only messages with all these words, anywhere in the text, any case."),
+        "q": filter_text("Only messages that contain all these words, in any case."),
         "end_user_id": filter_text("Taken for compatibility; finds nothing."),
         "order_by": Text("By what the page is sorted.", json={"enum": [*ORDER_FIELDS, ""]}, load_default="timestamp"),
         "order": Text("ASC or DESC.", json={"pattern": "^(?i:asc|desc)$"}, load_default="ASC"),
@@ -61,14 +61,14 @@ IDS: Final = Items(
     pages=True,
 )
 def list_messages(query: Input) -> Response:
-    """List messages: the newest, or the newest before the cursor, then sorted."""
+    """List messages: the newest, or the newest before the cursor."""
     found, cursor = find_messages(query)
     return with_cursor(json_response(message_rows(found)), cursor)
 
 
 @routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
 def delete_messages(body: list[str]) -> Response:
-    """Delete messages by their ids; those that are not there are passed over."""
+    """Delete messages by their ids; unknown ones are ignored."""
     memory = messages_to_change(this_runner())
     for start in range(0, len(body), _IDS_AT_ONCE):
         memory.delete(ids=tuple(body[start : start + _IDS_AT_ONCE]))
@@ -83,7 +83,7 @@ def delete_messages(body: list[str]) -> Response:
     answers={200: schemas.EditedMessage},
 )
 def edit_message(message_id: str, body: Input) -> Response:
-    """Change a message; a text that really changes marks it as edited."""
+    """Edit a message."""
     return json_response(edited_row(apply_edit(this_runner(), message_id, body)))
 
 

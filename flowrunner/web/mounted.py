@@ -1,4 +1,4 @@
-"""Which runners an app has, and where their routes lie."""
+"""The runners of an app, and the names of their blueprints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session ids in paths: any text, with its slashes and percent signs as they are."""
+"""The URL converter for session ids, which may contain slashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller reaches: their own, everybody's for an admin who reads, single flows for a limited key."""
+"""The messages and flows that a caller may access: their own, everybody's for admins, single flows for limited keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a reply, as a stream of parts: what a reader that cannot take words back is shown."""
+"""The text of a reply as a stream of parts, for clients that cannot take words back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a route is, said once, at its view: who may call it, what it takes, what it answers.
+"""Declare a route at its view: who may call it, what it takes, what it answers.
 
 From there come the reading and refusing of input, the OpenAPI description and the table in docs/api.md::
 

@@ -1,4 +1,4 @@
-"""Which groups of routes make up the API."""
+"""The groups of routes that make up the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a flow over HTTP: the run and webhook endpoints."""
+"""The run endpoint, and cancelling a run."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
     name="run",
     needs=RUN,
     query={
-        "background": Flag("Accept the run and answer at once; its record says what became of it."),
+        "background": Flag("Accept the run and answer at once; the outcome is recorded in the run log."),
         "stream": StreamKind(
             "true: a line per event, as the reference server; sse: standard SSE.", json={"type": "string"}
         ),
-        "vertices": Flag("Tell in a stream of kind sse about each component, too."),
-        "envelope": Choice("1.13", "1.0", help="Shape of the answer; that of the settings unless said otherwise."),
+        "vertices": Flag("With stream=sse: include events of each component."),
+        "envelope": Choice("1.13", "1.0", help="Shape of the answer; default: FLOWRUNNER_ENVELOPE."),
     },
     headers=KEY_FIELD,
     # Read by the view: this body is read more often than all others together, and mostly needs no schema.

@@ -1,4 +1,4 @@
-"""The monitor API: what each component did, and what became of each run."""
+"""The monitor API: builds, transactions and runs."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def delete_builds(query: Input) -> Response:
     answers={200: TransactionPage},
 )
 def list_transactions(query: Input) -> Response:
-    """List what went into the components of a flow and came out, newest first."""
+    """List the inputs and outputs of a flow's components, newest first."""
     flow_id, page, size = query["flow_id"], query["page"], query["size"]
     log = _log(flow_id)
     if log is None:
@@ -160,7 +160,7 @@ def list_transactions(query: Input) -> Response:
         "flow_id": FLOW,
         "session_id": filter_text("Only runs in this session."),
         "status": Choice(*RUN_STATES, help="Only runs with this status."),
-        "limit": Number("How many at most.", low=1, high=MOST_RUNS, load_default=50),
+        "limit": Number("Show at most N.", low=1, high=MOST_RUNS, load_default=50),
         "cursor": Uuid("Only runs before this one."),
     },
     answers={200: RunPage},
@@ -187,7 +187,7 @@ def list_runs(query: Input) -> Response:
 
 @routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
 def read_run(run_id: str) -> Response:
-    """Show a run: its session and who decided it, its components, its messages."""
+    """Show a run: its session and what decided it, its components, its messages."""
     runner = this_runner()
     log = runner.stores.run_log
     if log is None:

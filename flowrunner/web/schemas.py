@@ -63,7 +63,7 @@ class Message(MessageBase):
     id = fields.UUID(required=True)
     files = fields.String(required=True, metadata={"description": "A JSON list of names of uploads."})
     duration = fields.Float(required=True, allow_none=True)
-    owner = fields.String(metadata={"description": "Whose it is; where everybody's are shown."})
+    owner = fields.String(metadata={"description": "The owner, where messages of several are shown."})
 
 
 class EditedMessage(MessageBase):

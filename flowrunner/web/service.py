@@ -52,13 +52,13 @@ class Config(Open):
 
 @health_routes.get("/health", needs=OPEN, answers={200: Health})
 def health() -> Response:
-    """Say that the server is up."""
+    """Tell that the server is up."""
     return json_response({"status": "ok"})
 
 
 @health_routes.get("/health_check", needs=OPEN, answers={200: HealthCheck, 503: HealthCheck})
 def health_check() -> Response:
-    """Say whether memory and database answer, too."""
+    """Check memory and database; 503 if one does not answer."""
     states = this_runner().check_health()
     good = all(state == "ok" for state in states.values())
     shown = {"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]}
@@ -89,9 +89,9 @@ def config() -> Response:
 
 @metrics_routes.get("/metrics", needs=ADMIN_OR_LOCAL, answers={200: Media({"text/plain": TEXT})})
 def metrics() -> Response:
-    """Show metrics for Prometheus. They count what all owners do, so they need an admin key."""
+    """Show metrics for Prometheus."""
     counted = this_runner().metrics
     if counted is None:
-        raise NotFound("This server counts nothing.")
+        raise NotFound("Metrics are switched off.")
     text, kind = counted.render()
     return Response(text, content_type=kind)

@@ -53,7 +53,7 @@ class SessionSummary(Schema):
     flow_ids = fields.List(fields.String(), required=True)
     first_at = fields.String(required=True)
     last_at = fields.String(required=True)
-    owner = fields.String(metadata={"description": "Whose it is; where everybody's are shown."})
+    owner = fields.String(metadata={"description": "The owner, where messages of several are shown."})
 
 
 class SessionPage(Schema):
@@ -75,7 +75,7 @@ class Deleted(Schema):
     needs=CONVERSE,
     query={
         "flow_id": FLOW,
-        "q": filter_text("Only ids that contain this, any case."),
+        "q": filter_text("Only ids that contain this text, in any case."),
         "view": Choice("ids", "summary", help="Ids alone, or a summary of each.", load_default="ids"),
         "limit": LIMIT,
         "offset": OFFSET,
@@ -115,9 +115,9 @@ def list_sessions(query: Input) -> Response:
     answers={200: Deleted},
 )
 def delete_sessions(body: list[str]) -> Response:
-    """Delete the messages of several sessions.
+    """Delete several sessions.
 
-    Those that had any are counted.
+    The answer counts those that had messages.
     """
     memory = messages_to_change(this_runner())
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
@@ -151,7 +151,7 @@ def rename_session(session_id: str, query: Input) -> Response:
 
 @routes.delete(ONE, needs=CONVERSE, answers={204: None})
 def delete_session(session_id: str) -> Response:
-    """Delete the messages of a session, if there are any."""
+    """Delete a session: all its messages."""
     check_path()
     messages_to_change(this_runner()).delete(session_id=session_id)
     return empty_response()
@@ -220,7 +220,7 @@ def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]
     except (binascii.Error, ValueError, RecursionError):
         named = None
     if not isinstance(named, list) or not all(isinstance(part, str) for part in named) or len(named) not in (1, 2):
-        raise BadRequest("The cursor is none that this server gave out.")
+        raise BadRequest("The cursor is not valid: send the X-Next-Cursor of the previous page.")
     if len(named) == 2:
         return named[0], named[1]
     found = memory.fetch(ids=(named[0],))

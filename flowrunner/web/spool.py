@@ -1,4 +1,4 @@
-"""Streams that can be taken up again, by any worker: their events lie in a shared folder for a while."""
+"""Resumable streams: events are kept in a shared folder for a while, so that any worker can go on with a stream."""
 
 from __future__ import annotations
 

@@ -67,10 +67,10 @@ def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, las
     try:
         run_id, after = str(uuid.UUID(run_id)), int(number)
     except ValueError:
-        raise BadRequest("Last-Event-ID is no id of an event of this server.") from None
+        raise BadRequest("Last-Event-ID is not the id of an event of this server.") from None
     stream = spool.find(run_id, identity.id, flow.id)
     if stream is None or after < 0:
-        raise NotFound("The stream is no longer kept; the run's result stands in the conversation and the run log.")
+        raise NotFound("The stream is no longer stored; the result of the run is in the conversation and the run log.")
     return _answer(stream, run_id, after, runner.settings.heartbeat)
 
 

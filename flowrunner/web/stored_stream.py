@@ -1,4 +1,4 @@
-"""A stream in the shared folder, as it is read while it grows."""
+"""Read a stream of another process from the shared folder, while it grows."""
 
 from __future__ import annotations
 

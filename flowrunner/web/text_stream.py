@@ -1,4 +1,4 @@
-"""The answer of a run as pieces of text, in the order in which they come."""
+"""The answer of a run as a stream of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variables API: names that flows hold instead of values."""
+"""The variables API: values and credentials that flows refer to by name."""
 
 from __future__ import annotations
 

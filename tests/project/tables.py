@@ -1,24 +1,23 @@
-"""Writes the rows of docs/api.md anew, from what the routes declare: ``python -m tests.project.tables``.
+"""Writes the rows of docs/api.md and docs/cli.md anew, from the code: ``python -m tests.project.tables``.
 
-A row that is there is replaced where it stands; those of new routes are printed, for somebody to put in their place.
+A row that is there is replaced where it stands; new ones are printed, for somebody to put in their place.
 """
 
 import re
 
-from tests.project.expected import declared_routes, route_row
+from tests.project.expected import command_row, commands, declared_routes, route_row
 from tests.project.pages import ROOT
 
-PAGE = ROOT / "docs" / "api.md"
 
-
-def written_anew(text: str, rows: dict[str, str]) -> tuple[str, list[str]]:
+def written_anew(text: str, rows: dict[str, str], pattern: str) -> tuple[str, list[str]]:
     """Return a page with its rows written anew, and the rows that it lacks.
 
     :param rows: each row by its first cell.
+    :param pattern: what the first cells of such rows look like; a row that is not among ``rows`` is dropped.
     """
     lines, left = [], dict(rows)
     for line in text.splitlines():
-        key = re.match(r"\| `((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)` \|", line)
+        key = re.match(rf"\| `({pattern}[^`]*)` \|", line)
         if key is None:
             lines.append(line)
         elif key[1] in rows:
@@ -27,8 +26,20 @@ def written_anew(text: str, rows: dict[str, str]) -> tuple[str, list[str]]:
     return "\n".join(lines) + "\n", list(left.values())
 
 
+def main() -> None:
+    """Write both pages."""
+    routes = {f"{route.method} {route.shown_rule}": route_row(route) for route in declared_routes()}
+    rows = [command_row(name, command) for name, command in commands()]
+    of_commands = {row.split("`")[1]: row for row in rows}
+    for name, found, pattern in (
+        ("api.md", routes, "(?:GET|POST|PUT|PATCH|DELETE) /"),
+        ("cli.md", of_commands, "flowrunner "),
+    ):
+        page = ROOT / "docs" / name
+        text, missing = written_anew(page.read_text("utf-8"), found, pattern)
+        page.write_text(text, "utf-8")
+        print("\n".join(missing) or f"docs/{name} has every row.")
+
+
 if __name__ == "__main__":
-    rows = {f"{route.method} {route.shown_rule}": route_row(route) for route in declared_routes()}
-    text, missing = written_anew(PAGE.read_text("utf-8"), rows)
-    PAGE.write_text(text, "utf-8")
-    print("\n".join(missing) or "docs/api.md has a row for every route.")
+    main()

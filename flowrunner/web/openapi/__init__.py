@@ -1,1 +1,1 @@
-"""The description of the API: made of what stands beside it here, on the first request for it."""
+"""The OpenAPI description, built on the first request for it."""

@@ -20,25 +20,25 @@ _NEXT: Final = "The cursor of the next page, if there is one."
 #: What every route that wants a caller takes, too.
 _OWNER: Final = Text("The owner in whose name the request is made; admin keys only. Also as header X-Flowrunner-Owner.")
 _ABOUT: Final = (
-    "Run component graphs, and see and manage the conversations that they keep. Everything is bound to the owner"
-    " of the API key; what is another owner's answers as if it were not there."
+    "Run component graphs, and see and manage the conversations that they keep. Everything belongs to the owner"
+    " of the API key; the data of other owners is answered with 404."
 )
 _SENTENCES: Final = {
-    400: "What is asked contradicts itself or names what it may not.",
-    401: "The bearer token is no key.",
-    403: "No key, an unknown one, or one that may not do this.",
-    404: "It is not there, or not the caller's.",
-    405: "The path takes other methods.",
-    409: "It is busy, or contradicts what is stored.",
+    400: "The request is contradictory, or names something that it may not.",
+    401: "The bearer token is not a valid key.",
+    403: "The key is missing, unknown, or not allowed to do this.",
+    404: "Not found, or not the caller's.",
+    405: "Method not allowed.",
+    409: "Busy, or in conflict with what is stored.",
     410: "The request of this key was done, and its answer is not kept.",
     413: "The body is too large.",
-    415: "The body is of a type that is not read here.",
+    415: "The content type of the body is not supported.",
     422: "Something in path, query or body is wrong; detail says where.",
-    429: "The caller does more at a time, or in an hour, than one caller may; Retry-After says when to try again.",
+    429: "Too many requests at a time, or in an hour; Retry-After says when to try again.",
     499: "The run was stopped.",
-    500: "It failed; detail is one plain sentence.",
+    500: "Failed; detail says why.",
     503: "The server is too busy, or a store does not answer.",
-    504: "The run took too long.",
+    504: "The run timed out.",
 }
 
 
