@@ -63,7 +63,8 @@ class Input:
     further port types that an edge may bring. ``many`` collects several edges into a list.
     ``tool`` puts the input into the schema when the component serves as an agent's tool.
     ``address`` says whether it holds an address that the component reaches; where that is left
-    open, a text whose name says so (``base_url``, ``endpoint``) does.
+    open, a text whose name says so (``base_url``, ``endpoint``) does. ``absent`` is its value in files
+    of releases that did not have it yet: those that list other fields, and not this one.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Input:
     tool: bool = False
     info: str = ""
     address: bool | None = None
+    absent: Any = None
 
     @property
     def holds_address(self) -> bool:

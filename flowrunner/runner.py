@@ -46,6 +46,7 @@ from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads, WrongKeys
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import is_secret_name, mask_text
+from flowrunner.text.printable import printable
 from flowrunner.vectors import Vectors
 from flowrunner.word import Word
 
@@ -331,7 +332,9 @@ class Runner:
         """
         plan = self._plans.get(flow.content_hash)
         if plan is None:
-            plan = make_plan(flow, self.plugins.registry)
+            plan = make_plan(flow, self.plugins.registry, refuse_unknown=self.settings.unknown == "refuse")
+            for warning in plan.warnings:
+                logger.warning("The flow %s (%s): %s", printable(flow.name), flow.id, printable(warning))
             with self._planning:
                 self._plans[flow.content_hash] = plan
                 while len(self._plans) > _MOST_PLANS:

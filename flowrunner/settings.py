@@ -182,6 +182,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             " were asked by to X-Forwarded-For and X-Forwarded-Proto; 0: these headers are not believed",
             integer(0, 10)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
+    Setting("UNKNOWN", "leave-out", "components of a type that no plugin offers, where a flow answers without them:"
+            " leave-out runs the rest and says so in its answer, refuse runs nothing", choice("leave-out", "refuse")),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
     Setting("MAX_INPUT", 0, "characters of the input, tweaks and variables of one run together, then 422; 0: as many as"

@@ -19,7 +19,7 @@ from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
-from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, takes
+from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, takes
 from flowrunner.registry import Registry
 
 __all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
@@ -27,8 +27,10 @@ __all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure",
 SESSION_INPUT: Final = "session_id"
 
 
-def make_plan(flow: Flow, registry: Registry) -> Plan:
+def make_plan(flow: Flow, registry: Registry, *, refuse_unknown: bool = False) -> Plan:
     """Make a flow ready to run.
+
+    :param refuse_unknown: refuse a flow with any component that nobody offers, even one that it could do without.
 
     :raises FlowInvalid: if it cannot run: a component that nobody offers stands on the way to an
         output, an edge leads nowhere, vertices wait for each other in a circle.
@@ -38,7 +40,7 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
         raise FlowInvalid(f"{flow.name} is a saved component, not a flow; it cannot be run.")
     refuse_unrunnable(flow)
     warnings: list[str] = []
-    kept, positions = _known_vertices(flow, registry, warnings)
+    kept, positions = _known_vertices(flow, registry, warnings, refuse_unknown=refuse_unknown)
     edges = [e for e in flow.edges if e.source in positions and e.target in positions]
     _refuse_dangling(flow)
     planned = [_plan_vertex(index, vertex, component) for index, (vertex, component) in enumerate(kept)]
@@ -69,7 +71,7 @@ def make_plan(flow: Flow, registry: Registry) -> Plan:
 
 
 def _known_vertices(
-    flow: Flow, registry: Registry, warnings: list[str]
+    flow: Flow, registry: Registry, warnings: list[str], *, refuse_unknown: bool
 ) -> tuple[list[tuple[Vertex, Component]], dict[str, int]]:
     """Keep vertices whose type is offered; refuse a flow that needs another one for its outputs."""
     known: list[tuple[Vertex, Component]] = []
@@ -82,12 +84,13 @@ def _known_vertices(
             known.append((vertex, component))
     if unknown:
         needed = needed_for_outputs(flow, registry)
-        missing = [v for v in unknown if v.id in needed]
+        missing = unknown if refuse_unknown else [v for v in unknown if v.id in needed]
         if missing:
             names = ", ".join(f"{v.type} (vertex {v.id})" for v in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise FlowInvalid(
-                f"No plugin offers {names}{more}, which the flow {flow.name} needs; flowrunner check tells more."
+                f"No plugin offers {names}{more}, which the flow {flow.name} {'has' if refuse_unknown else 'needs'};"
+                " flowrunner check tells more."
             )
         warnings += [f"{v.display_name or v.type} ({v.id}) is left out: no plugin offers {v.type}." for v in unknown]
     return known, {vertex.id: index for index, (vertex, _) in enumerate(known)}
@@ -149,6 +152,8 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
     planned.values, planned.variables = {}, {}
     for name, one in planned.inputs.items():
         value = given.get(name)
+        if value is None and one.absent is not None and is_absent(one, planned.vertex):
+            value = one.absent
         if name in from_variables and isinstance(value, str) and value:
             planned.variables[name] = value
             value = None

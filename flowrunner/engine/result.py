@@ -127,7 +127,8 @@ class RunResult:
     """What a run gave: the same object for HTTP, the command line and Python.
 
     ``vertices`` are the results of all vertices that ran, in the order of the flow file;
-    ``reported`` those that the answer shows. ``messages`` are the messages stored, in order.
+    ``reported`` those that the answer shows. ``messages`` are the messages stored, in order. ``warnings``
+    are sentences about what of the flow was left out, for those who may know what it is made of.
     ``duration`` is in seconds.
     """
 
@@ -137,6 +138,7 @@ class RunResult:
     reported: Sequence[VertexResult]
     messages: Sequence[Message]
     duration: float
+    warnings: Sequence[str] = field(default=(), kw_only=True)
 
     @property
     def run_id(self) -> str:
@@ -162,8 +164,9 @@ class RunResult:
         return next((v.outputs for v in self.vertices if v.vertex_id == vertex_id), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer of a run as the reference server gives it, plus ``session``."""
+        """Return the answer of a run as the reference server gives it, plus ``session`` and, if any, ``warnings``."""
         value = self.start.input_value
+        warnings = {"warnings": list(self.warnings)} if self.warnings else {}
         return {
             "session_id": self.session.id,
             "session": self.session.to_json(),
@@ -173,4 +176,5 @@ class RunResult:
                     "outputs": [vertex.to_json() for vertex in self.reported],
                 }
             ],
+            **warnings,
         }

@@ -366,6 +366,7 @@ class _Execution:
             reported=reported,
             messages=tuple(state.memory.stored),
             duration=duration,
+            warnings=() if state.request.outputs_only else state.plan.warnings,
         )
 
 

@@ -11,7 +11,7 @@ from flowrunner.flows.layout import layout
 from flowrunner.flows.model import Edge, Flow, Port, Vertex
 from flowrunner.flows.native import VALUE, VARIABLE
 from flowrunner.flows.native_edges import ARROW, split_end, split_sides
-from flowrunner.flows.ports import FlowPorts, inputs_of, takes
+from flowrunner.flows.ports import FlowPorts, inputs_of, is_absent, takes
 from flowrunner.flows.reading import read_flow
 from flowrunner.registry import Registry
 
@@ -87,6 +87,7 @@ def _short(vertex: Vertex, component: Component | None, notes: list[str]) -> dic
     declared_names = {declared.name for declared in inputs_of(component, vertex, vertex.settings)}
     kept: dict[str, Any] = {}
     lost = []
+    kept |= {i.name: i.absent for i in component.inputs if i.absent is not None and is_absent(i, vertex)}
     for name, value in vertex.settings.items():
         if name in fixed:
             if name in vertex.variables or not _is_default(value, fixed[name].default):

@@ -31,6 +31,13 @@ def inputs_of(component: Component, vertex: Vertex, settings: Mapping[str, Any])
         raise FlowInvalid(f"{vertex.display_name or vertex.type} ({vertex.id}): {error}.") from error
 
 
+def is_absent(declared: Input, vertex: Vertex) -> bool:
+    """Say whether the file of a vertex lists its fields, and this one is not among them."""
+    names = (declared.name, *declared.aliases)
+    known = (vertex.field_types, vertex.settings, vertex.hidden)
+    return bool(vertex.field_types) and not any(name in fields for name in names for fields in known)
+
+
 class VertexPorts:
     """The inputs and outputs of one vertex, asked for once: a prompt's depend on a text that may be long."""
 

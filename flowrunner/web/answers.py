@@ -24,6 +24,7 @@ def old_envelope(result: RunResult) -> dict[str, Any]:
                 "outputs": [_old_vertex(vertex) for vertex in result.reported],
             }
         ],
+        **({"warnings": list(result.warnings)} if result.warnings else {}),
     }
 
 

@@ -23,6 +23,10 @@ RUNNER: Final = "flowrunner.runner"
 OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
 
 
+#: What clients that log in by themselves send to an open server: it stands for sending nothing.
+LOCAL_TOKEN: Final = "local"  # noqa: S105
+
+
 class InvalidToken(FlowRunnerError):
     """A bearer token that is neither a key nor a login."""
 
@@ -85,7 +89,7 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
 
 def _by_key(runner: Runner, request: Request) -> Identity:
     key, bearer = presented_key(request, in_query=runner.settings.key_in_query)
-    if runner.settings.auth == "none" and key is None:
+    if runner.settings.auth == "none" and (key is None or (bearer and key == LOCAL_TOKEN)):
         refuse_from_elsewhere(request)
         return LOCAL_IDENTITY
     if not key:
@@ -118,6 +122,17 @@ def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
             retry_after=wait,
         )
     return runner.stores.keys.identify(key)
+
+
+def local_token(runner: Runner, request: Request) -> str | None:
+    """Return the token of the local user of an open server; None where callers must say who they are.
+
+    :raises NotAllowed: on an open server, for a request from elsewhere.
+    """
+    if runner.identify is not None or runner.settings.auth != "none":
+        return None
+    refuse_from_elsewhere(request)
+    return LOCAL_TOKEN
 
 
 def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool]:

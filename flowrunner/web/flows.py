@@ -20,7 +20,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
 from flowrunner.store.bound import FlowsOfCaller
-from flowrunner.store.flowrecord import EXTRA
+from flowrunner.store.flowrecord import EXTRA, StoredFlow
 from flowrunner.web import schemas
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Anything, Flag, Items, Nested, Number, Uuid
@@ -81,6 +81,7 @@ class FlowAnswer(FlowHeader):
     """A flow."""
 
     webhook = fields.Boolean(required=True)
+    warnings = fields.List(fields.String(), metadata={"description": "What a run would leave out, or why none can be."})
     user_id = fields.String(required=True, allow_none=True)
 
 
@@ -117,7 +118,7 @@ def list_flows(query: Input) -> Response:
 @routes.post(BASE, needs=AUTHOR, body=FlowBody, answers={201: FlowAnswer}, errors=(409,))
 def create_flow(body: Input) -> Response:
     """Create a flow."""
-    return json_response(_flows().create(body).to_json(), 201)
+    return json_response(_stored_json(_flows().create(body)), 201)
 
 
 @routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: FlowsDeleted})
@@ -176,14 +177,14 @@ def read_flow(flow_id: str) -> Response:
 @routes.patch(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer}, errors=(409,))
 def change_flow(flow_id: str, body: Input) -> Response:
     """Change members of a flow."""
-    return json_response(_flows().update(flow_id, body).to_json())
+    return json_response(_stored_json(_flows().update(flow_id, body)))
 
 
 @routes.put(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer, 201: FlowAnswer}, errors=(409,))
 def put_flow(flow_id: str, body: Input) -> Response:
     """Replace a flow, or create it under that id."""
     stored, new = _flows().put(flow_id, body)
-    return json_response(stored.to_json(), 201 if new else 200)
+    return json_response(_stored_json(stored), 201 if new else 200)
 
 
 @routes.delete(f"{BASE}<flow_id>", **ONE, answers={200: schemas.Said})
@@ -200,6 +201,20 @@ def _flows() -> FlowsOfCaller:
 def _show(flow_id: str) -> dict[str, Any]:
     flow = _flows().folder_flow(flow_id)
     return _flows().get(flow_id).to_json() if flow is None else _folder_json(flow)
+
+
+def _stored_json(stored: StoredFlow) -> dict[str, Any]:
+    """Return a flow that was just stored, and what a run of it would leave out."""
+    warnings = [] if stored.data is None or stored.is_component else _warnings_of(stored.id)
+    return {**stored.to_json(), **({"warnings": warnings} if warnings else {})}
+
+
+def _warnings_of(flow_id: str) -> list[str]:
+    runner = this_runner()
+    try:
+        return list(runner.plan(runner.find(flow_id, caller())).warnings)
+    except FlowRunnerError as error:
+        return [error.message]
 
 
 def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
@@ -221,7 +236,7 @@ def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
 
 def _create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
     made = _flows().create_many([{**item, "id": None} for item in given])
-    return [stored.to_json() for stored in made]
+    return [_stored_json(stored) for stored in made]
 
 
 def _flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:

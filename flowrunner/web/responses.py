@@ -124,7 +124,8 @@ def _answer_plainly(
 ) -> Response:
     def shape(result: RunResult) -> Response:
         message = next((v.message for v in result.reported if v.message is not None), None)
-        answer = json_response(completed(head, [message_item(head["id"], result.text)], usage_of(message)))
+        shown = completed(head, [message_item(head["id"], result.text)], usage_of(message))
+        answer = json_response({**shown, "warnings": list(result.warnings)} if result.warnings else shown)
         answer.headers.add(RUN_HEADER, result.run_id)
         return answer
 

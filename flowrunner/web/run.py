@@ -81,6 +81,7 @@ class RunAnswer(Open):
     session_id = fields.String(required=True)
     session = fields.Nested(schemas.Session, required=True)
     outputs = fields.List(fields.Nested(RunOutputs), required=True)
+    warnings = fields.List(fields.String(), metadata={"description": "What of the flow was left out, and why."})
 
 
 class Started(Schema):

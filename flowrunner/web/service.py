@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 from marshmallow import Schema, fields
 
 from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
-from flowrunner.errors import NotFound
-from flowrunner.web.auth import this_runner
+from flowrunner.errors import NotAllowed, NotFound
+from flowrunner.web.auth import local_token, this_runner
 from flowrunner.web.jsons import json_response
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.schemas import TEXT, Open
@@ -38,6 +38,20 @@ class Version(Schema):
     version = fields.String(required=True)
     main_version = fields.String(required=True)
     package = fields.String(required=True)
+
+
+class Login(Schema):
+    """A token, as a login gives it."""
+
+    access_token = fields.String(required=True)
+    refresh_token = fields.String(required=True, allow_none=True)
+    token_type = fields.String(required=True)
+
+
+class AutoLoginOff(NotAllowed):
+    """Callers must bring a key; clients read from this answer that they cannot log in by themselves."""
+
+    code = "auto_login_off"
 
 
 class Config(Open):
@@ -70,6 +84,16 @@ def version() -> Response:
     """Show the version."""
     main = ".".join(__version__.split(".")[:3])
     return json_response({"version": __version__, "main_version": main, "package": "flowrunner"})
+
+
+@about_routes.get("/api/v1/auto_login", needs=OPEN, answers={200: Login}, errors=(403,))
+def auto_login() -> Response:
+    """Give clients of an open server a token; where keys are asked, say that there is none."""
+    token = local_token(this_runner(), request)
+    if token is None:
+        said = "Auto login is disabled."
+        raise AutoLoginOff(said, detail={"message": said, "auto_login": False})
+    return json_response({"access_token": token, "refresh_token": None, "token_type": "bearer"})
 
 
 @about_routes.get("/api/v1/config", needs=OPEN, answers={200: Config})
