@@ -172,7 +172,7 @@ def fill_collections(runner: Any, flow: Flow) -> None:
     for vertex in flow.vertices:
         component = runner.plugins.registry.component(vertex.type)
         name = component.reads_with(vertex.settings, ("search_query",)) if component is not None else None
-        if name is not None:
+        if name is not None and not name.startswith("\0"):
             text = "A short text about what can be done."
             chunk = Chunk("stand-in", text, embed_words(text), "stand-in.txt")
             runner.vectors.for_owner("local").upsert(name or f"flow {flow.id}", [chunk])

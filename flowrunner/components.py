@@ -48,6 +48,10 @@ _ADDRESS_NAME: Final = re.compile(
 )
 
 
+#: How names begin of values that the vertices of one run share; see :meth:`Component.fills_with`.
+SHARED: Final = "\0"
+
+
 def canonical_type(name: str) -> str:
     """Return the port type under its present name: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""
     return TYPE_ALIASES.get(name, name)
@@ -228,6 +232,9 @@ class RunContext:
     which an edge leads on. In a cycle, ``iteration`` says which time this is that the component runs, and
     ``leads_back`` names the outputs that lead to it again. ``vectors`` are
     the owner's collections in the chosen vector store; None where a run was given none.
+    ``save_file(name, data, append=False)`` keeps bytes among the owner's files of this flow, under a
+    name that is taken over or added to, and returns the name by which ``stored_file`` finds them;
+    None likewise.
 
     ``word`` says whose the flow is, ``given(input)`` who had a hand in the value of an input
     (:class:`~flowrunner.Given`). ``variable(name)`` returns a variable, or None; what is more secret
@@ -259,6 +266,7 @@ class RunContext:
     vectors: OwnerVectors | None = None
     word: Word = Word.AUTHOR
     given: Callable[[str], Given] = lambda name: Given(Word.REQUEST, Word.OPERATOR)
+    save_file: Callable[..., str] | None = None
 
     @property
     def session_id(self) -> str:
@@ -340,6 +348,8 @@ class Component(ABC):
 
     #: Its outputs are made of its inputs and its session alone, of nothing that it reads elsewhere.
     pure: ClassVar[bool] = False
+    #: A vertex has the outputs that its flow file lists besides those declared here, with the types there.
+    lists_outputs: ClassVar[bool] = False
     #: It asks :func:`flowrunner.destination` before it sends anything. Of other components the engine
     #: leaves secrets blank that the addresses among their inputs may not have.
     asks_destination: ClassVar[bool] = False
@@ -405,6 +415,8 @@ class Component(ABC):
 
     def fills_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:
         """Return the name of the collection that a vertex fills, so that those of its run that search it wait for it.
+
+        A name that begins with :data:`SHARED` is of no collection, but of a value that the run's vertices share.
 
         :param connected: names of the inputs that edges feed.
         """

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flowrunner")
 
 _MOST_PLANS: Final = 500
+#: How many flows may be in motion that start each other.
+MOST_NESTED: Final = 10
+_DEPTH: Final[ContextVar[int]] = ContextVar("flowrunner_depth", default=0)
 _LOOK_SECONDS: Final = 0.25
 
 
@@ -194,6 +198,7 @@ class Runner:
             observed=_all_kinds(self._observers),
             vectors=opened.vectors,
             operator=self.operator,
+            save_file=self._save_file,
         )
         self.runs = Runs(self, opened.box)
         if opened.stores.run_log is not None:
@@ -430,14 +435,21 @@ class Runner:
         A caller who may not run every flow of the owner reaches those that the first flow itself names,
         since its author meant them, and of others only those that they may run.
         """
-        found = self.library.get(flow, Identity(owner, author=True))
+        depth = _DEPTH.get()
+        if depth >= MOST_NESTED:
+            raise FlowRunnerError(f"flows start each other more than {MOST_NESTED} deep, the last of them {flow[:100]}")
+        found = self.library.get_named(flow, Identity(owner, author=True))
         services = self.services
         if identity is not None and within is not None:
             if not (within.names(flow) or may_use(identity, found)):
                 raise FlowNotFound(f"Flow identifier {flow} not found")
             services = self._services_for(identity, found)
         asked = RunRequest(input_value=input_value, session_id=session_id, **request)
-        return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)
+        token = _DEPTH.set(depth + 1)
+        try:
+            return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)
+        finally:
+            _DEPTH.reset(token)
 
     def _variable(
         self, owner: str, name: str, *, asked: bool, chosen: bool = False, limited: bool = False
@@ -481,6 +493,9 @@ class Runner:
 
     def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         return self.stores.files.path_of(owner, name, flow_id=flow_id)
+
+    def _save_file(self, owner: str, flow_id: str, name: str, data: bytes, *, append: bool = False) -> str:
+        return self.stores.files.write(owner, data, name=name, flow_id=flow_id, append=append).path
 
     def _hook_observers(self) -> list[Observer]:
         if not self.plugins.pm.hook.run_event.get_hookimpls():

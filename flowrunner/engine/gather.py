@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flowrunner.components import RunContext, Source, text_of
@@ -128,6 +129,7 @@ def context_for(
         settings=state.services.settings,
         run_flow=_flow_starter(state),
         stored_file=lambda name: state.services.stored_file(state.owner, name),
+        save_file=None if (save := state.services.save_file) is None else partial(save, state.owner, flow.id),
         streaming=speech.wanted_from(planned),
         sources=_sources(state, planned),
         missing=missing,

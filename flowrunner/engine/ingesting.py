@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowrunner.components import SHARED
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.model import Edge, Flow, hash_content
 from flowrunner.flows.ports import FlowPorts
@@ -32,7 +33,7 @@ def ingesting_part(flow: Flow, registry: Registry) -> tuple[Flow, dict[str, str]
         edges = [edge for edge, _ in incoming.get(vertex.id, ())]
         connected = {one.name for edge in edges if (one := given.find_input(edge.input)) is not None}
         name = component.fills_with(vertex.settings, connected)
-        if name is not None:
+        if name is not None and not name.startswith(SHARED):
             fillers[vertex.id] = name or f"flow {flow.id}"
     if not fillers:
         raise FlowInvalid(f"Nothing in the flow {flow.name} fills a collection: no store gets anything to keep.")

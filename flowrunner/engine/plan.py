@@ -19,7 +19,7 @@ from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
-from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, takes
+from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, outputs_of, takes
 from flowrunner.registry import Registry
 
 __all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
@@ -134,7 +134,7 @@ def _plan_vertex(index: int, vertex: Vertex, component: Component) -> PlannedVer
         source=Source(vertex.id, display_name, display_name),
     )
     configure(planned, vertex.settings, vertex.variables)
-    planned.outputs = {o.name: canonical_type(o.type) for o in component.outputs_for(vertex.settings)}
+    planned.outputs = {o.name: canonical_type(o.type) for o in outputs_of(component, vertex)}
     return planned
 
 

@@ -33,6 +33,7 @@ class RunServices:
     ``asked`` says that the request named it, ``chosen`` that the request chose it among names of
     the component's own.
     ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``.
+    ``save_file(owner, flow_id, name, data, append=)`` keeps bytes among the owner's uploads.
     ``run_flow(owner, ...)`` runs another flow as part of this run. ``mask`` takes credentials out
     of a text. ``observe`` sees the events of the kinds ``observed`` (None: all but tokens); it is
     None where nobody looks. ``operator`` is the owner whose flows are the operator's own word, too:
@@ -52,3 +53,4 @@ class RunServices:
     observed: frozenset[str] | None = None
     vectors: Vectors | None = None
     operator: str | None = None
+    save_file: Callable[..., str] | None = None

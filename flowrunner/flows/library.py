@@ -19,6 +19,9 @@ class StoredFlows(Protocol):
     def find(self, id_or_name: str, owner: str) -> Flow | None:
         """Return the owner's flow with that id (in any spelling of a UUID) or endpoint name, or None."""
 
+    def find_named(self, name: str, owner: str) -> Flow | None:
+        """Return the owner's flow with that name, or None."""
+
 
 class Library:
     """All flows of a runner.
@@ -45,6 +48,21 @@ class Library:
         if flow is None or not may_use(identity, flow):
             raise FlowNotFound(f"Flow identifier {id_or_name} not found")
         return flow
+
+    def get_named(self, text: str, identity: Identity) -> Flow:
+        """Return the flow with that id or endpoint name, else the one with that name, as flows name each other.
+
+        :raises FlowNotFound: as :meth:`get`.
+        """
+        try:
+            return self.get(text, identity)
+        except FlowNotFound:
+            named = [flow for flow in self.folders.flows() if flow.name == text]
+            stored = self.stored.find_named(text, identity.id) if self.stored is not None else None
+            for flow in (*named[:1], *([stored] if stored is not None else [])):
+                if may_use(identity, flow):
+                    return flow
+            raise
 
 
 def may_use(identity: Identity, flow: Flow) -> bool:

@@ -38,6 +38,12 @@ def is_absent(declared: Input, vertex: Vertex) -> bool:
     return bool(vertex.field_types) and not any(name in fields for name in names for fields in known)
 
 
+def outputs_of(component: Component, vertex: Vertex) -> tuple[Output, ...]:
+    """Return the outputs that a vertex has: the declared ones, and for some components those that its file lists."""
+    outputs = tuple(component.outputs_for(vertex.settings))
+    return outputs + _listed(vertex, _by_name(outputs)) if component.lists_outputs else outputs
+
+
 class VertexPorts:
     """The inputs and outputs of one vertex, asked for once: a prompt's depend on a text that may be long."""
 
@@ -46,7 +52,7 @@ class VertexPorts:
     def __init__(self, component: Component, vertex: Vertex) -> None:
         self.vertex = vertex
         self.inputs = tuple(inputs_of(component, vertex, vertex.settings))
-        self.outputs = tuple(component.outputs_for(vertex.settings))
+        self.outputs = outputs_of(component, vertex)
         self._by_input = _by_name(self.inputs)
         self._by_output = _by_name(self.outputs)
 
@@ -113,6 +119,15 @@ def _by_name(ports: tuple[_Port, ...]) -> dict[str, _Port]:
         for name in (port.name, *port.aliases):
             found.setdefault(name, port)
     return found
+
+
+def _listed(vertex: Vertex, known: Mapping[str, Output]) -> tuple[Output, ...]:
+    """Return the outputs that only the file has."""
+    return tuple(
+        Output(port.name, canonical_type(port.types[0]) if port.types else "Message")
+        for port in vertex.listed_outputs
+        if port.name not in known and port.name not in TOOL_OUTPUTS
+    )
 
 
 class FlowPorts:

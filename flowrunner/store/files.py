@@ -7,10 +7,11 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
 
 from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
 from flowrunner.identity import VISITOR
@@ -98,6 +99,49 @@ class FileStore:
             place.unlink(missing_ok=True)
             raise
         return StoredFile(**{field: values[field] for field in StoredFile.__slots__})
+
+    def write(
+        self, owner: str, data: bytes, *, name: str, flow_id: str | None = None, append: bool = False
+    ) -> StoredFile:
+        """Keep bytes under a name, in place of what is there or behind it, and return what is known of the file.
+
+        Whoever reads the file meanwhile has the old one whole.
+
+        :raises BadRequest: for a name that is none, or if the owner has as many files as they may.
+        :raises BodyTooLarge: over the size limit.
+        """
+        check_name(name)
+        place, path = None, _path(owner, flow_id, name)
+        try:
+            with writing(self._engine) as connection:
+                go_alone(connection, f"flowrunner files {owner}")
+                mine = (files.c.owner == owner, files.c.path == path)
+                there = connection.execute(select(files).where(*mine)).first()
+                before = self.place_of(owner, there.id) if there is not None else None
+                whole = before.read_bytes() + data if append and before is not None else data
+                values: dict[str, Any] = {"id": new_id(), "created_at": moment_text(utc_now()), "media_type": None}
+                place = self.place_of(owner, values["id"])
+                values["stored_name"] = place.name
+                values["size"], values["digest"] = self._write(place, BytesIO(whole))
+                replaced = (1, there.size) if there is not None else (0, 0)
+                if owner.startswith(VISITOR):
+                    theirs = files.c.owner.startswith(VISITOR, autoescape=True)
+                    self._visitors.check(*_less(_amount(connection, theirs), replaced), bytes_more=values["size"])
+                self._each.check(
+                    *_less(_amount(connection, files.c.owner == owner), replaced), bytes_more=values["size"]
+                )
+                if there is None:
+                    more = {"owner": owner, "flow_id": flow_id, "name": name, "path": path}
+                    connection.execute(insert(files).values(**values, **more))
+                else:
+                    connection.execute(update(files).where(*mine).values(**values))
+        except BaseException:
+            if place is not None:
+                place.unlink(missing_ok=True)
+            raise
+        if before is not None:
+            before.unlink(missing_ok=True)
+        return self.find(owner, flow_id=flow_id, name=name)
 
     def list(self, owner: str, *, flow_id: str | None = None) -> list[StoredFile]:
         """Return an owner's files, oldest first: those of a flow, or without one those of the owner alone."""
@@ -204,6 +248,11 @@ def _amount(connection: Connection, whose: ColumnElement[bool]) -> tuple[int, in
     counted = select(func.count(), func.coalesce(func.sum(files.c.size), 0)).where(whose)
     number, size = connection.execute(counted).one()
     return int(number), int(size)
+
+
+def _less(amount: tuple[int, int], replaced: tuple[int, int]) -> tuple[int, int]:
+    """Return an amount without a file that is replaced."""
+    return amount[0] - replaced[0], amount[1] - replaced[1]
 
 
 def _hash(text: str) -> str:

@@ -67,6 +67,16 @@ class FlowStore:
             found[1][key] = self._look_up(id_or_name, owner)
         return found[1].get(key)
 
+    def find_named(self, name: str, owner: str) -> Flow | None:
+        """Return the owner's flow with that name, or None.
+
+        :raises FlowInvalid: if what is stored cannot be read as a flow.
+        """
+        with reading(self._engine) as connection:
+            wanted = select(flows.c.id).where(flows.c.owner == owner, flows.c.name == name)
+            found = connection.execute(wanted).scalar()
+        return self.find(found, owner) if found is not None else None
+
     def get(self, flow_id: str, owner: Owner) -> StoredFlow:
         """Return a flow as it is stored.
 

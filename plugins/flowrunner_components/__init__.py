@@ -22,7 +22,10 @@ from .making_data import CreateData, CreateList, MockData, Pass
 from .message_history import MessageHistory
 from .parser import ParseData, ParseDataFrame, Parser
 from .prompt import Prompt
+from .save_to_file import SaveToFile
+from .shared_values import Listen, Notify
 from .store_message import StoreMessage
+from .sub_flows import FlowTool, RunFlow, SubFlow
 from .text_input import TextInput
 from .text_output import TextOutput
 from .type_converter import MessageToData, TypeConverter
@@ -42,21 +45,27 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
     DataFrameOperations,
     DataOperations,
     ExtractKey,
+    FlowTool,
     FilterData,
     FilterValues,
     JsonCleaner,
+    Listen,
     Loop,
     MergeData,
     MessageHistory,
     MessageToData,
     MockData,
+    Notify,
     ParseData,
     ParseDataFrame,
     ParseJsonData,
     Parser,
     Pass,
     Prompt,
+    RunFlow,
+    SaveToFile,
     StoreMessage,
+    SubFlow,
     TextInput,
     TextOutput,
     TypeConverter,

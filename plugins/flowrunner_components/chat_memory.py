@@ -12,7 +12,7 @@ class ChatMemory(Component):
     """Hand the conversations of the memory backend to a Message History or Store Message."""
 
     type_name = "RedisChatMemory"
-    aliases = ("RedisChatMemoryComponent",)
+    aliases = ("RedisChatMemoryComponent", "Redis")
     display_name = "Redis Chat Memory"
     inputs = (Input("session_id", "str", info="the session; blank leaves it to the rule"),)
     outputs = (Output("memory", "Memory"),)
@@ -27,6 +27,10 @@ _OTHERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AstraDBChatMemory": ("Astra DB Chat Memory", ("AstraDBChatComponent",)),
     "CassandraChatMemory": ("Cassandra Chat Memory", ("CassandraChatMemoryComponent",)),
     "MongoDBChatMemory": ("MongoDB Chat Memory", ("MongoDBChatMemoryComponent",)),
+    "CouchbaseChatMemory": ("Couchbase Chat Memory", ("CouchbaseChatMemoryComponent",)),
+    "DynamoDBChatMemory": ("DynamoDB Chat Memory", ("DynamoDBChatMemoryComponent",)),
+    "PostgresChatMemory": ("PostgreSQL Chat Memory", ("PostgresChatMemoryComponent", "PostgreSQLChatMemory")),
+    "UpstashRedisChatMemory": ("Upstash Redis Chat Memory", ("UpstashRedisChatMemoryComponent",)),
     "ZepChatMemory": ("Zep Chat Memory", ("ZepChatMemoryComponent",)),
 }
 

@@ -28,15 +28,21 @@ class LanguageModel(ModelUser):
     type_name = "LanguageModelComponent"
     display_name = "Language Model"
     inputs = (
-        Input("input_value", accepts=("Data", "Table"), tool=True, info="what to ask; rows of a history become turns"),
+        Input(
+            "input_value",
+            accepts=("Data", "Table"),
+            tool=True,
+            aliases=("prompt",),
+            info="what to ask; rows of a history become turns",
+        ),
         Input("system_message", info="how the model should answer", aliases=("system_prompt",)),
         Input("stream", "bool", default=False, info="without effect: a run streams if its request asks for it"),
         *MODEL_INPUTS,
         *HISTORY_INPUTS,
     )
     outputs = (
-        Output("text_output", aliases=("text_response", "text", "response")),
-        Output("model_output", "LanguageModel", aliases=("build_model", "model", "llm")),
+        Output("text_output", aliases=("text_response", "text", "response", "message")),
+        Output("model_output", "LanguageModel", aliases=("build_model", "model", "llm", "language_model")),
         Output("data_output", "Data"),
         Output("dataframe_output", "Table"),
     )
@@ -200,6 +206,16 @@ _CLASSES: Final = {
 }
 
 
+#: Names under which these types go about that somebody has changed a little.
+_ALIASES: Final = {
+    "LMStudioModel": ("LMStudioModelComponent", "lmstudio_docker"),
+    "WatsonxAIComponent": ("WatsonxComponent",),
+    "OllamaModel": ("ChatOllama", "ChatOllamaModel"),
+    "AzureOpenAIModel": ("AzureChatOpenAI",),
+    "AnthropicModel": ("AnthropicModelComponent", "ChatAnthropic"),
+}
+
+
 def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
     """Return the component type of one provider."""
     words = {"OpenAIModel": "OpenAI", "GoogleGenerativeAIModel": "Google Generative AI"}
@@ -209,7 +225,7 @@ def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
         {
             "__doc__": f"Ask a model of {provider}, or hand it on.",
             "type_name": type_name,
-            "aliases": (_CLASSES[type_name],) if type_name in _CLASSES else (),
+            "aliases": (*((_CLASSES[type_name],) if type_name in _CLASSES else ()), *_ALIASES.get(type_name, ())),
             "display_name": words.get(type_name, provider),
             "provider_name": provider,
         },

@@ -65,7 +65,7 @@ _PROVIDER_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "Google Generative AI Embeddings": ("Google Generative AI", ("GoogleGenerativeAIEmbeddingsComponent",)),
     "MistalAIEmbeddings": ("Mistral", ("MistralAIEmbeddings", "MistralAIEmbeddingsComponent")),
     "CohereEmbeddings": ("Cohere", ("CohereEmbeddingsComponent",)),
-    "LMStudioEmbeddingsComponent": ("LM Studio", ("LMStudioEmbeddings",)),
+    "LMStudioEmbeddingsComponent": ("LM Studio", ("LMStudioEmbeddings", "lmstudio_embed_docker")),
     "HuggingFaceInferenceAPIEmbeddings": (
         "Hugging Face", ("HuggingFaceEmbeddings", "HuggingFaceInferenceAPIEmbeddingsComponent"),
     ),

@@ -41,6 +41,7 @@ STORES: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...], int]]] = {
     "Couchbase": ("Couchbase", ("CouchbaseVectorStoreComponent",), ("collection_name", "index_name"), 4),
     "UpstashVectorStoreComponent": ("Upstash", ("Upstash",), ("namespace", "index_name"), 4),
     "VectaraVectorStoreComponent": ("Vectara", ("Vectara",), ("vectara_corpus_id",), 4),
+    "OracleVectorStore": ("Oracle Database", ("oracledb_vector",), _TABLE, 4),
     "RedisVectorStoreComponent": ("Redis", ("RedisVectorStore",), ("redis_index_name", "index_name"), 4),
 }  # fmt: skip
 
