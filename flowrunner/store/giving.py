@@ -14,7 +14,7 @@ from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.files import FileStore
 from flowrunner.store.flowrecord import free_endpoint_name, free_name
 from flowrunner.store.stamp import stamp_beside
-from flowrunner.store.tables import answers, files, flows, runs, variables, vertex_runs
+from flowrunner.store.tables import answers, files, flows, runs, variables
 
 
 @dataclass(slots=True)
@@ -51,10 +51,8 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
         # Those with the id of a run are its result; the others belong to keys, which are their sender's own.
         results = answers.c.id == answers.c.run_id
         connection.execute(update(answers).where(answers.c.owner == source, results).values(owner=target))
-        for table in (runs, vertex_runs):
-            moved = connection.execute(update(table).where(table.c.owner == source).values(owner=target)).rowcount
-            if table is runs:
-                given.counts["runs"] = moved
+        moved = connection.execute(update(runs).where(runs.c.owner == source).values(owner=target))
+        given.counts["runs"] = moved.rowcount
     for word in ("flows", "variables"):
         stamp_beside(engine, folder, word).touch()
     return given

@@ -21,10 +21,18 @@ seldom_of = attrgetter(*_SELDOM)
 
 
 def message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
-    """Return a message as a record holds it: timestamp, unusual properties, fields, unusual fields."""
-    seldom = seldom_of(message)
-    properties = {} if message.properties == _PROPERTIES else message.properties
-    return [moment_text(message.timestamp), properties, always_of(message), None if seldom == usual else seldom]
+    """Return a message as a record holds it: timestamp, unusual properties, fields, unusual fields.
+
+    A fifth member says that the properties it does not name are the usual ones.
+    """
+    seldom, properties = seldom_of(message), message.properties
+    record: list[Any] = [moment_text(message.timestamp), {}, always_of(message), None if seldom == usual else seldom]
+    if properties != _PROPERTIES:
+        if properties.keys() == _PROPERTIES.keys():
+            properties = {name: value for name, value in properties.items() if value != _PROPERTIES[name]}
+            record.append(True)
+        record[1] = properties
+    return record
 
 
 def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
@@ -33,10 +41,10 @@ def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
     :param flow_id: the flow of the run whose record it is.
     :param run_id: the run.
     """
-    timestamp, properties, always, seldom = record
+    timestamp, properties, always, seldom, *partly = record
     fields: dict[str, Any] = dict(zip(_ALWAYS, always, strict=True))
     if properties:
-        fields["properties"] = properties
+        fields["properties"] = {**make_properties(), **properties} if partly else properties
     fields.update(zip(_SELDOM, seldom or usual_fields(flow_id, run_id), strict=False))
     return Message.from_record({"timestamp": timestamp, **fields})
 

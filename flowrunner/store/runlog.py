@@ -19,7 +19,8 @@ from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
 from flowrunner.settings import Settings
 from flowrunner.store.runrecords import RunRecords
 from flowrunner.store.runrows import RowMaker, Rows
-from flowrunner.store.tables import runs, vertex_runs
+from flowrunner.store.steps import keep_newest_steps
+from flowrunner.store.tables import runs
 from flowrunner.store.unhurried import unhurried
 
 logger = logging.getLogger("flowrunner")
@@ -31,10 +32,15 @@ _RETRY: Final = 1.0
 _MOST_WAITING: Final = 20_000
 _BATCH: Final = 1000
 
-#: A run that is recorded already stays as it is, or gets its record; one that has ended keeps its state.
-_KNOWN: Final = " ON CONFLICT (id) DO NOTHING"
+#: What a run has done is added to what is known of it, in lines.
+_ADD: Final = (
+    f" steps = {runs.name}.steps + excluded.steps, vertices = coalesce("
+    f"{runs.name}.vertices || '\n' || excluded.vertices, excluded.vertices, {runs.name}.vertices)"
+)
+#: A run that is recorded already keeps its state, or gets its record; one that has ended keeps its end.
+_KNOWN: Final = f" ON CONFLICT (id) DO UPDATE SET{_ADD}"
 _COMPLETED: Final = (
-    " ON CONFLICT (id) DO UPDATE SET record = excluded.record, session_id = excluded.session_id,"
+    f" ON CONFLICT (id) DO UPDATE SET{_ADD}, record = excluded.record, session_id = excluded.session_id,"
     f" status = CASE WHEN {runs.name}.ended_at IS NULL THEN excluded.status ELSE {runs.name}.status END,"
     f" started_at = coalesce({runs.name}.started_at, excluded.started_at),"
     f" ended_at = coalesce({runs.name}.ended_at, excluded.ended_at)"
@@ -101,6 +107,11 @@ class RunLog(RunRecords):
     def _rows(self, statement: Any) -> Any:
         self.flush()
         return super()._rows(statement)
+
+    def builds(self, *args: Any, **kwargs: Any) -> dict[str, list[dict[str, Any]]]:
+        """Return the builds of a flow; see :meth:`RunRecords.builds`."""
+        self.flush()
+        return super().builds(*args, **kwargs)
 
     def transactions(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return a page of transactions; see :meth:`RunRecords.transactions`."""
@@ -178,18 +189,18 @@ class RunLog(RunRecords):
             return True
 
     def _write(self, rows: Rows) -> None:
-        if not (rows.vertices or rows.begun or rows.ended):
+        if not (rows.begun or rows.going or rows.ended):
             return
         with unhurried(self._engine) as connection:
             dialect = connection.dialect.name
-            for table, new, conflict in (
-                (vertex_runs, rows.vertices, ""),
-                (runs, rows.begun, _KNOWN),
-                (runs, rows.ended, _COMPLETED),
-            ):
+            # Those that have ended began before most others: a new row is newer than the rows before it.
+            for new, conflict in ((rows.ended, _COMPLETED), (rows.begun, _KNOWN)):
                 if new:
                     # Past the SQL compiler: for plain rows of one kind it costs more than the database.
-                    connection.exec_driver_sql(_insert(table, tuple(new[0]), dialect) + conflict, new)
+                    values = [tuple(row.values()) for row in new]
+                    connection.exec_driver_sql(_insert(runs, tuple(new[0]), dialect) + conflict, values)
+            if rows.going:
+                connection.exec_driver_sql(_go_on(dialect), rows.going)
             self._keep_bounds(connection, rows)
 
     def _keep_bounds(self, connection: Connection, rows: Rows) -> None:
@@ -197,14 +208,13 @@ class RunLog(RunRecords):
 
         Builds of one vertex need no removal of their own: a reading shows the newest of them.
         """
-        self._added += len(rows.vertices) + len(rows.ended)
+        self._added += rows.steps + len(rows.ended)
         if self._added * 10 >= self._total:
             self._added = 0
-            for table in (vertex_runs, runs):
-                newest = select(func.max(table.c.seq)).scalar_subquery()
-                surplus = delete(table).where(table.c.seq <= newest - self._total)
-                # What has not ended is no surplus, however long it takes.
-                connection.execute(surplus if table is vertex_runs else surplus.where(runs.c.ended_at.is_not(None)))
+            keep_newest_steps(connection, self._total)
+            newest = select(func.max(runs.c.seq)).scalar_subquery()
+            # What has not ended is no surplus, however long it takes.
+            connection.execute(delete(runs).where(runs.c.seq <= newest - self._total, runs.c.ended_at.is_not(None)))
 
     def _cannot_keep(self, error: Exception) -> None:
         logger.warning("An entry of the run log cannot be kept: %s", type(error).__name__)
@@ -217,8 +227,18 @@ class RunLog(RunRecords):
 
 @lru_cache
 def _insert(table: Table, columns: tuple[str, ...], dialect: str) -> str:
-    places = [f":{name}" if dialect == "sqlite" else f"%({name})s" for name in columns]
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join(places)})"  # noqa: S608
+    places = ", ".join(["?" if dialect == "sqlite" else "%s"] * len(columns))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
+
+
+@lru_cache
+def _go_on(dialect: str) -> str:
+    # Not as an insert that finds its row: each of those takes a number of the sequence, by which runs are kept.
+    place = "?" if dialect == "sqlite" else "%s"
+    return (
+        f"UPDATE {runs.name} SET steps = steps + {place},"  # noqa: S608
+        f" vertices = coalesce(vertices || '\n', '') || {place} WHERE id = {place}"
+    )
 
 
 def _at_fork_and_end(log: RunLog) -> None:

@@ -16,14 +16,17 @@ from flowrunner.memory.message import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message
-from flowrunner.store.tables import runs, vertex_runs
+from flowrunner.store.steps import HAS_STEPS, Step, newest_steps, page_of_steps
+from flowrunner.store.tables import runs
 
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")
+#: What a run shows of itself: its steps are read where somebody asks for them.
+_SHOWN: Final = tuple(column for column in runs.c if column.name not in ("request", "steps", "cleared", "vertices"))
 _VERTEX: Final = ("id", "type", "status", "duration", "session")
 
 
 class RunRecords:
-    """What is kept of past runs. Every reading names its owner, or all of them.
+    """What is kept of past runs, one row a run with its steps. Every reading names its owner, or all of them.
 
     :param per_vertex: builds shown of a vertex at most.
     """
@@ -38,36 +41,32 @@ class RunRecords:
         :param every: all attempts that are kept, newest first, failed ones too; else of each
             vertex the newest that succeeded.
         """
-        table = vertex_runs.c
-        wanted = (table.flow_id == flow_id, table.build, *_of(vertex_runs, owner))
-        statement = select(vertex_runs).where(*wanted).order_by(table.seq.desc())
-        if not every:
-            newest = select(func.max(table.seq)).where(*wanted, table.status == "success").group_by(table.vertex_id)
-            statement = select(vertex_runs).where(table.seq.in_(newest)).order_by(table.seq)
-        found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._rows(statement):
-            builds = found.setdefault(json.loads(row.vertex_id), [])
-            if len(builds) < self._per_vertex:
-                builds.append(_build(row))
-        return found
+        found: dict[str, list[Step]] = {}
+        with reading(self._engine) as connection:
+            for step in newest_steps(connection, self._of_flow(flow_id, owner)):
+                if step.is_build and (every or step.status == "success"):
+                    builds = found.setdefault(step.vertex_id, [])
+                    if len(builds) < (self._per_vertex if every else 1):
+                        builds.append(step)
+        # The newest of each come in the order in which they were made.
+        order = found.items() if every else reversed(found.items())
+        return {vertex_id: [_build(step) for step in steps] for vertex_id, steps in order}
 
     def delete_builds(self, flow_id: str, owner: Owner) -> int:
         """Remove the builds of a flow and return how many that were; its transactions stay."""
-        table = vertex_runs.c
-        statement = update(vertex_runs).where(table.flow_id == flow_id, table.build, *_of(vertex_runs, owner))
+        wanted = (runs.c.steps > runs.c.cleared, *self._of_flow(flow_id, owner))
         with writing(self._engine) as connection:
-            return connection.execute(statement.values(build=False)).rowcount
+            left = select(func.coalesce(func.sum(runs.c.steps - runs.c.cleared), 0)).where(HAS_STEPS, *wanted)
+            count = int(connection.execute(left).scalar_one())
+            connection.execute(update(runs).where(HAS_STEPS, *wanted).values(cleared=runs.c.steps))
+        return count
 
     def transactions(self, flow_id: str, owner: Owner, *, page: int = 1, size: int = 50) -> dict[str, Any]:
         """Return a page of transactions of a flow, newest first, with the totals."""
-        table = vertex_runs.c
-        wanted = (table.flow_id == flow_id, *_of(vertex_runs, owner))
-        statement = select(vertex_runs).where(*wanted).order_by(table.seq.desc()).limit(size).offset((page - 1) * size)
         with reading(self._engine) as connection:
-            total = connection.execute(select(func.count()).select_from(vertex_runs).where(*wanted)).scalar_one()
-            rows = connection.execute(statement).all()
+            steps, total = page_of_steps(connection, self._of_flow(flow_id, owner), (page - 1) * size, size)
         return {
-            "items": [_transaction(row) for row in rows],
+            "items": [_transaction(step) for step in steps],
             "total": total,
             "page": page if total else 1,
             "size": size,
@@ -84,7 +83,7 @@ class RunRecords:
         :param before: id of a run; only those before it.
         """
         table = runs.c
-        statement = select(runs).where(*_of(runs, owner)).order_by(table.seq.desc()).limit(limit)
+        statement = select(*_SHOWN).where(*_of(runs, owner)).order_by(table.seq.desc()).limit(limit)
         if flow_id is not None:
             statement = statement.where(table.flow_id == flow_id)
         if flows is not None:
@@ -103,10 +102,13 @@ class RunRecords:
 
         :raises NotFound: if there is none of that id for this owner.
         """
-        statement = select(runs).where(runs.c.id == run_id, *_of(runs, owner)).order_by(runs.c.seq.desc()).limit(1)
+        statement = select(*_SHOWN).where(runs.c.id == run_id, *_of(runs, owner)).order_by(runs.c.seq.desc()).limit(1)
         for row in self._rows(statement):
             return _run(row, vertices=True)
         raise NotFound("Run not found")
+
+    def _of_flow(self, flow_id: str, owner: Owner) -> tuple[ColumnElement[bool], ...]:
+        return (runs.c.flow_id == flow_id, *_of(runs, owner))
 
     def _rows(self, statement: Any) -> list[Row[Any]]:
         with reading(self._engine) as connection:
@@ -117,18 +119,18 @@ def _of(table: Table, owner: Owner) -> tuple[ColumnElement[bool], ...]:
     return () if owner is EVERY_OWNER else (table.c.owner == owner,)
 
 
-def _result(row: Row[Any], record: dict[str, Any]) -> VertexResult:
+def _result(step: Step, record: dict[str, Any]) -> VertexResult:
     """Return the result as it was, but for what was masked and cut."""
     return VertexResult(
-        vertex_id=json.loads(row.vertex_id),
+        vertex_id=step.vertex_id,
         type=record["type"],
         display_name=record["name"],
-        status=row.status,
+        status="success" if step.status == "success" else "error",
         session=None,
         inputs=record["inputs"],
-        outputs={name: _output(value, row) for name, value in record["outputs"].items()},
+        outputs={name: _output(value, step) for name, value in record["outputs"].items()},
         kind=record["kind"],
-        started_at=parse_timestamp(row.at),
+        started_at=parse_timestamp(step.at),
         duration=record["seconds"],
         used_frozen_result=record["frozen"],
         error=record["error"],
@@ -136,59 +138,59 @@ def _result(row: Row[Any], record: dict[str, Any]) -> VertexResult:
     )
 
 
-def _id(row: Row[Any]) -> str:
-    """Return the id of a build or transaction: always the same for a row, and none needs to be kept."""
-    return str(uuid.uuid5(_ROWS, f"{row.run_id}/{row.seq}"))
+def _id(step: Step) -> str:
+    """Return the id of a build or transaction: always the same for a step, and none needs to be kept."""
+    return str(uuid.uuid5(_ROWS, f"{step.run_id}/{step.number}"))
 
 
-def _output(value: Any, row: Row[Any]) -> Any:
+def _output(value: Any, step: Step) -> Any:
     if not isinstance(value, dict):
         return value
-    return read_message(value["message"], row.flow_id, row.run_id) if "message" in value else value.get("value")
+    return read_message(value["message"], step.flow_id, step.run_id) if "message" in value else value.get("value")
 
 
-def _build(row: Row[Any]) -> dict[str, Any]:
-    record = mask(json.loads(row.record), cut=False)
-    result = _result(row, record)
+def _build(step: Step) -> dict[str, Any]:
+    record = mask(json.loads(step.record), cut=False)
+    result = _result(step, record)
     data = result.to_json()
     return {
         "id": result.vertex_id,
-        "build_id": _id(row),
-        "flow_id": row.flow_id,
-        "job_id": row.run_id,
-        "valid": row.status == "success",
-        "timestamp": row.at,
+        "build_id": _id(step),
+        "flow_id": step.flow_id,
+        "job_id": step.run_id,
+        "valid": step.status == "success",
+        "timestamp": step.at,
         "params": record["error"],
         "artifacts": data["artifacts"],
         "data": data,
     }
 
 
-def _transaction(row: Row[Any]) -> dict[str, Any]:
-    record = mask(json.loads(row.record), cut=False)
-    worked = row.status == "success"
+def _transaction(step: Step) -> dict[str, Any]:
+    record = mask(json.loads(step.record), cut=False)
+    worked = step.status == "success"
     return {
-        "id": _id(row),
-        "timestamp": row.at,
-        "vertex_id": json.loads(row.vertex_id),
+        "id": _id(step),
+        "timestamp": step.at,
+        "vertex_id": step.vertex_id,
         "target_id": None,
         "inputs": record["inputs"] if worked else {},
-        "outputs": _shown_outputs(record, row) if worked else None,
-        "status": row.status,
+        "outputs": _shown_outputs(record, step) if worked else None,
+        "status": step.status,
     }
 
 
-def _shown_outputs(record: dict[str, Any], row: Row[Any]) -> dict[str, Any]:
-    shown = {name: _shown(value, row) for name, value in record["outputs"].items()}
+def _shown_outputs(record: dict[str, Any], step: Step) -> dict[str, Any]:
+    shown = {name: _shown(value, step) for name, value in record["outputs"].items()}
     shown.update({name: {"message": "", "type": "text"} for name in record["untaken"]})
     return shown
 
 
-def _shown(value: Any, row: Row[Any]) -> Any:
+def _shown(value: Any, step: Step) -> Any:
     if not isinstance(value, dict):
         return value
     if "message" in value:
-        return {"message": _output(value, row).text, "type": "text"}
+        return {"message": _output(value, step).text, "type": "text"}
     return {"message": value.get("value"), "type": value["kind"]}
 
 

@@ -18,6 +18,7 @@ from flowrunner.store.credentials import LABELS, VALUES, is_secret_name, is_susp
 from flowrunner.store.known_secrets import KnownSecrets
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
+from flowrunner.store.steps import join_lines, step_line
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 
@@ -34,9 +35,14 @@ _words_of: Final = attrgetter("text", "sender", "sender_name", "session_id", "co
 
 @dataclass(slots=True)
 class Rows:
-    """What one batch of events adds to the tables: of vertices, of runs under way, of runs that have ended."""
+    """What one batch of events adds to the table of runs.
 
-    vertices: list[dict[str, Any]] = field(default_factory=list)
+    ``steps`` says how many steps that is, ``begun`` and ``ended`` are rows, ``going`` has number, lines and id for each
+    run under way that has a row.
+    """
+
+    steps: int = 0
+    going: list[tuple[int, str | None, str]] = field(default_factory=list)
     begun: list[dict[str, Any]] = field(default_factory=list)
     ended: list[dict[str, Any]] = field(default_factory=list)
 
@@ -46,6 +52,8 @@ class _OpenRun:
     start: RunStart
     usual: tuple[Any, ...]
     noted: bool = False
+    lines: list[str] = field(default_factory=list)
+    made: int = 0
     vertices: list[list[Any]] = field(default_factory=list)
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
 
@@ -76,9 +84,11 @@ class RowMaker:
         for run_id, run in self._open.items():
             if not run.noted:
                 run.noted = True
-                rows.begun.append(
-                    {**_run_row(run_id, run, RUNNING, run.start.session, None, None), "process": self._process()}
-                )
+                row = _run_row(run_id, run, RUNNING, run.start.session, None, None)
+                rows.begun.append({**row, "process": self._process()})
+            elif run.lines:
+                rows.going.append((len(run.lines), join_lines(run.lines), run_id))
+                run.lines = []
         return rows
 
     def _take(self, event: RunEvent, rows: Rows) -> None:
@@ -96,24 +106,14 @@ class RowMaker:
                 decided = None if session is None or session == run.start.session else session.to_json()
                 run.vertices.append([result.vertex_id, result.type, result.status, round(result.duration, 6), decided])
                 run.secrets.update(self._known_secrets())
-                rows.vertices.append(_vertex_row(event, run, result))
+                record = _vertex_record(run, result)
+                run.lines.append(step_line(run.made, result.vertex_id, result.status, moment_text(event.at), record))
+                run.made += 1
+                rows.steps += 1
         elif event.kind in _ENDS:
             run = self._open.pop(event.run_id, None)
             if run is not None:
                 rows.ended.append(_end_row(event, run))
-
-
-def _vertex_row(event: RunEvent, run: _OpenRun, result: VertexResult) -> dict[str, Any]:
-    return {
-        "run_id": event.run_id,
-        "owner": run.start.owner,
-        "flow_id": run.start.flow_id,
-        "vertex_id": json_text(result.vertex_id),
-        "status": result.status,
-        "at": moment_text(event.at),
-        "record": _vertex_record(run, result),
-        "build": True,
-    }
 
 
 def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
@@ -210,6 +210,7 @@ def _run_row(
     error: tuple[str, str] | None,
 ) -> dict[str, Any]:  # fmt: skip
     start = run.start
+    lines, run.lines = run.lines, []
     record = {
         "flow_name": start.flow_name,
         "content_hash": start.content_hash,
@@ -230,4 +231,6 @@ def _run_row(
         "started_at": started,
         "ended_at": None if ended is None else moment_text(ended),
         "record": masked_json(record, run.secrets, None if error or start.warnings else (start.flow_name,)),
+        "steps": len(lines),
+        "vertices": join_lines(lines),
     }

@@ -79,25 +79,11 @@ variables: Final = Table(
     UniqueConstraint("owner", "name", name="flowrunner_variables_name"),
 )
 
-# One row serves the build and the transaction of a vertex: ``build`` says whether it still counts as a build.
-vertex_runs: Final = Table(
-    "flowrunner_vertex_runs",
-    metadata,
-    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
-    Column("run_id", String(36), nullable=False),
-    Column("owner", String(255), nullable=False),
-    Column("flow_id", String(36), nullable=False),
-    Column("vertex_id", Text, nullable=False),
-    Column("status", String(10), nullable=False),
-    Column("at", MOMENT, nullable=False),
-    Column("record", Text, nullable=False),
-    Column("build", Boolean, nullable=False),
-    Index("flowrunner_vertex_runs_flow", "flow_id", "owner", "seq"),
-)
-
 # A run that has not ended has no ``ended_at``; the index of those is as small as they are few. ``engine`` names the one
 # that begins it, None the pool of its process, and ``sent_at`` says when it was told; ``again`` says that it may begin
 # more than once, and ``begun`` how often it has.
+# ``vertices`` holds what its vertices did, one in a line, see :mod:`flowrunner.store.steps`; ``steps`` is how many,
+# ``cleared`` how many of the first no longer count as builds.
 runs: Final = Table(
     "flowrunner_runs",
     metadata,
@@ -121,8 +107,15 @@ runs: Final = Table(
     Column("sent_at", MOMENT),
     Column("again", Boolean),
     Column("begun", Integer, nullable=False, server_default=text("0")),
+    Column("steps", Integer, nullable=False, server_default="0"),
+    Column("cleared", Integer, nullable=False, server_default="0"),
+    Column("vertices", Text),
     Index("flowrunner_runs_id", "id", unique=True),
     Index("flowrunner_runs_owner", "owner", "seq"),
+    Index(
+        "flowrunner_runs_steps", "flow_id", "owner", "seq", "steps", sqlite_where=text("steps > 0"),
+        postgresql_where=text("steps > 0"),
+    ),
     Index(
         "flowrunner_runs_open", "process", sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
@@ -189,6 +182,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0003",
+    head="0004",
     version_table="flowrunner_version",
 )

@@ -19,7 +19,7 @@ from flowrunner.session import Session
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import MASK, MASK_LONG, TEXT_LIMIT
 from flowrunner.store.runlog import RunLog
-from flowrunner.store.tables import runs, vertex_runs
+from flowrunner.store.tables import runs
 from tests.store.conftest import make_settings
 
 FLOW = "11111111-2222-4333-8444-555555555555"
@@ -157,6 +157,22 @@ class TestTransactions:
         assert [item["outputs"]["message"]["message"] for item in second["items"]] == ["first"]
         assert len({item["id"] for item in page["items"] + second["items"]}) == 4
 
+    def test_pages_cut_through_runs_of_any_length_and_through_one_under_way(self, log):
+        for length in (3, 1, 0, 7, 2):
+            play = Play(log)
+            for n in range(length):
+                play.vertex(f"V-{length}-{n}")
+                log.flush()
+            play.finish()
+        Play(log).vertex("last-0").vertex("last-1")
+        every = [item["vertex_id"] for item in log.transactions(FLOW, "ann", size=100)["items"]]
+        assert every[:5] == ["last-1", "last-0", "V-2-1", "V-2-0", "V-7-6"] and every[-1] == "V-3-0"
+        assert len(every) == 15
+        for size in (1, 2, 4, 7, 14, 15):
+            pages = [log.transactions(FLOW, "ann", page=n + 1, size=size) for n in range(-(-15 // size))]
+            assert [item["vertex_id"] for page in pages for item in page["items"]] == every
+            assert {(page["total"], page["pages"]) for page in pages} == {(15, len(pages))}
+
     def test_past_the_end_and_of_others_there_is_nothing(self, log):
         echo(log)
         assert log.transactions(FLOW, "ann", page=9) == {"items": [], "total": 2, "page": 9, "size": 50, "pages": 1}
@@ -201,7 +217,7 @@ class TestSecrets:
         }  # fmt: skip
         assert second["outputs"]["message"]["message"] == f"it is {MASK}, or {MASK}"
         with reading(engine) as connection:
-            kept = str(connection.execute(select(vertex_runs.c.record)).all())
+            kept = str(connection.execute(select(runs.c.vertices)).all())
         shown = json.dumps(log.builds(FLOW, "ann"))
         for secret in ("sk-", '"tok"', "0123", "hush"):
             assert secret not in shown and secret not in kept
@@ -226,7 +242,7 @@ class TestSecrets:
         play.vertex("A-1", {"message": play.message("hi")}, inputs).finish()
         log.flush()
         with reading(engine) as connection:
-            kept = connection.execute(select(vertex_runs.c.record)).scalars().all()
+            kept = connection.execute(select(runs.c.vertices)).scalars().all()
         assert len(kept) == 1 and "hunter2" not in kept[0]
 
     @pytest.mark.parametrize(
@@ -251,7 +267,7 @@ class TestSecrets:
         play.vertex("A-1", {"message": play.message("hi").replace(**fields)}).finish()
         log.flush()
         with reading(engine) as connection:
-            kept = connection.execute(select(vertex_runs.c.record)).scalars().all()
+            kept = connection.execute(select(runs.c.vertices)).scalars().all()
         assert len(kept) == 1 and "hunter2" not in kept[0]
 
 
@@ -290,6 +306,15 @@ class TestRuns:
         assert [(r["id"], r["status"]) for r in log.runs("ann")] == [(play.run_id, "success")]
         assert len(log.run(play.run_id, "ann")["vertices"]) == 1
 
+    def test_builds_deleted_while_a_run_is_under_way_take_what_there_is(self, log):
+        play = Play(log).vertex("A-1")
+        assert log.delete_builds(FLOW, "ann") == 1
+        play.vertex("A-1").vertex("B-1").finish()
+        assert {name: len(found) for name, found in log.builds(FLOW, "ann", every=True).items()} == {"B-1": 1, "A-1": 1}
+        assert log.transactions(FLOW, "ann")["total"] == 3
+        assert log.delete_builds(FLOW, "ann") == 2
+        assert log.delete_builds(FLOW, "ann") == 0
+
     def test_lists_can_be_narrowed_and_paged(self, log):
         plays = [echo(log, session=f"s{n % 2}") for n in range(5)]
         echo(log, owner="bob", flow_id=new_id())
@@ -320,6 +345,30 @@ class TestBounds:
         with reading(engine) as connection:
             assert connection.execute(select(func.count()).select_from(runs)).scalar() < 50
 
+    def test_a_run_that_loops_keeps_its_newest_steps_within_the_bound(self, open_log, engine):
+        log = open_log(RUN_LOG_PER_VERTEX=1000, RUN_LOG_TOTAL=20)
+        echo(log, "before")
+        play = Play(log)
+        for n in range(33):
+            play.vertex("Loop-1", {"message": play.message(str(n))})
+            if n == 3:
+                assert log.delete_builds(FLOW, "ann") == 6
+            log.flush()
+        play.finish()
+        echo(log, "after")
+        page = log.transactions(FLOW, "ann", size=100)
+        texts = [item["outputs"]["message"]["message"] for item in page["items"]]
+        assert texts[:2] == ["after", "after"] and texts[2:] == [str(n) for n in range(32, 34 - len(texts), -1)]
+        assert 20 <= page["total"] == len(texts) <= 24
+        ids = [item["id"] for item in page["items"]]
+        assert len(set(ids)) == len(ids)
+        builds = log.builds(FLOW, "ann", every=True)
+        assert [build["build_id"] for build in builds["Loop-1"]] == ids[2:]
+        assert log.delete_builds(FLOW, "ann") == len(ids) and log.builds(FLOW, "ann") == {}
+        assert len(log.run(play.run_id, "ann")["vertices"]) == 33
+        with reading(engine) as connection:
+            assert len(connection.execute(select(runs.c.vertices).where(runs.c.vertices.is_not(None))).all()) == 2
+
     def test_a_full_queue_drops_and_says_so(self, open_log, monkeypatch, caplog):
         monkeypatch.setattr("flowrunner.store.runlog._MOST_WAITING", 10)
         log = open_log()
@@ -342,7 +391,7 @@ class TestNeverInTheWay:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
         with reading(engine) as connection:
-            assert connection.execute(select(func.count()).select_from(vertex_runs)).scalar() == 4
+            assert connection.execute(select(func.sum(runs.c.steps))).scalar() == 4
 
     def test_what_cannot_be_serialised_loses_that_entry_alone(self, log, caplog):
         class Odd(UserDict):

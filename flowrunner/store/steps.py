@@ -1,0 +1,122 @@
+"""The steps of a run: what each of its vertices did, as lines of text in the row of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, select, text
+
+from flowrunner.store.tables import runs
+from flowrunner.text.json_text import json_text
+
+#: Only rows with steps; written out, so that the partial index serves.
+HAS_STEPS: Final = text("steps > 0")
+#: Rows that are read at a time: a row may be large.
+_CHUNK: Final = 100
+_EMPTY: Final = {"steps": 0, "cleared": 0, "vertices": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One vertex in one run. ``number`` tells it from the others of its run, ``is_build`` whether it counts as a build.
+
+    ``record`` is JSON text that was masked when it was written.
+    """
+
+    run_id: str
+    flow_id: str
+    number: int
+    vertex_id: str
+    status: str
+    at: str
+    record: str
+    is_build: bool
+
+
+def step_line(number: int, vertex_id: str, status: str, at: str, record: str) -> str:
+    """Return a step as a line. JSON text holds neither tabs nor line ends, so they part steps and records."""
+    return f'[{number},{json_text(vertex_id)},"{status}","{at}"]\t{record}'
+
+
+def join_lines(lines: Sequence[str]) -> str | None:
+    """Return lines as the column holds them; None for none."""
+    return "\n".join(lines) if lines else None
+
+
+def steps_of(row: Any) -> list[Step]:
+    """Return the steps of a row of the table of runs, in the order in which they were done."""
+    return [
+        _step(row, line, index >= row.cleared)
+        for index, line in enumerate(row.vertices.split("\n") if row.steps else ())
+    ]
+
+
+def newest_steps(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> Iterator[Step]:
+    """Yield the steps of the runs that meet some conditions, newest first."""
+    before: list[ColumnElement[bool]] = []
+    while True:
+        statement = select(*_ROW).where(HAS_STEPS, *wanted, *before).order_by(runs.c.seq.desc()).limit(_CHUNK)
+        rows = connection.execute(statement).all()
+        for row in rows:
+            yield from reversed(steps_of(row))
+        if len(rows) < _CHUNK:
+            return
+        before = [runs.c.seq < rows[-1].seq]
+
+
+def page_of_steps(
+    connection: Connection, wanted: Sequence[ColumnElement[bool]], start: int, size: int
+) -> tuple[list[Step], int]:
+    """Return some of the steps that :func:`newest_steps` yields, and how many there are in all.
+
+    :param start: how many of the newest to pass over.
+    """
+    counts = select(runs.c.seq, runs.c.steps).where(HAS_STEPS, *wanted).order_by(runs.c.seq.desc())
+    total, skipped, seqs = 0, 0, []
+    for seq, steps in connection.execute(counts):
+        if total + steps <= start:
+            skipped += steps
+        elif total < start + size:
+            seqs.append(seq)
+        total += steps
+    found: list[Step] = []
+    for begin in range(0, len(seqs), _CHUNK):
+        part = runs.c.seq.in_(seqs[begin : begin + _CHUNK])
+        for row in connection.execute(select(*_ROW).where(part).order_by(runs.c.seq.desc())):
+            found += reversed(steps_of(row))
+    return found[start - skipped :][:size], total
+
+
+def keep_newest_steps(connection: Connection, most: int) -> None:
+    """Remove the oldest steps, so that about ``most`` are left; the runs stay."""
+    found = connection.execute(_SURPLUS, {"most": most}).first()
+    if found is not None:
+        seq, steps, upto = found
+        _shorten(connection, seq, most - (upto - steps))
+        connection.execute(runs.update().where(runs.c.seq < seq, HAS_STEPS).values(**_EMPTY))
+
+
+#: The newest run whose steps, with those of all newer ones, are more than ``most``.
+_SURPLUS: Final = text(
+    "SELECT seq, steps, upto FROM"
+    " (SELECT seq, steps, sum(steps) OVER (ORDER BY seq DESC) AS upto FROM flowrunner_runs WHERE steps > 0) AS counted"
+    " WHERE upto > :most ORDER BY seq DESC LIMIT 1"
+)
+_ROW: Final = (runs.c.seq, runs.c.id, runs.c.flow_id, runs.c.steps, runs.c.cleared, runs.c.vertices)
+
+
+def _step(row: Any, line: str, is_build: bool) -> Step:
+    head, _, record = line.partition("\t")
+    number, vertex_id, status, at = json.loads(head)
+    return Step(row.id, row.flow_id, number, vertex_id, status, at, record, is_build)
+
+
+def _shorten(connection: Connection, seq: int, most: int) -> None:
+    """Leave a run the newest of its steps: one that loops may have more than all others together."""
+    row = connection.execute(select(*_ROW).where(runs.c.seq == seq)).one()
+    lines = row.vertices.split("\n")[row.steps - most :] if most else []
+    values = {"steps": len(lines), "cleared": max(0, row.cleared - (row.steps - most)), "vertices": join_lines(lines)}
+    connection.execute(runs.update().where(runs.c.seq == seq).values(**values))
