@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, overload
+from typing import Any, ClassVar, Final, Protocol, TypeVar, overload
 
-from flowrunner.errors import RunCancelled
+from flowrunner.errors import RunCancelled, RunTimeout
 from flowrunner.memory import OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.session import Session
@@ -17,6 +19,11 @@ from flowrunner.text.budget import MOST_TEXT, TextBudget
 from flowrunner.text.plain_values import as_json
 from flowrunner.vectors import OwnerVectors
 from flowrunner.word import Given, Word
+
+T = TypeVar("T")
+
+#: After so many steps of a loop that computes it is looked whether the run should stop.
+_LOOK_EVERY: Final = 256
 
 #: Port types, and the names that older exports use for them.
 TYPE_ALIASES: Final[Mapping[str, str]] = {
@@ -145,9 +152,12 @@ class Tool:
 class CancelToken:
     """Says that a run should stop; components that wait look at it. It is true once the run should."""
 
-    __slots__ = ("_acts", "_event", "_lock", "reason")
+    __slots__ = ("_acts", "_event", "_late", "_lock", "deadline", "reason")
 
     def __init__(self) -> None:
+        #: A reading of the monotonic clock after which the run should stop, too; None where it may take any time.
+        self.deadline: float | None = None
+        self._late = ""
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._acts: list[Callable[[], object]] = []
@@ -161,6 +171,25 @@ class CancelToken:
             acts, self._acts = self._acts, []
         for act in acts:
             act()
+
+    @contextmanager
+    def stops_at(self, deadline: float | None, late: str) -> Iterator[None]:
+        """Count as set after a moment, for the length of a block; an earlier one that is set already stays.
+
+        So a loop that looks at the token stops in time, although nobody cancels it.
+
+        :param late: what :class:`~flowrunner.RunTimeout` says then.
+        """
+        before = self.deadline, self._late
+        if deadline is not None and (self.deadline is None or deadline < self.deadline):
+            self.deadline, self._late = deadline, late
+        try:
+            yield
+        finally:
+            self.deadline, self._late = before
+
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def call_when_set(self, act: Callable[[], object]) -> Callable[[], None]:
         """Have something done at the moment of the cancellation, at once if that has passed.
@@ -184,18 +213,25 @@ class CancelToken:
 
     def is_set(self) -> bool:
         """Say whether the run should stop."""
-        return self._event.is_set()
+        return self._event.is_set() or self._is_late()
 
     __bool__ = is_set
 
     def wait(self, seconds: float) -> bool:
         """Wait at most that long for a cancellation; say whether it came."""
-        return self._event.wait(seconds)
+        if self.deadline is not None:
+            seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
+        return self._event.wait(seconds) or self._is_late()
 
     def raise_if_set(self) -> None:
-        """Raise :class:`~flowrunner.RunCancelled` if the run should stop."""
+        """Raise :class:`~flowrunner.RunCancelled` if the run should stop.
+
+        :raises RunTimeout: if it should because it takes too long.
+        """
         if self._event.is_set():
             raise RunCancelled(f"The run was stopped: {self.reason}.")
+        if self._is_late():
+            raise RunTimeout(self._late)
 
 
 class ConversationMemory(Protocol):
@@ -283,7 +319,20 @@ class RunContext:
         Take from it before making a text that is larger than what came in; what goes out is
         measured anyway (``FLOWRUNNER_MAX_TEXT``).
         """
-        return TextBudget(getattr(self.settings, "max_text", MOST_TEXT))
+        return TextBudget(getattr(self.settings, "max_text", MOST_TEXT), look=self.cancelled.raise_if_set)
+
+    def watched(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items one by one, and look now and then whether the run should stop.
+
+        For a loop that computes: nothing else stops it, not even ``FLOWRUNNER_RUN_TIMEOUT``.
+
+        :raises RunCancelled: if the run was cancelled.
+        :raises RunTimeout: if it takes too long.
+        """
+        for number, item in enumerate(items):
+            if not number % _LOOK_EVERY:
+                self.cancelled.raise_if_set()
+            yield item
 
     def word_of(self, name: str) -> Word:
         """Return the least trusted who decided on the value of an input."""

@@ -83,7 +83,8 @@ def run(
         )
         token = current_memory.set(lambda: memory.of_owner)
         try:
-            return _Execution(state, plan).go(record)
+            with cancelled.stops_at(deadline, state.late):
+                return _Execution(state, plan).go(record)
         finally:
             current_memory.reset(token)
 

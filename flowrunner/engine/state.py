@@ -100,6 +100,15 @@ class RunState:
             self.found[key] = self.variable(variable, asked=asked)
         return self.found[key]
 
+    @property
+    def late(self) -> str:
+        """What is said if the run takes too long."""
+        limit = self.services.settings.run_timeout
+        return (
+            f"The run of {self.plan.flow.name} took longer than {limit:g} seconds (FLOWRUNNER_RUN_TIMEOUT) and was"
+            " stopped."
+        )
+
     def check_time(self) -> None:
         """Stop a run that was cancelled or took too long.
 
@@ -108,9 +117,5 @@ class RunState:
         """
         if self.deadline is not None and time.monotonic() > self.deadline:
             self.cancelled.cancel("it took too long")
-            limit = self.services.settings.run_timeout
-            raise RunTimeout(
-                f"The run of {self.plan.flow.name} took longer than {limit:g} seconds (FLOWRUNNER_RUN_TIMEOUT)"
-                " and was stopped."
-            )
+            raise RunTimeout(self.late)
         self.cancelled.raise_if_set()

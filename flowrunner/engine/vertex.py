@@ -174,6 +174,8 @@ class VertexRunner:
         said = error.message if isinstance(error, FlowRunnerError) else str(error)
         if isinstance(error, SystemExit):
             said = reason_of(error)
+        # It is stored, sent and logged, and may quote what came in.
+        said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
         reason = state.services.mask(said or type(error).__name__)
         failure = ComponentFailed(planned.vertex.id, planned.display_name, reason)
         result = _make_result(planned, session, values, {}, at, started)
@@ -189,6 +191,9 @@ class VertexRunner:
         state.events.send("vertex_finished", result=result)
         return failure
 
+
+#: Characters of what is told of an error.
+_LONGEST_REASON = 10_000
 
 #: Errors that mean "this component failed"; others keep their own status.
 _OF_COMPONENTS = frozenset({FlowRunnerError.code, ComponentFailed.code})

@@ -246,6 +246,9 @@ def _graph(data: Any, max_vertices: int) -> Mapping[str, Any]:
         vertices = data["nodes"]
     if isinstance(vertices, (list, Mapping)) and len(vertices) > max_vertices:
         raise _invalid("data", f"Flow must have at most {max_vertices} nodes")
+    edges, most = data.get("edges"), Limits().max_edges
+    if isinstance(edges, list) and len(edges) > most:
+        raise _invalid("data", f"Flow must have at most {most} edges")
     if is_native(data):
         try:
             read_native(data, Limits(max_vertices=max_vertices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 #: Characters of text that a component may make where no setting says otherwise.
@@ -13,18 +14,24 @@ class TextBudget:
 
     A component whose text is larger than what came in (a template, a join, a table) takes from its
     budget, :meth:`RunContext.text_budget <flowrunner.RunContext.text_budget>`, before it makes it.
+
+    :param look: called with each take; it raises where the run should stop, so that a loop that takes
+        from the budget stops in time.
     """
 
-    __slots__ = ("_left", "most")
+    __slots__ = ("_left", "_look", "most")
 
-    def __init__(self, most: int = MOST_TEXT) -> None:
+    def __init__(self, most: int = MOST_TEXT, *, look: Callable[[], object] | None = None) -> None:
         self.most = self._left = most
+        self._look = look
 
     def take(self, count: int) -> None:
         """Take as many characters as will be made.
 
         :raises ValueError: if there is not so much left.
         """
+        if self._look is not None:
+            self._look()
         self._left -= count
         if self._left < 0:
             raise too_long(self.most)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ from flowrunner.web.route import Input, ListOf, Media, RouteGroup
 from flowrunner.web.schemas import BYTES, UPLOAD, Body, Open
 
 MOST_FLOWS_A_PAGE: Final = 100
+MOST_DOWNLOADED: Final = 1000
+#: Characters of a flow that is laid out in lines in an archive.
+_MOST_INDENTED: Final = 1_000_000
 
 BASE: Final = "/api/v1/flows/"
 ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"flow_id": Uuid()}}
@@ -153,17 +157,20 @@ def create_flows(body: Input) -> Response:
 )
 def download_flows(body: list[str]) -> Response:
     """Download flows: one as JSON, several as a ZIP archive."""
-    found = []
-    for flow_id in body:
-        with suppress(FlowNotFound):
-            found.append(_show(flow_id))
-    if not found:
+    wanted = list(dict.fromkeys(body))
+    if len(wanted) > MOST_DOWNLOADED:
+        raise BadRequest(f"At most {MOST_DOWNLOADED} flows are downloaded at once; this list has {len(wanted)}.")
+    # One by one, so that they are never all in memory.
+    found = _found(wanted)
+    first = next(found, None)
+    if first is None:
         raise FlowNotFound("No flows found.")
-    if len(found) == 1:
-        answer = json_response(found[0])
+    second = next(found, None)
+    if second is None:
+        answer = json_response(first)
         answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
         return answer
-    answer = Response(_archive(found), content_type="application/x-zip-compressed")
+    answer = Response(_archive(chain((first, second), found)), content_type="application/x-zip-compressed")
     answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
     return answer
 
@@ -275,9 +282,19 @@ def _name_of(part: Part) -> Any:
     return PurePosixPath(part.label).name.replace(".json", "") if given is None else given
 
 
-def _archive(found: list[dict[str, Any]]) -> bytes:
+def _found(flow_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for flow_id in flow_ids:
+        with suppress(FlowNotFound):
+            yield _show(flow_id)
+
+
+def _archive(found: Iterable[dict[str, Any]]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for flow in found:
-            archive.writestr(f"{flow['id']}.json", json.dumps(json.loads(dumps(flow)), indent=2))
+            text = dumps(flow)
+            # Indents could make a large one a hundred times as large.
+            if len(text) <= _MOST_INDENTED:
+                text = json.dumps(json.loads(text), indent=2)
+            archive.writestr(f"{flow['id']}.json", text)
     return packed.getvalue()

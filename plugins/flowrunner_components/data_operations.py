@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from flowrunner import Component, Input, Message, Output, RunContext, text_of
@@ -51,23 +51,23 @@ class DataOperations(Component):
         if name not in _OPERATIONS:
             raise ValueError(f"operations is {name[:40]!r}; known are {', '.join(_OPERATIONS)}")
         if name == "Combine":
-            return {"data_output": combined(items)}
+            return {"data_output": combined(context.watched(items))}
         if len(items) > 1:
             raise ValueError(f"{name} takes one object, and {len(items)} arrive")
-        return {"data_output": as_data(_OPERATIONS[name](items[0], values))}
+        return {"data_output": as_data(_OPERATIONS[name](items[0], {**values, _EACH: context.watched}))}
 
 
-def combined(items: list[Data]) -> Data:
+def combined(items: Iterable[Data]) -> Data:
     """Return the members of all objects; values of one name become a list."""
-    made: Data = {}
+    found: dict[str, list[Any]] = {}
     for item in items:
         for name, value in item.items():
-            if name in made:
-                before = made[name] if isinstance(made[name], list) else [made[name]]
-                made[name] = [*before, *(value if isinstance(value, list) else [value])]
-            else:
-                made[name] = value
-    return made
+            found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else _flat(values) for name, values in found.items()}
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
 def _opened(value: Any) -> Any:
@@ -85,7 +85,7 @@ def _select(item: Data, values: Mapping[str, Any]) -> Data:
     names = words_of(values["select_keys_input"])
     missing = [name for name in names if name not in item]
     if not names or missing:
-        raise ValueError(f"there is no member {', '.join(missing)}; members are {', '.join(map(str, item))}"
+        raise ValueError(f"there is no member {', '.join(missing)[:200]}; members are {', '.join(map(str, item))[:500]}"
                          if missing else "select_keys_input names nothing")  # fmt: skip
     return {name: item[name] for name in names}
 
@@ -135,7 +135,7 @@ def _filter(item: Data, values: Mapping[str, Any]) -> Data:
     holds = comparison(values["operator"])
     kept = [
         row
-        for row in rows
+        for row in values[_EACH](rows)
         if all(holds(row.get(name) if isinstance(row, Mapping) else row, value) for name, value in wanted.items())
     ]
     return {**item, names[0]: kept}
@@ -151,6 +151,8 @@ def _query(item: Data, values: Mapping[str, Any]) -> Any:
     return find_path(item, values["query"])
 
 
+#: The name among the values of what hands out rows and looks whether the run should stop.
+_EACH: Final = " each"
 _OPERATIONS: Final[dict[str, Callable[[Data, Mapping[str, Any]], Any]]] = {
     "Select Keys": _select,
     "Literal Eval": _literal,
@@ -282,14 +284,15 @@ class FilterData(Component):
 
     def run(self, context: RunContext, /, *, data: Any, filter_criteria: list[Any]) -> Mapping[str, Any]:
         """Return the members that are kept."""
-        names = words_of(filter_criteria)
+        names = {name: place for place, name in enumerate(dict.fromkeys(words_of(filter_criteria)))}
         if isinstance(data, (list, tuple)):
-            return {"filtered_data": [_kept(row, names) for row in as_table(data)]}
+            return {"filtered_data": [_kept(row, names) for row in context.watched(as_table(data))]}
         return {"filtered_data": _kept(as_data(data), names)}
 
 
-def _kept(row: Data, names: list[str]) -> Data:
-    return {name: row[name] for name in names if name in row}
+def _kept(row: Data, places: Mapping[str, int]) -> Data:
+    """Return the members that are named, in the order of their names; names may be many, and rows small."""
+    return {name: row[name] for name in sorted(row.keys() & places.keys(), key=places.__getitem__)}
 
 
 class FilterValues(Component):
@@ -312,8 +315,12 @@ class FilterValues(Component):
         :raises ValueError: for an operator that there is not.
         """
         holds, key = comparison(values["operator"]), values["filter_key"]
-        rows = [row for item in values["input_data"] for row in as_table(item)]
-        return {"filtered_data": [row for row in rows if key in row and holds(row[key], values["filter_value"])]}
+        rows = [row for item in values["input_data"] for row in context.watched(as_table(item))]
+        return {
+            "filtered_data": [
+                row for row in context.watched(rows) if key in row and holds(row[key], values["filter_value"])
+            ]
+        }
 
 
 class MergeData(Component):
@@ -340,19 +347,25 @@ class MergeData(Component):
         if word == "append":
             return {"combined_data": items}
         if word == "concatenate":
-            return {"combined_data": [_concatenated(items)] if items else []}
+            return {"combined_data": [_concatenated(context.watched(items))] if items else []}
         if word == "merge":
-            return {"combined_data": [combined(items)] if items else []}
+            return {"combined_data": [combined(context.watched(items))] if items else []}
         joined: Data = {}
-        for place, item in enumerate(items):
+        for place, item in enumerate(context.watched(items)):
             joined |= {name if name not in joined else f"{name}_doc{place + 1}": one for name, one in item.items()}
         return {"combined_data": [joined] if items else []}
 
 
-def _concatenated(items: list[Data]) -> Data:
+def _concatenated(items: Iterable[Data]) -> Data:
+    # The texts of a name since its last value that is none; what comes after another value takes its place.
+    texts: dict[str, list[str]] = {}
     made: Data = {}
     for item in items:
         for name, value in item.items():
-            both = isinstance(made.get(name), str) and isinstance(value, str)
-            made[name] = f"{made[name]}\n{value}" if both else value
-    return made
+            if isinstance(value, str):
+                texts.setdefault(name, []).append(value)
+                made[name] = None
+            else:
+                texts.pop(name, None)
+                made[name] = value
+    return {name: "\n".join(texts[name]) if name in texts else value for name, value in made.items()}

@@ -9,6 +9,7 @@ from flowrunner import Component, Input, Output, RunContext, text_of
 
 from .data_operations import comparison, number_of, same
 from .operations import chosen_operation, words_of
+from .tables import MOST_CELLS
 from .values import Table, as_table
 
 
@@ -49,7 +50,7 @@ class DataFrameOperations(Component):
         name = chosen_operation(values["operation"])
         made = rows
         if name in _OPERATIONS:
-            made = _OPERATIONS[name](rows, values)
+            made = _OPERATIONS[name](rows, {**values, _EACH: context.watched})
         elif name not in ("", "Concatenate", "Convert to Data List"):
             raise ValueError(f"operation is {name[:40]!r}; known are {', '.join(_OPERATIONS)}, Concatenate")
         return {"output": made, "data": made}
@@ -72,17 +73,17 @@ def _column(rows: Table, name: str) -> str:
 
 
 def _add(rows: Table, values: Mapping[str, Any]) -> Table:
-    return [{**row, values["new_column_name"]: values["new_column_value"]} for row in rows]
+    return [{**row, values["new_column_name"]: values["new_column_value"]} for row in values[_EACH](rows)]
 
 
 def _drop(rows: Table, values: Mapping[str, Any]) -> Table:
     name = _column(rows, values["column_name"])
-    return [{one: value for one, value in row.items() if one != name} for row in rows]
+    return [{one: value for one, value in row.items() if one != name} for row in values[_EACH](rows)]
 
 
 def _filter(rows: Table, values: Mapping[str, Any]) -> Table:
     name, holds = _column(rows, values["column_name"]), comparison(values["filter_operator"])
-    return [row for row in rows if name in row and holds(row[name], values["filter_value"])]
+    return [row for row in values[_EACH](rows) if name in row and holds(row[name], values["filter_value"])]
 
 
 def _head(rows: Table, values: Mapping[str, Any]) -> Table:
@@ -96,17 +97,23 @@ def _tail(rows: Table, values: Mapping[str, Any]) -> Table:
 
 def _rename(rows: Table, values: Mapping[str, Any]) -> Table:
     old, new = _column(rows, values["column_name"]), values["new_column_name"]
-    return [{(new if name == old else name): value for name, value in row.items()} for row in rows]
+    return [{(new if name == old else name): value for name, value in row.items()} for row in values[_EACH](rows)]
 
 
 def _replace(rows: Table, values: Mapping[str, Any]) -> Table:
     name, old, new = _column(rows, values["column_name"]), values["replace_value"], values["replacement_value"]
-    return [{**row, name: new} if name in row and same(row[name], old) else row for row in rows]
+    return [{**row, name: new} if name in row and same(row[name], old) else row for row in values[_EACH](rows)]
 
 
 def _select(rows: Table, values: Mapping[str, Any]) -> Table:
-    names = [_column(rows, name) for name in words_of(values["columns_to_select"])]
-    return [{name: row.get(name) for name in names} for row in rows]
+    known = {str(name) for row in values[_EACH](rows) for name in row}
+    names = list(dict.fromkeys(words_of(values["columns_to_select"])))
+    for name in names:
+        if rows and name not in known:
+            _column(rows, name)
+    if len(names) * len(rows) > MOST_CELLS:
+        raise ValueError(f"{len(names)} columns of {len(rows)} rows are more than {MOST_CELLS} cells")
+    return [{name: row.get(name) for name in names} for row in values[_EACH](rows)]
 
 
 def _sort(rows: Table, values: Mapping[str, Any]) -> Table:
@@ -116,13 +123,13 @@ def _sort(rows: Table, values: Mapping[str, Any]) -> Table:
         number = number_of(row.get(name))
         return (number is None, number or 0.0, text_of(row.get(name)) if number is None else "")
 
-    return sorted(rows, key=order, reverse=not values["ascending"])
+    return sorted(values[_EACH](rows), key=order, reverse=not values["ascending"])
 
 
 def _unique(rows: Table, values: Mapping[str, Any]) -> Table:
     name = _column(rows, values["column_name"]) if values["column_name"] else ""
     seen: dict[str, Any] = {}
-    for row in rows:
+    for row in values[_EACH](rows):
         seen.setdefault(text_of(row.get(name)) if name else text_of(dict(row, text=None)), row)
     return list(seen.values())
 
@@ -132,21 +139,24 @@ def _merge(rows: Table, values: Mapping[str, Any]) -> Table:
     name, how = values["merge_on_column"], values["merge_how"]
     _column(left, name), _column(right, name)
     by_value: dict[str, Table] = {}
-    for row in right:
+    each = values[_EACH]
+    for row in each(right):
         by_value.setdefault(text_of(row.get(name)), []).append(row)
     made: Table = []
     met: set[str] = set()
-    for row in left:
+    cells = 0
+    for row in each(left):
         key = text_of(row.get(name))
         partners = by_value.get(key, [])
         met.add(key)
-        if len(made) + len(partners) > _MOST_ROWS:
-            raise ValueError(f"the joined table has more than {_MOST_ROWS} rows")
+        cells += sum(len(row) + len(partner) for partner in each(partners))
+        if len(made) + len(partners) > _MOST_ROWS or cells > _MOST_JOINED:
+            raise ValueError(f"the joined table has more than {_MOST_ROWS} rows or {_MOST_JOINED} cells")
         made += [{**row, **_apart(row, partner, name)} for partner in partners]
         if not partners and how in ("left", "outer"):
             made.append(row)
     if how in ("right", "outer"):
-        made += [row for row in right if text_of(row.get(name)) not in met]
+        made += [row for row in each(right) if text_of(row.get(name)) not in met]
     return made
 
 
@@ -156,6 +166,10 @@ def _apart(left: Mapping[str, Any], right: Mapping[str, Any], key: str) -> dict[
 
 
 _MOST_ROWS: Final = 1_000_000
+#: Cells of a joined table; each row on one side may have as many partners as there are on the other.
+_MOST_JOINED: Final = 5_000_000
+#: The name among the values of what hands out rows and looks whether the run should stop.
+_EACH: Final = " each"
 _OPERATIONS: Final[dict[str, Callable[[Table, Mapping[str, Any]], Table]]] = {
     "Add Column": _add,
     "Drop Column": _drop,

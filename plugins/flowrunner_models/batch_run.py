@@ -46,7 +46,12 @@ class BatchRun(ModelUser):
         model, system = self.model_of(context, values), text_of(values["system_message"])
         with ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="flowrunner-batch") as pool:
             futures = [pool.submit(copy_context().run, _ask, context, model, system, question) for question in asked]
-            answers = [future.result() for future in futures]
+            try:
+                answers = [future.result() for future in futures]
+            except BaseException:
+                # Who has not been asked yet costs nothing any more.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         found = []
         for row, question, answer in zip(rows, asked, answers, strict=True):
             made = {**row, values["output_column_name"] or "model_response": answer}
@@ -71,5 +76,5 @@ def _question(row: Mapping[str, Any], column: str) -> str:
     if not column:
         return json.dumps(dict(row), ensure_ascii=False, default=text_of)
     if column not in row:
-        raise ValueError(f"the table has no column {column}; there are {', '.join(map(str, row))}")
+        raise ValueError(f"the table has no column {column}; there are {', '.join(map(str, row))[:500]}")
     return text_of(row[column])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from .json_search import documents
+from .json_search import Look, documents
 from .structure import misfit
 from .thoughts import set_apart, without_thoughts
 
@@ -19,15 +19,18 @@ _FALSE: Final = frozenset({"false", "no"})
 _NULL: Final = frozenset({"", "null", "none"})
 
 
-def find_fitting(said: str, schema: Mapping[str, Any], *, many: bool = False) -> tuple[Any, str]:
+def find_fitting(
+    said: str, schema: Mapping[str, Any], *, many: bool = False, look: Look | None = None
+) -> tuple[Any, str]:  # fmt: skip
     """Return the last JSON in what a model said that fits a schema, and an empty text; else None and what is wrong.
 
     :param many: look for objects of the schema instead, alone, in a list, or in a list under ``objects``.
+    :param look: called now and then; it raises where the run should stop.
     """
     read = _read_many if many else _read_one
     wrong = ""
     for text in dict.fromkeys((set_apart(said)[0], without_thoughts(said))):
-        for document in reversed(list(documents(text))):
+        for document in reversed(list(documents(text, look))):
             for value in _inner(document):
                 found, fault = read(value, schema)
                 if not fault:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 _BEGIN: Final = re.compile(r"[\[{]")
@@ -23,22 +23,28 @@ _TOKEN: Final = re.compile(
 #: Levels of objects and lists; JSON that nests deeper is passed over.
 _MOST_DEEP: Final = 200
 _FENCE: Final = "```"
+_LOOK_EVERY: Final = 4096
+#: Raises where a run should stop.
+Look = Callable[[], object]
 _LANGUAGE: Final = re.compile(r"[a-zA-Z]*")
 
 
-def find_json(text: str) -> Any:
+def find_json(text: str, look: Look | None = None) -> Any:
     """Return the first JSON object or list in a text, in a fenced block or bare; None if there is none."""
     blocks = text.split(_FENCE)[1:-1:2]
     for candidate in (text, *(block[_LANGUAGE.match(block).end() :] for block in blocks)):  # type: ignore[union-attr]
         found = _load(candidate)
         if isinstance(found, (dict, list)):
             return found
-    return next(documents(text), None)
+    return next(documents(text, look), None)
 
 
-def documents(text: str) -> Iterator[Any]:
-    """Yield the JSON objects and lists in a text, in their order, each with all that is in it."""
-    search, at = _Search(text), 0
+def documents(text: str, look: Look | None = None) -> Iterator[Any]:
+    """Yield the JSON objects and lists in a text, in their order, each with all that is in it.
+
+    :param look: called now and then; it raises where the run should stop.
+    """
+    search, at = _Search(text, look), 0
     while match := _BEGIN.search(text, at):
         start = match.start()
         end = search.end_of(start)
@@ -59,8 +65,10 @@ def _load(text: str) -> Any:
 class _Search:
     """What is known of the brackets of a text: where those end that have been followed."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, look: Look | None) -> None:
         self._text = text
+        self._look = look
+        self._steps = 0
         self._ends: dict[int, int] = {}
         self._deep: set[int] = set()
 
@@ -81,6 +89,9 @@ class _Search:
         deepest, wanted = 0, "value"
         while token := _TOKEN.match(text, at):
             kind, at = token.lastgroup or "", token.end()
+            self._steps += 1
+            if self._look is not None and not self._steps % _LOOK_EVERY:
+                self._look()
             if kind == "open" and wanted in _BEFORE_VALUES:
                 opened.append((at - 1, deepest))
                 deepest = 0

@@ -145,7 +145,7 @@ def _as_json(context: RunContext, text: str) -> dict[str, Any]:
     """Return the JSON outputs, where an edge leads from one."""
     if not context.wanted & {"data_output", "dataframe_output"}:
         return {}
-    found = find_json(text)
+    found = find_json(text, context.cancelled.raise_if_set)
     if found is None:
         raise ValueError("the model's answer holds no JSON")
     rows = found if isinstance(found, list) else [found]

@@ -89,7 +89,9 @@ def ask_for_json(
             reply = model.ask(turns, cancelled=context.cancelled)
         if reply.refused:
             raise ModelRefused(f"the model refused: {reply.text}")
-        found, wrong = find_fitting(reply.text, schema if item is None else item, many=item is not None)
+        found, wrong = find_fitting(
+            reply.text, schema if item is None else item, many=item is not None, look=context.cancelled.raise_if_set
+        )
         if not wrong:
             return found
         turns += [

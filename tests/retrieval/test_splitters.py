@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
-from flowrunner import FlowRunnerError
+from flowrunner import FlowRunnerError, TextBudget
+from tests.components.context import make_context
 
 library = pytest.importorskip("langchain_text_splitters")
 
@@ -21,16 +24,13 @@ ROWS = [{"text": text, "file_path": f"{n}.txt", "page": n} for n, text in enumer
 
 
 def split(house, kind, settings, rows=ROWS, output="dataframe"):
-    from flowrunner import CancelToken
-
     component = house.runner.plugins.registry.component(kind)
     given = {
         i.name: settings.get(i.name, i.default if i.default is not None else [] if i.many else "")
         for i in component.inputs
     }
     given["data_inputs"] = rows
-    context = type("Context", (), {"cancelled": CancelToken()})()
-    return component.run(context, **given)[output]
+    return component.run(make_context(), **given)[output]
 
 
 CASES = [
@@ -54,6 +54,25 @@ CASES = [
     ("LanguageRecursiveTextSplitter", {"chunk_size": 50, "chunk_overlap": 5, "code_language": "Markdown"},
      lambda s: library.RecursiveCharacterTextSplitter.from_language(library.Language.MARKDOWN, **s)),
 ]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=some.text("ab .\n", max_size=200),
+    size=some.integers(1, 30),
+    overlap=some.integers(0, 30),
+    separator=some.sampled_from(["", " ", ". ", "\n", "ab"]),
+    keep=some.sampled_from([False, "start", "end"]),
+)
+def test_watched_splitters_make_the_same_chunks(text, size, overlap, separator, keep):
+    from flowrunner_retrieval.splitters.watching import watch
+
+    sizes = {"chunk_size": size, "chunk_overlap": min(size, overlap), "keep_separator": keep}
+    for make in (
+        lambda: library.CharacterTextSplitter(separator, **sizes),
+        lambda: library.RecursiveCharacterTextSplitter(["\n", separator], **sizes),
+    ):
+        assert watch(make(), TextBudget()).split_text(text) == make().split_text(text)
 
 
 @pytest.mark.parametrize(("kind", "settings", "make"), CASES, ids=[f"{n} {case[0]}" for n, case in enumerate(CASES)])

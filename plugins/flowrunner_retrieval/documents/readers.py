@@ -27,6 +27,9 @@ SUFFIXES: Final = TEXT_SUFFIXES | {"html", "htm", "pdf", "docx"}
 _LARGEST: Final = 256 * 1024 * 1024
 _LONGEST: Final = 64 * 1024 * 1024
 _MOST_PAGES: Final = 20_000
+#: Cells of a table, and columns over which those of one row of a Word table reach.
+_MOST_CELLS: Final = 5_000_000
+_MOST_SPANS: Final = 1_000
 
 
 class FileUnreadable(ValueError):
@@ -102,7 +105,14 @@ def _table(text: str, delimiter: str | None) -> list[dict[str, Any]]:
     limit = csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="")
-        return [{str(name): _cell(value) for name, value in row.items() if name != ""} for row in reader]
+        # Each row gets all columns of the head, however few it has itself.
+        most = _MOST_CELLS // max(1, len(reader.fieldnames or ()))
+        rows: list[dict[str, Any]] = []
+        for row in reader:
+            if len(rows) >= most:
+                raise FileUnreadable(f"a table has more than {_MOST_CELLS} cells")
+            rows.append({str(name): _cell(value) for name, value in row.items() if name != ""})
+        return rows
     except csv.Error as error:
         raise FileUnreadable(f"a table cannot be read: {error}") from error
     finally:
@@ -165,7 +175,11 @@ def _read_docx(found: FoundFile, cancelled: CancelToken) -> str:
         for block in document.iter_inner_content():
             cancelled.raise_if_set()
             if hasattr(block, "rows"):
-                lines += ["\t".join(cell.text for cell in row.cells) for row in block.rows]
+                for row in block.rows:
+                    # A cell may claim to reach over any number of columns, and is given once for each.
+                    if sum(cell.grid_span for cell in row._tr.tc_lst) > _MOST_SPANS:
+                        raise FileUnreadable(f"{found.short_name} has a table of more than {_MOST_SPANS} columns")
+                    lines.append("\t".join(cell.text for cell in row.cells))
             else:
                 lines.append(block.text)
     except FileUnreadable:

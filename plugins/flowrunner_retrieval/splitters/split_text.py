@@ -10,6 +10,7 @@ from flowrunner import Component, Input, Output, RunContext
 
 from ..extras import RETRIEVAL, import_extra
 from .texts import Row, rows_of, unescaped
+from .watching import watch
 
 _SIZES: Final = (
     Input("chunk_size", "int", default=1000, info="characters of a chunk at most"),
@@ -21,6 +22,10 @@ _DATA: Final = Input(
     aliases=("data_input", "inputs", "documents"),
 )  # fmt: skip
 
+
+#: Characters for which each member of a chunk's metadata counts, since every chunk has all of them.
+_A_MEMBER: Final = 10
+_MOST_SEPARATORS: Final = 100
 
 _QUOTED: Final = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
@@ -39,13 +44,18 @@ class _Splitter(Component):
 
         :raises ValueError: for sizes that cannot be, or if the library is not installed.
         """
-        splitter = self.splitter(import_extra("langchain_text_splitters", "Splitting texts"), values)
+        library = import_extra("langchain_text_splitters", "Splitting texts")
+        budget = context.text_budget()
+        splitter = watch(self.splitter(library, values), budget)
         keep = not values.get("clean_output")
         key = values.get("text_key") or "text"
         rows: list[Row] = []
         for text, more in rows_of(values["data_inputs"], key):
             context.cancelled.raise_if_set()
-            rows += [{key: chunk, **(more if keep else {})} for chunk in splitter.split_text(text)]
+            for chunk in splitter.split_text(text):
+                if keep and more:
+                    budget.take(_A_MEMBER * len(more))
+                rows.append({key: chunk, **(more if keep else {})})
         return {"dataframe": rows, "chunks": rows}
 
     def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
@@ -103,6 +113,8 @@ class RecursiveSplitter(_Splitter):
     def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
         """Return a splitter at several separators."""
         separators = [unescaped(word) for word in _words(values["separators"])]
+        if len(separators) > _MOST_SEPARATORS:
+            raise ValueError(f"separators has {len(separators)} entries; at most {_MOST_SEPARATORS} are tried")
         more = {"separators": separators} if any(separators) else {}
         return library.RecursiveCharacterTextSplitter(**more, **_sizes(values))
 
