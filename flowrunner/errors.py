@@ -22,6 +22,8 @@ class FlowRunnerError(Exception):
     code = "flowrunner_error"
     #: Seconds after which it is worth another try, where that is known.
     retry_after: int | None = None
+    #: The run that it ended, once the log has a line about that; see :mod:`flowrunner.runs.failures`.
+    run_id: str | None = None
 
     def __init__(self, message: str, *, detail: Any = None) -> None:
         super().__init__(message)
@@ -32,6 +34,11 @@ class FlowRunnerError(Exception):
     def detail(self) -> Any:
         """What stands under ``detail`` in the answer: the message, or a list or object."""
         return self.message if self._detail is None else self._detail
+
+    @property
+    def sentence(self) -> str:
+        """The message for people: without what the reference server's clients expect before it."""
+        return self.message
 
 
 class SettingsInvalid(FlowRunnerError):
@@ -240,6 +247,11 @@ class ComponentFailed(FlowRunnerError):
         self.vertex_id = vertex_id
         self.component = component
         self.reason = reason
+
+    @property
+    def sentence(self) -> str:
+        """Component and reason."""
+        return f"{self.component}: {self.reason}"
 
 
 class RunTimeout(FlowRunnerError):

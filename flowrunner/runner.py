@@ -42,6 +42,7 @@ from flowrunner.memory.message import new_id
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
+from flowrunner.runs.failures import log_failure
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads, WrongKeys
@@ -304,8 +305,11 @@ class Runner:
             return result
         except BaseException as error:
             entry.fail(error)
+            log_failure(run_id, flow, error)
             if isinstance(error, RunCancelled) and cancelled.reason == STOPPING:
-                raise ServerStops("The run was stopped: the server stops; ask again.") from error
+                stopped = ServerStops("The run was stopped: the server stops; ask again.")
+                stopped.run_id = run_id
+                raise stopped from error
             raise
         finally:
             self.runs.registry.leave(entry)

@@ -22,7 +22,7 @@ from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings import PREFIX, SETTINGS, read_settings
 from flowrunner.web.local_only import is_loopback
 
-_OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT")
+_OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT", "LOG_FORMAT")
 
 try:
     _settings = read_settings((s for s in SETTINGS if s.name in _OURS), config={})
@@ -46,6 +46,19 @@ control_socket_disable = True
 #: Without it gunicorn drops headers with an underscore in their name, and with them the variables that
 #: a request brings (X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY). No header here says who a request is from.
 header_map = "dangerous"
+
+
+#: gunicorn's own lines, in the form of all others. The app sets up the root logger.
+if _settings.log_format == "json":
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "root": {"handlers": []},
+        "formatters": {"json": {"()": "flowrunner.telemetry.logs.JsonFormatter"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        # The access log stays as the operator has it: named here, gunicorn would write it, with whole queries.
+        "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False, "level": "INFO"}},
+    }
 
 
 def on_starting(server: Any) -> None:

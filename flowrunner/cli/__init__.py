@@ -67,5 +67,5 @@ def main() -> None:
     try:
         cli()
     except FlowRunnerError as error:
-        say(f"flowrunner: {error.message}", err=True)
+        say(f"flowrunner: {error.sentence}", err=True)
         sys.exit(1)

@@ -21,6 +21,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id
+from flowrunner.runs.failures import was_told
 from flowrunner.runs.keeper import Keeper
 from flowrunner.runs.once import KeyedAnswer, Once
 from flowrunner.runs.pool import BackgroundPool, Job
@@ -290,11 +291,13 @@ class Runs:
             if kept is not None:
                 kept.keep(result)
         except FlowRunnerError as error:
-            logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
+            if not was_told(error):
+                logger.warning("a background run of %s failed: %s", flow.name, mask_text(error.message))
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            logger.exception("a background run of %s failed", flow.name)
+            if not was_told(error):
+                logger.exception("a background run of %s failed", flow.name)
 
 
 def _renew_after_fork(runs: Runs) -> None:

@@ -71,7 +71,9 @@ class Sweeper:
         """Close what a process that is gone had begun, and take what it had not; return how much there was."""
         queued, lost = self._registry.ledger.take_over(process, self._registry.process_id)
         for row in lost:
-            logger.warning("The run %s is lost: its process ended before the run did.", row.id)
+            facts = {"run_id": row.id, "flow_id": row.flow_id, "code": "run_lost"}
+            shown = (row.id, row.flow_id)
+            logger.warning("run %s of %s is lost: its process ended before the run did", *shown, extra=facts)
             try:
                 mark_unanswered(self._memory.for_owner(row.owner), row.id, LOST)
             except FlowRunnerError as error:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
 from flowrunner.errors import FlowRunnerError, NotReady, PluginFailed, RunLost, SettingsInvalid
+from flowrunner.runs.failures import was_told
 from flowrunner.web.jsons import json_response
 
 logger = logging.getLogger("flowrunner")
@@ -31,7 +32,7 @@ def openai_error(error: FlowRunnerError) -> dict[str, Any]:
 
 def error_response(error: FlowRunnerError) -> Response:
     """Return the answer to an error, and log what is our own fault."""
-    if error.status >= 500:
+    if error.status >= 500 and not was_told(error):
         # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
         unclear = error.status == 500 and error.__cause__ is None and not isinstance(error, RunLost)
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
@@ -70,7 +71,8 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        logger.exception("unexpected error in a request")
+        if not was_told(error):
+            logger.exception("unexpected error in a request")
         return json_response({"detail": "Internal Server Error", "code": "internal_error"}, 500)
 
 

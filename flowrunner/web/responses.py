@@ -16,6 +16,7 @@ from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.runner import Runner
+from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
@@ -85,7 +86,7 @@ def create_response(body: Input, query: Input) -> Response:
 
 
 def _failed(error: FlowRunnerError) -> Response:
-    if error.status >= 500:
+    if error.status >= 500 and not was_told(error):
         logger.error("%s: %s", error.code, error.message)
     return retry_later(json_response(openai_error(error), error.status), error)
 

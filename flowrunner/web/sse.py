@@ -18,6 +18,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
 from flowrunner.runner import Runner
+from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
@@ -114,7 +115,8 @@ class _SpooledRun:
         except FlowRunnerError as error:
             self._failure = error
         except BaseException as error:
-            logger.exception("unexpected error in a streamed run")
+            if not was_told(error):
+                logger.exception("unexpected error in a streamed run")
             self._failure = FlowRunnerError("Internal Server Error")
             self._failure.__cause__ = error
             if self._stream is not None:

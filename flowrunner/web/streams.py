@@ -18,6 +18,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
 from flowrunner.runner import Runner
+from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
@@ -134,7 +135,8 @@ class RunStream:
         except FlowRunnerError as error:
             ended = error
         except BaseException as error:
-            logger.exception("unexpected error in a streamed run")
+            if not was_told(error):
+                logger.exception("unexpected error in a streamed run")
             ended = FlowRunnerError("Internal Server Error")
             ended.__cause__ = error
         self._put(ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, unquote
@@ -73,3 +74,12 @@ def test_a_plain_gunicorn_serves_it_too_and_a_store_of_one_process_warns(start_s
     assert "Using worker: gthread" in server.output, "gunicorn.conf.py lies beside wsgi.py"
     assert server.run("basic-chat", "hi", session_id="s")["session_id"] == "s"
     server.wait_for(lambda: "keeps messages in one process" in server.output, "the warning")
+
+
+def test_every_line_is_json_where_the_setting_says_so(tmp_path, start_server):
+    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_LOG_FORMAT": "json"}
+    server = start_server(_gunicorn(*OURS), environment=environment)
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in server.output.splitlines()]
+    assert {"gunicorn.error", "flowrunner"} >= {line["logger"] for line in lines}
+    assert any(line["message"].startswith("Listening at") for line in lines)

@@ -130,7 +130,9 @@ export class Run {
       return;
     }
     this.giveBack();
-    if (this.visible) this.log.notice(`${data.error} (${[data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ")})`);
+    // What the API keeps for its clients before the component's own words says nothing to a reader.
+    const said = data.error.replace(/^Error running graph: Error building Component /, "");
+    if (this.visible) this.log.notice(`${said} (${[data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ")})`);
   }
 
   // The message is with the server: what was typed need not be given back.

@@ -80,7 +80,7 @@ class Runs extends HTMLElement {
 function partsOf(run, records, arriving, open) {
   const parts = [make("p", { class: "note" }, `Run ${run.id}`)];
   if (run.session) parts.push(make("p", {}, `Session ${run.session.id}: ${decider(run.session)}. `, button("Open", open)));
-  if (run.error) parts.push(make("p", { class: "notice failed" }, `${run.error.message} (${run.error.code})`));
+  if (run.error) parts.push(make("p", { class: "notice failed" }, `${run.error.message.replace(/^Error running graph: Error building Component /, "")} (${run.error.code})`));
   for (const warning of run.warnings ?? []) parts.push(make("p", { class: "notice" }, warning));
   const head = make("tr", {}, ...["Component", "State", "Time"].map((word) => make("th", { scope: "col" }, word)));
   const rows = run.vertices.map((vertex) =>

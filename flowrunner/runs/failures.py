@@ -1,0 +1,43 @@
+"""The line of the log that tells of a failed run: what the page shows can be found by it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled, RunLost
+from flowrunner.flows.model import Flow
+from flowrunner.store.credentials import mask_text
+
+logger = logging.getLogger("flowrunner")
+
+
+def log_failure(run_id: str, flow: Flow, error: BaseException) -> None:
+    """Log that a run failed: run, flow, component and cause; the formatter adds the request.
+
+    ``error.run_id`` says from then on that it was told, so that nobody who hands the error on tells it again.
+    Whether a request could be accepted at all (status 4xx) is no failure of a run, and is told at a lower level.
+    """
+    known = error if isinstance(error, FlowRunnerError) else None
+    facts = {"run_id": run_id, "flow": flow.name, "flow_id": flow.id, "code": known.code if known else "internal_error"}
+    if isinstance(error, ComponentFailed):
+        facts |= {"component": error.component, "vertex_id": error.vertex_id}
+    cause = mask_text(known.sentence) if known else f"unexpected error: {type(error).__name__}"
+    word = "was cancelled" if isinstance(error, RunCancelled) else "failed"
+    level = logging.INFO if known and known.status < 500 else logging.ERROR
+    shown = (run_id, flow.name, flow.id, word, cause)
+    logger.log(level, "run %s of %s (%s) %s: %s", *shown, extra=facts, exc_info=None if _is_foreseen(known) else error)
+    with suppress(AttributeError):
+        error.run_id = run_id  # type: ignore[attr-defined]
+
+
+def _is_foreseen(error: FlowRunnerError | None) -> bool:
+    """Say whether the sentence of an error tells all, so that no trace is wanted."""
+    if error is None:
+        return False
+    return error.status != 500 or error.__cause__ is not None or isinstance(error, (ComponentFailed, RunLost))
+
+
+def was_told(error: BaseException) -> bool:
+    """Say whether the log has the line about the run that an error ended."""
+    return getattr(error, "run_id", None) is not None
