@@ -52,7 +52,12 @@ def convert_flow(
         if positions and vertex.position is not None:
             components[vertex.id]["position"] = [_plain_number(number) for number in vertex.position]
     document: dict[str, Any] = {"name": flow.name}
-    for key, value in (("description", flow.description), ("endpoint_name", flow.endpoint_name), ("id", flow.id)):
+    for key, value in (
+        ("description", flow.description),
+        ("endpoint_name", flow.endpoint_name),
+        ("id", flow.id),
+        ("idempotent", flow.idempotent),
+    ):
         if value:
             document[key] = value
     document["components"] = components

@@ -109,6 +109,7 @@ class Flow:
 
     ``id`` is a UUID in canonical spelling. ``owner`` is None for a flow of a folder, which every
     owner may read and run. ``content_hash`` depends on what decides a run, and on nothing else.
+    ``idempotent`` says that a run of it may be begun twice, after its process ended in the midst of it.
     ``findings`` are what the reader noticed; ``name`` is for people, ``endpoint_name`` for addresses.
     """
 
@@ -122,6 +123,7 @@ class Flow:
     is_component: bool = False
     findings: tuple[Finding, ...] = ()
     content_hash: str = ""
+    idempotent: bool = False
 
     def names(self, text: str) -> bool:
         """Say whether the author of the flow wrote this text as a setting of a component, such as another flow's."""

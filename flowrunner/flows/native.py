@@ -17,7 +17,7 @@ from flowrunner.flows.shape import check_keys, check_kind, read_texts
 
 FLOW_KEYS: Final = {
     "$schema": "string", "name": "string", "description": "string", "endpoint_name": "string", "id": "string",
-    "components": "object", "edges": "array",
+    "idempotent": "boolean", "components": "object", "edges": "array",
 }  # fmt: skip
 COMPONENT_KEYS: Final = {
     "type": "string", "display_name": "string", "description": "string", "settings": "object", "hidden": "object",

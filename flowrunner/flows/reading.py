@@ -158,6 +158,7 @@ def read_flow(
         is_component=is_component,
         findings=tuple(noticed),
         content_hash=_hash(hash_content(vertices, edges), noticed),
+        idempotent=raw.get("idempotent") is True or graph.get("idempotent") is True,
     )
 
 

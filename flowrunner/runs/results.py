@@ -19,18 +19,20 @@ class KeptResult:
     """The result of one run, committed together with the run's last messages where they are in one database.
 
     :param term: seconds that it is kept.
+    :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may see it.
     """
 
-    def __init__(self, store: AnswerStore, run_id: str, owner: str, term: float) -> None:
+    def __init__(self, store: AnswerStore, run_id: str, owner: str, term: float, *, outputs_only: bool) -> None:
         self._store = store
         self._run_id = run_id
         self._owner = owner
         self._term = term
+        self._outputs_only = outputs_only
         self.delivered = False
 
     def statements(self, result: RunResult) -> list[Statement]:
         """Return what stores it."""
-        shown = result.to_json()
+        shown = {"outputs_only": self._outputs_only, "result": result.to_json()}
         try:
             text = json_text(shown)
         except TypeError:

@@ -139,6 +139,7 @@ class Runs:
                 kind=kind,
                 process=self.registry.process_id,
                 lane=lane,
+                again=flow.idempotent or None,
                 request=close_request(flow, request, identity, self._box),
             )
         except SQLAlchemyError as error:
@@ -258,6 +259,9 @@ class Runs:
             try:
                 request, identity = open_request(row.request, self._box)
                 flow = self._runner.find(row.flow_id, identity)
+                if row.begun:
+                    # It begins anew, so what it said before its process ended is not said twice.
+                    self._runner.memory.for_owner(row.owner).delete(run_id=row.id, flow_id=row.flow_id)
             except FlowRunnerError as error:
                 logger.warning("The accepted run %s cannot begin: %s", row.id, error.message)
                 self.registry.end(row.id, ERROR, error.code, error.message)
@@ -275,6 +279,10 @@ class Runs:
 
         return begin
 
+    def _kept_result(self, run_id: str, request: RunRequest, identity: Identity) -> KeptResult:
+        only = request.outputs_only
+        return KeptResult(self.once.store, run_id, identity.id, self._result_term, outputs_only=only)
+
     def _run(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity, kind: str) -> None:
         try:
             if not self.ledger.begin(run_id, self.registry.process_id):
@@ -283,7 +291,7 @@ class Runs:
             # It stays queued under this process: the next sweep of another one, or of a later start, finds it.
             logger.warning("The accepted run %s could not begin: %s", run_id, type(error).__name__)
             return
-        kept = KeptResult(self.once.store, run_id, identity.id, self._result_term) if self._result_term else None
+        kept = self._kept_result(run_id, request, identity) if self._result_term else None
         try:
             result = self._runner.execute(
                 flow, request, identity, run_id=run_id, kind=kind, recorded=True, patient=True, parcel=kept

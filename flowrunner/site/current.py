@@ -107,7 +107,13 @@ class BoundRunner:
 
         def execute(claim: Claim) -> RunResult:
             return self.runner.execute(
-                found, asked, who, emit=claim.watching(emit), cancelled=cancelled, run_id=claim.run_id, parcel=claim
+                found,
+                asked,
+                who,
+                emit=claim.watching(emit, again=found.idempotent),
+                cancelled=cancelled,
+                run_id=claim.run_id,
+                parcel=claim,
             )
 
         return run_once(self.runner, key, found, who, execute)

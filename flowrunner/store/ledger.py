@@ -25,6 +25,9 @@ LOST: Final = "lost"
 #: Every state of a run: the first two are open, the others final.
 RUN_STATES: Final = (QUEUED, RUNNING, SUCCESS, ERROR, CANCELLED, LOST)
 
+#: So often a run may begin that may begin again.
+MOST_BEGINNINGS: Final = 3
+
 _COLUMNS: Final = (
     "id", "owner", "flow_id", "session_id", "status", "kind", "process", "accepted_at", "started_at", "ended_at",
 )  # fmt: skip
@@ -89,7 +92,7 @@ class Ledger:
             found = connection.execute(
                 update(runs)
                 .where(runs.c.id == run_id, runs.c.status == QUEUED, runs.c.process == process, runs.c.stop.is_(None))
-                .values(status=RUNNING, started_at=moment_text(utc_now()))
+                .values(status=RUNNING, started_at=moment_text(utc_now()), begun=runs.c.begun + 1)
             )
             return found.rowcount == 1
 
@@ -174,20 +177,20 @@ class Ledger:
         """Take the runs of a process that is gone, or those that were let go.
 
         :param gone: its id; None for runs that no process has.
-        :returns: those that had not begun and now belong to ``process``, in order, and those that
-            had begun and now count as lost.
+        :returns: those that had not begun, or may begin again, and now belong to ``process``, in order, and
+            those that had begun and now count as lost.
         """
         theirs = runs.c.process.is_(None) if gone is None else runs.c.process == gone
         mine = (runs.c.ended_at.is_(None), theirs)
         with writing(self.engine) as connection:
             go_alone(connection, _SWEEP)
             rows = connection.execute(select(runs).where(*mine).order_by(runs.c.seq)).all()
-            queued = [row for row in rows if row.status == QUEUED]
-            lost = [row for row in rows if row.status != QUEUED]
+            queued = [row for row in rows if row.status == QUEUED or _may_begin_again(row)]
+            again = {row.id for row in queued}
+            lost = [row for row in rows if row.id not in again]
             if queued:
-                connection.execute(
-                    update(runs).where(runs.c.id.in_([row.id for row in queued])).values(process=process)
-                )
+                taken = update(runs).where(runs.c.id.in_(again))
+                connection.execute(taken.values(process=process, status=QUEUED, started_at=None))
             _end(
                 connection, [row.id for row in lost], LOST, "run_lost",
                 "The process of this run ended before the run did; whatever it had stored until then is kept.",
@@ -213,6 +216,11 @@ class Ledger:
         """Take a process that ends in good order off the list."""
         with unhurried(self.engine) as connection:
             connection.execute(processes.delete().where(processes.c.id == process))
+
+
+def _may_begin_again(row: Row[Any]) -> bool:
+    """Say whether a run that had begun may begin anew: one that ends its process each time does not so for ever."""
+    return bool(row.again) and row.request is not None and row.stop is None and row.begun < MOST_BEGINNINGS
 
 
 def _end(connection: Connection, run_ids: Sequence[str], status: str, code: str, message: str) -> int:

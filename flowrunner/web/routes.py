@@ -14,6 +14,7 @@ from flowrunner.web import (
     responses,
     run,
     runlog,
+    runs,
     service,
     sessions,
     variables,
@@ -25,6 +26,7 @@ from flowrunner.web.route import RouteGroup
 TALKING: Final[tuple[RouteGroup, ...]] = (
     service.health_routes,
     run.routes,
+    runs.routes,
     responses.routes,
     messages.routes,
     sessions.routes,

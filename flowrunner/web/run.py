@@ -138,9 +138,7 @@ def run_flow(flow: str, query: Input) -> Response:
     if streaming is None and _body_wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
-    if not may(identity, Capability.AUTHOR, change=False):
-        # What passes through components tells what they are made of, such as the prompts of their author.
-        asked = replace(asked, outputs_only=True)
+    asked = _as_seen(asked, identity)
     if query["background"]:
         return _accept(runner, found, asked, identity)
     vertices = bool(streaming == "sse" and query["vertices"])
@@ -160,6 +158,14 @@ def run_flow(flow: str, query: Input) -> Response:
     return answer(None)
 
 
+def _as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
+    """Return a request as its caller may ask it.
+
+    What passes through components tells what they are made of, such as the prompts of their author.
+    """
+    return asked if may(identity, Capability.AUTHOR, change=False) else replace(asked, outputs_only=True)
+
+
 def _answer_plainly(
     runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, envelope: str, claim: Claim | None
 ) -> Response:
@@ -169,7 +175,8 @@ def _answer_plainly(
         return answer_run(runner.execute(flow, asked, identity, gone=gone), envelope)
     claim.shape = shaping(lambda result: answer_run(result, envelope))
     result = runner.execute(
-        flow, asked, identity, gone=stays(claim) if leaves else None, emit=claim.watching(None), run_id=claim.run_id,
+        flow, asked, identity, gone=stays(claim) if leaves else None,
+        emit=claim.watching(None, again=flow.idempotent), run_id=claim.run_id,
         parcel=claim,
     )  # fmt: skip
     return answer_run(result, envelope)
@@ -319,6 +326,7 @@ def run_webhook(flow: str) -> Response:
     asked = RunRequest(
         input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
     )
+    asked = _as_seen(asked, caller())
     runner.plan(found)
     return start_once(
         runner, found, asked, caller(), "webhook",

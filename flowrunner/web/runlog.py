@@ -8,14 +8,13 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR, CONVERSE
-from flowrunner.errors import NotFound
 from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web import schemas
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
 from flowrunner.web.jsons import empty_response, json_response
-from flowrunner.web.messages import FLOW, message_rows, with_cursor
-from flowrunner.web.reach import flows_in_reach, messages_to_read
+from flowrunner.web.messages import FLOW, with_cursor
+from flowrunner.web.reach import flows_in_reach
 from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRANSACTIONS: Final = 100
@@ -85,23 +84,6 @@ class RunSummary(Schema):
     ended_at = fields.DateTime(required=True, allow_none=True)
     duration = fields.Float(required=True, allow_none=True)
     warnings = fields.List(fields.String(), required=True)
-
-
-class RunVertex(Schema):
-    """A component in a run."""
-
-    id = fields.String(required=True)
-    type = fields.String(required=True)
-    status = fields.String(required=True)
-    duration = fields.Float(required=True)
-    session = fields.Nested(schemas.Session, required=True, allow_none=True)
-
-
-class Run(RunSummary):
-    """A run with its components and messages."""
-
-    vertices = fields.List(fields.Nested(RunVertex), required=True)
-    messages = fields.List(fields.Nested(schemas.Message), required=True)
 
 
 class RunPage(Schema):
@@ -183,20 +165,6 @@ def list_runs(query: Input) -> Response:
     )
     following = found[limit - 1]["id"] if len(found) > limit else None
     return with_cursor(json_response({"items": found[:limit], "cursor": following}), following)
-
-
-@routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
-def read_run(run_id: str) -> Response:
-    """Show a run: its session and what decided it, its components, its messages."""
-    runner = this_runner()
-    log = runner.stores.run_log
-    if log is None:
-        raise NotFound("Run not found")
-    shown = log.run(run_id, caller().scope)
-    flows = flows_in_reach(runner, caller())
-    if flows is not None and shown["flow_id"] not in flows:
-        raise NotFound("Run not found")
-    return json_response({**shown, "messages": message_rows(messages_to_read(runner).fetch(run_id=run_id))})
 
 
 def _log(flow_id: str | None) -> Any:

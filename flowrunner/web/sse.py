@@ -34,7 +34,7 @@ logger = logging.getLogger("flowrunner")
 
 _LOOK_SECONDS: Final = 0.5
 #: A client that is cut off comes back after so many milliseconds.
-_RETRY: Final = "retry: 500\n\n"
+RETRY: Final = "retry: 500\n\n"
 
 
 def stream_sse(
@@ -53,9 +53,9 @@ def stream_sse(
     recording = None
     if claim is not None:
         recording = Recording(claim, head_of(event_stream(iter(()), run_id)), runner.settings.max_answer)
-        recording.append(_RETRY)
+        recording.append(RETRY)
     stream = _SpooledRun(runner, spool, flow, asked, identity, run_id, vertices, claim, recording).start(presence)
-    return _answer(stream, run_id, 0, runner.settings.heartbeat)
+    return answer_frames(stream, run_id, 0, runner.settings.heartbeat)
 
 
 def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, last_event_id: str) -> Response:
@@ -72,7 +72,7 @@ def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, las
     stream = spool.find(run_id, identity.id, flow.id)
     if stream is None or after < 0:
         raise NotFound("The stream is no longer stored; the result of the run is in the conversation and the run log.")
-    return _answer(stream, run_id, after, runner.settings.heartbeat)
+    return answer_frames(stream, run_id, after, runner.settings.heartbeat)
 
 
 class _SpooledRun:
@@ -82,7 +82,7 @@ class _SpooledRun:
         self, runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
         vertices: bool, claim: Claim | None, recording: Recording | None,
     ) -> None:  # fmt: skip
-        self._emit = self._take if claim is None else claim.watching(self._take)
+        self._emit = self._take if claim is None else claim.watching(self._take, again=flow.idempotent)
         self._recording = recording
         self._arguments = (flow, asked, identity)
         self._vertices = vertices
@@ -143,15 +143,17 @@ class _SpooledRun:
         assert self._stream is not None
         frame = self._stream.append(event, data)
         if self._recording is not None:
-            self._recording.append(_shown(frame, self._run_id))
+            self._recording.append(frame_text(frame, self._run_id))
 
 
-def _answer(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:
+def answer_frames(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:
+    """Return the events of a stream after a number, as they come."""
     presence = Presence(request.environ)
     return event_stream(_frames(stream, run_id, after, heartbeat, presence), run_id)
 
 
-def _shown(frame: Frame, run_id: str) -> str:
+def frame_text(frame: Frame, run_id: str) -> str:
+    """Return an event as it is sent."""
     return f"id: {run_id}:{frame.number}\nevent: {frame.event}\ndata: {frame.data}\n\n"
 
 
@@ -160,14 +162,14 @@ def _frames(
 ) -> Iterator[str]:
     stream.enter()
     try:
-        yield _RETRY
+        yield RETRY
         quiet = 0.0
         while True:
             wait = min(_LOOK_SECONDS, heartbeat or _LOOK_SECONDS)
             frames, done = stream.read(after, wait)
             if frames:
                 after, quiet = frames[-1].number, 0.0
-                yield "".join(_shown(frame, run_id) for frame in frames)
+                yield "".join(frame_text(frame, run_id) for frame in frames)
             if done:
                 return
             if not frames:

@@ -60,7 +60,7 @@ class RunStream:
         self.run_id = new_id() if claim is None else claim.run_id
         self._kind = kind
         self._gone = gone
-        self._emit = self._put if claim is None else claim.watching(self._put)
+        self._emit = self._put if claim is None else claim.watching(self._put, again=flow.idempotent)
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
         self._arguments = (runner, flow, request, identity)
         threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()

@@ -115,3 +115,31 @@ def test_a_stop_leaves_what_has_not_begun_to_the_next_start(make_site):
     site.start()
     wait_until_all_end(site)
     assert site.states() == dict.fromkeys(accepted, "success")
+
+
+def test_a_flow_that_may_run_twice_begins_again_and_says_nothing_twice(make_site, tmp_path):
+    trace = tmp_path / "trace"
+    flow = {"idempotent": True, **waiting_flow(1, trace=str(trace))}
+    once = waiting_flow(30, trace=str(trace))
+    site = make_site({"twice": flow, "once": once}, POOL_SIZE=4).start()
+    body = {"input_value": "again", "session_id": "s"}
+    again = site.post("/api/v1/run/twice?background=true", body).json()["run_id"]
+    never = site.post("/api/v1/run/once?background=true", {"input_value": "never", "session_id": "t"}).json()["run_id"]
+    assert wait_until(lambda: trace.exists() and sorted(trace.read_text().split()) == ["again", "never"])
+    site.kill_all()
+    site.start()
+    wait_until_all_end(site)
+    assert site.states() == {again: "success", never: "lost"}
+    assert sorted(trace.read_text().split()) == ["again", "again", "never"]
+    assert [m["text"] for m in site.get("/api/v1/monitor/messages?session_id=s")] == ["again", "again"]
+    assert site.get(f"/api/v1/runs/{again}")["result"]["session_id"] == "s"
+
+
+def test_a_run_that_ends_its_process_each_time_does_not_begin_for_ever(make_site, tmp_path):
+    trace = tmp_path / "trace"
+    site = make_site({"twice": {"idempotent": True, **waiting_flow(30, trace=str(trace))}}).start()
+    run_id = site.post("/api/v1/run/twice?background=true", {"input_value": "again"}).json()["run_id"]
+    for times in (1, 2, 3):
+        assert wait_until(lambda times=times: trace.exists() and len(trace.read_text().split()) == times)
+        site.kill_workers()
+    assert wait_until(lambda: site.states() == {run_id: "lost"})

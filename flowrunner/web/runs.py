@@ -1,0 +1,227 @@
+"""One run, by its id: what became of it, and its events, also when they are long past."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Response, request
+from marshmallow import Schema, fields
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.authority import CONVERSE, Capability, may
+from flowrunner.engine.shapes import message_json
+from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, StoreFailed
+from flowrunner.memory import Owner, OwnerMemory
+from flowrunner.memory.message import Message
+from flowrunner.runner import Runner
+from flowrunner.store.ledger import SUCCESS
+from flowrunner.store.runrecords import RunRecords
+from flowrunner.web import schemas
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.blueprint import this_blueprint
+from flowrunner.web.disconnect import Presence
+from flowrunner.web.fields import Text, Uuid
+from flowrunner.web.jsons import dump_line, json_response
+from flowrunner.web.messages import message_rows
+from flowrunner.web.reach import FlowMemory, flows_in_reach, messages_to_read
+from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.runlog import RunSummary
+from flowrunner.web.sse import RETRY, answer_frames, frame_text
+from flowrunner.web.stored_stream import Frame
+from flowrunner.web.streams import event_stream
+
+logger = logging.getLogger("flowrunner")
+
+#: Seconds between two looks at a run whose events come from its record.
+_LOOK: Final = 0.5
+
+_TEXT: Final = {"type": "string"}
+#: Each event of the stream.
+_EVENT: Final = {"type": "object", "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT}, "required": ["data"]}
+
+routes = RouteGroup("runs")
+
+
+class RunVertex(Schema):
+    """A component in a run."""
+
+    id = fields.String(required=True)
+    type = fields.String(required=True)
+    status = fields.String(required=True)
+    duration = fields.Float(required=True)
+    session = fields.Nested(schemas.Session, required=True, allow_none=True)
+
+
+class Run(RunSummary):
+    """A run with its components and messages, and its result where nobody waited for it and it is still kept."""
+
+    vertices = fields.List(fields.Nested(RunVertex), required=True)
+    messages = fields.List(fields.Nested(schemas.Message), required=True)
+    result = fields.Dict(required=True, allow_none=True)
+
+
+@routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
+def read_run(run_id: str) -> Response:
+    """Show a run: its state, times, session, components, messages, and its result.
+
+    The result is that of a background run or webhook, in the shape of a run's answer; it is kept for a
+    time (FLOWRUNNER_RESULT_SECONDS) and null otherwise.
+    """
+    runner = this_runner()
+    shown = _find(runner, run_id)
+    messages = messages_to_read(runner).fetch(run_id=run_id, flow_id=shown["flow_id"])
+    return json_response(
+        {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
+    )
+
+
+@routes.get(
+    "/api/v1/runs/<run_id>/events",
+    needs=CONVERSE,
+    path={"run_id": Uuid()},
+    headers={"Last-Event-ID": Text("The id of the event after which to begin.")},
+    answers={200: Media({"text/event-stream": _EVENT})},
+)
+def read_run_events(run_id: str) -> Response:
+    """Stream the events of a run of any kind, from its beginning, until it has ended.
+
+    Standard server-sent events, at any worker, while it runs and afterwards. A cut stream goes on after
+    the event that the header Last-Event-ID names.
+    """
+    runner, identity = this_runner(), caller()
+    after = _after(run_id)
+    shown = _find(runner, run_id)
+    stream = this_blueprint().spool.find(run_id, identity.id, shown["flow_id"])
+    if stream is not None:
+        return answer_frames(stream, run_id, after, runner.settings.heartbeat)
+    follower = _Follower(_Reader.of_request(runner), run_id, after, Presence(request.environ))
+    return event_stream(follower.frames(), run_id)
+
+
+def _find(runner: Runner, run_id: str) -> dict[str, Any]:
+    """Return the record of a run in reach of the caller.
+
+    :raises NotFound: if there is none.
+    """
+    try:
+        shown = _Reader.of_request(runner).record(run_id)
+    except SQLAlchemyError as error:
+        raise StoreFailed("The server's database cannot be asked now; try again.") from error
+    flows = flows_in_reach(runner, caller())
+    if flows is not None and shown["flow_id"] not in flows:
+        raise NotFound("Run not found")
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What the caller may read of runs; it outlives the request, as the answer of a stream does."""
+
+    runner: Runner
+    scope: Owner
+    memory: OwnerMemory | FlowMemory
+    sees_all: bool
+
+    @classmethod
+    def of_request(cls, runner: Runner) -> _Reader:
+        """Return what the present caller may read."""
+        identity = caller()
+        return cls(runner, identity.scope, messages_to_read(runner), may(identity, Capability.AUTHOR, change=False))
+
+    def record(self, run_id: str) -> dict[str, Any]:
+        """Return the record of a run.
+
+        :raises NotFound: if there is none.
+        """
+        return (self.runner.stores.run_log or RunRecords(self.runner.engine, 1)).run(run_id, self.scope)
+
+    def result(self, run_id: str) -> Mapping[str, Any] | None:
+        """Return the result of a run, None where none is kept, or it shows more than the caller may see."""
+        text = self.runner.runs.once.store.of_run(run_id, self.scope)
+        if text is None:
+            return None
+        kept: Mapping[str, Any] = json.loads(text)
+        result: Mapping[str, Any] = kept["result"]
+        return result if kept["outputs_only"] or self.sees_all else None
+
+
+def _after(run_id: str) -> int:
+    """Return the number of the event that the client has seen last, 0 for none.
+
+    :raises BadRequest: for an id of another run, or of none.
+    """
+    last = request.headers.get("Last-Event-ID", "").strip()
+    if not last:
+        return 0
+    run, _, number = last.partition(":")
+    if run != run_id or not (number.isascii() and number.isdigit()):
+        raise BadRequest("Last-Event-ID is no id of an event of this run.")
+    return int(number[:9])
+
+
+class _Follower:
+    """Makes the events of a run out of what is stored of it, as that grows.
+
+    What was streamed had more events, with numbers of their own: of those a client that comes back after
+    they are gone gets the last one.
+    """
+
+    def __init__(self, reader: _Reader, run_id: str, after: int, presence: Presence) -> None:
+        self._reader = reader
+        self._run_id = run_id
+        self._after = after
+        self._presence = presence
+        self._number = 0
+        self._seen: set[str] = set()
+
+    def frames(self) -> Iterator[str]:
+        """Yield the events as they come; where they cannot be read, the stream is cut, and its client comes back."""
+        yield RETRY
+        try:
+            yield from self._follow()
+        except (SQLAlchemyError, FlowRunnerError) as error:
+            logger.warning("The events of a run could not be read: %s", type(error).__name__)
+
+    def _follow(self) -> Iterator[str]:
+        heartbeat, quiet = self._reader.runner.settings.heartbeat, 0.0
+        while True:
+            # The messages are asked after the state: none that came before the end is missed.
+            shown = self._reader.record(self._run_id)
+            messages = self._reader.memory.fetch(run_id=self._run_id, flow_id=shown["flow_id"])
+            text = "".join(self._tell(message) for message in messages if str(message.id) not in self._seen)
+            if shown["ended_at"] is not None:
+                yield text + self._last(shown)
+                return
+            quiet = 0.0 if text else quiet + _LOOK
+            if heartbeat and quiet >= heartbeat:
+                text, quiet = ": heartbeat\n\n", 0.0
+            if text:
+                yield text
+            if self._presence.is_over():
+                return
+            time.sleep(_LOOK)
+
+    def _tell(self, message: Message) -> str:
+        self._seen.add(str(message.id))
+        return self._frame("error" if message.error else "add_message", message_json(message, with_id=True))
+
+    def _last(self, shown: Mapping[str, Any]) -> str:
+        self._number = max(self._number, self._after)
+        if shown["status"] == SUCCESS:
+            return self._frame("end", {"result": self._reader.result(self._run_id)})
+        error = shown["error"] or {"code": "internal_error", "message": f"The run ended as {shown['status']}."}
+        said = error["message"]
+        if error["code"] == "run_cancelled" and not said.startswith("The run was stopped"):
+            said = f"The run was stopped: {said}."
+        return self._frame("error", {"error": said, "code": error["code"]})
+
+    def _frame(self, event: str, data: Any) -> str:
+        self._number += 1
+        if self._number <= self._after:
+            return ""
+        return frame_text(Frame(self._number, event, dump_line(data)), self._run_id)
