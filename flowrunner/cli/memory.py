@@ -15,6 +15,7 @@ from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
 from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.validate import validate_command
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER
 
@@ -25,6 +26,7 @@ def memory_commands() -> None:
 
 
 memory_commands.add_command(give_command)
+memory_commands.add_command(validate_command)
 
 
 def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,10 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flowrunner.testing.memory.promises import KIT_VERSION
     from flowrunner.testing.memory_contract import MemoryBackendContract
+    from flowrunner.testing.validating import validate
     from flowrunner.testing.vector_contract import VectorStoreContract
 
-__all__ = ["MemoryBackendContract", "VectorStoreContract"]
+__all__ = ["KIT_VERSION", "MemoryBackendContract", "VectorStoreContract", "validate"]
 
 if "pytest" in sys.modules:
     # The kit's assertions show their values only if pytest rewrites these modules before they are imported.
@@ -25,6 +27,14 @@ def __getattr__(name: str) -> Any:
         from flowrunner.testing.memory_contract import MemoryBackendContract
 
         return MemoryBackendContract
+    if name == "validate":
+        from flowrunner.testing.validating import validate
+
+        return validate
+    if name == "KIT_VERSION":
+        from flowrunner.testing.memory.promises import KIT_VERSION
+
+        return KIT_VERSION
     if name == "VectorStoreContract":
         from flowrunner.testing.vector_contract import VectorStoreContract
 

@@ -145,10 +145,15 @@ def test_every_hook_has_a_test_of_its_own(hook):
 
 
 def test_every_page_is_reached_from_the_index_and_every_link_leads_somewhere():
-    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    docs = ROOT / "docs"
     for path in pages():
-        if path.name not in ("README.md", "index.md"):
-            assert f"]({path.relative_to(ROOT / 'docs').as_posix()})" in index, f"docs/index.md lacks {page_name(path)}"
+        if path not in (ROOT / "README.md", docs / "index.md"):
+            # The index of a folder leads to its pages, and the index of all to that.
+            folder = path.parent if path.name != "index.md" else docs
+            index = (folder / "index.md").read_text("utf-8")
+            assert f"]({path.relative_to(folder).as_posix()})" in index, (
+                f"{folder.name}/index.md lacks {page_name(path)}"
+            )
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text("utf-8")):
             if "://" not in target and not target.startswith("mailto:"):
                 assert (path.parent / target).exists(), f"{page_name(path)} links to {target}, which is not there"

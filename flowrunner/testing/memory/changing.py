@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -58,8 +58,14 @@ class EditTests(BackendTests):
     """An update changes what the query means, and nothing else."""
 
     group = "edits and deletions"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "An edit that moves the message to the end.",
+        "An edit that merges JSON where it is to replace it, or resets what was not named.",
+        "A deleted id that stays taken.",
+    )
 
     def test_each_field_can_be_changed_alone(self, backend: MemoryBackend) -> None:
+        """What an update may change in a message; None leaves a field as it is."""
         for case, (name, value) in enumerate(CHANGES):
             owner = f"owner {case}"
             before, other = make_full_message(owner=owner), make_full_message(owner=owner)
@@ -70,12 +76,15 @@ class EditTests(BackendTests):
             assert backend.fetch_messages(MessageQuery(owner=owner)) == [*after, other], (name, value)
 
     def test_an_edit_keeps_the_place(self, backend: MemoryBackend) -> None:
+        """*Order* is the order of append, never the clock."""
         stored = append_texts(backend, *"abc")
         backend.update_messages(MessageQuery(owner=ANN, ids=(stored[0].id or "",)), MessageChanges(text="A"))
         assert fetch_texts(backend) == ["A", "b", "c"]
         assert fetch_texts(backend, limit=1) == ["c"]
 
     def test_an_edit_reaches_all_that_the_query_means(self, backend: MemoryBackend) -> None:
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         append_texts(backend, "a", "b", sender="User")
         append_texts(backend, "c", sender="Machine")
         changed = backend.update_messages(MessageQuery(owner=ANN, sender="User"), MessageChanges(sender_name="Ann"))
@@ -83,16 +92,22 @@ class EditTests(BackendTests):
         assert fetch_texts(backend, sender_name="Ann") == ["a", "b"]
 
     def test_an_edit_counts_the_window_as_a_fetch_does(self, backend: MemoryBackend) -> None:
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         append_texts(backend, *"abcd")
         changed = backend.update_messages(MessageQuery(owner=ANN, limit=2, offset=1), MessageChanges(sender="X"))
         assert [message.text for message in changed] == ["b", "c"]
 
     def test_changes_that_change_nothing_return_what_is_there(self, backend: MemoryBackend) -> None:
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         stored = append_texts(backend, "a", "b")
         assert backend.update_messages(MessageQuery(owner=ANN), MessageChanges()) == stored
         assert backend.fetch_messages(MessageQuery(owner=ANN)) == stored
 
     def test_nothing_meant_is_nothing_changed(self, backend: MemoryBackend) -> None:
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         append_texts(backend, "a")
         query = MessageQuery(owner=ANN, ids=("unknown",))
         assert backend.update_messages(query, MessageChanges(text="b")) == []
@@ -101,6 +116,7 @@ class EditTests(BackendTests):
         assert fetch_texts(backend) == ["a"]
 
     def test_deletion_removes_what_the_query_means_and_says_how_many(self, backend: MemoryBackend) -> None:
+        """``delete_messages`` removes what the query means and returns how many that were."""
         stored = append_texts(backend, *"abcdef")
         assert backend.delete_messages(MessageQuery(owner=ANN, ids=(stored[1].id or "", "unknown"))) == 1
         assert backend.delete_messages(MessageQuery(owner=ANN, limit=2)) == 2
@@ -109,6 +125,7 @@ class EditTests(BackendTests):
         assert fetch_texts(backend) == []
 
     def test_a_deleted_message_is_gone_and_its_id_is_free(self, backend: MemoryBackend) -> None:
+        """Their ids may be appended again."""
         (stored,) = append_texts(backend, "a")
         backend.delete_messages(MessageQuery(owner=ANN, session_id="talk"))
         assert fetch_texts(backend, ids=(stored.id,)) == []
@@ -121,8 +138,16 @@ class MoveTests(BackendTests):
     """Renaming and merging sessions, in one verb."""
 
     group = "renames and merges"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A merge that appends one session to the other.",
+        "A rename that sorts by time.",
+        "A merge that moves the messages of other sessions.",
+        "A move for every owner that joins the sessions of two.",
+    )
 
     def test_a_rename_moves_all_and_keeps_the_order(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         for n in range(4):
             append_texts(backend, str(n), session_id="old", timestamp=NOON - timedelta(hours=n))
         moved = backend.update_messages(MessageQuery(owner=ANN, session_id="old"), MessageChanges(session_id="new"))
@@ -131,6 +156,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="old") == []
 
     def test_a_merge_is_ordered_by_time(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         for text, minute in (("c", 3), ("a", 1)):
             append_texts(backend, text, session_id="left", timestamp=NOON + timedelta(minutes=minute))
         for text, minute in (("d", 4), ("b", 2)):
@@ -142,12 +169,15 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", limit=2) == ["c", "d"]
 
     def test_equal_times_keep_the_order_of_append(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         for n in range(6):
             append_texts(backend, str(n), session_id=("left", "right")[n % 2], timestamp=NOON)
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
         assert fetch_texts(backend, session_id="left") == [str(n) for n in range(6)]
 
     def test_what_comes_after_a_merge_stands_last(self, backend: MemoryBackend) -> None:
+        """*Order* is the order of append, never the clock."""
         append_texts(backend, "late", session_id="left", timestamp=NOON + timedelta(days=1))
         append_texts(backend, "early", session_id="right", timestamp=NOON)
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
@@ -156,6 +186,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", limit=1) == ["new"]
 
     def test_other_sessions_keep_their_order_and_their_place(self, backend: MemoryBackend) -> None:
+        """The merged messages share the places in the whole order that they had before; every other session is
+        unchanged."""
         for n in range(9):
             session = ("left", "bystander", "right")[n % 3]
             append_texts(backend, str(n), session_id=session, timestamp=NOON - timedelta(minutes=n))
@@ -166,6 +198,7 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend) == ["8", "1", "6", "5", "4", "3", "2", "7", "0"]
 
     def test_single_messages_can_move(self, backend: MemoryBackend) -> None:
+        """with ``changes.session_id`` the messages that are not there yet move to that session of their owner."""
         stored = append_texts(backend, *"abcd", session_id="left")
         ids = (stored[1].id or "", stored[2].id or "")
         backend.update_messages(MessageQuery(owner=ANN, ids=ids), MessageChanges(session_id="right"))
@@ -175,6 +208,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left") == ["a", "b", "d"]
 
     def test_several_sessions_can_merge_into_one(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         for n in range(9):
             append_texts(backend, str(n), session_id=f"s{n % 3}", timestamp=NOON + timedelta(minutes=n))
         backend.update_messages(MessageQuery(owner=ANN), MessageChanges(session_id="s1"))
@@ -182,6 +217,7 @@ class MoveTests(BackendTests):
         assert [s.session_id for s in backend.list_sessions(SessionQuery(owner=ANN))] == ["s1"]
 
     def test_moving_to_where_it_is_changes_nothing(self, backend: MemoryBackend) -> None:
+        """with ``changes.session_id`` the messages that are not there yet move to that session of their owner."""
         for n in range(3):
             append_texts(backend, str(n), timestamp=NOON - timedelta(minutes=n))
         query = MessageQuery(owner=ANN, session_id="talk")
@@ -190,6 +226,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="talk") == ["0", "1", "2"]
 
     def test_a_move_can_edit_at_once(self, backend: MemoryBackend) -> None:
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         append_texts(backend, "a", session_id="left", timestamp=NOON)
         append_texts(backend, "b", session_id="right", timestamp=NOON - timedelta(minutes=1))
         changes = MessageChanges(session_id="left", sender_name="Moved", text="B")
@@ -199,6 +237,7 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, text="b") == ["B"]
 
     def test_a_move_stays_with_the_owner(self, backend: MemoryBackend) -> None:
+        """with ``changes.session_id`` the messages that are not there yet move to that session of their owner."""
         append_texts(backend, "mine", session_id="left")
         append_texts(backend, "theirs", session_id="left", owner=BOB)
         append_texts(backend, "their target", session_id="right", owner=BOB)
@@ -208,6 +247,7 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, BOB, session_id="right") == ["their target"]
 
     def test_a_move_for_every_owner_keeps_owners_apart(self, backend: MemoryBackend) -> None:
+        """with ``changes.session_id`` the messages that are not there yet move to that session of their owner."""
         for owner in (ANN, BOB):
             append_texts(backend, f"{owner} 2", session_id="left", owner=owner, timestamp=NOON + timedelta(minutes=2))
             append_texts(backend, f"{owner} 1", session_id="right", owner=owner, timestamp=NOON + timedelta(minutes=1))
@@ -217,6 +257,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, BOB, session_id="left") == ["bob 1", "bob 2"]
 
     def test_cursors_survive_a_merge(self, backend: MemoryBackend) -> None:
+        """The merged messages share the places in the whole order that they had before; every other session is
+        unchanged."""
         left = append_texts(backend, "a", "c", session_id="left", timestamp=NOON)
         append_texts(backend, "b", session_id="right", timestamp=NOON - timedelta(minutes=1))
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
@@ -224,6 +266,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", after=left[0].id) == ["c"]
 
     def test_a_large_merge_is_whole(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         for session in ("left", "right"):
             backend.append_messages(
                 [

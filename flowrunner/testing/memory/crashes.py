@@ -87,7 +87,7 @@ class DurableTests(BackendTests):
     def test_what_was_acknowledged_survives_a_crash_of_the_server(
         self, durable: MemoryBackend, folder: Path, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """a ``durable`` backend has them on disk."""
+        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
         if type(self).crash_store is BackendTests.crash_store:
             pytest.skip("the class of tests does not say how to crash_store, the server that keeps the messages")
         _, edited, gone = append_texts(durable, "kept", "old", "gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 import pytest
 
@@ -18,6 +19,11 @@ class FailureTests(BackendTests):
     """A write that fails says so and leaves nothing half-done. For classes that say how to ``break_writes``."""
 
     group = "failing writes"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A failed write that returns None or an empty list.",
+        "The store's own exception instead of MemoryFailed.",
+        "A session that a failed append has made.",
+    )
 
     @pytest.fixture
     def broken(self, backend: MemoryBackend) -> AbstractContextManager[None]:
@@ -29,6 +35,8 @@ class FailureTests(BackendTests):
         return found
 
     def test_a_failed_append_stores_nothing(self, backend: MemoryBackend, broken: AbstractContextManager[None]) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
         lost = [make_message("lost"), make_message("lost too", session_id="talk")]
         with broken, pytest.raises(MemoryFailed) as failure:
             backend.append_messages(lost)
@@ -41,6 +49,8 @@ class FailureTests(BackendTests):
     def test_a_failed_append_makes_no_session(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
         with broken, pytest.raises(MemoryFailed):
             append_texts(backend, "lost", session_id="new")
         assert list_ids(backend) == ["talk"]
@@ -50,6 +60,8 @@ class FailureTests(BackendTests):
     def test_a_failed_change_changes_nothing(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
         with broken:
             for changes in (MessageChanges(text="lost"), MessageChanges(session_id="lost")):
                 with pytest.raises(MemoryFailed):
@@ -60,12 +72,16 @@ class FailureTests(BackendTests):
     def test_a_failed_deletion_deletes_nothing(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
         with broken, pytest.raises(MemoryFailed):
             backend.delete_messages(MessageQuery(owner=ANN, limit=1))
         assert fetch_texts(backend) == ["a", "b"]
         assert backend.delete_messages(MessageQuery(owner=ANN, limit=1)) == 1
 
     def test_reading_goes_on(self, backend: MemoryBackend, broken: AbstractContextManager[None]) -> None:
+        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
+        half-done; no falsy value ever means failure."""
         with broken:
             assert fetch_texts(backend) == ["a", "b"]
             assert list_ids(backend) == ["talk"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,8 +24,16 @@ class ListTests(BackendTests):
     """A summary per session, latest activity first."""
 
     group = "list of sessions"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "Activity by timestamp instead of by append.",
+        "Counts that deletions, renames and merges do not change.",
+        "Pages by number, which slip when somebody becomes active.",
+        "``flow_id`` that picks sessions and then counts all of their messages.",
+    )
 
     def test_a_summary_says_what_is_there(self, backend: MemoryBackend) -> None:
+        """``first_at`` and ``last_at`` are the timestamps of the messages that are first and last in order of
+        append."""
         moments = [NOON, NOON - timedelta(hours=1), NOON + timedelta(microseconds=1)]
         for moment, flow in zip(moments, ("g", None, "f"), strict=True):
             append_texts(backend, "x", timestamp=moment, flow_id=flow)
@@ -36,6 +44,7 @@ class ListTests(BackendTests):
         ]
 
     def test_the_latest_append_comes_first(self, backend: MemoryBackend) -> None:
+        """``list_sessions`` returns a summary per session, latest activity first (activity = the newest append)."""
         for session in ("a", "b", "c", "a"):
             append_texts(backend, "x", session_id=session, timestamp=NOON)
         assert list_ids(backend) == ["a", "c", "b"]
@@ -43,9 +52,11 @@ class ListTests(BackendTests):
         assert list_ids(backend) == ["b", "a", "c"]
 
     def test_an_empty_store_lists_nothing(self, backend: MemoryBackend) -> None:
+        """A session without messages does not exist."""
         assert list_ids(backend) == list_ids(backend, EVERY_OWNER) == []
 
     def test_pages_follow_each_other(self, backend: MemoryBackend) -> None:
+        """``limit`` and ``offset`` count from the latest activity."""
         for n in range(7):
             append_texts(backend, "x", session_id=str(n))
         assert list_ids(backend, limit=3) == ["6", "5", "4"]
@@ -56,6 +67,8 @@ class ListTests(BackendTests):
         assert list_ids(backend, limit=0) == []
 
     def test_a_page_goes_on_while_others_become_active(self, backend: MemoryBackend) -> None:
+        """``after`` is the last session id of the previous page: the list goes on behind it, also when others became
+        active meanwhile; one that is gone raises :class:`~flowrunner.NotFound`."""
         for n in range(6):
             append_texts(backend, "x", session_id=str(n))
         assert list_ids(backend, limit=2) == ["5", "4"]
@@ -64,6 +77,8 @@ class ListTests(BackendTests):
         assert list_ids(backend, limit=2, after="4") == ["3", "2"]
 
     def test_a_page_behind_what_is_gone_is_an_error(self, backend: MemoryBackend) -> None:
+        """``after`` is the last session id of the previous page: the list goes on behind it, also when others became
+        active meanwhile; one that is gone raises :class:`~flowrunner.NotFound`."""
         append_texts(backend, "x")
         append_texts(backend, "x", session_id="theirs", owner=BOB)
         for gone in ("never there", "theirs"):
@@ -92,6 +107,8 @@ class ListTests(BackendTests):
         assert list_ids(backend, after="there", limit=0) == []
 
     def test_one_flow_is_counted_alone(self, backend: MemoryBackend) -> None:
+        """``flow_id`` looks only at messages of that flow: sessions without any are left out, and counts, moments and
+        activity are those of that flow's messages."""
         append_texts(backend, "x", session_id="a", flow_id="f", timestamp=NOON)
         append_texts(backend, "x", session_id="b", flow_id="f", timestamp=NOON)
         append_texts(backend, "x", session_id="a", flow_id="g", timestamp=NOON + timedelta(hours=1))
@@ -104,12 +121,14 @@ class ListTests(BackendTests):
         assert list_ids(backend, flow_id="none") == []
 
     def test_one_session_can_be_asked_for(self, backend: MemoryBackend) -> None:
+        """``list_sessions`` returns a summary per session, latest activity first (activity = the newest append)."""
         for session in ("a", "aa", "A"):
             append_texts(backend, "x", session_id=session)
         assert list_ids(backend, session_id="a") == ["a"]
         assert list_ids(backend, session_id="none") == []
 
     def test_ids_can_be_searched(self, backend: MemoryBackend) -> None:
+        """``contains`` keeps ids that contain the text, any case."""
         for n in range(300):
             append_texts(backend, "x", session_id=f"{'Straße' if n % 100 == 7 else 'path'} {n}")
         assert list_ids(backend, contains="STRASSE") == ["Straße 207", "Straße 107", "Straße 7"]
@@ -119,6 +138,7 @@ class ListTests(BackendTests):
         assert len(list_ids(backend, contains="path")) == 297
 
     def test_deletions_show(self, backend: MemoryBackend) -> None:
+        """A session without messages does not exist."""
         first = append_texts(backend, "1", "2", session_id="a", timestamp=NOON, flow_id="f")
         append_texts(backend, "3", session_id="b")
         last = append_texts(backend, "4", session_id="a", timestamp=NOON + timedelta(hours=1), flow_id="g")
@@ -131,6 +151,8 @@ class ListTests(BackendTests):
         assert list_ids(backend) == ["b"]
 
     def test_renames_and_merges_show(self, backend: MemoryBackend) -> None:
+        """A session that had no messages gets them in the order they had; one that had some is put in order of
+        timestamp, and of append where timestamps are equal."""
         append_texts(backend, "1", session_id="a", timestamp=NOON + timedelta(hours=2), flow_id="f")
         append_texts(backend, "2", session_id="b", timestamp=NOON, flow_id="g")
         append_texts(backend, "3", session_id="c", timestamp=NOON)
@@ -143,6 +165,7 @@ class ListTests(BackendTests):
         assert list_ids(backend) == ["d", "a"]
 
     def test_owners_have_lists_of_their_own(self, backend: MemoryBackend) -> None:
+        """The same session id of two owners is two sessions."""
         for owner, session in ((ANN, "x"), (BOB, "x"), (BOB, "y"), (ANN, "z")):
             append_texts(backend, "1", session_id=session, owner=owner)
         assert list_ids(backend) == ["z", "x"]
@@ -156,6 +179,8 @@ class ListTests(BackendTests):
         ]
 
     def test_every_owners_list_has_pages_too(self, backend: MemoryBackend) -> None:
+        """Where the query reaches every owner, ``after_owner`` says whose session it is; without it the least active of
+        that id is meant."""
         for n in range(6):
             append_texts(backend, "1", session_id="same" if n % 2 else f"s{n}", owner=f"owner {n}")
         seen = []
@@ -168,6 +193,7 @@ class ListTests(BackendTests):
         assert seen == [("same" if n % 2 else f"s{n}", f"owner {n}") for n in range(5, -1, -1)]
 
     def test_awkward_ids_are_listed_each_by_itself(self, backend: MemoryBackend) -> None:
+        """``list_sessions`` returns a summary per session, latest activity first (activity = the newest append)."""
         for session in AWKWARD_IDS.values():
             backend.append_messages([make_message(session_id=session)])
         assert list_ids(backend) == list(AWKWARD_IDS.values())[::-1]

@@ -80,8 +80,8 @@ class LockTests(BackendTests):
     def test_a_lock_is_taken_when_it_is_entered(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """It returns a context manager. Entering it waits at most ``wait`` seconds and gives whether the lock was
-        got"""
+        """It returns a context manager. Entering it waits at most ``wait`` seconds and gives whether the lock was got:
+        at most one holder at a time, of all threads, processes and hosts."""
         made = lock(locking)
         assert is_free(open_another())
         with made as got:
@@ -91,7 +91,7 @@ class LockTests(BackendTests):
     def test_a_session_is_locked_again_and_again(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Leaving it frees the own lock"""
+        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
         other = open_another()
         for n in range(ROUNDS):
             assert is_free((locking, other)[n % 2])
@@ -109,7 +109,7 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_a_block_that_fails_frees_its_lock(self, locking: MemoryBackend) -> None:
-        """Leaving it frees the own lock"""
+        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
         with pytest.raises(ZeroDivisionError), lock(locking) as got:
             assert got
             raise ZeroDivisionError
@@ -120,7 +120,8 @@ class LockTests(BackendTests):
     def test_who_waits_in_vain_is_told(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], wait: float
     ) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got"""
+        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
+        of all threads, processes and hosts."""
         other = open_another()
         with lock(locking):
             waiting = Thread(lambda: is_free(other, wait=wait))
@@ -133,7 +134,8 @@ class LockTests(BackendTests):
     def test_who_waits_gets_the_lock_when_it_is_free(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got"""
+        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
+        of all threads, processes and hosts."""
         other, events = open_another(), []
 
         def wait_for_it() -> bool:
@@ -167,7 +169,8 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_threads_hold_a_lock_one_after_the_other(self, locking: MemoryBackend) -> None:
-        """at most one holder at a time, of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
+        of all threads, processes and hosts."""
         holders: list[int] = []
 
         def hold(number: int) -> int:
@@ -189,7 +192,8 @@ class LockTests(BackendTests):
     def test_a_run_within_a_run_shares_its_turn(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], folder: Path
     ) -> None:
-        """at most one holder at a time, of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
+        of all threads, processes and hosts."""
         other, cancelled = open_another(), CancelToken()
         turns = Turns(folder, strategy="reject", wait=0, session_lock=locking.session_lock)
         with turns.hold(ANN, ["talk"], cancelled=cancelled) as held:
@@ -205,7 +209,8 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_a_lock_holds_in_other_processes(self, locking: MemoryBackend, folder: Path, helpers: Helpers) -> None:
-        """at most one holder at a time, of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
+        of all threads, processes and hosts."""
         with lock(locking) as got:
             assert got
             told = helpers.start(folder, "hold_lock", session="talk", wait=0).finish()
@@ -241,7 +246,8 @@ class LockTests(BackendTests):
     def test_a_lease_is_renewed_while_the_lock_is_held(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """by a lease that is renewed while the holder lives and ends by itself otherwise."""
+        """A holder that dies frees it: by a connection that ends, or by a lease that is renewed while the holder lives
+        and ends by itself otherwise."""
         lease, other = self.lease(), open_another()
         with lock(locking) as got:
             assert got

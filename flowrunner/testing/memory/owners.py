@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from flowrunner.memory import MemoryBackend, OwnerMemory
 from flowrunner.memory.query import EVERY_OWNER, MessageChanges, MessageQuery, SessionQuery, SessionSummary
@@ -31,6 +31,11 @@ class OwnerTests(BackendTests):
     """The same session id of two owners is two sessions, for every operation."""
 
     group = "owners"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A look by id that forgets the owner.",
+        "Keys made of owner and session with a separator that both may contain.",
+        "A list of sessions for everybody.",
+    )
 
     def store_both(self, backend: MemoryBackend) -> tuple[Any, Any]:
         """Store a message of each owner, alike in everything but owner and id."""
@@ -40,12 +45,14 @@ class OwnerTests(BackendTests):
         return mine, theirs
 
     def test_fetching_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
+        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
         mine, theirs = self.store_both(backend)
         for way, members in REACHES.items():
             found = backend.fetch_messages(MessageQuery(owner=ANN, **members(theirs)))
             assert found == ([] if "ids" in way else [mine]), way
 
     def test_updating_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
+        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
         _, theirs = self.store_both(backend)
         for way, members in REACHES.items():
             query = MessageQuery(owner=ANN, **members(theirs))
@@ -54,6 +61,7 @@ class OwnerTests(BackendTests):
             assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs], way
 
     def test_deleting_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
+        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
         for way, members in REACHES.items():
             _, theirs = self.store_both(backend)
             number = backend.delete_messages(MessageQuery(owner=ANN, **members(theirs)))
@@ -62,6 +70,7 @@ class OwnerTests(BackendTests):
             backend.delete_messages(MessageQuery(owner=EVERY_OWNER))
 
     def test_listing_reaches_the_owners_sessions_only(self, backend: MemoryBackend) -> None:
+        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
         self.store_both(backend)
         append_texts(backend, "x", owner=BOB, session_id="secret", flow_id="f")
         assert list_ids(backend) == list_ids(backend, flow_id="f") == ["talk"]
@@ -69,12 +78,14 @@ class OwnerTests(BackendTests):
         assert [summary.count for summary in _summaries(backend)] == [1]
 
     def test_every_owner_reaches_all(self, backend: MemoryBackend) -> None:
+        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
         mine, theirs = self.store_both(backend)
         assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER)) == [mine, theirs]
         assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, session_id="talk")) == [mine, theirs]
         assert backend.delete_messages(MessageQuery(owner=EVERY_OWNER, session_id="talk")) == 2
 
     def test_owners_that_look_alike_are_different(self, backend: MemoryBackend) -> None:
+        """The same session id of two owners is two sessions."""
         owners = ["ann", "Ann", "ann ", "an", "ann\0", "%", "_nn", "EVERY_OWNER", "*"]
         for owner in owners:
             append_texts(backend, f"of {owner}", owner=owner)
@@ -82,6 +93,7 @@ class OwnerTests(BackendTests):
             assert fetch_texts(backend, owner, session_id="talk") == [f"of {owner}"]
 
     def test_owner_and_session_never_run_together(self, backend: MemoryBackend) -> None:
+        """The same session id of two owners is two sessions."""
         append_texts(backend, "one", owner="a", session_id="b/c")
         append_texts(backend, "two", owner="a/b", session_id="c")
         append_texts(backend, "three", owner="a\0b", session_id="c")
@@ -92,6 +104,7 @@ class OwnerTests(BackendTests):
         assert fetch_texts(backend, "a", session_id="b\0c") == ["four"]
 
     def test_a_handle_of_an_owner_works_on_it(self, backend: MemoryBackend) -> None:
+        """A message is stored under its ``owner`` field."""
         handle = OwnerMemory(backend, ANN)
         self.store_both(backend)
         assert [message.owner for message in handle.fetch()] == [ANN]

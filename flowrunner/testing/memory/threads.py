@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from typing import ClassVar
 
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
@@ -84,8 +85,17 @@ class ThreadTests(BackendTests):
     """Many threads use one backend object."""
 
     group = "threads"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "Reading, changing and writing back without a lock.",
+        "A look whether an id is taken that is not one with the write.",
+        "A reader that sees half a call.",
+        "One call that fails and takes others of the same commit along.",
+    )
 
     def test_no_message_is_lost_doubled_or_out_of_order(self, backend: MemoryBackend) -> None:
+        """Two appends that return one after the other are in that order for every reader, in every thread and
+        process"""
+
         def write(thread: int) -> None:
             for n in range(ROUNDS):
                 backend.append_messages([make_message(f"{thread} {n} {part}") for part in "ab"])
@@ -101,6 +111,9 @@ class ThreadTests(BackendTests):
         assert sorted(fetch_texts(backend)) == sorted(texts)
 
     def test_each_thread_sees_what_it_has_written(self, backend: MemoryBackend) -> None:
+        """Two appends that return one after the other are in that order for every reader, in every thread and
+        process"""
+
         def write(thread: int) -> None:
             for n in range(ROUNDS):
                 append_texts(backend, str(n), session_id=f"talk {thread}")
@@ -109,6 +122,9 @@ class ThreadTests(BackendTests):
         run_in_threads(write)
 
     def test_one_of_many_gets_an_id(self, backend: MemoryBackend) -> None:
+        """appending an id that is taken (anywhere in the store, or twice in one call) raises
+        :class:`~flowrunner.MessageInvalid`."""
+
         def write(thread: int) -> list[int]:
             won = []
             for n in range(ROUNDS):
@@ -124,6 +140,8 @@ class ThreadTests(BackendTests):
         assert len(fetch_texts(backend)) == ROUNDS
 
     def test_one_bad_call_among_many_fails_alone(self, backend: MemoryBackend) -> None:
+        """appending an id that is taken (anywhere in the store, or twice in one call) raises
+        :class:`~flowrunner.MessageInvalid`."""
         (stored,) = append_texts(backend, "first", session_id="before")
 
         def write(thread: int) -> int:
@@ -140,6 +158,9 @@ class ThreadTests(BackendTests):
         assert len(fetch_texts(backend, session_id="talk")) == ROUNDS * THREADS
 
     def test_nobody_sees_half_a_call(self, backend: MemoryBackend) -> None:
+        """``append_messages`` takes messages of one owner and one session, stores all or none, keeps their order, and
+        returns them as stored."""
+
         def look() -> None:
             counts = Counter(message.run_id for message in backend.fetch_messages(MessageQuery(owner=ANN)))
             assert set(counts.values()) <= {5}
@@ -156,6 +177,7 @@ class ThreadTests(BackendTests):
             run_in_threads(write, 4)
 
     def test_a_reader_that_follows_misses_nothing(self, backend: MemoryBackend) -> None:
+        """So a reader that follows a store with ``after`` misses nothing."""
         (first,) = append_texts(backend, "first")
         seen: list[str] = []
 
@@ -171,6 +193,8 @@ class ThreadTests(BackendTests):
         assert len(seen) == THREADS * ROUNDS
 
     def test_moves_and_writes_lose_nothing(self, backend: MemoryBackend) -> None:
+        """All or nothing, also when the process dies in between."""
+
         def work(thread: int) -> None:
             for n in range(ROUNDS):
                 if thread < 2:

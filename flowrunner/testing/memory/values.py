@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -58,19 +58,31 @@ class ValueTests(BackendTests):
     """Every field comes back as it was, and belongs to the store alone."""
 
     group = "values"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "Texts cut at NUL, ids cut at 255 characters, blanks that are stripped.",
+        "Timestamps to the millisecond, or without a time zone.",
+        "None and the empty text taken for the same.",
+        "Messages kept as the caller's objects, or handed out as the store's.",
+    )
 
     def test_every_field_comes_back(self, backend: MemoryBackend) -> None:
+        """*Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+        values as JSON, timestamps to the microsecond."""
         message = make_full_message()
         backend.append_messages([message])
         assert fetch_one(backend, message) == message
 
     def test_defaults_and_nulls_come_back(self, backend: MemoryBackend) -> None:
+        """*Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+        values as JSON, timestamps to the microsecond."""
         plain = make_message(context_id=None, properties={}, content_blocks=(), files=())
         empty = make_message("", context_id="", flow_id="", run_id="", session_metadata={}, duration=0.0)
         backend.append_messages([plain, empty])
         assert backend.fetch_messages(MessageQuery(owner=ANN)) == [plain, empty]
 
     def test_awkward_texts_come_back(self, backend: MemoryBackend) -> None:
+        """*Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+        values as JSON, timestamps to the microsecond."""
         for name, text in AWKWARD_TEXTS.items():
             message = make_message(
                 text, name, sender=text or "x", sender_name=text or "x", context_id=text, files=(text,)
@@ -82,6 +94,8 @@ class ValueTests(BackendTests):
             assert changed == backend.fetch_messages(query) == [message.replace(text=text + text)], name
 
     def test_awkward_session_ids_are_ids_like_any_other(self, backend: MemoryBackend) -> None:
+        """A session id is any non-empty text of any length; ids of messages, owners and flows have at most 255
+        characters."""
         for name, session in AWKWARD_IDS.items():
             append_texts(backend, "one", session_id=session, owner=name)
             append_texts(backend, "two", session_id=session + "'", owner=name)
@@ -97,12 +111,16 @@ class ValueTests(BackendTests):
             assert fetch_texts(backend, name) == ["two"], name
 
     def test_awkward_session_ids_are_all_different(self, backend: MemoryBackend) -> None:
+        """A session id is any non-empty text of any length; ids of messages, owners and flows have at most 255
+        characters."""
         for name, session in AWKWARD_IDS.items():
             append_texts(backend, name, session_id=session)
         for name, session in AWKWARD_IDS.items():
             assert fetch_texts(backend, session_id=session) == [name]
 
     def test_awkward_owners_and_ids_are_like_any_other(self, backend: MemoryBackend) -> None:
+        """A session id is any non-empty text of any length; ids of messages, owners and flows have at most 255
+        characters."""
         for name, text in AWKWARD_IDS.items():
             if len(text) > 255:
                 continue
@@ -114,12 +132,16 @@ class ValueTests(BackendTests):
             assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, flow_id=text)) == [message], name
 
     def test_the_longest_ids_fit(self, backend: MemoryBackend) -> None:
+        """A session id is any non-empty text of any length; ids of messages, owners and flows have at most 255
+        characters."""
         name = "🜁" * 255
         message = make_message(id=name, owner=name, flow_id=name, run_id=name, session_id=name * 9)
         backend.append_messages([message])
         assert backend.fetch_messages(MessageQuery(owner=name, flow_id=name, session_id=name * 9)) == [message]
 
     def test_json_comes_back_as_json(self, backend: MemoryBackend) -> None:
+        """*Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+        values as JSON, timestamps to the microsecond."""
         block = {"title": "t", "contents": [{"type": "json", "data": AWKWARD_JSON}]}
         message = make_message(properties=AWKWARD_JSON, session_metadata=AWKWARD_JSON, content_blocks=(block,))
         backend.append_messages([message])
@@ -129,6 +151,8 @@ class ValueTests(BackendTests):
         assert repr(found.properties) == repr(message.properties)
 
     def test_timestamps_come_back_to_the_microsecond_and_aware(self, backend: MemoryBackend) -> None:
+        """*Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+        values as JSON, timestamps to the microsecond."""
         for moment in MOMENTS:
             message = make_message(timestamp=moment)
             backend.append_messages([message])
@@ -137,6 +161,7 @@ class ValueTests(BackendTests):
             assert found.tzinfo is not None, moment
 
     def test_a_lone_surrogate_is_kept_or_refused_but_never_changed(self, backend: MemoryBackend) -> None:
+        """Text that UTF-8 cannot hold (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`."""
         append_texts(backend, "before")
         for field in ("text", "session_id"):
             message = make_message(**{"text": "x", field: "half \ud800 a pair"})
@@ -150,6 +175,7 @@ class ValueTests(BackendTests):
         assert fetch_texts(backend)[-1] == "after"
 
     def test_what_went_in_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
+        """What was handed in or out can be changed by its holder without any effect on the store."""
         properties: dict[str, Any] = make_properties(targets=["a"])
         block: dict[str, Any] = {"title": "t", "contents": [{"type": "text", "text": "x"}]}
         message = make_message(properties=properties, content_blocks=(block,), session_metadata={"a": [1]})
@@ -162,6 +188,7 @@ class ValueTests(BackendTests):
         assert found.content_blocks[0]["contents"] == [{"type": "text", "text": "x"}]
 
     def test_what_came_out_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
+        """What was handed in or out can be changed by its holder without any effect on the store."""
         (message,) = backend.append_messages([make_full_message()])
         expected = make_full_message(id=message.id)
         changes = MessageChanges(sender_name="AI")
@@ -176,6 +203,7 @@ class ValueTests(BackendTests):
             assert fetch_one(backend, message) == expected
 
     def test_changes_can_be_changed_by_their_holder(self, backend: MemoryBackend) -> None:
+        """What was handed in or out can be changed by its holder without any effect on the store."""
         append_texts(backend, "a")
         properties: dict[str, Any] = make_properties(targets=["a"])
         backend.update_messages(MessageQuery(owner=ANN), MessageChanges(properties=properties))
@@ -213,8 +241,15 @@ class RefusalTests(BackendTests):
     """What cannot be stored leaves no trace."""
 
     group = "all or none"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A call that is stored message by message, so that a taken id leaves the first half there.",
+        "Ids that are looked for among one owner's messages only.",
+        "A second ``close`` that fails.",
+    )
 
     def test_an_id_that_is_taken_is_refused(self, backend: MemoryBackend) -> None:
+        """appending an id that is taken (anywhere in the store, or twice in one call) raises
+        :class:`~flowrunner.MessageInvalid`."""
         (stored,) = append_texts(backend, "first")
         for changed in (
             make_message("again", id=stored.id),
@@ -226,6 +261,8 @@ class RefusalTests(BackendTests):
         assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER)) == [stored]
 
     def test_a_refused_call_stores_nothing(self, backend: MemoryBackend) -> None:
+        """``append_messages`` takes messages of one owner and one session, stores all or none, keeps their order, and
+        returns them as stored."""
         (stored,) = append_texts(backend, "first")
         new = [make_message("a"), make_message("b")]
         for batch in ([*new, make_message(id=stored.id)], [make_message(id=stored.id), *new]):
@@ -236,6 +273,8 @@ class RefusalTests(BackendTests):
         assert fetch_texts(backend, EVERY_OWNER) == ["first", "a", "b"]
 
     def test_an_id_twice_in_one_call_is_refused(self, backend: MemoryBackend) -> None:
+        """appending an id that is taken (anywhere in the store, or twice in one call) raises
+        :class:`~flowrunner.MessageInvalid`."""
         name = new_id()
         with pytest.raises(MessageInvalid):
             backend.append_messages([make_message("a", id=name), make_message("b"), make_message("c", id=name)])
@@ -244,6 +283,7 @@ class RefusalTests(BackendTests):
         assert fetch_texts(backend) == ["later"]
 
     def test_a_refused_call_shows_in_no_list(self, backend: MemoryBackend) -> None:
+        """A session without messages does not exist."""
         from flowrunner.testing.memory.listing import list_ids
 
         (stored,) = append_texts(backend, "first")
@@ -252,6 +292,7 @@ class RefusalTests(BackendTests):
         assert list_ids(backend) == ["talk"]
 
     def test_closing_twice_does_no_harm(self, backend: MemoryBackend) -> None:
+        """``close`` releases everything and returns True; a second call does no harm."""
         append_texts(backend, "a")
         assert backend.close() is True
         assert backend.close() is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -37,10 +37,15 @@ class VerbTests(BackendTests):
     """A filter means the same to a fetch, an update and a deletion."""
 
     group = "filters with every verb"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "A filter that fetch knows and update or delete forgets, which then reaches everything.",
+        "A window that is counted differently where something is deleted.",
+    )
 
     @pytest.mark.parametrize("verb", VERBS)
     @pytest.mark.parametrize("name", FILTERS)
     def test_a_verb_reaches_what_the_filter_means(self, backend: MemoryBackend, name: str, verb: str) -> None:
+        """Which messages are meant. All members that are set must hold (AND)."""
         members, yes, no = FILTERS[name]
         for n in range(2):
             _append(backend, f"yes {n}", yes)
@@ -52,6 +57,8 @@ class VerbTests(BackendTests):
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_verb_counts_the_window_after_all_filters(self, backend: MemoryBackend, verb: str) -> None:
+        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what else
+        the query means; None keeps all."""
         for n in range(8):
             append_texts(backend, "x", id=str(n), sender="User" if n % 2 else "Machine", flow_id="f" if n > 2 else "g")
         query = MessageQuery(owner=ANN, sender="User", flow_id="f", limit=1, offset=1)
@@ -59,6 +66,7 @@ class VerbTests(BackendTests):
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_verb_keeps_between_its_cursors(self, backend: MemoryBackend, verb: str) -> None:
+        """``before`` and ``after`` are ids of messages (cursors): only messages appended before, or after, that one."""
         for n in range(6):
             append_texts(backend, "x", id=str(n))
         query = MessageQuery(owner=ANN, after="1", before="4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import ClassVar
 
 from flowrunner.memory import MemoryBackend
 from flowrunner.testing.memory.opening import BackendTests
@@ -22,17 +23,23 @@ class WriterTests(BackendTests):
     """Four threads that edit and delete what lies beside, and is, the others'."""
 
     group = "edits beside other writers"
+    mistakes: ClassVar[tuple[str, ...]] = (
+        "An edit that writes back the whole row as it was read, and undoes the edit of another field.",
+        "An edit that brings back what was deleted meanwhile.",
+        "A deletion that is counted by two.",
+    )
 
     def test_deletions_beside_appends_lose_nothing(self, backend: MemoryBackend) -> None:
-        """When it returns, they are as safe as the backend can make them"""
+        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
         write_in_threads(backend, "deletions beside appends")
 
     def test_edits_beside_appends_lose_nothing(self, backend: MemoryBackend) -> None:
-        """When it returns, they are as safe as the backend can make them"""
+        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
         write_in_threads(backend, "edits beside appends")
 
     def test_edits_beside_edits_are_all_done(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now"""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
+        found is an empty list."""
         write_in_threads(backend, "edits beside edits")
 
     def test_deletions_beside_edits_stay_deleted(self, backend: MemoryBackend) -> None:
