@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from flowrunner.site.current import current_runner, get_runner
     from flowrunner.store.carrying import Cargo, cargo_for
     from flowrunner.store.engine import database_engine, reading, writing
+    from flowrunner.store.outage import outage_reason
     from flowrunner.store.schema import DatabaseSchema
 
 __version__ = "0.1.0"
@@ -159,6 +160,7 @@ __all__ = [
     "make_content_block",
     "make_properties",
     "new_id",
+    "outage_reason",
     "private_copy",
     "reading",
     "refuse_secrets",
@@ -189,6 +191,10 @@ def __getattr__(name: str) -> Any:
         from flowrunner.store import carrying
 
         return getattr(carrying, name)
+    if name == "outage_reason":
+        from flowrunner.store.outage import outage_reason
+
+        return outage_reason
     if name in ("database_engine", "reading", "writing"):
         from flowrunner.store import engine
 

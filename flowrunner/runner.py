@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.authority import Capability, require
@@ -28,10 +30,13 @@ from flowrunner.engine.turn import Turns
 from flowrunner.errors import (
     FlowNotFound,
     FlowRunnerError,
+    MemoryFailed,
     RequestInvalid,
     RunCancelled,
     ServerStops,
+    StoreFailed,
     TooBusy,
+    VectorStoreFailed,
     is_interrupt,
 )
 from flowrunner.flows.library import Library, may_use
@@ -48,6 +53,9 @@ from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads, WrongKeys
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import is_secret_name, mask_text
+from flowrunner.store.looking import check_writable, look_at_database
+from flowrunner.store.outage import as_store_failed, outage_of
+from flowrunner.store.watch import Looks, StoreWatch
 from flowrunner.text.printable import printable
 from flowrunner.vectors import Vectors
 from flowrunner.word import Word
@@ -63,6 +71,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flowrunner")
 
+#: Errors of what a runner keeps, which its watch must hear of.
+_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 _MOST_PLANS: Final = 500
 #: How many flows may be in motion that start each other.
 MOST_NESTED: Final = 10
@@ -131,6 +141,9 @@ class Runner:
         #: Which addresses have sent wrong API keys to this process.
         self.wrong_keys = WrongKeys(settings.max_wrong_keys)
         self._purging: PurgeTimer | None = None
+        looks = weakref.WeakMethod(self._looks)
+        #: Knows whether the stores can be used; it may be asked before they are open.
+        self.watch = StoreWatch(lambda: found() if (found := looks()) is not None else {})
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there yet; once open, these are plain attributes.
@@ -305,11 +318,19 @@ class Runner:
             return result
         except BaseException as error:
             entry.fail(error)
-            log_failure(run_id, flow, error)
+            failure = error if isinstance(error, FlowRunnerError) else as_store_failed(error)
+            if isinstance(failure, _OF_STORES):
+                self.watch.failed(failure)
+                # The watch tells of it, once for all runs.
+                failure.run_id = run_id
+            else:
+                log_failure(run_id, flow, error)
             if isinstance(error, RunCancelled) and cancelled.reason == STOPPING:
                 stopped = ServerStops("The run was stopped: the server stops; ask again.")
                 stopped.run_id = run_id
                 raise stopped from error
+            if failure is not None and failure is not error:
+                raise failure from error
             raise
         finally:
             self.runs.registry.leave(entry)
@@ -367,13 +388,21 @@ class Runner:
         return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
 
     def check_health(self) -> dict[str, str]:
-        """Return ``ok`` or ``error`` for the memory and the database."""
+        """Return ``ok`` or ``error`` for the memory and the database, within two seconds."""
         if self._purging is not None:
             self._purging.start()
-        return {
-            "memory": _state(lambda: self.memory.for_owner("health").fetch(limit=1)),
-            "database": _state(self._ask_database),
-        }
+        wrong = self.watch.check()
+        return {name: "error" if name in wrong else "ok" for name in ("memory", "database")}
+
+    def why_not_ready(self) -> str:
+        """Return why no requests should be sent here now, within two seconds; blank if they should."""
+        if self._closed or (self.is_open and self.runs.stopping):
+            return "the server stops"
+        wrong = self.watch.check()
+        if not wrong:
+            return ""
+        outage = outage_of(next(iter(wrong.values())))
+        return outage.reason if outage is not None else "a store cannot be used"
 
     def memory_of(self, identity: Identity, *, admin: bool = False) -> OwnerMemory:
         """Return the messages of a caller; of everybody where ``admin`` is asked for and the caller is one."""
@@ -403,6 +432,7 @@ class Runner:
                 return
             self._closed = True
             opened = self._opened
+        self.watch.close()
         if opened is None:
             return
         if self._purging is not None:
@@ -424,11 +454,21 @@ class Runner:
                 shown = (purged.messages, purged.sessions, purged.rule)
                 logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
 
-    def _ask_database(self) -> None:
-        from sqlalchemy import text
+    def _looks(self) -> Looks:
+        """Return what shows whether the stores can be used."""
+        return {"database": self._look_at_database, "memory": self._look_at_memory}
 
-        with self.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+    def _look_at_database(self) -> None:
+        self.open()
+        look_at_database(self.engine)
+        check_writable(str(self.settings.data_dir))
+
+    def _look_at_memory(self) -> None:
+        self.open()
+        self.memory.for_owner("health").fetch(limit=1)
+        place = Path(self.memory.backend.place)
+        if place.is_absolute():
+            check_writable(str(place.parent if place.is_file() else place))
 
     def _run_flow(
         self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
@@ -525,12 +565,3 @@ def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:
     """Return the kinds of events that any observer looks at; None where one looks at all."""
     kinds = [observer.kinds for observer in observers]
     return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))
-
-
-def _state(ask: Callable[[], Any]) -> str:
-    try:
-        ask()
-    except Exception:
-        logger.exception("a health check failed")
-        return "error"
-    return "ok"

@@ -151,6 +151,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by these rules while the server runs; 0: none", seconds),
     Setting("DATABASE_URL", None, "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
             secret=True),
+    Setting("DATABASE_TIMEOUT", 30.0, "seconds that a database on a server (PostgreSQL) may take to answer a statement;"
+            " 0: as long as it wants", seconds),
     Setting("AUTH", "key", "key: every request needs an API key; none: everybody on this machine is the local user, and"
             " nobody else is answered",
             choice("key", "none")),

@@ -51,10 +51,34 @@ class PostgresServer:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C",
                   "-D", str(self.folder / "data"))  # fmt: skip
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
         self._log = (self.folder / "server.log").open("wb")
-        self._server = self._start("postgres", "-D", str(self.folder / "data"), "-k", str(self.folder), *options)
+        self.start()
         self._wait_until_ready()
+
+    def start(self) -> None:
+        """Start the server; at first, or after :meth:`halt`."""
+        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        self._server = self._start("postgres", "-D", str(self.folder / "data"), "-k", str(self.folder), *options)
+
+    def halt(self) -> None:
+        """Stop the server and keep its data; what its clients had under way is broken off."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(60)
+
+    def freeze(self) -> None:
+        """Stop all processes of the server where they stand; nobody gets an answer, nor a refusal."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        parent = self._server.pid
+        # The parent first, or last: it must not begin or miss a child in between.
+        os.kill(parent, number)
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            os.kill(int(child), number)
 
     def url(self, database: str = "test", user: str = "postgres") -> URL:
         """Return the SQLAlchemy URL of a database."""
@@ -68,8 +92,10 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop the server at once and remove what it has left."""
-        self._server.send_signal(signal.SIGQUIT)
-        self._server.wait(30)
+        if self._server.poll() is None:
+            self.thaw()
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(30)
         self._log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -10,7 +10,7 @@ import click
 
 from flowrunner.cli.saying import say
 from flowrunner.cli.suggesting import SuggestingGroup
-from flowrunner.errors import FlowRunnerError
+from flowrunner.errors import FlowRunnerError, StoreFailed
 
 #: Commands by name, and where each lies; a command is imported when it is used.
 COMMANDS: Final = {
@@ -67,5 +67,13 @@ def main() -> None:
     try:
         cli()
     except FlowRunnerError as error:
-        say(f"flowrunner: {error.sentence}", err=True)
+        say(f"flowrunner: {_told(error)}", err=True)
         sys.exit(1)
+
+
+def _told(error: FlowRunnerError) -> str:
+    """Return what went wrong, for the operator: of a database that fails, also where it is and what to do."""
+    from flowrunner.store.outage import outage_of, told_by
+
+    outage = outage_of(error) if error.status == StoreFailed.status else None
+    return error.sentence if outage is None else f"{error.message} ({told_by(error)}) {outage.remedy}"

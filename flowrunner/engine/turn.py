@@ -165,9 +165,11 @@ class Turns:
 
     def _lock_range(self, place: int, session_id: str, deadline: float, cancelled: CancelToken) -> None:
         pause = _FIRST_POLL
+        # Whoever may not open it gets the same number as who must wait for it.
+        file = self._open()
         while True:
             try:
-                fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
                 return
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EAGAIN):

@@ -30,9 +30,14 @@ class RunRegistry:
     :param carries: messages are committed on the ledger's engine, so that records go along.
     :param fleeting: messages end with the process, and the run log notes what their runs did; so a run that
         commits them once needs no transaction for its record before its answer.
+    :param troubled: told of each failure of the database that no caller is told of.
     """
 
-    def __init__(self, ledger: Ledger, folder: Path, *, carries: bool, fleeting: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, folder: Path, *, carries: bool, fleeting: bool = False,
+        troubled: Callable[[BaseException], None] = lambda error: None,
+    ) -> None:  # fmt: skip
+        self._troubled = troubled
         self.ledger = ledger
         self.carries = carries
         self.fleeting = fleeting
@@ -104,7 +109,7 @@ class RunRegistry:
         except SQLAlchemyError as error:
             if needed:
                 raise StoreFailed("The run cannot be recorded now, so it was not begun; try again.") from error
-            logger.warning("A run could not be recorded: %s", _kind(error))
+            self._troubled(error)
             return False
         return True
 
@@ -114,7 +119,7 @@ class RunRegistry:
         try:
             self.ledger.end(run_id, state, code=code, message=entry[3])
         except SQLAlchemyError as error:
-            logger.warning("The end of a run could not be recorded, and is tried again: %s", _kind(error))
+            self._troubled(error)
             self._unwritten.append(entry)
 
     def write_again(self) -> None:

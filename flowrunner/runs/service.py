@@ -86,6 +86,7 @@ class Runs:
             settings.data_dir,
             carries=backend.commits_on(runner.engine),
             fleeting=not backend.durable and settings.run_log,
+            troubled=runner.watch.failed,
         )
         self.pool = BackgroundPool(self.ledger, settings.pool_size)
         self._result_term: float = settings.result_seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, Observer
 from flowrunner.errors import SettingsInvalid
@@ -46,6 +47,7 @@ from flowrunner.store.engine import (
 from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
+from flowrunner.store.outage import outage_of, told_by
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import SecretBox, open_secret_box
 from flowrunner.store.stores import Stores
@@ -279,15 +281,14 @@ def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
     :raises SettingsInvalid: if the database cannot be reached or written to, or is of a kind without a driver here.
     :raises SchemaOutdated: if its tables are of another release.
     """
-    from sqlalchemy.exc import DBAPIError
-
     engine = _attach(app, settings, wishes)
     try:
         SCHEMA.ensure(engine)
-    except DBAPIError as error:
+    except SQLAlchemyError as error:
         # A driver's words may go on about the statement or a web page; the first line says what is wrong.
-        reason = (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]
-        raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.") from error
+        reason, outage = told_by(error).split(" (")[0], outage_of(error)
+        remedy = f" {outage.remedy}" if outage is not None else ""
+        raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.{remedy}") from error
     return engine
 
 
@@ -297,7 +298,7 @@ def _name_of_database(settings: Settings, wishes: Wishes) -> str:
         return f"The database that {settings.prefix}DATABASE_URL names"
     if wishes.db is not None:
         return "The database of db=, the site's own,"
-    return f"The database in the data folder ({settings.prefix}DATA_DIR), {settings.data_dir / DATABASE_FILE},"
+    return f"The database file {settings.data_dir / DATABASE_FILE}"
 
 
 def _flow_folders(settings: Settings) -> list[Path]:

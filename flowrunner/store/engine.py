@@ -17,6 +17,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import NoSuchModuleError
 
 from flowrunner.errors import SettingsInvalid
+from flowrunner.store.outage import store_errors
+from flowrunner.store.patience import bound_waiting
+from flowrunner.store.place import check_place, keep_to_file
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -91,7 +94,7 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
         return found if found is not None else attach_database(app, settings)
     kept = vars(settings)
     if _EXTENSION not in kept:
-        kept[_EXTENSION] = make_engine(database_url(settings))
+        kept[_EXTENSION] = make_engine(database_url(settings), settings.database_timeout)
     engine: Engine = kept[_EXTENSION]
     return engine
 
@@ -150,9 +153,12 @@ def refuse_shared_file(app: Flask, engine: Engine) -> None:
         _refuse_shared_file(engine.url, _engines_of(app, host))
 
 
-def make_engine(url: URL) -> Engine:
-    """Return an engine set up as the app's own data wants it; nothing is opened before its first connection."""
-    return prepare_engine(create_engine(url, **engine_options(url)))
+def make_engine(url: URL, patience: float = 0.0) -> Engine:
+    """Return an engine set up as the app's own data wants it; nothing is opened before its first connection.
+
+    :param patience: as for :func:`prepare_engine`.
+    """
+    return prepare_engine(create_engine(url, **engine_options(url)), patience)
 
 
 def engine_options(url: URL) -> dict[str, Any]:
@@ -165,15 +171,21 @@ def engine_options(url: URL) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def prepare_engine(engine: Engine) -> Engine:
-    """Add what our engines have in common: SQLite pragmas, ``BEGIN IMMEDIATE``, safety after a fork."""
+def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:
+    """Add what our engines have in common: SQLite pragmas, ``BEGIN IMMEDIATE``, safety after a fork.
+
+    :param patience: seconds that a server may take to answer a statement; 0: as long as it wants.
+    """
     if _PREPARED in engine.get_execution_options():
         return engine
     engine.update_execution_options(**{_PREPARED: True})
     if engine.dialect.name == "sqlite":
+        keep_to_file(engine)
         event.listen(engine, "do_connect", _make_private)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        bound_waiting(engine, patience)
     _keep_from_children(engine)
     return engine
 
@@ -183,15 +195,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that writes; it is committed at the end, or rolled back by an error.
 
     On SQLite it takes the write lock at once (``BEGIN IMMEDIATE``), waiting up to 30 seconds.
+
+    :raises StoreFailed: if the database itself fails: away, full, read-only, replaced. It is a
+        ``SQLAlchemyError``, too; errors of a statement are SQLAlchemy's own.
     """
-    with engine.begin() as connection:
+    with store_errors(engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a connection that only reads, one consistent state, without waiting for writers."""
-    with engine.connect() as connection:
+    """Open a connection that only reads, one consistent state, without waiting for writers.
+
+    :raises StoreFailed: as :func:`writing`.
+    """
+    with store_errors(engine), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.execution_options(**{_BEGIN: "BEGIN"})
         yield connection
@@ -218,22 +236,22 @@ def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> E
     if host is None:
         url = database_url(settings, app)
         if not alone:
-            return make_engine(url)
+            return make_engine(url, settings.database_timeout)
         from flask_sqlalchemy import SQLAlchemy
 
         app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
         host = SQLAlchemy()
         host.init_app(app)
-        return prepare_engine(_engines_of(app, host)[key])
+        return prepare_engine(_engines_of(app, host)[key], settings.database_timeout)
     engines = _engines_of(app, host)
     if key in engines:
-        return prepare_engine(engines[key])
+        return prepare_engine(engines[key], settings.database_timeout)
     default = engines.get(None)
     if db is not None and default is not None and not settings.database_url and default.dialect.name != "sqlite":
         return _share_server(app, settings, default)
     url = database_url(settings, app)
     _refuse_shared_file(url, engines)
-    return make_engine(url)
+    return make_engine(url, settings.database_timeout)
 
 
 def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
@@ -254,7 +272,7 @@ def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
                 "Another runner of this app keeps its data in the site's database already, and both would use the same"
                 f" tables: give this one a database of its own ({settings.prefix}DATABASE_URL), or leave db out."
             )
-    return prepare_engine(create_engine(theirs.url, pool=theirs.pool.recreate()))
+    return prepare_engine(create_engine(theirs.url, pool=theirs.pool.recreate()), settings.database_timeout)
 
 
 def _engines_of(app: Flask, host: Any) -> dict[str | None, Engine]:
@@ -313,6 +331,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     how = connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE")
     driver: Any = connection.connection.driver_connection
+    check_place(driver)
     driver.execute(how)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstrain
 
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.patience import unbounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class DatabaseSchema:
         :returns: the revision that it had; None for a fresh one.
         :raises SchemaOutdated: if the database is newer than this program.
         """
-        with writing(engine) as connection:
+        with unbounded(), writing(engine) as connection:
             go_alone(connection, self.version_table)
             found = self._version(connection)
             if found == self.head:

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from flowrunner.store.outage import store_errors
+
 
 @contextmanager
 def unhurried(engine: Engine) -> Iterator[Connection]:
@@ -16,7 +18,7 @@ def unhurried(engine: Engine) -> Iterator[Connection]:
     A crash of the machine may lose the last seconds, never consistency; and who stores a message
     never waits for the disk because of it.
     """
-    with engine.connect() as connection:
+    with store_errors(engine), engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
         driver: Any = connection.connection.driver_connection
         if sqlite:
@@ -27,5 +29,6 @@ def unhurried(engine: Engine) -> Iterator[Connection]:
                     connection.execute(text("SET LOCAL synchronous_commit TO off"))
                 yield connection
         finally:
-            if sqlite:
+            # A transaction that could not even be rolled back goes with its connection, which is not used again.
+            if sqlite and not driver.in_transaction:
                 driver.execute("PRAGMA synchronous=FULL")

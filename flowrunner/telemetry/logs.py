@@ -66,4 +66,12 @@ def set_up_logging(config: Mapping[str, Any], overrides: Mapping[str, Any] | Non
         return
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
+    handler.addFilter(_says_something)
     root.addHandler(handler)
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Leave out what drivers say of each connection that a database took along; the outage itself is said once."""
+    if record.name == "psycopg":
+        return not record.getMessage().startswith("error ignored")
+    return not (record.name.startswith("sqlalchemy.pool") and "Exception during reset" in record.getMessage())

@@ -12,7 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPage
 
 from flowrunner.authority import OPEN, Need
-from flowrunner.errors import NotAllowed, SettingsInvalid
+from flowrunner.errors import NotAllowed, SettingsInvalid, StoreFailed
 from flowrunner.runner import Runner
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
@@ -121,6 +121,8 @@ def make_blueprint(
             if need is None:
                 raise NotAllowed("This route does not say who may use it, so nobody may.")
             if need.capability is not None:
+                if runner.watch.refusal:
+                    raise StoreFailed(runner.watch.refusal)
                 identity = asked.environ[IDENTITY] = authenticate(runner, asked)
                 need.check(identity, asked.method)
         for name in of_the_place:

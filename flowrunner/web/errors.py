@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
-from flowrunner.errors import FlowRunnerError, NotReady, PluginFailed, RunLost, SettingsInvalid
+from flowrunner.errors import (
+    FlowRunnerError,
+    MemoryFailed,
+    NotReady,
+    PluginFailed,
+    RunLost,
+    SettingsInvalid,
+    StoreFailed,
+    VectorStoreFailed,
+)
 from flowrunner.runs.failures import was_told
+from flowrunner.store.outage import as_store_failed
+from flowrunner.web.auth import RUNNER
 from flowrunner.web.jsons import json_response
 
 logger = logging.getLogger("flowrunner")
@@ -30,13 +41,25 @@ def openai_error(error: FlowRunnerError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": kind, "code": error.code, "param": None}}
 
 
+#: What is said of a store is said by its watch, once, however many requests find it so.
+_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed, NotReady)
+
+
 def error_response(error: FlowRunnerError) -> Response:
     """Return the answer to an error, and log what is our own fault."""
-    if error.status >= 500 and not was_told(error):
+    note_error(error)
+    return retry_later(json_response(error_body(error), error.status), error)
+
+
+def note_error(error: FlowRunnerError) -> None:
+    """Log an error that is our own fault, or tell the watch of the stores."""
+    runner = request.environ.get(RUNNER)
+    if runner is not None and isinstance(error, _OF_STORES):
+        runner.watch.failed(error)
+    elif error.status >= 500 and not was_told(error):
         # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
         unclear = error.status == 500 and error.__cause__ is None and not isinstance(error, RunLost)
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
-    return retry_later(json_response(error_body(error), error.status), error)
 
 
 def retry_later(response: Response, error: FlowRunnerError) -> Response:
@@ -51,7 +74,8 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(FlowRunnerError)
     def ours(error: FlowRunnerError) -> Response:
-        return error_response(_not_ready(error) if isinstance(error, (SettingsInvalid, PluginFailed)) else error)
+        wrong = isinstance(error, (SettingsInvalid, PluginFailed))
+        return error_response(_not_ready(error) if wrong else error)
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
@@ -71,17 +95,21 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
+        failure = as_store_failed(error)
+        if failure is not None:
+            return error_response(failure)
         if not was_told(error):
             logger.exception("unexpected error in a request")
         return json_response({"detail": "Internal Server Error", "code": "internal_error"}, 500)
 
 
 def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
-    """Log why the runner cannot be opened, and return what a caller is told: the reason may name paths and hosts."""
-    logger.error("%s: %s", error.code, error.message)
+    """Return what a caller is told where the runner cannot be opened; the reason may name paths and hosts."""
     if current_app.debug or current_app.testing:
         return NotReady(error.message)
-    return NotReady("The data of this server cannot be opened; its log says why.")
+    told = NotReady("The data of this server cannot be opened; its log says why.")
+    told.__cause__ = error
+    return told
 
 
 def _code_of(error: HTTPException) -> str:

@@ -127,5 +127,5 @@ def add_hygiene(blueprint: Any, runner: Runner) -> None:
 
 
 def _is_health() -> bool:
-    """Say whether it is the health check: a load balancer asks by address, and the answer tells nothing."""
-    return (request.endpoint or "").rsplit(".", 1)[-1] == "health"
+    """Say whether it is a check of the server: a load balancer asks by address, and the answer tells nothing."""
+    return (request.endpoint or "").rsplit(".", 1)[-1] in ("health", "ready")

@@ -16,11 +16,10 @@ from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.runner import Runner
-from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.errors import logger, openai_error, retry_later
+from flowrunner.web.errors import note_error, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.jsons import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
@@ -86,8 +85,7 @@ def create_response(body: Input, query: Input) -> Response:
 
 
 def _failed(error: FlowRunnerError) -> Response:
-    if error.status >= 500 and not was_told(error):
-        logger.error("%s: %s", error.code, error.message)
+    note_error(error)
     return retry_later(json_response(openai_error(error), error.status), error)
 
 

@@ -32,6 +32,13 @@ class HealthCheck(Schema):
     db = fields.String(required=True)
 
 
+class Ready(Schema):
+    """Whether requests should be sent here, and if not, why."""
+
+    status = fields.String(required=True)
+    reason = fields.String()
+
+
 class Version(Schema):
     """Which program this is."""
 
@@ -77,6 +84,15 @@ def health_check() -> Response:
     good = all(state == "ok" for state in states.values())
     shown = {"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]}
     return json_response(shown, 200 if good else 503)
+
+
+@health_routes.get("/ready", needs=OPEN, answers={200: Ready, 503: Ready})
+def ready() -> Response:
+    """Say whether requests should be sent here: not while a store cannot be used, or the process stops."""
+    reason = this_runner().why_not_ready()
+    if reason:
+        return json_response({"status": "not ready", "reason": reason}, 503)
+    return json_response({"status": "ready"})
 
 
 @about_routes.get("/api/v1/version", needs=OPEN, answers={200: Version})

@@ -20,6 +20,7 @@ from flowrunner import (
     SessionQuery,
     SessionSummary,
     cursor_gone,
+    outage_reason,
     private_copy,
 )
 from flowrunner_file_json.listing import list_sessions
@@ -162,4 +163,5 @@ def _contract_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MemoryFailed(f"The message store failed: {error.strerror or type(error).__name__}.") from error
+        reason = outage_reason(error) or error.strerror or type(error).__name__
+        raise MemoryFailed(f"The message store cannot be used now: {reason}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from flowrunner import (
+    FlowRunnerError,
     MemoryBackend,
     Message,
     MessageChanges,
@@ -28,6 +30,8 @@ from flowrunner_sqlite.session_locks import SessionLocks
 from flowrunner_sqlite.summaries import list_sessions
 from flowrunner_sqlite.tables import schema
 from flowrunner_sqlite.writer import GroupCommit
+
+logger = logging.getLogger("flowrunner")
 
 _MOST: Final = 5000
 
@@ -65,9 +69,16 @@ class SqliteMemory(MemoryBackend):
         to_row = self._form.to_row
         self._writer.append([to_row(message) for message in messages])
         if self._index.is_due(len(messages)):
+            self._follow()
+        return list(messages)
+
+    def _follow(self) -> None:
+        """Let the index take in what is stored; where that fails, a search does it."""
+        try:
             with contract_errors(self._engine):
                 self._index.follow()
-        return list(messages)
+        except FlowRunnerError as error:
+            logger.warning("The search index cannot follow: %s", error.message)
 
     def fetch_messages(self, query: MessageQuery) -> list[Message]:
         with contract_errors(self._engine):

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from flowrunner import FlowRunnerError, MemoryFailed, MessageInvalid
+from flowrunner import MemoryFailed, MessageInvalid, outage_reason
 
 
 def driver_error(engine: Engine) -> Any:
@@ -23,13 +23,12 @@ def contract_errors(engine: Engine) -> Iterator[None]:
     """Raise errors of the database as the contract names them."""
     try:
         yield
-    except FlowRunnerError:
-        raise
     except IntegrityError as error:
         raise taken(error) from error
     except UnicodeEncodeError as error:
         raise unreadable(error) from error
     except (SQLAlchemyError, driver_error(engine)) as error:
+        # An outage of the database is SQLAlchemy's error, too; other errors of ours pass.
         raise failed(error) from error
 
 
@@ -44,7 +43,14 @@ def unreadable(error: UnicodeError) -> MessageInvalid:
 
 
 def failed(error: BaseException) -> MemoryFailed:
-    """Return the error for everything else; the parameters of a statement, people's texts, are left out."""
+    """Return the error for everything else.
+
+    The parameters of a statement, people's texts, are left out; so are addresses and paths, since
+    it is an answer to clients.
+    """
+    reason = outage_reason(error)
+    if reason:
+        return MemoryFailed(f"The message store cannot be used now: {reason}.")
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     words = str(cause).strip().split("\n")[0]
     return MemoryFailed(f"The message store failed: {words or type(cause).__name__}.")

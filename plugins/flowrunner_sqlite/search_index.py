@@ -127,7 +127,7 @@ class SearchIndex:
             with self._writer.transaction() as connection:
                 self._trigrams.make(connection)
         except DBAPIError as error:
-            if error.connection_invalidated or "locked" in str(error.orig):
+            if error.connection_invalidated or any(word in str(error.orig) for word in ("locked", "full")):
                 raise
             self._available = False
             logger.info("Searches go without an index, this database offers none: %s", error.orig)

@@ -91,7 +91,7 @@ class SessionLocks:
                     self._ask("SELECT pg_advisory_unlock(:number)", number)
         except Exception as error:
             # The run is over and its answer is right; with the connection the server drops the lock.
-            logger.warning("The lock of a session could not be given back: %s", failed(error).message)
+            logger.info("The lock of a session could not be given back: %s", failed(error).message)
 
     def _ask(self, statement: str, number: int) -> bool:
         with contract_errors(self._engine):

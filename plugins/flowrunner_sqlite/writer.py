@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner import Cargo, FlowRunnerError, cargo_for, writing
 from flowrunner_sqlite.failures import failed, taken, unreadable
@@ -216,7 +217,7 @@ class GroupCommit:
 
     def _is_outage(self, error: BaseException) -> bool:
         """Say whether the database itself failed, so that trying single rows again makes no sense."""
-        return isinstance(error, (self._driver.OperationalError, self._driver.InterfaceError))
+        return isinstance(error, (self._driver.OperationalError, self._driver.InterfaceError, SQLAlchemyError))
 
     def _in_contract_words(self, error: Exception) -> FlowRunnerError:
         if isinstance(error, self._driver.IntegrityError):

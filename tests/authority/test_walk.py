@@ -28,6 +28,7 @@ ALONE = ("nobody", "reader", "limited", "bob", "root", "ann")
 ALONE_TABLE = {
     "health GET": "++++++",
     "health_check GET": "++++++",
+    "ready GET": "++++++",
     "version GET": "++++++",
     "config GET": "++++++",
     "openapi GET": "++++++",
@@ -104,6 +105,7 @@ TALKING = {
     "delete_file DELETE": "-0000+",
     "health GET": "++++++",
     "health_check GET": "++++++",
+    "ready GET": "++++++",
     "chatbox_file GET": "++++++",
 }
 SITE_TABLE = {

@@ -74,9 +74,14 @@ def waiting_flow(*seconds: float, source: str = "ChatInput", **settings: Any) ->
 class Site:
     """A server on a data folder of its own, started as often as it was killed."""
 
-    def __init__(self, folder: Path, flows: dict[str, Any], **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, flows: dict[str, Any], *, data: Path | None = None, database: str = "", **settings: Any
+    ) -> None:
         self.folder = folder
-        self.data = folder / "data"
+        self.data = data or folder / "data"
+        self.database = database or f"sqlite:///{self.data / 'flowrunner.db'}"
+        if database:
+            settings["DATABASE_URL"] = database
         (folder / "flows").mkdir()
         (folder / "plugins").mkdir()
         for name, flow in flows.items():
@@ -86,8 +91,10 @@ class Site:
             "DATA_DIR": self.data, "FLOWS_DIR": folder / "flows", "PLUGINS_DIR": folder / "plugins",
             "WORKERS": 1, "THREADS": 32, "BIND": "127.0.0.1:0", **settings,
         }  # fmt: skip
-        self.key = make_key(self.data)
+        self.key = make_key(self.data, *(["--database-url", database] if database else []))
         self.server: Server | None = None
+        #: What stands before the command of the server, such as a program that runs it as another user.
+        self.before: list[str] = []
         self.output = ""
 
     @property
@@ -95,18 +102,36 @@ class Site:
         assert self.server is not None
         return self.server.url
 
+    def begin(self, *options: str) -> Server:
+        """Start gunicorn and do not wait for it."""
+        environment = {f"FLOWRUNNER_{name}": str(value) for name, value in self.settings.items()}
+        command = [
+            *self.before,
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:flowrunner.serving",
+            *options,
+            "wsgi:app",
+        ]
+        self.server = Server(command, environment=environment)
+        return self.server
+
     def start(self, *options: str) -> Site:
         """Start gunicorn and wait until it answers."""
-        environment = {f"FLOWRUNNER_{name}": str(value) for name, value in self.settings.items()}
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", *options, "wsgi:app"]
-        self.server = Server(command, environment=environment)
-        self.server.wait_until_ready("/health_check")
+        self.begin(*options).wait_until_ready("/health_check")
         return self
 
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
         """Send a request in the name of the key's owner."""
         headers = {"x-api-key": self.key, **options.pop("headers", {})}
         return requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=DEADLINE, **options)
+
+    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send any request in the name of the key's owner, and return the answer, whatever it is."""
+        headers = {"x-api-key": self.key, **options.pop("headers", {})}
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=DEADLINE, **options)
 
     def get(self, path: str) -> Any:
         """Return the JSON of a path."""
@@ -155,7 +180,7 @@ class Site:
 
     def rows(self, statement: str) -> list[Any]:
         """Read from the database itself."""
-        engine = create_engine(f"sqlite:///{self.data / 'flowrunner.db'}")
+        engine = create_engine(self.database)
         try:
             with engine.connect() as connection:
                 return list(connection.execute(text(statement)).all())

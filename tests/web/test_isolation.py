@@ -281,7 +281,7 @@ def test_every_route_wants_a_key(make_site, headers, statuses):
 
 def test_what_is_open_tells_nothing_of_anybody(site):
     furnish(site, "ann", "annword")
-    for path in ("/health", "/health_check", "/api/v1/version", "/api/v1/config", "/openapi.json"):
+    for path in ("/health", "/health_check", "/ready", "/api/v1/version", "/api/v1/config", "/openapi.json"):
         text = site.call(None, "GET", path).get_data(as_text=True)
         assert "annword" not in text and "shared" not in text and site.keys["ann"] not in text
 

@@ -1,0 +1,214 @@
+"""What it means when a store fails: a full disk, a database that is away or silent, files that were replaced."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from flowrunner.errors import StoreFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A way in which a store fails.
+
+    ``reason`` is for whoever uses the server, and names neither address nor path; ``remedy`` is for its
+    operator. ``is_total`` says that nothing of the store can be used, not even for reading.
+    """
+
+    kind: str
+    reason: str
+    remedy: str
+    is_total: bool = False
+
+
+FULL: Final = Outage("full", "there is no room left on the disk", "Make room; nothing else needs to be done.")
+READ_ONLY: Final = Outage(
+    "read_only", "its data cannot be written", "Give the server's user the right to write there again."
+)
+BROKEN: Final = Outage("broken", "the disk fails", "See what the system's own log says of the disk.")
+MISSING: Final = Outage(
+    "missing",
+    "a file or folder of its data is not there",
+    "Bring it back, or restore a backup (flowrunner restore) and restart the server.",
+)
+REPLACED: Final = Outage(
+    "replaced",
+    "its data was removed or replaced while it ran, and it must be restarted",
+    "Put the file back that was there, or restart the server, which then works with what is there now.",
+    is_total=True,
+)
+DAMAGED: Final = Outage(
+    "damaged",
+    "its database is damaged",
+    "Stop the server, keep a copy of the file and of those beside it, and restore a backup (flowrunner restore); what"
+    " is whole in a SQLite file can be saved with: sqlite3 FILE .recover",
+)
+AWAY: Final = Outage(
+    "away", "its database cannot be reached", "See whether the database runs and takes connections.", is_total=True
+)
+SILENT: Final = Outage(
+    "silent", "its database does not answer", "See whether the database is frozen or overloaded.", is_total=True
+)
+BUSY: Final = Outage("busy", "its database is busy", "See which program holds the database, if that goes on.")
+
+_ERRNO: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FULL),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), READ_ONLY),
+    **dict.fromkeys((errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT), BROKEN),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ESTALE), MISSING),
+}
+_SQLITE: Final = (
+    ("disk is full", FULL),
+    ("readonly database", READ_ONLY),
+    ("removed or replaced", REPLACED),
+    ("unable to open", MISSING),
+    ("disk i/o error", BROKEN),
+    ("malformed", DAMAGED),
+    ("not a database", DAMAGED),
+    ("unsupported file format", DAMAGED),
+    ("no such table", DAMAGED),
+    ("no such column", DAMAGED),
+    ("locked", BUSY),
+)
+#: By the beginning of PostgreSQL's codes; the longest that fits counts.
+_POSTGRESQL: Final = {
+    "08": AWAY, "28": AWAY, "3D000": AWAY, "57": AWAY, "57014": SILENT, "53": BUSY, "53100": FULL, "55P03": BUSY,
+    "40": BUSY, "25006": READ_ONLY, "42501": READ_ONLY, "42P01": DAMAGED, "42703": DAMAGED, "58": BROKEN, "XX": DAMAGED,
+}  # fmt: skip
+
+
+class DatabaseFailed(StoreFailed, OperationalError):  # type: ignore[misc, override]
+    """The app's own database failed for a reason that no request and no row gave.
+
+    :param told: what the database's driver said, and where the data is, for the operator alone.
+    """
+
+    def __init__(self, outage: Outage, told: str, orig: BaseException | None = None) -> None:
+        Exception.__init__(self, sentence(outage))
+        self.message = sentence(outage)
+        self._detail = None
+        self.outage = outage
+        self.told = told
+        # What those look at who expect SQLAlchemy's own error.
+        self.orig = orig if isinstance(orig, Exception) else None
+        self.statement = self.params = None
+        self.connection_invalidated = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def sentence(outage: Outage) -> str:
+    """Return what a client is told."""
+    hope = "" if outage is REPLACED or outage is DAMAGED else "; try again later"
+    return f"The server cannot use its data now: {outage.reason}{hope}."
+
+
+def outage_of(error: BaseException | None) -> Outage | None:
+    """Return how a store failed, by the error or what caused it; None for an error of another kind."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        found = _outage(error)
+        if found is not None:
+            return found
+        error = error.__cause__
+    return None
+
+
+def outage_reason(error: BaseException) -> str:
+    """Return why a store cannot be used, in words for its users: without address and path; blank if it is no outage.
+
+    :param error: what a database's driver, SQLAlchemy or the system raised, or an error that this caused.
+    """
+    outage = outage_of(error)
+    return "" if outage is None else outage.reason
+
+
+def told_by(error: BaseException) -> str:
+    """Return what the driver or the system said at the bottom of an error, in one line."""
+    if isinstance(error, DatabaseFailed):
+        return error.told
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, DatabaseFailed):
+        return cause.told
+    if isinstance(cause, DBAPIError) and cause.orig is not None:
+        cause = cause.orig
+    words = str(cause).strip().splitlines()
+    return words[0] if words else type(cause).__name__
+
+
+def as_store_failed(error: BaseException) -> StoreFailed | None:
+    """Return an error of a store or of the disk under it in the words of the house; None if it is no such thing."""
+    if isinstance(error, StoreFailed):
+        return error
+    outage = outage_of(error)
+    if outage is None:
+        return None
+    return DatabaseFailed(outage, told_by(error), error)
+
+
+@contextmanager
+def store_errors(engine: Engine) -> Iterator[None]:
+    """Raise what goes wrong with a database itself as :class:`DatabaseFailed`; errors of statements stay."""
+    try:
+        yield
+    except DatabaseFailed:
+        raise
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        outage = _outage(error)
+        if outage is None:
+            raise
+        place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
+        failure = DatabaseFailed(outage, f"{told_by(error)} ({place})", getattr(error, "orig", error))
+        failure.connection_invalidated = getattr(error, "connection_invalidated", False)
+        raise failure from error
+
+
+def _outage(error: BaseException) -> Outage | None:
+    if isinstance(error, DatabaseFailed):
+        return error.outage
+    if isinstance(error, NoConnectionFree):
+        return BUSY
+    if isinstance(error, DBAPIError):
+        return None if error.orig is None else _outage_of_driver(error.orig)
+    if isinstance(error, OSError):
+        return _outage_of_system(error)
+    return _outage_of_driver(error)
+
+
+def _outage_of_system(error: OSError) -> Outage | None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE):
+        return _ERRNO[error.errno]
+    # Others may be of a network as well: only what names a file is the disk's.
+    return _ERRNO.get(error.errno or 0) if error.filename is not None else None
+
+
+def _outage_of_driver(error: BaseException) -> Outage | None:
+    if isinstance(error, sqlite3.Error):
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)):
+            return None
+        said = str(error).lower()
+        return next((outage for words, outage in _SQLITE if words in said), None)
+    if type(error).__module__.partition(".")[0] != "psycopg":
+        return None
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
+    if type(error).__name__ == "NoAnswer":
+        return SILENT
+    # Without a code no server has spoken.
+    return (
+        AWAY if any(kind.__name__ in ("OperationalError", "InterfaceError") for kind in type(error).__mro__) else None
+    )
