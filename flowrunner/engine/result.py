@@ -40,7 +40,7 @@ class VertexResult:
     reported as such. ``error`` is the plain sentence of a failure; ``duration`` is in seconds.
     ``untaken`` names the outputs that gave nothing. ``secrets`` names the inputs whose values must
     never be kept, and ``secret_values`` holds those values, also where ``inputs`` has only the name
-    of a variable.
+    of a variable. ``component_type`` is the type of the component itself, however the flow spells it.
     """
 
     vertex_id: str
@@ -58,6 +58,7 @@ class VertexResult:
     untaken: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     secret_values: tuple[str, ...] = field(default=(), repr=False)
+    component_type: str = ""
 
     @property
     def message(self) -> Message | None:

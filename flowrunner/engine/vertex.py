@@ -212,6 +212,7 @@ def _make_result(
     return VertexResult(
         vertex_id=planned.vertex.id,
         type=planned.vertex.type,
+        component_type=planned.component.type_name,
         display_name=planned.display_name,
         status="success",
         session=session,

@@ -80,8 +80,9 @@ class Metrics:
         """Count what an event of a run tells."""
         if event.kind == "vertex_finished":
             result = event.data["result"]
-            self._components.labels(result.type, result.status).inc()
-            self._component_seconds.labels(result.type).observe(result.duration)
+            # Not as the flow writes the type: an author could write it in any number of ways.
+            self._components.labels(result.component_type, result.status).inc()
+            self._component_seconds.labels(result.component_type).observe(result.duration)
         elif event.kind == "run_started":
             self._running.inc()
         elif event.kind in _ENDS:

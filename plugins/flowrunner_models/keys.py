@@ -38,7 +38,7 @@ def find_key(context: RunContext, values: Mapping[str, Any], provider: Provider,
             continue
         if value:
             return _checked(name, value.strip())
-    by_request = server.word is Word.REQUEST
+    by_request = server.by_request or server.word is Word.REQUEST
     for variable in provider.keys:
         found = context.variable(variable, to=Word.OPERATOR if server.known else server.word, chosen=by_request)
         if found:
@@ -60,8 +60,9 @@ def _checked(place: str, key: str) -> str:
 
 def no_key(context: RunContext, provider: Provider, server: Server) -> str:
     """Return the sentence for a key that is missing."""
+    brought = f"(header X-LANGFLOW-GLOBAL-VAR-{provider.keys[0]})" if provider.keys else "(in api_key)"
     if server.word is Word.REQUEST and not server.known:
-        return f"{provider.name} wants an API key, which must come with the request, since the address does"
+        return f"{provider.name} wants an API key, which must come with the request {brought}, since the address does"
     named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
     wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))
     unread = [name for name in provider.keys if name in os.environ and name not in context.settings.variables]
@@ -69,5 +70,16 @@ def no_key(context: RunContext, provider: Provider, server: Server) -> str:
         return (
             f"{provider.name} wants an API key: {unread[0]} is in the environment, but FLOWRUNNER_VARIABLES, the list"
             " of what flows may read there, does not name it"
+        )
+    if server.by_request or server.word is Word.REQUEST:
+        return (
+            f"{provider.name}, which the request chose, wants an API key: the variable {wanted} is set nowhere, or"
+            f" out of reach of a key that is limited to flows; send one with the request {brought}, or let the flow"
+            " itself choose the provider"
+        )
+    if server.word is not Word.OPERATOR and not server.known:
+        return (
+            f"{provider.name} wants an API key: keys of the server's environment go to addresses of its operator alone,"
+            f" and this one is the flow author's; set api_key in the flow, or store a variable {wanted}"
         )
     return f"{provider.name} wants an API key: the variable {wanted} is set nowhere"

@@ -27,7 +27,8 @@ class Server:
     ``word`` is the least trusted who decided on it, and so whose secrets may go there. ``known`` says
     that it stands in the table of providers: what the usual variables of its provider hold goes there
     whoever chose it. ``addresses`` looks its host up and refuses a private one; None where it need
-    not. ``is_setting`` says that the operator's settings put it in place of the provider's own.
+    not. ``is_setting`` says that the operator's settings put it in place of the provider's own,
+    ``by_request`` that the request chose the provider.
     """
 
     url: str
@@ -35,6 +36,7 @@ class Server:
     known: bool = False
     addresses: Callable[[], Mapping[str, str]] | None = None
     is_setting: bool = False
+    by_request: bool = False
 
     def takes(self, secret: Word) -> bool:
         """Say whether a secret of somebody may go there."""
@@ -60,7 +62,7 @@ def find_server(
     """
     own = own_url(context.settings, provider)
     if own:
-        return Server(own, Word.OPERATOR, is_setting=True)
+        return Server(own, Word.OPERATOR, is_setting=True, by_request=chosen is Word.REQUEST)
     given, word = _given_url(context, values, provider, chosen=chosen)
     url = _full_url(given, provider)
     if not url:

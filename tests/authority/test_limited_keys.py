@@ -47,6 +47,75 @@ def test_it_cancels_no_run_of_another_flow(site):
     site.ask("ann", "POST", f"/api/v1/runs/{other}/cancel", 409)
 
 
+@pytest.fixture
+def paying(tmp_path, monkeypatch):
+    """A server whose operator pays for two providers, with a flow that asks the one."""
+    from flowrunner.testing.model_server import ModelServer
+
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-of-the-server")
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-groq-of-the-server")
+    with ModelServer() as model, open_site(tmp_path, model_base_urls=f"all={model.url}") as made:
+        made.model = model
+        made.add_user("ann")
+        template = {
+            name: {"type": "str", "name": name, "value": value}
+            for name, value in {"provider": "OpenAI", "model_name": "cheap", "api_key": ""}.items()
+        }
+        made.flow("ann", flow_through("LanguageModelComponent", template, output="text_output", name="one"))
+        made.add_user("ann", "limited", flows=["one"])
+        yield made
+
+
+CHOICES = [
+    {"provider": "Groq"},
+    {"provider": "Groq", "model_name": "dearest"},
+    {"model": [{"name": "dearest", "provider": "Groq"}]},
+    {"provider": "Groq", "api_key": "GROQ_API_KEY"},
+    {"provider": "Groq", "api_key": {"$variable": "GROQ_API_KEY"}},
+]
+
+
+@pytest.mark.parametrize("way", ["id", "name", "top"])
+@pytest.mark.parametrize("choice", CHOICES, ids=range(len(CHOICES)))
+def test_it_chooses_no_provider_that_the_server_pays(paying, choice, way):
+    tweaks = (
+        choice if way == "top" else {{"id": "LanguageModelComponent-m", "name": "LanguageModelComponent"}[way]: choice}
+    )
+    body = {"input_value": "hi", "session_id": "s", "tweaks": tweaks}
+    answer = paying.call("limited", "POST", "/api/v1/run/one", json=body)
+    assert "gsk-groq" not in answer.text
+    assert "gsk-groq" not in str(paying.model.headers)
+    if choice in CHOICES[:2]:
+        # The same request with a key that is not limited brings it out: so it is the limit that keeps it.
+        paying.call("ann", "POST", "/api/v1/run/one", json=body)
+        assert "gsk-groq" in str(paying.model.headers)
+
+
+def test_what_it_may_is_what_the_flow_chose_or_its_own_key(paying):
+    body = {"input_value": "hi", "session_id": "s"}
+    paying.ask("limited", "POST", "/api/v1/run/one", json=body)
+    assert paying.model.headers[-1]["authorization"] == "Bearer sk-openai-of-the-server"
+    chosen = {**body, "tweaks": {"LanguageModelComponent-m": {"provider": "Groq"}}}
+    headers = {"X-LANGFLOW-GLOBAL-VAR-GROQ_API_KEY": "gsk-own"}
+    paying.ask("limited", "POST", "/api/v1/run/one", json=chosen, headers=headers)
+    assert paying.model.headers[-1]["authorization"] == "Bearer gsk-own"
+
+
+def test_where_a_key_is_kept_back_it_is_said_what_to_do(tmp_path, monkeypatch):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-groq-of-the-server")
+    with open_site(tmp_path) as site:
+        site.add_user("ann")
+        site.flow("ann", flow_through("LanguageModelComponent", {}, output="text_output", name="one"))
+        site.add_user("ann", "limited", flows=["one"])
+        body = {"input_value": "hi", "tweaks": {"LanguageModelComponent-m": {"provider": "Groq", "model_name": "m"}}}
+        refused = site.call("limited", "POST", "/api/v1/run/one", json=body).text
+    assert "Groq, which the request chose, wants an API key" in refused
+    assert "send one with the request (header X-LANGFLOW-GLOBAL-VAR-GROQ_API_KEY)" in refused
+    assert "or let the flow itself choose the provider" in refused
+
+
 @pytest.mark.parametrize(
     "field",
     [{"type": "str", "value": {"$variable": "STORED"}}, {"type": "str", "value": "STORED", "load_from_db": True}],

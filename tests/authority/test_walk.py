@@ -7,6 +7,7 @@ nor touched.
 
 import io
 import json
+import uuid
 
 import pytest
 from flask import Flask
@@ -31,6 +32,7 @@ ALONE_TABLE = {
     "ready GET": "++++++",
     "version GET": "++++++",
     "config GET": "++++++",
+    "auto_login GET": "------",
     "openapi GET": "++++++",
     "chatbox_file GET": "++++++",
     "playground GET": "++++++",
@@ -112,6 +114,7 @@ SITE_TABLE = {
     **TALKING,
     "version GET": "++++++",
     "config GET": "++++++",
+    "auto_login GET": "------",
     "openapi GET": "++++++",
     "playground GET": "++++++",
     "playground_file GET": "++++++",
@@ -284,9 +287,19 @@ def walk(world, callers, table):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("memory", BACKENDS)
-def test_on_a_server_of_its_own(tmp_path, memory):
-    app = create_app(data_dir=tmp_path, memory=memory, playground=True, metrics=True)
+@pytest.fixture
+def store(request, memory):
+    """Return the settings of a store; everything on PostgreSQL is one of them."""
+    if memory != "postgresql":
+        return {"memory": memory}
+    server, name = request.getfixturevalue("postgres_server"), f"walk_{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
+    return {"memory": "sqlite", "database_url": server.url(name).render_as_string(hide_password=False)}
+
+
+@pytest.mark.parametrize("memory", [*BACKENDS, "postgresql"])
+def test_on_a_server_of_its_own(tmp_path, store):
+    app = create_app(data_dir=tmp_path, playground=True, metrics=True, **store)
     keys = app.extensions["flowrunner"]["flowrunner"].stores.keys
     headers = {
         "reader": {"x-api-key": keys.create("ann", read_only=True)},
@@ -302,20 +315,20 @@ def test_on_a_server_of_its_own(tmp_path, memory):
         world.runner.close()
 
 
-def site_world(folder, memory, **more):
+def site_world(folder, **more):
     app = Flask("site", instance_path=str(folder))
     app.secret_key = "secret"
     known = first_of(by_header, no_visitor(visitors()))
     FlowRunner(
-        app, url_prefix="/assistant", identity=known, flows=lambda identity, flow: True, memory=memory, **more
+        app, url_prefix="/assistant", identity=known, flows=lambda identity, flow: True, **more
     )  # fmt: skip
     headers = {name: {"X-User": name} for name in ("ann", "bob", "kim", "root")}
     return World(app, "/assistant", "ann", {**headers, "visitor": {"X-Visitor": "yes"}})
 
 
-@pytest.mark.parametrize("memory", BACKENDS)
-def test_in_a_site_that_asks_for_all_of_it(tmp_path, memory):
-    world = site_world(tmp_path, memory, api=True, playground=True, metrics=True)
+@pytest.mark.parametrize("memory", [*BACKENDS, "postgresql"])
+def test_in_a_site_that_asks_for_all_of_it(tmp_path, store):
+    world = site_world(tmp_path, api=True, playground=True, metrics=True, **store)
     try:
         walk(world, SITE, SITE_TABLE)
     finally:
@@ -324,7 +337,7 @@ def test_in_a_site_that_asks_for_all_of_it(tmp_path, memory):
 
 @pytest.mark.parametrize("memory", BACKENDS)
 def test_in_a_site_that_asks_for_nothing(tmp_path, memory):
-    world = site_world(tmp_path, memory)
+    world = site_world(tmp_path, memory=memory)
     try:
         walk(world, SITE, TALKING)
     finally:

@@ -34,6 +34,50 @@ def test_methods_that_clients_make_up_are_one_line(counted):
     assert shown.count('method="other"') <= 4
 
 
+def test_ways_to_write_a_type_are_one_line(counted):
+    for number in range(10):
+        for kind in (f"ChatInput (x{number})", f"ext:e{number}:ChatInputComponent@official"):
+            flow = {
+                "name": f"f{number}",
+                "data": {"nodes": [{"id": "a", "data": {"type": kind, "node": {"template": {}}}}], "edges": []},
+            }
+            made = counted.ask("ann", "POST", "/api/v1/flows/", 201, json=flow)["id"]
+            counted.call("ann", "POST", f"/api/v1/run/{made}", json={"input_value": "x"})
+    shown = counted.call("root", "GET", "/metrics").get_data(as_text=True)
+    lines = [line for line in shown.splitlines() if line.startswith("flowrunner_components_total")]
+    assert lines and all('type="ChatInput"' in line for line in lines), lines
+
+
+def test_every_label_is_of_a_closed_list(counted):
+    """Send what clients may make up, and look at all labels of all figures."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    flow = counted.flow("ann")
+    for number in range(20):
+        word = f"made-up-{number}"
+        for verb in ("GET", "POST", word.upper()):
+            counted.call("ann", verb, f"/{word}")
+            counted.call("ann", verb, f"/api/v1/run/{word}", json={})
+            counted.call(None, verb, f"/api/v1/flows/{word}", headers={"x-api-key": word})
+        body = {"input_value": word, "session_id": word, "tweaks": {word: word}}
+        counted.call("ann", "POST", f"/api/v1/run/{flow}", json=body, headers={"X-Request-Id": word})
+    known = {
+        "endpoint": {endpoint.rpartition(".")[2] for endpoint in counted.app.view_functions} | {""},
+        "method": {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"},
+        "status": {"success", "error", "cancelled", *map(str, range(200, 600))},
+        "type": {component.type_name for component in counted.runner.plugins.registry.components()},
+        "le": None,
+    }
+    shown = counted.call("root", "GET", "/metrics").get_data(as_text=True)
+    seen = set()
+    for family in text_string_to_metric_families(shown):
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                seen.add(label)
+                assert known[label] is None or value in known[label], (sample.name, label, value)
+    assert seen == set(known)
+
+
 def test_requests_runs_and_components_are_counted(counted):
     site = counted
     flow, broken = site.flow("ann"), site.flow("ann", flow_through("Boom", {}))
