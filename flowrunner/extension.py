@@ -19,7 +19,7 @@ from flowrunner.site.current import memory_of_sender
 from flowrunner.site.identifying import read_offer
 from flowrunner.site.mounting import Place, mount
 from flowrunner.site.refusals import read_folders, refuse_arguments, refuse_target
-from flowrunner.web.mounted import EXTENSION, runners_of
+from flowrunner.web.mounts import EXTENSION, runners_of
 
 __all__ = ["EXTENSION", "FlowRunner", "stand_alone"]
 

@@ -20,7 +20,7 @@ import gunicorn.http.message as _message
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings import PREFIX, SETTINGS, read_settings
-from flowrunner.web.local_only import is_loopback
+from flowrunner.web.loopback import is_loopback
 
 _OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT", "LOG_FORMAT")
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.output import say
+from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import FlowRunnerError, StoreFailed
 
 #: Commands by name, and where each lies; a command is imported when it is used.

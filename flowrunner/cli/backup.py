@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_memory, open_place
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 
 
 @click.command("backup")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows import findings as codes
 from flowrunner.flows.check import check_flow

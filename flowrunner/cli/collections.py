@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_table
-from flowrunner.cli.saying import say
 from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_json
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.suggestions import SuggestingGroup
 
 
 @click.group("data", cls=SuggestingGroup, invoke_without_command=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from flowrunner.cli.context import data_options, open_place
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.output import say
+from flowrunner.cli.suggestions import SuggestingGroup
 
 
 @click.group("db", cls=SuggestingGroup)

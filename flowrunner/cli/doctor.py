@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from flowrunner.cli.context import data_options
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 
 
 @click.command("doctor")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import FlowNotFound
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
 
     Also shows what decides the session, whether the component reads or writes messages, and warnings.
     """
-    from flowrunner.cli.standins import with_stand_ins
+    from flowrunner.cli.placeholders import with_stand_ins
     from flowrunner.engine.explain import explain
     from flowrunner.engine.plan import make_plan
     from flowrunner.site.building import load_plugins

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:

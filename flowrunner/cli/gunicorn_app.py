@@ -10,8 +10,8 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 
 from flowrunner import __version__, serving
+from flowrunner.cli.output import say
 from flowrunner.cli.preflight import Performance
-from flowrunner.cli.saying import say
 
 _MOST_FLOWS_SHOWN: Final = 8
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from flowrunner.cli.context import data_options, open_memory
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_json, print_table, shown_text
 from flowrunner.cli.progress import progress
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:

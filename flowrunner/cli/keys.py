@@ -10,9 +10,9 @@ import click
 
 from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
 from flowrunner.cli.give import shown_counts, what_local_has
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import shown_text
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.suggestions import SuggestingGroup
 
 
 @click.group("keys", cls=SuggestingGroup)

@@ -13,8 +13,8 @@ import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.output import say
+from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.cli.validate import validate_command
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from flowrunner.cli.context import open_memory
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.output import say
+from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import BadRequest
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from flowrunner.cli.context import data_options
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.text.printable import printable

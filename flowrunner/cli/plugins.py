@@ -7,7 +7,7 @@ import json
 
 import click
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 
 
 @click.command("plugins")

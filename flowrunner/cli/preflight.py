@@ -19,7 +19,7 @@ from flowrunner.runner import Runner
 from flowrunner.settings import Settings
 from flowrunner.site.older_places import notes_on
 from flowrunner.telemetry.logs import set_up_logging
-from flowrunner.web.local_only import LOCAL_NAMES, is_loopback
+from flowrunner.web.loopback import LOCAL_NAMES, is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 
 #: Seconds after which something is worth a line, and between two states of it.
 _PATIENCE: Final = 1.0

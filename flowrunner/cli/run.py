@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import did_you_mean
+from flowrunner.cli.output import say
+from flowrunner.cli.suggestions import did_you_mean
 from flowrunner.errors import RequestInvalid
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_json, print_table, read_owner
-from flowrunner.cli.saying import say
-from flowrunner.cli.suggesting import SuggestingGroup
+from flowrunner.cli.suggestions import SuggestingGroup
 
 if TYPE_CHECKING:
     from flowrunner.store.runrecords import RunRecords

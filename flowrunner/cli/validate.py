@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from flowrunner.cli.saying import say
+from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 
 

@@ -9,7 +9,7 @@ from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import SettingsInvalid
 from flowrunner.settings import PREFIX, Settings
-from flowrunner.web.local_only import is_loopback
+from flowrunner.web.loopback import is_loopback
 
 
 def find_open_doors(installation: Installation) -> Iterator[Diagnosis]:

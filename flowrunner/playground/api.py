@@ -8,15 +8,15 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR, CONVERSE, is_own_author
+from flowrunner.playground.description import describe_flow as facts_of
+from flowrunner.playground.description import names_of
 from flowrunner.playground.drawing import draw_flow
-from flowrunner.playground.facts import describe_flow as facts_of
-from flowrunner.playground.facts import names_of
 from flowrunner.playground.markdown import render
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.flowmask import mask_graph
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Texts, filter_text
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.schemas import TEXT, Body
 

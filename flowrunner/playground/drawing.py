@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 from flowrunner.flows.model import Edge, Flow
-from flowrunner.playground.layers import HEIGHT, MARGIN, WIDTH, Places, place_vertices
+from flowrunner.playground.layout import HEIGHT, MARGIN, WIDTH, Places, place_vertices
 
 #: What XML cannot hold: control characters, surrogates, and two that are no characters.
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

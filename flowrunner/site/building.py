@@ -55,7 +55,7 @@ from flowrunner.store.tables import SCHEMA
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
-from flowrunner.web.local_only import LOCAL_NAMES
+from flowrunner.web.loopback import LOCAL_NAMES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -21,8 +21,8 @@ from flowrunner.runs.once import Claim
 from flowrunner.site.identifying import as_identity
 from flowrunner.site.once import run_once, site_key, stream_once
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.host_site import check_neighbours
-from flowrunner.web.mounted import pick_name, runners_of
+from flowrunner.web.mounts import pick_name, runners_of
+from flowrunner.web.site_hooks import check_neighbours
 from flowrunner.web.streams import RunStream
 from flowrunner.web.text_stream import text_pieces
 

@@ -14,7 +14,7 @@ from flowrunner.runner import Runner
 from flowrunner.site.flask_internals import slow_to_build, take_every_method
 from flowrunner.web.blueprint import CATCH_ALL, make_blueprint
 from flowrunner.web.chatbox import add_chat_box
-from flowrunner.web.mounted import blueprints_of, runners_of
+from flowrunner.web.mounts import blueprints_of, runners_of
 from flowrunner.web.route import RouteGroup
 from flowrunner.web.routes import groups_of
 

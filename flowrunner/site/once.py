@@ -21,7 +21,7 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, make_key
 from flowrunner.session import Session
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.jsons import dumps
+from flowrunner.web.json_io import dumps
 from flowrunner.web.kept_stream import KeptStream, Recording
 from flowrunner.web.once import KEY_HEADER
 from flowrunner.web.streams import RunStream

@@ -15,7 +15,7 @@ from flowrunner.store.bound import KeysOfCaller
 from flowrunner.web import schemas
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text, Texts, Truth, Uuid
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 

@@ -12,7 +12,7 @@ from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.runner import Runner
 from flowrunner.web.csrf import refuse_forged
-from flowrunner.web.local_only import refuse_from_elsewhere
+from flowrunner.web.loopback import refuse_from_elsewhere
 
 KEY_HEADER: Final = "x-api-key"
 #: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.

@@ -17,10 +17,10 @@ from flowrunner.runner import Runner
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import add_hygiene
-from flowrunner.web.host_site import keep_to_site
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
+from flowrunner.web.site_hooks import keep_to_site
 from flowrunner.web.spool import Spool
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -93,7 +93,7 @@ def make_blueprint(
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param groups: its routes.
-    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.host_site.keep_to_site`.
+    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.keep_to_site`.
     """
     blueprint = RunnerBlueprint(name, runner)
     blueprint.record(add_session_converter)

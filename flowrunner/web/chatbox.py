@@ -16,7 +16,7 @@ from flowrunner.authority import OPEN
 from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.runner import Runner
-from flowrunner.web.mounted import blueprints_of, pick_name, runners_of
+from flowrunner.web.mounts import blueprints_of, pick_name, runners_of
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.schemas import TEXT
 

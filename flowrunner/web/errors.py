@@ -21,7 +21,7 @@ from flowrunner.errors import (
 from flowrunner.runs.failures import was_told
 from flowrunner.store.outage import as_store_failed
 from flowrunner.web.auth import RUNNER
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 
 logger = logging.getLogger("flowrunner")
 

@@ -19,7 +19,7 @@ from flowrunner.web import schemas
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.route import ListOf, RouteGroup
 from flowrunner.web.schemas import DOWNLOAD, UPLOAD
 

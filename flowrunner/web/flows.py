@@ -26,7 +26,7 @@ from flowrunner.web import schemas
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Anything, Flag, Items, Nested, Number, Uuid
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.jsons import dumps, json_response, parse_json_bytes
+from flowrunner.web.json_io import dumps, json_response, parse_json_bytes
 from flowrunner.web.messages import IDS
 from flowrunner.web.route import Input, ListOf, Media, RouteGroup
 from flowrunner.web.schemas import BYTES, UPLOAD, Body, Open

@@ -18,7 +18,7 @@ from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.web.accesslog import AccessLog
 from flowrunner.web.auth import IDENTITY
 from flowrunner.web.cors import Cors
-from flowrunner.web.hosts import TrustedHosts
+from flowrunner.web.trusted_hosts import TrustedHosts
 
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 #: Headers of answers that are data: no browser may take them for a page, show them in one, or keep them.

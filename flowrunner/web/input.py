@@ -14,7 +14,7 @@ from werkzeug.datastructures import FileStorage
 from flowrunner.errors import RequestInvalid
 from flowrunner.web.auth import this_runner
 from flowrunner.web.fields import entries_of
-from flowrunner.web.jsons import read_json, refuse_packed
+from flowrunner.web.json_io import read_json, refuse_packed
 
 Fields = Mapping[str, Field[Any]]
 
@@ -85,7 +85,7 @@ def read_body(schema: Schema | Field[Any], *, required: bool = True) -> Any:
 
     :param required: whether it is wrong to send none; else none counts as ``{}``.
     :raises RequestInvalid: for what is missing or wrong, each with its place.
-    :raises FlowRunnerError: as :func:`~flowrunner.web.jsons.read_json`.
+    :raises FlowRunnerError: as :func:`~flowrunner.web.json_io.read_json`.
     """
     settings = this_runner().settings
     given = read_json(request, limit=settings.max_body, strict_type=settings.auth == "none", empty=missing)

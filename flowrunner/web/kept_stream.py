@@ -12,7 +12,7 @@ from flask import Response
 from flowrunner.errors import FlowRunnerError
 from flowrunner.runs.once import Claim
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.jsons import dumps
+from flowrunner.web.json_io import dumps
 
 #: Headers of an answer that are part of it.
 _KEPT_HEADERS: Final = ("content-type", "x-run-id", "x-accel-buffering", "cache-control")

@@ -13,11 +13,11 @@ from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
 from flowrunner.memory.message import Message
 from flowrunner.web import schemas
+from flowrunner.web.access import messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.edits import MessageEdit, apply_edit
 from flowrunner.web.fields import Items, Number, Text, Uuid, filter_text
-from flowrunner.web.jsons import dumps, empty_response, json_response
-from flowrunner.web.reach import messages_to_change, messages_to_read
+from flowrunner.web.json_io import dumps, empty_response, json_response
+from flowrunner.web.message_edit import MessageEdit, apply_edit
 from flowrunner.web.route import Input, ListOf, RouteGroup
 
 MOST_MESSAGES: Final = 200

@@ -19,7 +19,7 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, KeyedAnswer, KeyTaken, make_key
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text
-from flowrunner.web.jsons import dumps
+from flowrunner.web.json_io import dumps
 from flowrunner.web.kept_stream import head_of
 
 #: What the description of the API says of the header.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowrunner.engine.events import RunEvent
-from flowrunner.web.jsons import dump_line
+from flowrunner.web.json_io import dump_line
 from flowrunner.web.reply_text import Reply, usage_of
 from flowrunner.web.streams import RunStream
 

@@ -21,12 +21,12 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import note_error, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
 from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
 from flowrunner.web.route import Input, Media, RouteGroup
-from flowrunner.web.run import header_variables
+from flowrunner.web.run_body import header_variables
 from flowrunner.web.schemas import EVENTS, Body, Open
 from flowrunner.web.streams import RUN_HEADER, RunStream, answer_stream
 

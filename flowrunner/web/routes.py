@@ -18,6 +18,7 @@ from flowrunner.web import (
     service,
     sessions,
     variables,
+    webhook,
 )
 from flowrunner.web.openapi import route as openapi
 from flowrunner.web.route import RouteGroup
@@ -41,7 +42,7 @@ MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "files": (files.own_routes,),
     "keys": (apikeys.routes,),
     "monitor": (runlog.routes,),
-    "webhook": (run.webhook_routes,),
+    "webhook": (webhook.routes,),
     "openapi": (service.about_routes, openapi.routes),
 }
 

@@ -10,11 +10,11 @@ from marshmallow import Schema, fields
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web import schemas
+from flowrunner.web.access import flows_in_reach
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
-from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.messages import FLOW, with_cursor
-from flowrunner.web.reach import flows_in_reach
 from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRANSACTIONS: Final = 100

@@ -22,13 +22,13 @@ from flowrunner.runner import Runner
 from flowrunner.store.ledger import SUCCESS
 from flowrunner.store.runrecords import RunRecords
 from flowrunner.web import schemas
+from flowrunner.web.access import FlowMemory, flows_in_reach, messages_to_read
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text, Uuid
-from flowrunner.web.jsons import dump_line, json_response
+from flowrunner.web.json_io import dump_line, json_response
 from flowrunner.web.messages import message_rows
-from flowrunner.web.reach import FlowMemory, flows_in_reach, messages_to_read
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.runlog import RunSummary
 from flowrunner.web.sse import RETRY, answer_frames, frame_text

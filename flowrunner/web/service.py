@@ -9,7 +9,7 @@ from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.web.auth import local_token, this_runner
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.schemas import TEXT, Open
 

@@ -18,12 +18,12 @@ from flowrunner.memory import SessionSummary as _Summary
 from flowrunner.memory.query import cursor_gone
 from flowrunner.text.timestamps import timestamp_text
 from flowrunner.web import schemas
+from flowrunner.web.access import FlowMemory, messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Items, Text, filter_text
-from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.messages import FLOW, LIMIT, OFFSET, message_rows, with_cursor
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
-from flowrunner.web.reach import FlowMemory, messages_to_change, messages_to_read
 from flowrunner.web.route import Input, ListOf, RouteGroup
 
 MOST_SESSIONS: Final = 200

@@ -23,7 +23,7 @@ from flowrunner.runs.once import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.jsons import dump_line
+from flowrunner.web.json_io import dump_line
 from flowrunner.web.kept_stream import KeptStream, Recording, head_of
 from flowrunner.web.langflow_events import line_of
 

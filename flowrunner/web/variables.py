@@ -10,7 +10,7 @@ from flowrunner.store.bound import VariablesOfCaller
 from flowrunner.store.variables import VARIABLE_TYPES
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text, Texts
-from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.route import Input, ListOf, RouteGroup
 from flowrunner.web.schemas import Body, Open
 

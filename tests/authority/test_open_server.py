@@ -9,7 +9,7 @@ from flask import Flask
 
 from flowrunner import FlowRunner
 from flowrunner.app import create_app
-from flowrunner.web.local_only import is_loopback
+from flowrunner.web.loopback import is_loopback
 from tests.live_server import DEADLINE
 
 ELSEWHERE = ("192.0.2.7", "10.0.0.1", "172.17.0.1", "2001:db8::1", "::ffff:192.0.2.7", "nonsense")

@@ -9,7 +9,7 @@ import pytest
 
 from flowrunner.flows.model import Edge, Flow, Vertex
 from flowrunner.playground.drawing import draw_flow
-from flowrunner.playground.layers import HEIGHT, WIDTH, place_vertices
+from flowrunner.playground.layout import HEIGHT, WIDTH, place_vertices
 from tests.playground.hostile import hostile_texts
 
 SVG = "{http://www.w3.org/2000/svg}"

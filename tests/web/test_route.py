@@ -8,7 +8,7 @@ from flowrunner.errors import FlowRunnerError
 from flowrunner.web.auth import RUNNER
 from flowrunner.web.fields import Choice, Flag, Items, Number, Object, Text, Texts, Truth, Uuid, filter_text
 from flowrunner.web.input import QueryReader
-from flowrunner.web.jsons import json_response
+from flowrunner.web.json_io import json_response
 from flowrunner.web.route import ListOf, Media, RouteGroup
 from flowrunner.web.schemas import Body
 

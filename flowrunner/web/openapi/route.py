@@ -8,7 +8,7 @@ from flask import Response, request
 
 from flowrunner.authority import OPEN
 from flowrunner.web.blueprint import this_blueprint
-from flowrunner.web.jsons import dumps
+from flowrunner.web.json_io import dumps
 from flowrunner.web.route import RouteGroup
 
 routes = RouteGroup("server")

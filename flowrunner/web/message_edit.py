@@ -10,9 +10,9 @@ from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import MessageChanges
 from flowrunner.memory.message import Message, make_properties
 from flowrunner.runner import Runner
+from flowrunner.web.access import messages_to_change
 from flowrunner.web.auth import caller
 from flowrunner.web.fields import Items, Object, Text, Truth
-from flowrunner.web.reach import messages_to_change
 from flowrunner.web.schemas import Body
 
 _FOREIGN_FILE: Final = "Message attachment is outside the permitted storage scope."

@@ -1,0 +1,127 @@
+"""Read the body of a run request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import request
+
+from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
+from flowrunner.runner import Runner
+from flowrunner.web.fields import Choice, Object, Text
+from flowrunner.web.input import check_body, invalid
+from flowrunner.web.json_io import parse_json_bytes, read_object, refuse_packed
+from flowrunner.web.schemas import Body
+
+VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
+
+
+class RunBody(Body):
+    """The body of a run request; null means the default."""
+
+    input_value = Text(allow_none=True, load_default=None)
+    input_type = Choice(*INPUT_TYPES, allow_none=True, load_default="chat")
+    output_type = Choice(*OUTPUT_TYPES, allow_none=True, load_default="chat")
+    output_component = Text(allow_none=True, load_default="")
+    tweaks = Object(allow_none=True, load_default=None)
+    session_id = Text(allow_none=True, load_default="")
+    user_id = Text(allow_none=True, load_default=None)
+
+
+_RUN_BODY: Final = RunBody()
+_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items()}
+_WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
+
+
+def read_run_body(runner: Runner) -> Mapping[str, Any]:
+    """Return the body of a run request: JSON, or where a key is asked a form.
+
+    :raises FlowRunnerError: as :func:`~flowrunner.web.json_io.read_object`.
+    """
+    kind = request.environ.get("CONTENT_TYPE", "")
+    if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
+        return _read_multipart(runner.settings.max_body)
+    return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
+
+
+def _read_multipart(limit: int) -> dict[str, Any]:
+    """Return the named fields of a multipart body; ``tweaks`` is JSON text."""
+    refuse_packed(request)
+    request.max_content_length = limit
+    body: dict[str, Any] = {name: value for name, value in request.form.items() if name in _RUN_BODY.fields}
+    if isinstance(body.get("tweaks"), str):
+        body["tweaks"] = parse_json_bytes(body["tweaks"].encode()) if body["tweaks"] else None
+    return body
+
+
+def header_variables() -> dict[str, str]:
+    """Return the variables that the request's headers bring. WSGI gives names in capitals, with underscores."""
+    return {
+        name[len(VARIABLE_HEADER) :]: value
+        for name, value in request.environ.items()
+        if name.startswith(VARIABLE_HEADER)
+    }
+
+
+def _context_variables(context: Any) -> dict[str, str]:
+    if context is None:
+        return {}
+    given = context.get("request_variables") if isinstance(context, dict) else None
+    if given is None:
+        given = {}
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise invalid(("body", "context", "request_variables"), "dict_type", "Input should be an object of texts")
+    return {str(name).upper(): value for name, value in given.items()}
+
+
+def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
+    """Return the run request of a body, checked.
+
+    :raises RequestInvalid: for a member of the wrong type, with its place.
+    """
+    variables = header_variables()
+    inner = body.get("input_request")
+    if isinstance(inner, dict):
+        variables = {**_context_variables(body.get("context")), **variables}
+        body = inner
+    loaded = _load_run_body(body)
+    return RunRequest(
+        input_value=loaded["input_value"],
+        input_type=loaded["input_type"] or "chat",
+        output_type=loaded["output_type"] or "chat",
+        output_component=loaded["output_component"] or "",
+        tweaks=loaded["tweaks"] or {},
+        session_id=loaded["session_id"] or "",
+        variables=variables,
+        streaming=streaming,
+    )
+
+
+def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the members of a run body with their defaults.
+
+    A body of plain right types, which nearly all are, is not taken through the schema: that would
+    cost more than the run's own bookkeeping.
+    """
+    given: dict[str, Any] = {}
+    for name, default in _DEFAULTS.items():
+        value = body.get(name)
+        if value is not None and type(value) is not (dict if name == "tweaks" else str):
+            break
+        if name in _WORDS and value is not None and value not in _WORDS[name]:
+            break
+        given[name] = default if value is None else value
+    else:
+        return given
+    loaded: Mapping[str, Any] = check_body(_RUN_BODY, body)
+    return loaded
+
+
+def wants_stream(body: Mapping[str, Any]) -> bool:
+    """Say whether the body asks for a stream in the way of ``langflow-sdk``.
+
+    The reference server ignores ``"stream": true`` in a body, so a request that merely carries it
+    gets its plain answer; the SDK, which has no other way to ask, always names both types with it.
+    """
+    return body.get("stream") is True and "input_type" in body and "output_type" in body

@@ -1,0 +1,79 @@
+"""The webhook endpoint: a flow runs in the background with a body of any kind."""
+
+from __future__ import annotations
+
+import codecs
+
+from flask import Response, request
+
+from flowrunner.authority import RUN
+from flowrunner.engine.request import RunRequest
+from flowrunner.errors import BadRequest, FlowRunnerError, UnsupportedBody
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.json_io import dumps, parse_json_bytes, read_bytes
+from flowrunner.web.once import KEY_FIELD
+from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.run import Started, as_seen, start_once
+from flowrunner.web.run_body import header_variables
+from flowrunner.web.schemas import TEXT
+
+routes = RouteGroup("runs")
+
+
+@routes.post(
+    "/api/v1/webhook/<flow>",
+    name="webhook",
+    needs=RUN,
+    headers=KEY_FIELD,
+    body=Media({"application/json": {}, "text/plain": TEXT}),
+    answers={202: Started},
+    errors=(409, 410),
+)
+def run_webhook(flow: str) -> Response:
+    """Run a flow in the background with a body of any kind.
+
+    The body is text in UTF-8, or in the charset that its content type names; where no key is asked, JSON alone.
+    """
+    runner = this_runner()
+    found = runner.find(flow, caller())
+    data = read_bytes(request, runner.settings.max_body)
+    if not data.strip():
+        raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
+    if runner.settings.auth == "none" and not request.is_json:
+        # As for every body where no key is asked: a page of another site can send any other type.
+        kind = request.mimetype or "without a content type"
+        raise UnsupportedBody(f"Where no key is asked, the body must be application/json, not {kind}.")
+    asked = RunRequest(
+        input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
+    )
+    asked = as_seen(asked, caller())
+    runner.plan(found)
+    return start_once(
+        runner, found, asked, caller(), "webhook",
+        lambda run_id: {"message": "Task started in the background", "status": "in progress", "run_id": run_id},
+    )  # fmt: skip
+
+
+def _webhook_text(data: bytes) -> str:
+    """Return the body of a call as text, in the charset that its sender names, else UTF-8.
+
+    :raises BadRequest: if it is not in that charset.
+    """
+    charset = request.mimetype_params.get("charset", "utf-8").strip(" \"'")
+    try:
+        known = codecs.lookup(charset).name
+        text = data.decode("utf-8-sig" if known == "utf-8" else charset)
+        text.encode()
+    except (LookupError, ValueError):
+        raise BadRequest(
+            f"The body is not text in {charset[:40]}: send UTF-8, or name its charset in the Content-Type."
+        ) from None
+    return text
+
+
+def _webhook_payload(text: str) -> str:
+    try:
+        parse_json_bytes(text.encode())
+    except FlowRunnerError:
+        return dumps({"payload": text})
+    return text
