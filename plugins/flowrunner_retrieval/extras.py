@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Final
 
 #: What installs them.
@@ -19,6 +20,9 @@ def import_extra(module: str, purpose: str) -> Any:
     :param purpose: what wants it, as the subject of a sentence.
     :raises ExtraMissing: if it is not installed.
     """
+    found = sys.modules.get(module)
+    if found is not None:
+        return found
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from collections.abc import Sequence
@@ -62,9 +63,12 @@ def query_vector(vector: Sequence[float], dimensions: int) -> Any:
             f"The vector to search with has {found.size} dimensions and the collection {dimensions}:"
             " it was filled by another embedding model; fill it anew, or search with that model."
         )
-    if not np.isfinite(found).all():
+    # As in normalised(); what is not finite makes a length that is not.
+    wide = found.astype(np.float64)
+    length = math.sqrt(squares) if (squares := float(wide @ wide)) >= 0 else squares
+    if not math.isfinite(length):
         raise ChunkInvalid("The vector to search with holds a number that is not finite.")
-    return normalised(found.reshape(1, -1))[0]
+    return (wide / (length or 1.0)).astype(np.float32)
 
 
 def normalised(matrix: Any) -> Any:

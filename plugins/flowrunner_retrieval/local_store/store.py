@@ -27,6 +27,7 @@ from flowrunner import (
 from ..extras import import_numpy
 from .matrix import Matrices, Matrix, best, joined, make_matrix
 from .packing import pack, query_vector, unpack
+from .quickly import MOST_ROWS, QuickReader
 from .statements import UPSERT_CHUNK, UPSERT_COLLECTION, in_pieces, placeholders
 from .tables import chunks, collections, schema
 
@@ -52,6 +53,8 @@ class LocalVectors(VectorStore):
         self._engine = engine
         self._matrices = Matrices(room)
         self._sqlite = engine.dialect.name == "sqlite"
+        self._quick = QuickReader(engine)
+        self._driver_error: type[Exception] = getattr(engine.dialect.loaded_dbapi, "Error", sqlite3.Error)
         schema.ensure(engine)
 
     def upsert_chunks(self, owner: str, collection: str, chunks: Sequence[Chunk]) -> int:
@@ -94,6 +97,10 @@ class LocalVectors(VectorStore):
 
     def search_chunks(self, query: ChunkQuery, vector: Sequence[float]) -> list[Hit]:
         """Return the nearest of the chunks meant; see :class:`~flowrunner.VectorStore`."""
+        if not (query.where or query.ids is not None or query.document is not None or query.limit is None):
+            hits = self._search_known(query, vector)
+            if hits is not None:
+                return hits
         np = import_numpy()
         with self._looking() as connection:
             found = self._find(connection, query.owner, query.collection)
@@ -112,6 +119,25 @@ class LocalVectors(VectorStore):
             scored = {int(seqs[place]): float(scores[place]) for place in picked}
             rows = {row.seq: row for row in self._rows_of(connection, list(scored))}
         return [Hit(_chunk(rows[seq]), min(1.0, max(-1.0, score))) for seq, score in scored.items() if seq in rows]
+
+    def _search_known(self, query: ChunkQuery, vector: Sequence[float]) -> list[Hit] | None:
+        """Search a collection whose vectors are in memory as they are now; return None where they are not."""
+        limit = query.offset + max(0, query.limit or 0)
+        if limit > MOST_ROWS:
+            return None
+        try:
+            with self._quick.open() as cursor:
+                found = self._quick.find(cursor, query.owner, query.collection)
+                kept = self._matrices.get(found[0]) if found is not None else None
+                if found is None or kept is None or kept.version != found[2]:
+                    return None
+                scores = kept.vectors @ query_vector(vector, found[1])
+                picked = best(scores, limit)[query.offset :] if limit else []
+                scored = list(zip(kept.seqs[picked].tolist(), scores[picked].tolist(), strict=True)) if limit else []
+                rows = self._quick.rows(cursor, [seq for seq, _ in scored])
+        except (SQLAlchemyError, self._driver_error) as error:
+            raise VectorStoreFailed("The vector store could not read.") from error
+        return [Hit(_chunk_of(rows[seq]), min(1.0, max(-1.0, score))) for seq, score in scored if seq in rows]
 
     def delete_chunks(self, query: ChunkQuery) -> int:
         """Remove what the query means; see :class:`~flowrunner.VectorStore`."""
@@ -275,6 +301,11 @@ def _json(metadata: Any) -> str:
         return json.dumps(metadata, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise ChunkInvalid("The metadata of a chunk is no JSON.") from error
+
+
+def _chunk_of(row: Any) -> Chunk:
+    _, name, text, document, metadata, vector = row
+    return Chunk(name, text, unpack(vector), document, json.loads(metadata))
 
 
 def _chunk(row: Any) -> Chunk:
