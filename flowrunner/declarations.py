@@ -41,6 +41,10 @@ def make_component(given: Any) -> Component:
 
 def _problems_of_class(given: type[Component]) -> Iterator[str]:
     yield from _names("aliases", given.aliases)
+    yield from _flag("blocking", given.blocking)
+    for method in ("inputs_for", "outputs_for", "packages_for"):
+        if not callable(getattr(given, method)):
+            yield f"its {method} is {_shown(getattr(given, method))}, where a method is wanted"
     yield from _ports(given, "inputs", Input)
     yield from _ports(given, "outputs", Output)
     for attribute, known in _KINDS.items():
@@ -79,13 +83,16 @@ def _ports(given: type[Component], attribute: str, kind: type[Input] | type[Outp
 
 def _port(port: Input | Output, word: str) -> Iterator[str]:
     """Find what is wrong with one input or output."""
-    if not isinstance(port.name, str) or not port.name:
+    if not isinstance(port.name, str) or not port.name.strip():
         yield f"the name of an {word} is {_shown(port.name)}, where a text is wanted"
         return
     here = f"the {word} {port.name}"
     lists = ("aliases", "accepts", "options") if isinstance(port, Input) else ("aliases",)
     for attribute in lists:
         for problem in _names(attribute, getattr(port, attribute)):
+            yield f"{here}: {problem}"
+    for attribute in ("required", "many", "tool") if isinstance(port, Input) else ():
+        for problem in _flag(attribute, getattr(port, attribute)):
             yield f"{here}: {problem}"
     accepted = port.accepts if isinstance(port, Input) else ()
     for port_type in (port.type, *accepted):
@@ -100,9 +107,18 @@ def _names(attribute: str, value: Any) -> Iterator[str]:
         yield f"its {attribute} is {_shown(value)}, where a tuple of texts is wanted"
 
 
+def _flag(attribute: str, value: Any) -> Iterator[str]:
+    # "no" would be true.
+    if not isinstance(value, bool):
+        yield f"its {attribute} is {_shown(value)}, where True or False is wanted"
+
+
 def _problems_of_run(made: Component) -> Iterator[str]:
     """Find why ``run`` could not be called with a context and the declared inputs as keywords."""
-    run = made.run
+    run: Any = made.run
+    if not callable(run):
+        yield f"its run is {_shown(run)}, where a method is wanted: def run(self, context, ...)"
+        return
     if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
         yield (
             "its run is an async def, which nobody awaits: write def run, and asyncio.run(...) in it for what must be"

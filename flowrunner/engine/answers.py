@@ -13,6 +13,7 @@ from uuid import UUID
 
 from flowrunner.components import Tool, canonical_type
 from flowrunner.engine.planned import PlannedVertex
+from flowrunner.flows.declared import declared_outputs
 from flowrunner.memory.message import Message
 
 #: Port types whose values are shown, stored and sent on, so that they must be text or JSON.
@@ -82,7 +83,7 @@ def refuse_silence(planned: PlannedVertex) -> NoReturn:
 def _type_with_tweaks(planned: PlannedVertex, name: Any) -> str:
     """Return the port type of an output that is there only with the values of this run."""
     settings = {**planned.vertex.settings, **planned.values}
-    for output in planned.component.outputs_for(settings):
+    for output in declared_outputs(planned.component, settings):
         if output.name == name:
             return canonical_type(output.type)
     raise _unknown_name(planned, name)

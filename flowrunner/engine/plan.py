@@ -19,7 +19,7 @@ from flowrunner.engine.values import convert
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
-from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, outputs_of, takes
+from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, number_of, outputs_of, takes
 from flowrunner.registry import Registry
 
 __all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
@@ -186,7 +186,8 @@ def _join(
     declared = ports[target.index].find_input(edge.input)
     if declared is None and not edge.input:
         raise EdgeInvalid(
-            f"An edge from {source.display_name} to {target.display_name} names no input, and there are several."
+            f"An edge from {source.display_name} to {target.display_name} names no input,"
+            f" and {number_of(ports[target.index].inputs)}."
         )
     if declared is None:
         warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
@@ -228,7 +229,8 @@ def _output_of(
         raise EdgeInvalid(
             f"{source.display_name} has no output {edge.output}, from which an edge leads to {target.display_name}."
             if edge.output
-            else f"An edge from {source.display_name} to {target.display_name} names no output, and there are several."
+            else f"An edge from {source.display_name} to {target.display_name} names no output,"
+            f" and {number_of(ports.outputs)}."
         )
     if not takes(declared, found, edge):
         raise EdgeInvalid(

@@ -10,6 +10,7 @@ from flowrunner.components import Input, Tool
 from flowrunner.engine.plan import PlannedVertex
 from flowrunner.engine.shapes import value_json
 from flowrunner.engine.values import convert
+from flowrunner.flows.declared import declared_outputs
 
 _JSON_TYPES: Final = {
     "int": "integer", "float": "number", "bool": "boolean", "Data": "object", "dict": "object", "Table": "array",
@@ -45,7 +46,7 @@ def _output_of(planned: PlannedVertex, row: Mapping[str, Any], otherwise: str | 
     """Return the output that a row of the tools table means, by its names or else its place; None for all."""
     tags = row.get("tags")
     words = {_text(row.get("name")), *(tags if isinstance(tags, list) else ())}
-    for declared in planned.component.outputs_for(planned.vertex.settings):
+    for declared in declared_outputs(planned.component, planned.vertex.settings):
         if not words.isdisjoint((declared.name, *declared.aliases)):
             return declared.name
     return otherwise

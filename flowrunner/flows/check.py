@@ -10,7 +10,7 @@ from flowrunner.errors import FlowRunnerError
 from flowrunner.flows import findings as codes
 from flowrunner.flows.graph import find_circles, find_isolated
 from flowrunner.flows.model import Edge, Finding, Flow, Vertex
-from flowrunner.flows.ports import FlowPorts, takes
+from flowrunner.flows.ports import FlowPorts, number_of, takes
 from flowrunner.registry import Registry
 
 Level = Literal["error", "warning"]
@@ -99,10 +99,10 @@ def _check_edges(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
         declared = taker.find_input(edge.input) if taker is not None and not edge.feedback else None
         given = giver.find_output(edge, declared) if giver is not None else None
         if giver is not None and given is None:
-            yield _no_output(edge, source, target)
+            yield _no_output(edge, source, target, number_of(giver.outputs))
         elif taker is not None and not edge.feedback:
             if declared is None:
-                yield _no_input(edge, source, target)
+                yield _no_input(edge, source, target, number_of(taker.inputs))
             elif given is not None and not takes(declared, given, edge):
                 message = (
                     f"Edge between {source.shown_name} and {target.shown_name} has invalid handles:"
@@ -111,17 +111,17 @@ def _check_edges(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
                 yield Finding(codes.EDGE_INVALID, message, target.id, target.type, "error")
 
 
-def _no_output(edge: Edge, source: Vertex, target: Vertex) -> Finding:
+def _no_output(edge: Edge, source: Vertex, target: Vertex, number: str) -> Finding:
     if edge.output is None:
-        message = f"An edge from {_shown(source)} to {_shown(target)} names no output, and there are several."
+        message = f"An edge from {_shown(source)} to {_shown(target)} names no output, and {number}."
         return Finding(codes.UNCLEAR_PORT, message, source.id, source.type, "error")
     message = f"{_shown(source)} has no output {edge.output}, from which an edge leads to {_shown(target)}."
     return Finding(codes.UNKNOWN_OUTPUT, message, source.id, source.type, "error")
 
 
-def _no_input(edge: Edge, source: Vertex, target: Vertex) -> Finding:
+def _no_input(edge: Edge, source: Vertex, target: Vertex, number: str) -> Finding:
     if not edge.input:
-        message = f"An edge from {_shown(source)} to {_shown(target)} names no input, and there are several."
+        message = f"An edge from {_shown(source)} to {_shown(target)} names no input, and {number}."
         return Finding(codes.UNCLEAR_PORT, message, target.id, target.type, "error")
     message = f"{_shown(target)} has no input {edge.input}; what {_shown(source)} sends there is lost."
     return Finding(codes.UNKNOWN_INPUT, message, target.id, target.type)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from flowrunner.components import Component, Input, Output, canonical_type
 from flowrunner.errors import FlowInvalid
+from flowrunner.flows.declared import declared_inputs, declared_outputs
 from flowrunner.flows.model import Edge, Flow, Vertex
 from flowrunner.registry import Registry
 
@@ -26,9 +27,9 @@ def inputs_of(component: Component, vertex: Vertex, settings: Mapping[str, Any])
     :raises FlowInvalid: if the component cannot have such settings.
     """
     try:
-        return component.inputs_for(settings)
-    except ValueError as error:
-        raise FlowInvalid(f"{vertex.display_name or vertex.type} ({vertex.id}): {error}.") from error
+        return declared_inputs(component, settings)
+    except FlowInvalid as error:
+        raise _of(vertex, error) from error
 
 
 def is_absent(declared: Input, vertex: Vertex) -> bool:
@@ -39,9 +40,24 @@ def is_absent(declared: Input, vertex: Vertex) -> bool:
 
 
 def outputs_of(component: Component, vertex: Vertex) -> tuple[Output, ...]:
-    """Return the outputs that a vertex has: the declared ones, and for some components those that its file lists."""
-    outputs = tuple(component.outputs_for(vertex.settings))
+    """Return the outputs that a vertex has: the declared ones, and for some components those that its file lists.
+
+    :raises FlowInvalid: if the component cannot have such settings.
+    """
+    try:
+        outputs = declared_outputs(component, vertex.settings)
+    except FlowInvalid as error:
+        raise _of(vertex, error) from error
     return outputs + _listed(vertex, _by_name(outputs)) if component.lists_outputs else outputs
+
+
+def _of(vertex: Vertex, error: FlowInvalid) -> FlowInvalid:
+    return FlowInvalid(f"{vertex.display_name or vertex.type} ({vertex.id}): {error.message}")
+
+
+def number_of(ports: Sequence[Any]) -> str:
+    """Return the end of a sentence on an edge that names no port: why the component does not say which is meant."""
+    return "there are several" if ports else "there is none"
 
 
 class VertexPorts:
