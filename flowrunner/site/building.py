@@ -48,6 +48,7 @@ from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.outage import outage_of, told_by
+from flowrunner.store.projects import ProjectStore
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import SecretBox, open_secret_box
 from flowrunner.store.stores import Stores
@@ -200,6 +201,7 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
     return Stores(
         keys=KeyStore(engine, settings.data_dir, each=bound_of(settings, "MAX_KEYS")),
         flows=flows,
+        projects=ProjectStore(engine),
         variables=variables,
         files=FileStore(
             engine,

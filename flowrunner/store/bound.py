@@ -19,6 +19,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.flows.naming import canonical_uuid
 from flowrunner.identity import Identity
 from flowrunner.shares import Uploads
+from flowrunner.store.bound_projects import ProjectsOfCaller
 from flowrunner.store.credentials import MASK, mask_text
 from flowrunner.store.files import FileStore, StoredFile
 from flowrunner.store.flowmask import SecretInputs, mask_graph
@@ -34,6 +35,7 @@ class BoundStores:
     """The stores of one runner in the name of one caller."""
 
     flows: FlowsOfCaller
+    projects: ProjectsOfCaller
     variables: VariablesOfCaller
     files: FilesOfCaller
     keys: KeysOfCaller
@@ -49,6 +51,7 @@ def bind_stores(
     """
     return BoundStores(
         flows=FlowsOfCaller(stores.flows, library, identity, secret_inputs),
+        projects=ProjectsOfCaller(stores.projects, stores.flows, identity),
         variables=VariablesOfCaller(stores.variables, identity),
         files=FilesOfCaller(stores.files, identity, uploads),
         keys=KeysOfCaller(stores.keys, identity),

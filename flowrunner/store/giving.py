@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.files import FileStore
 from flowrunner.store.flowrecord import free_endpoint_name, free_name
+from flowrunner.store.projects import USUAL_NAME, usual_project_id
 from flowrunner.store.stamp import stamp_beside
-from flowrunner.store.tables import answers, files, flows, runs, variables
+from flowrunner.store.tables import answers, files, flows, projects, runs, variables
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
     with writing(engine) as connection:
         for owner in sorted((source, target)):
             go_alone(connection, f"flows of {owner}")
+        _give_projects(connection, source, target)
         _give_flows(connection, source, target, given)
         _give_variables(connection, source, target, given)
         # Those with the id of a run are its result; the others belong to keys, which are their sender's own.
@@ -94,6 +96,20 @@ def give_files(
         if new.exists():
             old.unlink(missing_ok=True)
     return len(plan)
+
+
+def _give_projects(connection: Connection, source: str, target: str) -> None:
+    """Give the projects that the owner made; flows in the usual one come into the other's usual one."""
+    names = set(connection.execute(select(projects.c.name).where(projects.c.owner == target)).scalars())
+    names.add(USUAL_NAME)
+    for row in connection.execute(select(projects).where(projects.c.owner == source)).all():
+        same = (projects.c.owner == source, projects.c.id == row.id)
+        if row.id == usual_project_id(source):
+            connection.execute(delete(projects).where(*same))
+            continue
+        name = free_name(row.name, names)
+        names.add(name)
+        connection.execute(update(projects).where(*same).values(owner=target, name=name))
 
 
 def _give_flows(connection: Connection, source: str, target: str, given: Given) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flowrunner.store.files import FileStore
 from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
+from flowrunner.store.projects import ProjectStore
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.variables import VariableStore
 
@@ -17,6 +18,7 @@ class Stores:
 
     keys: KeyStore
     flows: FlowStore
+    projects: ProjectStore
     variables: VariableStore
     files: FileStore
     run_log: RunLog | None

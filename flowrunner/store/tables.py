@@ -65,6 +65,17 @@ flows: Final = Table(
     Index("flowrunner_flows_id", "id"),
 )
 
+projects: Final = Table(
+    "flowrunner_projects",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("created_at", MOMENT, nullable=False),
+    UniqueConstraint("owner", "name", name="flowrunner_projects_name"),
+)
+
 variables: Final = Table(
     "flowrunner_variables",
     metadata,
@@ -182,6 +193,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0004",
+    head="0005",
     version_table="flowrunner_version",
 )

@@ -101,6 +101,7 @@ class FlowsDeleted(Schema):
     query={
         "get_all": Flag("All in one list; false: page by page.", load_default=True),
         "header_flows": Flag("Without their data."),
+        "folder_id": Uuid("Only those of this project."),
         "page": Number("Number of the page, from 1.", low=1, load_default=1),
         "size": Number("Flows on a page.", low=1, high=MOST_FLOWS_A_PAGE, load_default=50),
     },
@@ -110,8 +111,13 @@ def list_flows(query: Input) -> Response:
     """List flows: those of the folders and the caller's own."""
     flows = _flows()
     header = query["header_flows"] or not flows.sees_graphs
-    shown = [_folder_json(flow, header=header) for flow in flows.of_folders()]
-    shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
+    placed = Placing() if flows.sees_graphs else None
+    shown = [_folder_json(flow, header=header, placed=placed) for flow in flows.of_folders()]
+    for stored in flows.stored():
+        one = stored.to_header() if header else stored.to_json()
+        shown.append(one if placed is None else placed.put(one))
+    if query["folder_id"] is not None:
+        shown = [one for one in shown if one["folder_id"] == query["folder_id"]]
     if query["get_all"]:
         return json_response(shown)
     page, size, total = query["page"], query["size"], len(shown)
@@ -140,13 +146,13 @@ def upload_flows() -> Response:
     settings = this_runner().settings
     file = uploaded_file(settings.max_body)
     limits = Limits(max_vertices=settings.max_vertices)
-    return json_response(_create_all(_flows_in(file.read(), file.filename or "", limits)), 201)
+    return json_response(create_all(flows_in(file.read(), file.filename or "", limits)), 201)
 
 
 @routes.post(f"{BASE}batch/", needs=AUTHOR, body=FlowBatch, answers={201: ListOf(FlowAnswer)})
 def create_flows(body: Input) -> Response:
     """Create several flows."""
-    return json_response(_create_all(body["flows"]), 201)
+    return json_response(create_all(body["flows"]), 201)
 
 
 @routes.post(
@@ -170,7 +176,7 @@ def download_flows(body: list[str]) -> Response:
         answer = json_response(first)
         answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
         return answer
-    answer = Response(_archive(chain((first, second), found)), content_type="application/x-zip-compressed")
+    answer = Response(archive_of(chain((first, second), found)), content_type="application/x-zip-compressed")
     answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
     return answer
 
@@ -201,19 +207,32 @@ def delete_flow(flow_id: str) -> Response:
     return json_response({"message": "Flow deleted successfully"})
 
 
+class Placing:
+    """Says of flows in which project they are."""
+
+    def __init__(self) -> None:
+        self._projects = this_runner().stores_of(caller()).projects
+        self._known = {one.id for one in self._projects.list()}
+
+    def put(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Return a flow as the API shows it, with the id of a project that is there."""
+        return {**shown, "folder_id": self._projects.place_of(shown.get("folder_id"), self._known)}
+
+
 def _flows() -> FlowsOfCaller:
     return this_runner().stores_of(caller()).flows
 
 
 def _show(flow_id: str) -> dict[str, Any]:
     flow = _flows().folder_flow(flow_id)
-    return _flows().get(flow_id).to_json() if flow is None else _folder_json(flow)
+    placed = Placing()
+    return placed.put(_flows().get(flow_id).to_json()) if flow is None else _folder_json(flow, placed=placed)
 
 
 def _stored_json(stored: StoredFlow) -> dict[str, Any]:
     """Return a flow that was just stored, and what a run of it would leave out."""
     warnings = [] if stored.data is None or stored.is_component else _warnings_of(stored.id)
-    return {**stored.to_json(), **({"warnings": warnings} if warnings else {})}
+    return Placing().put({**stored.to_json(), **({"warnings": warnings} if warnings else {})})
 
 
 def _warnings_of(flow_id: str) -> list[str]:
@@ -224,7 +243,7 @@ def _warnings_of(flow_id: str) -> list[str]:
         return [error.message]
 
 
-def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
+def _folder_json(flow: Flow, *, header: bool = False, placed: Placing | None = None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "name": flow.name,
         "description": flow.description,
@@ -238,15 +257,23 @@ def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
         "id": flow.id,
         "user_id": None,
     }
-    return shown
+    return shown if placed is None else placed.put(shown)
 
 
-def _create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
+def create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
     made = _flows().create_many([{**item, "id": None} for item in given])
     return [_stored_json(stored) for stored in made]
 
 
-def _flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:
+def shown_flows(project_id: str) -> list[dict[str, Any]]:
+    """Return the flows of a project as the API shows them."""
+    flows, placed = _flows(), Placing()
+    shown = [_folder_json(flow, placed=placed) for flow in flows.of_folders()]
+    shown += [placed.put(stored.to_json()) for stored in flows.stored()]
+    return [one for one in shown if one["folder_id"] == project_id]
+
+
+def flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:
     """Return the flows of an uploaded file, as JSON; one that has no name is called as its file.
 
     :raises FlowInvalid: for the first of them that is none: an upload is taken as a whole or not at all.
@@ -288,7 +315,7 @@ def _found(flow_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield _show(flow_id)
 
 
-def _archive(found: Iterable[dict[str, Any]]) -> bytes:
+def archive_of(found: Iterable[dict[str, Any]]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for flow in found:
@@ -296,5 +323,8 @@ def _archive(found: Iterable[dict[str, Any]]) -> bytes:
             # Indents could make a large one a hundred times as large.
             if len(text) <= _MOST_INDENTED:
                 text = json.dumps(json.loads(text), indent=2)
-            archive.writestr(f"{flow['id']}.json", text)
+            # The same flows are the same bytes, whenever they are asked for.
+            entry = zipfile.ZipInfo(f"{flow['id']}.json")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text)
     return packed.getvalue()

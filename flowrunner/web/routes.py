@@ -11,6 +11,7 @@ from flowrunner.web import (
     files,
     flows,
     messages,
+    projects,
     responses,
     run,
     runlog,
@@ -37,7 +38,7 @@ TALKING: Final[tuple[RouteGroup, ...]] = (
 
 #: What a server of its own has besides, and a site where it asks for it, by the names that the setting API takes.
 MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
-    "flows": (flows.routes,),
+    "flows": (flows.routes, projects.routes, projects.older_routes),
     "variables": (variables.routes,),
     "files": (files.own_routes,),
     "keys": (apikeys.routes,),

@@ -73,6 +73,20 @@ ALONE_TABLE = {
     "change_flow PATCH": "---00+",
     "put_flow PUT": "---~~+",
     "delete_flow DELETE": "---00+",
+    "list_projects GET": "-+-~~+",
+    "create_project POST": "---~~+",
+    "upload_project POST": "---~~+",
+    "download_project GET": "-+-00+",
+    "read_project GET": "-+-00+",
+    "change_project PATCH": "---00+",
+    "delete_project DELETE": "---00+",
+    "list_folders GET": "-+-~~+",
+    "create_folder POST": "---~~+",
+    "upload_folder POST": "---~~+",
+    "download_folder GET": "-+-00+",
+    "read_folder GET": "-+-00+",
+    "change_folder PATCH": "---00+",
+    "delete_folder DELETE": "---00+",
     "draw_flow GET": "-+-00+",
     "describe_flow GET": "-+-00+",
     "render_texts POST": "-+++++",
@@ -138,6 +152,20 @@ SITE_TABLE = {
     "change_flow PATCH": "----0-",
     "put_flow PUT": "----~-",
     "delete_flow DELETE": "----0-",
+    "list_projects GET": "----~-",
+    "create_project POST": "----~-",
+    "upload_project POST": "----~-",
+    "download_project GET": "----0-",
+    "read_project GET": "----0-",
+    "change_project PATCH": "----0-",
+    "delete_project DELETE": "----0-",
+    "list_folders GET": "----~-",
+    "create_folder POST": "----~-",
+    "upload_folder POST": "----~-",
+    "download_folder GET": "----0-",
+    "read_folder GET": "----0-",
+    "change_folder PATCH": "----0-",
+    "delete_folder DELETE": "----0-",
     "draw_flow GET": "----0-",
     "describe_flow GET": "----0-",
     "render_texts POST": "-+++++",
@@ -183,7 +211,10 @@ class World:
         stores.flows.delete_many([flow.id for flow in stores.flows.list(self.owner)], self.owner)
         for variable in stores.variables.list(self.owner):
             stores.variables.delete(variable.id, self.owner)
-        flow = stores.flows.create(self.owner, echo_flow("annflow", description="annword")).id
+        for project in stores.projects.list(self.owner):
+            stores.projects.delete(project.id, self.owner)
+        project = stores.projects.create(self.owner, "annproject", "annword").id
+        flow = stores.flows.create(self.owner, echo_flow("annflow", description="annword", folder_id=project)).id
         said = {"input_value": "annword", "session_id": "annsession"}
         answer = self.call("ann", "POST", f"/api/v1/run/{flow}?stream=sse", json=said)
         assert answer.status_code == 200 and "event: error" not in answer.text, answer.text
@@ -193,7 +224,8 @@ class World:
         variable = stores.variables.create(self.owner, "annvariable", "annword")
         key = stores.keys.record_of(stores.keys.create("ann", name="annkey")) if self.prefix == "" else None
         self.ids = {
-            "flow": flow, "flow_id": flow, "session_id": "annsession", "message_id": str(message.id),
+            "project_id": project, "flow": flow, "flow_id": flow, "session_id": "annsession",
+            "message_id": str(message.id),
             "run_id": str(message.run_id), "name": kept.name, "file_id": own.id, "variable_id": variable.id,
             "key_id": key.id if key else flow, "user": "ann", "word": "annword",
         }  # fmt: skip
@@ -218,6 +250,7 @@ class World:
         return (
             [message.to_dict() if hasattr(message, "to_dict") else repr(message) for message in memory.fetch()],
             [flow.to_json() for flow in stores.flows.list(self.owner)],
+            [project.to_json() for project in stores.projects.list(self.owner)],
             [variable.to_json() for variable in stores.variables.list(self.owner)],
             [file.path for flow in (None, self.ids["flow"]) for file in stores.files.list(self.owner, flow_id=flow)],
             [record.hint for record in stores.keys.list() if record.name == "annkey"],
@@ -229,7 +262,7 @@ def request_of(name, rule, ids):
     static = {"chatbox_file": "chatbox.js", "playground_file": "app.js"}
     path = fill(rule, {**ids, "name": static.get(name, ids["name"])})
     query = queries(name, ids)[0]
-    if name == "upload_flows":
+    if name in ("upload_flows", "upload_project", "upload_folder"):
         body = {"data": {"file": (io.BytesIO(json.dumps(echo_flow("uploaded")).encode()), "a.json")}}
     else:
         body = bodies(name, ids)
@@ -241,7 +274,7 @@ def try_once(world, who, verb, rule, name, wanted):
     path, body = request_of(name, rule, world.ids)
     before = None if verb == "GET" else world.state()
     answer = world.call(who, verb, path, **body)
-    shown, status = answer.get_data(as_text=True), answer.status_code
+    shown, status = answer.get_data().decode("utf-8", "replace"), answer.status_code
     answer.close()
     told = "annword" in shown and name != "render_texts"
     fits = {

@@ -47,6 +47,7 @@ DECLARED = {route.name: route for route in declared_routes()}
 NAMING = {
     "flow_id": lambda ids: ids["flow_id"],
     "session_id": lambda ids: ids["session_id"],
+    "folder_id": lambda ids: ids["project_id"],
     "q": lambda ids: ids["word"],
     "list_sessions q": lambda ids: ids["session_id"],
     "cursor": lambda ids: ids["message_id"],
@@ -112,7 +113,13 @@ def queries(name, ids):
 def bodies(name, ids):
     """Return what is sent to an operation."""
     flow = {**echo_flow(f"made-{uuid.uuid4()}"), "id": ids["flow_id"]}
+    project = {
+        "create": {"json": {"name": f"p-{uuid.uuid4()}", "flows_list": [ids["flow_id"]]}},
+        "change": {"json": {"name": f"p-{uuid.uuid4()}", "flows": [ids["flow_id"]]}},
+        "upload": {"data": {"file": (io.BytesIO(b'{"flows": []}'), "flows.json")}, **FORM},
+    }
     return {
+        **{f"{verb}_{kind}": body for verb, body in project.items() for kind in ("project", "folder")},
         "run": {"json": {"input_value": "x", "session_id": "elsewhere"}},
         "responses": {"json": {"model": ids["flow"], "input": "x"}},
         "webhook": {"json": {"x": 1}},
@@ -148,7 +155,10 @@ def furnish(site, user, word):
     own = site.ask(user, "POST", "/api/v2/files/", 201, data=file, **FORM)
     body = {"name": "shared", "value": word, "type": "Generic", "default_fields": []}
     variable = site.ask(user, "POST", "/api/v1/variables/", 201, json=body)
+    project = {"name": "shared", "description": word, "flows_list": [flow]}
+    project = site.ask(user, "POST", "/api/v1/projects/", 201, json=project)
     return {
+        "project_id": project["id"],
         "flow": flow,
         "flow_id": flow,
         "session_id": f"only-{user}",
@@ -165,7 +175,7 @@ def furnish(site, user, word):
 
 def unknown_ids():
     """Return ids of nothing."""
-    names = ("flow", "flow_id", "message_id", "run_id", "file_id", "variable_id", "key_id")
+    names = ("project_id", "flow", "flow_id", "message_id", "run_id", "file_id", "variable_id", "key_id")
     ids = {name: str(uuid.uuid4()) for name in names}
     ids["flow_id"] = ids["flow"]
     return {**ids, "session_id": f"only-{uuid.uuid4()}", "name": "zq1.txt", "user": "zq2", "word": "zq3"}
@@ -176,7 +186,8 @@ def world(site, user, flow):
     places = (
         "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?view=summary",
         f"/api/v1/monitor/builds?flow_id={flow}&all=true", f"/api/v1/monitor/transactions?flow_id={flow}",
-        "/api/v1/runs", "/api/v1/flows/", "/api/v1/variables/", f"/api/v1/files/list/{flow}", "/api/v2/files/",
+        "/api/v1/runs", "/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/",
+        f"/api/v1/files/list/{flow}", "/api/v2/files/",
     )  # fmt: skip
     seen = {place: site.ask(user, "GET", place) for place in places}
     keys = site.ask(user, "GET", "/api/v1/api_key/")["api_keys"]
@@ -195,7 +206,7 @@ def test_nothing_of_another_is_seen_or_touched(each_site):
             answers = []
             for ids, asked in ((theirs, query), (nothing, others)):
                 answer = site.call("ann", method, f"{fill(rule, ids)}?{asked}", **bodies(name, ids))
-                text = answer.get_data(as_text=True)
+                text = answer.get_data().decode("utf-8", "replace")
                 assert "bobword" not in text.replace(theirs["name"], "")
                 answers.append((answer.status_code, without_ids(text, ids)))
                 answer.close()
@@ -228,7 +239,7 @@ def test_what_another_adds_changes_none_of_ones_answers(each_site):
 
 def read(answer):
     """Return the status and the text of an answer, without the moment at which the key was used last."""
-    text = answer.get_data(as_text=True)
+    text = answer.get_data().decode("utf-8", "replace")
     answer.close()
     return answer.status_code, re.sub(r'"last_used_at":"[^"]*"', '"last_used_at":null', text)
 

@@ -1,0 +1,162 @@
+"""Projects: each owner keeps flows together under names of their own; one project they have at least."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+
+from flowrunner.errors import BadRequest, NotFound, RequestInvalid
+from flowrunner.flows.naming import canonical_uuid
+from flowrunner.memory.message import new_id, utc_now
+from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.flowrecord import free_name, is_unicode
+from flowrunner.store.tables import projects
+from flowrunner.text.timestamps import moment_text
+
+#: How the project is called that an owner has without making one.
+USUAL_NAME: Final = "Starter Project"
+_USUAL_DESCRIPTION: Final = "Where flows are that were put into no other project."
+_LONGEST_NAME: Final = 255
+_LONGEST_DESCRIPTION: Final = 10_000
+_MOST_PROJECTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of one owner."""
+
+    id: str
+    owner: str
+    name: str
+    description: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the API shows a project."""
+        return {"id": self.id, "name": self.name, "description": self.description, "parent_id": None}
+
+
+def usual_project_id(owner: str) -> str:
+    """Return the id of the project in which an owner's flows are that are in no other one."""
+    return str(uuid5(NAMESPACE_URL, f"flowrunner:project:{owner}"))
+
+
+class ProjectStore:
+    """The projects of one runner. What is in a project, its flows say."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list(self, owner: str) -> list[Project]:
+        """Return the projects of an owner: the usual one first, the others by name."""
+        with reading(self._engine) as connection:
+            return _all(connection, owner)
+
+    def get(self, project_id: str, owner: str) -> Project:
+        """Return a project.
+
+        :raises NotFound: if the owner has none of that id.
+        """
+        with reading(self._engine) as connection:
+            return _one(connection, project_id, owner)
+
+    def create(self, owner: str, name: Any, description: Any = None) -> Project:
+        """Make a project; a name that is taken gets a number.
+
+        :raises RequestInvalid: for a name or description that cannot be kept.
+        :raises BadRequest: if the owner has too many.
+        """
+        name, description = _name(name), _description(description)
+        with writing(self._engine) as connection:
+            go_alone(connection, f"projects of {owner}")
+            there = _all(connection, owner)
+            if len(there) >= _MOST_PROJECTS:
+                raise BadRequest(f"You have {len(there)} projects; more are not kept.")
+            found = Project(new_id(), owner, free_name(name, {one.name for one in there}), description)
+            _insert(connection, found)
+        return found
+
+    def update(self, project_id: str, owner: str, changes: Mapping[str, Any]) -> Project:
+        """Change name and description, as far as they are given.
+
+        :raises NotFound: if the owner has none of that id.
+        :raises RequestInvalid: for a name or description that cannot be kept.
+        :raises BadRequest: if the name is taken.
+        """
+        with writing(self._engine) as connection:
+            go_alone(connection, f"projects of {owner}")
+            before = _one(connection, project_id, owner)
+            name = before.name if changes.get("name") is None else _name(changes["name"])
+            description = _description(changes["description"]) if "description" in changes else before.description
+            if name != before.name and name in {one.name for one in _all(connection, owner)}:
+                raise BadRequest("Project name must be unique")
+            found = Project(before.id, owner, name, description)
+            same = (projects.c.owner == owner, projects.c.id == found.id)
+            values = {"name": name, "description": description}
+            if not connection.execute(update(projects).where(*same).values(**values)).rowcount:
+                _insert(connection, found)
+        return found
+
+    def delete(self, project_id: str, owner: str) -> None:
+        """Remove a project; of the usual one only what it was called.
+
+        :raises NotFound: if the owner has none of that id.
+        """
+        with writing(self._engine) as connection:
+            found = _one(connection, project_id, owner)
+            connection.execute(delete(projects).where(projects.c.owner == owner, projects.c.id == found.id))
+
+
+def _all(connection: Connection, owner: str) -> list[Project]:
+    rows = connection.execute(select(projects).where(projects.c.owner == owner).order_by(projects.c.name)).all()
+    usual = usual_project_id(owner)
+    found = [_read(row) for row in rows]
+    first = [one for one in found if one.id == usual]
+    if not first:
+        name = free_name(USUAL_NAME, {one.name for one in found})
+        first = [Project(usual, owner, name, _USUAL_DESCRIPTION)]
+    return first + [one for one in found if one.id != usual]
+
+
+def _one(connection: Connection, project_id: str, owner: str) -> Project:
+    canonical = canonical_uuid(project_id)
+    for found in _all(connection, owner):
+        if found.id == canonical:
+            return found
+    raise NotFound("Project not found")
+
+
+def _insert(connection: Connection, found: Project) -> None:
+    row = {"owner": found.owner, "id": found.id, "name": found.name, "description": found.description}
+    connection.execute(insert(projects).values(**row, created_at=moment_text(utc_now())))
+
+
+def _read(row: Row[Any]) -> Project:
+    return Project(row.id, row.owner, row.name, row.description)
+
+
+def _name(value: Any) -> str:
+    text = _text("name", value, _LONGEST_NAME)
+    if not text.strip():
+        raise _invalid("name", "Project name cannot be empty")
+    return text
+
+
+def _description(value: Any) -> str | None:
+    return None if value is None else _text("description", value, _LONGEST_DESCRIPTION)
+
+
+def _text(field: str, value: Any, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise _invalid(field, f"a text of at most {longest} characters is wanted")
+    if "\0" in value or not is_unicode(value):
+        raise _invalid(field, "the text has characters that cannot be kept")
+    return value
+
+
+def _invalid(field: str, reason: str) -> RequestInvalid:
+    entry = {"type": "value_error", "loc": ["body", field], "msg": f"Value error, {reason}"}
+    return RequestInvalid(f"{field}: {reason}.", [entry])

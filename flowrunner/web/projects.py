@@ -1,0 +1,189 @@
+"""The projects API: how owners keep their flows together. The same is served under the older name, folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Response
+from marshmallow import INCLUDE, Schema, fields
+
+from flowrunner.authority import AUTHOR
+from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
+from flowrunner.flows.archives import is_archive
+from flowrunner.flows.parsing import Limits
+from flowrunner.store.bound_projects import ProjectsOfCaller
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Anything, Items, Number, Uuid
+from flowrunner.web.flows import MOST_FLOWS_A_PAGE, FlowAnswer, archive_of, create_all, flows_in, shown_flows
+from flowrunner.web.input import uploaded_file
+from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.route import Input, ListOf, Media, RouteGroup, View
+from flowrunner.web.schemas import BYTES, UPLOAD
+
+BASE: Final = "/api/v1/projects/"
+OLDER: Final = "/api/v1/folders/"
+ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"project_id": Uuid()}}
+
+routes = RouteGroup("projects")
+#: The same under the older name, which the description leaves out.
+older_routes = RouteGroup("")
+
+_MOST_MOVED: Final = 10_000
+
+
+def _both(method: str, rest: str = "", **declared: Any) -> Callable[[View], View]:
+    """Declare a route under both names."""
+
+    def declare(view: View) -> View:
+        older = view.__name__.replace("project", "folder")
+        older_routes.route(f"{OLDER}{rest}", method, name=older, **declared)(view)
+        return routes.route(f"{BASE}{rest}", method, **declared)(view)
+
+    return declare
+
+
+class ProjectChanges(Schema):
+    """Members of a project that are to be changed."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    name = Anything(json={"type": "string"}, allow_none=True)
+    description = Anything(json={"type": "string"}, allow_none=True)
+    flows = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
+    components = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
+
+
+class NewProject(Schema):
+    """A project to make, and the flows that go into it."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    name = Anything(json={"type": "string"}, required=True)
+    description = Anything(json={"type": "string"}, allow_none=True)
+    flows_list = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
+    components_list = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
+
+
+class ProjectAnswer(Schema):
+    """A project."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True, allow_none=True)
+    parent_id = fields.String(required=True, allow_none=True)
+
+
+class ProjectWithFlows(ProjectAnswer):
+    """A project and its flows."""
+
+    flows = fields.List(fields.Nested(FlowAnswer), required=True)
+
+
+@_both("GET", needs=AUTHOR, answers={200: ListOf(ProjectAnswer)})
+def list_projects() -> Response:
+    """List the caller's projects; there is one at least."""
+    return json_response([found.to_json() for found in _projects().list()])
+
+
+@_both("POST", needs=AUTHOR, body=NewProject, answers={201: ProjectAnswer})
+def create_project(body: Input) -> Response:
+    """Make a project, and move flows into it."""
+    moved = [*(body.get("flows_list") or ()), *(body.get("components_list") or ())]
+    made = _projects().create(body["name"], body.get("description"), moved)
+    return json_response(made.to_json(), 201)
+
+
+@_both("POST", "upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
+def upload_project() -> Response:
+    """Make a project of an uploaded file with flows.
+
+    The file is JSON with `folder_name`, `folder_description` and `flows`, or an archive of flows, which is called as
+    its file.
+    """
+    settings = this_runner().settings
+    file = uploaded_file(settings.max_body)
+    data, filename = file.read(), file.filename or ""
+    name, description = _head_of(data, filename)
+    found = flows_in(data, filename, Limits(max_vertices=settings.max_vertices))
+    made = _projects().create(name, description)
+    try:
+        return json_response(create_all([{**flow, "folder_id": made.id} for flow in found]), 201)
+    except FlowRunnerError:
+        _projects().delete(made.id)
+        raise
+
+
+@_both(
+    "GET",
+    "download/<project_id>",
+    **ONE,
+    answers={200: Media({"application/x-zip-compressed": BYTES})},
+)
+def download_project(project_id: str) -> Response:
+    """Download the flows of a project as a ZIP archive."""
+    found = _projects().get(project_id)
+    flows = shown_flows(found.id)
+    if not flows:
+        raise NotFound("No flows found in project")
+    answer = Response(archive_of(flows), content_type="application/x-zip-compressed")
+    answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
+    return answer
+
+
+@_both(
+    "GET",
+    "<project_id>",
+    **ONE,
+    query={
+        "page": Number("Number of the page of its flows, from 1; with size.", low=1),
+        "size": Number("Flows on a page.", low=1, high=MOST_FLOWS_A_PAGE),
+    },
+    answers={200: {"anyOf": [ProjectWithFlows, {"type": "object"}]}},
+)
+def read_project(project_id: str, query: Input) -> Response:
+    """Show a project and its flows."""
+    found = _projects().get(project_id).to_json()
+    flows = shown_flows(found["id"])
+    page, size, total = query["page"], query["size"], len(flows)
+    if not page or not size:
+        return json_response({**found, "flows": flows})
+    items = flows[(page - 1) * size : page * size]
+    paged = {"items": items, "total": total, "page": page, "size": size, "pages": -(-total // size)}
+    return json_response({"folder": found, "flows": paged})
+
+
+@_both("PATCH", "<project_id>", **ONE, body=ProjectChanges, answers={200: ProjectAnswer})
+def change_project(project_id: str, body: Input) -> Response:
+    """Change name and description of a project, or which flows are in it."""
+    given = [body[name] for name in ("flows", "components") if body.get(name) is not None]
+    moved = [flow_id for several in given for flow_id in several] if given else None
+    return json_response(_projects().update(project_id, body, moved).to_json())
+
+
+@_both("DELETE", "<project_id>", **ONE, answers={204: None})
+def delete_project(project_id: str) -> Response:
+    """Delete a project with the flows in it; their messages stay."""
+    _projects().delete(project_id)
+    return empty_response()
+
+
+def _projects() -> ProjectsOfCaller:
+    return this_runner().stores_of(caller()).projects
+
+
+def _head_of(data: bytes, filename: str) -> tuple[Any, Any]:
+    """Return the name and the description of a project that is uploaded."""
+    usual = filename.rpartition("/")[2].rpartition(".")[0] or "New Project"
+    if is_archive(data):
+        return usual, None
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadRequest("Invalid JSON file: it holds no project.") from None
+    if not isinstance(given, dict):
+        return usual, None
+    return given.get("folder_name") or usual, given.get("folder_description")
