@@ -18,7 +18,7 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Anything, Items, Number, Uuid
 from flowrunner.web.flows import MOST_FLOWS_A_PAGE, FlowAnswer, archive_of, create_all, flows_in, shown_flows
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.jsons import empty_response, json_response
+from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.route import Input, ListOf, Media, RouteGroup, View
 from flowrunner.web.schemas import BYTES, UPLOAD
 
