@@ -79,7 +79,9 @@ from flowrunner.vectors import (
 from flowrunner.word import Given, Word
 
 if TYPE_CHECKING:
+    from flowrunner.app import create_app
     from flowrunner.extension import FlowRunner
+    from flowrunner.runs.engines import RunEngine
     from flowrunner.site.current import current_runner, get_runner
     from flowrunner.store.carrying import Cargo, cargo_for
     from flowrunner.store.engine import database_engine, reading, writing
@@ -130,6 +132,7 @@ __all__ = [
     "RequestInvalid",
     "RunCancelled",
     "RunContext",
+    "RunEngine",
     "SchemaOutdated",
     "Session",
     "SessionBusy",
@@ -149,6 +152,7 @@ __all__ = [
     "cargo_for",
     "checked_address",
     "current_runner",
+    "create_app",
     "cursor_gone",
     "database_engine",
     "destination",
@@ -179,6 +183,14 @@ def __getattr__(name: str) -> Any:
         from flowrunner.extension import FlowRunner
 
         return FlowRunner
+    if name == "create_app":
+        from flowrunner.app import create_app
+
+        return create_app
+    if name == "RunEngine":
+        from flowrunner.runs.engines import RunEngine
+
+        return RunEngine
     if name in ("current_runner", "get_runner"):
         from flowrunner.site import current
 

@@ -62,6 +62,17 @@ def register_vector_stores(register: Callable[..., None]) -> None:
 
 
 @hookspec
+def register_engines(register: Callable[..., None]) -> None:
+    """Offer engines, which begin the runs that nobody waits for. Called once per app, at start-up.
+
+    Only the engine that ``FLOWRUNNER_ENGINE`` names is built, when the runner is opened.
+
+    :param register: ``register(name, factory, settings=(Setting(...), ...))``; ``factory(app, settings)`` returns a
+        :class:`~flowrunner.RunEngine`. Names of settings begin with the engine's name.
+    """
+
+
+@hookspec
 def register_settings(register: Callable[[Setting], None]) -> None:
     """Declare settings of a plugin that offers no backend. Called once per app, before settings are read.
 

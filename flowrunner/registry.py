@@ -16,6 +16,8 @@ from flowrunner.text.type_names import is_class_name, loose, spellings
 from flowrunner.vectors import VectorStoreFactory
 
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+#: The engine that needs nothing: the threads of whichever server accepted a run.
+POOL: Final = "pool"
 _SETTING_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 #: Names that are known to mean nothing; who sends ever new ones has them looked at each time.
 _MOST_UNKNOWN: Final = 10_000
@@ -25,13 +27,13 @@ _RESERVED: Final = ("PREFIX", "SOURCES", "WITH_VALUES")
 
 @dataclass(frozen=True, slots=True)
 class BackendOffer:
-    """A memory backend or vector store that a plugin offers: how to build it, its settings, who offers it.
+    """A memory backend, vector store or engine that a plugin offers: how to build it, its settings, who offers it.
 
     ``schema`` returns the :class:`~flowrunner.DatabaseSchema` of one that has tables.
     """
 
     name: str
-    factory: MemoryFactory | VectorStoreFactory
+    factory: MemoryFactory | VectorStoreFactory | Callable[[Any, Any], Any]
     settings: tuple[Setting, ...]
     plugin: str
     schema: Callable[[], Any] | None = None
@@ -48,6 +50,7 @@ class Registry:
         self._unknown: set[str] = set()
         self.backends: dict[str, BackendOffer] = {}
         self.vector_stores: dict[str, BackendOffer] = {}
+        self.engines: dict[str, BackendOffer] = {}
         self._settings: dict[str, Setting] = {s.name: s for s in SETTINGS}
 
     def add_component(self, component: type[Component], plugin: str) -> None:
@@ -85,6 +88,13 @@ class Registry:
         :raises PluginFailed: if the name, or that of a setting, is taken or does not fit.
         """
         self._add_offer(self.vector_stores, offer, "vector store")
+
+    def add_engine(self, offer: BackendOffer) -> None:
+        """Add an engine and its settings.
+
+        :raises PluginFailed: if the name, or that of a setting, is taken or does not fit.
+        """
+        self._add_offer(self.engines, offer, "engine")
 
     def _add_offer(self, offers: dict[str, BackendOffer], offer: BackendOffer, what: str) -> None:
         if not isinstance(offer.name, str) or not _BACKEND_NAME.fullmatch(offer.name):

@@ -63,6 +63,7 @@ from flowrunner.word import Word
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from flowrunner.runs.engines import RunEngine
     from flowrunner.runs.once import KeyedAnswer
     from flowrunner.store.carrying import Parcel
     from flowrunner.store.secretbox import SecretBox
@@ -90,6 +91,7 @@ class Opened:
     stores: Stores
     vectors: Vectors
     engine: Engine
+    run_engine: RunEngine | None
     box: SecretBox
     metrics: Metrics | None
     observers: Sequence[Observer]
@@ -214,7 +216,7 @@ class Runner:
             operator=self.operator,
             save_file=self._save_file,
         )
-        self.runs = Runs(self, opened.box)
+        self.runs = Runs(self, opened.box, opened.run_engine)
         if opened.stores.run_log is not None:
             registry = self.runs.registry
             opened.stores.run_log.know_process(lambda: registry.known_id)
@@ -386,6 +388,16 @@ class Runner:
         """
         self.admit(request, identity)
         return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
+
+    def carry_out(self, run_id: str) -> str:
+        """Begin an accepted run in this process, the worker of an engine, and return when it has ended.
+
+        :param run_id: what :meth:`~flowrunner.runs.engines.RunEngine.send` was given.
+        :returns: its state: one that ended or begins elsewhere, and one that waits for its session, is left alone.
+        :raises StoreFailed: if the database fails.
+        """
+        self.open()
+        return self.runs.carry_out(run_id)
 
     def check_health(self) -> dict[str, str]:
         """Return ``ok`` or ``error`` for the memory and the database, within two seconds."""

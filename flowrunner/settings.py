@@ -175,6 +175,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             seconds),
     Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
+    Setting("ENGINE", "pool", "name of the engine that begins webhooks and background runs: pool (the threads of the"
+            " servers), celery, procrastinate"),
     Setting("MAX_RUNS_PER_USER", None, "runs at a time of one user, or of all nameless visitors from one address, in"
             " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
             integer(1, 10000)),

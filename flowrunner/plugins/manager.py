@@ -27,7 +27,7 @@ from flowrunner.plugins.loading import (
 )
 from flowrunner.plugins.memory_hooks import HookedMemory, put_backend, refuse_second_backend
 from flowrunner.plugins.tracing import trace_calls
-from flowrunner.registry import BackendOffer, Registry
+from flowrunner.registry import POOL, BackendOffer, Registry
 from flowrunner.settings import Setting, Settings
 from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
 
@@ -142,6 +142,7 @@ class PluginManager:
         self._collect("register_settings", lambda plugin: lambda setting: self.registry.add_setting(setting, plugin))
         self._collect("register_memory_backends", self._backend_callback)
         self._collect("register_vector_stores", self._store_callback)
+        self._collect("register_engines", self._engine_callback)
 
     def collect_components(self) -> None:
         """Ask the plugins for their components.
@@ -209,6 +210,40 @@ class PluginManager:
 
         return Vectors(name, build)
 
+    def chosen_engine(self, settings: Settings) -> BackendOffer | None:
+        """Return the engine that the settings name; None for the pool of the process.
+
+        :raises PluginFailed: if no plugin offers it.
+        """
+        name: str = settings.engine
+        if name == POOL:
+            return None
+        offer = self.registry.engines.get(name)
+        if offer is None:
+            known = ", ".join((POOL, *sorted(self.registry.engines)))
+            raise PluginFailed(f"No plugin offers the engine {name!r}; there are: {known}.")
+        return offer
+
+    def open_engine(self, app: Any, settings: Settings) -> Any:
+        """Return the engine that the settings name, built; None for the pool of the process.
+
+        :raises PluginFailed: if no plugin offers it, or it cannot be built.
+        """
+        offer = self.chosen_engine(settings)
+        if offer is None:
+            return None
+        try:
+            engine = offer.factory(app, settings)
+        except FlowRunnerError:
+            raise
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            raise PluginFailed(f"The engine {offer.name} cannot be opened: {reason_of(error)}.") from error
+        if not callable(getattr(engine, "send", None)):
+            raise PluginFailed(f"The engine {offer.name} of plugin {offer.plugin} has no send(run_id).")
+        return engine
+
     def use_memory(self, backend: MemoryBackend, name: str) -> Memory:
         """Make an open backend the one that answers the memory hooks; it takes the place of an earlier one.
 
@@ -255,6 +290,14 @@ class PluginManager:
         ) -> None:  # fmt: skip
             offer = BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema)
             self.registry.add_vector_store(offer)
+
+        return register
+
+    def _engine_callback(self, plugin: str) -> Callable[..., None]:
+        def register(name: str, factory: Callable[[Any, Any], Any], settings: Iterable[Setting] = ()) -> None:
+            if name == POOL:
+                raise PluginFailed(f"Plugin {plugin} offers the engine {POOL}, which is the process's own.")
+            self.registry.add_engine(BackendOffer(name, factory, _several(name, settings, plugin), plugin))
 
         return register
 

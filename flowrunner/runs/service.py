@@ -20,7 +20,9 @@ from flowrunner.errors import FlowRunnerError, ServerStops, StoreFailed, is_inte
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.memory.message import new_id
+from flowrunner.memory.message import new_id, utc_now
+from flowrunner.runs.dispatcher import Dispatcher
+from flowrunner.runs.engines import RunEngine
 from flowrunner.runs.failures import was_told
 from flowrunner.runs.keeper import Keeper
 from flowrunner.runs.once import KeyedAnswer, Once
@@ -31,10 +33,11 @@ from flowrunner.runs.results import KeptResult
 from flowrunner.runs.sweep import Sweeper
 from flowrunner.store.answers import AnswerStore
 from flowrunner.store.credentials import mask_text
-from flowrunner.store.ledger import CANCELLED, ERROR, Ledger
+from flowrunner.store.ledger import CANCELLED, ERROR, QUEUED, RUNNING, Ledger
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.text.json_text import json_text
+from flowrunner.text.timestamps import moment_text
 
 if TYPE_CHECKING:
     from flowrunner.runner import Runner
@@ -72,7 +75,8 @@ class RunFound(NamedTuple):
 class Runs:
     """The runs of one runner, here and in the other processes that share its database."""
 
-    def __init__(self, runner: Runner, box: SecretBox) -> None:
+    def __init__(self, runner: Runner, box: SecretBox, engine: RunEngine | None = None) -> None:
+        self.dispatcher: Dispatcher | None = None
         settings = runner.settings
         # The thread that looks after runs must not keep a runner alive that nobody holds.
         self._runner: Runner = weakref.proxy(runner)
@@ -94,9 +98,16 @@ class Runs:
             runner.engine, box, term=settings.idempotency_seconds, most=settings.max_answer,
             most_of_owner=_ANSWERS_OF_OWNER * settings.max_answer,
         )  # fmt: skip
-        sweeper = Sweeper(self.registry, runner.memory, answers, self._adopt)
+        if engine is not None:
+            self.dispatcher = Dispatcher(engine, settings.engine, self.ledger)
+        sweeper = Sweeper(
+            self.registry, runner.memory, answers, self._adopt, engine=engine is not None, release=self._go_on
+        )
+        self._take_over = sweeper.take_over
+        self._is_known_gone = sweeper.is_known_gone
         self.once = Once(answers, self.registry, is_gone=sweeper.is_known_gone, settle=sweeper.take_over)
-        self.keeper = Keeper(self.registry, sweeper.sweep, lambda: self.pool.busy, self.once.write_again)
+        self.keeper = Keeper(self.registry, self._sweep, lambda: self.pool.busy, self.once.write_again)
+        self._sweep_runs = sweeper.sweep
         self.stopping = False
         self._stopped = threading.Event()
         _renew_after_fork(self)
@@ -138,7 +149,7 @@ class Runs:
                 flow_id=flow.id,
                 session_id=json_text(request.session_id) if request.session_id else None,
                 kind=kind,
-                process=self.registry.process_id,
+                **self._whose(),
                 lane=lane,
                 again=flow.idempotent or None,
                 request=close_request(flow, request, identity, self._box),
@@ -146,6 +157,9 @@ class Runs:
         except SQLAlchemyError as error:
             raise StoreFailed("The run cannot be recorded now, so it was not accepted; try again.") from error
         self.wake()
+        if self.dispatcher is not None:
+            self.dispatcher.send(run_id)
+            return run_id
         begin = on_behalf(self._run)
         self.pool.add([Job(seq, run_id, lane, lambda: begin(run_id, flow, request, identity, kind))])
         if self.stopping:
@@ -182,6 +196,8 @@ class Runs:
                 return False
             if self.ledger.end_queued(run_id, f"The run was stopped: {reason}."):
                 self.pool.remove(run_id)
+                if row.lane is not None:
+                    self._go_on(row.lane)
                 return True
             return self.ledger.ask_to_stop(run_id, reason)
         except SQLAlchemyError as error:
@@ -251,9 +267,50 @@ class Runs:
             return None
         return hashlib.blake2b(f"{owner}\0{named[0]}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
+    def _whose(self) -> dict[str, Any]:
+        """Return what the row of an accepted run says of who begins it."""
+        if self.dispatcher is None:
+            return {"process": self.registry.process_id}
+        return {"process": None, "engine": self.dispatcher.name, "sent_at": moment_text(utc_now())}
+
+    def _sweep(self) -> None:
+        self._sweep_runs()
+        if self.dispatcher is not None:
+            self.dispatcher.send_again()
+
+    def _go_on(self, lane: str) -> None:
+        """Have the next run of a session begin, where an engine does that."""
+        if self.dispatcher is not None:
+            self.dispatcher.go_on(lane)
+
+    def carry_out(self, run_id: str) -> str:
+        """Begin a run of an engine here, unless it has begun or waits for its session; return its state at the end.
+
+        :raises StoreFailed: if the database fails.
+        """
+        self.wake()
+        try:
+            row = self.ledger.sent(run_id)
+            if row is not None and row.status == RUNNING and self._is_known_gone(row.process):
+                # It was delivered again, since the worker that had it is gone.
+                self._take_over(row.process)
+                row = self.ledger.sent(run_id)
+            if row is None or row.status != QUEUED:
+                return "unknown" if row is None else str(row.status)
+            if row.lane is not None and self.ledger.first_open([row.lane]).get(row.lane, row.seq) < row.seq:
+                # Whoever ends the run before it sends it again.
+                return QUEUED
+        except SQLAlchemyError as error:
+            raise StoreFailed("The run cannot begin now, since the database fails; it is begun later.") from error
+        self._beginning(row)()
+        if row.lane is not None:
+            self._go_on(row.lane)
+        ended = self.ledger.find(run_id, EVERY_OWNER)
+        return "unknown" if ended is None else str(ended.status)
+
     def _adopt(self, rows: Iterable[Any]) -> None:
-        jobs = [Job(row.seq, row.id, row.lane, self._beginning(row)) for row in rows]
-        self.pool.add(jobs)
+        mine = [row for row in rows if self.dispatcher is None or row.engine is None]
+        self.pool.add([Job(row.seq, row.id, row.lane, self._beginning(row)) for row in mine])
 
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:
@@ -276,7 +333,8 @@ class Runs:
                 logger.exception("The accepted run %s cannot begin.", row.id)
                 self.registry.end(row.id, ERROR, "internal_error", "The run could not begin; the log says why.")
                 return
-            self._run(row.id, flow, request, identity, row.kind)
+            sent = self.dispatcher is not None and row.engine is not None
+            self._run(row.id, flow, request, identity, row.kind, sent=sent)
 
         return begin
 
@@ -284,9 +342,12 @@ class Runs:
         only = request.outputs_only
         return KeptResult(self.once.store, run_id, identity.id, self._result_term, outputs_only=only)
 
-    def _run(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity, kind: str) -> None:
+    def _run(
+        self, run_id: str, flow: Flow, request: RunRequest, identity: Identity, kind: str, *, sent: bool = False
+    ) -> None:
+        begin = self.ledger.begin_sent if sent else self.ledger.begin
         try:
-            if not self.ledger.begin(run_id, self.registry.process_id):
+            if not begin(run_id, self.registry.process_id):
                 return
         except SQLAlchemyError as error:
             # It stays queued under this process: the next sweep of another one, or of a later start, finds it.

@@ -24,12 +24,17 @@ _PURGE: Final = 60.0
 class Sweeper:
     """Looks for runs whose process is gone.
 
-    :param adopt: begins a run that had not begun, given its row.
+    :param adopt: begins runs that had not begun, given their rows.
+    :param release: told of each lane in which a run was lost.
+    :param engine: an engine begins runs; those that belong to no process are its affair.
     """
 
     def __init__(
-        self, registry: RunRegistry, memory: Memory, answers: AnswerStore, adopt: Callable[[list[Any]], None]
-    ) -> None:
+        self, registry: RunRegistry, memory: Memory, answers: AnswerStore, adopt: Callable[[list[Any]], None],
+        *, engine: bool = False, release: Callable[[str], object] = lambda lane: None,
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._release = release
         self._registry = registry
         self._memory = memory
         self._answers = answers
@@ -43,7 +48,11 @@ class Sweeper:
         :raises SQLAlchemyError: if the database fails; then nothing is known of heartbeats any more.
         """
         try:
-            gone = [row.id for row in self._registry.ledger.others(self._registry.process_id) if self._is_gone(row)]
+            gone = [
+                row.id
+                for row in self._registry.ledger.others(self._registry.process_id, engine=self._engine)
+                if self._is_gone(row)
+            ]
         except Exception:
             self._silences.forget()
             raise
@@ -69,7 +78,7 @@ class Sweeper:
 
     def take_over(self, process: str | None) -> int:
         """Close what a process that is gone had begun, and take what it had not; return how much there was."""
-        queued, lost = self._registry.ledger.take_over(process, self._registry.process_id)
+        queued, lost = self._registry.ledger.take_over(process, self._registry.process_id, engine=self._engine)
         for row in lost:
             facts = {"run_id": row.id, "flow_id": row.flow_id, "code": "run_lost"}
             shown = (row.id, row.flow_id)
@@ -78,6 +87,8 @@ class Sweeper:
                 mark_unanswered(self._memory.for_owner(row.owner), row.id, LOST)
             except FlowRunnerError as error:
                 logger.warning("The question of the lost run %s could not be marked: %s", row.id, error.message)
+        for lane in {row.lane for row in lost if row.lane is not None}:
+            self._release(lane)
         if queued:
             logger.info("%d accepted runs that had not begun are taken over.", len(queued))
             self._adopt(queued)

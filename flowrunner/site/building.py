@@ -126,6 +126,7 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     if wishes.memory is None:
         manager.chosen_backend(settings)
     manager.open_vectors(app, settings)
+    manager.chosen_engine(settings)
     manager.refuse_second_backend()
     if settings.auth == "none" and not settings.trusted_hosts:
         settings = settings.with_values(trusted_hosts=LOCAL_NAMES)
@@ -172,6 +173,9 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
         undo.callback(stores.close)
         metrics = _open_metrics(settings, wishes.alone) if settings.metrics else None
         vectors = manager.open_vectors(app, settings)
+        run_engine = manager.open_engine(app, settings)
+        if run_engine is not None:
+            undo.callback(run_engine.close)
         given = wishes.memory
         memory = manager.open_memory(app, settings) if given is None else manager.use_memory(given, "given")
         return Opened(
@@ -181,6 +185,7 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
             stores=stores,
             vectors=vectors,
             engine=engine,
+            run_engine=run_engine,
             box=box,
             metrics=metrics,
             observers=_observers(settings, stores.run_log, metrics),

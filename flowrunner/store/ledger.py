@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, case, exists, func, insert, select, update
 
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import utc_now
@@ -96,6 +96,50 @@ class Ledger:
             )
             return found.rowcount == 1
 
+    def sent(self, run_id: str) -> Row[Any] | None:
+        """Return the whole row of a run that an engine was told of; None if there is none."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(runs).where(runs.c.id == run_id, runs.c.engine.is_not(None))).first()
+
+    def begin_sent(self, run_id: str, process: str) -> bool:
+        """Turn a queued run of an engine into a running one of a process; say whether it still was one."""
+        with writing(self.engine) as connection:
+            found = connection.execute(
+                update(runs)
+                .where(runs.c.id == run_id, runs.c.status == QUEUED, runs.c.engine.is_not(None), runs.c.stop.is_(None))
+                .values(status=RUNNING, process=process, started_at=moment_text(utc_now()), begun=runs.c.begun + 1)
+            )
+            return found.rowcount == 1
+
+    def next_of(self, lane: str, engine: str) -> str | None:
+        """Return the run of a lane that is to begin next, if it is queued on an engine."""
+        first = select(runs).where(runs.c.ended_at.is_(None), runs.c.lane == lane).order_by(runs.c.seq).limit(1)
+        with reading(self.engine) as connection:
+            row = connection.execute(first).first()
+        return row.id if row is not None and row.status == QUEUED and row.engine == engine else None
+
+    def to_send(self, engine: str, before: str, most: int = 200) -> list[str]:
+        """Return queued runs that an engine was not told of since a moment, and note that it is told now.
+
+        Of each lane it is the first that has not ended.
+        """
+        earlier = runs.alias()
+        waits = exists().where(earlier.c.lane == runs.c.lane, earlier.c.ended_at.is_(None), earlier.c.seq < runs.c.seq)
+        told = runs.c.sent_at.is_(None) | (runs.c.sent_at < before)
+        wanted = (
+            select(runs.c.id)
+            .where(runs.c.ended_at.is_(None), runs.c.status == QUEUED, runs.c.engine == engine, told, ~waits)
+            .order_by(runs.c.seq)
+            .limit(most)
+        )
+        with writing(self.engine) as connection:
+            go_alone(connection, _SWEEP)
+            found = [row.id for row in connection.execute(wanted)]
+            if found:
+                told_now = update(runs).where(runs.c.id.in_(found)).values(sent_at=moment_text(utc_now()))
+                connection.execute(told_now)
+            return found
+
     def end(self, run_id: str, status: str, *, code: str = "", message: str = "") -> bool:
         """End a run; say whether it was open."""
         with unhurried(self.engine) as connection:
@@ -156,13 +200,15 @@ class Ledger:
         with unhurried(self.engine) as connection:
             connection.execute(update(processes).where(processes.c.id == process).values(beat=processes.c.beat + 1))
 
-    def others(self, process: str) -> Sequence[Any]:
+    def others(self, process: str, *, engine: bool = False) -> Sequence[Any]:
         """Return the processes, but for one, that have runs which have not ended: id, place, beat.
+
+        :param engine: runs that no process has are an engine's affair.
 
         ``place`` is None for a process that is not known any more; ``id`` is None for runs that no process has.
         """
         # A request with a key may be under way before its run is recorded, or after it has ended.
-        with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None))
+        with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None), *_of_nobody(engine))
         with_keys = select(answers.c.process).where(answers.c.state == "open")
         open_ones = with_runs.union(with_keys).subquery()
         statement = (
@@ -173,7 +219,9 @@ class Ledger:
         with reading(self.engine) as connection:
             return connection.execute(statement).all()
 
-    def take_over(self, gone: str | None, process: str) -> tuple[list[Row[Any]], list[Row[Any]]]:
+    def take_over(
+        self, gone: str | None, process: str, *, engine: bool = False
+    ) -> tuple[list[Row[Any]], list[Row[Any]]]:
         """Take the runs of a process that is gone, or those that were let go.
 
         :param gone: its id; None for runs that no process has.
@@ -181,7 +229,7 @@ class Ledger:
             those that had begun and now count as lost.
         """
         theirs = runs.c.process.is_(None) if gone is None else runs.c.process == gone
-        mine = (runs.c.ended_at.is_(None), theirs)
+        mine = (runs.c.ended_at.is_(None), theirs, *_of_nobody(engine))
         with writing(self.engine) as connection:
             go_alone(connection, _SWEEP)
             rows = connection.execute(select(runs).where(*mine).order_by(runs.c.seq)).all()
@@ -189,8 +237,9 @@ class Ledger:
             again = {row.id for row in queued}
             lost = [row for row in rows if row.id not in again]
             if queued:
+                owner = case((runs.c.engine.is_not(None), None), else_=process) if engine else process
                 taken = update(runs).where(runs.c.id.in_(again))
-                connection.execute(taken.values(process=process, status=QUEUED, started_at=None))
+                connection.execute(taken.values(process=owner, status=QUEUED, started_at=None, sent_at=None))
             _end(
                 connection, [row.id for row in lost], LOST, "run_lost",
                 "The process of this run ended before the run did; whatever it had stored until then is kept.",
@@ -216,6 +265,11 @@ class Ledger:
         """Take a process that ends in good order off the list."""
         with unhurried(self.engine) as connection:
             connection.execute(processes.delete().where(processes.c.id == process))
+
+
+def _of_nobody(engine: bool) -> tuple[Any, ...]:
+    """Return what leaves out the runs that wait for an engine: they belong to no process."""
+    return (runs.c.process.is_not(None) | runs.c.engine.is_(None),) if engine else ()
 
 
 def _may_begin_again(row: Row[Any]) -> bool:

@@ -8,8 +8,23 @@ import json
 import pytest
 from flowrunner_in_memory.backend import InMemory
 
-from flowrunner import Chunk, Component, Identity, Input, MessageChanges, NotAllowed, Output, Setting, hookimpl
+from flowrunner import (
+    Chunk,
+    Component,
+    Identity,
+    Input,
+    MessageChanges,
+    NotAllowed,
+    Output,
+    PluginFailed,
+    RunEngine,
+    Setting,
+    SettingsInvalid,
+    hookimpl,
+    new_id,
+)
 from flowrunner.app import create_app, runner_of
+from flowrunner.engine.request import RunRequest
 from flowrunner.identity import LOCAL_IDENTITY
 from tests.vectors.plain import PlainVectors
 
@@ -131,6 +146,71 @@ def test_hook_register_vector_stores(start):
     assert runner.run("hooked", "c", identity=Identity("ann")).text == "1"
     assert built == [("flowrunner", 3)]
     assert isinstance(runner.vectors.store, PlainVectors)
+
+
+def test_hook_register_engines(start):
+    told, closed = [], []
+
+    class Engine(RunEngine):
+        def __init__(self, height):
+            self.height = height
+
+        def send(self, run_id):
+            told.append(run_id)
+            if len(told) == 1:
+                raise ConnectionError("nobody there")
+
+        def close(self):
+            closed.append(self.height)
+
+    class Plugin:
+        @hookimpl
+        def register_engines(self, register):
+            register("shelf", lambda app, settings: Engine(settings.shelf_height),
+                     settings=(Setting("SHELF_HEIGHT", 1, "how high it is", int),))  # fmt: skip
+
+    _, runner = start(Plugin(), engine="shelf", memory="sqlite", config={"FLOWRUNNER_SHELF_HEIGHT": "3"})
+    flow = runner.find("hooked", LOCAL_IDENTITY)
+    asked = [RunRequest(input_value=text, session_id="s") for text in ("a", "b")]
+    first, second = (runner.start(flow, request, LOCAL_IDENTITY) for request in asked)
+    assert told == [first, second]
+    # The second of a session waits for the first, and is sent again when that has ended.
+    assert runner.carry_out(second) == "queued"
+    assert runner.carry_out(first) == "success"
+    assert told == [first, second, second]
+    assert [runner.carry_out(second) for _ in range(2)] == ["success", "success"]
+    assert runner.carry_out(new_id()) == "unknown"
+    said = runner.memory.for_owner(LOCAL_IDENTITY.id).fetch(session_id="s")
+    assert [message.text for message in said] == ["a", "a!", "b", "b!"]
+    runner.close()
+    assert closed == [3]
+
+
+def test_an_engine_that_nobody_offers_or_can_build_is_refused(start):
+    with pytest.raises(
+        PluginFailed, match="No plugin offers the engine 'shelf'; there are: pool, celery, procrastinate"
+    ):
+        start(engine="shelf")
+
+    class Plugin:
+        @hookimpl
+        def register_engines(self, register):
+            register("shelf", lambda app, settings: 1 / 0)
+
+    with pytest.raises(PluginFailed, match="The engine shelf cannot be opened: ZeroDivisionError"):
+        start(Plugin(), engine="shelf")[1].open()
+    with pytest.raises(SettingsInvalid, match="ENGINE=procrastinate keeps its queue in PostgreSQL"):
+        start(engine="procrastinate")
+
+
+@pytest.mark.parametrize("name", ["celery", "procrastinate"])
+def test_an_engine_whose_extra_is_missing_is_refused(start, monkeypatch, name):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda word, *rest: None if word == name else real(word, *rest))
+    with pytest.raises(SettingsInvalid, match=rf"ENGINE={name} needs \w+: pip install 'flask-flowrunner\[{name}\]'"):
+        start(engine=name)
 
 
 def test_hook_register_settings(start):

@@ -1,0 +1,77 @@
+"""Telling an engine which runs to begin, and telling it again of those that it did not begin."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowrunner.errors import is_interrupt, reason_of
+from flowrunner.memory.message import utc_now
+from flowrunner.runs.engines import RunEngine
+from flowrunner.store.credentials import mask_text
+from flowrunner.store.ledger import Ledger
+from flowrunner.text.timestamps import moment_text
+
+logger = logging.getLogger("flowrunner")
+
+#: Seconds after which an engine is told again of a run that has not begun.
+_AGAIN: Final = 60.0
+
+
+class Dispatcher:
+    """Hands accepted runs to an engine. What it cannot hand over now is handed over later.
+
+    :param name: the engine's, as the ledger has it.
+    """
+
+    def __init__(self, engine: RunEngine, name: str, ledger: Ledger) -> None:
+        self._engine = engine
+        self.name = name
+        self._ledger = ledger
+        self._failing = False
+        self._quiet_until = 0.0
+
+    def send(self, run_id: str) -> bool:
+        """Tell the engine of a run; say whether that worked. It is recorded, and the engine is told of it later."""
+        try:
+            self._engine.send(run_id)
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            if not self._failing:
+                self._failing = True
+                said = mask_text(reason_of(error))
+                logger.warning("The engine %s cannot be reached; runs wait until it can: %s", self.name, said)
+            return False
+        if self._failing:
+            self._failing = False
+            logger.info("The engine %s is reached again.", self.name)
+        return True
+
+    def go_on(self, lane: str) -> None:
+        """Tell the engine of the next run of a session, now that the one before it has ended."""
+        try:
+            following = self._ledger.next_of(lane, self.name)
+        except SQLAlchemyError as error:
+            logger.warning("The next run of a session is begun later: %s", type(error).__name__)
+            return
+        if following is not None:
+            self.send(following)
+
+    def send_again(self) -> None:
+        """Tell the engine of runs that it was told of long ago, or not at all, and that have not begun.
+
+        :raises SQLAlchemyError: if the database fails.
+        """
+        if time.monotonic() < self._quiet_until:
+            return
+        before = moment_text(utc_now() - timedelta(seconds=_AGAIN))
+        for run_id in self._ledger.to_send(self.name, before):
+            if not self.send(run_id):
+                # They count as told; those that follow are not tried now.
+                self._quiet_until = time.monotonic() + _AGAIN / 2
+                return
