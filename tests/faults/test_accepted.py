@@ -61,7 +61,8 @@ def test_after_a_kill_what_had_begun_is_lost_and_what_had_not_begins(make_site):
     assert wait_until(lambda: list(site.states().values()) == ["lost", "running"]), site.states()
     shown = site.get(f"/api/v1/runs/{first}")
     assert (shown["status"], shown["error"]["code"]) == ("lost", "run_lost")
-    assert f"The run {first} is lost" in site.server.output
+    assert f"run {first} of " in site.server.output
+    assert "is lost: its process ended before the run did" in site.server.output
     site.kill_workers()
     assert wait_until(lambda: list(site.states().values()) == ["lost", "lost"]), site.states()
 
