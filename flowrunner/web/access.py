@@ -16,12 +16,12 @@ from flowrunner.web.auth import caller
 
 
 def messages_to_read(runner: Runner) -> OwnerMemory | FlowMemory:
-    """Return the messages that the present caller may see."""
+    """Return the messages that the caller may read."""
     return _limited(runner, runner.memory_of(caller(), admin=True))
 
 
 def messages_to_change(runner: Runner) -> OwnerMemory | FlowMemory:
-    """Return the messages that the present caller may change: those of one owner, also for an admin."""
+    """Return the messages that the caller may change: those of one owner, also for admins."""
     return _limited(runner, runner.memory_of(caller()))
 
 

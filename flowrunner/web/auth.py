@@ -35,11 +35,11 @@ class InvalidToken(FlowRunnerError):
 
 
 def authenticate(runner: Runner, request: Request) -> Identity:
-    """Find out who sends a request, the present one.
+    """Identify the caller of the present request.
 
-    First the host's word (hook ``identify`` or the ``identity`` callable), then the key.
+    The host's login is asked first (hook ``identify`` or the ``identity`` callable), then the API key.
 
-    :raises NotAllowed: if nobody can be made out.
+    :raises NotAllowed: if there is neither login nor key.
     :raises InvalidToken: for a bearer token that is no key, outside of runs.
     :raises TooMany: if too many wrong keys have come from its address.
     """
@@ -55,7 +55,7 @@ def authenticate(runner: Runner, request: Request) -> Identity:
 
 
 def caller() -> Identity:
-    """Return who sends the present request, as it was found out before the view was called."""
+    """Return the caller of the present request, who was identified before the view was called."""
     found: Identity = request.environ[IDENTITY]
     return found
 
@@ -67,7 +67,7 @@ def this_runner() -> Runner:
 
 
 def _named_owner(request: Request) -> str | None:
-    """Return the owner in whose name a request is made, where it names one: by header, or by query."""
+    """Return the owner that a request names by header or query, in whose name it is made; None if it names none."""
     environ = request.environ
     named: str | None = environ.get(OWNER_HEADER)
     if named is None and "owner=" in environ.get("QUERY_STRING", ""):
@@ -108,7 +108,7 @@ def _by_key(runner: Runner, request: Request) -> Identity:
 
 
 def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
-    """Return whose key it is, None for a wrong one.
+    """Return the owner of a key, None for a wrong key.
 
     Others may come from the same address, so a right key is taken however many wrong ones were sent from there.
 

@@ -67,7 +67,7 @@ class RunnerBlueprint(Blueprint):
         self._take(route.rule, route.name, route.endpoint(), methods=[route.method])
 
     def catch(self, rule: str, name: str, view: Callable[..., Response]) -> None:
-        """Add a rule that answers for whatever no route takes."""
+        """Add a catch-all rule for what no route matches."""
         self.needs[name] = OPEN
         self._take(rule, name, view, methods=METHODS, provide_automatic_options=False)
 
@@ -134,14 +134,14 @@ def make_blueprint(
 
 
 def _names_in_the_place(state: BlueprintSetupState) -> set[str]:
-    """Return the names of values in the place where the routes lie, such as ``lang`` in ``/<lang>``."""
+    """Return the URL variables of the mount point, such as ``lang`` in ``/<lang>``."""
     full = f"{state.name_prefix}.{state.name}".lstrip(".")
     rules = (rule for name in CATCH_ALL for rule in state.app.url_map.iter_rules(f"{full}.{name}"))
     return {name for rule in rules for name in rule.arguments} - {"rest"}
 
 
 def _nothing_here(rest: str = "") -> Response:
-    """Answer unknown paths and wrong verbs under our prefix in our way, without touching the host's."""
+    """Answer 404 and 405 under our prefix in JSON, without touching the host's own paths."""
     allowed = sorted(_allowed_methods())
     if allowed and request.method not in allowed:
         raise MethodNotAllowed(valid_methods=allowed)
@@ -153,7 +153,7 @@ def _nothing_here(rest: str = "") -> Response:
 
 
 def _allowed_methods() -> set[str]:
-    """Return the methods by which another rule than the catch-all takes the present path."""
+    """Return the methods that the routes of the present path allow."""
     adapter = current_app.create_url_adapter(request)
     if adapter is None:
         return set()

@@ -27,9 +27,9 @@ logger = logging.getLogger("flowrunner")
 
 
 def error_body(error: FlowRunnerError) -> dict[str, Any]:
-    """Return the body of an error: the reference server's ``detail``, plus our stable ``code``.
+    """Return the body of an error: the reference server's ``detail`` and our stable ``code``.
 
-    Where OpenAI's clients call, it has what they read, too.
+    On ``/api/v1/responses`` it also has the error object that OpenAI's clients read.
     """
     body = {"detail": error.detail, "code": error.code}
     return {**body, **openai_error(error)} if request.path.endswith("/api/v1/responses") else body
@@ -46,7 +46,7 @@ _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed, NotReady)
 
 
 def error_response(error: FlowRunnerError) -> Response:
-    """Return the answer to an error, and log what is our own fault."""
+    """Return the answer to an error; log server errors."""
     note_error(error)
     return retry_later(json_response(error_body(error), error.status), error)
 
@@ -63,14 +63,14 @@ def note_error(error: FlowRunnerError) -> None:
 
 
 def retry_later(response: Response, error: FlowRunnerError) -> Response:
-    """Say in the answer to an error when to try again, where that is known."""
+    """Set ``Retry-After`` on the answer to an error, where it is known."""
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:
-    """Answer what goes wrong in our views in JSON; a host's other views keep the host's way."""
+    """Register the error handlers on the blueprint; the host's own views keep the host's handlers."""
 
     @blueprint.errorhandler(FlowRunnerError)
     def ours(error: FlowRunnerError) -> Response:

@@ -149,7 +149,7 @@ def _save(given: FileStorage, name: str, flow_id: str | None) -> StoredFile:
 
 
 def _send(found: StoredFile) -> Response:
-    """Send a file as something to save, never to show: it may hold anything."""
+    """Send a file as an attachment, never inline: it may contain anything."""
     opened: Any = wrap_file(request.environ, _files().open(found))
     answer = Response(opened, content_type="application/octet-stream", direct_passthrough=True)
     answer.content_length = found.size
@@ -161,7 +161,7 @@ def _send(found: StoredFile) -> Response:
 
 
 def _dated(date: str, name: str) -> str:
-    """Return a name with a date before it; where both are too long, the stem loses some, not the suffix."""
+    """Return a name with a date before it; if that is too long, the stem is cut, not the suffix."""
     over = max(0, len(date) + len(name) - LONGEST_NAME)
     stem, dot, suffix = name.rpartition(".")
     if len(stem) <= over:

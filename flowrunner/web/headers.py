@@ -46,7 +46,7 @@ _NAMED: Final = "flowrunner.request_id"
 
 
 class HostNotTrusted(BadRequest):
-    """A request names a host that this server does not go by."""
+    """The host that a request names is not trusted."""
 
     code = "host_not_trusted"
 
@@ -65,14 +65,14 @@ class Hygiene:
         self._count = itertools.count(1)
 
     def before(self) -> Response | None:
-        """Name the request; refuse a foreign host; answer a preflight.
+        """Set the request id, refuse hosts that are not trusted, answer CORS preflights.
 
         :raises HostNotTrusted: for a host that is not on the list.
         """
         environ = request.environ
         self._name(environ)
         if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
-            raise HostNotTrusted("The request names a host that this server does not go by (FLOWRUNNER_TRUSTED_HOSTS).")
+            raise HostNotTrusted("The host of the request is not trusted: add it to FLOWRUNNER_TRUSTED_HOSTS.")
         if self._cors and environ.get("REQUEST_METHOD") == "OPTIONS":
             return self._cors.preflight(environ)
         return None
@@ -88,7 +88,7 @@ class Hygiene:
         return given
 
     def after(self, response: Response) -> Response:
-        """Add our headers to an answer, and note it."""
+        """Add our headers to an answer, and write the access log."""
         headers = response.headers
         wanted = _PAGE if headers.get("Content-Type", "").startswith(_PAGES) else _DATA
         if len(headers) > 2:

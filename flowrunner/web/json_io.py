@@ -23,7 +23,7 @@ _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def dumps(value: Any) -> str:
-    """Return JSON text without needless spaces; what is no JSON is shown as text."""
+    """Return compact JSON; values that JSON does not know are written as text."""
     return dump_bytes(value).decode()
 
 
@@ -49,7 +49,7 @@ def dump_bytes(value: Any) -> bytes:
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """Return an answer with a JSON body; the host's own JSON provider is not asked."""
+    """Return a response with a JSON body. The host's JSON provider is not used."""
     return Response(dump_bytes(value), status=status, content_type="application/json")
 
 
@@ -104,7 +104,7 @@ def read_bytes(request: Request, limit: int) -> bytes:
 
 
 def refuse_packed(request: Request) -> None:
-    """Refuse a form that is packed: its parts are read as they come.
+    """Refuse a compressed form: its parts are read as they arrive.
 
     :raises UnsupportedBody: if it is.
     """

@@ -19,7 +19,7 @@ _FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED")
 
 
 def refuse_from_elsewhere(request: Request) -> None:
-    """Refuse what does not come from this machine and from a page of this server, or from no page.
+    """Refuse requests from other machines, and from pages of other sites.
 
     The name that a request gives to this server is looked at before, for all requests.
 
@@ -30,7 +30,7 @@ def refuse_from_elsewhere(request: Request) -> None:
         not _is_here(address) for name in _FORWARDED if name in environ for address in _addresses(environ[name])
     ):
         raise NotAllowed(
-            "This server asks for no key (FLOWRUNNER_AUTH=none), so it answers this machine alone: let it ask for API"
+            "This server runs without API keys (FLOWRUNNER_AUTH=none) and answers this machine only: turn on API"
             " keys, and make one with flowrunner keys create --user NAME."
         )
     site = request.headers.get("Sec-Fetch-Site", "")

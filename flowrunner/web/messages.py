@@ -33,8 +33,8 @@ routes = RouteGroup("messages")
 
 # What several lists take.
 FLOW: Final = Uuid("Only what came from this flow.")
-LIMIT: Final = Number("How many at most; 0 means 100, and more than 200 means 200.", load_default=USUAL_MESSAGES)
-OFFSET: Final = Number("How many of the newest are skipped.", load_default=0)
+LIMIT: Final = Number("Return at most so many; 0 means 100, and more than 200 means 200.", load_default=USUAL_MESSAGES)
+OFFSET: Final = Number("Skip so many of the newest.", load_default=0)
 IDS: Final = Items(
     Uuid(), most=MOST_IDS, too_many=f"At most {MOST_IDS} ids are taken at once; this list has {{count}}."
 )
@@ -47,15 +47,15 @@ IDS: Final = Items(
         "flow_id": FLOW,
         "session_id": filter_text("Only this session; an id that was encoded twice is found too."),
         "sender": filter_text("Only this sender: User or Machine."),
-        "sender_name": filter_text("Only this name of a sender."),
+        "sender_name": filter_text("Only this sender name."),
         "context_id": filter_text("Only this context."),
         "q": filter_text("Only messages that contain all these words, in any case."),
-        "end_user_id": filter_text("Taken for compatibility; finds nothing."),
-        "order_by": Text("By what the page is sorted.", json={"enum": [*ORDER_FIELDS, ""]}, load_default="timestamp"),
+        "end_user_id": filter_text("Accepted for compatibility; finds nothing."),
+        "order_by": Text("Field to sort the page by.", json={"enum": [*ORDER_FIELDS, ""]}, load_default="timestamp"),
         "order": Text("ASC or DESC.", json={"pattern": "^(?i:asc|desc)$"}, load_default="ASC"),
         "limit": LIMIT,
         "offset": OFFSET,
-        "cursor": Uuid("Only messages before this one: the X-Next-Cursor of the page after it."),
+        "cursor": Uuid("The X-Next-Cursor of the previous page: only messages before this one."),
     },
     answers={200: ListOf(schemas.Message)},
     pages=True,
@@ -110,7 +110,7 @@ def find_messages(query: Input) -> tuple[list[Message], str | None]:
 
 
 def sort_messages(messages: list[Message], key: str, descending: bool) -> list[Message]:
-    """Sort a window for display. By timestamp it is the order of append; equal keys stay newest first."""
+    """Sort a page of messages. By timestamp means the order of append; messages with equal keys stay newest first."""
     if key == "timestamp":
         return messages[::-1] if descending else messages
     newest_first = messages[::-1]
@@ -137,7 +137,7 @@ def read_order(key: str, direction: str) -> tuple[str, bool]:
 
 
 def message_rows(messages: list[Message]) -> list[dict[str, Any]]:
-    """Return messages as lists show them; one who sees everybody's sees whose they are."""
+    """Return messages as lists show them, with their owner for callers who see everybody's."""
     rows = [message_row(message) for message in messages]
     if caller().scope is EVERY_OWNER:
         for row, message in zip(rows, messages, strict=True):
@@ -162,7 +162,7 @@ def edited_row(message: Message) -> dict[str, Any]:
 
 
 def with_cursor(answer: Response, cursor: str | None) -> Response:
-    """Return an answer that says where its list goes on."""
+    """Set the header with the cursor of the next page, if there is one."""
     if cursor is not None:
         answer.headers[NEXT_CURSOR] = cursor
     return answer

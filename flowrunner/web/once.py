@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: a request that is sent twice is run once, and answered twice with the same bytes."""
+"""``Idempotency-Key``: requests with the same key are run once and get the same answer."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ routes = RouteGroup("runs")
 
 
 class VertexAnswer(Open):
-    """What a reported component gave."""
+    """The output of a reported component."""
 
     results = fields.Dict(required=True)
     artifacts = fields.Dict(required=True)
@@ -51,7 +51,7 @@ class VertexAnswer(Open):
 
 
 class RunOutputs(Open):
-    """What went in and what came out."""
+    """Inputs and outputs of a run."""
 
     inputs = fields.Dict(required=True)
     outputs = fields.List(fields.Nested(VertexAnswer), required=True)
@@ -136,9 +136,9 @@ def run_flow(flow: str, query: Input) -> Response:
 
 
 def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
-    """Return a request as its caller may ask it.
+    """Restrict a request to what its caller may see.
 
-    What passes through components tells what they are made of, such as the prompts of their author.
+    Values between components reveal how a flow is built, such as its author's prompts; only authors see them.
     """
     return asked if may(identity, Capability.AUTHOR, change=False) else replace(asked, outputs_only=True)
 
@@ -160,9 +160,9 @@ def _answer_plainly(
 
 
 def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
-    """Accept a run that nobody waits for; what it says stands in its record and in the conversation.
+    """Accept a background run; its result is stored in its record and in the conversation.
 
-    :raises BadRequest: for a stream, which somebody would have to read.
+    :raises BadRequest: for a stream: nobody would read it.
     """
     if asked.streaming:
         raise BadRequest("A background run is not streamed: leave out stream, and read its events later.")
@@ -220,6 +220,6 @@ def answer_run(result: RunResult, envelope: str) -> Response:
 
 
 def wants_text() -> bool:
-    """Say whether the request wants the text of the answer alone."""
+    """Return whether the request wants plain text instead of JSON."""
     # Most requests have no such wish: what they cannot hold is not parsed.
     return "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain"

@@ -101,8 +101,8 @@ def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
 def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the members of a run body with their defaults.
 
-    A body of plain right types, which nearly all are, is not taken through the schema: that would
-    cost more than the run's own bookkeeping.
+    Nearly all bodies have the right types and skip the schema, which would
+    cost more than the bookkeeping of the run.
     """
     given: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
@@ -119,7 +119,7 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def wants_stream(body: Mapping[str, Any]) -> bool:
-    """Say whether the body asks for a stream in the way of ``langflow-sdk``.
+    """Return whether the body asks for a stream as ``langflow-sdk`` does.
 
     The reference server ignores ``"stream": true`` in a body, so a request that merely carries it
     gets its plain answer; the SDK, which has no other way to ask, always names both types with it.

@@ -168,7 +168,7 @@ def list_runs(query: Input) -> Response:
 
 
 def _log(flow_id: str | None) -> Any:
-    """Return the run log; None where there is none, or the flow is out of the caller's reach."""
+    """Return the run log; None without one, or if the caller may not access the flow."""
     flows = flows_in_reach(this_runner(), caller())
     if flow_id is not None and flows is not None and flow_id not in flows:
         return None

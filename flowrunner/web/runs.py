@@ -1,4 +1,4 @@
-"""One run, by its id: what became of it, and its events, also when they are long past."""
+"""Read one run by its id: its record, and its events, also after it has ended."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RunVertex(Schema):
 
 
 class Run(RunSummary):
-    """A run with its components and messages, and its result where nobody waited for it and it is still kept."""
+    """A run with its components and messages, and its result if it ran in the background and that is still stored."""
 
     vertices = fields.List(fields.Nested(RunVertex), required=True)
     messages = fields.List(fields.Nested(schemas.Message), required=True)
@@ -84,7 +84,7 @@ def read_run(run_id: str) -> Response:
     "/api/v1/runs/<run_id>/events",
     needs=CONVERSE,
     path={"run_id": Uuid()},
-    headers={"Last-Event-ID": Text("The id of the event after which to begin.")},
+    headers={"Last-Event-ID": Text("Id of the last event received; the stream continues after it.")},
     answers={200: Media({"text/event-stream": _EVENT})},
 )
 def read_run_events(run_id: str) -> Response:

@@ -45,10 +45,12 @@ ONE: Final = f"{BASE}/session/<{SESSION_CONVERTER}:session_id>"
 
 
 class SessionSummary(Schema):
-    """What a session holds."""
+    """A session."""
 
     session_id = fields.String(required=True)
-    title = fields.String(required=True, allow_none=True, metadata={"description": "How its first message begins."})
+    title = fields.String(
+        required=True, allow_none=True, metadata={"description": "The beginning of its first message."}
+    )
     count = fields.Integer(required=True)
     flow_ids = fields.List(fields.String(), required=True)
     first_at = fields.String(required=True)
@@ -79,7 +81,7 @@ class Deleted(Schema):
         "view": Choice("ids", "summary", help="Ids alone, or a summary of each.", load_default="ids"),
         "limit": LIMIT,
         "offset": OFFSET,
-        "cursor": filter_text("Where the previous page ended: its X-Next-Cursor."),
+        "cursor": filter_text("The X-Next-Cursor of the previous page."),
     },
     answers={200: {"anyOf": [ListOf({"type": "string"}), SessionPage]}},
     pages=True,
@@ -170,7 +172,7 @@ def session_row(summary: _Summary, title: str | None) -> dict[str, Any]:
 
 
 def title_of(text: str) -> str:
-    """Return how a conversation that begins with a text is called: its beginning, in one line."""
+    """Return the title of a conversation that begins with a text: its beginning, in one line."""
     line = " ".join(text[: _TITLE * 10].split())
     return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
@@ -188,7 +190,7 @@ def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> 
 
 
 def title_from(memory: Memory, summary: _Summary) -> str | None:
-    """Return how a session is called; None for one whose first message is too far back."""
+    """Return the title of a session; None if its first message is too far back."""
     if summary.count > _MOST_FOR_TITLE:
         return None
     flow_id = summary.flow_ids[0] if len(summary.flow_ids) == 1 else None
@@ -199,7 +201,7 @@ def title_from(memory: Memory, summary: _Summary) -> str | None:
 
 
 def _make_cursor(memory: Memory, summary: _Summary) -> str:
-    """Return what names a session in a header and in a query: where its id is too long for them, a message of it."""
+    """Return the cursor of a session; where its id is too long for a header, it names a message of it."""
     named = [summary.session_id, summary.owner]
     if len(summary.session_id) > _LONGEST_IN_CURSOR:
         flow_id = summary.flow_ids[0] if summary.flow_ids else None

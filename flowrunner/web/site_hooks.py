@@ -21,7 +21,7 @@ _FRAMES: Final = "frame-ancestors 'none'"
 
 
 def keep_to_site(blueprint: Any, runner: Runner, guard: Callable[[Any], Any] | None) -> None:
-    """Add the owner's guard, and what protects pages, to a blueprint; before it asks who is there.
+    """Add the owner's guard and the protection of pages to a blueprint, before its callers are identified.
 
     :param guard: takes a request and returns None or True to let it pass, False, or a response.
     """
@@ -43,7 +43,7 @@ def keep_to_site(blueprint: Any, runner: Runner, guard: Callable[[Any], Any] | N
 
 
 def check_neighbours(app: Flask, runner: Runner) -> None:
-    """Look once, when the app is complete, whether the site has taken our database for its own.
+    """Check once, when the app is complete, that the site does not use our database file as its own.
 
     :raises SettingsInvalid: if it has, with what to do.
     """
@@ -66,9 +66,9 @@ def _refuse_frames(response: Response) -> Response:
 
 
 def _verdict(answer: Any) -> Any:
-    """Return what the guard's answer means: None and True pass, what is false refuses, all else is the response."""
+    """Interpret the guard's answer: None and True let the request pass, False refuses it, all else is the response."""
     if answer is None or answer is True:
         return None
     if not answer:
-        raise NotAllowed("You may not use this.")
+        raise NotAllowed("You are not allowed to use this.")
     return answer
