@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -86,6 +87,54 @@ def refuse_unknown_hooks(pm: pluggy.PluginManager, name: str) -> None:
             raise PluginFailed(f"it implements {caller.name}, which is no hook of flowrunner")
 
 
+def why_refused(pm: pluggy.PluginManager, plugin: Any, error: pluggy.PluginValidationError) -> str:
+    """Return in one sentence why pluggy would not register a plugin."""
+    for name, function, options in _marked(pm, plugin):
+        spec = getattr(getattr(pm.hook, options["specname"] or name, None), "spec", None)
+        if (options["wrapper"] or options["hookwrapper"]) and not inspect.isgeneratorfunction(function):
+            return f"its {name} is a wrapper and does not yield: write answer = yield, which calls what it wraps"
+        known = () if spec is None else spec.argnames
+        strange = [one for one in _parameters(function) if one not in known]
+        if spec is not None and strange:
+            return (
+                f"its {name} takes {strange[0]}, which the hook does not give: it gives {', '.join(known) or 'nothing'}"
+            )
+    return " ".join(str(error).split())
+
+
+def refuse_idle_functions(pm: pluggy.PluginManager, name: str) -> None:
+    """Refuse functions that would be called and never be carried out.
+
+    :param name: the name under which the plugin was registered.
+    :raises PluginFailed: naming the function.
+    """
+    for hook, function, options in _marked(pm, pm.get_plugin(name)):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise PluginFailed(f"its {hook} is an async def, which nobody awaits: write def {hook}")
+        wraps = options["wrapper"] or options["hookwrapper"]
+        if inspect.isgeneratorfunction(function) and not wraps:
+            raise PluginFailed(
+                f"its {hook} yields, and so is never carried out: leave the yield out, or wrap with"
+                " @hookimpl(wrapper=True)"
+            )
+        if hook.startswith("register_") and "register" not in _parameters(function) and not wraps:
+            raise PluginFailed(f"its {hook} does not take register, without which it offers nothing")
+
+
+def _marked(pm: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, function and options of what a plugin has marked."""
+    for name in _members(plugin):
+        options = pm.parse_hookimpl_opts(plugin, name)
+        if options is not None:
+            yield name, getattr(plugin, name), options
+
+
+def _parameters(function: Any) -> list[str]:
+    """Return the names of the parameters that a caller must give; those with a default are the function's own."""
+    found = inspect.signature(function).parameters.values()
+    return [one.name for one in found if one.default is one.empty]
+
+
 def why_useless(pm: pluggy.PluginManager, name: str) -> str:
     """Return why a plugin that was registered would do nothing, and what its author may have meant; blank if it does.
 
@@ -107,7 +156,16 @@ def why_useless(pm: pluggy.PluginManager, name: str) -> str:
     for name, member in members.items():
         if isinstance(member, type) and issubclass(member, Component) and member.__module__ == _module_of(plugin):
             return f"no function register_components, marked with @hookimpl, offers its component {name}"
+        if isinstance(member, type) and member.__module__ == _module_of(plugin) and _has_marked(member):
+            return (
+                f"its class {name} has functions marked with @hookimpl, and those of the file itself are looked for:"
+                " write them outside of the class"
+            )
     return NOTHING_MARKED
+
+
+def _has_marked(found: type) -> bool:
+    return any(PROJECT in _marked_for(member) for member in vars(found).values())
 
 
 def _module_of(plugin: Any) -> str:

@@ -21,12 +21,14 @@ from flowrunner.plugins.loading import (
     NOTHING_MARKED,
     load_file,
     place_of,
+    refuse_idle_functions,
     refuse_unknown_hooks,
     why_it_failed,
+    why_refused,
     why_useless,
 )
 from flowrunner.plugins.memory_hooks import HookedMemory, put_backend, refuse_second_backend
-from flowrunner.plugins.tracing import trace_calls
+from flowrunner.plugins.tracing import shape_of, trace_calls
 from flowrunner.registry import POOL, BackendOffer, Registry
 from flowrunner.settings import Setting, Settings
 from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
@@ -267,7 +269,12 @@ class PluginManager:
     def _collect(self, hook: str, make_argument: Callable[[str], Any]) -> None:
         for impl in getattr(self.pm.hook, hook).get_hookimpls():
             try:
-                impl.function(make_argument(impl.plugin_name))
+                answer = impl.function(make_argument(impl.plugin_name))
+                if answer is not None and hook.startswith("register_"):
+                    raise PluginFailed(
+                        f"Plugin {impl.plugin_name} failed in {hook}: it returned {shape_of(answer)}, at which nobody"
+                        " looks: call register(...) for each."
+                    )
             except (PluginFailed, SettingsInvalid):
                 raise
             except BaseException as error:
@@ -281,6 +288,8 @@ class PluginManager:
         ) -> None:
             self.registry.add_backend(BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema))
 
+        # Under this name an author knows it, who may call it wrongly.
+        register.__qualname__ = "register"
         return register
 
     def _store_callback(self, plugin: str) -> Callable[..., None]:
@@ -291,6 +300,7 @@ class PluginManager:
             offer = BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema)
             self.registry.add_vector_store(offer)
 
+        register.__qualname__ = "register"
         return register
 
     def _engine_callback(self, plugin: str) -> Callable[..., None]:
@@ -299,6 +309,7 @@ class PluginManager:
                 raise PluginFailed(f"Plugin {plugin} offers the engine {POOL}, which is the process's own.")
             self.registry.add_engine(BackendOffer(name, factory, _several(name, settings, plugin), plugin))
 
+        register.__qualname__ = "register"
         return register
 
     def _load(
@@ -314,9 +325,14 @@ class PluginManager:
             if isinstance(plugin, type):
                 # What a class keeps of an app is then that app's own, also if several have the plugin.
                 plugin = plugin()
-            if self.pm.register(plugin, name=name) is None:
+            try:
+                registered = self.pm.register(plugin, name=name)
+            except pluggy.PluginValidationError as error:
+                raise PluginFailed(why_refused(self.pm, plugin, error)) from error
+            if registered is None:
                 raise PluginFailed("a plugin of this name is blocked")
             refuse_unknown_hooks(self.pm, name)
+            refuse_idle_functions(self.pm, name)
             useless = why_useless(self.pm, name)
             if useless and origin != GIVEN:
                 raise PluginFailed(f"it would do nothing: {useless}")

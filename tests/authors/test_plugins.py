@@ -13,6 +13,12 @@ from flowrunner.identity import LOCAL_IDENTITY
 
 ECHO = {"echo": {"question": "ChatInput", "answer": "ChatOutput"}}
 
+
+def marked(source, options=""):
+    """Return the source of a file with one function that is marked."""
+    return f"from flowrunner import hookimpl\n\n\n@hookimpl{options}\n{source}"
+
+
 USELESS = {
     "no mark": ("def register_components(register):\n    pass", "its function register_components is not marked"),
     "another project's mark": (
@@ -27,6 +33,28 @@ USELESS = {
         "from flowrunner import Component\n\n\nclass Shout(Component):\n    type_name = 'Shout'",
         "no function register_components, marked with @hookimpl, offers its component Shout",
     ),
+    "hooks in a class": (
+        "from flowrunner import hookimpl\nclass Mine:\n    @hookimpl\n    def run_event(self, event):\n        pass",
+        "its class Mine has functions marked with @hookimpl, .* write them outside of the class",
+    ),
+    "an argument of another name": (marked("def register_components(registry):\n    pass"),
+        "its register_components takes registry, which the hook does not give: it gives register.$"),
+    "one argument more": (marked("def run_event(event, more):\n    pass"),
+        "its run_event takes more, which the hook does not give: it gives event.$"),
+    "an argument where there is none": (marked("def close(memory):\n    pass"),
+        "its close takes memory, which the hook does not give: it gives nothing.$"),
+    "no argument": (marked("def register_components():\n    pass"),
+        "its register_components does not take register, without which it offers nothing"),
+    "a wrapper without a yield": (marked("def append_messages(messages):\n    return []", "(wrapper=True)"),
+        "its append_messages is a wrapper and does not yield: write answer = yield"),
+    "async def": (marked("async def register_components(register):\n    pass"),
+        "its register_components is an async def, which nobody awaits: write def register_components"),
+    "an observer that is async": (marked("async def run_event(event):\n    pass"),
+        "its run_event is an async def, which nobody awaits"),
+    "a generator": (marked("def register_components(register):\n    yield"),
+        "its register_components yields, and so is never carried out"),
+    "a wrapper that does not say so": (marked("def fetch_messages(query):\n    return (yield)"),
+        "its fetch_messages yields, and so is never carried out: .* @hookimpl.wrapper=True."),
     "nothing": ("", "none of its functions is marked with @hookimpl"),
     "a hook that is none": (
         "from flowrunner import hookimpl\n\n\n@hookimpl\ndef register_component(register):\n    pass",
@@ -40,6 +68,26 @@ def test_a_file_that_would_do_nothing(case, plugin_file, start):
     source, sentence = USELESS[case]
     with pytest.raises(PluginFailed, match=f"The plugin mine .plugins folder. cannot be loaded: .*{sentence}"):
         start(plugins_dir=str(plugin_file(source)))
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer", "shown"),
+    [
+        ("register_components", [1], "1 int"),
+        ("register_settings", Setting("LONGEST", 1, "an example"), "Setting"),
+        ("register_memory_backends", {"mine": 1}, "dict of 1"),
+    ],
+)
+def test_what_is_returned_and_not_registered(hook, answer, shown, start):
+    plugin = type("Mine", (), {hook: hookimpl(lambda self, register: answer)})
+    with pytest.raises(PluginFailed, match=rf"Mine failed in {hook}: it returned {shown}, .* call register\(...\)"):
+        start(plugin)
+
+
+def test_a_register_that_is_called_wrongly_goes_by_its_own_name(start):
+    plugin = type("Mine", (), {"register_memory_backends": hookimpl(lambda self, register: register("mine"))})
+    with pytest.raises(PluginFailed, match=r"TypeError: register\(\) missing 1 .* argument: 'factory'"):
+        start(plugin)
 
 
 @pytest.mark.parametrize(
