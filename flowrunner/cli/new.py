@@ -1,4 +1,4 @@
-"""``flowrunner new``: create a package from a skeleton."""
+"""``flowrunner new``: create a package or a component from a skeleton."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowrunner.errors import BadRequest
 
 @click.group("new", cls=SuggestingGroup)
 def new_commands() -> None:
-    """Create a package from a skeleton."""
+    """Create a package or a component from a skeleton."""
 
 
 @new_commands.command("memory")
@@ -28,10 +28,59 @@ def memory_command(name: str, folder: Path | None) -> None:
     manager, _ = load_plugins({}, keep_going=True)
     if name in manager.registry.backends:
         raise BadRequest(f"There is a memory backend {name} already; choose another name.")
+    _refuse_taken(name)
+    place = folder or Path(f"flowrunner-{name}")
+    _tell(write_memory_package(name, place), place)
+
+
+@new_commands.command("plugin")
+@click.argument("name")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Folder to create; default: flowrunner-NAME.")
+def plugin_command(name: str, folder: Path | None) -> None:
+    """Write a package with a plugin called NAME: a component, a hook, an entry point, and their tests."""
+    from flowrunner.scaffold import write_plugin_package
+
+    _refuse_taken(name)
+    place = folder or Path(f"flowrunner-{name}")
+    _tell(write_plugin_package(name, place), place)
+
+
+@new_commands.command("component")
+@click.argument("name", metavar="TYPE")
+@click.option(
+    "--from", "flow", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An exported flow with a node of this type, whose inputs and outputs are taken; its code is not read.",
+)  # fmt: skip
+@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("my-plugins"),
+              help="Folder of plugins to write into; default: my-plugins.")  # fmt: skip
+def component_command(name: str, flow: Path | None, folder: Path) -> None:
+    """Write a component of the type TYPE, and a test of it that passes."""
+    from flowrunner.scaffold import write_component
+    from flowrunner.site.building import load_plugins
+
+    manager, _ = load_plugins({}, keep_going=True)
+    if manager.registry.component(name) is not None:
+        raise BadRequest(f"There is a component of the type {name} already; choose another name.")
+    try:
+        data = None if flow is None else flow.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{flow} cannot be read: {error.strerror or error}.") from error
+    written = write_component(name, folder, flow=data)
+    for path in written:
+        say(path)
+    if data is not None:
+        say("The inputs and outputs are those of the flow; its code was not read, nor the values of its fields.")
+    say(f"next: say what it does in {written[0]}, and pytest {written[1]}; a server finds it with"
+        f" FLOWRUNNER_PLUGINS_DIR={folder}")  # fmt: skip
+
+
+def _refuse_taken(name: str) -> None:
     package = f"flowrunner_{name.replace('-', '_')}"
     if package.isidentifier() and find_spec(package) is not None:
         raise BadRequest(f"There is a package {package} already, which it would hide; choose another name.")
-    place = folder or Path(f"flowrunner-{name}")
-    for path in write_memory_package(name, place):
+
+
+def _tell(written: list[Path], place: Path) -> None:
+    for path in written:
         say(path)
     say(f"next: cd {place} && pip install -e '.[testing]' && pytest")

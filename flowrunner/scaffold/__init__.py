@@ -1,5 +1,6 @@
-"""Packages to begin with, written by ``flowrunner new``."""
+"""Packages and files to begin with, written by ``flowrunner new``."""
 
-from flowrunner.scaffold.packages import write_memory_package
+from flowrunner.scaffold.component import write_component
+from flowrunner.scaffold.packages import package_of, write_memory_package, write_plugin_package
 
-__all__ = ["write_memory_package"]
+__all__ = ["package_of", "write_component", "write_memory_package", "write_plugin_package"]
