@@ -107,6 +107,8 @@ class MemoryBackend(ABC):
     searches: ClassVar[bool] = False
     #: Where it keeps messages, for people: a folder, or an address without credentials. Blank says nothing.
     place: str = ""
+    #: Whether a ``session_lock`` of the class locks; one that does so on some databases only says it of its instances.
+    locks: bool = True
 
     @abstractmethod
     def append_messages(self, messages: Sequence[Message]) -> list[Message]:
@@ -226,7 +228,7 @@ class Memory:
     @property
     def session_lock(self) -> SessionLock | None:
         """The operation ``session_lock``, with what wraps it; None if the backend has none of its own."""
-        offered = type(self.backend).session_lock is not MemoryBackend.session_lock
+        offered = self.backend.locks and type(self.backend).session_lock is not MemoryBackend.session_lock
         return self.operations.session_lock if offered else None
 
     def close(self) -> None:

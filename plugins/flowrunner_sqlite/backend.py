@@ -61,7 +61,8 @@ class SqliteMemory(MemoryBackend):
         self._form = RowFormat(engine.dialect.name)
         self._writer = GroupCommit(engine)
         self._index = SearchIndex(engine, self._writer, self._form)
-        self._locks = SessionLocks(engine) if engine.dialect.name == "postgresql" else None
+        self.locks = engine.dialect.name == "postgresql"
+        self._locks = SessionLocks(engine) if self.locks else None
 
     def append_messages(self, messages: Sequence[Message]) -> list[Message]:
         if not messages:
