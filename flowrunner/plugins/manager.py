@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -60,6 +62,31 @@ class PluginRecord:
         return f"{self.reason} ({self.place})" if self.place and self.place not in self.reason else self.reason
 
 
+def _where_distributions_lie() -> tuple[tuple[str, int], ...]:
+    """Return the folders in which distributions are installed, with the moments at which they changed."""
+    return tuple((folder, os.stat(folder).st_mtime_ns if os.path.isdir(folder) else 0) for folder in sys.path)  # noqa: PTH112, PTH116
+
+
+@lru_cache(maxsize=1)
+def _offered(places: tuple[tuple[str, int], ...]) -> tuple[tuple[importlib.metadata.EntryPoint, str, str], ...]:
+    """Return the plugins that installed distributions offer, each with name and version of its distribution.
+
+    A process with many apps, such as a run of tests, looks through them once.
+
+    :param places: see :func:`_where_distributions_lie`.
+    """
+    found = []
+    for dist in importlib.metadata.distributions():
+        # Parsing what each of a hundred distributions offers would be half of what mounting takes in a site.
+        if f"[{ENTRY_POINT_GROUP}]" not in (dist.read_text("entry_points.txt") or ""):
+            continue
+        metadata = dist.metadata
+        for entry in dist.entry_points:
+            if entry.group == ENTRY_POINT_GROUP:
+                found.append((entry, metadata["Name"] or "", metadata["Version"] or ""))
+    return tuple(sorted(found, key=lambda item: (item[0].name, item[1])))
+
+
 class PluginManager:
     """The plugins of one app: pluggy's manager, what they offer, and what became of each.
 
@@ -81,17 +108,8 @@ class PluginManager:
         :param keep_going: record a failure instead of raising it.
         :raises PluginFailed: naming plugin, distribution and version.
         """
-        found = []
-        for dist in importlib.metadata.distributions():
-            # Parsing what each of a hundred distributions offers would be half of what mounting takes in a site.
-            if f"[{ENTRY_POINT_GROUP}]" not in (dist.read_text("entry_points.txt") or ""):
-                continue
-            metadata = dist.metadata
-            for entry in dist.entry_points:
-                if entry.group == ENTRY_POINT_GROUP:
-                    found.append((entry, metadata["Name"] or "", metadata["Version"] or ""))
         seen: set[tuple[str, str]] = set()
-        for entry, distribution, version in sorted(found, key=lambda item: (item[0].name, item[1])):
+        for entry, distribution, version in _offered(_where_distributions_lie()):
             if (entry.name, entry.value) in seen:
                 continue
             seen.add((entry.name, entry.value))

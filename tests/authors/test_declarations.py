@@ -7,6 +7,7 @@ import functools
 import pytest
 
 from flowrunner import Component, Input, Output, PluginFailed
+from flowrunner.declarations import make_component
 from flowrunner.registry import Registry
 
 
@@ -151,3 +152,43 @@ GOOD = {
 @pytest.mark.parametrize("case", GOOD)
 def test_what_fits_is_taken(case):
     assert add(component(**GOOD[case])).component("Mine") is not None
+
+
+def test_a_class_that_changes_after_it_was_found_sound_is_looked_at_again():
+    class Changing(Component):
+        type_name = "Changing"
+        inputs = (Input("a", "str"),)
+        outputs = (Output("text", "Message"),)
+
+        def run(self, context, a):
+            return {"text": a}
+
+    assert make_component(Changing) is not make_component(Changing)
+    Changing.inputs = (Input("a", "str"), Input("b", "str"))
+    with pytest.raises(PluginFailed, match="b"):
+        make_component(Changing)
+    Changing.run = lambda self, context, a, b: {"text": a}
+    make_component(Changing)
+    Changing.outputs = (Output("text", "Mesage"),)
+    for _ in range(2):
+        with pytest.raises(PluginFailed, match="did you mean Message"):
+            make_component(Changing)
+
+
+def test_what_an_object_says_of_itself_is_looked_at_each_time():
+    class Own(Component):
+        type_name = "Own"
+        inputs = (Input("a", "str"),)
+        broken = False
+
+        def __init__(self):
+            if self.broken:
+                self.run = lambda context: {}
+
+        def run(self, context, a):
+            return {}
+
+    make_component(Own)
+    Own.broken = True
+    with pytest.raises(PluginFailed):
+        make_component(Own)
