@@ -214,6 +214,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             " private; all: every one", words),
     Setting("PLAYGROUND", False, "serve the page at /playground", boolean),
     Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "bytes of an uploaded file", integer(1)),
+    Setting("FILES_IN_DATABASE", None, "bytes up to which an uploaded file is kept in the database, where all hosts"
+            " find it; default: 8388608 on PostgreSQL, 0 on SQLite", integer(0)),
+    Setting("FILES_DIR", None, "folder of the other uploaded files, which hosts share; default: in the data folder",
+            path),
     Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
     Setting("MAX_FILES_SIZE", 1024 * 1024 * 1024, "bytes of all uploaded files of one owner", integer(1)),
     Setting("MAX_VISITOR_FILES", 1000, "uploaded files of all nameless visitors together; those from one address may"

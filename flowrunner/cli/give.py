@@ -97,7 +97,8 @@ def _file_store(place: Place) -> FileStore:
 
     settings = place.settings
     each = bound_of(settings, "MAX_FILES")
-    return FileStore(place.engine, settings.data_dir / "files", max_size=settings.max_file_size, each=each)
+    folder = settings.files_dir or settings.data_dir / "files"
+    return FileStore(place.engine, folder, max_size=settings.max_file_size, each=each)
 
 
 def _word(owner: str) -> str:

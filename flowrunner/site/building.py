@@ -44,8 +44,9 @@ from flowrunner.store.engine import (
     refuse_shared_file,
     refuse_usual_file,
 )
-from flowrunner.store.files import FileStore
+from flowrunner.store.files import FileStore, files_inside
 from flowrunner.store.flows import FlowStore
+from flowrunner.store.keymark import confirm_key
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.outage import outage_of, told_by
 from flowrunner.store.projects import ProjectStore
@@ -169,6 +170,7 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
         undo.callback(close_engine, engine)
         refuse_shared_file(app, engine)
         box = open_secret_box(settings.secret_key, settings.data_dir)
+        confirm_key(engine, box, f"{settings.prefix}SECRET_KEY")
         stores = _open_stores(engine, settings, folders, box)
         undo.callback(stores.close)
         metrics = _open_metrics(settings, wishes.alone) if settings.metrics else None
@@ -210,7 +212,8 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
         variables=variables,
         files=FileStore(
             engine,
-            settings.data_dir / "files",
+            settings.files_dir or settings.data_dir / "files",
+            inside=files_inside(engine, settings.files_in_database),
             max_size=settings.max_file_size,
             each=bound_of(settings, "MAX_FILES"),
             visitors=bound_of(settings, "MAX_VISITOR_FILES", "All visitors together"),

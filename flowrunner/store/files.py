@@ -17,11 +17,14 @@ from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
 from flowrunner.identity import VISITOR
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.bounds import Bound
+from flowrunner.store.copies import FileCopies
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.tables import files
+from flowrunner.store.tables import file_contents, files
 from flowrunner.text.timestamps import moment_text
 
 _CHUNK: Final = 1024 * 1024
+#: Larger files would make a database and its backups large.
+_SMALL: Final = 8 * 1024 * 1024
 LONGEST_NAME: Final = 255
 
 
@@ -44,16 +47,20 @@ class FileStore:
 
     :param engine: where the table is.
     :param folder: the folder; made when the first file comes.
+    :param inside: bytes up to which a file is kept in the database.
     :param max_size: bytes of a file.
     :param each: how much one owner may have.
     :param visitors: how much all nameless owners may have together.
     """
 
     def __init__(
-        self, engine: Engine, folder: Path, *, max_size: int, each: Bound, visitors: Bound | None = None
+        self, engine: Engine, folder: Path, *, max_size: int, each: Bound, visitors: Bound | None = None,
+        inside: int = 0,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._folder = folder
+        self._inside = inside
+        self.copies = FileCopies(engine, folder / "copies", self.place_of)
         self._max_size = max_size
         self._each = each
         self._visitors = visitors or each
@@ -95,9 +102,12 @@ class FileStore:
                 values["name"] = _free_name(connection, owner, flow_id, name)
                 values["path"] = _path(owner, flow_id, values["name"])
                 connection.execute(insert(files).values(**values))
+                inside = self._take_in(connection, file_id, place, size)
         except BaseException:
             place.unlink(missing_ok=True)
             raise
+        if inside:
+            place.unlink(missing_ok=True)
         return StoredFile(**{field: values[field] for field in StoredFile.__slots__})
 
     def write(
@@ -117,7 +127,7 @@ class FileStore:
                 go_alone(connection, f"flowrunner files {owner}")
                 mine = (files.c.owner == owner, files.c.path == path)
                 there = connection.execute(select(files).where(*mine)).first()
-                before = self.place_of(owner, there.id) if there is not None else None
+                before = self._here(owner, there.id) if there is not None else None
                 whole = before.read_bytes() + data if append and before is not None else data
                 values: dict[str, Any] = {"id": new_id(), "created_at": moment_text(utc_now()), "media_type": None}
                 place = self.place_of(owner, values["id"])
@@ -135,10 +145,14 @@ class FileStore:
                     connection.execute(insert(files).values(**values, **more))
                 else:
                     connection.execute(update(files).where(*mine).values(**values))
+                    connection.execute(delete(file_contents).where(file_contents.c.file_id == there.id))
+                inside = self._take_in(connection, values["id"], place, values["size"])
         except BaseException:
             if place is not None:
                 place.unlink(missing_ok=True)
             raise
+        if inside:
+            place.unlink(missing_ok=True)
         if before is not None:
             before.unlink(missing_ok=True)
         return self.find(owner, flow_id=flow_id, name=name)
@@ -164,7 +178,7 @@ class FileStore:
         :raises NotFound: if it is gone.
         """
         try:
-            return self.place_of(found.owner, found.id).open("rb")
+            return self._here(found.owner, found.id).open("rb")
         except FileNotFoundError:
             raise NotFound("File not found") from None
 
@@ -172,6 +186,8 @@ class FileStore:
         """Remove a file that was found."""
         with writing(self._engine) as connection:
             connection.execute(delete(files).where(files.c.id == found.id, files.c.owner == found.owner))
+            connection.execute(delete(file_contents).where(file_contents.c.file_id == found.id))
+        self.copies.forget(found.owner, found.id)
         self.place_of(found.owner, found.id).unlink(missing_ok=True)
 
     def path_of(self, owner: str, name: str, *, flow_id: str | None = None) -> Path:
@@ -185,7 +201,7 @@ class FileStore:
             row = connection.execute(select(files).where(files.c.owner == owner, files.c.path == name)).first()
         if row is not None and flow_id not in (None, row.flow_id):
             row = None
-        place = None if row is None else self.place_of(owner, row.id)
+        place = None if row is None else self._here(owner, row.id)
         if place is None or not place.is_file():
             shown = name if len(name) <= 100 else name[:100] + "…"
             raise BadRequest(f"The file {shown} is not one of your uploads.")
@@ -211,6 +227,18 @@ class FileStore:
     def place_of(self, owner: str, file_id: str) -> Path:
         """Return where a file lies: under hashes of its owner and its id, nothing of which a client wrote."""
         return self._folder / _hash(owner)[:16] / _hash(f"{owner}\0{file_id}")
+
+    def _take_in(self, connection: Connection, file_id: str, place: Path, size: int) -> bool:
+        """Put a small file into the database, in the transaction of its row; say whether it is there."""
+        if size > self._inside:
+            return False
+        connection.execute(insert(file_contents).values(file_id=file_id, content=place.read_bytes()))
+        return True
+
+    def _here(self, owner: str, file_id: str) -> Path:
+        """Return where a file lies on this host, copied out of the database if it is there."""
+        place = self.place_of(owner, file_id)
+        return place if place.is_file() else self.copies.find(owner, file_id) or place
 
     def _write(self, place: Path, stream: BinaryIO) -> tuple[int, str]:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -283,3 +311,10 @@ def _of(owner: str, flow_id: str | None) -> Sequence[ColumnElement[bool]]:
 
 def _record(row: Row[Any]) -> StoredFile:
     return StoredFile(**{field: getattr(row, field) for field in StoredFile.__slots__})
+
+
+def files_inside(engine: Engine, setting: int | None) -> int:
+    """Return the bytes up to which files are kept in the database: by default where hosts may share it."""
+    if setting is not None:
+        return setting
+    return 0 if engine.dialect.name == "sqlite" else _SMALL

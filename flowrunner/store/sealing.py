@@ -53,12 +53,19 @@ def unseal(value: Any, box: SecretBox) -> Any:
 
 
 def _close(value: Any, box: SecretBox) -> Any:
-    return value if isinstance(value, bool) else SEAL + box.close(json.dumps(value))
+    if isinstance(value, bool) or _is_of_another_key(value, box):
+        return value
+    return SEAL + box.close(json.dumps(value))
+
+
+def _is_of_another_key(value: Any, box: SecretBox) -> bool:
+    """Say whether a value is closed already, by another key: so it was shown, and so it is kept when it comes back."""
+    return isinstance(value, str) and value.startswith(SEAL) and box.open(value[len(SEAL) :]) is None
 
 
 def _open(text: str, box: SecretBox) -> Any:
     opened = box.open(text[len(SEAL) :])
     if opened is None:
-        logger.warning("A credential in a stored flow was encrypted with another key; it counts as empty.")
-        return Unopened()
+        logger.warning("A credential in a stored flow was encrypted with another key; it stays as it is.")
+        return Unopened(text)
     return json.loads(opened)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -186,6 +187,43 @@ files: Final = Table(
     Column("created_at", MOMENT, nullable=False),
     UniqueConstraint("owner", "path", name="flowrunner_files_path"),
     Index("flowrunner_files_flow", "owner", "flow_id"),
+)
+
+# Contents of files that are small enough, where several hosts share a database.
+file_contents: Final = Table(
+    "flowrunner_file_contents",
+    metadata,
+    Column("file_id", String(36), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Streams that can be taken up again from any host. ``beat`` grows while the run lives, ``read`` while somebody reads.
+streams: Final = Table(
+    "flowrunner_streams",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("flow_id", String(36), nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("read", BigInteger, nullable=False),
+)
+
+stream_events: Final = Table(
+    "flowrunner_stream_events",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("event", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+# What holds for the whole database, such as by which key its secrets are closed.
+facts: Final = Table(
+    "flowrunner_facts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 #: The schema of all these tables.

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 
 class Unopened(str):
-    """An empty text that says why it is one: what it stands for was encrypted with another key."""
+    """What was encrypted with another key, as it is stored: it is shown and written back so, and never used."""
 
     __slots__ = ()

@@ -14,12 +14,14 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from flowrunner.authority import OPEN, Need
 from flowrunner.errors import NotAllowed, SettingsInvalid, StoreFailed
 from flowrunner.runner import Runner
+from flowrunner.store.streams import StreamTable
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import add_hygiene
 from flowrunner.web.json_io import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
+from flowrunner.web.shared_stream import SharedStreams
 from flowrunner.web.site_hooks import keep_to_site
 from flowrunner.web.spool import Spool
 
@@ -41,9 +43,18 @@ class RunnerBlueprint(Blueprint):
         self.runner = runner
         self.routes: list[Route] = []
         self.needs: dict[str, Need] = {}
-        self.spool = Spool(lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds)
+        self.spool = Spool(
+            lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds, shared=self._shared_streams
+        )
+        self._streams: SharedStreams | None = None
         #: The OpenAPI description, by the address below which it is asked for.
         self.descriptions: dict[str, bytes] = {}
+
+    def _shared_streams(self) -> SharedStreams | None:
+        """Return what keeps streams in the database, where several hosts may share it."""
+        if self._streams is None and self.runner.engine.dialect.name != "sqlite":
+            self._streams = SharedStreams(StreamTable(self.runner.engine), self.runner.settings.resume_seconds)
+        return self._streams
 
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Add everything to an app.

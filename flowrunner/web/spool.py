@@ -9,9 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.web.stored_stream import SIGN_EVERY, Frame, StoredStream, read_file, reader_file, stop_file
+
+if TYPE_CHECKING:
+    from flowrunner.web.shared_stream import SharedStream, SharedStreams
+
+#: A stream that can be read, wherever its run is.
+AnyStream: TypeAlias = "LiveStream | StoredStream | SharedStream"
 
 #: Seconds between two writes of a stream; what is newer is only in the memory of the run's process.
 _WRITE_EVERY: Final = 0.1
@@ -59,8 +67,11 @@ class LiveStream:
             if after + 1 >= self._first:
                 found = self._frames[after + 1 - self._first :]
                 return found, self.closed and after + len(found) >= self._count
-        found, _ = read_file(self.path, 0)[:2]
-        return [frame for frame in found if frame.number > after], False
+        return self.read_older(after), False
+
+    def read_older(self, after: int) -> list[Frame]:
+        """Return the events after a number from where they are kept, since they are no longer all in memory."""
+        return [frame for frame in read_file(self.path, 0)[0] if frame.number > after]
 
     def enter(self) -> None:
         """Count a reader."""
@@ -87,23 +98,35 @@ class LiveStream:
         """Write what is not in the file yet."""
         with self._news:
             lines, self._unwritten = self._unwritten, []
-            surplus = len(self._frames) - _KEPT_IN_MEMORY
-            if surplus > 0:
-                del self._frames[:surplus]
-                self._first += surplus
+            self.drop_surplus(self._count)
         if lines:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("".join(lines))
+
+    def drop_surplus(self, written: int) -> None:
+        """Forget old events that are written, up to this number, and are more than are kept in memory."""
+        surplus = min(len(self._frames) - _KEPT_IN_MEMORY, written + 1 - self._first)
+        if surplus > 0:
+            del self._frames[:surplus]
+            self._first += surplus
+
+    def remove(self) -> None:
+        """Remove what is kept of the stream."""
+        _remove(self.path)
 
 
 class Spool:
     """The streams of one app. A thread writes those of this process in batches; it ends when there are none.
 
     :param folder: returns the folder, which all workers share; asked when it is needed.
+    :param shared: returns what keeps the streams in a database that several hosts share; None where there is none.
     :param grace: seconds that a run goes on without a reader, and that its events are kept after its end.
     """
 
-    def __init__(self, folder: Callable[[], Path], grace: float) -> None:
+    def __init__(
+        self, folder: Callable[[], Path], grace: float, *, shared: Callable[[], SharedStreams | None] = lambda: None
+    ) -> None:  # fmt: skip
+        self._shared = shared
         self._folder = folder
         self._grace = grace
         self._lock = threading.Lock()
@@ -115,11 +138,15 @@ class Spool:
 
         :param cancel: ends its run, with a reason.
         """
-        self._folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._sweep()
-        header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
-        stream = LiveStream(self._folder() / f"{run_id}.events", header, cancel)
-        stream.write()
+        shared = self._shared()
+        if shared is not None:
+            stream: LiveStream = shared.begin(run_id, owner, flow_id, cancel)
+        else:
+            self._folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep()
+            header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
+            stream = LiveStream(self._folder() / f"{run_id}.events", header, cancel)
+            stream.write()
         with self._lock:
             self._live[run_id] = stream
             if not self._writing:
@@ -127,11 +154,15 @@ class Spool:
                 threading.Thread(target=self._write, name="flowrunner-spool", daemon=True).start()
         return stream
 
-    def find(self, run_id: str, owner: str, flow_id: str) -> LiveStream | StoredStream | None:
+    def find(self, run_id: str, owner: str, flow_id: str) -> AnyStream | None:
         """Return a stream of an owner's flow; None if there is none any more, or it is somebody else's.
 
         :param run_id: a UUID in canonical spelling: it becomes part of a file name.
         """
+        shared = self._shared()
+        if shared is not None:
+            found = shared.find(run_id, owner, flow_id)
+            return found and (self._live.get(run_id) or found)
         path = self._folder() / f"{run_id}.events"
         try:
             with path.open(encoding="utf-8") as file:
@@ -175,16 +206,17 @@ class Spool:
                     return
 
     def _care(self, run_id: str, stream: LiveStream, *, signing: bool) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, SQLAlchemyError):
             stream.write()
-            if signing:
+            if signing and self._shared() is None:
                 os.utime(stream.path)
         now = time.time()
         if stream.closed:
             if now - stream.ended_at > self._grace:
                 with self._lock:
                     del self._live[run_id]
-                _remove(stream.path)
+                with contextlib.suppress(SQLAlchemyError):
+                    stream.remove()
             return
         if stop_file(stream.path).exists():
             stream.cancel("its user stopped it")

@@ -26,8 +26,8 @@ from flowrunner.web.disconnect import Presence
 from flowrunner.web.json_io import dump_line
 from flowrunner.web.kept_stream import Recording, head_of
 from flowrunner.web.langflow_events import line_of, vertex_line_of
-from flowrunner.web.spool import LiveStream, Spool
-from flowrunner.web.stored_stream import Frame, StoredStream
+from flowrunner.web.spool import AnyStream, LiveStream, Spool
+from flowrunner.web.stored_stream import Frame
 from flowrunner.web.streams import event_stream
 
 logger = logging.getLogger("flowrunner")
@@ -146,7 +146,7 @@ class _SpooledRun:
             self._recording.append(frame_text(frame, self._run_id))
 
 
-def answer_frames(stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float) -> Response:
+def answer_frames(stream: AnyStream, run_id: str, after: int, heartbeat: float) -> Response:
     """Return the events of a stream after a number, as they come."""
     presence = Presence(request.environ)
     return event_stream(_frames(stream, run_id, after, heartbeat, presence), run_id)
@@ -157,9 +157,7 @@ def frame_text(frame: Frame, run_id: str) -> str:
     return f"id: {run_id}:{frame.number}\nevent: {frame.event}\ndata: {frame.data}\n\n"
 
 
-def _frames(
-    stream: LiveStream | StoredStream, run_id: str, after: int, heartbeat: float, presence: Presence
-) -> Iterator[str]:
+def _frames(stream: AnyStream, run_id: str, after: int, heartbeat: float, presence: Presence) -> Iterator[str]:
     stream.enter()
     try:
         yield RETRY

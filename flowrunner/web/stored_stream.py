@@ -12,8 +12,10 @@ from typing import Final
 #: Seconds between two signs of life of a run, and of a reader in another process.
 SIGN_EVERY: Final = 1.0
 #: Seconds without a sign after which the process of a run counts as dead.
-_DEAD_AFTER: Final = 15.0
+DEAD_AFTER: Final = 15.0
 _POLL: Final = 0.05
+#: The event that ends a stream whose process is gone.
+LOST: Final = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,7 @@ class StoredStream:
             if wanted or done:
                 return wanted, done
             if self._is_dead():
-                text = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
-                return [Frame(after + 1, "error", json.dumps(text))], True
+                return [Frame(after + 1, "error", json.dumps(LOST))], True
             if time.monotonic() >= deadline:
                 return [], False
             time.sleep(_POLL)
@@ -69,7 +70,7 @@ class StoredStream:
 
     def _is_dead(self) -> bool:
         try:
-            return time.time() - self._path.stat().st_mtime > _DEAD_AFTER
+            return time.time() - self._path.stat().st_mtime > DEAD_AFTER
         except OSError:
             return True
 

@@ -48,3 +48,22 @@ def test_it_says_that_it_cannot_be_opened(tmp_path, template, variables, said):
     assert said in answer
     assert "FLOWRUNNER_SECRET_KEY" in answer
     assert "set nowhere" not in answer and "sk-mine" not in answer
+
+
+def test_what_cannot_be_opened_is_shown_as_it_is_and_comes_back_unharmed(tmp_path):
+    template = {"api_key": {"value": "sk-mine-1234567890", "password": True}}
+    with open_site(tmp_path, plugins=[Keyed], secret_key="one", memory="sqlite") as site:
+        site.add_user("ann")
+        flow, keys = site.flow("ann", flow_through("Keyed", template)), site.keys
+    with open_site(tmp_path, plugins=[Keyed], secret_key="two", memory="sqlite") as site:
+        site.keys = keys
+        shown = site.ask("ann", "GET", f"/api/v1/flows/{flow}", 200)
+        assert "sk-mine" not in json.dumps(shown)
+        assert "sealed:v1:" in json.dumps(shown["data"])
+        for method in ("PATCH", "PUT"):
+            site.ask("ann", method, f"/api/v1/flows/{flow}", 200, json={"name": "renamed", "data": shown["data"]})
+    with open_site(tmp_path, plugins=[Keyed], secret_key="one", memory="sqlite") as site:
+        site.keys = keys
+        answer = site.ask("ann", "POST", f"/api/v1/run/{flow}", 200, json={"input_value": "hi"})
+        assert "sealed:v1:" not in json.dumps(answer)
+        assert "sk-mine-1234567890" in json.dumps(site.ask("ann", "GET", f"/api/v1/flows/{flow}", 200)["data"])
