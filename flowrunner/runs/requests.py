@@ -11,6 +11,7 @@ from flowrunner.errors import BadRequest
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.store.secretbox import SecretBox
+from flowrunner.telemetry.correlation import Origin, origin
 
 _IDENTITY = ("id", "admin", "read_only", "name", "author", "nameless", "address", "acting")
 
@@ -24,11 +25,11 @@ def close_request(flow: Flow, request: RunRequest, identity: Identity, box: Secr
     who["flows"] = None if identity.flows is None else sorted(identity.flows)
     if identity.offers is not None:
         who["flows"] = [flow.id]
-    return box.close(json.dumps({"request": asdict(request), "identity": who}))
+    return box.close(json.dumps({"request": asdict(request), "identity": who, "origin": origin()}))
 
 
-def open_request(text: str, box: SecretBox) -> tuple[RunRequest, Identity]:
-    """Return what :func:`close_request` was given.
+def open_request(text: str, box: SecretBox) -> tuple[RunRequest, Identity, Origin]:
+    """Return what :func:`close_request` was given, and what it was called on behalf of.
 
     :raises BadRequest: if it was closed with another key.
     """
@@ -38,4 +39,5 @@ def open_request(text: str, box: SecretBox) -> tuple[RunRequest, Identity]:
     kept = json.loads(opened)
     who = kept["identity"]
     flows = who.pop("flows")
-    return RunRequest(**kept["request"]), Identity(**who, flows=None if flows is None else frozenset(flows))
+    identity = Identity(**who, flows=None if flows is None else frozenset(flows))
+    return RunRequest(**kept["request"]), identity, Origin(*kept.get("origin", ()))

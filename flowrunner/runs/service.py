@@ -35,7 +35,7 @@ from flowrunner.store.answers import AnswerStore
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.ledger import CANCELLED, ERROR, QUEUED, RUNNING, Ledger
 from flowrunner.store.secretbox import SecretBox
-from flowrunner.telemetry.correlation import on_behalf
+from flowrunner.telemetry.correlation import going_back_to, on_behalf
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 
@@ -315,7 +315,7 @@ class Runs:
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:
             try:
-                request, identity = open_request(row.request, self._box)
+                request, identity, cause = open_request(row.request, self._box)
                 flow = self._runner.find(row.flow_id, identity)
                 if row.begun:
                     # It begins anew, so what it said before its process ended is not said twice.
@@ -334,7 +334,8 @@ class Runs:
                 self.registry.end(row.id, ERROR, "internal_error", "The run could not begin; the log says why.")
                 return
             sent = self.dispatcher is not None and row.engine is not None
-            self._run(row.id, flow, request, identity, row.kind, sent=sent)
+            with going_back_to(cause):
+                self._run(row.id, flow, request, identity, row.kind, sent=sent)
 
         return begin
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from flowrunner.engine.events import RunEvent
 from flowrunner.errors import SettingsInvalid
 from flowrunner.store.credentials import mask_text
-from flowrunner.telemetry.correlation import REQUEST_ID
+from flowrunner.telemetry.correlation import CAUSE, REQUEST_ID
 
 #: The events of which spans are made.
 TRACED_EVENTS: Final = frozenset(
@@ -80,9 +80,24 @@ class Tracing:
         spans = self._open.setdefault(event.run_id, {})
         run = spans.get("")
         within = None if run is None else self._trace.set_span_in_context(run.span)
-        span = self._tracer.start_span(name, context=within, attributes=attributes, start_time=_nanoseconds(event))
+        links = self._links() if run is None else None
+        span = self._tracer.start_span(
+            name, context=within, attributes=attributes, start_time=_nanoseconds(event), links=links
+        )
         token = self._context.attach(self._trace.set_span_in_context(span))
         spans[vertex_id] = _Open(span, token, threading.get_ident())
+
+    def _links(self) -> list[Any] | None:
+        """Return a link to the request that asked for a run which begins when that is over."""
+        cause = CAUSE.get()
+        if not cause:
+            return None
+        _, trace_id, span_id, flags = cause.split("-")
+        trace = self._trace
+        where = trace.SpanContext(
+            int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=trace.TraceFlags(int(flags, 16))
+        )
+        return [trace.Link(where)]
 
     def _finish(self, event: RunEvent, vertex_id: str, error: str | None, attributes: dict[str, Any]) -> None:
         found = self._open.get(event.run_id, {}).pop(vertex_id, None)

@@ -38,15 +38,31 @@ def test_a_run_in_the_background_is_read_later(make_site):
     assert list(site.states()) == [run_id]
 
 
-def test_runs_of_one_session_end_in_the_order_in_which_they_were_accepted(make_site, tmp_path):
+@pytest.mark.parametrize("number", [40, pytest.param(200, marks=pytest.mark.long)])
+def test_runs_of_one_session_end_in_the_order_in_which_they_were_accepted(make_site, tmp_path, number):
     trace = tmp_path / "trace"
     flow = waiting_flow(0.01, source="Webhook", trace=str(trace))
     flow["components"]["out"]["settings"] = {"session_id": "one"}
     site = make_site({"one": flow}, WORKERS=2, TURN_WAIT=0.1, POOL_SIZE=8).start()
-    accepted = [site.webhook("one", f"n{number}") for number in range(40)]
-    wait_until_all_end(site)
+    accepted = [site.webhook("one", f"n{count}") for count in range(number)]
+    wait_until_all_end(site, 60 + number)
     assert site.states() == dict.fromkeys(accepted, "success")
-    assert trace.read_text().splitlines() == [f"n{number}" for number in range(40)]
+    assert trace.read_text().splitlines() == [f"n{count}" for count in range(number)]
+
+
+def test_webhooks_under_way_when_everything_is_killed_end_or_are_lost_and_say_so(make_site):
+    site = make_site({"slow": waiting_flow(0.5, 0.5, source="Webhook")}, POOL_SIZE=8, WORKERS=2).start()
+    accepted = [site.webhook("slow", f"n{number}") for number in range(6)]
+    assert wait_until(lambda: "running" in site.states().values())
+    site.kill_all()
+    site.start()
+    wait_until_all_end(site)
+    assert set(site.states()) == set(accepted)
+    assert set(site.states().values()) <= {"success", "lost"}
+    for run_id, state in site.states().items():
+        shown = site.get(f"/api/v1/runs/{run_id}")
+        assert (shown["status"], shown["error"] is None) == (state, state == "success")
+        assert state == "success" or f"run {run_id} of " in site.server.output
 
 
 def test_after_a_kill_what_had_begun_is_lost_and_what_had_not_begins(make_site):

@@ -9,6 +9,7 @@ import pytest
 
 from flowrunner.errors import SettingsInvalid
 from tests.live_server import PROGRAMS, make_key
+from tests.waiting import wait_until
 from tests.web.site import flow_through
 
 PLUGINS = "tests/contract/plugins"
@@ -192,6 +193,36 @@ def test_a_failure_is_on_the_spans(spans):
     assert {span.name for span in failed} == {"flowrunner.run", "flowrunner.component"}
     assert all("boom" in span.status.description for span in failed)
     assert not tracing._open and "sk-abcdefghijklmnop1234" not in "".join(span.to_json() for span in failed)
+
+
+@pytest.mark.parametrize("how", ["run", "run?stream=true", "run?stream=sse", "run?background=true", "webhook"])
+def test_a_run_lies_below_the_span_of_its_request(spans, how):
+    site, exporter, tracing = spans
+    flow, (path, _, query) = site.flow("ann"), how.partition("?")
+    with tracing._tracer.start_as_current_span("request") as request:
+        answer = site.call("ann", "POST", f"/api/v1/{path}/{flow}?{query}", json={"input_value": "hi"})
+        assert answer.status_code < 300 and answer.get_data()
+    run = wait_until(lambda: [s for s in exporter.get_finished_spans() if s.name == "flowrunner.run"])[0]
+    wanted = request.get_span_context()
+    assert (run.parent.span_id, run.context.trace_id, run.links) == (wanted.span_id, wanted.trace_id, ())
+    assert run.attributes["flowrunner.request.id"] == answer.headers["X-Request-Id"]
+    assert wait_until(lambda: not tracing._open)
+
+
+def test_a_run_that_begins_when_its_request_is_over_has_a_link_to_it(spans):
+    site, exporter, tracing = spans
+    flow, runs = site.flow("ann"), site.runner.runs
+    # As a process that accepts a run and is gone before it begins.
+    runs.pool.close()
+    with tracing._tracer.start_as_current_span("request") as request:
+        answer = site.call("ann", "POST", f"/api/v1/run/{flow}?background=true", json={"input_value": "hi"})
+    runs.pool.start_in_child()
+    assert runs.ledger.let_go(runs.registry.process_id) == 1
+    run = wait_until(lambda: [s for s in exporter.get_finished_spans() if s.name == "flowrunner.run"], 30)[0]
+    (link,) = run.links
+    wanted = request.get_span_context()
+    assert (run.parent, link.context.trace_id, link.context.span_id) == (None, wanted.trace_id, wanted.span_id)
+    assert run.attributes["flowrunner.request.id"] == answer.headers["X-Request-Id"]
 
 
 def test_tracing_is_a_setting(make_site):
