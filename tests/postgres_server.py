@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -65,6 +65,13 @@ class PostgresServer:
         self._server.send_signal(signal.SIGINT)
         self._server.wait(60)
 
+    def crash(self) -> None:
+        """Let the server end at once, without writing anything more, and start it on what it had written."""
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait(60)
+        self.start()
+        self._wait_until(lambda: self.execute("SELECT 1"))
+
     def freeze(self) -> None:
         """Stop all processes of the server where they stand; nobody gets an answer, nor a refusal."""
         self._signal_all(signal.SIGSTOP)
@@ -100,17 +107,19 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_until_ready(self) -> None:
+        self._wait_until(lambda: self.execute("CREATE DATABASE test"))
+        self.execute("CREATE EXTENSION pg_trgm", database="test")
+
+    def _wait_until(self, ask: Callable[[], None]) -> None:
+        """Ask again and again until the server lets itself be asked."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                self.execute("CREATE DATABASE test")
+                return ask()
             except psycopg.OperationalError:
                 if time.monotonic() > deadline or self._server.poll() is not None:
                     raise
                 time.sleep(0.05)
-            else:
-                self.execute("CREATE EXTENSION pg_trgm", database="test")
-                return
 
     def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         user = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}

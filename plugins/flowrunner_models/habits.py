@@ -57,6 +57,12 @@ _EXTRAS: Final = re.compile(
     re.IGNORECASE,
 )
 
+#: Kinds of errors in front of a bare name, or behind it: ``extra_forbidden: stop``, ``stop: Extra inputs ...``.
+_KINDS: Final = (
+    r"(?:extra_forbidden|forbidden|unsupported|unknown|unexpected|unrecogni[sz]ed|extra\s+(?:inputs?|fields?)|not\s+supported|"
+    r"not\s+permitted|not\s+allowed)"
+)
+
 #: Refusals that say nothing: what streams carry besides is the likeliest reason.
 _EMPTY_WORDS: Final = re.compile(
     r"(?:bad request|invalid (?:request|parameters?|arguments?|body|input)|unprocessable (?:entity|content)|"
@@ -166,7 +172,8 @@ def _mention(name: str) -> re.Pattern[str]:
     """Return how a member is named: a plain word only where it stands in quotes or as a path."""
     if name in ("stop", "user", "n", "seed"):
         return re.compile(rf"""["'`.\[]{name}["'`\]]|(?:parameter|argument|field|property)s?:?\s+{name}\b|"""
-                          rf"""\b{name}:? (?:is|parameter)\b""", re.IGNORECASE)  # fmt: skip
+                          rf"""\b{name}:? (?:is|parameter)\b|{_KINDS}\s*[:=]\s*{name}\b|"""
+                          rf"""(?:^|[\s;,(.]){name}\s*:\s*{_KINDS}""", re.IGNORECASE)  # fmt: skip
     return re.compile(rf"(?<![A-Za-z0-9_]){name}(?![A-Za-z0-9_])")
 
 

@@ -50,8 +50,12 @@ class TestPostgres(MemoryBackendContract):
     def break_writes(self, backend: SqliteMemory):
         return broken_writes(backend, engine_of_this_process())
 
+    def crash_store(self, folder: Path) -> None:
+        self.server.crash()
+
     @pytest.fixture
-    def folder(self, tmp_path, database):
+    def folder(self, tmp_path, database, postgres_server):
+        self.server = postgres_server
         SqliteMemory(database).close()
         with database.begin() as connection:
             for statement in EMPTY_AGAIN:
