@@ -17,9 +17,10 @@ from marshmallow import INCLUDE, Schema, fields
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError
 from flowrunner.flows.archives import is_archive
+from flowrunner.flows.as_nodes import as_nodes
 from flowrunner.flows.model import Flow
 from flowrunner.flows.parsing import Limits
-from flowrunner.flows.reading import Part, find_graph, read_parts, unwrap
+from flowrunner.flows.reading import Part, find_graph, is_native, read_parts, unwrap
 from flowrunner.store.bound import FlowsOfCaller
 from flowrunner.store.flowrecord import EXTRA, StoredFlow
 from flowrunner.web import schemas
@@ -207,6 +208,19 @@ def delete_flow(flow_id: str) -> Response:
     return json_response({"message": "Flow deleted successfully"})
 
 
+def as_read(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a flow as clients read it: one in the native form as nodes and edges, with that form beside them."""
+    graph = shown.get("data")
+    if not isinstance(graph, dict) or not is_native(graph):
+        return shown
+    try:
+        data = as_nodes(graph, this_runner().plugins.registry)
+    except FlowRunnerError:
+        # What cannot be read is shown as it is.
+        return shown
+    return {**shown, "data": data, "native": graph}
+
+
 class Placing:
     """Says of flows in which project they are."""
 
@@ -216,7 +230,7 @@ class Placing:
 
     def put(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Return a flow as the API shows it, with the id of a project that is there."""
-        return {**shown, "folder_id": self._projects.place_of(shown.get("folder_id"), self._known)}
+        return {**as_read(shown), "folder_id": self._projects.place_of(shown.get("folder_id"), self._known)}
 
 
 def _flows() -> FlowsOfCaller:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -25,6 +26,7 @@ from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
 from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
+from flowrunner.web.response_input import keep_history, keep_pictures, read_input
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.run_body import header_variables
 from flowrunner.web.schemas import EVENTS, Body, Open
@@ -37,7 +39,11 @@ class ResponsesBody(Body):
     """A request to a flow behind OpenAI's Responses API; other members are passed over."""
 
     model = Text("Id or endpoint name of a flow.", required=True)
-    input = Text(required=True)
+    input = Anything(
+        "A text, or items of a conversation of which the last turn of the user is asked.",
+        json={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+        required=True,
+    )
     stream = Anything(json={"type": "boolean"}, allow_none=True)
     previous_response_id = Text(allow_none=True)
     tools = Anything("Refused: the flow brings its own.", allow_none=True)
@@ -98,11 +104,22 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
         raise _NoChat("Flow must have a ChatInput component to be compatible with OpenAI Responses API")
     session = body.get("previous_response_id") or str(uuid.uuid4())
     streaming = body.get("stream") is True
-    asked = RunRequest(input_value=body["input"], session_id=session, variables=header_variables(), streaming=streaming)
+    given = read_input(body["input"])
+    asked = RunRequest(input_value=given.text, session_id=session, variables=header_variables(), streaming=streaming)
+    # Its history is part of what a request may bring.
+    runner.admit(replace(asked, payload="".join(text for _, text in given.before)), caller())
+    # Who names an earlier response has its conversation here.
+    before = () if body.get("previous_response_id") else given.before
     head = response_head(session, name, body.get("previous_response_id"))
     openai = streaming and _wants_openai_events(events)
 
     def answer(claim: Claim | None) -> Response:
+        nonlocal asked
+        keep_history(runner, flow, session, before)
+        if given.pictures:
+            asked = replace(
+                asked, tweaks={_chat_input(runner, flow): {"files": keep_pictures(runner, flow, given.pictures)}}
+            )
         if streaming:
             gone = Presence(request.environ).is_over
             stream = RunStream(runner, flow, asked, caller(), gone=gone, claim=claim, kind="response")
@@ -180,6 +197,11 @@ def message_item(session: str, text: str, number: int = 0) -> dict[str, Any]:
 def completed(head: Mapping[str, Any], output: list[dict[str, Any]], usage: Any) -> dict[str, Any]:
     """Return a response at its end."""
     return {**head, "status": "completed", "output": output, "usage": usage}
+
+
+def _chat_input(runner: Runner, flow: Flow) -> str:
+    plan = runner.plan(flow)
+    return plan.vertices[plan.chat_input or 0].vertex.id
 
 
 class _NoChat(BadRequest):

@@ -53,7 +53,8 @@ def test_a_graph_beside_the_name_is_kept_and_runs(site, flow):
 def test_what_is_shown_has_the_graph_under_data(site):
     (shown,) = upload(site, native(description="d"))
     assert (shown["name"], shown["description"]) == ("Native test", "d")
-    assert shown["data"] == {key: native()[key] for key in ("components", "edges")}
+    assert shown["native"] == {key: native()[key] for key in ("components", "edges")}
+    assert {node["id"] for node in shown["data"]["nodes"]} == set(native()["components"])
     (hook,) = upload(site, {"name": "hook", "components": {"hook": {"type": "Webhook"}}})
     assert (shown["webhook"], hook["webhook"]) == (False, True)
 
@@ -130,7 +131,8 @@ def test_a_flow_of_a_folder_is_shown_with_its_graph_under_data(make_site, tmp_pa
     site = make_site(flows_dir=[folder])
     site.add_user("ann")
     bare, short = site.ask("ann", "GET", FLOWS)
-    assert (set(bare["data"]), set(short["data"])) == ({"nodes", "edges"}, {"components", "edges"})
+    assert (set(bare["data"]), set(short["data"])) == ({"nodes", "edges"}, {"nodes", "edges", "viewport"})
+    assert ("native" in bare, set(short["native"])) == (False, {"components", "edges"})
     again = site.call("ann", "POST", f"{FLOWS}download/", json=[bare["id"], short["id"]]).get_data()
     assert [said(site, flow["id"]) for flow in upload(site, again)] == ["hello", "hello"]
 
@@ -140,3 +142,22 @@ def test_components_beside_data_are_the_graph_as_in_a_folder(data):
     both = {"name": "n", "components": {"a": {"type": "ChatInput"}}, "data": data}
     assert find_graph(both)[0] is both
     assert with_graph(both)["data"] == {"components": both["components"]}
+
+
+def test_a_native_flow_is_read_as_nodes_and_edges_with_the_native_form_beside_them(site):
+    native = {
+        "components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
+        "edges": ["in.message -> out.input_value"],
+    }
+    stored = site.ask("ann", "POST", "/api/v1/flows/", 201, json={"name": "n", "data": native})
+    one = f"/api/v1/flows/{stored['id']}"
+    for shown in (stored, site.ask("ann", "GET", one), site.ask("ann", "GET", "/api/v1/flows/")[0]):
+        assert {node["data"]["type"] for node in shown["data"]["nodes"]} == {"ChatInput", "ChatOutput"}
+        assert [(edge["source"], edge["target"]) for edge in shown["data"]["edges"]] == [("in", "out")]
+        assert shown["native"] == native
+    shown["data"]["nodes"][0]["position"] = {"x": 5, "y": 5}
+    changed = site.ask("ann", "PATCH", one, json={"data": shown["data"]})
+    assert (changed["data"], "native" in changed) == (shown["data"], False)
+    assert site.say("ann", stored["id"], "hi")["outputs"][0]["outputs"][0]["results"]["message"]["text"] == "hi"
+    header = site.ask("ann", "GET", "/api/v1/flows/?header_flows=true")[0]
+    assert header["data"] is None
