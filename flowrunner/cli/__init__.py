@@ -15,6 +15,7 @@ from flowrunner.errors import FlowRunnerError, StoreFailed
 #: Commands by name, and where each lies; a command is imported when it is used.
 COMMANDS: Final = {
     "backup": "flowrunner.cli.backup:backup_command",
+    "chat": "flowrunner.cli.chat:chat_command",
     "check": "flowrunner.cli.check:check_command",
     "check-config": "flowrunner.cli.check_config:check_config_command",
     "collections": "flowrunner.cli.collections:collections_commands",
