@@ -8,6 +8,7 @@ from typing import Final
 from flowrunner.web import (
     apikeys,
     chatbox,
+    collections,
     files,
     flows,
     messages,
@@ -40,7 +41,7 @@ TALKING: Final[tuple[RouteGroup, ...]] = (
 MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "flows": (flows.routes, projects.routes, projects.older_routes),
     "variables": (variables.routes,),
-    "files": (files.own_routes,),
+    "files": (files.own_routes, collections.routes),
     "keys": (apikeys.routes,),
     "monitor": (runlog.routes,),
     "webhook": (webhook.routes,),

@@ -12,7 +12,7 @@ import uuid
 import pytest
 from flask import Flask
 
-from flowrunner import FlowRunner, Identity
+from flowrunner import Chunk, FlowRunner, Identity
 from flowrunner.app import create_app
 from flowrunner.integrations.identity import first_of, visitors
 from flowrunner.memory import EVERY_OWNER
@@ -63,6 +63,9 @@ ALONE_TABLE = {
     "list_own_files GET": "-+-~~+",
     "download_own_file GET": "-+-00+",
     "delete_own_file DELETE": "---00+",
+    "list_collections GET": "-+-~~+",
+    "list_documents GET": "-+-00+",
+    "delete_collection DELETE": "---00+",
     "list_flows GET": "-++~~+",
     "create_flow POST": "---~~+",
     "create_flows POST": "---~~+",
@@ -142,6 +145,9 @@ SITE_TABLE = {
     "list_own_files GET": "----~-",
     "download_own_file GET": "----0-",
     "delete_own_file DELETE": "----0-",
+    "list_collections GET": "----~-",
+    "list_documents GET": "----0-",
+    "delete_collection DELETE": "----0-",
     "list_flows GET": "-~~~~+",
     "create_flow POST": "----~-",
     "create_flows POST": "----~-",
@@ -220,6 +226,8 @@ class World:
         assert answer.status_code == 200 and "event: error" not in answer.text, answer.text
         message = self.runner.memory.for_owner(self.owner).fetch(session_id="annsession")[0]
         kept = stores.files.save(self.owner, io.BytesIO(b"annword"), name="annfile.txt", flow_id=flow)
+        vectors = self.runner.vectors.for_owner(self.owner)
+        vectors.upsert("annword", [Chunk("one", "annword", [1.0], "annword.txt")])
         own = stores.files.save(self.owner, io.BytesIO(b"annword"), name="annown.txt")
         variable = stores.variables.create(self.owner, "annvariable", "annword")
         key = stores.keys.record_of(stores.keys.create("ann", name="annkey")) if self.prefix == "" else None
@@ -254,6 +262,7 @@ class World:
             [variable.to_json() for variable in stores.variables.list(self.owner)],
             [file.path for flow in (None, self.ids["flow"]) for file in stores.files.list(self.owner, flow_id=flow)],
             [record.hint for record in stores.keys.list() if record.name == "annkey"],
+            self.runner.vectors.for_owner(self.owner).documents("annword"),
         )
 
 

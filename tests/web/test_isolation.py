@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from flowrunner import Chunk
 from flowrunner.memory.message import Message
 from flowrunner.store.keys import owner_of_user
 from tests.project.expected import declared_routes
@@ -49,6 +50,8 @@ NAMING = {
     "session_id": lambda ids: ids["session_id"],
     "folder_id": lambda ids: ids["project_id"],
     "q": lambda ids: ids["word"],
+    "collection": lambda ids: ids["word"],
+    "document": lambda ids: f"{ids['word']}.txt",
     "list_sessions q": lambda ids: ids["session_id"],
     "cursor": lambda ids: ids["message_id"],
     "list_runs cursor": lambda ids: ids["run_id"],
@@ -153,6 +156,8 @@ def furnish(site, user, word):
     kept = site.ask(user, "POST", f"/api/v1/files/upload/{flow}", 201, data=file, **FORM)
     file = {"file": (io.BytesIO(word.encode()), f"{word}.txt")}
     own = site.ask(user, "POST", "/api/v2/files/", 201, data=file, **FORM)
+    vectors = site.runner.vectors.for_owner(owner_of_user(user))
+    vectors.upsert(word, [Chunk("one", word, [1.0], f"{word}.txt")])
     body = {"name": "shared", "value": word, "type": "Generic", "default_fields": []}
     variable = site.ask(user, "POST", "/api/v1/variables/", 201, json=body)
     project = {"name": "shared", "description": word, "flows_list": [flow]}
