@@ -130,10 +130,18 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
     ):
         named = {name: {"url": tools} for _, flow in flows for name in servers_of(flow)}
         app = create_app(
-            data_dir=Path(folder, "data"), document_folders=[folder], auth="none", memory="in-memory", run_log=False,
-            run_timeout=timeout, max_files=100_000, model="openai:stand-in", embedding="openai:stand-in",
-            model_base_urls=f"all={model.url}", mcp_servers=named,
-        )  # fmt: skip
+            data_dir=Path(folder, "data"),
+            document_folders=[folder],
+            auth="none",
+            memory="in-memory",
+            run_log=False,
+            run_timeout=timeout,
+            max_files=100_000,
+            model="openai:stand-in",
+            embedding="openai:stand-in",
+            model_base_urls=f"all={model.url}",
+            mcp_servers=named,
+        )
         runner = runner_of(app)
         for kind in ("txt", "pdf", "csv"):
             Path(folder, f"stand-in.{kind}").write_bytes(content_of(f"stand-in.{kind}"))

@@ -83,8 +83,10 @@ def compare_turns(base: Path | None, turns: int, rounds: int) -> None:
     print(f"\nA turn: two messages, one commit ({rounds} rounds of {turns})\n")
     print(f"{'':20}{'CPU us':>10}{'ratio':>8}{'wall us':>10}{'ratio':>8}")
     for name in contenders:
-        print(f"{name:20}{median_us(cpu[name]):10.0f}{ratio(cpu, name):8.2f}"
-              f"{median_us(wall[name]):10.0f}{ratio(wall, name):8.2f}")  # fmt: skip
+        print(
+            f"{name:20}{median_us(cpu[name]):10.0f}{ratio(cpu, name):8.2f}"
+            f"{median_us(wall[name]):10.0f}{ratio(wall, name):8.2f}"
+        )
 
 
 def median_us(times: list[float]) -> float:

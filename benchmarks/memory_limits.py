@@ -80,11 +80,26 @@ class PlainTurns:
     def _row(self, message: Message) -> tuple[Any, ...]:
         """Return the values of a message, written out by hand."""
         return (
-            message.id, message.owner, message.session_id, None, message.flow_id, message.run_id,
-            message.context_id, message.sender, message.sender_name, message.text,
-            int(message.timestamp.timestamp() * 1e6), "[]", json.dumps(message.properties), "[]",
-            message.category, message.error, message.edit, message.duration, None,
-        )  # fmt: skip
+            message.id,
+            message.owner,
+            message.session_id,
+            None,
+            message.flow_id,
+            message.run_id,
+            message.context_id,
+            message.sender,
+            message.sender_name,
+            message.text,
+            int(message.timestamp.timestamp() * 1e6),
+            "[]",
+            json.dumps(message.properties),
+            "[]",
+            message.category,
+            message.error,
+            message.edit,
+            message.duration,
+            None,
+        )
 
 
 class OrmTurns:
@@ -113,8 +128,9 @@ class OrmTurns:
             counted = session.get(self._session, key)
             if counted is None:
                 names = ("session_key", "owner", "flow_key")
-                counted = self._session(**dict(zip(names, key, strict=True)), count=0,
-                                        first_seq=rows[0].seq, first_at=rows[0].timestamp)  # fmt: skip
+                counted = self._session(
+                    **dict(zip(names, key, strict=True)), count=0, first_seq=rows[0].seq, first_at=rows[0].timestamp
+                )
                 session.add(counted)
             counted.count += 2
             counted.last_seq, counted.last_at = rows[1].seq, rows[1].timestamp

@@ -31,9 +31,11 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
         env = {
-            "FLOWRUNNER_DATA_DIR": ours, "FLOWRUNNER_FLOWS_DIR": str(ROOT / "examples" / "flows"),
-            "FLOWRUNNER_MEMORY": asked.memory, "FLOWRUNNER_RUN_LOG": "false" if asked.no_run_log else "true",
-        }  # fmt: skip
+            "FLOWRUNNER_DATA_DIR": ours,
+            "FLOWRUNNER_FLOWS_DIR": str(ROOT / "examples" / "flows"),
+            "FLOWRUNNER_MEMORY": asked.memory,
+            "FLOWRUNNER_RUN_LOG": "false" if asked.no_run_log else "true",
+        }
         key = make_key(env)
         limit_env = {"LIMIT_DATA_DIR": theirs, "LIMIT_KEY": key, "PYTHONPATH": str(ROOT / "benchmarks")}
         with serve("wsgi:app", env=env) as runner, serve("limit_app:app", env=limit_env, ready="/") as limit:

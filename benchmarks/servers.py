@@ -67,8 +67,24 @@ def _cpu_clock(pid: int) -> int:
 def serve(target: str, *, workers: int = 1, threads: int = 8, env: dict[str, str], ready: str = "/health"):
     """Run gunicorn on ``target`` and wait until it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-w", str(workers), "-k", "gthread",
-               "--threads", str(threads), "--keep-alive", "60", "--log-level", "warning", target]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-b",
+        f"127.0.0.1:{port}",
+        "-w",
+        str(workers),
+        "-k",
+        "gthread",
+        "--threads",
+        str(threads),
+        "--keep-alive",
+        "60",
+        "--log-level",
+        "warning",
+        target,
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env})
     try:
         deadline = time.monotonic() + 60

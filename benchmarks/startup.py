@@ -43,8 +43,10 @@ def main() -> None:
     for what, unit, found in (("start to first answer", "s", seconds), ("memory of a worker", "MB", memory)):
         ratio = statistics.median(a / b for a, b in zip(found["ours"], found["bare"], strict=True))
         middle = {name: statistics.median(values) for name, values in found.items()}
-        print(f"{what:22} ours {middle['ours']:.2f} {unit}, bare {middle['bare']:.2f} {unit}: ratio {ratio:.2f}"
-              " (budget 1.5)")  # fmt: skip
+        print(
+            f"{what:22} ours {middle['ours']:.2f} {unit}, bare {middle['bare']:.2f} {unit}: ratio {ratio:.2f}"
+            " (budget 1.5)"
+        )
 
 
 if __name__ == "__main__":

@@ -43,9 +43,12 @@ def main() -> None:
         flows.mkdir()
         (flows / "chat.json").write_text(json.dumps(FLOW))
         ours = {
-            "FLOWRUNNER_DATA_DIR": folder, "FLOWRUNNER_FLOWS_DIR": str(flows), "FLOWRUNNER_AUTH": "none",
-            "FLOWRUNNER_MODEL": "openai:stand-in", "FLOWRUNNER_MODEL_BASE_URLS": f"all={url}",
-        }  # fmt: skip
+            "FLOWRUNNER_DATA_DIR": folder,
+            "FLOWRUNNER_FLOWS_DIR": str(flows),
+            "FLOWRUNNER_AUTH": "none",
+            "FLOWRUNNER_MODEL": "openai:stand-in",
+            "FLOWRUNNER_MODEL_BASE_URLS": f"all={url}",
+        }
         with (
             serve("wsgi:app", env=ours) as flowrunner,
             serve("relay_app:app", env={"MODEL_URL": url, "PYTHONPATH": str(ROOT / "benchmarks")}) as bare,

@@ -12,9 +12,18 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Blocks that are not public, whatever the present Python's ``is_global`` says of them: its table changed with patches.
 _NOT_PUBLIC: Final = tuple(
     ipaddress.ip_network(block)
-    for block in ("192.0.0.0/24", "192.88.99.0/24", "2001:db8::/32", "3fff::/20", "fec0::/10", "64:ff9b:1::/48",
-                  "2001::/32", "5f00::/16", "100::/64")
-)  # fmt: skip
+    for block in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "2001:db8::/32",
+        "3fff::/20",
+        "fec0::/10",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "5f00::/16",
+        "100::/64",
+    )
+)
 #: Within these blocks two addresses that are (RFC 7723, RFC 8155).
 _PUBLIC_AFTER_ALL: Final = frozenset(map(ipaddress.ip_address, ("192.0.0.9", "192.0.0.10")))
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")

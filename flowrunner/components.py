@@ -39,9 +39,22 @@ TYPE_ALIASES: Final[Mapping[str, str]] = {
 
 #: What an input may hold; the engine converts settings and tweaks to it.
 INPUT_TYPES: Final = (
-    "Message", "str", "int", "float", "bool", "Data", "Table", "dict", "list", "secret",
-    "LanguageModel", "Tool", "Embeddings", "Memory", "any",
-)  # fmt: skip
+    "Message",
+    "str",
+    "int",
+    "float",
+    "bool",
+    "Data",
+    "Table",
+    "dict",
+    "list",
+    "secret",
+    "LanguageModel",
+    "Tool",
+    "Embeddings",
+    "Memory",
+    "any",
+)
 
 #: What else stands on edges of flows: objects that components of one plugin hand to each other.
 OBJECT_TYPES: Final = ("Document", "Retriever", "VectorStore")

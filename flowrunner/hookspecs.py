@@ -24,9 +24,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 #: Hooks that only the chosen memory backend implements; other plugins may wrap them.
 MEMORY_HOOKS: Final = (
-    "append_messages", "fetch_messages", "update_messages", "delete_messages", "list_sessions", "session_lock",
+    "append_messages",
+    "fetch_messages",
+    "update_messages",
+    "delete_messages",
+    "list_sessions",
+    "session_lock",
     "close",
-)  # fmt: skip
+)
 
 
 @hookspec

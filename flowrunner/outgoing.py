@@ -68,9 +68,12 @@ class Destination:
 
 
 def destination(
-    context: RunContext, url: str, *fields: str, scheme: str = "https",
+    context: RunContext,
+    url: str,
+    *fields: str,
+    scheme: str = "https",
     read: Callable[[Any], Iterable[str]] | None = None,
-) -> Destination:  # fmt: skip
+) -> Destination:
     """Return where an address leads and whose word it is. Ask this before anything is sent.
 
     A request that changes a path alone leaves the word with whoever wrote the rest.

@@ -141,13 +141,27 @@ def hash_content(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> str:
     """
     parts = [
         [
-            [v.id, v.type, v.display_name, dict(v.settings), dict(v.hidden), sorted(v.variables), v.frozen,
-             v.tool_mode, v.is_input, v.is_output, sorted(v.protected), sorted(v.secrets), dict(v.field_types),
-             [[p.name, p.types, p.group] for p in v.listed_outputs], v.selected_output,
-             [v.tool_name, v.description] if v.tool_mode else []]
+            [
+                v.id,
+                v.type,
+                v.display_name,
+                dict(v.settings),
+                dict(v.hidden),
+                sorted(v.variables),
+                v.frozen,
+                v.tool_mode,
+                v.is_input,
+                v.is_output,
+                sorted(v.protected),
+                sorted(v.secrets),
+                dict(v.field_types),
+                [[p.name, p.types, p.group] for p in v.listed_outputs],
+                v.selected_output,
+                [v.tool_name, v.description] if v.tool_mode else [],
+            ]
             for v in vertices
         ],
         [[e.source, e.output, e.target, e.input, e.output_types, e.input_types, e.feedback] for e in edges],
-    ]  # fmt: skip
+    ]
     text = json.dumps(parts, ensure_ascii=True, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -16,15 +16,35 @@ from flowrunner.flows.parsing import Limits, Path, place
 from flowrunner.flows.shape import check_keys, check_kind, read_texts
 
 FLOW_KEYS: Final = {
-    "$schema": "string", "name": "string", "description": "string", "endpoint_name": "string", "id": "string",
-    "idempotent": "boolean", "components": "object", "edges": "array",
-}  # fmt: skip
+    "$schema": "string",
+    "name": "string",
+    "description": "string",
+    "endpoint_name": "string",
+    "id": "string",
+    "idempotent": "boolean",
+    "components": "object",
+    "edges": "array",
+}
 COMPONENT_KEYS: Final = {
-    "type": "string", "display_name": "string", "description": "string", "settings": "object", "hidden": "object",
-    "frozen": "boolean", "tool_mode": "boolean", "tool_name": "string", "edited": "boolean", "is_input": "boolean",
-    "is_output": "boolean", "selected_output": "string", "outputs": "array", "fields": "object", "protected": "array",
-    "secrets": "array", "group": "string", "position": "array",
-}  # fmt: skip
+    "type": "string",
+    "display_name": "string",
+    "description": "string",
+    "settings": "object",
+    "hidden": "object",
+    "frozen": "boolean",
+    "tool_mode": "boolean",
+    "tool_name": "string",
+    "edited": "boolean",
+    "is_input": "boolean",
+    "is_output": "boolean",
+    "selected_output": "string",
+    "outputs": "array",
+    "fields": "object",
+    "protected": "array",
+    "secrets": "array",
+    "group": "string",
+    "position": "array",
+}
 OUTPUT_KEYS: Final = {"name": "string", "types": "array", "group": "boolean"}
 
 #: Stands for the value of a variable: ``{"$variable": "OPENAI_API_KEY"}``.

@@ -16,9 +16,14 @@ from flowrunner.flows.shape import check_keys, read_texts
 ARROW: Final = "->"
 
 EDGE_KEYS: Final = {
-    "source": "string", "output": "string", "target": "string", "input": "string",
-    "output_types": "array", "input_types": "array", "feedback": "boolean",
-}  # fmt: skip
+    "source": "string",
+    "output": "string",
+    "target": "string",
+    "input": "string",
+    "output_types": "array",
+    "input_types": "array",
+    "feedback": "boolean",
+}
 
 #: An edge that is longer or has more dots than this is no edge; trying them all would take too long.
 _MAX_LENGTH, _MAX_DOTS = 4000, 64

@@ -114,9 +114,16 @@ def _check_hashes(hashes: Mapping[str, str]) -> Callable[[str, str], bool]:
 
 
 def jwt(
-    key: Any, *, algorithms: Sequence[str], audience: str | None = None, issuer: str | None = None,
-    claim: str = "sub", admin_claim: str | None = None, author_claim: str | None = None, leeway: float = 0.0,
-) -> Identify:  # fmt: skip
+    key: Any,
+    *,
+    algorithms: Sequence[str],
+    audience: str | None = None,
+    issuer: str | None = None,
+    claim: str = "sub",
+    admin_claim: str | None = None,
+    author_claim: str | None = None,
+    leeway: float = 0.0,
+) -> Identify:
     """Take a claim of a signed token in ``Authorization: Bearer``; wants the package PyJWT.
 
     A token that is expired, forged or meant for somebody else makes nobody known.
@@ -146,9 +153,14 @@ def jwt(
         try:
             proof = key(token) if callable(key) else key
             claims = pyjwt.decode(
-                token, proof, algorithms=list(algorithms), audience=audience, issuer=issuer, leeway=leeway,
+                token,
+                proof,
+                algorithms=list(algorithms),
+                audience=audience,
+                issuer=issuer,
+                leeway=leeway,
                 options={"require": ["exp", claim]},
-            )  # fmt: skip
+            )
         except pyjwt.PyJWTError:
             return None
         owner = claims[claim]
@@ -238,9 +250,16 @@ def _send_cookie(name: str, value: str, seconds: int, *, secure: bool) -> None:
     @after_this_request
     def send(response: Response) -> Response:
         response.set_cookie(
-            name, value, max_age=seconds, httponly=True, samesite=strictness, secure=secure, path=path, domain=domain,
+            name,
+            value,
+            max_age=seconds,
+            httponly=True,
+            samesite=strictness,
+            secure=secure,
+            path=path,
+            domain=domain,
             partitioned=sessions.get_cookie_partitioned(current_app),
-        )  # fmt: skip
+        )
         return response
 
 

@@ -50,9 +50,13 @@ class ConversationHistory(BaseChatMessageHistory):
 
     @classmethod
     def factory(
-        cls, memory: OwnerMemory, *, flow_id: str | None = None, context_id: str | None = None,
+        cls,
+        memory: OwnerMemory,
+        *,
+        flow_id: str | None = None,
+        context_id: str | None = None,
         read_file: ReadFile | None = None,
-    ) -> Callable[..., ConversationHistory]:  # fmt: skip
+    ) -> Callable[..., ConversationHistory]:
         """Return what makes histories of one memory, for programs in which no run and no request is under way.
 
         It takes ``session_id``, ``flow_id`` and ``context_id``, by name or ``session_id`` alone, as
@@ -64,9 +68,12 @@ class ConversationHistory(BaseChatMessageHistory):
 
         def make(session_id: str, flow_id: str | None = None, context_id: str | None = None) -> ConversationHistory:
             return cls(
-                session_id, flow_id=flow_id or usual_flow, context_id=context_id or usual_context, memory=memory,
+                session_id,
+                flow_id=flow_id or usual_flow,
+                context_id=context_id or usual_context,
+                memory=memory,
                 read_file=read_file,
-            )  # fmt: skip
+            )
 
         return make
 

@@ -74,10 +74,17 @@ class Arrival:
     """
 
     def __init__(
-        self, source: Source, *, memory: Memory, flows: FlowStore, variables: VariableStore, keys: KeyStore,
-        owner_of: Callable[[str], str], dry_run: bool = False,
+        self,
+        source: Source,
+        *,
+        memory: Memory,
+        flows: FlowStore,
+        variables: VariableStore,
+        keys: KeyStore,
+        owner_of: Callable[[str], str],
+        dry_run: bool = False,
         progress: Progress = lambda kind, count, total: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._source = source
         self._memory = memory
         self._flows = flows

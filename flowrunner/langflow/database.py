@@ -28,9 +28,16 @@ from flowrunner.langflow.source import (
 _AT_ONCE: Final = 1000
 #: Members of a flow that are kept as they are, besides its graph.
 _MEMBERS: Final = (
-    "description", "icon", "icon_bg_color", "gradient", "endpoint_name", "action_name", "action_description",
-    "access_type", "flow_type",
-)  # fmt: skip
+    "description",
+    "icon",
+    "icon_bg_color",
+    "gradient",
+    "endpoint_name",
+    "action_name",
+    "action_description",
+    "access_type",
+    "flow_type",
+)
 _FLAGS: Final = ("is_component", "locked", "mcp_enabled", "a2a_enabled")
 
 

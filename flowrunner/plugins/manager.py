@@ -312,9 +312,11 @@ class PluginManager:
 
     def _store_callback(self, plugin: str) -> Callable[..., None]:
         def register(
-            name: str, factory: VectorStoreFactory, settings: Iterable[Setting] = (),
+            name: str,
+            factory: VectorStoreFactory,
+            settings: Iterable[Setting] = (),
             schema: Callable[[], Any] | None = None,
-        ) -> None:  # fmt: skip
+        ) -> None:
             offer = BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema)
             self.registry.add_vector_store(offer)
 
@@ -331,9 +333,15 @@ class PluginManager:
         return register
 
     def _load(
-        self, name: str, load: Callable[[], Any], origin: str, distribution: str, version: str,
-        blocked: Iterable[str], keep_going: bool,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        load: Callable[[], Any],
+        origin: str,
+        distribution: str,
+        version: str,
+        blocked: Iterable[str],
+        keep_going: bool,
+    ) -> None:
         where = f" of {distribution} {version}" if distribution else ""
         if name in blocked:
             self._record(name, "blocked", origin, distribution, version, "blocked by FLOWRUNNER_PLUGINS_BLOCKED")
@@ -366,9 +374,15 @@ class PluginManager:
         self._record(name, "loaded", origin, distribution, version)
 
     def _record(
-        self, name: str, state: Literal["loaded", "failed", "blocked"], origin: str, distribution: str, version: str,
-        reason: str = "", place: str = "",
-    ) -> PluginRecord:  # fmt: skip
+        self,
+        name: str,
+        state: Literal["loaded", "failed", "blocked"],
+        origin: str,
+        distribution: str,
+        version: str,
+        reason: str = "",
+        place: str = "",
+    ) -> PluginRecord:
         self.records.append(PluginRecord(name, state, origin, distribution, version, reason, place))
         return self.records[-1]
 

@@ -24,8 +24,18 @@ LOST: Final = "lost"
 GONE: Final = "gone"
 
 _COLUMNS: Final = (
-    "id", "owner", "run_id", "request", "process", "state", "begun", "answer", "size", "at", "expires_at",
-)  # fmt: skip
+    "id",
+    "owner",
+    "run_id",
+    "request",
+    "process",
+    "state",
+    "begun",
+    "answer",
+    "size",
+    "at",
+    "expires_at",
+)
 
 
 class AnswerStore:
@@ -62,9 +72,16 @@ class AnswerStore:
         text, now = values.pop("answer", None), utc_now()
         term = timedelta(seconds=values.pop("term", self._term))
         row = {
-            "request": None, "process": None, "state": OPEN, "begun": False, "answer": None, "size": 0,
-            "at": moment_text(now), "expires_at": moment_text(now + term), **values,
-        }  # fmt: skip
+            "request": None,
+            "process": None,
+            "state": OPEN,
+            "begun": False,
+            "answer": None,
+            "size": 0,
+            "at": moment_text(now),
+            "expires_at": moment_text(now + term),
+            **values,
+        }
         return row if text is None else {**row, **self._closed(text)}
 
     def adding(self, row: dict[str, Any]) -> Statement:

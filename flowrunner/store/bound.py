@@ -43,7 +43,7 @@ class BoundStores:
 
 def bind_stores(
     stores: Stores, library: Library, identity: Identity, secret_inputs: SecretInputs, uploads: Uploads
-) -> BoundStores:  # fmt: skip
+) -> BoundStores:
     """Return the stores in the name of a caller.
 
     :param secret_inputs: says which inputs of a component type are secret.
@@ -61,9 +61,7 @@ def bind_stores(
 class FlowsOfCaller:
     """The flows that a caller may see or change. What they did not write themselves is masked."""
 
-    def __init__(
-        self, store: FlowStore, library: Library, identity: Identity, secret_inputs: SecretInputs
-    ) -> None:  # fmt: skip
+    def __init__(self, store: FlowStore, library: Library, identity: Identity, secret_inputs: SecretInputs) -> None:
         self._store = store
         self._folders = library.folders
         self._identity = identity
@@ -316,9 +314,14 @@ def _plain(flow: Flow) -> Flow:
 def _may_use_stored(identity: Identity, flow: StoredFlow) -> bool:
     """As :func:`~flowrunner.flows.library.may_use`, for a flow that is not read into a graph."""
     stub = Flow(
-        id=flow.id, name=flow.name, endpoint_name=flow.endpoint_name, description=flow.description or "",
-        vertices=(), edges=(), owner=flow.owner,
-    )  # fmt: skip
+        id=flow.id,
+        name=flow.name,
+        endpoint_name=flow.endpoint_name,
+        description=flow.description or "",
+        vertices=(),
+        edges=(),
+        owner=flow.owner,
+    )
     return may_use(identity, stub)
 
 

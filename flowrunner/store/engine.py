@@ -167,8 +167,11 @@ def engine_options(url: URL) -> dict[str, Any]:
         return {"pool_size": 10, "max_overflow": 54, "pool_pre_ping": True, "pool_use_lifo": True}
     # A connection to a file is cheap and one per thread is the most that can be wanted, so none waits for another.
     return {
-        "pool_size": 16, "max_overflow": -1, "pool_use_lifo": True, "connect_args": {"timeout": BUSY_SECONDS},
-    }  # fmt: skip
+        "pool_size": 16,
+        "max_overflow": -1,
+        "pool_use_lifo": True,
+        "connect_args": {"timeout": BUSY_SECONDS},
+    }
 
 
 def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:

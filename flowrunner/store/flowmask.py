@@ -26,9 +26,19 @@ _OF_FIELDS: Final = ("_input_type", "advanced", "show")
 _HEADER_TABLE: Final = re.compile(r"(?:^|[_-])(?:headers?|cookies)$", re.IGNORECASE)
 #: Headers whose values are nobody's secret.
 _PLAIN_HEADERS: Final = frozenset(
-    {"accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection",
-     "content-encoding", "content-language", "content-type", "user-agent"}
-)  # fmt: skip
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "user-agent",
+    }
+)
 #: What a setting that reads a variable holds: its name, as environments write them.
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 #: A user without a password in an address is often a token.

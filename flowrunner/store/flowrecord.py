@@ -42,13 +42,31 @@ _UNSHOWN: Final = ("project",)
 
 #: All members by which the API shows a flow.
 _MEMBERS: Final = frozenset(
-    {"id", "name", "description", "data", "is_component", "endpoint_name", "updated_at", "webhook", "user_id",
-     "version_token", *EXTRA}
-)  # fmt: skip
+    {
+        "id",
+        "name",
+        "description",
+        "data",
+        "is_component",
+        "endpoint_name",
+        "updated_at",
+        "webhook",
+        "user_id",
+        "version_token",
+        *EXTRA,
+    }
+)
 _HEADER: Final = (
-    "folder_id", "access_type", "tags", "mcp_enabled", "flow_type", "a2a_enabled", "a2a_card_overrides",
-    "action_name", "action_description",
-)  # fmt: skip
+    "folder_id",
+    "access_type",
+    "tags",
+    "mcp_enabled",
+    "flow_type",
+    "a2a_enabled",
+    "a2a_card_overrides",
+    "action_name",
+    "action_description",
+)
 _LONGEST_NAME: Final = 255
 
 

@@ -39,9 +39,15 @@ class FlowStore:
     """
 
     def __init__(
-        self, engine: Engine, folder: Path, *, max_vertices: int = 5000,
-        taken: Callable[[str], bool] = lambda name: False, box: SecretBox | None = None, each: Bound = NO_BOUND,
-    ) -> None:  # fmt: skip
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        max_vertices: int = 5000,
+        taken: Callable[[str], bool] = lambda name: False,
+        box: SecretBox | None = None,
+        each: Bound = NO_BOUND,
+    ) -> None:
         self._engine = engine
         self._box = box
         self._limits = Limits(max_vertices=max_vertices)

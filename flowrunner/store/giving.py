@@ -79,9 +79,7 @@ def plan_files(engine: Engine, store: FileStore, source: str, target: str) -> li
     return plan
 
 
-def give_files(
-    engine: Engine, store: FileStore, plan: Sequence[Mapping[str, Any]], source: str, target: str
-) -> int:  # fmt: skip
+def give_files(engine: Engine, store: FileStore, plan: Sequence[Mapping[str, Any]], source: str, target: str) -> int:
     """Give uploads as planned; what was given already is passed over."""
     for step in plan:
         old, new = store.place_of(source, step["id"]), store.place_of(target, step["id"])
@@ -89,8 +87,11 @@ def give_files(
         with contextlib.suppress(FileExistsError, FileNotFoundError):
             new.hardlink_to(old)
         values = {
-            "owner": target, "path": step["new"], "name": step["name"], "stored_name": new.name,
-        }  # fmt: skip
+            "owner": target,
+            "path": step["new"],
+            "name": step["name"],
+            "stored_name": new.name,
+        }
         with writing(engine) as connection:
             connection.execute(update(files).where(files.c.id == step["id"], files.c.owner == source).values(**values))
         if new.exists():

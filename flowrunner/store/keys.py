@@ -114,9 +114,14 @@ class KeyStore:
         self._lock = threading.Lock()
 
     def create(
-        self, user: str, *, name: str = "", admin: bool = False, read_only: bool = False,
+        self,
+        user: str,
+        *,
+        name: str = "",
+        admin: bool = False,
+        read_only: bool = False,
         flows: Iterable[str] | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Make a key and return its text, which cannot be had a second time.
 
         :param user: any name; all keys of one name are one owner.
@@ -247,9 +252,7 @@ class KeyStore:
             return None
         record = _record(row)
         flows = None if record.flows is None else frozenset(record.flows)
-        identity = Identity(
-            record.owner, record.admin, record.read_only, flows, record.user, author=flows is None
-        )  # fmt: skip
+        identity = Identity(record.owner, record.admin, record.read_only, flows, record.user, author=flows is None)
         found = _Known(record.id, identity, now + _SECONDS_TRUSTED)
         if before is not None:
             found.noted = before.noted

@@ -29,8 +29,17 @@ RUN_STATES: Final = (QUEUED, RUNNING, SUCCESS, ERROR, CANCELLED, LOST)
 MOST_BEGINNINGS: Final = 3
 
 _COLUMNS: Final = (
-    "id", "owner", "flow_id", "session_id", "status", "kind", "process", "accepted_at", "started_at", "ended_at",
-)  # fmt: skip
+    "id",
+    "owner",
+    "flow_id",
+    "session_id",
+    "status",
+    "kind",
+    "process",
+    "accepted_at",
+    "started_at",
+    "ended_at",
+)
 _SWEEP: Final = "flowrunner-sweep"
 
 
@@ -241,9 +250,12 @@ class Ledger:
                 taken = update(runs).where(runs.c.id.in_(again))
                 connection.execute(taken.values(process=owner, status=QUEUED, started_at=None, sent_at=None))
             _end(
-                connection, [row.id for row in lost], LOST, "run_lost",
+                connection,
+                [row.id for row in lost],
+                LOST,
+                "run_lost",
                 "The process of this run ended before the run did; whatever it had stored until then is kept.",
-            )  # fmt: skip
+            )
             if gone is not None:
                 connection.execute(processes.delete().where(processes.c.id == gone))
             return queued, lost

@@ -14,8 +14,16 @@ _PROPERTIES: Final = make_properties()
 #: The fields of a message in the order in which a record holds them; new ones go to the end of the second list.
 _ALWAYS: Final = ("text", "sender", "sender_name", "session_id", "context_id", "id")
 _SELDOM: Final = (
-    "flow_id", "run_id", "files", "content_blocks", "category", "error", "edit", "duration", "session_metadata",
-)  # fmt: skip
+    "flow_id",
+    "run_id",
+    "files",
+    "content_blocks",
+    "category",
+    "error",
+    "edit",
+    "duration",
+    "session_metadata",
+)
 always_of = attrgetter(*_ALWAYS)
 seldom_of = attrgetter(*_SELDOM)
 

@@ -81,9 +81,22 @@ _SQLITE: Final = (
 )
 #: By the beginning of PostgreSQL's codes; the longest that fits counts.
 _POSTGRESQL: Final = {
-    "08": AWAY, "28": AWAY, "3D000": AWAY, "57": AWAY, "57014": SILENT, "53": BUSY, "53100": FULL, "55P03": BUSY,
-    "40": BUSY, "25006": READ_ONLY, "42501": READ_ONLY, "42P01": DAMAGED, "42703": DAMAGED, "58": BROKEN, "XX": DAMAGED,
-}  # fmt: skip
+    "08": AWAY,
+    "28": AWAY,
+    "3D000": AWAY,
+    "57": AWAY,
+    "57014": SILENT,
+    "53": BUSY,
+    "53100": FULL,
+    "55P03": BUSY,
+    "40": BUSY,
+    "25006": READ_ONLY,
+    "42501": READ_ONLY,
+    "42P01": DAMAGED,
+    "42703": DAMAGED,
+    "58": BROKEN,
+    "XX": DAMAGED,
+}
 
 
 class DatabaseFailed(StoreFailed, OperationalError):  # type: ignore[misc, override]

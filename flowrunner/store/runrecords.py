@@ -74,9 +74,16 @@ class RunRecords:
         }
 
     def runs(
-        self, owner: Owner, *, flow_id: str | None = None, flows: Sequence[str] | None = None,
-        session_id: str | None = None, status: str | None = None, before: str | None = None, limit: int = 50,
-    ) -> list[dict[str, Any]]:  # fmt: skip
+        self,
+        owner: Owner,
+        *,
+        flow_id: str | None = None,
+        flows: Sequence[str] | None = None,
+        session_id: str | None = None,
+        status: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[dict[str, Any]]:
         """Return runs, newest first, without their vertices.
 
         :param flows: ids of the only flows whose runs may be seen; None for all.

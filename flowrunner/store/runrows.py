@@ -206,9 +206,13 @@ def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:
 
 
 def _run_row(
-    run_id: str, run: _OpenRun, status: str, session: Session | None, ended: datetime | None,
+    run_id: str,
+    run: _OpenRun,
+    status: str,
+    session: Session | None,
+    ended: datetime | None,
     error: tuple[str, str] | None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     start = run.start
     lines, run.lines = run.lines, []
     record = {

@@ -125,14 +125,21 @@ runs: Final = Table(
     Index("flowrunner_runs_id", "id", unique=True),
     Index("flowrunner_runs_owner", "owner", "seq"),
     Index(
-        "flowrunner_runs_steps", "flow_id", "owner", "seq", "steps", sqlite_where=text("steps > 0"),
+        "flowrunner_runs_steps",
+        "flow_id",
+        "owner",
+        "seq",
+        "steps",
+        sqlite_where=text("steps > 0"),
         postgresql_where=text("steps > 0"),
     ),
     Index(
-        "flowrunner_runs_open", "process", sqlite_where=text("ended_at IS NULL"),
+        "flowrunner_runs_open",
+        "process",
+        sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
-)  # fmt: skip
+)
 
 # The processes that runs belong to. ``beat`` grows while one has runs; ``place`` names the lock file by which
 # others on its host see at once that it is gone.
@@ -167,10 +174,12 @@ answers: Final = Table(
     Index("flowrunner_answers_owner", "owner", "at"),
     Index("flowrunner_answers_expires", "expires_at"),
     Index(
-        "flowrunner_answers_open", "process", sqlite_where=text("state = 'open'"),
+        "flowrunner_answers_open",
+        "process",
+        sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
-)  # fmt: skip
+)
 
 files: Final = Table(
     "flowrunner_files",

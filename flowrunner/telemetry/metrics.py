@@ -52,9 +52,12 @@ class Metrics:
             "flowrunner_requests", "Requests.", ("endpoint", "method", "status"), registry=registry
         )
         self._request_seconds = client.Histogram(
-            "flowrunner_request_seconds", "Time until a request was answered, or its stream began.", ("endpoint",),
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
+            "flowrunner_request_seconds",
+            "Time until a request was answered, or its stream began.",
+            ("endpoint",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._runs = client.Counter("flowrunner_runs", "Runs that ended.", ("status",), registry=registry)
         self._run_seconds = client.Histogram(
             "flowrunner_run_seconds", "Length of runs.", buckets=_SECONDS, registry=registry
@@ -66,9 +69,12 @@ class Metrics:
             "flowrunner_components", "Components that ran.", ("type", "status"), registry=registry
         )
         self._component_seconds = client.Histogram(
-            "flowrunner_component_seconds", "Length of components' runs.", ("type",), buckets=_SECONDS,
+            "flowrunner_component_seconds",
+            "Length of components' runs.",
+            ("type",),
+            buckets=_SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
 
     def observe_request(self, endpoint: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

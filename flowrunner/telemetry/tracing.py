@@ -56,23 +56,33 @@ class Tracing:
         data = event.data
         if event.kind == "run_started":
             start = data["start"]
-            self._begin(event, "", "flowrunner.run", {
-                "flowrunner.run.id": event.run_id,
-                "flowrunner.flow.id": start.flow_id,
-                "flowrunner.flow.name": start.flow_name,
-                "flowrunner.flow.content_hash": start.content_hash,
-                "flowrunner.session.source": start.session.source if start.session is not None else "",
-                "flowrunner.request.id": REQUEST_ID.get(),
-            })  # fmt: skip
+            self._begin(
+                event,
+                "",
+                "flowrunner.run",
+                {
+                    "flowrunner.run.id": event.run_id,
+                    "flowrunner.flow.id": start.flow_id,
+                    "flowrunner.flow.name": start.flow_name,
+                    "flowrunner.flow.content_hash": start.content_hash,
+                    "flowrunner.session.source": start.session.source if start.session is not None else "",
+                    "flowrunner.request.id": REQUEST_ID.get(),
+                },
+            )
         elif event.kind == "vertex_started":
             self._begin(event, data["vertex_id"], "flowrunner.component", {"flowrunner.vertex.id": data["vertex_id"]})
         elif event.kind == "vertex_finished":
             result = data["result"]
-            self._finish(event, result.vertex_id, result.error, {
-                "flowrunner.component.type": result.type,
-                "flowrunner.component.name": result.display_name,
-                "flowrunner.component.frozen": result.used_frozen_result,
-            })  # fmt: skip
+            self._finish(
+                event,
+                result.vertex_id,
+                result.error,
+                {
+                    "flowrunner.component.type": result.type,
+                    "flowrunner.component.name": result.display_name,
+                    "flowrunner.component.frozen": result.used_frozen_result,
+                },
+            )
         elif event.kind in _ENDS:
             self._end_run(event)
 

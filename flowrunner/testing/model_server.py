@@ -47,7 +47,7 @@ class ModelServer:
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> ModelServer:
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(

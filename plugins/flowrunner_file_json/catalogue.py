@@ -178,6 +178,10 @@ class Catalogue:
 
 def _parse(record: Mapping[str, Any]) -> Change:
     return Change(
-        record["file"], record["owner"], record["session"], record["newest"], tuple(record["flows"]),
+        record["file"],
+        record["owner"],
+        record["session"],
+        record["newest"],
+        tuple(record["flows"]),
         record.get("rewritten", False),
-    )  # fmt: skip
+    )

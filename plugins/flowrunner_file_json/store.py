@@ -148,12 +148,15 @@ class Store:
     def _announce(self, changes: Iterable[tuple[SessionFile, Sequence[Row], bool]]) -> None:
         self.catalogue.announce(
             Change(
-                digest_of(file.owner, file.session_id), file.owner, file.session_id,
+                digest_of(file.owner, file.session_id),
+                file.owner,
+                file.session_id,
                 max((seq for seq, _ in rows), default=file.last_seq),
-                tuple({message.flow_id for _, message in rows}), rewritten,
+                tuple({message.flow_id for _, message in rows}),
+                rewritten,
             )
             for file, rows, rewritten in changes
-        )  # fmt: skip
+        )
 
     def _follow(self) -> None:
         """Take in what other processes have changed."""

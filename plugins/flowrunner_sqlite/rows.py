@@ -118,8 +118,28 @@ class RowFormat:
         """Return the message of a row that holds ``seq`` and then :data:`COLUMNS`."""
         if self._escapes:
             row = tuple(map(_unescape, row))
-        (_, id_, owner, key, long_id, flow_id, run_id, context_id, sender, sender_name, text, timestamp,
-         files, properties, blocks, category, error, edit, duration, metadata) = row  # fmt: skip
+        (
+            _,
+            id_,
+            owner,
+            key,
+            long_id,
+            flow_id,
+            run_id,
+            context_id,
+            sender,
+            sender_name,
+            text,
+            timestamp,
+            files,
+            properties,
+            blocks,
+            category,
+            error,
+            edit,
+            duration,
+            metadata,
+        ) = row
         return Message(
             id=id_,
             owner=owner,

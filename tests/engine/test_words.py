@@ -42,7 +42,7 @@ class Listener:
         self.port = self._http.server_address[1]
 
     def __enter__(self):
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *error):

@@ -67,7 +67,7 @@ def odd():
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Odd) as server:
         server.daemon_threads = True
         server.closing = threading.Event()
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.closing.set()
         server.shutdown()
