@@ -27,8 +27,8 @@ OLDER: Final = "/api/v1/folders/"
 ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"project_id": Uuid()}}
 
 routes = RouteGroup("projects")
-#: The same under the older name, which the description leaves out.
-older_routes = RouteGroup("")
+#: The same under the older name.
+older_routes = RouteGroup("projects")
 
 _MOST_MOVED: Final = 10_000
 
@@ -38,7 +38,7 @@ def _both(method: str, rest: str = "", **declared: Any) -> Callable[[View], View
 
     def declare(view: View) -> View:
         older = view.__name__.replace("project", "folder")
-        older_routes.route(f"{OLDER}{rest}", method, name=older, **declared)(view)
+        older_routes.route(f"{OLDER}{rest}", method, name=older, deprecated=True, **declared)(view)
         return routes.route(f"{BASE}{rest}", method, **declared)(view)
 
     return declare

@@ -64,6 +64,7 @@ class Route:
     :param body_required: whether a request without a body is refused; else it counts as ``{}``.
     :param answers: the schema of each answer by its status, None for an empty one.
     :param errors: statuses of errors that the rest does not tell; see :mod:`flowrunner.web.openapi.document`.
+    :param deprecated: whether another route has taken its place.
     :param pages: whether an answer may say in ``X-Next-Cursor`` where its list goes on.
     """
 
@@ -81,6 +82,7 @@ class Route:
     answers: Mapping[int, Any] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     pages: bool = False
+    deprecated: bool = False
 
     @property
     def summary(self) -> str:

@@ -40,6 +40,11 @@ def test_every_route_is_described_as_it_is(site, document):
     assert described <= there
 
 
+def test_older_names_are_described_as_deprecated(document):
+    deprecated = {path for path, found in document["paths"].items() if all("deprecated" in o for o in found.values())}
+    assert deprecated == {path for path in document["paths"] if path.startswith("/api/v1/folders/")}
+
+
 def test_what_needs_no_key_is_what_is_said_to_need_none(site):
     paths = site.ask(None, "GET", "/openapi.json")["paths"].values()
     said = {operation["operationId"] for path in paths for operation in path.values() if not operation["security"]}

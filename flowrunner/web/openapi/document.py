@@ -82,6 +82,8 @@ class _Operations:
         parameters += [self._parameter(n, "query", f, required=f.required) for n, f in route.query.items()]
         parameters += [self._parameter(n, "header", f, required=False) for n, f in route.headers.items()]
         shown: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": [route.tag]}
+        if route.deprecated:
+            shown["deprecated"] = True
         if route.description:
             shown["description"] = route.description
         if not route.is_open:
