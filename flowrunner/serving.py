@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 import gunicorn.http.message as _message
+from gunicorn.workers.gthread import TConn as _TConn
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
@@ -32,7 +33,8 @@ except SettingsInvalid as _error:
 bind = _settings.bind
 workers = _settings.workers or int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = _settings.threads
-worker_class = "gthread"
+#: Threads, and two more for health checks while all others are taken; older releases of gunicorn do without these.
+worker_class = "flowrunner.site.worker.Worker" if hasattr(_TConn, "wait_for_data") else "gthread"
 timeout = 120
 #: The master kills a worker after that; by then runs that do not end by themselves have been cancelled, and said so.
 graceful_timeout = int(max(30, _settings.stop_wait + 10))

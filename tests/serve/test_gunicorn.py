@@ -71,7 +71,7 @@ def test_a_plain_gunicorn_serves_it_too_and_a_store_of_one_process_warns(start_s
     environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_FLOWS_DIR": "examples/flows"}
     environment |= {"FLOWRUNNER_AUTH": "none", "FLOWRUNNER_MEMORY": "in-memory"}
     server = start_server(_gunicorn(), environment=environment)
-    assert "Using worker: gthread" in server.output, "gunicorn.conf.py lies beside wsgi.py"
+    assert "Using worker: flowrunner.site.worker.Worker" in server.output, "gunicorn.conf.py lies beside wsgi.py"
     assert server.run("basic-chat", "hi", session_id="s")["session_id"] == "s"
     server.wait_for(lambda: "keeps messages in one process" in server.output, "the warning")
 
