@@ -104,6 +104,30 @@ class RunRecords:
             statement = statement.where(table.seq < edge)
         return [_run(row) for row in self._rows(statement)]
 
+    def page_of_runs(
+        self, owner: Owner, *, flow_id: str | None = None, flows: Sequence[str] | None = None,
+        session_id: str | None = None, states: Sequence[str] | None = None, page: int = 1, size: int = 50,
+    ) -> tuple[list[dict[str, Any]], int]:  # fmt: skip
+        """Return a page of runs, newest first, and how many there are in all.
+
+        :param flows: ids of the only flows whose runs may be seen; None for all.
+        """
+        table = runs.c
+        wanted = list(_of(runs, owner))
+        if flow_id is not None:
+            wanted.append(table.flow_id == flow_id)
+        if flows is not None:
+            wanted.append(table.flow_id.in_(flows))
+        if session_id is not None:
+            wanted.append(table.session_id == json.dumps(session_id))
+        if states is not None:
+            wanted.append(table.status.in_(states))
+        (total,) = self._rows(select(func.count()).select_from(runs).where(*wanted))[0]
+        # Rows are written in batches, so their numbers are only nearly in the order of time.
+        newest = (table.accepted_at.desc(), table.seq.desc())
+        statement = select(*_SHOWN).where(*wanted).order_by(*newest).limit(size).offset((page - 1) * size)
+        return [_run(row) for row in self._rows(statement)], total
+
     def run(self, run_id: str, owner: Owner) -> dict[str, Any]:
         """Return one run with its vertices and their timings.
 

@@ -19,6 +19,7 @@ from flowrunner.web import (
     runs,
     service,
     sessions,
+    traces,
     variables,
     webhook,
 )
@@ -43,7 +44,10 @@ MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "variables": (variables.routes,),
     "files": (files.own_routes, collections.routes),
     "keys": (apikeys.routes,),
-    "monitor": (runlog.routes,),
+    "monitor": (
+        runlog.routes,
+        traces.routes,
+    ),
     "webhook": (webhook.routes,),
     "openapi": (service.about_routes, openapi.routes),
 }
