@@ -93,30 +93,20 @@ def refused(*arguments: str) -> str:
     return result.exception.message
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    """What pytest prints of an author's tests, of which some hang and some fail."""
-    file = tmp_path_factory.mktemp("mine") / "test_mine.py"
+def test_hanging_tests_are_named_and_stores_are_cleared_however_a_test_ended(tmp_path):
+    file = tmp_path / "test_mine.py"
     file.write_text(MINE)
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "-p", "no:cacheprovider", str(file), "-k", CHOSEN]
     environment = clean_environment(PYTHONPATH=str(ROOT), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    return ran.stdout
-
-
-def test_a_test_that_hangs_is_named_and_the_next_ones_run(shown):
-    assert "test_limit_keeps_the_newest was not done after 1 s" in shown
-    assert "test_no_message_is_lost_doubled_or_out_of_order was not done after 1 s" in shown
-    assert re.search("3 failed, 2 passed, .*2 errors", shown)
-
-
-def test_the_store_is_cleared_after_each_test_however_it_ended(shown):
-    assert "ZeroDivisionError" in shown
-    assert "RuntimeError: no server" in shown
-    assert "open_backend returned NoneType, which is no flowrunner.MemoryBackend" in shown
-    assert "FAILED" in shown
-    assert "test_all_were_cleared" not in shown.partition("short test summary")[2]
+    assert "test_limit_keeps_the_newest was not done after 1 s" in ran.stdout
+    assert "test_no_message_is_lost_doubled_or_out_of_order was not done after 1 s" in ran.stdout
+    assert re.search("3 failed, 2 passed, .*2 errors", ran.stdout)
+    assert "ZeroDivisionError" in ran.stdout
+    assert "RuntimeError: no server" in ran.stdout
+    assert "open_backend returned NoneType, which is no flowrunner.MemoryBackend" in ran.stdout
+    assert "test_all_were_cleared" not in ran.stdout.partition("short test summary")[2]
 
 
 def test_a_class_pins_the_version_of_the_kit():
