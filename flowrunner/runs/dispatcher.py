@@ -18,8 +18,10 @@ from flowrunner.text.timestamps import moment_text
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds after which an engine is told again of a run that has not begun.
+#: Seconds after which an engine is told again of a run that has not begun, and for which one that could not be
+#: reached is left alone: a request that starts a run does not wait for it.
 _AGAIN: Final = 60.0
+_PAUSE: Final = 4.0
 
 
 class Dispatcher:
@@ -35,13 +37,26 @@ class Dispatcher:
         self._failing = False
         self._quiet_until = 0.0
 
-    def send(self, run_id: str) -> bool:
-        """Tell the engine of a run; say whether that worked. It is recorded, and the engine is told of it later."""
+    def send(self, run_id: str) -> None:
+        """Tell the engine of a run; where it cannot be reached, it is told later."""
+        if not self._send(run_id):
+            self._later([run_id])
+
+    def _later(self, run_ids: list[str]) -> None:
+        try:
+            self._ledger.unsend(run_ids)
+        except SQLAlchemyError as error:
+            logger.warning("The engine is told of %d runs in a while: %s", len(run_ids), type(error).__name__)
+
+    def _send(self, run_id: str) -> bool:
+        if time.monotonic() < self._quiet_until:
+            return False
         try:
             self._engine.send(run_id)
         except BaseException as error:
             if is_interrupt(error):
                 raise
+            self._quiet_until = time.monotonic() + _PAUSE
             if not self._failing:
                 self._failing = True
                 said = mask_text(reason_of(error))
@@ -67,11 +82,9 @@ class Dispatcher:
 
         :raises SQLAlchemyError: if the database fails.
         """
-        if time.monotonic() < self._quiet_until:
-            return
         before = moment_text(utc_now() - timedelta(seconds=_AGAIN))
-        for run_id in self._ledger.to_send(self.name, before):
-            if not self.send(run_id):
-                # They count as told; those that follow are not tried now.
-                self._quiet_until = time.monotonic() + _AGAIN / 2
+        found = self._ledger.to_send(self.name, before)
+        for place, run_id in enumerate(found):
+            if not self._send(run_id):
+                self._later(found[place:])
                 return

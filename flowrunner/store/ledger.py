@@ -149,6 +149,12 @@ class Ledger:
                 connection.execute(told_now)
             return found
 
+    def unsend(self, run_ids: Sequence[str]) -> None:
+        """Note that an engine could not be told of queued runs after all."""
+        with unhurried(self.engine) as connection:
+            theirs = (runs.c.id.in_(run_ids), runs.c.status == QUEUED)
+            connection.execute(update(runs).where(*theirs).values(sent_at=None))
+
     def end(self, run_id: str, status: str, *, code: str = "", message: str = "") -> bool:
         """End a run; say whether it was open."""
         with unhurried(self.engine) as connection:

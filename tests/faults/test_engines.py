@@ -149,6 +149,30 @@ def test_runs_of_one_session_begin_in_order_and_a_stopped_one_does_not_begin(pla
     assert wait_until(lambda: site.states()[slow] == "cancelled", DEADLINE)
 
 
+def test_runs_are_accepted_and_begun_later_while_the_broker_is_away(make_site, tmp_path):
+    pytest.importorskip("celery")
+    redis = RedisServer(tmp_path)
+    redis.stop()
+    site = make_site({"chat": waiting_flow(0)}, ENGINE="celery", CELERY_BROKER=redis.url).start()
+    workers = Workers("celery", site)
+    try:
+        accepted = [
+            site.post("/api/v1/run/chat?background=true", {"input_value": "hi", "session_id": f"s{number}"})
+            for number in range(5)
+        ]
+        assert [answer.status_code for answer in accepted] == [202] * 5
+        assert list(site.states().values()) == ["queued"] * 5
+        assert site.server.output.count("cannot be reached") == 1
+        redis.start()
+        workers.start()
+        assert wait_until(lambda: not site.open_runs(), DEADLINE), site.states()
+        assert site.states() == {answer.json()["run_id"]: "success" for answer in accepted}
+        assert "is reached again" in site.server.output
+    finally:
+        workers.close()
+        redis.stop()
+
+
 @pytest.mark.long
 def test_a_thousand_runs_end_though_workers_are_killed_at_random(place, tmp_path):
     site, workers, redis = place
