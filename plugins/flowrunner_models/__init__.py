@@ -15,13 +15,14 @@ from .language_model import MODEL_TYPES
 from .llm_selector import LlmSelector
 from .mcp_servers.component import McpTools
 from .mcp_servers.named import read_commands, read_servers
+from .searching.components import SEARCHES
 from .smart_router import SmartRouter
 from .structured_output import StructuredOutput
 from .url import Url
 from .usage import read_prices
 
 #: Components that ask somebody else than a model.
-TOOLS: Final[tuple[type[Component], ...]] = (McpTools,)
+TOOLS: Final[tuple[type[Component], ...]] = (McpTools, *SEARCHES)
 
 COMPONENTS: Final[tuple[type[Component], ...]] = (
     *MODEL_TYPES,

@@ -1,0 +1,1 @@
+"""Searching the web, the news and collections of knowledge."""
