@@ -35,7 +35,7 @@ from flowrunner.web.schemas import BYTES, UPLOAD, Body, Open
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000
 #: Characters of a flow that is laid out in lines in an archive.
-_MOST_INDENTED: Final = 1_000_000
+_MOST_INDENTED: Final = 100_000
 
 BASE: Final = "/api/v1/flows/"
 ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"flow_id": Uuid()}}
