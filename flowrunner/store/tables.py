@@ -240,6 +240,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0005",
+    head="0006",
     version_table="flowrunner_version",
 )
