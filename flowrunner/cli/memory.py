@@ -131,6 +131,20 @@ def copy_command(
     )
 
 
+@memory_commands.command("mend")
+@memory_options
+def mend_command(memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
+    """Set damaged files of conversations aside, and keep what can be read (file-json; stop the server first)."""
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
+        mend = getattr(opened.backend, "mend", None)
+        if mend is None:
+            raise BadRequest(f"The memory backend {opened.name} has nothing to mend; restore a backup of it.")
+        sentences = mend()
+    for sentence in sentences:
+        say(sentence)
+    say(f"{len(sentences)} damaged files")
+
+
 @memory_commands.command("verify")
 @click.option("--session-id", help="Only this session.")
 @click.option("--owner", help="Only messages of this owner.")

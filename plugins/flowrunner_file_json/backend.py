@@ -26,7 +26,7 @@ from flowrunner import (
 from flowrunner_file_json.listing import list_sessions
 from flowrunner_file_json.moving import edit, move
 from flowrunner_file_json.records import check_depth
-from flowrunner_file_json.session_file import Row, SessionFile, digest_of
+from flowrunner_file_json.session_file import Damaged, Row, SessionFile, digest_of
 from flowrunner_file_json.store import Store
 
 
@@ -91,6 +91,14 @@ class FileJson(MemoryBackend):
         with _contract_errors(), self._store.held():
             return list_sessions(self._store, query)
 
+    def mend(self) -> list[str]:
+        """Set damaged files aside, and keep what can be read of them.
+
+        :returns: a sentence for each.
+        """
+        with _contract_errors(), self._store.held():
+            return self._store.mend()
+
     def close(self) -> bool:
         with _contract_errors():
             self._store.close()
@@ -122,7 +130,14 @@ class FileJson(MemoryBackend):
         for bound, file in self._candidates(query) if enough != 0 else ():
             if bound <= after or (enough is not None and len(newest) >= enough and newest[0][0] > bound):
                 break
-            for row in reversed(file().rows.values()):
+            try:
+                rows = file().rows
+            except Damaged:
+                if query.session_id is not None or query.ids is not None:
+                    raise
+                # Who asks for this conversation is told; who asks for many gets the others, and the log says so.
+                continue
+            for row in reversed(rows.values()):
                 if row[0] <= after:
                     break
                 if row[0] < before and (ids is None or row[1].id in ids) and meant.matches(row[1]):

@@ -24,7 +24,7 @@ class Entry:
     """What is known of a session without looking into its file.
 
     ``newest`` is the place of its newest message or more; it is exactly that if ``exact``.
-    ``flows`` are the flows of its messages, or more.
+    ``flows`` are the flows of its messages, or more. ``size`` is how many bytes its file has at least.
     """
 
     digest: str
@@ -32,6 +32,7 @@ class Entry:
     session_id: str
     newest: int = 0
     exact: bool = False
+    size: int = 0
     flows: set[str | None] = field(default_factory=set)
 
 
@@ -45,11 +46,12 @@ class Change:
     newest: int
     flows: tuple[str | None, ...]
     rewritten: bool = False
+    size: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a line of the log holds it."""
         found: dict[str, Any] = {"file": self.digest, "owner": self.owner, "session": self.session_id}
-        found |= {"newest": self.newest, "flows": list(self.flows)}
+        found |= {"newest": self.newest, "flows": list(self.flows), "size": self.size}
         return {**found, "rewritten": True} if self.rewritten else found
 
 
@@ -112,7 +114,9 @@ class Catalogue:
         """Write the log anew with these sessions only."""
         kept = sorted(entries, key=lambda entry: entry.newest)
         lines: list[dict[str, Any]] = [{"version": 1, "boot": self._boot, "last": self.last_seq}]
-        lines += [Change(e.digest, e.owner, e.session_id, e.newest, tuple(e.flows)).to_json() for e in kept]
+        lines += [
+            Change(e.digest, e.owner, e.session_id, e.newest, tuple(e.flows), size=e.size).to_json() for e in kept
+        ]
         replace_file(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def is_long(self) -> bool:
@@ -166,6 +170,7 @@ class Catalogue:
         self.last_seq = max(self.last_seq, change.newest)
         entry.newest = max(entry.newest, change.newest)
         entry.exact = False
+        entry.size = change.size
         entry.flows.update(change.flows)
         self.entries[change.digest] = entry
 
@@ -184,4 +189,5 @@ def _parse(record: Mapping[str, Any]) -> Change:
         record["newest"],
         tuple(record["flows"]),
         record.get("rewritten", False),
+        record.get("size", 0),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from flowrunner import Message, SessionQuery, SessionSummary, cursor_gone, summarise
+from flowrunner_file_json.session_file import Damaged
 from flowrunner_file_json.store import Store
 
 #: Newest place below zero, digest, messages: what a heap gives out with the latest activity first.
@@ -38,7 +39,11 @@ def _by_activity(store: Store, query: SessionQuery, before: int | None) -> Itera
             continue
         while waiting and -waiting[0][0] > entry.newest:
             yield heapq.heappop(waiting)[2]
-        found = _look(store, entry.owner, entry.session_id, query, digest=entry.digest)
+        try:
+            found = _look(store, entry.owner, entry.session_id, query, digest=entry.digest)
+        except Damaged:
+            # The log says so; the others can be listed.
+            continue
         store.catalogue.set_newest(entry, store.file(entry.owner, entry.session_id).last_seq)
         if found is not None and (before is None or -found[0] < before):
             heapq.heappush(waiting, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -30,6 +31,25 @@ _SUFFIX: Final = ".jsonl"
 _SMALL: Final = 64
 
 Row = tuple[int, Message]
+
+_KINDS: Final = ("version", "message", "edit", "delete")
+
+
+class Damaged(MemoryFailed):
+    """A session's file says something that nobody wrote, or no longer what somebody did.
+
+    Other sessions are not concerned. The message is for clients; ``told`` names file, line and remedy.
+    """
+
+    def __init__(self, path: Path, line: int, what: str) -> None:
+        super().__init__("The file of this conversation is damaged; the log of the server says where, and what to do.")
+        self.line = line
+        where = f"{path}, line {line}" if line else str(path)
+        self.told = (
+            f"The file {where}, is damaged: {what}. Its other messages are kept, and other sessions are not concerned."
+            " Bring the file back from a backup; or stop the server and type flowrunner memory mend, which sets it"
+            " aside and keeps what can be read."
+        )
 
 
 def digest_of(owner: str, session_id: str) -> str:
@@ -62,6 +82,11 @@ class SessionFile:
         self._records = 0
 
     @property
+    def size(self) -> int:
+        """How many bytes of the file have been taken in."""
+        return self._size
+
+    @property
     def last_seq(self) -> int:
         """The place of the newest message; 0 if there is none."""
         return self.rows[next(reversed(self.rows))][0] if self.rows else 0
@@ -79,7 +104,8 @@ class SessionFile:
         except FileNotFoundError:
             size = 0
         if size < self._size:
-            self.forget()
+            # Who writes a file anew says so first, and then nothing is known of it any more.
+            raise Damaged(self.path, 0, f"it has {size} bytes and had {self._size}")
         if size == self._size:
             return
         with self.path.open("rb") as file:
@@ -130,26 +156,38 @@ class SessionFile:
         end = position = 0
         group: list[Mapping[str, Any]] = []
         while (stop := content.find(b"\n", position)) >= 0:
-            record = self._parse(content[position:stop])
+            record = self._parse(content[position:stop], content, position)
             position = stop + 1
             group.append(record)
             if record.get("more"):
                 continue
             for complete in group:
-                self._take_record(complete)
+                try:
+                    self._take_record(complete)
+                except (LookupError, TypeError, ValueError, AttributeError) as error:
+                    line = self._line(content, position - 1)
+                    raise Damaged(self.path, line, f"a record lacks what it needs ({type(error).__name__})") from error
             group = []
             end = position
         self._size += end
         return end
 
-    def _parse(self, line: bytes) -> Mapping[str, Any]:
+    def _parse(self, line: bytes, content: bytes, position: int) -> Mapping[str, Any]:
         try:
             record = json.loads(line)
-        except ValueError as error:
-            raise MemoryFailed(f"The file {self.path.name} has a line that cannot be read: {error}.") from error
-        if not isinstance(record, dict):
-            raise MemoryFailed(f"The file {self.path.name} has a line that is no record.")
+        except (ValueError, RecursionError) as error:
+            raise Damaged(self.path, self._line(content, position), "the line is no JSON") from error
+        if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
+            raise Damaged(self.path, self._line(content, position), "the line is no record")
         return record
+
+    def _line(self, content: bytes, position: int) -> int:
+        """Return the number of the line at a place in what was read last."""
+        before = 0
+        if self._size:
+            with self.path.open("rb") as file:
+                before = file.read(self._size).count(b"\n")
+        return before + content.count(b"\n", 0, position) + 1
 
     def _take_record(self, record: Mapping[str, Any]) -> None:
         if "version" in record:
@@ -174,6 +212,30 @@ class SessionFile:
         )
         with self.path.open("r+b") as file:
             file.truncate(self._size)
+
+
+def salvage(path: Path) -> bytes:
+    """Return those lines of a damaged file, from its header on, that can be read; nothing if it has no header."""
+    header = None
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        header = read_header(path)
+    if header is None:
+        return b""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = lines[:1]
+    for line in lines[1:]:
+        trial = SessionFile(path.parent, *header)
+        # Each by itself: a record that belongs to one that is lost must not wait for it.
+        record = None
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line) if line.endswith(b"\n") else None
+        if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
+            continue
+        record.pop("more", None)
+        with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
+            trial._take_record(record)
+            kept.append(encode_lines([record]))
+    return b"".join(kept)
 
 
 def read_header(path: Path) -> tuple[str, str] | None:

@@ -11,9 +11,18 @@ from typing import Final
 
 from flowrunner import Message
 from flowrunner_file_json.catalogue import Catalogue, Change, Entry
+from flowrunner_file_json.files import replace_file
 from flowrunner_file_json.id_index import IdIndex
 from flowrunner_file_json.pending import complete, remove_leftovers, replace_together
-from flowrunner_file_json.session_file import Row, SessionFile, digest_of, file_name, read_header
+from flowrunner_file_json.session_file import (
+    Damaged,
+    Row,
+    SessionFile,
+    digest_of,
+    file_name,
+    read_header,
+    salvage,
+)
 from flowrunner_file_json.store_lock import StoreLock
 
 logger = logging.getLogger("flowrunner")
@@ -48,6 +57,7 @@ class Store:
         self._lock = StoreLock(folder / "lock")
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
         self._counted = 0
+        self._told: set[str] = set()
         with self._lock.held():
             complete(self._note, self._sessions)
             remove_leftovers(self._note, self._sessions)
@@ -79,9 +89,61 @@ class Store:
         else:
             self._files.move_to_end(digest)
         before = len(found.rows)
-        found.read()
+        try:
+            self._read(found)
+            entry = self.catalogue.entries.get(digest)
+            if entry is not None and found.size < entry.size:
+                raise Damaged(found.path, 0, f"it has {found.size} bytes and had {entry.size} at least")
+        except Damaged as error:
+            self._tell(error)
+            raise
         self._count(max(0, len(found.rows) - before))
         return found
+
+    def _read(self, file: SessionFile) -> None:
+        """Read on; where the end does not fit, from the beginning, which shows what somebody changed there."""
+        try:
+            file.read()
+        except Damaged as error:
+            if not (file.size and error.line):
+                raise
+            file.forget()
+            file.read()
+
+    def _tell(self, error: Damaged) -> None:
+        """Log once where a file is damaged."""
+        if error.told not in self._told:
+            self._told.add(error.told)
+            logger.error("%s", error.told)
+
+    def mend(self) -> list[str]:
+        """Set damaged files aside, keep what can be read of them, and return a sentence for each."""
+        done = []
+        for path in sorted(self._sessions.glob("*.jsonl")):
+            try:
+                header = read_header(path)
+                if header is not None:
+                    self._files.pop(digest_of(*header), None)
+                    self.file(*header)
+                    continue
+                what = f"{path} has no first line that names its session"
+            except Damaged as error:
+                what = error.told.partition(" Its other")[0]
+            except (ValueError, LookupError, TypeError):
+                what = f"The first line of {path} does not name its session"
+            aside = path.with_name(f"{path.name}.damaged")
+            number = 1
+            while aside.exists():
+                number, aside = number + 1, path.with_name(f"{path.name}.damaged-{number}")
+            whole = salvage(path)
+            path.rename(aside)
+            if whole:
+                replace_file(path, whole)
+            kept = max(0, len(whole.splitlines()) - 1)
+            done.append(f"{what}; it is now {aside.name}, and {kept} of its records are kept.")
+        self._files.clear()
+        self._make_indexes()
+        return done
 
     def file_of(self, entry: Entry) -> SessionFile:
         """Return the file of a session in the catalogue, which then knows its newest message exactly."""
@@ -154,6 +216,7 @@ class Store:
                 max((seq for seq, _ in rows), default=file.last_seq),
                 tuple({message.flow_id for _, message in rows}),
                 rewritten,
+                0 if rewritten else file.size,
             )
             for file, rows, rewritten in changes
         )
@@ -190,15 +253,22 @@ class Store:
         entries: list[Entry] = []
         ids: dict[str, list[str]] = {}
         for path in sorted(self._sessions.glob("*.jsonl")):
-            header = read_header(path)
-            if header is None:
-                path.unlink()
+            try:
+                header = read_header(path)
+                if header is None:
+                    path.unlink()
+                    continue
+                file = SessionFile(self._sessions, *header)
+                file.read()
+            except Damaged as error:
+                self._tell(error)
                 continue
-            file = SessionFile(self._sessions, *header)
-            file.read()
+            except (ValueError, LookupError, TypeError):
+                self._tell(Damaged(path, 1, "the line does not name the session"))
+                continue
             flows = {message.flow_id for _, message in file.rows.values()}
             digest = digest_of(*header)
-            entries.append(Entry(digest, *header, newest=file.last_seq, exact=True, flows=flows))
+            entries.append(Entry(digest, *header, newest=file.last_seq, exact=True, size=file.size, flows=flows))
             ids[digest] = list(file.rows)
         self.ids.make_anew(ids)
         self.catalogue.last_seq = max((entry.newest for entry in entries), default=0)

@@ -109,13 +109,15 @@ def test_a_torn_last_line_is_cut_off_and_reported_with_its_file(backend, tmp_pat
     assert fetch_texts(open_folder()) == ["kept", "later"]
 
 
-def test_a_line_that_cannot_be_read_is_an_error_that_names_the_file(backend, tmp_path, open_folder):
-    append_texts(backend, "a", "b")
+def test_a_line_that_cannot_be_read_is_an_error_that_names_the_file(backend, tmp_path, open_folder, caplog):
+    stored = append_texts(backend, "a", "b")
     path = only_file(tmp_path)
     path.write_bytes(path.read_bytes().replace(b'"text"', b'"te', 1))
     backend.close()
-    with pytest.raises(MemoryFailed, match=path.name):
-        fetch_texts(open_folder())
+    again = open_folder()
+    with pytest.raises(MemoryFailed, match="damaged"):
+        again.fetch_messages(MessageQuery(owner=ANN, session_id=stored[0].session_id))
+    assert f"{path}, line 2" in caplog.text
 
 
 def test_edits_and_deletions_are_records_until_they_are_too_many(backend, tmp_path, open_folder):
