@@ -244,6 +244,20 @@ def test_secrets_go_to_no_address_that_a_request_chose(open_house, places):
     assert chosen(house, {}, tweaks=own) is None
 
 
+@pytest.mark.parametrize("own", [{"name": "a"}, {"config": {"url": "https://127.0.0.1:9/"}}], ids=["named", "address"])
+def test_arguments_of_a_tool_go_to_no_address_that_a_request_chose(open_house, places, own):
+    house = open_house(allow_private_addresses="all", mcp_servers="a=https://a.example/mcp")
+    held = {"mcp_server": own, "tool": "add", "api_token": "hidden", "q": ""}
+    elsewhere = {"mcp_server": {"url": places["http"]}}
+    for tweak in (elsewhere, {"mcp_server": "", "sse_url": places["sse"]}, {"mcp_server": places["http"]}):
+        refused = chosen(house, held, tweaks={"it": tweak})
+        assert isinstance(refused, AddressRefused)
+        assert "api_token" in str(refused)
+    mine = {"it": {**elsewhere, "api_token": "mine", "q": "mine"}}
+    assert chosen(house, held, tweaks=mine) is None
+    assert chosen(house, held) is None
+
+
 def test_which_of_the_named_servers_is_for_the_author_to_say(open_house):
     house = open_house(mcp_servers="a=https://a.example/mcp,b=https://b.example/mcp")
     assert chosen(house, {"mcp_server": "a"}) is None

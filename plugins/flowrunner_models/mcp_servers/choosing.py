@@ -11,6 +11,7 @@ from typing import Any
 from flowrunner import Destination, RunContext, Word, destination, refuse_secrets, telling_headers, text_of
 
 from ..fetching import read_headers
+from .fields import arguments_in
 from .named import ServerEntry, entry_of
 
 
@@ -54,7 +55,9 @@ def choose_server(context: RunContext, values: Mapping[str, Any]) -> ChosenServe
     field = "mcp_server" if _config_in(values["mcp_server"]) else "sse_url"
     to = destination(context, entry.url, field, read=_addresses)
     own = read_headers(values["headers"])
-    refuse_secrets(context, to, {"headers": telling_headers(own), field: telling_headers(entry.headers)})
+    # The server is told the arguments of its tool, too.
+    sent = {**arguments_in(values), "headers": telling_headers(own), field: telling_headers(entry.headers)}
+    refuse_secrets(context, to, sent)
     return ChosenServer(replace(entry, headers={**entry.headers, **own}), name or entry.url, _checked(to))
 
 

@@ -12,25 +12,9 @@ from flowrunner import Component, Input, Output, RunContext, Tool, Word, text_of
 from .answers import rows_of_answer, text_of_answer
 from .choosing import choose_server
 from .connecting import ServerConnection, ServerFailed
+from .fields import INPUTS, argument_names, arguments_in
 
 _SECONDS: Final = 60.0
-INPUTS: Final = (
-    Input("mcp_server", "any", address=True, info="the name of a server, or its name and config"),
-    Input("tool", "str", aliases=("tool_name",), info="which tool is called where no agent chooses"),
-    Input("headers", "any", aliases=("headers_input",), info="headers to send: rows of key and value"),
-    Input("tool_execution_timeout", "float", default=0.0, info="seconds that a call may take; 0: 60"),
-    Input("verify_ssl", "bool", default=True, info="false takes any certificate; not from a request"),
-    Input("tools_metadata", "any", info="the tools that the author has switched on"),
-    Input("mode", "str", info="of older releases: Stdio or SSE"),
-    Input("command", "str", info="of older releases: a command of a server"),
-    Input("sse_url", "str", aliases=("url",), info="of older releases: an address of a server"),
-    Input("env", "any"),
-    Input("tool_placeholder", "str"),
-    Input("use_cache", "bool", default=False),
-)
-_OWN: Final = frozenset(name for one in INPUTS for name in (one.name, *one.aliases))
-#: What vertices of exports have besides inputs.
-_OF_EDITORS: Final = frozenset({"session_id", "is_refresh", "tool_mode", "code"})
 
 
 class McpTools(Component):
@@ -46,8 +30,7 @@ class McpTools(Component):
 
     def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
         """Return the inputs: of a vertex that names a tool, that tool's arguments, too."""
-        names = [name for name in settings if name not in _OWN | _OF_EDITORS and not name.startswith("_")]
-        return (*INPUTS, *(Input(name, "any") for name in names))
+        return (*INPUTS, *(Input(name, "any") for name in argument_names(settings)))
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Call the tool that the vertex names and return what it gives.
@@ -62,8 +45,7 @@ class McpTools(Component):
             found = {tool.name: tool for tool in connection.list_tools(seconds)}
             if name not in found:
                 raise ServerFailed(f"{connection.label[:100]} has no tool {name[:100]}; there are {_names(found)}")
-            given = {key: value for key, value in values.items() if key not in _OWN | _OF_EDITORS}
-            arguments = _arguments(found[name].input_schema, given)
+            arguments = _arguments(found[name].input_schema, arguments_in(values))
             answer = connection.call_tool(name, arguments, seconds)
             return {"response": rows_of_answer(answer, context.text_budget())}
         finally:
