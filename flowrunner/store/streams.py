@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,6 +15,8 @@ from flowrunner.store.unhurried import unhurried
 
 #: Number, name and data of an event.
 Event = tuple[int, str, str]
+#: Name of the event 0, which no reader gets: it says that the stream shows the outputs of its flow alone.
+_SIGHT: Final = "outputs_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,27 @@ class StreamTable:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, run_id: str, owner: str, flow_id: str) -> None:
-        """Begin a stream."""
+    def begin(self, run_id: str, owner: str, flow_id: str, *, outputs_only: bool = False) -> None:
+        """Begin a stream.
+
+        :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may read it.
+        """
         with unhurried(self._engine) as connection:
             connection.execute(
                 insert(streams).values(run_id=run_id, owner=owner, flow_id=flow_id, ended=False, beat=0, read=0)
             )
+            if outputs_only:
+                connection.execute(insert(stream_events).values(run_id=run_id, number=0, event=_SIGHT, data=""))
 
     def is_of(self, run_id: str, owner: str, flow_id: str) -> bool:
         """Say whether there is such a stream of an owner's flow."""
         return self.find(run_id) == (owner, flow_id)
+
+    def shows_outputs_only(self, run_id: str) -> bool:
+        """Say whether a stream shows the outputs of its flow alone."""
+        mark = (stream_events.c.run_id == run_id, stream_events.c.number == 0, stream_events.c.event == _SIGHT)
+        with reading(self._engine) as connection:
+            return connection.execute(select(stream_events.c.number).where(*mark)).first() is not None
 
     def find(self, run_id: str) -> tuple[str, str] | None:
         """Return owner and flow of a stream; None if there is none any more."""

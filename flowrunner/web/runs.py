@@ -96,10 +96,11 @@ def read_run_events(run_id: str) -> Response:
     runner, identity = this_runner(), caller()
     after = _after(run_id)
     shown = _find(runner, run_id)
-    stream = this_blueprint().spool.find(run_id, identity.id, shown["flow_id"])
+    reader = _Reader.of_request(runner)
+    stream = this_blueprint().spool.find(run_id, identity.id, shown["flow_id"], sees_all=reader.sees_all)
     if stream is not None:
         return answer_frames(stream, run_id, after, runner.settings.heartbeat)
-    follower = _Follower(_Reader.of_request(runner), run_id, after, Presence(request.environ))
+    follower = _Follower(reader, run_id, after, Presence(request.environ))
     return event_stream(follower.frames(), run_id)
 
 

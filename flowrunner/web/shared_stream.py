@@ -123,18 +123,24 @@ class SharedStreams:
         self._seen: dict[str, tuple[int, float]] = {}
         self._swept = 0.0
 
-    def begin(self, run_id: str, owner: str, flow_id: str, cancel: Callable[[str], None]) -> LiveSharedStream:
+    def begin(
+        self, run_id: str, owner: str, flow_id: str, cancel: Callable[[str], None], *, outputs_only: bool
+    ) -> LiveSharedStream:
         """Begin a stream.
 
         :raises StoreFailed: if the database fails.
         """
-        self._table.begin(run_id, owner, flow_id)
+        self._table.begin(run_id, owner, flow_id, outputs_only=outputs_only)
         self._sweep()
         return LiveSharedStream(self._table, run_id, cancel)
 
-    def find(self, run_id: str, owner: str, flow_id: str) -> SharedStream | None:
-        """Return a stream of an owner's flow, whichever host its run is on; None if there is none any more."""
-        return SharedStream(self._table, run_id) if self._table.is_of(run_id, owner, flow_id) else None
+    def find(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> SharedStream | None:
+        """Return a stream of an owner's flow, whichever host its run is on; None as :meth:`Spool.find` does."""
+        if not self._table.is_of(run_id, owner, flow_id):
+            return None
+        if not (sees_all or self._table.shows_outputs_only(run_id)):
+            return None
+        return SharedStream(self._table, run_id)
 
     def _sweep(self) -> None:
         now = time.monotonic()

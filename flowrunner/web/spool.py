@@ -133,18 +133,21 @@ class Spool:
         self._live: dict[str, LiveStream] = {}
         self._writing = False
 
-    def open(self, run_id: str, owner: str, flow_id: str, cancel: Callable[[str], None]) -> LiveStream:
+    def open(
+        self, run_id: str, owner: str, flow_id: str, cancel: Callable[[str], None], *, outputs_only: bool = False
+    ) -> LiveStream:
         """Begin a stream.
 
         :param cancel: ends its run, with a reason.
+        :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may read it.
         """
         shared = self._shared()
         if shared is not None:
-            stream: LiveStream = shared.begin(run_id, owner, flow_id, cancel)
+            stream: LiveStream = shared.begin(run_id, owner, flow_id, cancel, outputs_only=outputs_only)
         else:
             self._folder().mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep()
-            header = json.dumps({"owner": owner, "flow": flow_id}) + "\n"
+            header = json.dumps({"owner": owner, "flow": flow_id, "outputs_only": outputs_only}) + "\n"
             stream = LiveStream(self._folder() / f"{run_id}.events", header, cancel)
             stream.write()
         with self._lock:
@@ -154,14 +157,16 @@ class Spool:
                 threading.Thread(target=self._write, name="flowrunner-spool", daemon=True).start()
         return stream
 
-    def find(self, run_id: str, owner: str, flow_id: str) -> AnyStream | None:
-        """Return a stream of an owner's flow; None if there is none any more, or it is somebody else's.
+    def find(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> AnyStream | None:
+        """Return a stream of an owner's flow; None if there is none any more, or it is out of the caller's reach.
 
         :param run_id: a UUID in canonical spelling: it becomes part of a file name.
+        :param sees_all: whether the caller may see what a flow is made of; if not, only streams are found that show
+            its outputs alone.
         """
         shared = self._shared()
         if shared is not None:
-            found = shared.find(run_id, owner, flow_id)
+            found = shared.find(run_id, owner, flow_id, sees_all=sees_all)
             return found and (self._live.get(run_id) or found)
         path = self._folder() / f"{run_id}.events"
         try:
@@ -169,7 +174,9 @@ class Spool:
                 header = json.loads(file.readline())
         except (OSError, ValueError):
             return None
-        if header != {"owner": owner, "flow": flow_id}:
+        if not isinstance(header, dict) or (header.get("owner"), header.get("flow")) != (owner, flow_id):
+            return None
+        if not (sees_all or header.get("outputs_only") is True):
             return None
         return self._live.get(run_id) or StoredStream(path)
 

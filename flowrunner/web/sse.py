@@ -10,6 +10,7 @@ from typing import Final
 
 from flask import Response, request
 
+from flowrunner.authority import Capability, may
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
@@ -69,7 +70,7 @@ def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, las
         run_id, after = str(uuid.UUID(run_id)), int(number)
     except ValueError:
         raise BadRequest("Last-Event-ID is not the id of an event of this server.") from None
-    stream = spool.find(run_id, identity.id, flow.id)
+    stream = spool.find(run_id, identity.id, flow.id, sees_all=may(identity, Capability.AUTHOR, change=False))
     if stream is None or after < 0:
         raise NotFound("The stream is no longer stored; the result of the run is in the conversation and the run log.")
     return answer_frames(stream, run_id, after, runner.settings.heartbeat)
@@ -130,8 +131,10 @@ class _SpooledRun:
 
     def _take(self, event: RunEvent) -> None:
         if self._stream is None:
-            flow, _, identity = self._arguments
-            self._stream = self._spool.open(self._run_id, identity.id, flow.id, self._cancelled.cancel)
+            flow, asked, identity = self._arguments
+            self._stream = self._spool.open(
+                self._run_id, identity.id, flow.id, self._cancelled.cancel, outputs_only=asked.outputs_only
+            )
             self._begun.set()
         shown = line_of(event)
         if shown is None and self._vertices:

@@ -55,10 +55,10 @@ def test_another_process_reads_what_is_written(spool, tmp_path):
 
 def test_only_the_owner_of_the_flow_finds_it(spool):
     spool.open(RUN, "ann", "flow", lambda reason: None)
-    assert isinstance(spool.find(RUN, "ann", "flow"), LiveStream)
-    assert spool.find(RUN, "bob", "flow") is None
-    assert spool.find(RUN, "ann", "other") is None
-    assert spool.find(RUN.replace("1", "2"), "ann", "flow") is None
+    assert isinstance(spool.find(RUN, "ann", "flow", sees_all=True), LiveStream)
+    assert spool.find(RUN, "bob", "flow", sees_all=True) is None
+    assert spool.find(RUN, "ann", "other", sees_all=True) is None
+    assert spool.find(RUN.replace("1", "2"), "ann", "flow", sees_all=True) is None
 
 
 def test_a_stream_without_a_reader_is_stopped_and_then_forgotten(spool):
