@@ -16,6 +16,7 @@ from flowrunner import CancelToken, TextBudget
 
 from .cells import plain_cell, size_of
 from .places import Database, DatabaseRefused
+from .postgres import without_surroundings
 from .statements import check_reading, clean_query, reads
 
 #: Tables of the app itself, in whatever database they are.
@@ -184,7 +185,10 @@ _OF_KIND: Final[dict[str, Callable[..., Answer]]] = {"sqlite": _ask_sqlite, "pos
 
 
 def connect_arguments(database: Database) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Return what the driver's ``connect`` is given; a checked address is the one to which it connects."""
+    """Return what the driver's ``connect`` is given; a checked address is the one to which it connects.
+
+    Where others than the operator name the server, it gets nothing that the driver finds on this machine.
+    """
     url, kind = database.url, database.kind
     if database.address is not None and kind != "postgresql":
         url = url.set(host=database.address)
@@ -195,6 +199,7 @@ def connect_arguments(database: Database) -> tuple[Sequence[Any], dict[str, Any]
     if database.address is not None and kind == "postgresql":
         # The name stays, for the certificate is proved by it.
         named["hostaddr"] = database.address
+        named = without_surroundings(named)
     return arguments, named
 
 

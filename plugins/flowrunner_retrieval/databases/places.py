@@ -59,10 +59,12 @@ def find_database(context: RunContext, text: str, field: str = "database_url") -
     if url.get_backend_name() == "sqlite":
         return Database(url, _sqlite_file(context, url, field))
     to = destination(context, address_of(url), field, read=_addresses)
-    if to.word is not Word.OPERATOR:
+    # A request that keeps the operator's host may still have written the rest.
+    said_by_operator = to.word is Word.OPERATOR and context.given(field).word is Word.OPERATOR
+    if not said_by_operator:
         _refuse_odd(url)
     refuse_secrets(context, to, {field: url.password})
-    return Database(url, address=_checked(to, url))
+    return Database(url, address=None if said_by_operator else _checked(to, url))
 
 
 def read_url(text: str) -> URL:
@@ -97,13 +99,15 @@ def _addresses(value: Any) -> Iterable[str]:
         return []
 
 
-def _checked(to: Destination, url: URL) -> str | None:
-    if to.word is Word.OPERATOR:
-        # An operator may mean a socket, several hosts, or a service by its name.
-        return None
+def _checked(to: Destination, url: URL) -> str:
+    """Return the address to connect to; only an operator may mean a socket, several hosts, or a service by its name."""
     if not url.host:
         raise DatabaseRefused("database_url names no host")
-    return to.checked_address()
+    address = to.checked_address()
+    if not url.username:
+        # Drivers would take the name of the server's own user.
+        raise DatabaseRefused("database_url names no user: write it as in postgresql://user:password@host/name")
+    return address
 
 
 def _refuse_odd(url: URL) -> None:
