@@ -22,7 +22,7 @@ from flowrunner.authority import Capability, require
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
-from flowrunner.engine.request import RunRequest
+from flowrunner.engine.request import UNKNOWN, Handed, RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import FoundVariable, RunServices
@@ -58,7 +58,7 @@ from flowrunner.store.outage import as_store_failed, outage_of
 from flowrunner.store.watch import Looks, StoreWatch
 from flowrunner.text.printable import printable
 from flowrunner.vectors import Vectors
-from flowrunner.word import Word
+from flowrunner.word import Given, Word
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -484,12 +484,16 @@ class Runner:
 
     def _run_flow(
         self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
-        session_id: str = "", identity: Identity | None = None, within: Flow | None = None, **request: Any,
+        session_id: str = "", identity: Identity | None = None, within: Flow | None = None,
+        input_given: Given = UNKNOWN, tweaks_given: Mapping[str, Mapping[str, Given]] | None = None, **request: Any,
     ) -> RunResult:  # fmt: skip
         """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs.
 
         A caller who may not run every flow of the owner reaches those that the first flow itself names,
         since its author meant them, and of others only those that they may run.
+
+        :param input_given: whose word the input is; unless it is said, anybody's secret may be in it.
+        :param tweaks_given: whose word the tweaks are, by vertex and field; likewise.
         """
         depth = _DEPTH.get()
         if depth >= MOST_NESTED:
@@ -500,7 +504,8 @@ class Runner:
             if not (within.names(flow) or may_use(identity, found)):
                 raise FlowNotFound(f"Flow identifier {flow} not found")
             services = self._services_for(identity, found)
-        asked = RunRequest(input_value=input_value, session_id=session_id, **request)
+        handed = Handed(input_given, tweaks_given or {})
+        asked = RunRequest(input_value=input_value, session_id=session_id, handed=handed, **request)
         token = _DEPTH.set(depth + 1)
         try:
             return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)

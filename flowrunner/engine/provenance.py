@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flowrunner.components import Input
 from flowrunner.engine.plan import SESSION_INPUT, PlannedEdge, PlannedVertex
+from flowrunner.engine.request import Handed
 from flowrunner.engine.state import RunState
 from flowrunner.outgoing import weakest_address
 from flowrunner.store.credentials import is_secret_name
@@ -80,8 +81,9 @@ def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word,
     if name == SESSION_INPUT:
         return _ASKED
     inside = injected(state, planned) if planned.is_input else None
+    handed = state.request.handed
     if inside is not None and inside[0] == name:
-        return _ASKED
+        return _ASKED if handed is None else (handed.input_value.word, handed.input_value.secret)
     original = state.plan.vertices[planned.index]
     variable = planned.variables.get(name)
     changed = original is not planned and (
@@ -91,7 +93,17 @@ def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word,
         found = state.variable_of(planned, name)
         supplier = state.word if found is None else found.word
         return (Word.REQUEST if changed else min(state.word, supplier)), supplier
-    return _ASKED if changed else _of_setting(state, planned, name)
+    if not changed:
+        return _of_setting(state, planned, name)
+    return _ASKED if handed is None else _of_handed(handed, planned, name)
+
+
+def _of_handed(handed: Handed, planned: PlannedVertex, name: str) -> tuple[Word, Word]:
+    """Return whose word a setting is that another flow gave, under any of the names that it has."""
+    declared = planned.inputs.get(name)
+    aliases = () if declared is None else declared.aliases
+    given = handed.setting((planned.vertex.id, planned.display_name), (name, *aliases))
+    return given.word, given.secret
 
 
 def _of_setting(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word, Word]:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flowrunner.errors import BadRequest
+from flowrunner.word import Given, Word
 
 INPUT_TYPES: Final = ("chat", "text", "any")
 OUTPUT_TYPES: Final = ("chat", "text", "any", "debug")
+
+
+#: What nobody answered for: anybody may have decided on it, and anybody's secret may be in it.
+UNKNOWN: Final = Given(Word.REQUEST, Word.OPERATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Whose words a flow hands to another one that it runs: its input, and settings by vertex and field.
+
+    What is missing counts as chosen by anybody, and as a secret of the operator.
+    """
+
+    input_value: Given = UNKNOWN
+    tweaks: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
+
+    def setting(self, vertices: Iterable[str], fields: Iterable[str]) -> Given:
+        """Return whose word a setting is that a tweak may name in several ways.
+
+        :param vertices: the names of its vertex.
+        :param fields: the names of its field.
+        """
+        names, tweaks = tuple(fields), [self.tweaks.get(vertex, {}) for vertex in vertices]
+        found = [given[name] for given in tweaks for name in names if name in given]
+        if not found:
+            return UNKNOWN
+        return Given(min(one.word for one in found), max(one.secret for one in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +49,8 @@ class RunRequest:
     settings for this run, ``session_id`` names the session, ``variables`` are request variables by
     upper-case name. ``payload`` is the body that a webhook brought. ``streaming`` says whether
     anybody reads tokens. ``outputs_only`` is for who may not see what a flow is made of: of all
-    vertices only its outputs are reported, whatever is asked for.
+    vertices only its outputs are reported, whatever is asked for. ``handed`` is for a run that another
+    flow starts: it says whose word the input and the tweaks are, which are else the request's.
     """
 
     input_value: str | None = None
@@ -34,6 +63,7 @@ class RunRequest:
     payload: str | None = None
     streaming: bool = False
     outputs_only: bool = False
+    handed: Handed | None = None
 
     @property
     def characters(self) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from flowrunner import Component, FlowNotFound, Input, Message, Output, RunContext, Tool, text_of
+from flowrunner import Component, FlowNotFound, Given, Input, Message, Output, RunContext, Tool, Word, text_of
 
 from .values import as_data
 
@@ -92,14 +92,16 @@ class FlowTool(Component):
         def call(arguments: Mapping[str, Any]) -> Any:
             if "input_value" not in arguments:
                 raise ValueError("the argument input_value is missing")
-            return _message(start_flow(context, values, arguments["input_value"])).text
+            by_model = Given(Word.REQUEST, Word.REQUEST)
+            return _message(start_flow(context, values, arguments["input_value"], by_model)).text
 
         return [Tool(name, said, schema, call, context.vertex_id)]
 
 
-def start_flow(context: RunContext, values: Mapping[str, Any], asked: Any) -> Any:
+def start_flow(context: RunContext, values: Mapping[str, Any], asked: Any, given: Given | None = None) -> Any:
     """Run the flow that a vertex names and return its result.
 
+    :param given: whose word it is what the flow is asked; else that of the input.
     :raises ValueError: if none is named.
     :raises FlowNotFound: if the owner has none of that name, or the caller may not run it.
     """
@@ -108,28 +110,51 @@ def start_flow(context: RunContext, values: Mapping[str, Any], asked: Any) -> An
     if not wanted:
         raise ValueError("no flow is named")
     text = None if asked in (None, "", []) else text_of(asked)
-    tweaks = _tweaks(values)
+    tweaks, words = _tweaks(context, values)
+    more = {
+        "session_id": context.session_id,
+        "tweaks": tweaks,
+        "input_given": context.given("input_value") if given is None else given,
+        "tweaks_given": words,
+    }
     for name in wanted[:-1]:
         try:
-            return context.run_flow(name, text, session_id=context.session_id, tweaks=tweaks)
+            return context.run_flow(name, text, **more)
         except FlowNotFound:
             # An export brings the id that the flow had elsewhere; its name is the same.
             continue
-    return context.run_flow(wanted[-1], text, session_id=context.session_id, tweaks=tweaks)
+    return context.run_flow(wanted[-1], text, **more)
 
 
-def _tweaks(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of the other flow's components that a vertex gives."""
-    given = values["flow_tweak_data"]
-    made = {str(k): dict(v) for k, v in given.items() if isinstance(v, Mapping)} if isinstance(given, Mapping) else {}
-    flat = dict(given) if isinstance(given, Mapping) else {}
-    for name, value in (*flat.items(), *values.items()):
+def _tweaks(
+    context: RunContext, values: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Given]]]:
+    """Return the settings of the other flow's components that a vertex gives, and whose word each is.
+
+    What is said for one flow is nobody's but the request's where the request chose the flow.
+    """
+    chosen = min(context.given(name).word for name in ("flow_id_selected", "flow_name_selected"))
+    made: dict[str, dict[str, Any]] = {}
+    words: dict[str, dict[str, Given]] = {}
+
+    def put(vertex: str, field: str, value: Any, source: str) -> None:
+        given = context.given(source)
+        made.setdefault(vertex, {})[field] = value
+        words.setdefault(vertex, {})[field] = Given(min(given.word, chosen), given.secret)
+
+    together = values["flow_tweak_data"]
+    data = dict(together) if isinstance(together, Mapping) else {}
+    for vertex, fields in data.items():
+        for field, value in fields.items() if isinstance(fields, Mapping) else ():
+            put(str(vertex), field, value, "flow_tweak_data")
+    for name, value, source in (
+        *((str(name), value, "flow_tweak_data") for name, value in data.items()),
+        *((name, value, name) for name, value in values.items()),
+    ):
         found = _BETWEEN.match(name)
         if found is not None and not isinstance(value, Mapping) and value not in (None, "", []):
-            made.setdefault(found.group(1), {})[found.group(2)] = (
-                text_of(value) if isinstance(value, Message) else value
-            )
-    return made
+            put(found.group(1), found.group(2), text_of(value) if isinstance(value, Message) else value, source)
+    return made, words
 
 
 def _message(result: Any) -> Message:
