@@ -268,6 +268,64 @@ def test_which_of_the_named_servers_is_for_the_author_to_say(open_house):
     assert "no MCP server is chosen" in str(chosen(house, {}))
 
 
+@pytest.mark.parametrize(
+    ("own", "tweak"),
+    [
+        ({"mcp_server": {"command": "server-a"}}, {"mcp_server": {"command": "server-b --root /"}}),
+        (
+            {"mcp_server": "a"},
+            {"mcp_server": {"name": "x", "config": {"command": "server-b", "args": ["--root", "/"]}}},
+        ),
+        ({}, {"mode": "Stdio", "command": "server-b --root /"}),
+        ({"mode": "Stdio", "command": "server-a"}, {"command": "server-b --root /"}),
+        ({"mode": "SSE", "command": "server-a", "sse_url": "https://a.example/sse"}, {"mode": "Stdio"}),
+        ({"command": "server-a", "sse_url": "https://a.example/sse"}, {"sse_url": ""}),
+        ({"mcp_server": {"url": "https://a.example/"}, "command": "server-a", "mode": "Stdio"}, {"mcp_server": ""}),
+    ],
+    ids=["another", "of a named", "brought", "older", "by mode", "by no address", "by no server"],
+)
+@pytest.mark.parametrize("author", ["ann", None])
+def test_which_of_the_listed_commands_is_for_the_author_to_say(open_house, own, tweak, author):
+    house = open_house(mcp_servers="a=https://a.example/mcp", mcp_commands="server-a,server-b --root /")
+    refused = chosen(house, own, author=author, tweaks={"it": tweak})
+    assert isinstance(refused, ServerRefused)
+    assert "for the flow's author to say" in str(refused)
+    assert chosen(house, {"command": "server-a"}, author=author, tweaks={"it": {"tool": "x"}}) is None
+
+
+def call_tool(house, settings, tweak):
+    """Call one tool of a server for a request that says so."""
+    vertices = [("it", "MCP", {"mcp_server": "s", **settings}), ("out", "ChatOutput")]
+    return house.run(vertices, ["it.response -> out.input_value"], owner="ann", author="ann", tweaks={"it": tweak}).text
+
+
+def test_a_request_calls_a_tool_that_the_author_left_to_it_alone(open_house, places):
+    house = open_house(mcp_servers=f"s={places['http']}", allow_private_addresses="127.0.0.1")
+    rows = [{"name": "add", "status": True}, {"name": "rows", "status": True}, {"name": "count", "status": False}]
+    held = {"tool": "add", "a": 2, "b": 40, "tools_metadata": rows}
+    assert "42" in call_tool(house, held, {"tool": "add"})
+    assert "row 0" in call_tool(house, {**held, "count": 1}, {"tool": "rows"})
+    switched = {"tool": "count", "tools_metadata": [{"name": "count", "status": True}]}
+    for own, tweak in ((held, {"tool": "count"}), (held, {"tool": "end"}), (held, switched),
+                       ({**held, "tools_metadata": ""}, {"tool": "count"}), ({}, {"tool": "count"}),
+                       ({}, switched)):  # fmt: skip
+        with pytest.raises(FlowRunnerError, match="which tool of the MCP server s is called is for the flow's author"):
+            call_tool(house, own, tweak)
+    assert "call" in call_tool(house, {"tool": "add"}, {"mcp_server": {"url": places["http"]}, "tool": "count"})
+
+
+def test_a_request_switches_no_tool_on(open_house, model, places):
+    house = open_house(mcp_servers=f"s={places['http']}")
+    rows = [{"name": "add", "status": True}, {"name": "rows"}, {"name": "count", "status": False}]
+    asked = [{"name": "add"}, {"name": "count", "status": True}, {"name": "end", "status": True}]
+    for table, offers in ((asked, {"add"}), ([], {"add", "rows"})):
+        model.script(say("done"))
+        house.run(*agent_flow({"mcp_server": "s", "tools_metadata": rows}), owner="ann", author="ann",
+                  tweaks={"mcp": {"tools_metadata": table}})  # fmt: skip
+        offered = {tool["function"]["name"] for tool in model.asked[-1]["tools"]}
+        assert offered & set(TOOLS) == offers
+
+
 def test_without_the_extra_its_name_is_said(open_house, monkeypatch):
     monkeypatch.setitem(sys.modules, "mcp", None)
     house = open_house(mcp_servers="a=https://a.example/mcp")

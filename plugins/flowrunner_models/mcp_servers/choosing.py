@@ -6,13 +6,16 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from flowrunner import Destination, RunContext, Word, destination, refuse_secrets, telling_headers, text_of
 
 from ..fetching import read_headers
 from .fields import arguments_in
 from .named import ServerEntry, entry_of
+
+#: The inputs that lead to a command, also where a request leaves one of them blank.
+_CHOOSING: Final = ("mcp_server", "command", "mode", "sse_url")
 
 
 class ServerRefused(ValueError):
@@ -21,10 +24,14 @@ class ServerRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChosenServer:
-    """A server that may be used. ``address`` is the one to connect to; None where the name will do."""
+    """A server that may be used.
+
+    ``address`` is the one to connect to; None where the name will do. ``word`` is the least trusted who chose it.
+    """
 
     entry: ServerEntry
     label: str
+    word: Word
     address: str | None = None
 
 
@@ -37,9 +44,7 @@ def choose_server(context: RunContext, values: Mapping[str, Any]) -> ChosenServe
     name, config = _read(values)
     known = dict(getattr(context.settings, "mcp_servers", ()))
     if name in known:
-        if context.given("mcp_server").word is Word.REQUEST:
-            raise ServerRefused("which MCP server is used is for the flow's author to say, not for a request")
-        return ChosenServer(known[name], name)
+        return ChosenServer(known[name], name, _word_of_author(context, "mcp_server"))
     if not config:
         raise ServerRefused(
             f"the MCP server {name[:100]} is not known here: FLOWRUNNER_MCP_SERVERS names servers"
@@ -51,14 +56,26 @@ def choose_server(context: RunContext, values: Mapping[str, Any]) -> ChosenServe
     except ValueError as error:
         raise ServerRefused(str(error)) from None
     if entry.command:
-        return ChosenServer(_listed(context, entry), name or entry.command[0])
+        word = _word_of_author(context, *_CHOOSING)
+        return ChosenServer(_listed(context, entry), name or entry.command[0], word)
     field = "mcp_server" if _config_in(values["mcp_server"]) else "sse_url"
     to = destination(context, entry.url, field, read=_addresses)
     own = read_headers(values["headers"])
     # The server is told the arguments of its tool, too.
     sent = {**arguments_in(values), "headers": telling_headers(own), field: telling_headers(entry.headers)}
     refuse_secrets(context, to, sent)
-    return ChosenServer(replace(entry, headers={**entry.headers, **own}), name or entry.url, _checked(to))
+    return ChosenServer(replace(entry, headers={**entry.headers, **own}), name or entry.url, to.word, _checked(to))
+
+
+def _word_of_author(context: RunContext, *names: str) -> Word:
+    """Return whose word some inputs are.
+
+    :raises ServerRefused: if it is a request's: it chooses among the operator's servers and programs by none of them.
+    """
+    word = min(context.given(name).word for name in names)
+    if word is Word.REQUEST:
+        raise ServerRefused("which MCP server is used is for the flow's author to say, not for a request")
+    return word
 
 
 def _read(values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

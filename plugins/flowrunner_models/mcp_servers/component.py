@@ -10,9 +10,10 @@ from typing import Any, Final
 from flowrunner import Component, Input, Output, RunContext, Tool, Word, text_of
 
 from .answers import rows_of_answer, text_of_answer
-from .choosing import choose_server
+from .choosing import ChosenServer, choose_server
 from .connecting import ServerConnection, ServerFailed
 from .fields import INPUTS, argument_names, arguments_in
+from .switched import chosen_tool, switched_on
 
 _SECONDS: Final = 60.0
 
@@ -37,8 +38,9 @@ class McpTools(Component):
 
         :raises ValueError: for a server that may not be used, a tool that it does not have, and one that fails.
         """
-        name, seconds = text_of(values["tool"]).strip(), _seconds(values)
-        connection = self._connect(context, values)
+        server, seconds = choose_server(context, values), _seconds(values)
+        name = chosen_tool(context, server, values)
+        connection = _connect(context, server, values)
         try:
             if not name:
                 raise ValueError("no tool is chosen")
@@ -56,9 +58,10 @@ class McpTools(Component):
 
         :raises ValueError: for a server that may not be used or does not answer.
         """
-        connection, seconds = self._connect(context, values), _seconds(values)
+        server, seconds = choose_server(context, values), _seconds(values)
+        connection = _connect(context, server, values)
         listed = connection.list_tools(seconds)
-        wanted = _switched_on(values["tools_metadata"])
+        wanted = switched_on(context, server, values)
         found = [tool for tool in listed if wanted is None or tool.name in wanted]
         if wanted and not found:
             raise ServerFailed(
@@ -67,9 +70,10 @@ class McpTools(Component):
             )
         return [_tool(context, connection, one, seconds) for one in found]
 
-    def _connect(self, context: RunContext, values: Mapping[str, Any]) -> ServerConnection:
-        trusted = values["verify_ssl"] is False and context.given("verify_ssl").word is not Word.REQUEST
-        return ServerConnection(choose_server(context, values), context.cancelled, verify=not trusted)
+
+def _connect(context: RunContext, server: ChosenServer, values: Mapping[str, Any]) -> ServerConnection:
+    trusted = values["verify_ssl"] is False and context.given("verify_ssl").word is not Word.REQUEST
+    return ServerConnection(server, context.cancelled, verify=not trusted)
 
 
 def _tool(context: RunContext, connection: ServerConnection, one: Any, seconds: float) -> Tool:
@@ -84,14 +88,6 @@ def _tool(context: RunContext, connection: ServerConnection, one: Any, seconds: 
     schema = one.input_schema if isinstance(one.input_schema, Mapping) else {}
     return Tool(name, one.description or one.title or name, {"type": "object", "properties": {}, **schema}, made,
                 context.vertex_id)  # fmt: skip
-
-
-def _switched_on(rows: Any) -> frozenset[str] | None:
-    """Return the names of the tools that the author has switched on; None where there is no table."""
-    found = [row for row in rows if isinstance(row, Mapping) and row.get("name")] if isinstance(rows, list) else []
-    if not found:
-        return None
-    return frozenset(str(row["name"]) for row in found if row.get("status", True))
 
 
 def _arguments(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
