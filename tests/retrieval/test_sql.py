@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from flowrunner_retrieval.databases.asking import QueryFailed, connect_arguments
-from flowrunner_retrieval.databases.component import SqlDatabase
+from flowrunner_retrieval.databases.component import SqlDatabase, may_write
 from flowrunner_retrieval.databases.places import Database, DatabaseRefused, find_database, read_url
 from flowrunner_retrieval.databases.statements import QueryRefused, clean_query, first_word
 
@@ -153,6 +154,40 @@ def test_an_upload_of_the_owner_is_asked(house, shop, tmp_path):
     ]  # fmt: skip
     with pytest.raises(FlowRunnerError, match="there is no SQLite file shop.db, neither"):
         house.outputs("SQLComponent", about, output="run_sql_query", owner="bob")
+
+
+@pytest.mark.parametrize("settings", [{}, {"sql_writes": True}], ids=["author", "operator"])
+@pytest.mark.parametrize("word", [Word.AUTHOR, Word.REQUEST])
+def test_a_file_of_an_allowed_folder_is_only_read(shop, tmp_path, word, settings):
+    allowed = context(word, settings={"document_folders": (str(tmp_path),), **settings}, read_only=Word.AUTHOR)
+    for query in ("DELETE FROM people", "WITH p AS (SELECT 1) DELETE FROM people"):
+        with pytest.raises((QueryRefused, QueryFailed), match="FOLDERS|readonly"):
+            ask(query, "sqlite:///shop.db", allowed, read_only=False)
+    # The operator's own word goes further.
+    own = context(settings={"document_folders": (str(tmp_path),), **settings})
+    assert ask("DELETE FROM people WHERE age = 4", "sqlite:///shop.db", own, read_only=False) == [{"rows_changed": 1}]
+
+
+@pytest.mark.parametrize("settings", [{}, {"sql_writes": True}], ids=["author", "operator"])
+def test_an_upload_is_written_where_the_flow_names_it(tmp_path, shop, settings):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (tmp_path / "shop.db").rename(folder / "shop.db")
+
+    def about(word):
+        found = context(word, settings={"data_dir": str(tmp_path), **settings}, read_only=Word.AUTHOR)
+        return dataclasses.replace(found, stored_file=lambda name: folder / name)
+
+    with pytest.raises(QueryRefused):
+        ask("DELETE FROM people", "sqlite:///shop.db", about(Word.REQUEST), read_only=False)
+    assert ask("DELETE FROM people", "sqlite:///shop.db", about(Word.AUTHOR), read_only=False) == [{"rows_changed": 2}]
+
+
+def test_a_server_that_a_request_names_is_not_written_by_the_authors_word():
+    database = Database(read_url("postgresql://u@db.example/shop"), address="192.0.2.7")
+    for words in ({"database_url": Word.REQUEST}, {"read_only": Word.REQUEST}):
+        assert not may_write(context(Word.AUTHOR, **words), {"read_only": False}, database)
+    assert may_write(context(Word.AUTHOR), {"read_only": False}, database)
 
 
 def test_the_apps_own_database_is_never_asked(house, tmp_path):

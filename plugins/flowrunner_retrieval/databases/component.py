@@ -11,6 +11,7 @@ from .statements import QueryRefused
 
 if TYPE_CHECKING:
     from .asking import Answer, Bounds
+    from .places import Database
 
 INPUTS: Final = (
     # What is stored as a credential may go in: the address is shown nowhere, and is judged before it is used.
@@ -50,7 +51,7 @@ class SqlDatabase(Component):
         query = text_of(values["query"])
         try:
             answer = ask(
-                database, query, write=may_write(context, values), bounds=bounds_of(context),
+                database, query, write=may_write(context, values, database), bounds=bounds_of(context),
                 cancelled=context.cancelled,
             )  # fmt: skip
         except (QueryFailed, QueryRefused) as error:
@@ -60,11 +61,18 @@ class SqlDatabase(Component):
         return {"run_sql_query": rows_of(answer, named=values["include_columns"])}
 
 
-def may_write(context: RunContext, values: Mapping[str, Any]) -> bool:
-    """Say whether a query may change the database: if the flow's author says so, or the operator of all flows."""
+def may_write(context: RunContext, values: Mapping[str, Any], database: Database) -> bool:
+    """Say whether a query may change the database: if the flow's author says so, or the operator of all flows.
+
+    Files that are there to be read are never changed, and by an author's word none that a request chose.
+    """
+    if not database.writable:
+        return False
     if getattr(context.settings, "sql_writes", False):
         return True
-    return values["read_only"] is False and context.given("read_only").word is not Word.REQUEST
+    return values["read_only"] is False and all(
+        context.given(name).word is not Word.REQUEST for name in ("read_only", "database_url")
+    )
 
 
 def bounds_of(context: RunContext) -> Bounds:

@@ -32,11 +32,15 @@ class DatabaseRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database that may be reached: ``path`` of a file (None in memory), or ``address``, to which to connect."""
+    """A database that may be reached: ``path`` of a file (None in memory), or ``address``, to which to connect.
+
+    ``writable`` says whether it may be written at all, which is not to say that this flow may.
+    """
 
     url: URL
     path: Path | None = None
     address: str | None = None
+    writable: bool = True
 
     @property
     def kind(self) -> str:
@@ -57,7 +61,8 @@ def find_database(context: RunContext, text: str, field: str = "database_url") -
     """
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
-        return Database(url, _sqlite_file(context, url, field))
+        path, writable = _sqlite_file(context, url, field)
+        return Database(url, path, writable=writable)
     to = destination(context, address_of(url), field, read=_addresses)
     # A request that keeps the operator's host may still have written the rest.
     said_by_operator = to.word is Word.OPERATOR and context.given(field).word is Word.OPERATOR
@@ -122,18 +127,19 @@ def _refuse_odd(url: URL) -> None:
         )
 
 
-def _sqlite_file(context: RunContext, url: URL, field: str) -> Path | None:
-    """Return the file of a SQLite database.
+def _sqlite_file(context: RunContext, url: URL, field: str) -> tuple[Path | None, bool]:
+    """Return the file of a SQLite database, and whether it may be written.
 
-    An upload of the owner, a file of an allowed folder; and where the operator says it, any file that
-    is not the app's own.
+    An upload of the owner, which a request alone does not choose to write; a file of an allowed folder, to read;
+    and where the operator says it, any file that is not the app's own.
     """
     name = url.database or ""
     if name in ("", ":memory:"):
-        return None
+        return None, True
     if name.startswith("file:") or "\0" in name:
         raise DatabaseRefused("database_url names a SQLite file by its path, such as sqlite:///shop.db")
-    said_by_operator = context.given(field).word is Word.OPERATOR
+    word = context.given(field).word
+    said_by_operator = word is Word.OPERATOR
     try:
         path = find_file(context, name).path.resolve()
         is_upload = _is_upload(context, path)
@@ -148,7 +154,7 @@ def _sqlite_file(context: RunContext, url: URL, field: str) -> Path | None:
         raise DatabaseRefused("the app's own database is not asked by flows")
     if not path.is_file():
         raise DatabaseRefused(f"there is no SQLite file {path.name[:100]}, neither at that path nor among your uploads")
-    return path
+    return path, said_by_operator or (is_upload and word is not Word.REQUEST)
 
 
 def _is_upload(context: RunContext, path: Path) -> bool:

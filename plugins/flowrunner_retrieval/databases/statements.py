@@ -40,7 +40,7 @@ def check_reading(query: str, kind: str) -> None:
     if word not in _READING or (kind in ("mysql", "mariadb") and _TO_FILE.search(query)):
         raise QueryRefused(
             f"{word.upper()[:40] or 'this'} may change the database, which is read only: the flow's author lets it be"
-            " written with read_only false"
+            " written with read_only false, unless it lies in FLOWRUNNER_DOCUMENT_FOLDERS or the request names it"
             if word not in _READING
             else "a query that writes a file is not sent"
         )
