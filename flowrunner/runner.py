@@ -57,7 +57,7 @@ from flowrunner.store.looking import check_writable, look_at_database
 from flowrunner.store.outage import as_store_failed, outage_of
 from flowrunner.store.watch import Looks, StoreWatch
 from flowrunner.text.printable import printable
-from flowrunner.vectors import Vectors
+from flowrunner.vectors import LONGEST_NAME, Vectors
 from flowrunner.word import Given, Word
 
 if TYPE_CHECKING:
@@ -538,7 +538,7 @@ class Runner:
         return FoundVariable(os.environ[name], Word.OPERATOR, name in KEY_VARIABLES or is_secret_name(name))
 
     def _services_for(self, identity: Identity, flow: Flow) -> RunServices:
-        """Return what a run is given: with a key that is limited to flows, no files of other flows.
+        """Return what a run is given: with a key that is limited to flows, neither files nor collections of others.
 
         Variables that its request names are out of reach, too; those that the flow's author named are not.
         """
@@ -550,7 +550,24 @@ class Runner:
             run_flow=within,
             stored_file=partial(self._stored_file, flow_id=flow.id),
             variable=partial(self._variable, limited=True),
+            vectors=self.vectors.within(partial(self._has_collection, flow)),
         )
+
+    def _has_collection(self, flow: Flow, owner: str, name: str) -> bool:
+        """Say whether a collection is the usual one of a flow, or one that its author wrote into it.
+
+        The author may have written the name of a variable; what a request says of that one does not count.
+        """
+        if name == f"flow {flow.id}":
+            return True
+        for vertex in flow.vertices:
+            for field, value in (*vertex.settings.items(), *vertex.hidden.items()):
+                if isinstance(value, str) and field in vertex.variables:
+                    found = self._variable(owner, value, asked=False)
+                    value = None if found is None or found.credential else found.value
+                if isinstance(value, str) and value.strip()[:LONGEST_NAME] == name != "":
+                    return True
+        return False
 
     def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         return self.stores.files.path_of(owner, name, flow_id=flow_id)

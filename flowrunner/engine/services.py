@@ -12,7 +12,7 @@ from flowrunner.engine.frozen import FrozenResults
 from flowrunner.engine.turn import Turns
 from flowrunner.memory import Memory
 from flowrunner.settings import Settings
-from flowrunner.vectors import Vectors
+from flowrunner.vectors import Vectors, VectorsWithin
 from flowrunner.word import Word
 
 
@@ -51,6 +51,6 @@ class RunServices:
     frozen: FrozenResults = field(default_factory=FrozenResults)
     observe: Emit | None = None
     observed: frozenset[str] | None = None
-    vectors: Vectors | None = None
+    vectors: Vectors | VectorsWithin | None = None
     operator: str | None = None
     save_file: Callable[..., str] | None = None

@@ -1,10 +1,11 @@
 """Vector stores: the contract of a store of embedded texts, and the handle through which flows reach the chosen one."""
 
 from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
-from flowrunner.vectors.handle import OwnerVectors, Vectors
+from flowrunner.vectors.handle import LONGEST_NAME, OwnerVectors, Vectors, VectorsWithin
 from flowrunner.vectors.store import VectorStore, VectorStoreFactory
 
 __all__ = [
+    "LONGEST_NAME",
     "Chunk",
     "ChunkQuery",
     "CollectionSummary",
@@ -14,4 +15,5 @@ __all__ = [
     "VectorStore",
     "VectorStoreFactory",
     "Vectors",
+    "VectorsWithin",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from flowrunner.errors import ChunkInvalid
+from flowrunner.errors import ChunkInvalid, NotAllowed
 from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
 from flowrunner.vectors.store import VectorStore
 
@@ -48,6 +49,13 @@ class Vectors:
         """Return a handle bound to one owner."""
         return OwnerVectors(self, owner)
 
+    def within(self, reaches: Callable[[str, str], bool]) -> VectorsWithin:
+        """Return the same for a caller who may reach some collections only.
+
+        :param reaches: says of an owner and the name of a collection whether it is in reach.
+        """
+        return VectorsWithin(self, reaches)
+
     def close(self) -> None:
         """Release the store, if it was opened."""
         with self._lock:
@@ -56,13 +64,30 @@ class Vectors:
             found.close()
 
 
-class OwnerVectors:
-    """The collections of one owner: the only way by which a view or a component reaches a store."""
+class VectorsWithin:
+    """The chosen store for a caller who may reach some of an owner's collections only; see :meth:`Vectors.within`."""
 
-    __slots__ = ("_vectors", "owner")
-
-    def __init__(self, vectors: Vectors, owner: str) -> None:
+    def __init__(self, vectors: Vectors, reaches: Callable[[str, str], bool]) -> None:
         self._vectors = vectors
+        self._reaches = reaches
+
+    def for_owner(self, owner: str) -> OwnerVectors:
+        """Return a handle bound to those collections of one owner."""
+        return OwnerVectors(self._vectors, owner, partial(self._reaches, owner))
+
+
+class OwnerVectors:
+    """The collections of one owner: the only way by which a view or a component reaches a store.
+
+    :param reaches: says of the name of a collection whether it is in reach; None where all are. What is done to
+        one that is not raises :class:`~flowrunner.errors.NotAllowed`.
+    """
+
+    __slots__ = ("_reaches", "_vectors", "owner")
+
+    def __init__(self, vectors: Vectors, owner: str, reaches: Callable[[str], bool] | None = None) -> None:
+        self._vectors = vectors
+        self._reaches = reaches
         self.owner = owner
 
     @property
@@ -77,6 +102,7 @@ class OwnerVectors:
         :raises VectorStoreFailed: if the store fails.
         """
         _refuse_name(collection, "collection")
+        self._check(collection)
         seen: set[str] = set()
         made = []
         for chunk in chunks:
@@ -106,15 +132,25 @@ class OwnerVectors:
         return self._vectors.store.delete_chunks(self._query(collection, query))
 
     def collections(self) -> list[CollectionSummary]:
-        """Return the owner's collections, by name."""
-        return self._vectors.store.list_collections(self.owner)
+        """Return the owner's collections that are in reach, by name."""
+        found = self._vectors.store.list_collections(self.owner)
+        return found if self._reaches is None else [one for one in found if self._reaches(one.name)]
 
     def documents(self, collection: str) -> list[DocumentSummary]:
         """Return the documents of a collection, in order of their first chunks."""
+        self._check(collection)
         return self._vectors.store.list_documents(self.owner, collection)
 
     def _query(self, collection: str, members: dict[str, Any]) -> ChunkQuery:
+        self._check(collection)
         return ChunkQuery(**{**members, "owner": self.owner, "collection": collection})
+
+    def _check(self, collection: str) -> None:
+        if self._reaches is not None and not self._reaches(collection):
+            raise NotAllowed(
+                f"The collection {collection[:100]!r} is out of reach of an API key that is limited to flows: the flow"
+                " itself does not name it. Leave the collection as the flow has it, or use a key without that limit."
+            )
 
 
 def storable(text: str) -> str:
