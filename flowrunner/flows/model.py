@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,10 @@ class Finding:
         return shown
 
 
+#: Fields in which a component names the flow that it runs.
+_NAMING: Final = ("flow_name_selected", "flow_name", "flow_id_selected", "flow_id")
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """A flow: what is run.
@@ -126,8 +130,10 @@ class Flow:
     idempotent: bool = False
 
     def names(self, text: str) -> bool:
-        """Say whether the author of the flow wrote this text as a setting of a component, such as another flow's."""
-        return any(text in (*v.settings.values(), *v.hidden.values()) for v in self.vertices)
+        """Say whether the author of the flow named another one with this text: in a field for that, not in any."""
+        return any(
+            text == fields.get(name) for v in self.vertices for fields in (v.settings, v.hidden) for name in _NAMING
+        )
 
     def vertex(self, vertex_id: str) -> Vertex | None:
         """Return the vertex of that id, or None."""

@@ -115,3 +115,16 @@ def test_the_text_for_the_inner_flow_is_as_secret_there(site):
     flow["data"]["nodes"] = flow["data"]["nodes"][1:]
     site.flow("ann", flow)
     assert "AUTHOR" in said(site)
+
+
+def test_a_text_that_is_called_like_a_flow_opens_none(site):
+    for name in ("hidden", "meant"):
+        site.flow("ann", flow_through("Told", settings(base_url="reached"), field="text", name=name))
+    flow = flow_through("RunFlow", settings(flow_name="meant"), output="flow_outputs_message", name="outer")
+    flow["data"]["nodes"][2]["data"]["node"]["template"] = settings(sender_name="hidden")
+    site.flow("ann", flow)
+    site.add_user("ann", "limited", flows=["outer"])
+    assert "reached" in str(site.say("limited", "outer", "hi"))
+    body = {"input_value": "hi", "tweaks": {"RunFlow-m": {"flow_name": "hidden"}}}
+    refused = site.ask("limited", "POST", "/api/v1/run/outer", 404, json=body)
+    assert "hidden not found" in str(refused)
