@@ -30,10 +30,12 @@ class Given:
 
     ``word`` is the least trusted who decided on it: ask this of an address. ``secret`` is the most
     trusted whose secrets it may hold: ask this of a key, of headers, of a body. ``own`` is the value
-    that the input would have without this request, and ``own_word`` whose word that is.
+    that the input would have without this request, and ``own_word`` whose word that is. ``tweaked``
+    says that a tweak of the request stands in its place, and neither an edge nor a model fills the input.
     """
 
     word: Word
     secret: Word
     own: Any = None
     own_word: Word = Word.REQUEST
+    tweaked: bool = False

@@ -39,7 +39,8 @@ class Provenance:
         word, secret = _ASKED if name in self._arguments else _words_of(state, planned, name)
         if word is state.word:
             return Given(word, secret, None, word)
-        return Given(word, secret, *_own(state, planned, name))
+        tweaked = name not in self._arguments and _is_changed(state, planned, name) and not _fed(state, planned, name)
+        return Given(word, secret, *_own(state, planned, name), tweaked)
 
     def variable(self, name: str, *, to: Word | None = None, asked: bool = False, chosen: bool = False) -> str | None:
         """Return a variable that a component asks for by itself; see :class:`flowrunner.RunContext`."""
@@ -75,7 +76,7 @@ def injected(state: RunState, planned: PlannedVertex) -> tuple[str, Any] | None:
 
 def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word, Word]:
     """Return whose word a value is, and whose secrets it may hold."""
-    edges = [edge for edge in planned.incoming if edge.input == name and state.is_live(edge)]
+    edges = _fed(state, planned, name)
     if edges:
         return _joined([_of_output(state, edge) for edge in edges])
     if name == SESSION_INPUT:
@@ -84,11 +85,8 @@ def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word,
     handed = state.request.handed
     if inside is not None and inside[0] == name:
         return _ASKED if handed is None else (handed.input_value.word, handed.input_value.secret)
-    original = state.plan.vertices[planned.index]
+    changed = _is_changed(state, planned, name)
     variable = planned.variables.get(name)
-    changed = original is not planned and (
-        original.variables.get(name) != variable or original.values.get(name) != planned.values.get(name)
-    )
     if variable is not None:
         found = state.variable_of(planned, name)
         supplier = state.word if found is None else found.word
@@ -104,6 +102,19 @@ def _of_handed(handed: Handed, planned: PlannedVertex, name: str) -> tuple[Word,
     aliases = () if declared is None else declared.aliases
     given = handed.setting((planned.vertex.id, planned.display_name), (name, *aliases))
     return given.word, given.secret
+
+
+def _fed(state: RunState, planned: PlannedVertex, name: str) -> list[PlannedEdge]:
+    return [edge for edge in planned.incoming if edge.input == name and state.is_live(edge)]
+
+
+def _is_changed(state: RunState, planned: PlannedVertex, name: str) -> bool:
+    """Say whether a tweak changed what the flow says of an input."""
+    original = state.plan.vertices[planned.index]
+    return original is not planned and (
+        original.variables.get(name) != planned.variables.get(name)
+        or original.values.get(name) != planned.values.get(name)
+    )
 
 
 def _of_setting(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word, Word]:

@@ -49,6 +49,7 @@ class SqlDatabase(Component):
 
         database = find_database(context, text_of(values["database_url"]))
         query = text_of(values["query"])
+        refuse_tweak(context, database)
         try:
             answer = ask(
                 database, query, write=may_write(context, values, database), bounds=bounds_of(context),
@@ -59,6 +60,21 @@ class SqlDatabase(Component):
                 raise
             return {"run_sql_query": [{"error": str(error), "query": query}]}
         return {"run_sql_query": rows_of(answer, named=values["include_columns"])}
+
+
+def refuse_tweak(context: RunContext, database: Database) -> None:
+    """Refuse a request's query in place of the author's: it would read all that the author's password may read.
+
+    Where the author left the query to requests, or the request brings a server of its own, it may say what to ask.
+
+    :raises QueryRefused: saying what to do.
+    """
+    query = context.given("query")
+    if query.tweaked and text_of(query.own).strip() and not database.of_request:
+        raise QueryRefused(
+            "the query is the word of the flow's author, and a request does not replace it: leave query blank in the"
+            " flow, or feed it by an edge, where requests are to say it"
+        )
 
 
 def may_write(context: RunContext, values: Mapping[str, Any], database: Database) -> bool:

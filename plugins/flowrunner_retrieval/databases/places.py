@@ -34,13 +34,15 @@ class DatabaseRefused(ValueError):
 class Database:
     """A database that may be reached: ``path`` of a file (None in memory), or ``address``, to which to connect.
 
-    ``writable`` says whether it may be written at all, which is not to say that this flow may.
+    ``writable`` says whether it may be written at all, which is not to say that this flow may; ``of_request``,
+    that it is on a server that the request alone named.
     """
 
     url: URL
     path: Path | None = None
     address: str | None = None
     writable: bool = True
+    of_request: bool = False
 
     @property
     def kind(self) -> str:
@@ -69,7 +71,8 @@ def find_database(context: RunContext, text: str, field: str = "database_url") -
     if not said_by_operator:
         _refuse_odd(url)
     refuse_secrets(context, to, {field: url.password})
-    return Database(url, address=None if said_by_operator else _checked(to, url))
+    address = None if said_by_operator else _checked(to, url)
+    return Database(url, address=address, of_request=to.word is Word.REQUEST)
 
 
 def read_url(text: str) -> URL:
