@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,6 +79,9 @@ _MOST_PLANS: Final = 500
 #: How many flows may be in motion that start each other.
 MOST_NESTED: Final = 10
 _DEPTH: Final[ContextVar[int]] = ContextVar("flowrunner_depth", default=0)
+#: How many flows one run may start, and those in turn, taken together.
+MOST_STARTED: Final = 1000
+_STARTED: Final[ContextVar[Iterator[int] | None]] = ContextVar("flowrunner_started", default=None)
 _LOOK_SECONDS: Final = 0.25
 
 
@@ -310,6 +314,8 @@ class Runner:
         entry = self.runs.registry.enter(
             run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel
         )
+        # Shared by the whole tree of the run, on whichever threads its branches grow.
+        token = _STARTED.set(count(1))
         try:
             with place, self._place(cancelled, patient=patient), self.around():
                 result = run(
@@ -335,6 +341,7 @@ class Runner:
                 raise failure from error
             raise
         finally:
+            _STARTED.reset(token)
             self.runs.registry.leave(entry)
 
     @contextmanager
@@ -498,6 +505,9 @@ class Runner:
         depth = _DEPTH.get()
         if depth >= MOST_NESTED:
             raise FlowRunnerError(f"flows start each other more than {MOST_NESTED} deep, the last of them {flow[:100]}")
+        started = _STARTED.get()
+        if started is not None and next(started) > MOST_STARTED:
+            raise FlowRunnerError(f"one run starts more than {MOST_STARTED} flows, the last of them {flow[:100]}")
         found = self.library.get_named(flow, Identity(owner, author=True))
         services = self.services
         if identity is not None and within is not None:

@@ -218,6 +218,25 @@ def test_flows_that_start_each_other_end(runner):
         ask(runner, {"flow_name_selected": "round"})
 
 
+def test_the_flows_that_a_run_starts_are_counted_together(runner, monkeypatch):
+    monkeypatch.setattr("flowrunner.runner.MOST_STARTED", 12)
+
+    def store_branches(name, inner, number):
+        vertices = [("in", "ChatInput"), ("out", "ChatOutput")]
+        vertices += [(f"it{n}", "RunFlow", {"flow_name_selected": inner}) for n in range(number)]
+        edges = [f"in.message -> it{n}.input_value" for n in range(number)]
+        store(runner, name, vertices, [*edges, "it0.flow_outputs_message -> out.input_value"])
+
+    store(runner, "leaf", *ECHO)
+    store_branches("branch", "leaf", 3)
+    store_branches("bush", "branch", 2)
+    store_branches("tree", "branch", 4)
+    for _ in range(2):
+        assert ask(runner, {"flow_name_selected": "bush"}) == "hi"
+    with pytest.raises(FlowRunnerError, match="one run starts more than 12 flows"):
+        ask(runner, {"flow_name_selected": "tree"})
+
+
 def test_a_flow_that_fails_and_one_that_is_not_named_are_said(runner):
     with pytest.raises(FlowRunnerError, match="no flow is named"):
         ask(runner, {})
