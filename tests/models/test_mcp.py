@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,55 @@ def test_the_environment_of_a_command_is_what_the_operator_says(open_house, mode
         house, model, {"mcp_server": "s"}, ("environment", {"name": "OWN"}), ("environment", {"name": "OPENAI_API_KEY"})
     )
     assert told == ["said", "none"]
+
+
+class Endless(BaseHTTPRequestHandler):
+    """Answer whatever is asked with more than anybody wants."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.asked.append(self.headers["accept-encoding"])
+        self.send_response(200)
+        for name, value in self.server.says.items():
+            self.send_header(name, value)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        part = b" " * 50_000
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                self.wfile.write(b"%x\r\n" % len(part) + part + b"\r\n")
+                self.server.sent += len(part)
+            self.wfile.write(b"0\r\n\r\n")
+
+    do_GET = do_DELETE = do_POST
+
+    def log_message(self, *about):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [({"content-type": "application/json"}, "it sent more than 1000000 bytes"),
+     ({"content-type": "application/json", "content-encoding": "gzip"}, "it sent a packed answer"),
+     ({"content-type": "text/event-stream"}, "the MCP server s failed")],
+    ids=["json", "packed", "events"],
+)  # fmt: skip
+def test_a_server_that_sends_without_end_is_read_no_further(open_house, monkeypatch, says, why):
+    from flowrunner_models.mcp_servers import counting
+
+    monkeypatch.setattr(counting, "MOST_BYTES", 1_000_000)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        server.says, server.asked, server.sent = says, [], 0
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        house = open_house(mcp_servers=f"s=http://127.0.0.1:{server.server_port}/mcp")
+        with pytest.raises(FlowRunnerError, match=why):
+            house.run([("it", "MCP", {"mcp_server": "s", "tool": "x"}), ("out", "ChatOutput")],
+                      ["it.response -> out.input_value"])  # fmt: skip
+        server.shutdown()
+    assert set(server.asked) == {"identity"}
+    assert server.sent < 10_000_000 * len(server.asked)
 
 
 # Whose word a server is.

@@ -8,11 +8,14 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner import CancelToken
 
 from .choosing import ChosenServer, ServerRefused
+
+if TYPE_CHECKING:
+    from .counting import Inflow
 
 _CONNECT_SECONDS: Final = 30.0
 _MOST_TOOLS: Final = 1000
@@ -33,9 +36,12 @@ class ServerConnection:
         _require()
         from anyio.from_thread import start_blocking_portal
 
+        from .counting import Inflow
+
         self.label = server.label
         self._cancelled = cancelled
         self._lock = threading.Lock()
+        self._inflow = Inflow()
         opened = contextlib.ExitStack()
         self._portal = opened.enter_context(start_blocking_portal(name="flowrunner-mcp"))
         log = opened.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))  # noqa: SIM115
@@ -44,7 +50,7 @@ class ServerConnection:
         #: Whoever forgets a connection leaves no process and no thread behind.
         self.close = weakref.finalize(self, opened.close)
         try:
-            self._client = self._wait(task.start(server, log, verify), _CONNECT_SECONDS)
+            self._client = self._wait(task.start(server, log, verify, self._inflow), _CONNECT_SECONDS)
         except ServerFailed as error:
             said = _tail(log) if server.entry.command else ""
             self.close()
@@ -60,6 +66,7 @@ class ServerConnection:
         """
         found: list[Any] = []
         cursor: str | None = None
+        self._inflow.begin()
         while True:
             page = self._wait(self._start(self._client.list_tools, cursor=cursor), seconds)
             found += page.tools
@@ -72,6 +79,7 @@ class ServerConnection:
 
         :raises ServerFailed: if it does not answer in time, or breaks off.
         """
+        self._inflow.begin()
         return self._wait(self._start(self._client.call_tool, name, dict(arguments)), seconds)
 
     def _start(self, function: Callable[..., Any], *args: Any, **named: Any) -> Future[Any]:
@@ -87,12 +95,15 @@ class ServerConnection:
         except (CancelledError, TimeoutError) as error:
             task.cancel()
             self._cancelled.raise_if_set()
+            if self._inflow.refused is not None:
+                raise ServerFailed(f"the MCP server {self.label[:100]} failed: {self._inflow.refused}") from error
             raise ServerFailed(
                 f"the MCP server {self.label[:100]} did not answer within {seconds:g} seconds"
             ) from error
         except Exception as error:
             self._cancelled.raise_if_set()
-            raise ServerFailed(f"the MCP server {self.label[:100]} failed: {_reason(error)}") from error
+            reason = _reason(self._inflow.refused or error)
+            raise ServerFailed(f"the MCP server {self.label[:100]} failed: {reason}") from error
         finally:
             forget()
 
@@ -105,7 +116,7 @@ class _Task:
         self._task: Future[Any] | None = None
         self._done: Any = None
 
-    def start(self, server: ChosenServer, log: Any, verify: bool) -> Future[Any]:
+    def start(self, server: ChosenServer, log: Any, verify: bool, inflow: Inflow) -> Future[Any]:
         """Return what becomes the client once it is connected."""
         ready: Future[Any] = Future()
 
@@ -115,7 +126,7 @@ class _Task:
             self._done = anyio.Event()
             try:
                 async with contextlib.AsyncExitStack() as stack:
-                    client = await _enter(stack, server, log, verify)
+                    client = await _enter(stack, server, log, verify, inflow)
                     if not ready.cancelled():
                         ready.set_result(client)
                     await self._done.wait()
@@ -140,7 +151,7 @@ class _Task:
         self._task.cancel()
 
 
-async def _enter(stack: contextlib.AsyncExitStack, server: ChosenServer, log: Any, verify: bool) -> Any:
+async def _enter(stack: contextlib.AsyncExitStack, server: ChosenServer, log: Any, verify: bool, inflow: Inflow) -> Any:
     """Connect and return the client."""
     from mcp import Client, StdioServerParameters, stdio_client
 
@@ -149,26 +160,28 @@ async def _enter(stack: contextlib.AsyncExitStack, server: ChosenServer, log: An
         about = StdioServerParameters(command=entry.command[0], args=list(entry.command[1:]), env=dict(entry.env))
         return await stack.enter_async_context(Client(stdio_client(about, errlog=log)))
     if entry.sse or entry.url.rstrip("/").endswith("/sse"):
-        return await _enter_sse(stack, server, verify)
+        return await _enter_sse(stack, server, verify, inflow)
     from mcp.client.streamable_http import streamable_http_client
 
-    http = await stack.enter_async_context(_http(server, verify))
+    http = await stack.enter_async_context(_http(server, verify, inflow))
     return await stack.enter_async_context(Client(streamable_http_client(entry.url, http_client=http)))
 
 
-async def _enter_sse(stack: contextlib.AsyncExitStack, server: ChosenServer, verify: bool) -> Any:
+async def _enter_sse(stack: contextlib.AsyncExitStack, server: ChosenServer, verify: bool, inflow: Inflow) -> Any:
     from mcp import Client
     from mcp.client.sse import sse_client
 
     def make(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
-        return _http(server, verify)
+        return _http(server, verify, inflow)
 
     return await stack.enter_async_context(Client(sse_client(server.entry.url, httpx_client_factory=make)))
 
 
-def _http(server: ChosenServer, verify: bool) -> Any:
+def _http(server: ChosenServer, verify: bool, inflow: Inflow) -> Any:
     """Return an HTTP client that reaches the checked address and no other, and follows no redirect."""
     import httpx2
+
+    from .counting import CountingTransport
 
     async def pin(request: Any) -> None:
         if server.address is not None:
@@ -178,9 +191,13 @@ def _http(server: ChosenServer, verify: bool) -> Any:
             request.url = request.url.copy_with(host=server.address)
 
     return httpx2.AsyncClient(
-        headers=dict(server.entry.headers), timeout=httpx2.Timeout(_CONNECT_SECONDS, read=300.0), verify=verify,
-        follow_redirects=False, trust_env=False, event_hooks={"request": [pin]},
-    )  # fmt: skip
+        headers=dict(server.entry.headers),
+        timeout=httpx2.Timeout(_CONNECT_SECONDS, read=300.0),
+        transport=CountingTransport(inflow, verify=verify),
+        follow_redirects=False,
+        trust_env=False,
+        event_hooks={"request": [pin]},
+    )
 
 
 def _require() -> None:
