@@ -47,12 +47,12 @@ def test_a_tweak_does_not_replace_the_authors_query(house, shop, tweaks):
 
 
 def test_naming_the_same_database_otherwise_does_not_help(house, tmp_path, shop):
-    house.upload("shop.db", (tmp_path / "shop.db").read_bytes(), owner=house.run(flow(shop, query=OWN), EDGES).owner)
+    house.upload("shop.db", (tmp_path / "shop.db").read_bytes())
+    vertices = flow("sqlite:///x/shop.db", query=OWN)
+    assert "tea" in house.run(vertices, EDGES).text
     for url in ("sqlite:///shop.db", "sqlite:///./shop.db", "sqlite://"):
         with pytest.raises(FlowRunnerError, match="a request does not replace it"):
-            house.run(
-                flow("sqlite:///x/shop.db", query=OWN), EDGES, tweaks={"it": {"query": OTHER, "database_url": url}}
-            )
+            house.run(vertices, EDGES, tweaks={"it": {"query": OTHER, "database_url": url}})
 
 
 @pytest.mark.parametrize("query", ["", "  "], ids=["blank", "spaces"])
@@ -66,7 +66,9 @@ def test_saying_the_same_query_changes_nothing(house, shop):
 
 def test_an_edge_brings_the_query(house, shop):
     vertices = [("in", "ChatInput"), *flow(shop, query=OWN)]
-    answer = house.run(vertices, ["in.message -> it.query", *EDGES], OTHER, tweaks={"it": {"query": "SELECT 1"}})
+    answer = house.run(
+        vertices, ["in.message -> it.query", *EDGES], input_value=OTHER, tweaks={"it": {"query": "SELECT 1"}}
+    )
     assert "hidden-word" in answer.text
 
 
