@@ -167,4 +167,4 @@ def test_the_command_line_says_the_same(make, tmp_path, monkeypatch):
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     refused = CliRunner().invoke(cli, arguments)
     assert refused.exit_code == 1
-    assert "1 keys at most (FLOWRUNNER_MAX_KEYS)" in refused.output
+    assert "1 keys at most (FLOWRUNNER_MAX_KEYS)" in str(refused.exception)

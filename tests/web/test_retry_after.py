@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from flowrunner_file_json.session_file import Damaged
 
 from flowrunner.errors import FlowRunnerError, KeyInFlight
 from flowrunner.store.outage import AWAY, DatabaseFailed
@@ -27,7 +30,8 @@ def test_every_refusal_of_a_run_says_when_to_try_again(site, monkeypatch, kind, 
     flow = site.flow("ann")
 
     def refuse(*args, **options):
-        raise DatabaseFailed(AWAY, "not now") if kind is DatabaseFailed else kind("not now")
+        given = {DatabaseFailed: (AWAY, "not now"), Damaged: (Path("file"), 1, "not now")}
+        raise kind(*given.get(kind, ("not now",)))
 
     for name in ("execute", "start", "admit"):
         monkeypatch.setattr(type(site.runner), name, refuse)

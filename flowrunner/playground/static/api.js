@@ -125,7 +125,8 @@ export class Api {
     for (let tries = 0; tries < 20; tries += 1) {
       const { items } = await this.runs({ flow_id: flow, limit: 50 });
       const found = items.find((run) => run.id === id);
-      if (found && found.status !== "running") return true;
+      // How it ended is committed with its last message; what its components did is written a moment later.
+      if (found && found.status !== "running" && (await this.run(id)).vertices?.length !== 0) return true;
       await pause(150 + 50 * tries);
     }
     return false;
