@@ -151,7 +151,7 @@ def place_of_nobody():
 
 @pytest.mark.parametrize("memory", ["sqlite", "file-json"])
 def test_a_folder_that_was_made_read_only(place_of_nobody, memory):
-    site = Site(place_of_nobody, FLOWS, WORKERS=2, MEMORY=memory, TURN_WAIT=2)
+    site = Site(place_of_nobody, FLOWS, WORKERS=1, MEMORY=memory, TURN_WAIT=2)
     site.key = make_admin_key(site)
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody").pw_uid
