@@ -12,7 +12,7 @@ import pytest
 from flowrunner_retrieval.databases.asking import QueryFailed, connect_arguments
 from flowrunner_retrieval.databases.component import SqlDatabase, may_write
 from flowrunner_retrieval.databases.places import Database, DatabaseRefused, find_database, read_url
-from flowrunner_retrieval.databases.statements import QueryRefused, clean_query, first_word
+from flowrunner_retrieval.databases.statements import QueryRefused, check_reading, clean_query, first_word
 
 from flowrunner import AddressRefused, BadRequest, CancelToken, FlowRunnerError, Given, RunCancelled, Word
 from tests.components.context import make_context, run
@@ -308,6 +308,15 @@ def test_an_agent_asks_a_database(house, model, shop):
     told = [m for m in model.asked[-1]["messages"] if m["role"] == "tool"]
     assert "Ann" in told[0]["content"]
     assert "Bob" not in told[0]["content"]
+
+
+@pytest.mark.parametrize("between", [" ", "/**/", "\n", "-- x\n", "#\n", "/* a */ /* b */"])
+@pytest.mark.parametrize("word", ["OUTFILE", "dumpfile"])
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_no_file_of_a_server_is_written(kind, word, between):
+    with pytest.raises(QueryRefused, match="writes a file"):
+        check_reading(f"SELECT 1 INTO{between}{word} '/tmp/x'", kind)
+    check_reading(f"SELECT no_{word} FROM t", kind)
 
 
 def test_words():

@@ -11,7 +11,8 @@ _READING: Final = frozenset(
 )
 _BLANK: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\(|;)")
 _FENCE: Final = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)```", re.DOTALL)
-_TO_FILE: Final = re.compile(r"\binto\s+(?:outfile|dumpfile)\b", re.IGNORECASE)
+#: Alone, for what parts it from INTO may be a comment.
+_TO_FILE: Final = re.compile(r"\b(?:outfile|dumpfile)\b", re.IGNORECASE)
 
 
 class QueryRefused(ValueError):
