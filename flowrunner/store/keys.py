@@ -126,8 +126,8 @@ class KeyStore:
 
         :param user: any name; all keys of one name are one owner.
         :param flows: ids or endpoint names of the only flows that the key may use; None for all.
-        :raises BadRequest: if the user has no name, or a name is too long or cannot be shown; or if they have as
-            many keys as one may have.
+        :raises BadRequest: if the user has no name, or a name is too long or cannot be shown; if the key is to be
+            an admin's and limited to flows; or if they have as many keys as one may have.
         """
         user = user.strip()
         if not user:
@@ -138,6 +138,8 @@ class KeyStore:
             raise BadRequest(f"The name of a key or of its user has at most {_LONGEST_NAME} characters.")
         key = _make_key()
         chosen = None if flows is None else sorted(set(flows))
+        if admin and chosen is not None:
+            raise BadRequest("A key is for an admin or limited to flows, not both: leave out one of them.")
         if chosen is not None and (len(chosen) > _MOST_FLOWS or any(len(flow) > _LONGEST_NAME for flow in chosen)):
             raise BadRequest(f"A key is limited to {_MOST_FLOWS} flows at most; for more, make another key.")
         values = {

@@ -82,7 +82,7 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
     """
     if owner == identity.id:
         return replace(identity, admin=False)
-    if not identity.admin:
+    if not identity.admin or identity.flows is not None:
         raise NotAllowed("Only an admin key may name another owner.")
     return replace(identity, id=owner, admin=False, acting=True)
 

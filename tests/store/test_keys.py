@@ -23,11 +23,20 @@ def keys(engine, tmp_path):
 
 
 def test_a_key_is_its_owners_identity(keys):
-    key = keys.create("Ann", name="laptop", admin=True, read_only=True, flows=["chat", "a"])
+    key = keys.create("Ann", name="laptop", read_only=True, flows=["chat", "a"])
     assert key.startswith("fr-") and len(key) > 40
-    expected = Identity(owner_of_user("Ann"), admin=True, read_only=True, flows=frozenset({"a", "chat"}), name="Ann")
+    expected = Identity(owner_of_user("Ann"), read_only=True, flows=frozenset({"a", "chat"}), name="Ann")
     assert keys.identify(key) == expected
     assert keys.identify(key) == expected
+
+
+def test_no_key_is_an_admins_and_limited_to_flows(keys):
+    for flows in (["chat"], []):
+        with pytest.raises(BadRequest, match="for an admin or limited to flows, not both"):
+            keys.create("Ann", admin=True, flows=flows)
+    assert keys.list() == []
+    admin = keys.identify(keys.create("Ann", admin=True, read_only=True))
+    assert admin == Identity(owner_of_user("Ann"), admin=True, read_only=True, name="Ann", author=True)
 
 
 def test_all_keys_of_a_name_are_one_owner_whose_id_is_a_uuid(keys):
