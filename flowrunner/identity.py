@@ -16,9 +16,10 @@ class Identity:
     Who is known may run flows and talk to them; everything else is said here, where the identity is
     made, and :mod:`flowrunner.authority` reads it.
 
-    ``id`` is the owner under which everything of theirs is kept. ``admin`` may see every
-    owner's, unless limited by ``flows``. ``read_only`` may change nothing and run nothing. ``flows`` limits a key to single flows: ids
-    or endpoint names; None means all that the owner may use. ``name`` is for people to read.
+    ``id`` is the owner under which everything of theirs is kept. ``admin`` may see every owner's,
+    unless limited by ``flows``. ``read_only`` may change nothing and run nothing. ``flows`` limits a
+    key to single flows: ids or endpoint names; None means all that the owner may use. ``name`` is
+    for people to read.
     ``author`` may make, change, read and download flows, and has variables and keys. ``offers``
     says of a flow whether the site offers it to them; None means that no site has a say.
     ``nameless`` is somebody whom nobody knows, such as a visitor: their ``id`` begins with

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from flowrunner.cli import cli
 from flowrunner.cli.context import open_keys
-from flowrunner.errors import NotFound, SchemaOutdated
+from flowrunner.errors import BadRequest, NotFound, SchemaOutdated
 from flowrunner.store.engine import close_database, database_engine, writing
 from flowrunner.store.tables import SCHEMA
 from tests.store.conftest import make_settings
@@ -37,10 +37,17 @@ class TestKeys:
         assert key not in flowrunner("keys", "list") and key not in flowrunner("keys", "list", "--json")
 
     def test_a_list_says_who_may_what(self, flowrunner):
-        flowrunner("keys", "create", "--user", "ann", "--admin", "--read-only", "--flow", "b", "--flow", "a")
-        assert "ann  admin; read-only; flows: a, b  " in flowrunner("keys", "list")
-        (shown,) = json.loads(flowrunner("keys", "list", "--json"))
-        assert (shown["user"], shown["admin"], shown["flows"]) == ("ann", True, ["a", "b"])
+        flowrunner("keys", "create", "--user", "ann", "--read-only", "--flow", "b", "--flow", "a")
+        flowrunner("keys", "create", "--user", "root", "--admin", "--read-only")
+        shown = flowrunner("keys", "list")
+        assert "ann  read-only; flows: a, b  " in shown and "root  admin; read-only  " in shown
+        limited, admin = json.loads(flowrunner("keys", "list", "--json"))
+        assert (limited["user"], limited["admin"], limited["flows"]) == ("ann", False, ["a", "b"])
+        assert (admin["user"], admin["admin"], admin["flows"]) == ("root", True, None)
+
+    def test_an_admins_key_is_not_limited(self, flowrunner):
+        with pytest.raises(BadRequest, match="not both: leave out one of them"):
+            flowrunner("keys", "create", "--user", "ann", "--admin", "--flow", "a")
 
     def test_nothing_in_the_list_steers_the_terminal(self, flowrunner):
         flowrunner("keys", "create", "--user", "ann", "--flow", "e\x1b[1mvil\nforged line")
