@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Mapping
@@ -129,7 +130,9 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
 
     if KEY_HEADER in request.environ:
         made_up = "" if body.get("previous_response_id") is None else None
-        key = read_key(runner, flow, caller(), asked, openai, "response", session=made_up)
+        # The request itself has neither yet: its turns and pictures are stored when it is run.
+        brought = (before, [(kind, hashlib.sha256(picture).hexdigest()) for kind, picture in given.pictures])
+        key = read_key(runner, flow, caller(), asked, openai, "response", *brought, session=made_up)
         if key is not None:
             return answer_once(runner, key, answer, _failed)
     return answer(None)

@@ -112,6 +112,41 @@ def test_a_stream_has_the_same_history(ask):
     assert "User: one" in answer.get_data(as_text=True)
 
 
+def picture(content=PICTURE, kind="png"):
+    url = f"data:image/{kind};base64," + base64.b64encode(content).decode()
+    return user([*TEXT, {"type": "input_image", "image_url": url}])
+
+
+BEFORE = [user("one"), assistant("two")]
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ([*BEFORE, user("hi")], [user("ONE"), assistant("two"), user("hi")]),
+        ([*BEFORE, user("hi")], [assistant("one"), user("two"), user("hi")]),
+        ([*BEFORE, user("hi")], [*BEFORE, *BEFORE, user("hi")]),
+        ([*BEFORE, user("hi")], [user("hi")]),
+        ([user("hi")], [*BEFORE, user("hi")]),
+        ([picture()], [picture(PICTURE + b"0")]),
+        ([picture()], [picture(kind="jpeg")]),
+        ([picture()], [user("hi")]),
+    ],
+    ids=range(8),
+)
+def test_a_key_stands_for_all_that_a_request_brings(ask, first, other):
+    def send(given):
+        body = {"model": ask.flow, "input": given}
+        return ask.site.call("ann", "POST", "/api/v1/responses", json=body, headers={"Idempotency-Key": "k"})
+
+    answer = send(first)
+    again = send(first)
+    assert answer.status_code == again.status_code == 200
+    assert again.headers["Idempotent-Replayed"] == "true" and again.data == answer.data
+    refused = send(other)
+    assert refused.status_code == 422 and "another request" in refused.get_data(as_text=True)
+
+
 @pytest.mark.parametrize(
     "given",
     [
