@@ -29,6 +29,7 @@ from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
 from flowrunner.web.response_input import keep_history, keep_pictures, read_input
 from flowrunner.web.route import Input, Media, RouteGroup
+from flowrunner.web.run import as_seen
 from flowrunner.web.run_body import header_variables
 from flowrunner.web.schemas import EVENTS, Body, Open
 from flowrunner.web.streams import RUN_HEADER, RunStream, answer_stream
@@ -107,6 +108,7 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     streaming = body.get("stream") is True
     given = read_input(body["input"])
     asked = RunRequest(input_value=given.text, session_id=session, variables=header_variables(), streaming=streaming)
+    asked = as_seen(asked, caller())
     # Its history is part of what a request may bring.
     runner.admit(replace(asked, payload="".join(text for _, text in given.before)), caller())
     # Who names an earlier response has its conversation here.

@@ -30,7 +30,7 @@ from flowrunner.web.fields import Text, Uuid
 from flowrunner.web.json_io import dump_line, json_response
 from flowrunner.web.messages import message_rows
 from flowrunner.web.route import Media, RouteGroup
-from flowrunner.web.runlog import RunSummary
+from flowrunner.web.runlog import RunSummary, without_parts
 from flowrunner.web.sse import RETRY, answer_frames, frame_text
 from flowrunner.web.stored_stream import Frame
 from flowrunner.web.streams import event_stream
@@ -135,11 +135,12 @@ class _Reader:
         return cls(runner, identity.scope, messages_to_read(runner), may(identity, Capability.AUTHOR, change=False))
 
     def record(self, run_id: str) -> dict[str, Any]:
-        """Return the record of a run.
+        """Return the record of a run, without its components and warnings where the caller may not see the flow.
 
         :raises NotFound: if there is none.
         """
-        return (self.runner.stores.run_log or RunRecords(self.runner.engine, 1)).run(run_id, self.scope)
+        found = (self.runner.stores.run_log or RunRecords(self.runner.engine, 1)).run(run_id, self.scope)
+        return found if self.sees_all else without_parts(found)
 
     def result(self, run_id: str) -> Mapping[str, Any] | None:
         """Return the result of a run, None where none is kept, or it shows more than the caller may see."""

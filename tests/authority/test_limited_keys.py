@@ -10,7 +10,7 @@ from flowrunner import Component, Input, Output
 from flowrunner.store.engine import writing
 from flowrunner.store.keys import owner_of_user
 from flowrunner.store.tables import api_keys
-from tests.web.site import echo_flow, flow_through, open_site
+from tests.web.site import echo_flow, edge, flow_through, open_site
 
 VARIABLE = {"name": "STORED", "value": "annsecret", "type": "Credential", "default_fields": []}
 
@@ -178,3 +178,20 @@ def test_the_api_makes_no_admins_key_that_is_limited(site):
     site.add_user("root", admin=True)
     body = {"name": "x", "user": "zed", "admin": True, "flows": ["one"]}
     assert "not both" in str(site.ask("root", "POST", "/api/v1/api_key/", 400, json=body))
+
+
+def test_it_sees_nothing_of_what_a_flow_is_made_of(site):
+    partly = echo_flow("partly")
+    partly["data"]["nodes"].append({"id": "Gone-x", "data": {"type": "NoSuchType", "node": {"template": {}}}})
+    partly["data"]["edges"].append(edge("ChatInput-a", "message", "Gone-x", "text"))
+    site.flow("ann", partly)
+    site.add_user("ann", "talks", flows=["partly"])
+    asking = {"run/partly": {"input_value": "x"}, "responses": {"model": "partly", "input": "x"}}
+    for user, sees in (("ann", True), ("talks", False)):
+        for path, body in asking.items():
+            assert bool(site.ask(user, "POST", f"/api/v1/{path}", json=body).get("warnings")) is sees
+    runs = site.ask("ann", "GET", "/api/v1/runs")["items"]
+    for user, sees in (("ann", True), ("talks", False)):
+        assert all(bool(run["warnings"]) is sees for run in site.ask(user, "GET", "/api/v1/runs")["items"])
+        shown = site.ask(user, "GET", f"/api/v1/runs/{runs[0]['id']}")
+        assert (bool(shown["warnings"]), bool(shown["vertices"])) == (sees, sees)
