@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from flowrunner.store.argmask import mask_arguments, mask_command
 from flowrunner.store.credentials import (
     LABELS,
     MASK,
@@ -23,7 +24,12 @@ SecretInputs = Callable[[str], frozenset[str]]
 _SECRET_KINDS: Final = frozenset({"SecretStrInput", "MultilineSecretInput", "secret"})
 #: What fields of components say of themselves, and rows of tables do not.
 _OF_FIELDS: Final = ("_input_type", "advanced", "show")
-_HEADER_TABLE: Final = re.compile(r"(?:^|[_-])(?:headers?|cookies)$", re.IGNORECASE)
+#: Tables of headers, and of what is added to the environment of a command.
+_HEADER_TABLE: Final = re.compile(
+    r"(?:^|[_-])(?:headers?|cookies|env|env(?:ironment)?[_-]?var(?:iable)?s)$", re.IGNORECASE
+)
+#: Fields that hold a command, or its words.
+_COMMANDS: Final = frozenset({"args", "argv", "command"})
 #: Headers whose values are nobody's secret.
 _PLAIN_HEADERS: Final = frozenset(
     {
@@ -52,7 +58,8 @@ def mask_graph(graph: Any, secret_inputs: SecretInputs = lambda kind: frozenset(
     """Return the JSON of a flow without secrets; what was given is not touched.
 
     Hidden are the values of fields that are secret by their name, their flag or their component's word,
-    the rows of header tables, passwords in addresses, and whatever has the shape of a credential.
+    the rows of tables of headers and environments, secret options of commands, passwords in addresses,
+    and whatever has the shape of a credential.
     References to variables stay.
 
     :param secret_inputs: says which inputs of a component type are secret.
@@ -93,6 +100,8 @@ class _Mask:
                 shown[name] = self._hide(item, declared)
             elif _HEADER_TABLE.search(name):
                 shown[name] = self._table(item, declared)
+            elif name in _COMMANDS:
+                shown[name] = self._command(item, declared)
             elif name == "code":
                 shown[name] = self._code(item, declared)
             else:
@@ -146,6 +155,16 @@ class _Mask:
         if isinstance(item, str) and item:
             return "\n".join(_mask_header_line(line) for line in item.splitlines())
         return item
+
+    def _command(self, item: Any, declared: frozenset[str]) -> Any:
+        """Hide the values of secret options of a command: one text, or its words."""
+        if isinstance(item, str):
+            return self.value(mask_command(item), declared)
+        if isinstance(item, (list, tuple)) and not is_secret_pair(item):
+            return [self.value(word, declared) for word in mask_arguments(item)]
+        if isinstance(item, Mapping) and _is_field(item) and "value" in item:
+            return {**self._object(item, declared), "value": self._command(item["value"], declared)}
+        return self.value(item, declared)
 
     def _code(self, item: Any, declared: frozenset[str]) -> Any:
         """Mask code so that it stays code: literals are taken out of it, not names."""

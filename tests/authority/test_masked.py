@@ -33,6 +33,18 @@ FIELDS = {
     "headers as an object": ("headers", field({"X-Shop": SECRET})),
     "headers as pairs": ("headers", field([["X-Shop", SECRET]])),
     "headers as text": ("extra_headers", field(f"Accept: x\nX-Shop: {SECRET}")),
+    "an environment": ("env", field({"PLACE": SECRET})),
+    "an environment as rows": ("env", field([{"key": "PLACE", "value": SECRET}])),
+    "an environment as lines": ("env", field([f"PLACE={SECRET}"])),
+    "an environment of a server": ("mcp_server", field({"name": "x", "config": {"env": {"PLACE": SECRET}}})),
+    "an option": ("mcp_server", field({"config": {"command": "npx", "args": ["-y", "x", "--token", SECRET]}})),
+    "an option with its value": ("mcp_server", field({"config": {"args": ["-y", "x", f"--api-key={SECRET}"]}})),
+    "an option of one dash": ("args", field(["x", "-password", SECRET, "-v"])),
+    "an option for the environment": ("args", field(["run", "-e", f"PLACE={SECRET}", "image"])),
+    "an option for a header": ("args", field(["remote", "--header", f"X-Shop: {SECRET}", "-v"])),
+    "a number as an option": ("args", field(["x", "--password", int("4711" * 4), "-v"])),
+    "an option in a command": ("command", field(f"npx x --db-password '{SECRET} {SECRET}' -v")),
+    "a value in a command": ("command", field(f"npx x --pat={SECRET}")),
     "cookies": ("cookies", field({"shop": SECRET})),
     "a row of parameters": ("query_params", field([{"key": "token", "value": SECRET}])),
     "an object of parameters": ("body", field({"client_secret": SECRET})),
@@ -100,6 +112,22 @@ def test_a_secret_of_the_native_form_is_hidden(component):
         native(
             settings={"headers": [{"key": "Accept", "value": "text/html"}], "max_tokens": 100, "url": "https://h/p"}
         ),
+        native(
+            settings={
+                "args": [
+                    "-y",
+                    "server",
+                    "--verbose",
+                    "--root",
+                    "/srv",
+                    "--token",
+                    {"$variable": "A_TOKEN"},
+                    "-e",
+                    "HOME",
+                ]
+            }
+        ),
+        native(settings={"command": 'npx -y  "a server" --root /srv\n', "env": {"PLACE": {"$variable": "SHOP_KEY"}}}),
         native(settings={"template": "Be kind. {question}", "use_auth": False, "api_key": ""}),
         langflow("api_key", field("OPENAI_API_KEY", load_from_db=True, password=True)),
         langflow("api_key", {"type": "str", "display_name": "API Key", "name": "api_key", "show": True, "value": ""}),
@@ -118,7 +146,9 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["value", "key", "name", "headers", "type", "password", "$variable", "secrets", "code"]),
+            st.sampled_from(
+                ["value", "key", "name", "headers", "type", "password", "env", "args", "$variable", "secrets", "code"]
+            ),
             inner,
             max_size=4,
         )
