@@ -18,6 +18,7 @@ from flowrunner.identity import Identity
 from flowrunner.runs.registry import RunRegistry
 from flowrunner.store.answers import GONE, LOST, OPEN, AnswerStore
 from flowrunner.store.carrying import Statement
+from flowrunner.store.secretbox import SecretBox
 from flowrunner.text.json_text import json_text
 
 if TYPE_CHECKING:
@@ -49,9 +50,10 @@ class Key:
     request: str
 
 
-def make_key(word: str, identity: Identity, flow_id: str, asked: Any, *, sight: str = "") -> Key:
+def make_key(box: SecretBox, word: str, identity: Identity, flow_id: str, asked: Any, *, sight: str = "") -> Key:
     """Return the key of a request.
 
+    :param box: makes the digest of what is asked, which may contain secrets that are easily guessed.
     :param word: what the client calls it.
     :param asked: whatever makes one request another than the next, as plain values.
     :param sight: tells apart callers of one owner who are not shown the same answer.
@@ -60,7 +62,7 @@ def make_key(word: str, identity: Identity, flow_id: str, asked: Any, *, sight: 
     if not 1 <= len(word) <= LONGEST_KEY or not (word.isascii() and word.isprintable()):
         raise KeyInvalid(f"Idempotency-Key: 1 to {LONGEST_KEY} printable ASCII characters are wanted, such as a UUID.")
     shown = json.dumps(asked, sort_keys=True, default=str)
-    return Key(_digest(json_text([identity.id, flow_id, sight, word])), identity.id, _digest(shown))
+    return Key(_digest(json_text([identity.id, flow_id, sight, word])), identity.id, box.digest(shown))
 
 
 def _digest(text: str) -> str:

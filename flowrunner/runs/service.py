@@ -81,7 +81,7 @@ class Runs:
         # The thread that looks after runs must not keep a runner alive that nobody holds.
         self._runner: Runner = weakref.proxy(runner)
         self._stop_wait: float = settings.stop_wait
-        self._box = box
+        self.box = box
         self._parallel = settings.turns == "parallel"
         self.ledger = Ledger(runner.engine)
         backend = runner.memory.backend
@@ -152,7 +152,7 @@ class Runs:
                 **self._whose(),
                 lane=lane,
                 again=flow.idempotent or None,
-                request=close_request(flow, request, identity, self._box),
+                request=close_request(flow, request, identity, self.box),
             )
         except SQLAlchemyError as error:
             raise StoreFailed("The run cannot be recorded now, so it was not accepted; try again.") from error
@@ -315,7 +315,7 @@ class Runs:
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:
             try:
-                request, identity, cause = open_request(row.request, self._box)
+                request, identity, cause = open_request(row.request, self.box)
                 flow = self._runner.find(row.flow_id, identity)
                 if row.begun:
                     # It begins anew, so what it said before its process ended is not said twice.

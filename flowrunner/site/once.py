@@ -80,13 +80,13 @@ def site_key(
         return None
     content = [kind, asdict(asked)]
     if given is not None:
-        return make_key(given, identity, flow.id, content, sight="site")
+        return make_key(runner.runs.box, given, identity, flow.id, content, sight="site")
     word = flask_request.environ.get(KEY_HEADER) if has_request_context() else None
     if not word:
         return None
     number = flask_request.environ[_COUNT] = flask_request.environ.get(_COUNT, 0) + 1
     word = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()
-    return make_key(word, identity, flow.id, content, sight=f"site {number}")
+    return make_key(runner.runs.box, word, identity, flow.id, content, sight=f"site {number}")
 
 
 def run_once(

@@ -52,7 +52,7 @@ def read_key(
     if session is not None:
         content["session_id"] = session
     sight = "outputs" if asked.outputs_only else ""
-    return make_key(word, identity, flow.id, [request.method, content, *facts], sight=sight)
+    return make_key(runner.runs.box, word, identity, flow.id, [request.method, content, *facts], sight=sight)
 
 
 def answer_once(runner: Runner, key: Key, answer: Answering, failed: Callable[[FlowRunnerError], Response]) -> Response:

@@ -27,7 +27,7 @@ def test_it_ends_with_an_error(tmp_path, kept):
     flow = runner.library.folders.find("basic-chat")
     runner.runs.ledger.accept(
         id=run_id, owner="local", flow_id=flow.id, session_id=None, kind="background", process=None, lane="one",
-        request=runner.runs._box.close(kept),
+        request=runner.runs.box.close(kept),
     )  # fmt: skip
     runner.runs.wake()
     row = wait_until(lambda: (found := runner.runs.ledger.find(run_id, "local")).ended_at and found)
