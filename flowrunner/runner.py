@@ -551,13 +551,19 @@ class Runner:
         """Return what a run is given: with a key that is limited to flows, neither files nor collections of others.
 
         Variables that its request names are out of reach, too; those that the flow's author named are not.
+        What visitors have a run save counts as what they upload.
         """
-        within = partial(self._run_flow, identity=identity, within=flow)
-        if identity.flows is None:
-            return self.services if identity.offers is None else replace(self.services, run_flow=within)
-        return replace(
+        if identity.flows is None and identity.offers is None and not identity.nameless:
+            return self.services
+        given = replace(
             self.services,
-            run_flow=within,
+            run_flow=partial(self._run_flow, identity=identity, within=flow),
+            save_file=partial(self._save_file, identity=identity),
+        )
+        if identity.flows is None:
+            return given
+        return replace(
+            given,
             stored_file=partial(self._stored_file, flow_id=flow.id),
             variable=partial(self._variable, limited=True),
             vectors=self.vectors.within(partial(self._has_collection, flow)),
@@ -582,7 +588,18 @@ class Runner:
     def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         return self.stores.files.path_of(owner, name, flow_id=flow_id)
 
-    def _save_file(self, owner: str, flow_id: str, name: str, data: bytes, *, append: bool = False) -> str:
+    def _save_file(
+        self,
+        owner: str,
+        flow_id: str,
+        name: str,
+        data: bytes,
+        *,
+        append: bool = False,
+        identity: Identity | None = None,
+    ) -> str:
+        if identity is not None:
+            self._uploads.note(identity, len(data))
         return self.stores.files.write(owner, data, name=name, flow_id=flow_id, append=append).path
 
     def _hook_observers(self) -> list[Observer]:

@@ -1,6 +1,7 @@
 """What one caller may have of the server, also where a new cookie makes somebody new of them."""
 
 import io
+import json
 import threading
 
 import pytest
@@ -109,6 +110,29 @@ def test_a_new_cookie_gives_a_visitor_no_more_files(mount):
     assert upload(app, size=1001, address="192.0.2.2") == 429
     assert upload(app, address="192.0.2.3") == 201
     assert upload(app, **{"X-User": "ann"}) == 201
+
+
+def test_what_a_flow_saves_for_a_visitor_counts_as_their_upload(mount, tmp_path):
+    for name, kind, output in (("saves", "SaveToFile", "message"), ("outer", "RunFlow", "flow_outputs_message")):
+        components = {
+            "q": {"type": "ChatInput"},
+            "w": {"type": kind, "settings": {"flow_name": "saves"} if kind == "RunFlow" else {"file_name": "a.txt"}},
+            "a": {"type": "ChatOutput"},
+        }
+        edges = [f"q.message -> w.{'input' if name == 'saves' else 'input_value'}", f"w.{output} -> a.input_value"]
+        flow = {"name": name, "components": components, "edges": edges}
+        (tmp_path / "flows" / f"{name}.json").write_text(json.dumps(flow))
+    app = mount(max_visitor_files=30)
+
+    def run(flow, number, **headers):
+        tweaks = {"w": {"file_name": f"{number}.txt"}} if flow == "saves" else {}
+        sent = {"json": {"input_value": "x", "tweaks": tweaks}, "headers": {**OWN, **headers}}
+        environ = {"REMOTE_ADDR": "192.0.2.1"}
+        return app.test_client().post(f"/api/v1/run/{flow}", environ_overrides=environ, **sent).status_code
+
+    assert [run("saves", 1), run("outer", 2), run("saves", 3)] == [200, 200, 200]
+    assert [run("saves", 4), run("outer", 5), upload(app)] == [429, 429, 429]
+    assert run("saves", 6, **{"X-User": "ann"}) == 200
 
 
 def test_all_visitors_together_have_a_bound(mount):
