@@ -173,7 +173,7 @@ def test_a_folder_that_was_made_read_only(place_of_nobody, memory):
         for folder in folders:
             folder.chmod(0o700)
         assert wait_until(lambda: timely(site, "/ready")[0] == 200, 30)
-        goes_and_comes_back(site)
+        assert wait_until(lambda: "its data cannot be written" in site.server.output, 30), site.server.output
         assert succeeded(writes(site)) == {}
     finally:
         site.close()
