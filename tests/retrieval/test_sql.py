@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 from flowrunner_retrieval.databases.asking import QueryFailed, connect_arguments
+from flowrunner_retrieval.databases.cells import size_of
 from flowrunner_retrieval.databases.component import SqlDatabase, may_write
 from flowrunner_retrieval.databases.places import Database, DatabaseRefused, find_database, read_url
 from flowrunner_retrieval.databases.statements import QueryRefused, check_reading, clean_query, first_word
@@ -124,6 +126,66 @@ def test_rows_text_and_time_are_bounded(shop):
         ask("SELECT printf('%.2000c', 'x')", shop, context(settings={"max_text": 1000}))
     with pytest.raises(QueryFailed, match="longer than 0.2 seconds"):
         ask(f"SELECT count(*) FROM ({many})", shop, context(settings={"sql_seconds": 0.2}))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot set it")
+@pytest.mark.parametrize(
+    "value", ["length(hex(zeroblob(150000000)))", "length(randomblob(100000000))",
+              "length(replace(hex(zeroblob(900000)), '0', 'aaaaaaaaaaaaaaaaaaaa'))",
+              "length(zeroblob(17000000) || 'x')"]
+)  # fmt: skip
+def test_one_value_on_the_way_is_bounded(shop, value):
+    for url in (shop, "sqlite://"):
+        with pytest.raises(QueryFailed, match="too big"):
+            ask(f"SELECT {value}", url)
+
+
+MANY = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c WHERE x < 60) SELECT randomblob(100000) FROM c"
+
+
+@pytest.mark.parametrize(
+    "statement", [f"INSERT INTO people (name) {MANY}", f"CREATE TABLE m AS {MANY}", f"CREATE TEMP TABLE m AS {MANY}"],
+    ids=["insert", "table", "temporary"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["upload", "memory", "operator"])
+def test_what_a_statement_writes_is_bounded(tmp_path, shop, place, statement):
+    about = context(settings={"max_file_size": 1_000_000, "data_dir": str(tmp_path)})
+    path = tmp_path / "shop.db"
+    if place == "upload":
+        (tmp_path / "files").mkdir()
+        path = path.rename(tmp_path / "files" / "shop.db")
+        about = dataclasses.replace(about, stored_file=lambda name: path)
+    elif place == "operator":
+        about = context(settings={"max_file_size": 1_000_000})
+    elif "people" in statement:
+        statement = f"CREATE TABLE people AS {MANY}"
+    with pytest.raises(QueryFailed, match="full"):
+        ask(statement, "sqlite://" if place == "memory" else f"sqlite:///{path}", about, read_only=False)
+    if place != "memory":
+        assert path.stat().st_size < 1_100_000
+        less = statement.replace("x < 60", "x < 5")
+        assert ask(less, f"sqlite:///{path}", about, read_only=False) in ([], [{"rows_changed": 5}])
+
+
+def test_a_file_that_is_large_already_is_asked_and_grows_no_further(tmp_path, shop):
+    (tmp_path / "files").mkdir()
+    path = (tmp_path / "shop.db").rename(tmp_path / "files" / "shop.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE m AS {MANY}")
+        connection.commit()
+    about = context(settings={"max_file_size": 1_000_000, "data_dir": str(tmp_path)})
+    about = dataclasses.replace(about, stored_file=lambda name: path)
+    assert ask("SELECT * FROM people", f"sqlite:///{path}", about) == ROWS
+    with pytest.raises(QueryFailed, match="full"):
+        ask(f"INSERT INTO m {MANY}", f"sqlite:///{path}", about, read_only=False)
+
+
+def test_what_a_cell_holds_is_counted():
+    assert size_of(["x" * 1000, {"key": ["y" * 1000]}]) >= 2003
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert size_of(deep) >= 100_000
 
 
 def test_a_cancelled_run_ends_its_query(shop):

@@ -31,6 +31,15 @@ def count(shop):
     return ask("SELECT count(*) AS n FROM people", shop)[0]["n"]
 
 
+def test_what_a_cell_holds_is_bounded(shop):
+    small = context(settings={"max_text": 10_000})
+    for many in ("array_agg(repeat('x', 100))", "json_agg(repeat('x', 100))", "jsonb_object_agg(i, repeat('x', 100))"):
+        with pytest.raises(ValueError, match="FLOWRUNNER_MAX_TEXT"):
+            ask(f"SELECT {many} FROM generate_series(1, 1000) AS i", shop, small)
+    with pytest.raises(QueryFailed, match="nested too deeply"):
+        ask("SELECT (repeat('[', 3000) || repeat(']', 3000))::json", shop)
+
+
 def test_a_query_gives_rows(shop):
     assert ask("SELECT * FROM people WHERE name LIKE '%n%' OR name = 'Bob' ORDER BY name;", shop) == [
         {"name": "Ann", "age": 30, "born": "1990-01-02", "rate": 1.5},

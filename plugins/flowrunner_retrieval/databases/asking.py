@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ _OWN_IN_POSTGRES: Final = (
 )
 _CONNECT_SECONDS: Final = 10
 _STEPS: Final = 1000
+#: Bytes of one value or row of SQLite: four for each character that may be made, between these.
+_LEAST_VALUE: Final = 1_000_000
+_MOST_VALUE: Final = 16_000_000
 #: What a statement on SQLite may not do, whoever sends it: reach other files.
 _NEVER: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 
@@ -44,6 +48,8 @@ class Bounds:
     rows: int
     seconds: float
     budget: TextBudget
+    #: Bytes of a SQLite file that a statement makes larger, and of what it keeps aside.
+    file: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,10 @@ def ask(database: Database, text: str, *, write: bool, bounds: Bounds, cancelled
         check_reading(query, database.kind)
     cancelled.raise_if_set()
     way: Callable[..., Answer] = _OF_KIND.get(database.kind, _ask_other)
-    return way(database, query, write, bounds, cancelled)
+    try:
+        return way(database, query, write, bounds, cancelled)
+    except RecursionError:
+        raise QueryFailed("a value in the answer is nested too deeply") from None
 
 
 def _ask_sqlite(database: Database, query: str, write: bool, bounds: Bounds, cancelled: CancelToken) -> Answer:
@@ -78,6 +87,7 @@ def _ask_sqlite(database: Database, query: str, write: bool, bounds: Bounds, can
     ends = time.monotonic() + bounds.seconds
     connection = sqlite3.connect(name, uri=True, timeout=min(bounds.seconds, 5.0), isolation_level=None)
     try:
+        _limit(connection, database, bounds)
         connection.execute("PRAGMA trusted_schema = OFF")
         own = connection.execute(_OWN_IN_SQLITE).fetchone()
         _refuse_own(own)
@@ -94,6 +104,22 @@ def _ask_sqlite(database: Database, query: str, write: bool, bounds: Bounds, can
         raise _failed(error, ends, bounds) from error
     finally:
         connection.close()
+
+
+def _limit(connection: sqlite3.Connection, database: Database, bounds: Bounds) -> None:
+    """Bound what one value and one row may take, and how large the database may become.
+
+    SQLite makes values within one step, in which neither time nor a cancelled run is looked at.
+    """
+    # Python 3.10 cannot say it: there the bound is SQLite's own.
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(_LEAST_VALUE, min(4 * bounds.budget.most, _MOST_VALUE)))
+    for schema in ("main", "temp"):
+        size = connection.execute(f"PRAGMA {schema}.page_size").fetchone()[0]
+        pages = connection.execute(f"PRAGMA {schema}.page_count").fetchone()[0]
+        # A file that is larger already grows no further; one of the operator's by as much with each statement.
+        most = bounds.file // size + (pages if database.of_operator else 0)
+        connection.execute(f"PRAGMA {schema}.max_page_count = {max(most, 1)}")
 
 
 def _judge(action: int, first: str | None, second: str | None, *rest: Any) -> int:

@@ -29,8 +29,17 @@ def plain_cell(value: Any) -> Any:
 
 
 def size_of(value: Any) -> int:
-    """Return how many characters a cell takes, roughly."""
-    return len(value) if isinstance(value, (str, bytes)) else 8
+    """Return how many characters a cell takes, roughly, with all that it holds."""
+    size, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        size += len(one) if isinstance(one, (str, bytes)) else 8
+        if isinstance(one, Mapping):
+            waiting += one
+            waiting += one.values()
+        elif isinstance(one, (list, tuple)):
+            waiting += one
+    return size
 
 
 def _number(value: Decimal) -> Any:

@@ -96,7 +96,8 @@ def bounds_of(context: RunContext) -> Bounds:
     from .asking import Bounds
 
     rows = getattr(context.settings, "sql_rows", 10_000)
-    return Bounds(rows, getattr(context.settings, "sql_seconds", 30.0), context.text_budget())
+    seconds = getattr(context.settings, "sql_seconds", 30.0)
+    return Bounds(rows, seconds, context.text_budget(), getattr(context.settings, "max_file_size", 32 * 1024 * 1024))
 
 
 def rows_of(answer: Answer, *, named: bool = True) -> list[dict[str, Any]]:

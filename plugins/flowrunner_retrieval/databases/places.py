@@ -35,7 +35,7 @@ class Database:
     """A database that may be reached: ``path`` of a file (None in memory), or ``address``, to which to connect.
 
     ``writable`` says whether it may be written at all, which is not to say that this flow may; ``of_request``,
-    that it is on a server that the request alone named.
+    that it is on a server that the request alone named; ``of_operator``, that it is a SQLite file of the operator's.
     """
 
     url: URL
@@ -43,6 +43,7 @@ class Database:
     address: str | None = None
     writable: bool = True
     of_request: bool = False
+    of_operator: bool = False
 
     @property
     def kind(self) -> str:
@@ -63,8 +64,7 @@ def find_database(context: RunContext, text: str, field: str = "database_url") -
     """
     url = read_url(text)
     if url.get_backend_name() == "sqlite":
-        path, writable = _sqlite_file(context, url, field)
-        return Database(url, path, writable=writable)
+        return _sqlite_database(context, url, field)
     to = destination(context, address_of(url), field, read=_addresses)
     # A request that keeps the operator's host may still have written the rest.
     said_by_operator = to.word is Word.OPERATOR and context.given(field).word is Word.OPERATOR
@@ -130,15 +130,15 @@ def _refuse_odd(url: URL) -> None:
         )
 
 
-def _sqlite_file(context: RunContext, url: URL, field: str) -> tuple[Path | None, bool]:
-    """Return the file of a SQLite database, and whether it may be written.
+def _sqlite_database(context: RunContext, url: URL, field: str) -> Database:
+    """Return a SQLite database: in memory, or in a file.
 
     An upload of the owner, which a request alone does not choose to write; a file of an allowed folder, to read;
     and where the operator says it, any file that is not the app's own.
     """
     name = url.database or ""
     if name in ("", ":memory:"):
-        return None, True
+        return Database(url)
     if name.startswith("file:") or "\0" in name:
         raise DatabaseRefused("database_url names a SQLite file by its path, such as sqlite:///shop.db")
     word = context.given(field).word
@@ -157,7 +157,8 @@ def _sqlite_file(context: RunContext, url: URL, field: str) -> tuple[Path | None
         raise DatabaseRefused("the app's own database is not asked by flows")
     if not path.is_file():
         raise DatabaseRefused(f"there is no SQLite file {path.name[:100]}, neither at that path nor among your uploads")
-    return path, said_by_operator or (is_upload and word is not Word.REQUEST)
+    writable = said_by_operator or (is_upload and word is not Word.REQUEST)
+    return Database(url, path, writable=writable, of_operator=said_by_operator and not is_upload)
 
 
 def _is_upload(context: RunContext, path: Path) -> bool:
