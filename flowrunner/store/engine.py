@@ -130,15 +130,16 @@ def close_database(app: Flask | None, settings: Settings) -> None:
 def close_engine(engine: Engine) -> None:
     """Close the connections of an engine of ours; a host's own is left to the host."""
     if _PREPARED in engine.get_execution_options():
+        # A thread that ends later gives back a connection, to this pool or to the one made in its place: neither is
+        # asked any more, so it is closed there.
         pool = engine.pool
         engine.dispose()
-        # What a thread holds at this moment comes back to a pool that nobody asks any more.
-        event.listen(pool, "checkin", _close_returned)
+        for each in (pool, engine.pool):
+            event.listen(each, "checkin", _close_returned)
 
 
 def _close_returned(connection: Any, record: Any) -> None:
-    if connection is not None:
-        connection.close()
+    record.invalidate()
 
 
 def refuse_usual_file(app: Flask, settings: Settings) -> None:
