@@ -145,7 +145,7 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(slow):
     terminal.wait_for("The reply was stopped.")
     terminal.type("short\n")
     terminal.wait_for("piece0 piece1 piece2")
-    terminal.type("\x04")
+    terminal.type("/quit\n")
     assert terminal.end() == 0, terminal.output
 
 
