@@ -66,9 +66,10 @@ if _settings.log_format == "json":
 def on_starting(server: Any) -> None:
     """Refuse what must not be, and log what is seriously wrong with the installation (``flowrunner doctor``)."""
     refuse_open_server(server)
-    from flowrunner.doctor import serious
+    from flowrunner.doctor import Installation, serious
 
-    for finding in serious():
+    # gunicorn's own options may say otherwise than our settings.
+    for finding in serious(Installation.find({"WORKERS": server.cfg.workers})):
         server.log.warning("flowrunner: %s %s [%s]", finding.message, finding.remedy, finding.code)
 
 

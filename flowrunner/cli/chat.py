@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from flowrunner.cli.opening import open_flow, running_options
+from flowrunner.cli.local_flow import open_flow, running_options
 from flowrunner.cli.output import say
 from flowrunner.errors import FlowRunnerError, RunCancelled
 from flowrunner.text.printable import printable
@@ -80,7 +80,7 @@ class Chat:
                 say("\nCtrl-D leaves.", err=True)
 
     def _answer(self, text: str) -> None:
-        from flowrunner.cli.replying import reply
+        from flowrunner.cli.reply import reply
         from flowrunner.engine.request import RunRequest
 
         try:

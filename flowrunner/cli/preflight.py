@@ -16,7 +16,6 @@ from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
-from flowrunner.settings import Settings
 from flowrunner.site.older_places import notes_on
 from flowrunner.telemetry.logs import set_up_logging
 from flowrunner.web.loopback import LOCAL_NAMES, is_loopback
@@ -77,18 +76,17 @@ def rehearse(settings: Mapping[str, Any], *, host: str | None, port: int | None)
             folders=tuple(found.flows_dir),
             memory=_memory(runner),
             pages=tuple(rule.rule for rule in app.url_map.iter_rules() if rule.rule in ("/playground", "/playground/")),
-            notes=(*notes_on(found.data_dir), *_serious_notes(settings, found)),
+            notes=(*notes_on(found.data_dir), *_serious_notes(runner)),
         )
     refuse_taken_port(host, port)
     return rehearsed
 
 
-def _serious_notes(settings: Mapping[str, Any], found: Settings) -> Iterator[str]:
+def _serious_notes(runner: Runner) -> Iterator[str]:
     """Return what is seriously wrong with an installation that starts nevertheless."""
-    from flowrunner.doctor import serious
+    from flowrunner.doctor import Installation, serious
 
-    given = {name.upper(): value for name, value in settings.items()}
-    for finding in serious({**given, "DATA_DIR": found.data_dir}):
+    for finding in serious(Installation(runner.plugins, runner.settings, data_dir=runner.settings.data_dir)):
         yield f"{finding.message} {finding.remedy}"
 
 

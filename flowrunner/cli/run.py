@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from flowrunner.cli.opening import open_flow, running_options
+from flowrunner.cli.local_flow import open_flow, running_options
 from flowrunner.cli.output import say
-from flowrunner.cli.replying import reply
+from flowrunner.cli.reply import reply
 from flowrunner.errors import RequestInvalid
 
 

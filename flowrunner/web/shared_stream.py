@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.store.streams import StreamTable
+from flowrunner.store.streams import StreamState, StreamTable
 from flowrunner.web.spool import LiveStream
-from flowrunner.web.stored_stream import DEAD_AFTER, LOST, SIGN_EVERY, Frame
+from flowrunner.web.stored_stream import DEAD_AFTER, SIGN_EVERY, DistantStream, Frame
 
-_POLL: Final = 0.1
 _SWEEP_EVERY: Final = 600.0
 
 
@@ -63,54 +61,45 @@ class LiveSharedStream(LiveStream):
         self._table.remove([self._run_id])
 
 
-class SharedStream:
-    """A stream whose run is, or was, in another process: read from the database as it grows there."""
+class SharedStream(DistantStream):
+    """One whose events are in the database: read as it grows there."""
+
+    poll = 0.1
 
     def __init__(self, table: StreamTable, run_id: str) -> None:
+        super().__init__()
         self._table = table
         self._run_id = run_id
-        self._signed = 0.0
+        self._state: StreamState | None = None
         self._beat = (-1, 0.0)
 
     def read(self, after: int, seconds: float) -> tuple[list[Frame], bool]:
-        """As :meth:`LiveStream.read`; a run whose process is gone ends with an ``error`` event."""
+        """As :meth:`DistantStream.read`; while the database fails, there is nothing new."""
         deadline = time.monotonic() + seconds
-        while True:
-            try:
-                self._sign()
-                events, state = self._table.read(self._run_id, after)
-            except SQLAlchemyError:
-                # The client is kept waiting rather than cut off: its run may go on meanwhile.
-                self._beat = (-1, 0.0)
-                time.sleep(max(0.0, deadline - time.monotonic()))
-                return [], False
-            frames = [Frame(*event) for event in events]
-            if frames or (state is not None and state.ended):
-                return frames, state is not None and state.ended
-            if state is None or self._is_dead(state.beat):
-                return [Frame(after + 1, "error", json.dumps(LOST))], True
-            if time.monotonic() >= deadline:
-                return [], False
-            time.sleep(_POLL)
+        try:
+            return super().read(after, seconds)
+        except SQLAlchemyError:
+            # The client is kept waiting rather than cut off: its run may go on meanwhile.
+            self._beat = (-1, 0.0)
+            time.sleep(max(0.0, deadline - time.monotonic()))
+            return [], False
 
-    def enter(self) -> None:
-        """Show the run's process that somebody reads."""
-        self._sign()
+    def show(self) -> None:
+        """Count the reader in the row of the stream."""
+        self._table.sign(self._run_id)
 
-    def leave(self) -> None:
-        """Nothing to do: the signs stop."""
+    def look(self, after: int) -> tuple[list[Frame], bool]:
+        """Read the rows after a number."""
+        events, self._state = self._table.read(self._run_id, after)
+        return [Frame(*event) for event in events], self._state is not None and self._state.ended
 
-    def _sign(self) -> None:
-        now = time.monotonic()
-        if now - self._signed >= SIGN_EVERY:
-            self._signed = now
-            self._table.sign(self._run_id)
-
-    def _is_dead(self, beat: int) -> bool:
+    def is_dead(self) -> bool:
         """Say whether the run has shown no sign for too long, by this host's own clock."""
+        if self._state is None:
+            return True
         now = time.monotonic()
-        if beat != self._beat[0] or not self._beat[1]:
-            self._beat = (beat, now)
+        if self._state.beat != self._beat[0] or not self._beat[1]:
+            self._beat = (self._state.beat, now)
         return now - self._beat[1] > DEAD_AFTER
 
 

@@ -46,10 +46,9 @@ def examine(overrides: Mapping[str, Any] | None = None) -> list[Diagnosis]:
     return sorted(found, key=lambda finding: finding.level != "error")
 
 
-def serious(overrides: Mapping[str, Any] | None = None) -> list[Diagnosis]:
+def serious(installation: Installation) -> list[Diagnosis]:
     """Return the errors that can be told at once, for the start of a server."""
     with _quiet():
-        installation = Installation.find(overrides)
         return [finding for check in QUICK for finding in check(installation) if finding.level == "error"]
 
 
