@@ -6,6 +6,7 @@ it then runs as another user. It listens on a socket in a temporary folder and o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -85,7 +86,8 @@ class PostgresServer:
         # The parent first, or last: it must not begin or miss a child in between.
         os.kill(parent, number)
         for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            os.kill(int(child), number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def url(self, database: str = "test", user: str = "postgres") -> URL:
         """Return the SQLAlchemy URL of a database."""

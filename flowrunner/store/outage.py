@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
@@ -29,6 +31,9 @@ class Outage:
     remedy: str
     is_total: bool = False
 
+
+#: Bytes: SQLite makes its files larger by 32 KiB at a time.
+_LEAST_ROOM: Final = 64 * 1024
 
 FULL: Final = Outage("full", "there is no room left on the disk", "Make room; nothing else needs to be done.")
 READ_ONLY: Final = Outage(
@@ -184,9 +189,20 @@ def store_errors(engine: Engine) -> Iterator[None]:
         if outage is None:
             raise
         place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
+        if outage is BROKEN and engine.dialect.name == "sqlite" and _is_full(place):
+            # Where its files beside the database find no room, SQLite says that the disk fails.
+            outage = FULL
         failure = DatabaseFailed(outage, f"{told_by(error)} ({place})", getattr(error, "orig", error))
         failure.connection_invalidated = getattr(error, "connection_invalidated", False)
         raise failure from error
+
+
+def _is_full(file: str | None) -> bool:
+    """Say whether the disk of a file has no room for a write of SQLite."""
+    try:
+        return file is not None and shutil.disk_usage(Path(file).parent).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _outage(error: BaseException) -> Outage | None:

@@ -656,6 +656,10 @@ class DeletesTwice(DeletesWithoutALock):
 # Several processes
 
 
+#: Seconds between what a careless writer reads and what it writes: longer than others take to begin beside it.
+WINDOW = 0.03
+
+
 class ThreadsOnly(SharedFile):
     """Its deletions and edits, or what a subclass names, keep threads apart and not processes."""
 
@@ -668,7 +672,7 @@ class ThreadsOnly(SharedFile):
             self.reload()
             meant = self.select(query)
             rows = self.rewrite(changes, meant)
-            time.sleep(0.002)
+            time.sleep(WINDOW)
             self.save(rows)
             ids = {message.id for message in meant}
             return [message for message in self.rows if message.id in ids]
@@ -680,7 +684,7 @@ class ThreadsOnly(SharedFile):
             self.reload()
             ids = {message.id for message in self.select(query)}
             rows = [message for message in self.rows if message.id not in ids]
-            time.sleep(0.002)
+            time.sleep(WINDOW)
             self.save(rows)
             return len(ids)
 
@@ -690,7 +694,7 @@ class ThreadsOnly(SharedFile):
         with self.threads:
             self.reload()
             self.refuse_taken(messages)
-            time.sleep(0.002)
+            time.sleep(WINDOW)
             self.save([*self.rows, *messages])
         return list(messages)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -136,17 +137,19 @@ class LockTests(BackendTests):
     ) -> None:
         """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
         of all threads, processes and hosts."""
-        other, events = open_another(), []
+        other, events, begun = open_another(), [], threading.Event()
 
         def wait_for_it() -> bool:
+            begun.set()
             with lock(other, wait=self.patience) as got:
                 events.append("second")
                 return got
 
         with lock(locking):
             waiting = Thread(wait_for_it)
-            # The other one is to begin while the lock is held; that it is still waiting needs no luck.
-            assert not is_free(locking, wait=SHORT)
+            # The lock is held until the other one has had time to ask, and to give up.
+            assert begun.wait(self.patience)
+            assert not waiting.is_over(10 * SHORT), "who was to wait gave up at once"
             events.append("first")
         assert waiting.result(self.patience) is True, "who was to wait gave up at once"
         assert events == ["first", "second"]

@@ -51,6 +51,11 @@ class Thread:
         self._thread.join(seconds)
         return answer
 
+    def is_over(self, seconds: float) -> bool:
+        """Say whether the call ends within so many seconds."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         try:
             self._answer.set_result(self._work())
