@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -189,20 +190,27 @@ def store_errors(engine: Engine) -> Iterator[None]:
         if outage is None:
             raise
         place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string()
-        if outage is BROKEN and engine.dialect.name == "sqlite" and _is_full(place):
-            # Where its files beside the database find no room, SQLite says that the disk fails.
-            outage = FULL
+        if engine.dialect.name == "sqlite" and place:
+            outage = _looked_at(outage, Path(place))
         failure = DatabaseFailed(outage, f"{told_by(error)} ({place})", getattr(error, "orig", error))
         failure.connection_invalidated = getattr(error, "connection_invalidated", False)
         raise failure from error
 
 
-def _is_full(file: str | None) -> bool:
-    """Say whether the disk of a file has no room for a write of SQLite."""
+def _looked_at(outage: Outage, file: Path) -> Outage:
+    """Return how a SQLite file failed, after a look at its folder.
+
+    SQLite says of a file beside the database, for which there is no room, that the disk fails; and of
+    one that it may not make, that it cannot be opened.
+    """
     try:
-        return file is not None and shutil.disk_usage(Path(file).parent).free < _LEAST_ROOM
+        if outage is BROKEN and shutil.disk_usage(file.parent).free < _LEAST_ROOM:
+            return FULL
+        if outage is MISSING and file.exists() and not os.access(file.parent, os.W_OK | os.X_OK):
+            return READ_ONLY
     except OSError:
-        return False
+        return outage
+    return outage
 
 
 def _outage(error: BaseException) -> Outage | None:
