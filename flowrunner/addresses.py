@@ -1,4 +1,4 @@
-"""Which addresses a request may make the server talk to: public ones, and those that the operator names."""
+"""Which addresses the server may connect to for a request: public ones, and those the operator lists."""
 
 from __future__ import annotations
 

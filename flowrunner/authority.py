@@ -1,4 +1,4 @@
-"""What a caller may do: the one place that decides it, for every route and every store.
+"""Capabilities: what a caller may do, decided in one place for every route and store.
 
 Four capabilities: ``run`` the flows that are offered, ``converse`` (see, change and remove one's own
 messages, sessions and the files of chats), ``author`` (flows, variables, keys and records of what

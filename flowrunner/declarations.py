@@ -1,4 +1,4 @@
-"""Looking a component class over once, when it is registered: what it declares, and whether ``run`` fits that."""
+"""Validate component classes at registration: their declared ports, and the signature of ``run``."""
 
 from __future__ import annotations
 

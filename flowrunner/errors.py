@@ -1,4 +1,4 @@
-"""Every error that flowrunner raises on purpose, each with an HTTP status and a stable code.
+"""All errors that flowrunner raises on purpose, each with an HTTP status and a stable code.
 
 The status and the code are on the class, so that the HTTP layer, the command line and the
 tests read them from one place. The message is one plain sentence for the person who gets it:

@@ -1,4 +1,4 @@
-"""The Flask extension: a runner beside a site's own views."""
+"""The Flask extension: mount a runner beside a site's own views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""Identities: who is calling, and with which capabilities."""
 
 from __future__ import annotations
 

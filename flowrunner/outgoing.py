@@ -1,4 +1,4 @@
-"""What may go where: the one policy of every component that reaches out.
+"""The policy for outgoing requests: which addresses and secrets a component may use, and for whom.
 
 A secret goes to addresses only that somebody says who is at least as trusted as its owner, and a
 private address is reached only where the operator says it. See docs/security.md.

@@ -1,4 +1,4 @@
-"""What the plugins of one app offer: components by type, memory backends and vector stores by name, settings."""
+"""The registry of an app: components by type, memory backends and vector stores by name, settings."""
 
 from __future__ import annotations
 

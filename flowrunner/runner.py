@@ -1,4 +1,4 @@
-"""The runner: one app's settings, plugins, memory and flows, and what people ask of them."""
+"""The runner: the settings, plugins, memory and flows of one app, and the operations on them."""
 
 from __future__ import annotations
 

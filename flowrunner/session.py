@@ -1,4 +1,4 @@
-"""Which session a component works in: the one place that decides."""
+"""Decide which session a component uses; no other module does."""
 
 from __future__ import annotations
 

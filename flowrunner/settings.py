@@ -1,4 +1,4 @@
-"""Settings: one table, read once per app, from configuration, environment and defaults."""
+"""The table of settings, read once per app from configuration, environment and defaults."""
 
 from __future__ import annotations
 

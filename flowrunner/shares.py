@@ -1,4 +1,4 @@
-"""How much of the server one caller may have: runs at a time, uploads of those whom nobody knows, wrong keys.
+"""Limits per caller: concurrent runs, uploads of anonymous callers, wrong API keys.
 
 A nameless visitor gets a new identity with each cookie, so visitors share with all others from their
 address. What is counted here is counted in one process.

@@ -1,4 +1,4 @@
-"""Whose word a value is: the operator's, an author's, or that of the request.
+"""The origin of a value: set by the operator, by an author or by the request.
 
 :mod:`flowrunner.engine.provenance` finds it out, :mod:`flowrunner.outgoing` decides by it.
 """

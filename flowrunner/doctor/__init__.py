@@ -1,4 +1,4 @@
-"""Looking over an installation: what is wrong with it, or soon will be, and what to do."""
+"""Check an installation: what is wrong with it or soon will be, and what to do."""
 
 from flowrunner.doctor.checks import examine, serious
 from flowrunner.doctor.finding import CODES, Diagnosis

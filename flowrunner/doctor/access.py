@@ -1,4 +1,4 @@
-"""Who can reach the server, and what they may do: addresses, keys, hosts, proxies."""
+"""Checks of access: addresses, API keys, trusted hosts, proxy headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database: whether it opens, what release made its tables, whether the stored secrets can be read."""
+"""Checks of the database: whether it opens, its schema version, whether stored secrets can be decrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``flowrunner doctor`` finds: a code, a sentence, and what to do about it."""
+"""A finding of ``flowrunner doctor``: a code, a sentence and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flows of the folders: what cannot be read or run, and what they need that is not there."""
+"""Checks of the flows in the flow folders: files that cannot be read or run, and missing components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder: where it lies, who may read it, how much room it has."""
+"""Checks of the data folder: location, permissions, free space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation as the checks see it: what would run with the settings of this shell, looked at without changes."""
+"""The installation under test: what would run with the current settings, inspected without changing it."""
 
 from __future__ import annotations
 

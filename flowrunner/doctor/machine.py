@@ -1,4 +1,4 @@
-"""The machine: clock, time zones, open files, processes, SQLite itself."""
+"""Checks of the machine: clock, time zones, open files, processes, SQLite version."""
 
 from __future__ import annotations
 

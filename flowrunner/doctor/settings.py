@@ -1,4 +1,4 @@
-"""Settings and plugins: what cannot be read, loaded or found."""
+"""Checks of settings and plugins: values that cannot be read, plugins that cannot be loaded."""
 
 from __future__ import annotations
 

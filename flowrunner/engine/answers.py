@@ -1,4 +1,4 @@
-"""Judging what a component returned: only declared outputs, each with a value that its port type can be."""
+"""Validate what a component returned: declared outputs only, each of its port's type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Branches not taken: what a router leaves out when it sends a value into one of its outputs only."""
+"""Branches not taken: leave out the vertices behind the outputs that a router did not choose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cycles: components that lead back to each other through a router, which run in rounds until it lets go."""
+"""Cycles: components that lead back to each other through a router, run in rounds up to a bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of events that a run emits; everything that shows or keeps a run reads it."""
+"""The events that a run emits, and the streams, records and traces made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a flow would do with sessions, said without running it."""
+"""Describe how a flow would use sessions, without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen components: their first result serves later runs, where it depends on nothing of a request or a session."""
+"""Frozen components: reuse the first result in later runs if it depends on no request and no session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a vertex gets when it runs: its session, the values of its inputs, its context."""
+"""Collect what a vertex needs to run: its session, its input values, its context."""
 
 from __future__ import annotations
 

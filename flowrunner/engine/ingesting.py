@@ -1,4 +1,4 @@
-"""The part of a flow that fills collections, as a flow of its own."""
+"""The part of a flow that fills collections, cut out as a flow of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loops: what follows a loop's item is its body, which runs anew for each item; what comes back is gathered."""
+"""Loops: run the vertices behind a loop's item once for each item, and collect their results."""
 
 from __future__ import annotations
 

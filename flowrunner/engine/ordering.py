@@ -1,4 +1,4 @@
-"""Who fills something runs before who reads it, though no edge joins them: a collection, or the turn itself."""
+"""Order without edges: vertices that write a collection or a turn run before those that read it."""
 
 from __future__ import annotations
 

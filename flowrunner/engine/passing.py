@@ -1,4 +1,4 @@
-"""What waits for what in a run, and what can run next."""
+"""Scheduling: what each vertex of a run waits for, and which can run next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flow made ready to run: components found, edges joined to ports, order and scope known.
+"""Plan a flow: find its components, connect edges to ports, determine order and scope.
 
 A plan is made once per content of a flow and shared by all its runs; it holds no state of a run.
 """

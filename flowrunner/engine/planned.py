@@ -1,4 +1,4 @@
-"""What a plan is made of: vertices with their components, joined by edges between ports."""
+"""The parts of a plan: vertices with their components, and the edges between their ports."""
 
 from __future__ import annotations
 

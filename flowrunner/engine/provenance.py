@@ -1,4 +1,4 @@
-"""Where the values of a vertex come from: whose word each is, and whose secrets it may hold."""
+"""The provenance of input values: who set each one, and which secrets it may contain."""
 
 from __future__ import annotations
 

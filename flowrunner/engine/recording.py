@@ -1,4 +1,4 @@
-"""What a run tells whoever keeps the record of runs."""
+"""The interface through which a run reports to the run log."""
 
 from __future__ import annotations
 

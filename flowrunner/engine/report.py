@@ -1,4 +1,4 @@
-"""Which vertices an answer shows, and the session that it names."""
+"""Choose the vertices that an answer shows, and the session that it names."""
 
 from __future__ import annotations
 

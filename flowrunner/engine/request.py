@@ -1,4 +1,4 @@
-"""What a run is asked to do."""
+"""A run request: input, session, tweaks, and who sends it."""
 
 from __future__ import annotations
 

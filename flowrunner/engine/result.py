@@ -1,4 +1,4 @@
-"""What a run gives back: one result per vertex, and the answer made of them."""
+"""The result of a run: one result per vertex, and the answer made from them."""
 
 from __future__ import annotations
 

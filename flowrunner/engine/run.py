@@ -1,4 +1,4 @@
-"""Running a plan. Knows no Flask, no HTTP and no SQL."""
+"""Run a plan. Independent of Flask, HTTP and SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of one run: what components store and read, bound to owner and flow."""
+"""The messages of one run: read and stored by its components, bound to an owner and a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which vertices of a plan run, in which order they can, and where their text is read."""
+"""Which vertices of a plan run, in what order, and which of them read the input text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run needs from the runner that it belongs to."""
+"""The services that a runner provides to its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sessions of a run before it starts: which it names, and which each vertex will use."""
+"""Resolve the sessions of a run before it starts: those it names, and the one each vertex uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large the outputs of components are: a run that makes more than it may is stopped."""
+"""Limit the size of component outputs; a run that exceeds it is stopped."""
 
 from __future__ import annotations
 

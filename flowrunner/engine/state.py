@@ -1,4 +1,4 @@
-"""The state of one run in motion, shared by the parts of the engine."""
+"""The state of a running flow, shared by the modules of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tweaks can name in a flow: vertices by id and by name, and fields; looked up, not searched for."""
+"""Index of tweak targets in a flow: vertices by id and name, and their fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that reaches a reader while it is being made: tokens of a reply, and replies cut short."""
+"""Stream text to readers while a model generates it, including replies that are cut short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A component in tool mode, as something that a model may call."""
+"""Components in tool mode, as tools that a model can call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: two runs that name the same session go one after the other, in all processes of a host."""
+"""Turns: runs in the same session run one after another, across all processes of a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tweaks: settings changed for one run by its request."""
+"""Tweaks: settings that a request changes for one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converting what a flow file, a tweak or an edge gives into what an input takes."""
+"""Convert values from flow files, tweaks and edges into what an input accepts."""
 
 from __future__ import annotations
 

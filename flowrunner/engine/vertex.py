@@ -1,4 +1,4 @@
-"""Running one vertex: calling its component, and recording what it gave or how it failed."""
+"""Run one vertex: call its component, and record its outputs or its error."""
 
 from __future__ import annotations
 

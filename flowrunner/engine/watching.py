@@ -1,4 +1,4 @@
-"""What depends on the request or the session: noticed where a frozen component makes something of it."""
+"""Detect whether a frozen component depends on the request or the session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives that hold flow files, as the download of a whole project gives them."""
+"""Read archives of flow files, such as the download of a project."""
 
 from __future__ import annotations
 

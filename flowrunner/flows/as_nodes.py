@@ -1,4 +1,4 @@
-"""A flow of the native form as nodes and edges, which every client of Langflow reads."""
+"""Show a native flow as nodes and edges, the form that clients of Langflow read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a flow, seen together with the components that are really there."""
+"""Check a flow against the installed components, and report what is wrong with it."""
 
 from __future__ import annotations
 

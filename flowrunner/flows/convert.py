@@ -1,4 +1,4 @@
-"""Writing a flow in the native form, short or exact."""
+"""Convert a flow to the native form, in short or in full."""
 
 from __future__ import annotations
 

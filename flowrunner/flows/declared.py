@@ -1,4 +1,4 @@
-"""The inputs and outputs that a component says it has for a vertex: asked for, and looked over, in one place."""
+"""Get the ports that a component declares for a vertex, and validate them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The template of a node in a Langflow export, read into what a vertex is set to."""
+"""Read the template of a node in a Langflow export into the settings of a vertex."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codes of findings: what readers and checks notice in a flow, in one place."""
+"""The codes of findings that readers and checks report about a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flows of folders: read into memory, looked at again when files change."""
+"""Flows from folders: loaded into memory, reloaded when files change."""
 
 from __future__ import annotations
 

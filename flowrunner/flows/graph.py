@@ -1,4 +1,4 @@
-"""Circles and loose ends of a flow's graph, found in time that grows with its size only."""
+"""Find cycles and loose ends in a flow's graph, in linear time."""
 
 from __future__ import annotations
 

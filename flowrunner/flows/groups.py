@@ -1,4 +1,4 @@
-"""Groups in a Langflow export: nodes that hold a flow of their own, taken apart into one level."""
+"""Flatten groups in a Langflow export: nodes that contain a flow of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of an edge in a Langflow export, in all the ways in which they are written."""
+"""Parse the handles of edges in a Langflow export, in all the notations that releases used."""
 
 from __future__ import annotations
 

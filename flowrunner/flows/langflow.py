@@ -1,4 +1,4 @@
-"""Langflow's export as a :class:`~flowrunner.flows.model.Flow`, from its first releases to the present one."""
+"""Read Langflow exports of any release into a :class:`~flowrunner.flows.model.Flow`."""
 
 from __future__ import annotations
 

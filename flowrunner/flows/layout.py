@@ -1,4 +1,4 @@
-"""JSON laid out for people: what fits on a line stands on one, so that a diff shows what changed."""
+"""Format JSON for people: short values on one line, so that a diff shows what changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run finds its flow: in the folders first, then among those created over the API."""
+"""Look up the flow of a run: first in the folders, then among those created over the API."""
 
 from __future__ import annotations
 

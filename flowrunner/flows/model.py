@@ -1,4 +1,4 @@
-"""A flow at rest: vertices and edges, whatever file form they came from."""
+"""The flow model: vertices and edges, independent of the file format."""
 
 from __future__ import annotations
 

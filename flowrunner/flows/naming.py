@@ -1,4 +1,4 @@
-"""The ids and addresses of flows."""
+"""Ids and endpoint names of flows."""
 
 from __future__ import annotations
 

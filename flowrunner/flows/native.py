@@ -1,4 +1,4 @@
-"""The native form of a flow file: short, made to be written by hand and read in a diff.
+"""The native flow format: short, written by hand, and readable in a diff.
 
 ``native.schema.json`` beside this file is its JSON Schema; ``docs/flows.md`` explains it.
 """

@@ -1,4 +1,4 @@
-"""The edges of the native form: ``"question.message -> prompt.question"``, or an object that says the same."""
+"""Edges in the native format: ``"question.message -> prompt.question"``, or an equivalent object."""
 
 from __future__ import annotations
 

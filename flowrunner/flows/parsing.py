@@ -1,4 +1,4 @@
-"""JSON of unknown origin as plain values: strict, bounded, and with the place of what is wrong."""
+"""Parse untrusted JSON: strict, bounded, with the position of errors."""
 
 from __future__ import annotations
 

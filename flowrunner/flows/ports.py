@@ -1,4 +1,4 @@
-"""Which output and input of real components the ends of an edge mean."""
+"""Match the ends of an edge to the outputs and inputs of real components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flow files of every form, read into flows."""
+"""Read flow files of any format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of JSON objects that people write by hand: known keys, and values of the right kind."""
+"""Validate JSON objects that people write by hand: known keys, values of the right type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready answers to "who sends this request?", for ``FlowRunner(identity=...)``.
+"""Ready-made identity callables for ``FlowRunner(identity=...)``.
 
 Each function returns a callable that takes a request and returns an :class:`~flowrunner.Identity`,
 or None for nobody. A request of nobody may still carry an API key. Who is known may run flows and

@@ -1,4 +1,4 @@
-"""A conversation as LangChain's ``BaseChatMessageHistory`` (extra ``[langchain]``)."""
+"""A session as LangChain's ``BaseChatMessageHistory`` (extra ``[langchain]``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages as LangChain has them, made of ours and turned into ours."""
+"""Convert messages to and from LangChain's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alembic and Flask-Migrate beside us: a site's history stays the site's."""
+"""Keep our tables out of a site's own Alembic and Flask-Migrate history."""
 
 from __future__ import annotations
 

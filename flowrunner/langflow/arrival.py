@@ -1,4 +1,4 @@
-"""Storing what was read of a Langflow server, in a way that can be repeated, and comparing both sides."""
+"""Store what was read from a Langflow server, repeatably, and verify it by comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the database of a Langflow server: a SQLite file, or PostgreSQL; nothing in it is changed."""
+"""Read the database of a Langflow server, SQLite or PostgreSQL, without changing it."""
 
 from __future__ import annotations
 

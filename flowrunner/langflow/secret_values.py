@@ -1,4 +1,4 @@
-"""Opening what Langflow has encrypted with its secret key, however its releases made a key of that text."""
+"""Decrypt values that Langflow encrypted, with the key derivations of all its releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a running Langflow server by its API: what the user of a key sees."""
+"""Read a running Langflow server over its API, as the user of an API key."""
 
 from __future__ import annotations
 

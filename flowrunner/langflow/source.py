@@ -1,4 +1,4 @@
-"""What is read of a Langflow server, in one form, whatever its release and wherever it is read."""
+"""The common form of data read from Langflow, whatever its release or source."""
 
 from __future__ import annotations
 

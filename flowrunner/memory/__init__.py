@@ -1,4 +1,4 @@
-"""Conversations: the message, the contract of a memory backend, and everything done to stored messages.
+"""Conversations: the message, the contract of a memory backend, and operations on stored messages.
 
 :mod:`~flowrunner.memory.message`, :mod:`~flowrunner.memory.query` and :mod:`~flowrunner.memory.backend`
 hold the contract; the other modules build on it and go through its hooks, so that a plugin that wraps

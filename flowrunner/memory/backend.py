@@ -1,4 +1,4 @@
-"""The contract between flowrunner and the store that keeps conversations."""
+"""The contract of a memory backend, the store that keeps conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose messages code works on that was handed no memory: those of the run or request around it."""
+"""The current memory: the conversations of the run or request that is active."""
 
 from __future__ import annotations
 

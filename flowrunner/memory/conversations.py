@@ -1,4 +1,4 @@
-"""What code of flows and sites calls to read and write conversations.
+"""Read and write conversations from flows and from a site's own code.
 
 Every function works on the messages of one owner: those of the run or request around the call, of
 a ``with use_memory(...)`` block, or of what is passed as ``memory``. The names, filters, order and

@@ -1,4 +1,4 @@
-"""A digest per session, by which two stores can be compared: the same messages give the same, on every backend."""
+"""A digest per session, equal on every backend for equal messages, to compare two stores."""
 
 from __future__ import annotations
 

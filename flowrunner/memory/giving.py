@@ -1,4 +1,4 @@
-"""Giving one owner's conversations to another, on any backend; what is interrupted is finished by the next call."""
+"""Transfer conversations from one owner to another, on any backend; an interrupted transfer can be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going through many messages page by page, while others write and delete."""
+"""Iterate over many messages page by page, while others write and delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Purging from time to time while a server runs: in one of its workers, whichever comes first."""
+"""Purge periodically while a server runs, in one of its workers."""
 
 from __future__ import annotations
 

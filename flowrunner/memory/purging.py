@@ -1,4 +1,4 @@
-"""Removing the messages that retention rules do not keep, on any backend."""
+"""Delete the messages that retention rules no longer keep, on any backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which messages and sessions are meant, and what may change in them."""
+"""Queries: which messages and sessions are meant, and which of their members may change."""
 
 from __future__ import annotations
 

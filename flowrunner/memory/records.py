@@ -1,4 +1,4 @@
-"""A message as one line of JSON, with all fields."""
+"""Messages as lines of JSON, with all their fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long messages are kept: rules that an operator writes, in words or as JSON."""
+"""Retention rules: how long messages are kept, written as text or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving conversations: out to lines of JSON, in from them, and from one backend to another."""
+"""Export, import and copy conversations between backends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions that got no answer: marked in the conversation, and left out of what a model is sent."""
+"""Questions without an answer: marked in the conversation, and left out of what a model is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding plugins, asking them what they offer, and calling them."""
+"""Discover plugins, register what they offer, and call their hooks."""
 
 from flowrunner.plugins.manager import ENTRY_POINT_GROUP, PluginManager
 from flowrunner.plugins.memory_hooks import BACKEND_NAME, HookedMemory, plugin_at_fault

@@ -1,4 +1,4 @@
-"""Importing what may be a plugin, and saying why it is none or where it broke."""
+"""Import candidate plugins, and report why one could not be loaded."""
 
 from __future__ import annotations
 

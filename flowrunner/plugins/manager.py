@@ -1,4 +1,4 @@
-"""Finding plugins, and making the plugin manager of one app."""
+"""Create the plugin manager of an app."""
 
 from __future__ import annotations
 

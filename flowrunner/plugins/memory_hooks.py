@@ -1,4 +1,4 @@
-"""The operations of the memory as hooks: the chosen backend answers them, plugins may lie around it."""
+"""Memory operations as hooks: the chosen backend implements them, and plugins may wrap them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``FLOWRUNNER_TRACE_PLUGINS``: which hook called whom, and what came back."""
+"""``FLOWRUNNER_TRACE_PLUGINS``: log hook calls and their results."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs as something accepted: recorded, queued, stopped and ended, whichever process they are in."""
+"""Accepted runs: recorded, queued, cancelled and finished, in any process."""

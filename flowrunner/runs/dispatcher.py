@@ -1,4 +1,4 @@
-"""Telling an engine which runs to begin, and telling it again of those that it did not begin."""
+"""Send queued runs to an engine, and send again those it did not start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines: what begins the runs that nobody waits for, where the threads of the servers are not to do it."""
+"""Engines: execute background runs outside the server's own threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of this process, and what the ledger knows of it."""
+"""A run of this process, and its row in the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line of the log that tells of a failed run: what the page shows can be found by it."""
+"""Log one line for each failed run, with the ids by which it can be found."""
 
 from __future__ import annotations
 

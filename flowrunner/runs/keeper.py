@@ -1,4 +1,4 @@
-"""The thread of a process that looks after runs: clients that left, heartbeats, wishes to stop, processes gone."""
+"""The keeper thread of a process: disconnected clients, heartbeats, cancel requests, lost processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that carry a key: each is run once, however often it is sent, at whichever worker and host."""
+"""Idempotent requests: one run for each idempotency key, across workers and hosts."""
 
 from __future__ import annotations
 

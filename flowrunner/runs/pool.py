@@ -1,4 +1,4 @@
-"""Background runs on the threads of the process: each begins when its turn has come, in order of acceptance."""
+"""Background runs on threads of the server process, in order of acceptance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This process as others know it: by a lock on its host, by a heartbeat elsewhere."""
+"""The identity of this process: a file lock on its host, a heartbeat for other hosts."""
 
 from __future__ import annotations
 

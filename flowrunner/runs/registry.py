@@ -1,4 +1,4 @@
-"""The runs of this process, and the ledger in which all processes write theirs."""
+"""The runs of this process, and the ledger shared by all processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a queued run was asked, as it is kept until it begins: encrypted, since it may hold secrets."""
+"""The request of a queued run, stored encrypted until the run starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run gave that nobody waited for, kept for a time."""
+"""The results of background runs, kept for a limited time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a runner does with runs besides running them: accepts, stops, sweeps, and ends in good order."""
+"""The life cycle of runs: accept, cancel, sweep and shut down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closing the runs and requests of processes that are gone, and beginning what they had not begun."""
+"""Close runs and requests of processes that no longer exist, and start those still queued."""
 
 from __future__ import annotations
 

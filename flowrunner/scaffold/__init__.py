@@ -1,4 +1,4 @@
-"""Packages and files to begin with, written by ``flowrunner new``."""
+"""Skeletons of packages and components, written by ``flowrunner new``."""
 
 from flowrunner.scaffold.component import write_component
 from flowrunner.scaffold.packages import package_of, write_memory_package, write_plugin_package

@@ -1,4 +1,4 @@
-"""Writing a file with a component, and its test: from nothing, or with the ports of a node of an exported flow."""
+"""Write a component and its test, from scratch or with the ports of a node in an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a package of a plugin from its templates."""
+"""Write a plugin package from templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports of a node of an exported flow: names, types and marks, and nothing of its code or its values."""
+"""The ports of a node in an export: names, types and flags, but no code and no values."""
 
 from __future__ import annotations
 

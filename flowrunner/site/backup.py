@@ -1,4 +1,4 @@
-"""A copy of everything that a runner keeps, made while it works, and putting it in an empty place."""
+"""Back up all data of a running runner, and restore it into an empty place."""
 
 from __future__ import annotations
 

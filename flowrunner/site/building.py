@@ -1,4 +1,4 @@
-"""Putting a runner together: plugins, settings, stores, memory, flows."""
+"""Build a runner: plugins, settings, stores, memory, flows."""
 
 from __future__ import annotations
 

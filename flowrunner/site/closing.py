@@ -1,4 +1,4 @@
-"""Closing a runner at the end of the process, or when nobody holds it nor its app any more."""
+"""Close a runner at process exit, or when neither it nor its app is referenced any more."""
 
 from __future__ import annotations
 

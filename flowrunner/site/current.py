@@ -1,4 +1,4 @@
-"""The runner in the site's own code: in any view, task or command."""
+"""``current_runner``: the runner in a site's views, tasks and commands."""
 
 from __future__ import annotations
 

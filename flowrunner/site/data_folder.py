@@ -1,4 +1,4 @@
-"""Where stand-alone flowrunner keeps its data: one folder a user, the same however it was installed."""
+"""The data folder of a stand-alone server: one per user, however flowrunner was installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two places where we lean on what Flask and Werkzeug do not promise, each with its reason.
+"""The two places that depend on undocumented behavior of Flask and Werkzeug, with the reasons.
 
 Tried with Flask 3.1 and Werkzeug 3.1; ``tests/embedding/test_flask_internals.py`` fails when either
 changes what is used here. Everything else in the package uses what Flask documents.

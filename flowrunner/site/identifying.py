@@ -1,4 +1,4 @@
-"""The site's word on who sends a request, whichever way it gives it, and on what it offers them."""
+"""Identify the caller as the site's ``identity=`` says, and which flows they are offered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folder a mounted runner keeps its data in, and what happens where there is none to write to."""
+"""The data folder of a mounted runner, and its fallback where nothing can be written."""
 
 from __future__ import annotations
 

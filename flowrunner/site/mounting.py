@@ -1,4 +1,4 @@
-"""Putting a runner's routes into an app, and leaving the rest of it as it was."""
+"""Register a runner's routes with an app, without affecting the rest of the app."""
 
 from __future__ import annotations
 

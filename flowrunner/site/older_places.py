@@ -1,4 +1,4 @@
-"""Data of earlier installations: it lay in the environment, and is found there and moved from there."""
+"""Find and move data that earlier installations kept in their virtual environment."""
 
 from __future__ import annotations
 

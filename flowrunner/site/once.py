@@ -1,4 +1,4 @@
-"""Runs of the site's own code that are run once, however often their request is sent."""
+"""Idempotency keys for runs that a site starts from its own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusing what cannot work, before anything is built, in a sentence that says what to do."""
+"""Reject invalid constructor arguments and settings before anything is built."""
 
 from __future__ import annotations
 

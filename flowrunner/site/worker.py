@@ -1,4 +1,4 @@
-"""gunicorn's worker with threads, in which questions after its health have a place however busy it is."""
+"""A threaded gunicorn worker that answers health checks even when all threads are busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are kept for a time: of requests that carry a key, and of runs that nobody waited for."""
+"""Stored answers, kept for a limited time: of idempotent requests and of background runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command line as others are shown it: without what stands behind options such as ``--token``."""
+"""Mask secrets in command lines, such as the value after ``--token``."""
 
 from __future__ import annotations
 

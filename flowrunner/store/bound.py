@@ -1,4 +1,4 @@
-"""The app's own data in the name of a caller: views get this, and no store that would take any owner.
+"""The app's data bound to one caller; views get this instead of the stores themselves.
 
 Each operation asks :mod:`flowrunner.authority` first, so a view that forgets to say what it needs still
 reaches nothing that its caller may not have.

@@ -1,4 +1,4 @@
-"""The projects of a caller, and the flows in them."""
+"""The projects of one caller, and the flows in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much one owner may have of what is kept for them."""
+"""Limits on what is stored for one owner."""
 
 from __future__ import annotations
 

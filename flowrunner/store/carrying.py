@@ -1,4 +1,4 @@
-"""Rows that go along with somebody else's commit, where both are kept in one database."""
+"""Rows written in another store's transaction, where both use the same database."""
 
 from __future__ import annotations
 

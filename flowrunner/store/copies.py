@@ -1,4 +1,4 @@
-"""Files that are kept in the database, copied out for the components of a run, which want a path."""
+"""Copy files out of the database for components that need a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What credentials look like: names of fields that hold them, and their shapes inside text."""
+"""Recognize credentials: by the names of fields, and by patterns in text."""
 
 from __future__ import annotations
 

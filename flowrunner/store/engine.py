@@ -1,4 +1,4 @@
-"""The engine on which the app's own data is kept: where it points, how it is made and when it is closed."""
+"""Create and close the database engine of the app's own data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploaded files: each of one owner, under a name that no client chose."""
+"""Uploaded files: owned by one caller, stored under generated names."""
 
 from __future__ import annotations
 

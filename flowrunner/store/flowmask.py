@@ -1,4 +1,4 @@
-"""A flow as anybody but its own author is shown it: whole, and without the secrets that stand in it."""
+"""Mask the secrets of a flow that is shown to anyone but its author."""
 
 from __future__ import annotations
 

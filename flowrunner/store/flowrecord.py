@@ -1,4 +1,4 @@
-"""A flow as it was created over the API: what may be given, how it is kept, and how it is shown."""
+"""Flows created over the API: what may be given, how they are stored and shown."""
 
 from __future__ import annotations
 

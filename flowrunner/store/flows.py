@@ -1,4 +1,4 @@
-"""Flows created over the API: each belongs to its owner."""
+"""The store of flows created over the API, each with an owner."""
 
 from __future__ import annotations
 

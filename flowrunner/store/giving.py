@@ -1,4 +1,4 @@
-"""Giving what one owner has to another: flows, variables, uploads and the records of runs."""
+"""Transfer flows, variables, uploads and run records from one owner to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which key the secrets of a database are closed: hosts that share one must have the same."""
+"""The fingerprint of the secret key, so that hosts that share a database use the same key."""
 
 from __future__ import annotations
 

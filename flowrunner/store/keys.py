@@ -1,4 +1,4 @@
-"""API keys: made, shown once, looked up on every request, revoked at once."""
+"""API keys: created, shown once, verified on every request, revoked immediately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts known to be secret, taken out of other texts in one pass, however many there are."""
+"""Remove any number of known secrets from text in a single pass."""
 
 from __future__ import annotations
 

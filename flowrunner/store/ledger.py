@@ -1,4 +1,4 @@
-"""The ledger of runs: which were accepted, which process has them, and how each ended."""
+"""The ledger of runs: accepted runs, the process that executes each, and their outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking whether a database and a folder can be used, for reading and for writing, without leaving a trace."""
+"""Test whether a database and a folder can be read and written, without leaving a trace."""
 
 from __future__ import annotations
 

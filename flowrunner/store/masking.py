@@ -1,4 +1,4 @@
-"""Taking secrets out of what the run log keeps and shows, and keeping it within bounds."""
+"""Mask secrets in the run log, and limit the size of its entries."""
 
 from __future__ import annotations
 

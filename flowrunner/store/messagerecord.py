@@ -1,4 +1,4 @@
-"""How a message stands in a record of the run log, and how it is read back."""
+"""Serialize messages for the run log, and read them back."""
 
 from __future__ import annotations
 

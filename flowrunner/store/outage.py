@@ -1,4 +1,4 @@
-"""What it means when a store fails: a full disk, a database that is away or silent, files that were replaced."""
+"""Classify store failures: disk full, database unreachable or unresponsive, files replaced."""
 
 from __future__ import annotations
 

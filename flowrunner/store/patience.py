@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that wait for an answer only so long."""
+"""PostgreSQL connections with a time limit on every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SQLite file that stays the one that was opened: one that was removed or replaced is noticed before each commit.
+"""Detect before each commit that a SQLite file was removed or replaced.
 
 SQLite goes on with a file that has no name any more, and whatever it says it has stored is gone with
 the process. Looking costs two system calls a transaction.

@@ -1,4 +1,4 @@
-"""Projects: each owner keeps flows together under names of their own; one project they have at least."""
+"""Projects: named groups of an owner's flows; every owner has at least one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run log: what every run did, written beside the runs and never in their way."""
+"""The run log: records what runs did, without delaying or failing them."""
 
 from __future__ import annotations
 

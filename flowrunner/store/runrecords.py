@@ -1,4 +1,4 @@
-"""Reading the run log: builds, transactions and runs, as the monitor API shows them."""
+"""Read the run log: builds, transactions and runs for the monitor API."""
 
 from __future__ import annotations
 

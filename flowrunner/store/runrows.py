@@ -1,4 +1,4 @@
-"""From the events of runs to rows of the run log: masked, cut, and serialised once."""
+"""Convert the events of a run to rows of the run log: masked, truncated, serialized once."""
 
 from __future__ import annotations
 

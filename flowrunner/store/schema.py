@@ -1,4 +1,4 @@
-"""The tables of one part of the database: made when fresh, refused when outdated, upgraded on demand."""
+"""Schema versions: create fresh tables, refuse outdated ones, upgrade on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials inside stored flows are encrypted; everything else stays readable."""
+"""Encrypt the credentials inside stored flows, and nothing else in them."""
 
 from __future__ import annotations
 

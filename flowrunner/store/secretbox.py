@@ -1,4 +1,4 @@
-"""The key that encrypts what is stored: from the settings, or made once and kept in the data folder."""
+"""The encryption key of stored secrets: configured, or generated once and kept in the data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cheap way for the processes of one machine to notice that something stored has changed."""
+"""Notify other processes on the same machine that stored data has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a run: what each of its vertices did, as lines of text in the row of the run."""
+"""The steps of a run: one line of JSON per vertex, stored in the row of the run."""
 
 from __future__ import annotations
 

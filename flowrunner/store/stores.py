@@ -1,4 +1,4 @@
-"""The app's own data, by name: everything that a runner keeps besides conversations."""
+"""All stores of a runner except the memory backend, as one typed object."""
 
 from __future__ import annotations
 

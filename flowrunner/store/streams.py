@@ -1,4 +1,4 @@
-"""The events of streams in a database that several hosts share, so that any of them goes on with a stream."""
+"""Events of streams in a shared database, so that any host can resume a stream."""
 
 from __future__ import annotations
 

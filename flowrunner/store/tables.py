@@ -1,4 +1,4 @@
-"""The tables of the app's own data. All names begin with ``flowrunner_``, so they can share a host's database."""
+"""The tables of the app's data, prefixed with ``flowrunner_`` to share a database with a site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions that need not be on disk when they end."""
+"""Transactions that do not wait for the disk."""
 
 from __future__ import annotations
 

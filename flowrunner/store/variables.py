@@ -1,4 +1,4 @@
-"""Variables of an owner, encrypted at rest: what flows read by name."""
+"""Variables of an owner, encrypted at rest, which flows read by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the stores of a runner can be used: asked within a bound, and said in the log once when that changes."""
+"""Monitor the stores of a runner: bounded checks, and one log line when their state changes."""
 
 from __future__ import annotations
 

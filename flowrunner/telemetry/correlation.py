@@ -1,4 +1,4 @@
-"""What everything that one request caused can be found by: the id of the request, and its trace."""
+"""Correlation ids: the request id and the trace, attached to everything a request causes."""
 
 from __future__ import annotations
 

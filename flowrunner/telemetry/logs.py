@@ -1,4 +1,4 @@
-"""What the stand-alone app logs, and how: lines of text, or one JSON object a line."""
+"""Logging of the stand-alone app, as text or as JSON lines."""
 
 from __future__ import annotations
 

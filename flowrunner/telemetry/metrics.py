@@ -1,4 +1,4 @@
-"""Figures for Prometheus, of all processes of a server together (extra ``[metrics]``).
+"""Prometheus metrics of all processes of a server (extra ``[metrics]``).
 
 No figure is broken down by owner, flow or session: such labels would tell who does what, and grow
 without bound.

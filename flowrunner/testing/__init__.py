@@ -1,4 +1,4 @@
-"""What authors of plugins, and sites with a runner, test with; the kits want the extra ``[testing]``."""
+"""Test support for plugin authors and for sites with a runner; the kits need the extra ``[testing]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded conversations: what a flow said, component by component, to be held against a changed flow."""
+"""Recorded conversations, to compare the output of a changed flow with."""
 
 from __future__ import annotations
 

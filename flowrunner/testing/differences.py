@@ -1,4 +1,4 @@
-"""What is different between a recorded conversation and what its flow says now."""
+"""Compare a recorded conversation with the current output of its flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as a recorded conversation keeps them: readable, comparable, and good enough to be replayed."""
+"""Serialize values for recorded conversations: readable, comparable, replayable."""
 
 from __future__ import annotations
 

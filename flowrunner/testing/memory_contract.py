@@ -1,4 +1,4 @@
-"""The tests that make a memory backend one that can be relied on."""
+"""The conformance tests of memory backends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which promises a memory backend keeps, group by group: ``python -m flowrunner.testing.memory_report FILE ...``."""
+"""Report which promises a memory backend keeps: ``python -m flowrunner.testing.memory_report FILE ...``."""
 
 from __future__ import annotations
 

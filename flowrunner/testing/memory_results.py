@@ -1,4 +1,4 @@
-"""What became of the tests of the memory kit, counted by class and group."""
+"""Results of the memory kit, counted by class and group."""
 
 from __future__ import annotations
 

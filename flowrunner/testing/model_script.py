@@ -1,4 +1,4 @@
-"""What a stand-in model server answers, step by step."""
+"""Scripts for the stand-in model server: its answers, step by step."""
 
 from __future__ import annotations
 

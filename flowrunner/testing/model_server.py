@@ -1,4 +1,4 @@
-"""A model server that says what a script tells it: OpenAI's chat completions and embeddings on a loopback port."""
+"""A scripted model server on a loopback port: OpenAI's chat completions and embeddings."""
 
 from __future__ import annotations
 

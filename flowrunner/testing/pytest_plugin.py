@@ -1,4 +1,4 @@
-"""Fixtures for the tests of a site with a runner. pytest finds them by itself; nothing is imported before use."""
+"""pytest fixtures for sites with a runner, found automatically and imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that says what a test tells it, in place of every model that a flow asks."""
+"""A scripted model that replaces every model of a flow in tests."""
 
 from __future__ import annotations
 

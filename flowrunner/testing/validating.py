@@ -1,4 +1,4 @@
-"""The memory kit as a call: what a backend keeps of the contract, as a report."""
+"""Run the memory kit from Python, and return its results as a report."""
 
 from __future__ import annotations
 

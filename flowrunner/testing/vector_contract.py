@@ -1,4 +1,4 @@
-"""The tests that make a vector store one that can be relied on."""
+"""The conformance tests of vector stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much text may be made: counted before it is made, so that memory is not taken first."""
+"""Limit the size of generated text: counted before it is built."""
 
 from __future__ import annotations
 

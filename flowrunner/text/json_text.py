@@ -1,4 +1,4 @@
-"""JSON text: by orjson, which is many times as fast, and by the standard library where that refuses a value."""
+"""Write JSON with orjson, and with the standard library where orjson refuses a value."""
 
 from __future__ import annotations
 

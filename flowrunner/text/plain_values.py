@@ -1,4 +1,4 @@
-"""Python values that JSON has no form for, as what it has: dates and numbers as text, sets as lists."""
+"""Convert Python values that JSON has no type for: dates and numbers to text, sets to lists."""
 
 from __future__ import annotations
 

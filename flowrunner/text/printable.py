@@ -1,4 +1,4 @@
-"""Texts of unknown origin as a terminal or a log may get them."""
+"""Make untrusted text safe for a terminal or a log."""
 
 from __future__ import annotations
 

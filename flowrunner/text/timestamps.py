@@ -1,4 +1,4 @@
-"""How moments are written: in UTC, to the microsecond. The standard library takes three times as long."""
+"""Format and parse timestamps in UTC with microseconds, three times as fast as the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spellings under which files name one and the same component type."""
+"""Normalize the spellings of component types in flow files."""
 
 from __future__ import annotations
 

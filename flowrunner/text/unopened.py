@@ -1,4 +1,4 @@
-"""What stands in place of a text that cannot be decrypted."""
+"""The placeholder for text that cannot be decrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vector stores: the contract of a store of embedded texts, and the handle through which flows reach the chosen one."""
+"""Vector stores: the contract of a store of embedded texts, and the handle that flows use."""
 
 from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
 from flowrunner.vectors.handle import LONGEST_NAME, OwnerVectors, Vectors, VectorsWithin

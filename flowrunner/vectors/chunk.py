@@ -1,4 +1,4 @@
-"""A piece of a document with its vector, and what may be asked about such pieces."""
+"""Chunks: pieces of a document with their vector, and filters on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chosen vector store, opened when it is first wanted, and handles on it that are bound to one owner."""
+"""The chosen vector store, opened on first use, and handles on it bound to one owner."""
 
 from __future__ import annotations
 

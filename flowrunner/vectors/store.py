@@ -1,4 +1,4 @@
-"""The contract between flowrunner and the store that keeps vectors."""
+"""The contract of a vector store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Working out arithmetic expressions, read by hand: nothing of them is ever run as code.
+"""Evaluate arithmetic expressions with a parser of our own; nothing is executed as code.
 
 Everything is bounded: the length of the expression, how deep it is nested, the size of numbers.
 """

@@ -1,4 +1,4 @@
-"""Chat Input: what a user says becomes a message of the conversation."""
+"""Chat Input: the user's text becomes a message of the conversation."""
 
 from __future__ import annotations
 

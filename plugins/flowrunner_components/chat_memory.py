@@ -1,4 +1,4 @@
-"""Chat memories of other makers: all of them mean the conversations that this server keeps."""
+"""External chat memories (Redis, MongoDB, ...), answered by the memory backend of this server."""
 
 from __future__ import annotations
 

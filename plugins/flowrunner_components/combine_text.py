@@ -1,4 +1,4 @@
-"""Combine Text: two texts with something between them."""
+"""Combine Text: join two texts with a delimiter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparing two texts, as If-Else does."""
+"""Compare two texts, with the operators of If-Else."""
 
 from __future__ import annotations
 

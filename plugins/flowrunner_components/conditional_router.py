@@ -1,4 +1,4 @@
-"""If-Else: a text is compared, and one of two branches goes on."""
+"""If-Else: compare a text, and continue in one of two branches."""
 
 from __future__ import annotations
 

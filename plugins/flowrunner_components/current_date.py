@@ -1,4 +1,4 @@
-"""Current Date: the time of day in a time zone."""
+"""Current Date: date and time in a time zone."""
 
 from __future__ import annotations
 

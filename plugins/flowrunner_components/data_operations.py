@@ -1,4 +1,4 @@
-"""Data Operations and its relatives: choosing, changing and joining members of objects."""
+"""Data Operations and related components: select, change and merge the members of objects."""
 
 from __future__ import annotations
 

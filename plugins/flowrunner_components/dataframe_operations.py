@@ -1,4 +1,4 @@
-"""DataFrame Operations: choosing, sorting and changing the rows and columns of a table."""
+"""DataFrame Operations: select, sort and change the rows and columns of a table."""
 
 from __future__ import annotations
 

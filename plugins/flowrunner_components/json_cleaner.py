@@ -1,4 +1,4 @@
-"""JSON Cleaner: what models write where JSON is wanted, as JSON."""
+"""JSON Cleaner: repair the JSON that models write."""
 
 from __future__ import annotations
 

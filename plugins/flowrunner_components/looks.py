@@ -1,4 +1,4 @@
-"""How a message looks in a chat: fields that older Chat Inputs and Chat Outputs have."""
+"""The appearance of a message in a chat: fields of older Chat Inputs and Chat Outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loop: what follows it runs for each item of a list."""
+"""Loop: run the components behind it once for each item of a list."""
 
 from __future__ import annotations
 

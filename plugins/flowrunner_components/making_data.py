@@ -1,4 +1,4 @@
-"""Components that make data out of what is written into them."""
+"""Components that create data from values written into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is chosen in the list of operations that Data and DataFrame Operations have."""
+"""Parse the list of operations of Data Operations and DataFrame Operations."""
 
 from __future__ import annotations
 

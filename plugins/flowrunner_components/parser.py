@@ -1,4 +1,4 @@
-"""Parser, and its older names: objects and tables become text."""
+"""Parser and its older names: format objects and tables as text."""
 
 from __future__ import annotations
 

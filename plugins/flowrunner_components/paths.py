@@ -1,4 +1,4 @@
-"""Paths into objects, as ``.results[0].name`` of jq: members, places in lists, and all items."""
+"""Paths into objects in the style of jq, such as ``.results[0].name``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matching a regular expression in time proportional to the text.
+"""Match regular expressions in linear time.
 
 Python's own matcher tries one way after the other and can take longer than anybody waits: a
 pattern and a text that a client sends could hold a worker for ever. RE2 walks the text once and

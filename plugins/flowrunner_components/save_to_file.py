@@ -1,4 +1,4 @@
-"""Write File: a value as a file among the owner's."""
+"""Write File: save a value as one of the owner's files."""
 
 from __future__ import annotations
 

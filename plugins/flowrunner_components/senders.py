@@ -1,4 +1,4 @@
-"""Who a message is from."""
+"""The senders of messages, and the names that flows use for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notify and Listen: a value that one vertex leaves and another of the same run takes up."""
+"""Notify and Listen: pass a value between two vertices of a run without an edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Message Store: the older component that only stores."""
+"""Message Store: the older component that only stores messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a history is kept: the runner's own memory, or an external one that an edge brings."""
+"""Where a message history is read from: the runner's memory, or an external memory on an edge."""
 
 from __future__ import annotations
 

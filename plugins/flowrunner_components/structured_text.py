@@ -1,4 +1,4 @@
-"""Reading a text that holds JSON or CSV."""
+"""Parse text that contains JSON or CSV."""
 
 from __future__ import annotations
 

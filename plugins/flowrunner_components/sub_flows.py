@@ -1,4 +1,4 @@
-"""Run Flow, Sub Flow and Flow as Tool: another flow of the owner as a part of this one."""
+"""Run Flow, Sub Flow and Flow as Tool: run another flow of the owner inside this one."""
 
 from __future__ import annotations
 

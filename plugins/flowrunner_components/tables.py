@@ -1,4 +1,4 @@
-"""Tables: lists of objects, and how they are written."""
+"""Tables: lists of objects, and their text forms."""
 
 from __future__ import annotations
 

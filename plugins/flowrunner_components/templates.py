@@ -1,4 +1,4 @@
-"""Templates with fields in braces, filled in one pass: what a value brings is never read as a template."""
+"""Templates with fields in braces, filled in one pass; values are never expanded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text Input: a text from the flow's author or from the request."""
+"""Text Input: a text set by the flow's author or by the request."""
 
 from __future__ import annotations
 

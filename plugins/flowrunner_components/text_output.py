@@ -1,4 +1,4 @@
-"""Text Output: a text that a flow gives back without storing it."""
+"""Text Output: return a text without storing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of a run are what a user said: a reply never overwrites one of those."""
+"""Distinguish the user's messages of a run from replies, so that a reply never overwrites one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Type Convert: text, objects and tables into each other."""
+"""Type Convert: convert between text, objects and tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turning the values that travel on edges into each other: text, Data (an object), Table (rows)."""
+"""Convert between the types of values on edges: text, Data (an object), Table (rows)."""
 
 from __future__ import annotations
 

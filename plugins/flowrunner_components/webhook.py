@@ -1,4 +1,4 @@
-"""Webhook: what another program sends starts the flow."""
+"""Webhook: the body of a request from another program starts the flow."""
 
 from __future__ import annotations
 

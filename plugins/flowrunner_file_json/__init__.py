@@ -1,4 +1,4 @@
-"""The memory backend ``file-json``: a folder of JSON lines that a person can read, one file a session."""
+"""The memory backend ``file-json``: a folder of readable JSON lines, one file per session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sessions there are, and which may have been active last: a log that every writer adds to.
+"""The catalogue of sessions: an append-only log of which exist and when they were last active.
 
 A line is written before the change that it announces. So a process that reads the lines it has not
 seen knows every session that may have changed; whether and how it did, the session's file says.

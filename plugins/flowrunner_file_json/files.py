@@ -1,4 +1,4 @@
-"""Writing to disk so that what was there before survives a failure."""
+"""Write files so that the previous contents survive a failure."""
 
 from __future__ import annotations
 

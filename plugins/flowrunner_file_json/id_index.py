@@ -1,4 +1,4 @@
-"""In which session's file a message may be, by its id.
+"""Index of message ids: the session file in which a message may be.
 
 Entries are hints: they are written before the message is, so no message is without one; and a hint
 may lead nowhere, so whoever follows one looks whether the message is really there.

@@ -1,4 +1,4 @@
-"""The list of sessions, out of the catalogue and as few files as will do."""
+"""List sessions from the catalogue, reading as few session files as possible."""
 
 from __future__ import annotations
 

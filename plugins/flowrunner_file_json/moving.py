@@ -1,4 +1,4 @@
-"""What sessions' files hold after an edit that several of them share, or after messages moved."""
+"""The contents of session files after messages were edited or moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing several files as one: a note of what is to be done makes it certain that all of it happens.
+"""Change several files atomically, with a journal of pending changes.
 
 First the new files are written beside the old ones. Then the note is: from that moment on the
 change is made. Then the files take their places, and the note goes. Whoever dies in between leaves

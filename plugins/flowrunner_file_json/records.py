@@ -1,4 +1,4 @@
-"""The lines of a session's file: what each says, and how messages look in it.
+"""The lines of a session file, and messages as they appear in it.
 
 The first line names the owner and the session. Every other line is a record::
 

@@ -1,4 +1,4 @@
-"""One session's file: what it holds, and how it grows."""
+"""A session file: its contents, and how messages are appended."""
 
 from __future__ import annotations
 

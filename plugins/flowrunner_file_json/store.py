@@ -1,4 +1,4 @@
-"""The folder of a store: its files, its indexes, and how they change together."""
+"""The folder of a store: its files and indexes, changed together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One user of the store at a time, among threads and among processes."""
+"""Lock a store, across threads and processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory backend ``in-memory``: conversations in a dict, for tests and for trying things out."""
+"""The memory backend ``in-memory``: conversations in a dict, for tests and experiments."""
 
 from __future__ import annotations
 

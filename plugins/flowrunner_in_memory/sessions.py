@@ -1,4 +1,4 @@
-"""Which messages a session has, and which session was active last."""
+"""The messages of each session, and the order in which sessions were last active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warning whoever runs several workers on a store that only one of them sees."""
+"""Warn if several workers use a store that is private to each of them."""
 
 from __future__ import annotations
 

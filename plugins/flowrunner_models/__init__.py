@@ -1,4 +1,4 @@
-"""Components that talk to language models, and those that agents use as tools."""
+"""Components for language models, and the tools that agents use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agent: a model that calls tools until it has an answer."""
+"""Agent: a model that calls tools until it can answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools of an agent: those that edges bring, two of its own, and how a call of one ends."""
+"""The tools of an agent: from edges, two built-in ones, and what a call returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch Run: one question to a model for each row of a table."""
+"""Batch Run: ask a model once for each row of a table."""
 
 from __future__ import annotations
 

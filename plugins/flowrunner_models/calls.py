@@ -1,4 +1,4 @@
-"""Calls of tools as servers write them: whole, or in the deltas of a stream, each in its own way."""
+"""Read tool calls from answers of model servers, whole or in deltas of a stream."""
 
 from __future__ import annotations
 

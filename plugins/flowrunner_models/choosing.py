@@ -1,4 +1,4 @@
-"""Which model a component means: the shapes in which flows of all releases name one."""
+"""Which model a component names, in the formats of all releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to OpenAI-compatible servers: kept for reuse, one call at a time each, breakable at any moment."""
+"""Connections to OpenAI-compatible servers: reused, used by one call at a time, and closable at any moment."""
 
 from __future__ import annotations
 

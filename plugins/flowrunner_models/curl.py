@@ -1,4 +1,4 @@
-"""Curl commands as requests: what is understood is sent, what is not is refused, nothing is dropped in silence."""
+"""Parse curl commands into requests; unsupported options are refused, never ignored."""
 
 from __future__ import annotations
 

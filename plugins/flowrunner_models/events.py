@@ -1,4 +1,4 @@
-"""The body of an answer: server-sent events or one JSON document, whichever a server sends for either."""
+"""Read the body of an answer: server-sent events or a JSON document, whichever the server sends."""
 
 from __future__ import annotations
 

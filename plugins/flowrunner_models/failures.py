@@ -1,4 +1,4 @@
-"""What can go wrong between a component and a model, each with a name of its own."""
+"""Errors of model calls, each with a name of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching over HTTP for components: public addresses only, bounded in size and time."""
+"""HTTP requests of components: public addresses only, with limits on size and time."""
 
 from __future__ import annotations
 

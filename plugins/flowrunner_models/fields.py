@@ -1,4 +1,4 @@
-"""The inputs that all components with a model share, under every name that flows have for them."""
+"""The inputs shared by all components with a model, under every name that flows use."""
 
 from __future__ import annotations
 

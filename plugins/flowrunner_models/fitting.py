@@ -1,4 +1,4 @@
-"""Values as a schema wants them, where a model means the same and writes it otherwise."""
+"""Coerce values to a schema where a model expresses them differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers refuse of a request: noticed by what they say, left out once, and remembered."""
+"""Adapt to model servers: leave out the parameters that a server has refused, and remember them."""
 
 from __future__ import annotations
 

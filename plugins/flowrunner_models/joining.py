@@ -1,4 +1,4 @@
-"""Messages of a request in the order and shape that strict servers want; what was stored stays as it was."""
+"""Arrange the messages of a request as strict servers require; stored messages are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding JSON in a text, in time proportional to it.
+"""Find JSON in text, in linear time.
 
 A start that fails may be followed by thousands that fail for the same reason further on: each
 bracket of ``[[[[[`` waits for an end that the first one has looked for already. So a start is

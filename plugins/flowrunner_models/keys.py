@@ -1,4 +1,4 @@
-"""Which API key goes to which server."""
+"""Which API key is sent to which server."""
 
 from __future__ import annotations
 

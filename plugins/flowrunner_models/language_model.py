@@ -1,4 +1,4 @@
-"""Language Model: one question to a model, under the many names that flows have for it."""
+"""Language Model: one question to a model, under the many names that flows use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models behind the ``llm`` library and its plugins: what has no OpenAI-compatible address."""
+"""Models of the ``llm`` library and its plugins, without an OpenAI-compatible server."""
 
 from __future__ import annotations
 

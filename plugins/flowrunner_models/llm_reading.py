@@ -1,4 +1,4 @@
-"""Whether a model of an ``llm`` plugin reads the turns that it is handed: asked of its own ``execute``."""
+"""Detect whether a model of an ``llm`` plugin reads earlier turns, from its ``execute``."""
 
 from __future__ import annotations
 

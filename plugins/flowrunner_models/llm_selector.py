@@ -1,4 +1,4 @@
-"""LLM Selector: a model judges which of several models is to answer, and that one does."""
+"""LLM Selector: a model chooses which of several models answers."""
 
 from __future__ import annotations
 

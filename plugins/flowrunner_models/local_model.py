@@ -1,4 +1,4 @@
-"""Models on this machine, run in process by ``xllamacpp``; nothing is downloaded."""
+"""Models in this process, run by ``xllamacpp``; nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the settings of a vertex to a model that can be asked."""
+"""Create a model from the settings of a vertex."""
 
 from __future__ import annotations
 

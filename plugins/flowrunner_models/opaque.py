@@ -1,4 +1,4 @@
-"""Members of an answer that nobody here reads: kept as they came, since their server wants them back."""
+"""Provider-specific members of an answer, kept to be sent back unchanged."""
 
 from __future__ import annotations
 

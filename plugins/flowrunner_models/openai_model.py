@@ -1,4 +1,4 @@
-"""Models behind an OpenAI-compatible server, asked through the ``openai`` SDK."""
+"""Models on OpenAI-compatible servers, through the ``openai`` SDK."""
 
 from __future__ import annotations
 

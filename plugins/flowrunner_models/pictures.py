@@ -1,4 +1,4 @@
-"""Pictures for models: the uploads that a message names, as far as they are pictures."""
+"""Images for models: the uploads of a message that are images."""
 
 from __future__ import annotations
 

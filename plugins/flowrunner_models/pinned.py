@@ -1,4 +1,4 @@
-"""Connections to a checked address, which can be broken from another thread and are at the deadline."""
+"""Connections to a verified address, closed at a deadline or by another thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol between components and models: turns go in, text comes out as it is made, a reply ends it."""
+"""The protocol between components and models: turns in, text as it is generated, a final reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of providers: where they are, how their keys are called, what they are called in flows."""
+"""The table of providers: addresses, names of keys, and names in flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of chat completions, whole or in chunks, put together to a reply."""
+"""Assemble chat completions, whole or in chunks, into a reply."""
 
 from __future__ import annotations
 

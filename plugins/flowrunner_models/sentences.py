@@ -1,4 +1,4 @@
-"""What a provider says of a failure, in its own words, wherever in its answer they stand."""
+"""Extract the error message from a provider's answer, wherever it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which server a model is asked at, and whose word that is."""
+"""Which server a model is on, and who chose it."""
 
 from __future__ import annotations
 

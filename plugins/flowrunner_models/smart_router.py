@@ -1,4 +1,4 @@
-"""Smart Router: a model says which of several branches a text belongs to."""
+"""Smart Router: a model chooses the branch that a text belongs to."""
 
 from __future__ import annotations
 

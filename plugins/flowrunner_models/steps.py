@@ -1,4 +1,4 @@
-"""What an agent did, as content blocks of its message, in the shape that clients render."""
+"""The steps of an agent as content blocks of its message, in the format that clients render."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON out of a model: schemas from tables of fields, and what does not fit them."""
+"""Structured output: schemas from tables of fields, and validation against them."""
 
 from __future__ import annotations
 

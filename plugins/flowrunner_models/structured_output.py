@@ -1,4 +1,4 @@
-"""Structured Output: JSON of a given shape out of a text."""
+"""Structured Output: extract JSON of a given shape from a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arithmetic for agents: an expression is taken apart, never run."""
+"""Calculator for agents: an expression is parsed, never executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thoughts that a model says aloud in its text, set apart from its answer."""
+"""Separate the reasoning that a model writes into its text from its answer."""
 
 from __future__ import annotations
 

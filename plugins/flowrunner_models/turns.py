@@ -1,4 +1,4 @@
-"""Earlier messages as turns of a conversation, and windows on them."""
+"""Earlier messages as turns of a conversation, limited by number or size."""
 
 from __future__ import annotations
 

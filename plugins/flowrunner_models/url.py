@@ -1,4 +1,4 @@
-"""URL: the text of web pages."""
+"""URL: fetch the text of web pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer cost, in tokens and in money."""
+"""Token usage and cost of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns and tools as OpenAI's chat completions write them."""
+"""Turns and tools in the format of OpenAI's chat completions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents, splitters, embeddings and vector stores: what retrieval needs, and the vector store ``local``."""
+"""Retrieval: documents, splitters, embeddings, and the vector store ``local``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The libraries of the extra ``[retrieval]``, imported where they are needed; the plugin loads without them."""
+"""Import the libraries of the extra ``[retrieval]`` on first use."""
 
 from __future__ import annotations
 

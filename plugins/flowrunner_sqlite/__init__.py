@@ -1,4 +1,4 @@
-"""The memory backend ``sqlite``: conversations in a SQLite file, or in PostgreSQL if the URL says so."""
+"""The memory backend ``sqlite``: conversations in a SQLite file, or in PostgreSQL."""
 
 from __future__ import annotations
 

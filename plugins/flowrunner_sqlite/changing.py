@@ -1,4 +1,4 @@
-"""Changes and removals of stored messages, and what they mean for order, sessions and search.
+"""Edit and delete messages, and keep order, sessions and search up to date.
 
 Everything here happens within one transaction that its caller opens.
 """

@@ -1,4 +1,4 @@
-"""What goes wrong in a database, in the words of the contract."""
+"""Translate database errors to the errors of the contract."""
 
 from __future__ import annotations
 

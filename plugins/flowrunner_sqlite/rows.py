@@ -1,4 +1,4 @@
-"""Messages as rows of a table, and back."""
+"""Convert messages to and from rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that contain all given words: an index narrows them, the words themselves decide."""
+"""Full-text search: an index narrows the candidates, the words themselves decide."""
 
 from __future__ import annotations
 

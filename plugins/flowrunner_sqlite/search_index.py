@@ -1,4 +1,4 @@
-"""An index of the three-letter pieces of all texts: FTS5 on SQLite, pg_trgm on PostgreSQL.
+"""A trigram index of message texts: FTS5 on SQLite, pg_trgm on PostgreSQL.
 
 It is made when somebody first searches a store that is worth it, and follows when somebody
 searches again or many messages have come: an append never waits for it. It is derived from the

@@ -1,4 +1,4 @@
-"""Turns of a session across hosts: PostgreSQL's advisory locks, which end with the connection that holds them."""
+"""Session locks across hosts, with PostgreSQL's advisory locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL that is written once per engine and then given to the driver as it is."""
+"""SQL compiled once per engine, and executed by the driver directly."""
 
 from __future__ import annotations
 

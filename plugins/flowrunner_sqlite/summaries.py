@@ -1,4 +1,4 @@
-"""The table of sessions: kept right after changes, and read for the list."""
+"""The table of sessions: maintained on changes, read for listings."""
 
 from __future__ import annotations
 

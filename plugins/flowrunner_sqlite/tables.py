@@ -1,4 +1,4 @@
-"""The tables of the conversations, and how their schema is named and upgraded."""
+"""The tables of conversations, and their schema versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two kinds of trigram index that databases bring along."""
+"""The trigram indexes of SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

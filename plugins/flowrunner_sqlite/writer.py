@@ -1,4 +1,4 @@
-"""One transaction for all who write at the same moment."""
+"""Group commit: one transaction for all concurrent writers."""
 
 from __future__ import annotations
 

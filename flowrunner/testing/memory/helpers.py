@@ -1,4 +1,4 @@
-"""Other processes that work for a test; what they do stands in ``jobs.py``."""
+"""Start and control the worker processes of a test; their jobs are in ``jobs.py``."""
 
 from __future__ import annotations
 

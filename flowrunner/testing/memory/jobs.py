@@ -1,4 +1,4 @@
-"""What processes that the kit starts do with a backend; see ``worker.py``."""
+"""Jobs that worker processes of the kit perform on a backend; see ``worker.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limit of time for each test, so that a backend that hangs is told by the name of the test."""
+"""A time limit for each test, so that a backend that hangs is reported by test name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list in which messages are kept the plainest way, to compare a backend with."""
+"""The reference model: a plain list of messages to compare a backend with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the kit opens the backend that it tests."""
+"""Open the backend under test."""
 
 from __future__ import annotations
 

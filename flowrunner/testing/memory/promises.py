@@ -1,4 +1,4 @@
-"""Which sentence of the contract a test is there for, and since which version of the kit."""
+"""Link each test to a sentence of the contract, and to the kit version that added it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process acknowledged before it was killed, and what a store must therefore hold."""
+"""What a process had acknowledged when it was killed, which the store must still hold."""
 
 from __future__ import annotations
 

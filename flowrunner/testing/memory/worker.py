@@ -1,4 +1,4 @@
-"""Processes of their own that use a backend: ``python -m flowrunner.testing.memory.worker FILE CLASS``.
+"""Worker processes that use a backend: ``python -m flowrunner.testing.memory.worker FILE CLASS``.
 
 The tests start one process for each class, and write it an order in a line of JSON whenever they
 want others to work: the job, the folder, the environment, and how many are to do it. It forks that

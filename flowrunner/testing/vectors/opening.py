@@ -1,4 +1,4 @@
-"""How the kit opens the vector store that it tests, and what all groups work with."""
+"""Open the vector store under test, and share fixtures among the groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searching by vector: what is nearest, scores, ties, filters."""
+"""Search by vector: nearest chunks, scores, ties, filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storing, replacing, reading and deleting chunks; values; refusals."""
+"""Store, replace, read and delete chunks; supported and refused values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several threads and processes on one store, and processes that die."""
+"""Several threads and processes on one store, and processes that are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of its own that uses a vector store: ``python -m flowrunner.testing.vectors.worker``.
+"""A worker process that uses a vector store: ``python -m flowrunner.testing.vectors.worker``.
 
 It gets one JSON object as its argument: the file and the class of the tests, which know how to open
 the store, the folder, and the job. It prints a line for what is done and acknowledged, at once.

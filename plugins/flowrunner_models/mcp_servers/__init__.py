@@ -1,1 +1,1 @@
-"""MCP servers: which a flow may use, and what their tools give."""
+"""MCP servers: which ones a flow may use, and the results of their tools."""

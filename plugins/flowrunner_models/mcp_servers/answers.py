@@ -1,4 +1,4 @@
-"""What a tool of an MCP server gives, as text for a model and as rows of a table."""
+"""Results of MCP tools, as text for a model and as rows of a table."""
 
 from __future__ import annotations
 

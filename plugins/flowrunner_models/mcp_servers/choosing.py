@@ -1,4 +1,4 @@
-"""Which MCP server a flow means, and whether it may be used."""
+"""Which MCP server a flow names, and whether it may use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MCP Tools: the tools of an MCP server, for an agent or one of them for a flow."""
+"""MCP Tools: the tools of an MCP server for an agent, or one of them for a flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection to an MCP server, on a thread with an event loop of its own."""
+"""A connection to an MCP server, on a thread with its own event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much an MCP server may send over HTTP: counted as it comes, so that no answer takes the memory first.
+"""Limit how much an MCP server may send over HTTP, counted as it arrives.
 
 Imported on first use: it needs the extra ``[mcp]``.
 """

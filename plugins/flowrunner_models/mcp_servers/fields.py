@@ -1,4 +1,4 @@
-"""The inputs of MCP Tools, and what else a vertex has: the arguments of the tool that it names."""
+"""The inputs of MCP Tools, and the arguments of the tool that a vertex names."""
 
 from __future__ import annotations
 

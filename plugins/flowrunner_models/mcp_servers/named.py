@@ -1,4 +1,4 @@
-"""The MCP servers and commands that the operator names."""
+"""The MCP servers and commands that the operator configures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tools of an MCP server a flow may use: those that its author chose, and fewer where a request says so."""
+"""The tools of an MCP server that a flow may use: chosen by its author, reduced by a request."""
 
 from __future__ import annotations
 

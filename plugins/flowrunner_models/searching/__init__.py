@@ -1,1 +1,1 @@
-"""Searching the web, the news and collections of knowledge."""
+"""Search the web, the news and knowledge collections."""

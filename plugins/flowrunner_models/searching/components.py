@@ -1,4 +1,4 @@
-"""Components that search, for agents and flows."""
+"""Search components for agents and flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services that search: what each is asked, and what comes back as rows."""
+"""Search services: the request to each, and its results as rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SQL databases of a flow's author: which may be reached, and how they are asked."""
+"""SQL databases named by flow authors: which may be reached, and how they are queried."""

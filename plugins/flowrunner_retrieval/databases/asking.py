@@ -1,4 +1,4 @@
-"""Sending one statement to a database, within bounds of rows, text and time."""
+"""Execute one statement, with limits on rows, text and time."""
 
 from __future__ import annotations
 

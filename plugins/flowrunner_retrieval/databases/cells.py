@@ -1,4 +1,4 @@
-"""What stands in a cell of a table, as JSON."""
+"""Convert the values of cells to JSON."""
 
 from __future__ import annotations
 

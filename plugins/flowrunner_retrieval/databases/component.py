@@ -1,4 +1,4 @@
-"""SQL Database: one query to a database that the flow's author names."""
+"""SQL Database: query a database named by the flow's author."""
 
 from __future__ import annotations
 

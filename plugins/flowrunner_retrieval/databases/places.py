@@ -1,4 +1,4 @@
-"""Which database a flow means, who says so, and whether it may be reached."""
+"""Which database a flow names, who chose it, and whether it may be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping what PostgreSQL's client library finds on this machine from servers that others name."""
+"""Keep libpq from sending this machine's credentials to servers that flows name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a query before it goes to a database: one statement, and one that reads."""
+"""Check a query before it is executed: a single statement that only reads."""
 
 from __future__ import annotations
 

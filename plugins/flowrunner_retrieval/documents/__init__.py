@@ -1,1 +1,1 @@
-"""Documents: files of the owner or of folders that the operator allows, as text and as rows."""
+"""Documents: files of the owner or of permitted folders, as text and rows."""

@@ -1,4 +1,4 @@
-"""Directory: the files of a folder that the operator allows."""
+"""Directory: the files of a folder that the operator permits."""
 
 from __future__ import annotations
 

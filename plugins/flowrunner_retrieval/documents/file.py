@@ -1,4 +1,4 @@
-"""File: uploads as text and as rows."""
+"""File: uploads as text and rows."""
 
 from __future__ import annotations
 

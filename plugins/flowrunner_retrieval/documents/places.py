@@ -1,4 +1,4 @@
-"""Which files a component may read: the owner's uploads, and those of folders that the operator allows."""
+"""Which files a component may read: the owner's uploads, and files of permitted folders."""
 
 from __future__ import annotations
 

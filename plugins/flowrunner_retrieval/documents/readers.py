@@ -1,4 +1,4 @@
-"""Reading files: their text, and rows where they hold some."""
+"""Read files: their text, and rows where they contain any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON to Data, CSV to Data: an upload or a text as objects."""
+"""JSON to Data and CSV to Data: convert an upload or a text to objects."""
 
 from __future__ import annotations
 

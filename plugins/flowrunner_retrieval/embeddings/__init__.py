@@ -1,1 +1,1 @@
-"""Embeddings: texts become vectors, by the models of the same providers that answer chats."""
+"""Embeddings: turn texts into vectors, with the model providers that also serve chats."""

@@ -1,4 +1,4 @@
-"""Which embedding model a component means."""
+"""Which embedding model a component names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding Model, and the component types that stand for one provider each."""
+"""Embedding Model, and the component types of single providers."""
 
 from __future__ import annotations
 

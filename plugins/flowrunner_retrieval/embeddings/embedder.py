@@ -1,4 +1,4 @@
-"""What an embedding model is to the components that use one."""
+"""The protocol of an embedding model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings on this machine, in process by ``xllamacpp``; nothing is downloaded."""
+"""Embeddings in this process, computed by ``xllamacpp``; nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the settings of a vertex to an embedding model."""
+"""Create an embedding model from the settings of a vertex."""
 
 from __future__ import annotations
 

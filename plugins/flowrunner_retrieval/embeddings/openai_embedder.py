@@ -1,4 +1,4 @@
-"""Embedding models behind an OpenAI-compatible server, asked through the ``openai`` SDK."""
+"""Embedding models on OpenAI-compatible servers, through the ``openai`` SDK."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The vector store ``local``: rows in the app's own database, searched exactly by numpy."""
+"""The vector store ``local``: rows in the app's database, exact search with numpy."""

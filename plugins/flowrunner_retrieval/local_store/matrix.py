@@ -1,4 +1,4 @@
-"""The vectors of collections in memory, ready to be searched: read once, kept up to date by version."""
+"""Cache the vectors of collections in memory, invalidated by version."""
 
 from __future__ import annotations
 

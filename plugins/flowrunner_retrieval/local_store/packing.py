@@ -1,4 +1,4 @@
-"""Vectors as bytes: what goes into a row, and the checks before."""
+"""Validate vectors, and pack them into bytes."""
 
 from __future__ import annotations
 

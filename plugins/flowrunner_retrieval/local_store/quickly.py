@@ -1,4 +1,4 @@
-"""The usual search, without the layers of SQLAlchemy: they take longer than the search of a small collection."""
+"""The fast path of search, without the overhead of SQLAlchemy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements that are written by hand, because they run a hundred thousand times."""
+"""Hand-written SQL for statements that run very often."""
 
 from __future__ import annotations
 

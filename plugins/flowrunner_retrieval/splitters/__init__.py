@@ -1,1 +1,1 @@
-"""Splitters: texts become chunks, the same as ``langchain-text-splitters`` makes them."""
+"""Splitters: divide texts into chunks, as ``langchain-text-splitters`` does."""

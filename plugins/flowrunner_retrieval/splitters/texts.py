@@ -1,4 +1,4 @@
-"""What splitters take and give: texts with their metadata."""
+"""The input and output of splitters: texts with metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks that are counted before they are made, by splitters that can be stopped."""
+"""Splitters that count chunks before they create them, and that can be stopped."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Vector stores as components: one behaviour under every name that flows have for a store."""
+"""Vector stores as components: one implementation for every store that flows name."""

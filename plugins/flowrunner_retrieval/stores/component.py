@@ -1,4 +1,4 @@
-"""A vector store as a component: what arrives is stored, what is asked is searched."""
+"""A vector store as a component: store incoming data, search for a query."""
 
 from __future__ import annotations
 

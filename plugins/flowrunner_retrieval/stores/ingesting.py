@@ -1,4 +1,4 @@
-"""Texts and rows become chunks of a collection."""
+"""Convert texts and rows to chunks of a collection."""
 
 from __future__ import annotations
 

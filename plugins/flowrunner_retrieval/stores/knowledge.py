@@ -1,4 +1,4 @@
-"""Knowledge: a collection by name, filled by one component and searched by another."""
+"""Knowledge: a named collection, filled by one component and searched by another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Astra DB Tool: rows of a collection, by their members and by likeness, for an agent."""
+"""Astra DB Tool: find rows of a collection by value or similarity, for agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that flows have for vector stores, all one component."""
+"""The component types of vector stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searching a collection: the nearest, those above a score, or the nearest that differ from each other."""
+"""Search a collection: by similarity, by a score threshold, or for diverse results."""
 
 from __future__ import annotations
 
