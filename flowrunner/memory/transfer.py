@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
-from flowrunner.errors import BadRequest, Conflict, MessageInvalid
+from flowrunner.errors import BadRequest, Conflict, FlowRunnerError, MessageInvalid
 from flowrunner.memory import EVERY_OWNER, Memory, OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.memory.paging import pages_forward
 from flowrunner.memory.records import from_line, to_line
 
 _BATCH: Final = 500
+#: Messages whose ids are looked up together; a store of files reads each file once for all of them.
+_LOOK_AHEAD: Final = 8000
+
+#: Told how many messages more are dealt with.
+Told = Callable[[int], object]
+
+
+def _untold(count: int) -> None:
+    """Tell nobody."""
+
+
 #: The namespace in which ids of copies for another owner are made.
 _COPIES: Final = uuid.UUID("3f0dd5f9-5a3e-5d1f-8a53-6a5b1b1d0c11")
 
@@ -39,7 +49,12 @@ def export_lines(memory: OwnerMemory, *, session_id: str | None = None) -> Itera
 
 
 def import_lines(
-    memory: Memory, lines: Iterable[str | bytes], *, owner: str | None = None, skip_existing: bool = False
+    memory: Memory,
+    lines: Iterable[str | bytes],
+    *,
+    owner: str | None = None,
+    skip_existing: bool = False,
+    told: Told = _untold,
 ) -> Transfer:
     """Store the messages of an export, in its order; blank lines are passed over.
 
@@ -50,20 +65,23 @@ def import_lines(
         another owner has gets an id of its own, the same each time.
     :param skip_existing: pass over messages whose ids are taken, so that an import that was
         interrupted can be repeated.
+    :param told: called with each number of messages that were stored or passed over.
     :raises BadRequest: for a line that is no message, with its number; those before it are stored.
     :raises Conflict: for an id that is taken, with the number of its line.
     """
     numbered = read_lines(lines, owner)
-    return _store(memory, numbered if owner is None else own_ids(memory, numbered), skip_existing)
+    return _store(memory, numbered if owner is None else own_ids(memory, numbered), skip_existing, told)
 
 
-def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False) -> Transfer:
+def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False, told: Told = _untold) -> Transfer:
     """Store every message of one store in another, in order.
 
+    :param skip_existing: pass over messages that are there, so that a copy that was interrupted can be repeated.
+    :param told: called with each number of messages that were stored or passed over.
     :raises Conflict: for an id that is taken there.
     """
     found = enumerate(_everything(source.for_owner(EVERY_OWNER), None), 1)
-    return _store(target, found, skip_existing)
+    return _store(target, found, skip_existing, told)
 
 
 def _everything(memory: OwnerMemory, session_id: str | None) -> Iterator[Message]:
@@ -125,8 +143,7 @@ def _is_message(line: str | bytes) -> bool:
 
 def own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]]) -> Iterator[tuple[int, Message]]:
     """Yield messages with an id made of owner and old one where somebody else has the old one."""
-    pages = iter(numbered)
-    while page := list(islice(pages, _BATCH)):
+    for page in _pages(numbered, _LOOK_AHEAD):
         ids = tuple(str(message.id) for _, message in page)
         owners = {m.id: m.owner for m in memory.for_owner(EVERY_OWNER).fetch(ids=ids)}
         for number, message in page:
@@ -135,34 +152,49 @@ def own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]]) -> Iterator
             yield number, message
 
 
-def _store(memory: Memory, numbered: Iterable[tuple[int, Message]], skip_existing: bool) -> Transfer:
+def _store(memory: Memory, numbered: Iterable[tuple[int, Message]], skip_existing: bool, told: Told) -> Transfer:
     """Store messages page by page, those of one session that follow each other together."""
-    done, waiting = Transfer(), list[tuple[int, Message]]()
-    try:
-        for one in numbered:
-            waiting.append(one)
-            if len(waiting) == _BATCH:
-                # Whatever happens in here, it is not tried again below.
-                page, waiting = waiting, []
-                _store_page(memory, page, skip_existing, done)
-    finally:
-        # Lines before one that cannot be read are stored, as is what was read when somebody interrupts.
-        _store_page(memory, waiting, skip_existing, done)
+    done = Transfer()
+    for page in _pages(numbered, _LOOK_AHEAD if skip_existing else _BATCH):
+        _store_page(memory, page, skip_existing, done, told)
     return done
 
 
-def _store_page(memory: Memory, page: list[tuple[int, Message]], skip_existing: bool, done: Transfer) -> None:
+def _pages(numbered: Iterable[tuple[int, Message]], size: int) -> Iterator[list[tuple[int, Message]]]:
+    """Yield what is given in pages; where a line cannot be read, first those before it."""
+    page = list[tuple[int, Message]]()
+    try:
+        for one in numbered:
+            page.append(one)
+            if len(page) == size:
+                yield page
+                page = []
+    except FlowRunnerError:
+        yield page
+        raise
+    yield page
+
+
+def _store_page(
+    memory: Memory, page: list[tuple[int, Message]], skip_existing: bool, done: Transfer, told: Told
+) -> None:
     if skip_existing and page:
         ids = tuple(str(message.id) for _, message in page)
         taken = {message.id for message in memory.for_owner(EVERY_OWNER).fetch(ids=ids)}
-        fresh = [(number, message) for number, message in page if message.id not in taken]
+        fresh = []
+        for number, message in page:
+            if message.id not in taken:
+                taken.add(message.id)
+                fresh.append((number, message))
         done.skipped += len(page) - len(fresh)
+        told(len(page) - len(fresh))
         page = fresh
     start = 0
     for end in range(1, len(page) + 1):
-        if end == len(page) or _place(page[end][1]) != _place(page[start][1]):
+        if end == len(page) or end - start == _BATCH or _place(page[end][1]) != _place(page[start][1]):
             _append(memory, page[start:end])
             done.stored += end - start
+            told(end - start)
             start = end
 
 

@@ -154,7 +154,7 @@ class FileJson(MemoryBackend):
         """
         store = self._store
         if query.ids is not None:
-            for found in {file for name in set(query.ids) if (file := store.file_with(name)) is not None}:
+            for found in store.files_with(dict.fromkeys(query.ids)):
                 yield inf, partial(store.file, found.owner, found.session_id)
         elif query.session_id is not None and isinstance(query.owner, str):
             yield inf, partial(store.file, query.owner, query.session_id)

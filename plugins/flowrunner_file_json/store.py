@@ -161,6 +161,28 @@ class Store:
                     return found
         return None
 
+    def files_with(self, message_ids: Iterable[str]) -> Iterator[SessionFile]:
+        """Yield each file that holds some of the messages, once; what is in one file is looked up together.
+
+        One by one, ids of many sessions would have the same files read again and again.
+        """
+        waiting = {name: hints for name in message_ids if (hints := self.ids.look_up(name))}
+        given: set[str] = set()
+        while waiting:
+            names: dict[str, list[str]] = {}
+            for name, hints in waiting.items():
+                names.setdefault(hints[0], []).append(name)
+            elsewhere: set[str] = set()
+            for digest, some in names.items():
+                entry = self.catalogue.entries.get(digest)
+                found = None if entry is None else self.file(entry.owner, entry.session_id)
+                lacking = {name for name in some if found is None or name not in found.rows}
+                elsewhere |= lacking
+                if found is not None and len(lacking) < len(some) and digest not in given:
+                    given.add(digest)
+                    yield found
+            waiting = {name: hints[1:] for name, hints in waiting.items() if name in elsewhere and len(hints) > 1}
+
     def append(self, owner: str, session_id: str, messages: Sequence[Message]) -> None:
         """Add messages at the end of a session and of the whole order.
 

@@ -146,6 +146,20 @@ def test_a_line_that_is_no_message_is_named_and_those_before_it_are_stored(store
     assert len(everything(store)) == 1
 
 
+def test_lines_before_a_bad_one_are_stored_for_another_owner_too(open_store):
+    store = open_store("in-memory")
+    with pytest.raises(BadRequest, match="Line 3 is no message"):
+        import_lines(store, [line_with(id="1"), line_with(id="2"), "{"], owner="cleo")
+    assert [message.owner for message in everything(store)] == ["cleo", "cleo"]
+
+
+def test_an_export_that_has_a_message_twice_is_taken_once(open_store):
+    store, told = open_store("in-memory"), []
+    lines = [line_with(id="1"), line_with(id="2"), line_with(id="1")]
+    done = import_lines(store, lines, skip_existing=True, told=told.append)
+    assert (done.stored, done.skipped, sum(told)) == (2, 1, 3)
+
+
 def _with_one_message(store):
     store.for_owner("ann").append([said("a")])
     return store.for_owner(EVERY_OWNER)

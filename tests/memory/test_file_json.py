@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flowrunner_file_json import catalogue, files, pending, store
+from flowrunner_file_json import catalogue, files, pending, session_file, store
 from flowrunner_file_json.backend import FileJson
+from flowrunner_file_json.session_file import digest_of
 
 from flowrunner import MemoryFailed, MessageChanges, MessageInvalid, MessageQuery, SessionQuery
 from flowrunner.testing import MemoryBackendContract
@@ -288,3 +289,31 @@ def test_what_is_kept_at_hand_is_bounded_and_what_was_forgotten_is_read_again(tm
             assert fetch_texts(backend, session_id=f"s{number}") == [*"abcdefgh"]
             assert sum(len(file.rows) for file in backend._store._files.values()) <= 40
     backend.close()
+
+
+def test_messages_of_many_sessions_are_looked_up_file_by_file(tmp_path, monkeypatch, open_folder):
+    """Ten sessions that take turns, and room for two of them: each file is read once for all ids together."""
+    writer = open_folder()
+    for n in range(60):
+        append_texts(writer, str(n), session_id=f"s{n % 10}", id=str(n))
+    writer.update_messages(MessageQuery(owner=ANN, ids=("13",)), MessageChanges(session_id="s4"))
+    monkeypatch.setattr(store, "_MOST_ROWS", 12)
+    read = []
+    take = session_file.SessionFile._take_record
+    monkeypatch.setattr(
+        session_file.SessionFile, "_take_record", lambda self, record: (read.append(record), take(self, record))
+    )
+    found = open_folder().fetch_messages(MessageQuery(owner=ANN, ids=tuple(str(n) for n in range(70))))
+    assert [message.id for message in found] == [str(n) for n in range(60)]
+    assert len(read) <= 70, "files were read more than once"
+
+
+def test_a_message_is_found_by_a_hint_behind_one_that_leads_nowhere(backend, tmp_path):
+    append_texts(backend, "a", session_id="one", id="1")
+    append_texts(backend, "b", session_id="two", id="2")
+    path = next(path for path in (tmp_path / "ids").iterdir() if digest_of(ANN, "one").encode() in path.read_bytes())
+    line = path.read_bytes()
+    path.write_bytes(line + line.replace(digest_of(ANN, "one").encode(), digest_of(ANN, "two").encode()))
+    both = backend.fetch_messages(MessageQuery(owner=ANN, ids=("1", "2")))
+    assert [message.id for message in both] == ["1", "2"]
+    assert [message.id for message in backend.fetch_messages(MessageQuery(owner=ANN, ids=("1",)))] == ["1"]
