@@ -391,6 +391,9 @@ class Component(ABC):
     outputs: ClassVar[tuple[Output, ...]] = ()
     #: It waits (network, model): runs on a pool, beside others that are ready.
     blocking: ClassVar[bool] = False
+    #: Name, without its prefix, of the setting that says what answers in place of the service that the type is named
+    #: after: whose server is not asked, as ``flowrunner check`` notes.
+    answered_by: ClassVar[str] = ""
     #: ``chat``, ``text`` or ``webhook``: the request's input goes to vertices of this kind.
     input_kind: ClassVar[str | None] = None
     #: ``chat``, ``text`` or ``data``: vertices of this kind are reported in the answer.

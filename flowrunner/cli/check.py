@@ -20,6 +20,7 @@ from flowrunner.flows.naming import endpoint_name_from
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, read_parts
 from flowrunner.registry import Registry
+from flowrunner.settings import Settings
 from flowrunner.text.printable import printable
 
 _plugins_dir = click.option(
@@ -39,8 +40,8 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
 
     Exit status 1 if a flow cannot be read or cannot be run.
     """
-    registry = _load_components(plugins_dir)
-    reports = [report for path in _expand(files) for report in report_file(path, registry)]
+    registry, settings = _load_components(plugins_dir)
+    reports = [report for path in _expand(files) for report in report_file(path, registry, settings)]
     if as_json:
         say(json.dumps(reports, indent=2))
     else:
@@ -61,7 +62,7 @@ def convert_command(
     file: Path, output: Path | None, exact: bool, positions: bool, force: bool, plugins_dir: Path | None
 ) -> None:
     """Convert the flow in FILE to the native form. What cannot be expressed is reported on standard error."""
-    registry = _load_components(plugins_dir)
+    registry, _ = _load_components(plugins_dir)
     done: list[tuple[str, Conversion]] = []
     for part in _read(file):
         if part.flow is None:
@@ -78,9 +79,9 @@ def convert_command(
         raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
 
 
-def report_file(path: Path, registry: Registry) -> list[dict[str, Any]]:
+def report_file(path: Path, registry: Registry, settings: Settings | None = None) -> list[dict[str, Any]]:
     """Return a report for each flow of a file; whatever is wrong with it is a finding."""
-    return [_report(path, part, registry) for part in _read(path)]
+    return [_report(path, part, registry, settings) for part in _read(path)]
 
 
 def _read(path: Path) -> list[Part]:
@@ -98,7 +99,7 @@ def _read(path: Path) -> list[Part]:
     return parts or [Part(path.stem, {}, error=FlowInvalid("The file holds no flow."))]
 
 
-def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
+def _report(path: Path, part: Part, registry: Registry, settings: Settings | None) -> dict[str, Any]:
     flow = part.flow
     if flow is None:
         message = part.error.message if part.error is not None else "The file holds no flow."
@@ -107,7 +108,7 @@ def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
         shown = name if isinstance(name, str) and name else part.label
         return {"file": str(path), "name": shown, "loads": False, "findings": [f.to_json() for f in found]}
     try:
-        found = check_flow(flow, registry)
+        found = check_flow(flow, registry, settings)
     except BaseException as error:
         if is_interrupt(error):
             raise
@@ -124,18 +125,20 @@ def _report(path: Path, part: Part, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _load_components(plugins_dir: Path | None) -> Registry:
-    """Return what the plugins offer, loaded as for a run; those that fail are told, and the rest is used.
+def _load_components(plugins_dir: Path | None) -> tuple[Registry, Settings]:
+    """Return what the plugins offer, loaded as for a run, and the settings.
+
+    Plugins that fail are told, and the rest is used.
 
     :raises FlowRunnerError: for what would keep a run from starting, such as a setting that a plugin may not declare.
     """
     from flowrunner.site.building import load_plugins
 
-    plugins, _ = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
+    plugins, settings = load_plugins({}, overrides={"PLUGINS_DIR": plugins_dir}, keep_going=True)
     for record in plugins.records:
         if record.state == "failed":
             say(printable(f"The plugin {record.name} cannot be loaded: {record.why()}."), err=True)
-    return plugins.registry
+    return plugins.registry, settings
 
 
 def _expand(files: Iterable[Path]) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from flowrunner.engine.plan import Plan, make_plan, needed_for_outputs
 from flowrunner.errors import FlowRunnerError
@@ -12,15 +12,19 @@ from flowrunner.flows.graph import find_circles, find_isolated
 from flowrunner.flows.model import Edge, Finding, Flow, Vertex
 from flowrunner.flows.ports import FlowPorts, number_of, takes
 from flowrunner.registry import Registry
+from flowrunner.settings import PREFIX, Settings
 
 Level = Literal["error", "warning"]
+_LEVELS: Final = ("error", "warning", "note")
 
 
-def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
+def check_flow(flow: Flow, registry: Registry, settings: Settings | None = None) -> list[Finding]:
     """Return everything that is noticed about a flow, errors first.
 
     A flow without findings of the level ``error`` can be run. Unknown types are warnings only
     where the flow runs without them, as a mere tool of an agent or beside the way to an output.
+
+    :param settings: of the server; without them nothing is said of what stands in for a service.
     """
     found = list(flow.findings)
     plan, refusal = _try_plan(flow, registry)
@@ -34,7 +38,9 @@ def check_flow(flow: Flow, registry: Registry) -> list[Finding]:
     found += _check_scope(flow, plan)
     if refusal is not None and not any(finding.level == "error" for finding in found):
         found.append(Finding(codes.REFUSED, refusal, level="error"))
-    return sorted(found, key=lambda finding: finding.level != "error")
+    if settings is not None:
+        found += _check_services(flow, registry, settings)
+    return sorted(found, key=lambda finding: _LEVELS.index(finding.level))
 
 
 def _try_plan(flow: Flow, registry: Registry) -> tuple[Plan | None, str | None]:
@@ -173,6 +179,26 @@ def _check_scope(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
         else:
             message = f"{_shown(vertex)} is an island: nothing that starts the flow leads to it, so it does not run."
             yield Finding(codes.ISLAND, message, vertex.id, vertex.type)
+
+
+def _check_services(flow: Flow, registry: Registry, settings: Settings) -> Iterator[Finding]:
+    """Say of each component named after a service what answers in its place, unless the same was chosen."""
+    for vertex in flow.vertices:
+        component = registry.component(vertex.type)
+        if component is None or not component.answered_by:
+            continue
+        chosen = str(getattr(settings, component.answered_by.lower(), ""))
+        if _letters(chosen) in {_letters(name) for name in (component.type_name, component.display_name)}:
+            continue
+        message = (
+            f"{_shown(vertex)} is answered by {chosen}, which {PREFIX}{component.answered_by} names, and by no server"
+            " of its own: address and key in the flow are not used, and what that server holds is not found."
+        )
+        yield Finding(codes.STANDS_IN, message, vertex.id, vertex.type, "note")
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _shown(vertex: Vertex) -> str:

@@ -24,6 +24,7 @@ EMPTY_FLOW: Final = "empty-flow"
 BAD_ID: Final = "bad-id"
 BAD_ENDPOINT_NAME: Final = "bad-endpoint-name"
 REFUSED: Final = "refused"
+STANDS_IN: Final = "stands-in"
 
 #: Every code, with what it means.
 FINDINGS: Final = {
@@ -44,6 +45,7 @@ FINDINGS: Final = {
     BAD_ID: "the id in the file is no UUID; one is made from the flow's name",
     BAD_ENDPOINT_NAME: "the endpoint name in the file cannot stand in an address and is not used",
     REFUSED: "the flow cannot be made ready to run",
+    STANDS_IN: "a component named after a service is answered by the store that a setting chooses",
 }
 
 #: Findings of an edge, which the reference server answers with 500.

@@ -83,15 +83,16 @@ class Edge:
 class Finding:
     """Something that a reader of a flow noticed.
 
-    ``level`` is ``error`` where the flow cannot run as it is, else ``warning``. ``needs`` holds,
-    for an unknown type, the fields and ports that a plugin would have to offer.
+    ``level`` is ``error`` where the flow cannot run as it is, ``note`` where it runs as it should and there is
+    something to know, else ``warning``. ``needs`` holds, for an unknown type, the fields and ports that a plugin
+    would have to offer.
     """
 
     code: str
     message: str
     vertex: str | None = None
     type: str | None = None
-    level: Literal["error", "warning"] = "warning"
+    level: Literal["error", "warning", "note"] = "warning"
     needs: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:

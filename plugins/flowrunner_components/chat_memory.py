@@ -14,6 +14,7 @@ class ChatMemory(Component):
     type_name = "RedisChatMemory"
     aliases = ("RedisChatMemoryComponent", "Redis")
     display_name = "Redis Chat Memory"
+    answered_by = "MEMORY"
     inputs = (Input("session_id", "str", info="the session; blank leaves it to the rule"),)
     outputs = (Output("memory", "Memory"),)
 

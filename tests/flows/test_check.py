@@ -1,12 +1,17 @@
 """What ``check`` finds out about a flow and the components that are there."""
 
-import pytest
+import json
 
+import pytest
+from click.testing import CliRunner
+
+from flowrunner.cli.check import check_command
 from flowrunner.engine.plan import make_plan
 from flowrunner.errors import EdgeInvalid, FlowInvalid
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.findings import FINDINGS
 from flowrunner.flows.reading import read_flows
+from flowrunner.settings import Settings
 from tests.flows.exports import echo, edge, export, field, native, node
 
 
@@ -170,3 +175,39 @@ def test_an_output_that_only_the_file_knows(registry):
     raw["data"]["edges"][0]["data"]["sourceHandle"]["name"] = "reply"
     assert codes(raw, registry) == []
     make_plan(read(raw), registry)
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "said"),
+    [
+        ("Pinecone", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
+        ("ChromaVectorStoreComponent", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
+        ("pgvector", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
+        ("AstraDBToolComponent", {"vector_store": "qdrant"}, "answered by qdrant"),
+        ("Milvus", {"vector_store": "qdrant"}, "answered by qdrant"),
+        ("RedisChatMemory", {"memory": "sqlite"}, "answered by sqlite, which FLOWRUNNER_MEMORY names"),
+        ("PGVectorStoreComponent", {"vector_store": "pgvector"}, None),
+        ("Qdrant", {"vector_store": "qdrant"}, None),
+        ("LocalDB", {}, None),
+        ("Memory", {}, None),
+        ("NobodysStore", {}, None),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_a_service_in_whose_place_a_store_answers_is_noted(plugin_registry, kind, chosen, said):
+    settings = Settings({"VECTOR_STORE": "local", "MEMORY": "sqlite"}, {}, "FLOWRUNNER_").with_values(**chosen)
+    flow = read(native(components={"in": {"type": "ChatInput"}, "store": {"type": kind}}, edges=["in -> store"]))
+    notes = [f for f in check_flow(flow, plugin_registry, settings) if f.level == "note"]
+    assert [(f.code, f.vertex, f.type) for f in notes] == ([("stands-in", "store", kind)] if said else [])
+    assert said is None or said in notes[0].message
+    assert [f for f in check_flow(flow, plugin_registry) if f.level == "note"] == []
+
+
+def test_the_command_says_what_stands_in_and_the_flow_can_run(tmp_path, monkeypatch):
+    components = {"in": {"type": "ChatInput"}, "store": {"type": "Chroma"}}
+    (tmp_path / "flow.json").write_text(json.dumps(native(components=components, edges=["in -> store.search_query"])))
+    monkeypatch.setenv("FLOWRUNNER_DATA_DIR", str(tmp_path))
+    shown = CliRunner().invoke(check_command, [str(tmp_path / "flow.json")])
+    assert shown.exit_code == 0, shown.output
+    assert "can run." in shown.output
+    assert "  note stands-in: Chroma (store) is answered by local" in shown.output

