@@ -83,10 +83,10 @@ if TYPE_CHECKING:
     from flowrunner.extension import FlowRunner
     from flowrunner.runs.engines import RunEngine
     from flowrunner.site.current import current_runner, get_runner
-    from flowrunner.store.carrying import Cargo, cargo_for
     from flowrunner.store.engine import database_engine, reading, writing
     from flowrunner.store.outage import outage_reason
     from flowrunner.store.schema import DatabaseSchema
+    from flowrunner.store.shared_commits import Cargo, cargo_for
 
 __version__ = "0.1.0"
 
@@ -200,9 +200,9 @@ def __getattr__(name: str) -> Any:
 
         return DatabaseSchema
     if name in ("Cargo", "cargo_for"):
-        from flowrunner.store import carrying
+        from flowrunner.store import shared_commits
 
-        return getattr(carrying, name)
+        return getattr(shared_commits, name)
     if name == "outage_reason":
         from flowrunner.store.outage import outage_reason
 

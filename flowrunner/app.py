@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
 from flowrunner.runner import Runner
-from flowrunner.site.older_places import announce_data_folder
+from flowrunner.site.older_data import announce_data_folder
 from flowrunner.telemetry.logs import set_up_logging
 
 #: gunicorn stops for good, instead of starting a worker again, when one ends with this status.

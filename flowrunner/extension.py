@@ -14,9 +14,9 @@ from flowrunner.memory.context import ask_outside_of_runs
 from flowrunner.runner import Runner
 from flowrunner.settings import PREFIX
 from flowrunner.site.building import Wishes, build_runner, load_plugins
+from flowrunner.site.callers import read_offer
 from flowrunner.site.closing import close_unheld
 from flowrunner.site.current import memory_of_sender
-from flowrunner.site.identifying import read_offer
 from flowrunner.site.mounting import Place, mount
 from flowrunner.site.refusals import read_folders, refuse_arguments, refuse_target
 from flowrunner.web.mounts import EXTENSION, runners_of

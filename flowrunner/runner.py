@@ -54,8 +54,8 @@ from flowrunner.settings import KEY_VARIABLES, Settings
 from flowrunner.shares import Places, Uploads, WrongKeys
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import is_secret_name, mask_text
-from flowrunner.store.looking import check_writable, look_at_database
 from flowrunner.store.outage import as_store_failed, outage_of
+from flowrunner.store.probe import check_writable, look_at_database
 from flowrunner.store.watch import Looks, StoreWatch
 from flowrunner.text.printable import printable
 from flowrunner.vectors import LONGEST_NAME, Vectors
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
 
     from flowrunner.runs.engines import RunEngine
     from flowrunner.runs.once import KeyedAnswer
-    from flowrunner.store.carrying import Parcel
     from flowrunner.store.secretbox import SecretBox
+    from flowrunner.store.shared_commits import Parcel
     from flowrunner.store.stores import Stores
     from flowrunner.telemetry.metrics import Metrics
 

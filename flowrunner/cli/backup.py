@@ -50,7 +50,7 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
     """Restore the backup in DIR into an empty place, and verify it."""
     from flowrunner.errors import BadRequest, Conflict
     from flowrunner.site.backup import read_backup, restore_database, restore_messages, restore_rest
-    from flowrunner.site.older_places import holdings_of
+    from flowrunner.site.older_data import holdings_of
     from flowrunner.store.engine import database_url as url_of
     from flowrunner.store.tables import SCHEMA
 

@@ -20,7 +20,7 @@ def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> N
     if ctx.invoked_subcommand is not None:
         return
     from flowrunner.site.data_folder import doubts_about
-    from flowrunner.site.older_places import find_older_places, holdings_of, notes_on
+    from flowrunner.site.older_data import find_older_places, holdings_of, notes_on
 
     folder = _folder(data_dir)
     held = holdings_of(folder)
@@ -40,7 +40,7 @@ def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> N
 def move_command(folder: Path | None, data_dir: Path | None) -> None:
     """Move the data in FOLDER, or in the one older folder that holds some, to the present data folder."""
     from flowrunner.errors import BadRequest
-    from flowrunner.site.older_places import find_older_places, move_data
+    from flowrunner.site.older_data import find_older_places, move_data
 
     target = _folder(data_dir)
     if folder is None:

@@ -16,7 +16,7 @@ from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
-from flowrunner.site.older_places import notes_on
+from flowrunner.site.older_data import notes_on
 from flowrunner.telemetry.logs import set_up_logging
 from flowrunner.web.loopback import LOCAL_NAMES, is_loopback
 

@@ -15,13 +15,13 @@ from flowrunner.engine.branches import left_out
 from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.loops import PlannedLoop
-from flowrunner.engine.passing import Passing
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.report import answer_session, select_reported
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult, RunStart, VertexResult
 from flowrunner.engine.run_memory import RunMemory
+from flowrunner.engine.scheduling import Passing
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.sessions import foresee_sessions, make_frame, named_sessions
 from flowrunner.engine.state import RunState

@@ -9,15 +9,15 @@ from types import GeneratorType
 from typing import Any
 
 from flowrunner.components import Component
-from flowrunner.engine.answers import check_answer, check_tools, refuse_part, refuse_silence
-from flowrunner.engine.gather import context_for, session_of, values_of
+from flowrunner.engine.dependence import is_personal
+from flowrunner.engine.inputs import context_for, session_of, values_of
+from flowrunner.engine.outputs import check_answer, check_tools, refuse_part, refuse_silence
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tools import make_tools
-from flowrunner.engine.watching import is_personal
 from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session

@@ -10,8 +10,8 @@ from flowrunner.components import CancelToken
 from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.errors import FlowRunnerError, RunCancelled
 from flowrunner.memory.message import utc_now
-from flowrunner.store.carrying import Parcel, Statement, carrying
 from flowrunner.store.ledger import CANCELLED, ERROR, RUNNING, SUCCESS
+from flowrunner.store.shared_commits import Parcel, Statement, carrying
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 

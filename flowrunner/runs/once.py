@@ -17,8 +17,8 @@ from flowrunner.errors import AnswerGone, BadRequest, FlowRunnerError, KeyInFlig
 from flowrunner.identity import Identity
 from flowrunner.runs.registry import RunRegistry
 from flowrunner.store.answers import GONE, LOST, OPEN, AnswerStore
-from flowrunner.store.carrying import Statement
 from flowrunner.store.secretbox import SecretBox
+from flowrunner.store.shared_commits import Statement
 from flowrunner.text.json_text import json_text
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from flowrunner.components import CancelToken
 from flowrunner.errors import StoreFailed
 from flowrunner.runs.entry import RunEntry
 from flowrunner.runs.process import ProcessMark
-from flowrunner.store.carrying import Parcel, Statement
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.ledger import Ledger
+from flowrunner.store.shared_commits import Parcel, Statement
 
 logger = logging.getLogger("flowrunner")
 

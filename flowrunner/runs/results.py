@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.engine.result import RunResult
 from flowrunner.store.answers import AnswerStore
-from flowrunner.store.carrying import Statement
+from flowrunner.store.shared_commits import Statement
 from flowrunner.text.json_text import json_text
 
 logger = logging.getLogger("flowrunner")

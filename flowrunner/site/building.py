@@ -31,8 +31,8 @@ from flowrunner.settings import (
     refuse_unknown,
     warn_about_unknown,
 )
+from flowrunner.site.callers import Offer, choose_identify
 from flowrunner.site.data_folder import usual_data_folder
-from flowrunner.site.identifying import Offer, choose_identify
 from flowrunner.site.instance_folder import choose_data_folder, instance_data_folder
 from flowrunner.store.bounds import bound_of
 from flowrunner.store.credentials import is_secret_name
@@ -46,7 +46,7 @@ from flowrunner.store.engine import (
 )
 from flowrunner.store.files import FileStore, files_inside
 from flowrunner.store.flows import FlowStore
-from flowrunner.store.keymark import confirm_key
+from flowrunner.store.key_fingerprint import confirm_key
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.outage import outage_of, told_by
 from flowrunner.store.projects import ProjectStore

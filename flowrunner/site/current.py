@@ -18,7 +18,7 @@ from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import OwnerMemory
 from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim
-from flowrunner.site.identifying import as_identity
+from flowrunner.site.callers import as_identity
 from flowrunner.site.once import run_once, site_key, stream_once
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.mounts import pick_name, runners_of

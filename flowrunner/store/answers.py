@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Engine, Row, delete, exists, func, select, up
 
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import utc_now
-from flowrunner.store.carrying import Statement
 from flowrunner.store.engine import reading
+from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.secretbox import SecretBox
+from flowrunner.store.shared_commits import Statement
 from flowrunner.store.tables import answers, runs
-from flowrunner.store.unhurried import unhurried
 from flowrunner.text.timestamps import moment_text
 
 #: The request is under way; it was answered; its run is lost; its answer is too large, or was lost or removed.

@@ -17,9 +17,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import NoSuchModuleError
 
 from flowrunner.errors import SettingsInvalid
+from flowrunner.store.file_identity import check_place, keep_to_file
 from flowrunner.store.outage import store_errors
-from flowrunner.store.patience import bound_waiting
-from flowrunner.store.place import check_place, keep_to_file
+from flowrunner.store.postgres_timeouts import bound_waiting
 
 if TYPE_CHECKING:
     from flask import Flask

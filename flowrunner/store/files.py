@@ -17,8 +17,8 @@ from flowrunner.errors import BadRequest, BodyTooLarge, NotFound
 from flowrunner.identity import VISITOR
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.bounds import Bound
-from flowrunner.store.copies import FileCopies
 from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.file_copies import FileCopies
 from flowrunner.store.tables import file_contents, files
 from flowrunner.text.timestamps import moment_text
 

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, Row, case, exists, func, insert, sele
 
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import utc_now
-from flowrunner.store.carrying import Statement
 from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.relaxed_commits import unhurried
+from flowrunner.store.shared_commits import Statement
 from flowrunner.store.tables import answers, processes, runs
-from flowrunner.store.unhurried import unhurried
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 

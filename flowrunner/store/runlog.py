@@ -17,11 +17,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
 from flowrunner.settings import Settings
+from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.runrecords import RunRecords
 from flowrunner.store.runrows import RowMaker, Rows
 from flowrunner.store.steps import keep_newest_steps
 from flowrunner.store.tables import runs
-from flowrunner.store.unhurried import unhurried
 
 logger = logging.getLogger("flowrunner")
 

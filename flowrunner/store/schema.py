@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstrain
 
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.patience import unbounded
+from flowrunner.store.postgres_timeouts import unbounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flowrunner.store.engine import reading
+from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.tables import stream_events, streams
-from flowrunner.store.unhurried import unhurried
 
 #: Number, name and data of an event.
 Event = tuple[int, str, str]

@@ -49,7 +49,7 @@ def replace_models(scripted: ScriptedModel, patch: Any) -> None:
 
     :param patch: ``setattr(target, name, value)`` of pytest's ``monkeypatch``, which undoes it.
     """
-    from flowrunner_models.making import ModelUser
+    from flowrunner_models.factory import ModelUser
 
     patch.setattr(ModelUser, "model_of", lambda self, context, values: scripted.model())
 

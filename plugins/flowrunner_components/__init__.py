@@ -13,12 +13,12 @@ from .chat_memory import CHAT_MEMORIES
 from .chat_output import ChatOutput
 from .combine_text import CombineText
 from .conditional_router import ConditionalRouter
+from .create_data import CreateData, CreateList, MockData, Pass
 from .current_date import CurrentDate
 from .data_operations import DataOperations, ExtractKey, FilterData, FilterValues, MergeData, ParseJsonData
 from .dataframe_operations import DataFrameOperations
 from .json_cleaner import JsonCleaner
 from .loop import Loop
-from .making_data import CreateData, CreateList, MockData, Pass
 from .message_history import MessageHistory
 from .parser import ParseData, ParseDataFrame, Parser
 from .prompt import Prompt

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowrunner import BadRequest, Component, Input, Message, Output, RunContext, make_properties
 
-from .looks import LOOKS, look_changes
+from .appearance import LOOKS, look_changes
 from .senders import USER, sender_or
 from .turns import mark_turn
 

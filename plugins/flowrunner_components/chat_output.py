@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowrunner import Component, Input, Message, Output, RunContext, make_properties
 
-from .looks import LOOKS, look_changes
+from .appearance import LOOKS, look_changes
 from .senders import AI, MACHINE, sender_or
 from .templates import fill, look_into
 from .turns import is_turn_of, may_become_reply

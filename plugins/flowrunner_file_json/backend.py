@@ -23,8 +23,8 @@ from flowrunner import (
     outage_reason,
     private_copy,
 )
+from flowrunner_file_json.edits import edit, move
 from flowrunner_file_json.listing import list_sessions
-from flowrunner_file_json.moving import edit, move
 from flowrunner_file_json.records import check_depth
 from flowrunner_file_json.session_file import Damaged, Row, SessionFile, digest_of
 from flowrunner_file_json.store import Store

@@ -13,7 +13,7 @@ from flowrunner import Message
 from flowrunner_file_json.catalogue import Catalogue, Change, Entry
 from flowrunner_file_json.files import replace_file
 from flowrunner_file_json.id_index import IdIndex
-from flowrunner_file_json.pending import complete, remove_leftovers, replace_together
+from flowrunner_file_json.journal import complete, remove_leftovers, replace_together
 from flowrunner_file_json.session_file import (
     Damaged,
     Row,

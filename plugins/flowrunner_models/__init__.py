@@ -14,7 +14,7 @@ from .batch_run import BatchRun
 from .language_model import MODEL_TYPES
 from .llm_selector import LlmSelector
 from .mcp_servers.component import McpTools
-from .mcp_servers.named import read_commands, read_servers
+from .mcp_servers.configured import read_commands, read_servers
 from .searching.components import SEARCHES
 from .smart_router import SmartRouter
 from .structured_output import StructuredOutput

@@ -9,9 +9,9 @@ from typing import Any, Final
 from flowrunner import Input, Message, Output, RunContext, text_of
 
 from .agent_tools import gather_tools, own_tools, use_tools
+from .factory import ModelUser
 from .fields import CHOICE_INPUTS, OPTION_INPUTS
 from .language_model import message_of, speak
-from .making import ModelUser
 from .pictures import files_of
 from .protocol import ChatModel, Reply, Turn
 from .steps import Spent, Steps

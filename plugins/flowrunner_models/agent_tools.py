@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from flowrunner import ComponentFailed, FlowRunnerError, RunContext, Tool, utc_now
 
-from .calls import read_arguments
+from .calculator_tool import work_out
 from .protocol import ToolCall
-from .sums import work_out
+from .tool_calls import read_arguments
 
 _MOST_AT_ONCE: Final = 8
 _LONGEST_RESULT: Final = 50_000

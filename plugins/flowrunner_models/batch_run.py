@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from flowrunner import Input, Output, RunContext, text_of
 
+from .factory import ModelUser
 from .fields import MODEL_INPUTS
-from .making import ModelUser
 from .protocol import ChatModel, Turn
 
 _MOST_AT_ONCE: Final = 8

@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from .completions import Chunks, read_completion
 from .failures import ModelAnswerInvalid
 from .protocol import Aside, Reply
-from .reading import Chunks, read_completion
 
 if TYPE_CHECKING:
     from httpx2 import ServerSentEvent

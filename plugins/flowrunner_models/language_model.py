@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from flowrunner import Input, Message, Output, RunContext, make_content_block, make_properties, text_of
 
+from .factory import ModelUser
 from .fields import HISTORY_INPUTS, MODEL_INPUTS
 from .json_search import find_json
-from .making import ModelUser
 from .pictures import files_of, with_pictures
 from .protocol import Aside, ChatModel, Reply, Turn
 from .turns import is_history, newest, turns_of

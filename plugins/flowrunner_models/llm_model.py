@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, Tool
 
-from .calls import new_call_id, read_arguments
 from .failures import ModelFailed, ModelNotInstalled, ModelRefused
 from .llm_reading import reads_turns
 from .pictures import only_pictures
 from .protocol import ChatModel, Options, Part, Picture, Reply, ToolCall, Turn
-from .thoughts import Splitter
+from .reasoning import Splitter
+from .tool_calls import new_call_id, read_arguments
 from .usage import read_usage
 
 logger = logging.getLogger("flowrunner")

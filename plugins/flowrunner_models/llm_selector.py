@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from flowrunner import Input, Output, RunContext, text_of
 
+from .factory import ModelUser
 from .failures import ModelFailed
 from .language_model import message_of, speak
-from .making import ModelUser
 from .pictures import files_of
 from .protocol import ChatModel, Turn
-from .thoughts import set_apart, without_thoughts
+from .reasoning import set_apart, without_thoughts
 
 #: What the judge is told to look for.
 _AIMS: Final = {

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, Tool
 
+from .completions import Chunks
 from .failures import ModelFailed, ModelNotInstalled
 from .pictures import only_pictures
 from .protocol import ChatModel, Options, Part, Turn
-from .reading import Chunks
 from .turns import fit
 from .wire import request_body
 

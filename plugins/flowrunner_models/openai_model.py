@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, RunCancelled, Tool
 
+from .completions import why_empty
 from .connections import Connection, Connections, SdkHeaders
 from .events import read_answer
 from .failures import (
@@ -23,11 +24,10 @@ from .failures import (
     ModelTimedOut,
     ModelUnreachable,
 )
-from .habits import ALTERNATES, Habits, adapt, is_about_roles, lesson_of
 from .pictures import without_earlier
 from .protocol import ChatModel, Options, Part, Turn
-from .reading import why_empty
-from .sentences import sentence_of, without_key
+from .provider_messages import sentence_of, without_key
+from .server_quirks import ALTERNATES, Habits, adapt, is_about_roles, lesson_of
 from .wire import request_body
 
 _LONGEST_WAIT: Final = 30.0

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from flowrunner import Destination, RunContext, Word, destination
 
-from .choosing import Choice, split_name
 from .connections import SdkHeaders
 from .failures import ModelFailed, ModelNotChosen
 from .fields import OLLAMA_URL, URL_FIELDS
+from .model_choice import Choice, split_name
 from .providers import Provider, find_provider
 
 #: What decides on the provider.

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from flowrunner import Input, Message, Output, RunContext, text_of
 
+from .factory import ModelUser
 from .fields import MODEL_INPUTS
-from .making import ModelUser
 from .protocol import Turn
-from .thoughts import set_apart, without_thoughts
+from .reasoning import set_apart, without_thoughts
 
 _NONE: Final = "NONE"
 #: What may stand around the name of a category.

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from flowrunner import Input, Output, RunContext, text_of
 
+from .coercion import find_fitting
+from .factory import ModelUser
 from .failures import ModelAnswerInvalid, ModelRefused
 from .fields import CHOICE_INPUTS, OPTION_INPUTS
-from .fitting import find_fitting
-from .making import ModelUser
 from .pictures import files_of, with_pictures
 from .protocol import ChatModel, Turn
 from .providers import find_provider

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from flowrunner import Tool
 
-from .calls import valid_arguments
 from .pictures import data_url
 from .protocol import Options, ToolCall, Turn
+from .tool_calls import valid_arguments
 
 #: OpenAI's models that think before they answer.
 _THINKS: Final = re.compile(r"(?:openai/)?(?:o[1-9](?![0-9a-z])|gpt-5(?!.*chat))")

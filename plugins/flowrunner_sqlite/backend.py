@@ -20,12 +20,12 @@ from flowrunner import (
     SettingsInvalid,
     reading,
 )
-from flowrunner_sqlite.changing import FACTS, change_rows, remove_rows
+from flowrunner_sqlite.edits import FACTS, change_rows, remove_rows
 from flowrunner_sqlite.failures import contract_errors
+from flowrunner_sqlite.queries import ROW, conditions, parts, select_rows
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.search import find_texts
 from flowrunner_sqlite.search_index import SearchIndex
-from flowrunner_sqlite.selecting import ROW, conditions, parts, select_rows
 from flowrunner_sqlite.session_locks import SessionLocks
 from flowrunner_sqlite.summaries import list_sessions
 from flowrunner_sqlite.tables import schema

@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from flowrunner import MessageQuery, fold
+from flowrunner_sqlite.queries import Values, select_rows
 from flowrunner_sqlite.rows import RowFormat
 from flowrunner_sqlite.search_index import SearchIndex
-from flowrunner_sqlite.selecting import Values, select_rows
 
 _BATCH: Final = 500
 _COLUMNS: Final = ("seq", "text")

@@ -21,8 +21,8 @@ from sqlalchemy import (
 )
 
 from flowrunner import EVERY_OWNER, SessionQuery, SessionSummary, cursor_gone
+from flowrunner_sqlite.queries import owners_of_flow, select_rows
 from flowrunner_sqlite.rows import RowFormat, flow_key, moment
-from flowrunner_sqlite.selecting import owners_of_flow, select_rows
 from flowrunner_sqlite.tables import sessions
 
 #: Session key, owner and flow key: what a row of the table stands for.

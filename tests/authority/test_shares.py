@@ -11,7 +11,7 @@ from flowrunner import Component, FlowRunner, Identity, Input, Output
 from flowrunner.errors import FlowRunnerError, TooMany
 from flowrunner.integrations.identity import first_of, visitors
 from flowrunner.shares import Places, Uploads, group_of
-from flowrunner.site.identifying import as_identity
+from flowrunner.site.callers import as_identity
 from tests.waiting import wait_until
 
 OWN = {"X-Flowrunner": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from flowrunner_components.create_data import CreateData, CreateList, MockData, Pass
 from flowrunner_components.data_operations import (
     DataOperations,
     ExtractKey,
@@ -15,7 +16,6 @@ from flowrunner_components.data_operations import (
 )
 from flowrunner_components.dataframe_operations import DataFrameOperations
 from flowrunner_components.json_cleaner import JsonCleaner
-from flowrunner_components.making_data import CreateData, CreateList, MockData, Pass
 from flowrunner_components.paths import find_path
 
 from flowrunner import Message

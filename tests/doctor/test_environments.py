@@ -108,7 +108,7 @@ def elsewhere(place):
     place.setattr(sys, "prefix", str(place.tmp / "env"))
     old = place.tmp / "env" / "var" / "flowrunner-instance"
     shutil.copytree(place.data, old)
-    from flowrunner.site.older_places import find_older_places
+    from flowrunner.site.older_data import find_older_places
 
     place.setattr(folder, "find_older_places", find_older_places)
 

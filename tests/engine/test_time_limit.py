@@ -147,7 +147,7 @@ def test_loops_of_bundled_components_look_at_the_time(component, kind, values):
 
 @pytest.mark.parametrize("many", [False, True])
 def test_the_search_for_json_looks_at_the_time(many):
-    from flowrunner_models.fitting import find_fitting
+    from flowrunner_models.coercion import find_fitting
     from flowrunner_models.json_search import find_json
 
     text = "see [" + "1, " * 30_000

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flowrunner_file_json import catalogue, files, pending, session_file, store
+from flowrunner_file_json import catalogue, files, journal, session_file, store
 from flowrunner_file_json.backend import FileJson
 from flowrunner_file_json.session_file import digest_of
 
@@ -190,7 +190,7 @@ def test_a_move_that_was_noted_is_completed_by_the_next_one(backend, tmp_path, m
     append_texts(backend, "b", session_id="left", timestamp=NOON)
     append_texts(backend, "a", session_id="right", timestamp=NOON.replace(year=2025))
     with monkeypatch.context() as patch:
-        patch.setattr(pending, "complete", die)
+        patch.setattr(journal, "complete", die)
         with pytest.raises(KeyboardInterrupt):
             backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
     assert (tmp_path / "pending.json").exists()
@@ -205,7 +205,7 @@ def test_a_move_that_was_not_noted_has_not_been(backend, tmp_path, monkeypatch, 
     append_texts(backend, "b", session_id="left")
     append_texts(backend, "a", session_id="right")
     with monkeypatch.context() as patch:
-        patch.setattr(pending, "replace_file", die)
+        patch.setattr(journal, "replace_file", die)
         with pytest.raises(KeyboardInterrupt):
             backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
     assert [path for path in session_files(tmp_path) if path.suffix == ".new"]

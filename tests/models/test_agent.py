@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from flowrunner_models.agent_tools import gather_tools, own_tools
-from flowrunner_models.sums import work_out
+from flowrunner_models.calculator_tool import work_out
 
 from flowrunner import Component, ComponentFailed, Input, Output
 from flowrunner.testing.model_script import call, say

@@ -52,7 +52,7 @@ def test_the_chosen_model_answers(house, model, kind):
     ],
 )  # fmt: skip
 def test_what_a_judge_says(said, place):
-    from flowrunner_models.thoughts import set_apart, without_thoughts
+    from flowrunner_models.reasoning import set_apart, without_thoughts
 
     class Named:
         def __init__(self, name):

@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from flowrunner_models.mcp_servers.choosing import ServerRefused, choose_server
 from flowrunner_models.mcp_servers.component import McpTools
-from flowrunner_models.mcp_servers.named import ServerEntry, entry_of, read_commands, read_servers
+from flowrunner_models.mcp_servers.configured import ServerEntry, entry_of, read_commands, read_servers
+from flowrunner_models.mcp_servers.server_choice import ServerRefused, choose_server
 
 from flowrunner import AddressRefused, CancelToken, Component, FlowRunnerError, Output, Tool
 from flowrunner.testing.model_script import call, say
@@ -215,9 +215,9 @@ class Endless(BaseHTTPRequestHandler):
     ids=["json", "packed", "events"],
 )  # fmt: skip
 def test_a_server_that_sends_without_end_is_read_no_further(open_house, monkeypatch, says, why):
-    from flowrunner_models.mcp_servers import counting
+    from flowrunner_models.mcp_servers import byte_limit
 
-    monkeypatch.setattr(counting, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(byte_limit, "MOST_BYTES", 1_000_000)
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
         server.says, server.asked, server.sent = says, [], 0
         threading.Thread(target=server.serve_forever, daemon=True).start()

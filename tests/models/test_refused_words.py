@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flowrunner_models.failures import ModelRefused
-from flowrunner_models.habits import lesson_of
+from flowrunner_models.server_quirks import lesson_of
 
 BODY = {"messages": [{"role": "user", "content": "x"}], "stop": ["a"], "user": "u", "n": 1, "seed": 3}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flowrunner_models.fitting import coerce, find_fitting
+from flowrunner_models.coercion import coerce, find_fitting
 from flowrunner_models.structure import misfit, schema_of
 
 from flowrunner import ComponentFailed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from flowrunner_models.completions import Chunks, read_completion
 from flowrunner_models.events import events_of
 from flowrunner_models.failures import ModelAnswerInvalid
 from flowrunner_models.protocol import Usage
-from flowrunner_models.reading import Chunks, read_completion
 
 from flowrunner import ComponentFailed
 from flowrunner.testing.model_script import Malformed, call, say

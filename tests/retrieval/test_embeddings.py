@@ -9,7 +9,7 @@ import threading
 import pytest
 from flowrunner_models.failures import ModelNotInstalled
 from flowrunner_models.local_model import find_weights
-from flowrunner_retrieval.embeddings.choosing import choose
+from flowrunner_retrieval.embeddings.model_choice import choose
 from flowrunner_retrieval.embeddings.openai_embedder import batches
 
 from flowrunner import FlowRunnerError

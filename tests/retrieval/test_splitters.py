@@ -65,7 +65,7 @@ CASES = [
     keep=some.sampled_from([False, "start", "end"]),
 )
 def test_watched_splitters_make_the_same_chunks(text, size, overlap, separator, keep):
-    from flowrunner_retrieval.splitters.watching import watch
+    from flowrunner_retrieval.splitters.bounded import watch
 
     sizes = {"chunk_size": size, "chunk_overlap": min(size, overlap), "keep_separator": keep}
     for make in (

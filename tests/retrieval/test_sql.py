@@ -10,10 +10,10 @@ from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
-from flowrunner_retrieval.databases.asking import QueryFailed, connect_arguments
 from flowrunner_retrieval.databases.cells import size_of
 from flowrunner_retrieval.databases.component import SqlDatabase, may_write
-from flowrunner_retrieval.databases.places import Database, DatabaseRefused, find_database, read_url
+from flowrunner_retrieval.databases.database_access import Database, DatabaseRefused, find_database, read_url
+from flowrunner_retrieval.databases.execution import QueryFailed, connect_arguments
 from flowrunner_retrieval.databases.statements import QueryRefused, check_reading, clean_query, first_word
 
 from flowrunner import AddressRefused, BadRequest, CancelToken, FlowRunnerError, Given, RunCancelled, Word

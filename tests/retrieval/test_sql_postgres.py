@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from flowrunner_retrieval.databases.asking import QueryFailed
-from flowrunner_retrieval.databases.places import DatabaseRefused
+from flowrunner_retrieval.databases.database_access import DatabaseRefused
+from flowrunner_retrieval.databases.execution import QueryFailed
 from flowrunner_retrieval.databases.statements import QueryRefused
 
 from flowrunner import CancelToken, RunCancelled

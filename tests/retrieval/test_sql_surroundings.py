@@ -8,8 +8,8 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from flowrunner_retrieval.databases.asking import QueryFailed
-from flowrunner_retrieval.databases.places import DatabaseRefused, find_database
+from flowrunner_retrieval.databases.database_access import DatabaseRefused, find_database
+from flowrunner_retrieval.databases.execution import QueryFailed
 
 from flowrunner import AddressRefused, Given, Word
 from tests.components.context import make_context

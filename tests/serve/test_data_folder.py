@@ -14,7 +14,7 @@ import pytest
 from flowrunner.errors import BadRequest, Conflict, SettingsInvalid
 from flowrunner.site import data_folder
 from flowrunner.site.data_folder import doubts_about, usual_data_folder
-from flowrunner.site.older_places import holdings_of, move_data
+from flowrunner.site.older_data import holdings_of, move_data
 from tests.live_server import PROGRAMS, ROOT, clean_environment
 
 FLOW = ROOT / "examples" / "flows" / "basic-chat.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowrunner import TextBudget
 
-from .connecting import ServerFailed
+from .connection import ServerFailed
 
 
 def text_of_answer(answer: Any, budget: TextBudget) -> str:

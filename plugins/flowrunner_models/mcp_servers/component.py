@@ -10,10 +10,10 @@ from typing import Any, Final
 from flowrunner import Component, Input, Output, RunContext, Tool, Word, text_of
 
 from .answers import rows_of_answer, text_of_answer
-from .choosing import ChosenServer, choose_server
-from .connecting import ServerConnection, ServerFailed
+from .connection import ServerConnection, ServerFailed
+from .enabled_tools import chosen_tool, switched_on
 from .fields import INPUTS, argument_names, arguments_in
-from .switched import chosen_tool, switched_on
+from .server_choice import ChosenServer, choose_server
 
 _SECONDS: Final = 60.0
 

@@ -10,8 +10,8 @@ from flowrunner import Component, Input, Output, RunContext, Word, text_of
 from .statements import QueryRefused
 
 if TYPE_CHECKING:
-    from .asking import Answer, Bounds
-    from .places import Database
+    from .database_access import Database
+    from .execution import Answer, Bounds
 
 INPUTS: Final = (
     # What is stored as a credential may go in: the address is shown nowhere, and is judged before it is used.
@@ -44,8 +44,8 @@ class SqlDatabase(Component):
             answer over the bounds.
         """
         # SQLAlchemy takes long to import, and few flows ask databases.
-        from .asking import QueryFailed, ask
-        from .places import find_database
+        from .database_access import find_database
+        from .execution import QueryFailed, ask
 
         database = find_database(context, text_of(values["database_url"]))
         query = text_of(values["query"])
@@ -93,7 +93,7 @@ def may_write(context: RunContext, values: Mapping[str, Any], database: Database
 
 def bounds_of(context: RunContext) -> Bounds:
     """Return the bounds that the operator has set."""
-    from .asking import Bounds
+    from .execution import Bounds
 
     rows = getattr(context.settings, "sql_rows", 10_000)
     seconds = getattr(context.settings, "sql_seconds", 30.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowrunner import Component, Input, Output, RunContext
 
-from .places import files_below, find_folder
+from .file_access import files_below, find_folder
 from .readers import SUFFIXES, FileUnreadable, read_text
 
 

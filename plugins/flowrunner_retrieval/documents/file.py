@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from flowrunner import Component, Input, Message, Output, RunContext, json_text, text_of
 
-from .places import FileRefused, FoundFile, find_file
+from .file_access import FileRefused, FoundFile, find_file
 from .readers import SUFFIXES, FileUnreadable, parse_json, read_rows, read_text
 
 

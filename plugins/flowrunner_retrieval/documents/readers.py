@@ -15,7 +15,7 @@ from flowrunner_models.pages import Page
 from flowrunner import CancelToken
 
 from ..extras import import_extra
-from .places import FoundFile
+from .file_access import FoundFile
 
 #: What is read as it is.
 TEXT_SUFFIXES: Final = frozenset(

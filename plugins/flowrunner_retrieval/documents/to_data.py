@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from flowrunner import Component, Input, Output, RunContext, text_of
 
-from .places import FoundFile, find_file
+from .file_access import FoundFile, find_file
 from .readers import parse_json, read_rows, read_text
 
 

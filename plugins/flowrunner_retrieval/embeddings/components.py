@@ -11,7 +11,7 @@ from flowrunner_models.fields import KEY_FIELDS, OLLAMA_URL, URL_FIELDS
 from flowrunner import Component, Input, Output, RunContext, text_of
 
 from .embedder import Embedder
-from .making import make_embedder
+from .factory import make_embedder
 
 EMBEDDING_INPUTS: Final = (
     Input("model", "any", accepts=("Embeddings",), info="a model over an edge, or which one to use"),

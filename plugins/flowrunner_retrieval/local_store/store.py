@@ -25,9 +25,9 @@ from flowrunner import (
 )
 
 from ..extras import import_numpy
+from .fast_search import MOST_ROWS, QuickReader
 from .matrix import Matrices, Matrix, best, joined, make_matrix
 from .packing import pack, query_vector, unpack
-from .quickly import MOST_ROWS, QuickReader
 from .statements import UPSERT_CHUNK, UPSERT_COLLECTION, in_pieces, placeholders
 from .tables import chunks, collections, schema
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from flowrunner import Component, Input, Output, RunContext
 
 from ..extras import RETRIEVAL, import_extra
+from .bounded import watch
 from .texts import Row, rows_of, unescaped
-from .watching import watch
 
 _SIZES: Final = (
     Input("chunk_size", "int", default=1000, info="characters of a chunk at most"),

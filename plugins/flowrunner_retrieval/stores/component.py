@@ -11,7 +11,7 @@ from flowrunner_models.connections import Connections
 from flowrunner import Component, Hit, Input, Output, OwnerVectors, RunContext, text_of
 
 from ..embeddings.embedder import Embedder
-from ..embeddings.making import make_embedder
+from ..embeddings.factory import make_embedder
 from ..extras import RETRIEVAL
 from .ingesting import ingest, row_of
 from .searching import read_filter, search

@@ -11,8 +11,8 @@ from typing import Any, Final
 from flowrunner import Destination, RunContext, Word, destination, refuse_secrets, telling_headers, text_of
 
 from ..fetching import read_headers
+from .configured import ServerEntry, entry_of
 from .fields import arguments_in
-from .named import ServerEntry, entry_of
 
 #: The inputs that lead to a command, also where a request leaves one of them blank.
 _CHOOSING: Final = ("mcp_server", "command", "mode", "sse_url")

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from flowrunner_models.choosing import Choice
 from flowrunner_models.connections import Connections
 from flowrunner_models.failures import ModelKeyMissing
 from flowrunner_models.fields import read_pairs
 from flowrunner_models.keys import find_key, no_key
+from flowrunner_models.model_choice import Choice
 from flowrunner_models.servers import Server, chosen_by, find_server, is_own_address, own_url
 
 from flowrunner import RunContext
 
-from .choosing import choose
 from .embedder import Embedder
 from .llm_embedder import LlmEmbedder
 from .local_embedder import open_local_embedder
+from .model_choice import choose
 from .openai_embedder import OpenAIEmbedder
 
 _LONGEST: Final = 86400.0

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from flowrunner.components import RunContext, Source, text_of
+from flowrunner.engine.dependence import WatchedContext, noting
 from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance, injected
@@ -14,7 +15,6 @@ from flowrunner.engine.run_memory import VertexMemory
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.values import convert, convert_arriving
-from flowrunner.engine.watching import WatchedContext, noting
 from flowrunner.session import Session, resolve_session_id
 
 

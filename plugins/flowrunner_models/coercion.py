@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from .json_search import Look, documents
+from .reasoning import set_apart, without_thoughts
 from .structure import misfit
-from .thoughts import set_apart, without_thoughts
 
 _NUMBER: Final = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?")
 _TRUE: Final = frozenset({"true", "yes"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from flowrunner_models.calls import Calls, read_arguments, valid_arguments
-from flowrunner_models.opaque import Opaque
-from flowrunner_models.reading import Chunks
+from flowrunner_models.completions import Chunks
+from flowrunner_models.provider_fields import Opaque
+from flowrunner_models.tool_calls import Calls, read_arguments, valid_arguments
 from hypothesis import given
 from hypothesis import strategies as st
 

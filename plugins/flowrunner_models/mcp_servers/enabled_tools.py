@@ -7,7 +7,7 @@ from typing import Any
 
 from flowrunner import RunContext, Word, text_of
 
-from .choosing import ChosenServer, ServerRefused
+from .server_choice import ChosenServer, ServerRefused
 
 
 def switched_on(context: RunContext, server: ChosenServer, values: Mapping[str, Any]) -> frozenset[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flowrunner_models.protocol import Aside
-from flowrunner_models.thoughts import Splitter, set_apart, without_thoughts
+from flowrunner_models.reasoning import Splitter, set_apart, without_thoughts
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from .failures import NOTHING_SAID, ModelFailed, ModelKeyRefused
-from .joining import join_roles, only_known_members, rename_system, system_into_question
+from .strict_messages import join_roles, only_known_members, rename_system, system_into_question
 
 logger = logging.getLogger("flowrunner")
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import NoSuchModuleError
 from flowrunner import CancelToken, TextBudget
 
 from .cells import plain_cell, size_of
-from .places import Database, DatabaseRefused
+from .database_access import Database, DatabaseRefused
 from .postgres import without_surroundings
 from .statements import check_reading, clean_query, reads
 

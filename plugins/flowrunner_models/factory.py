@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from flowrunner import Component, RunContext, Word
 
-from .choosing import Choice, choose, split_name
 from .connections import Connections
 from .failures import ModelKeyMissing, ModelNotChosen
 from .fields import MODEL_FIELDS, read_pairs
-from .habits import Habits
 from .keys import find_key, no_key
+from .model_choice import Choice, choose, split_name
 from .openai_model import OpenAIModel
 from .protocol import ChatModel, Options
+from .server_quirks import Habits
 from .servers import Server, chosen_by, find_server, is_own_address, own_url
 
 #: Seconds; sockets take no more than so many.

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .calls import Calls
 from .failures import (
     ModelAnswerInvalid,
     ModelBroken,
@@ -16,10 +15,11 @@ from .failures import (
     ModelRefused,
     ModelSaidNothing,
 )
-from .opaque import Opaque, thoughts_in, thoughts_of_content
 from .protocol import Aside, Reply, Usage
-from .sentences import error_in, sentence_in, status_in
-from .thoughts import Splitter
+from .provider_fields import Opaque, thoughts_in, thoughts_of_content
+from .provider_messages import error_in, sentence_in, status_in
+from .reasoning import Splitter
+from .tool_calls import Calls
 from .usage import read_usage
 
 _NO_CHUNK: Final = "the model's stream has something in it that is no chunk"

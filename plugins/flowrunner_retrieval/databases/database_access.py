@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from flowrunner import Destination, RunContext, Word, destination, refuse_secrets, text_of
 
-from ..documents.places import FileRefused, find_file
+from ..documents.file_access import FileRefused, find_file
 
 #: Drivers that are asked in place of those that a URL names: one for each kind of database.
 _DRIVERS: Final = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner import CancelToken
 
-from .choosing import ChosenServer, ServerRefused
+from .server_choice import ChosenServer, ServerRefused
 
 if TYPE_CHECKING:
-    from .counting import Inflow
+    from .byte_limit import Inflow
 
 _CONNECT_SECONDS: Final = 30.0
 _MOST_TOOLS: Final = 1000
@@ -36,7 +36,7 @@ class ServerConnection:
         _require()
         from anyio.from_thread import start_blocking_portal
 
-        from .counting import Inflow
+        from .byte_limit import Inflow
 
         self.label = server.label
         self._cancelled = cancelled
@@ -181,7 +181,7 @@ def _http(server: ChosenServer, verify: bool, inflow: Inflow) -> Any:
     """Return an HTTP client that reaches the checked address and no other, and follows no redirect."""
     import httpx2
 
-    from .counting import CountingTransport
+    from .byte_limit import CountingTransport
 
     async def pin(request: Any) -> None:
         if server.address is not None:

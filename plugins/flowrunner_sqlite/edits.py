@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam
 
 from flowrunner import MessageChanges
+from flowrunner_sqlite.queries import select_rows
 from flowrunner_sqlite.rows import RowFormat, flow_key
 from flowrunner_sqlite.search_index import SearchIndex
-from flowrunner_sqlite.selecting import select_rows
 from flowrunner_sqlite.summaries import Key, recount
 from flowrunner_sqlite.tables import messages
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from flowrunner_models import MODEL_TYPES
-from flowrunner_models.choosing import choose
 from flowrunner_models.failures import ModelKeyMissing, ModelNotChosen
+from flowrunner_models.model_choice import choose
 
 from flowrunner import ComponentFailed
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from .opaque import merge_opaque
 from .protocol import ToolCall
+from .provider_fields import merge_opaque
 
 _KNOWN: Final = frozenset({"id", "type", "index", "function"})
 _KNOWN_OF_FUNCTION: Final = frozenset({"name", "arguments"})

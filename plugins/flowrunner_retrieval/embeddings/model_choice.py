@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner_models.choosing import Choice, read_model, split_name
 from flowrunner_models.failures import ModelNotChosen
+from flowrunner_models.model_choice import Choice, read_model, split_name
 from flowrunner_models.providers import find_provider
 
 #: The model that is meant where none is named.
