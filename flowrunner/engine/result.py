@@ -37,7 +37,8 @@ class VertexResult:
 
     ``inputs`` are the values of its own fields, without those that came over edges; ``outputs``
     the values by output name. ``kind`` is ``chat`` or ``text`` for vertices whose message is
-    reported as such. ``error`` is the plain sentence of a failure; ``duration`` is in seconds.
+    reported as such. ``status`` is ``cancelled`` for a vertex that was at work when its run was stopped
+    or took too long. ``error`` is the plain sentence of a failure; ``duration`` is in seconds.
     ``untaken`` names the outputs that gave nothing. ``secrets`` names the inputs whose values must
     never be kept, and ``secret_values`` holds those values, also where ``inputs`` has only the name
     of a variable. ``component_type`` is the type of the component itself, however the flow spells it.
@@ -46,7 +47,7 @@ class VertexResult:
     vertex_id: str
     type: str
     display_name: str
-    status: Literal["success", "error"]
+    status: Literal["success", "error", "cancelled"]
     session: Session | None
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]

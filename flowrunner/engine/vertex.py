@@ -18,7 +18,7 @@ from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState
 from flowrunner.engine.tokens import Speech
 from flowrunner.engine.tools import make_tools
-from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
+from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled, RunTimeout, is_interrupt, reason_of
 from flowrunner.memory.message import Message, error_message, utc_now
 from flowrunner.session import Session
 from flowrunner.text.budget import TextBudget
@@ -50,6 +50,7 @@ class VertexRunner:
             outputs, kept = self._outputs(planned, session, values, missing)
         except FlowRunnerError as error:
             if error.code not in _OF_COMPONENTS:
+                self._tell_end(planned, session, values, at, started, error)
                 raise
             raise self._fail(planned, session, values, at, started, error) from error
         except BaseException as error:
@@ -164,6 +165,19 @@ class VertexRunner:
         own = {"values": planned.values, "variables": planned.variables}
         state = self._state
         return state.services.frozen.key(state.owner, state.plan.flow.id, planned.vertex.id, planned.vertex.type, own)
+
+    def _tell_end(
+        self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,
+        error: FlowRunnerError,
+    ) -> None:  # fmt: skip
+        """Record that a vertex was at work when its run ended, so that nobody takes it for one that was not reached."""
+        result = _make_result(planned, session, values, {}, at, started)
+        result.untaken = ()
+        if isinstance(error, (RunCancelled, RunTimeout)):
+            result.status = "cancelled"
+        else:
+            result.status, result.error = "error", self._state.services.mask(error.message)
+        self._state.events.send("vertex_finished", result=result)
 
     def _fail(
         self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,

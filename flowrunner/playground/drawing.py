@@ -51,8 +51,7 @@ def _draw_vertex(number: int, vertex: Any, place: tuple[float, float], name: str
 def _draw_edge(number: int, edge: Edge, places: Places, numbers: Mapping[str, int]) -> Markup:
     (x1, y1), (x2, y2) = places[edge.source], places[edge.target]
     x1, y1, y2 = x1 + WIDTH, y1 + HEIGHT / 2, y2 + HEIGHT / 2
-    bend = max(30.0, abs(x2 - x1) / 2)
-    path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    path = _forward(x1, y1, x2, y2) if x2 > x1 else _back(x1, y1, x2, y2)
     return Markup(
         '<path class="edge" data-edge="{n}" data-source="{s}" data-target="{t}" marker-end="url(#fr-arrow)"'
         ' d="{d}"><title>{title}</title></path>'
@@ -60,6 +59,20 @@ def _draw_edge(number: int, edge: Edge, places: Places, numbers: Mapping[str, in
         n=number, s=numbers[edge.source], t=numbers[edge.target], d=path,
         title=_written(f"{edge.source}.{edge.output or ''} → {edge.target}.{edge.input}"),
     )  # fmt: skip
+
+
+def _forward(x1: float, y1: float, x2: float, y2: float) -> str:
+    bend = max(30.0, (x2 - x1) / 2)
+    return f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+
+
+def _back(x1: float, y1: float, x2: float, y2: float) -> str:
+    """Lead an edge back, or into the next band, between the boxes and not across them."""
+    between = y2 - HEIGHT / 2 - 18 if y2 >= y1 else y2 + HEIGHT / 2 + 18
+    return (
+        f"M{x1:.1f} {y1:.1f}C{x1 + 30:.1f} {y1:.1f} {x1 + 30:.1f} {between:.1f} {x1:.1f} {between:.1f}"
+        f"L{x2:.1f} {between:.1f}C{x2 - 30:.1f} {between:.1f} {x2 - 30:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    )
 
 
 def _written(text: str) -> str:

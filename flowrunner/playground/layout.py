@@ -14,8 +14,12 @@ MARGIN: Final = 24
 
 _COLUMN: Final = WIDTH + 70
 _ROW: Final = HEIGHT + 30
-#: The author's boxes are larger than ours.
+#: The boxes of authors are larger than ours, and far higher: what is drawn is moved together until it all but touches.
 _SCALE: Final = 0.6
+_SCALES_DOWN: Final = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6)
+#: Columns side by side at least, before the rest is drawn below them.
+_LEAST_COLUMNS: Final = 8
+_FOLD_GAP: Final = 40
 _LARGEST: Final = 12_000.0
 
 Places = Mapping[str, tuple[float, float]]
@@ -32,24 +36,31 @@ def _from_file(vertices: Sequence[Vertex]) -> Places | None:
     for vertex in vertices:
         if vertex.position is None or not all(map(math.isfinite, vertex.position)):
             return None
-        found[vertex.id] = (vertex.position[0] * _SCALE, vertex.position[1] * _SCALE)
+        found[vertex.id] = vertex.position
     if not found:
         return found
     left, top = min(x for x, _ in found.values()), min(y for _, y in found.values())
-    moved = {name: (x - left + MARGIN, y - top + MARGIN) for name, (x, y) in found.items()}
-    if any(max(place) > _LARGEST for place in moved.values()) or _overlap(moved):
-        return None
-    return moved
+    for scale in _SCALES_DOWN:
+        moved = {name: ((x - left) * _SCALE + MARGIN, (y - top) * scale + MARGIN) for name, (x, y) in found.items()}
+        if any(max(place) > _LARGEST for place in moved.values()):
+            return None
+        if not _overlap(moved):
+            return moved
+    return None
 
 
 def _overlap(places: Places) -> bool:
-    ordered = sorted(places.values())
-    for number, (x, y) in enumerate(ordered):
-        for other_x, other_y in ordered[number + 1 :]:
-            if other_x - x >= WIDTH + 8:
-                break
-            if abs(other_y - y) < HEIGHT + 8:
+    """Say whether two boxes touch, or all but do."""
+    wide, high = WIDTH + 8, HEIGHT + 8
+    cells: dict[tuple[int, int], tuple[float, float]] = {}
+    for x, y in places.values():
+        column, row = int(x // wide), int(y // high)
+        # Whoever touches it stands in its own cell or in one beside it, and no cell holds two.
+        for cell in ((column + dx, row + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
+            other = cells.get(cell)
+            if other is not None and abs(other[0] - x) < wide and abs(other[1] - y) < high:
                 return True
+        cells[column, row] = (x, y)
     return False
 
 
@@ -64,16 +75,38 @@ def _in_layers(vertices: Sequence[Vertex], edges: Sequence[Edge]) -> Places:
         layers.setdefault(depths[vertex.id], []).append(vertex.id)
     rows: dict[str, float] = {}
     places: dict[str, tuple[float, float]] = {}
-    tallest = max((len(layer) for layer in layers.values()), default=0)
+    bands = _bands(layers)
     for depth in sorted(layers):
+        column, top, tallest = bands[depth]
         layer = layers[depth]
         order = {name: number for number, name in enumerate(layer)}
         layer.sort(key=lambda name: _mean([rows[s] for s in sources.get(name, ()) if s in rows], order[name]))
         first = (tallest - len(layer)) / 2
         for number, name in enumerate(layer):
             rows[name] = first + number
-            places[name] = (MARGIN + depth * _COLUMN, MARGIN + rows[name] * _ROW)
+            places[name] = (MARGIN + column * _COLUMN, MARGIN + top + rows[name] * _ROW)
     return places
+
+
+def _bands(layers: Mapping[int, Sequence[str]]) -> dict[int, tuple[int, float, int]]:
+    """Fold layers into bands, one below the other, where they would be far wider than high, as those of a long chain.
+
+    :returns: by layer its column, where its band begins, and how many rows that has.
+    """
+    count, most = len(layers), max((len(layer) for layer in layers.values()), default=0)
+    # So many that the whole is about as wide as a window, whose width is 1.7 times its height.
+    columns = math.ceil(math.sqrt(1.7 * count * (most * _ROW + _FOLD_GAP) / _COLUMN))
+    columns = max(_LEAST_COLUMNS, columns)
+    if count <= columns * 1.5:
+        columns = max(1, count)
+    found: dict[int, tuple[int, float, int]] = {}
+    top = 0.0
+    for start in range(0, count, columns):
+        band = range(start, min(start + columns, count))
+        tallest = max(len(layers[depth]) for depth in band)
+        found.update({depth: (depth - start, top, tallest) for depth in band})
+        top += tallest * _ROW + _FOLD_GAP
+    return found
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
@@ -16,8 +17,9 @@ from flowrunner.memory.message import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message
-from flowrunner.store.steps import HAS_STEPS, Step, newest_steps, page_of_steps
+from flowrunner.store.steps import HAS_STEPS, ROW, Step, newest_steps, page_of_steps, steps_of
 from flowrunner.store.tables import runs
+from flowrunner.text.timestamps import moment_text
 
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")
 #: What a run shows of itself: its steps are read where somebody asks for them.
@@ -138,6 +140,20 @@ class RunRecords:
             return _run(row, vertices=True)
         raise NotFound("Run not found")
 
+    def steps(
+        self, run_id: str, owner: Owner, *, after: int = -1, limit: int = 100
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Return what the components of a run did, in the order in which they ended, and whether there is more.
+
+        :param after: number of a step; only those behind it.
+        :raises NotFound: if there is no run of that id for this owner.
+        """
+        rows = self._rows(select(*ROW).where(runs.c.id == run_id, *_of(runs, owner)).limit(1))
+        if not rows:
+            raise NotFound("Run not found")
+        found = [step for step in steps_of(rows[0]) if step.number > after]
+        return [_shown_step(step) for step in found[:limit]], len(found) > limit
+
     def _of_flow(self, flow_id: str, owner: Owner) -> tuple[ColumnElement[bool], ...]:
         return (runs.c.flow_id == flow_id, *_of(runs, owner))
 
@@ -207,7 +223,28 @@ def _transaction(step: Step) -> dict[str, Any]:
         "target_id": None,
         "inputs": record["inputs"] if worked else {},
         "outputs": _shown_outputs(record, step) if worked else None,
+        "status": "success" if worked else "error",
+    }
+
+
+def _shown_step(step: Step) -> dict[str, Any]:
+    record = mask(json.loads(step.record), cut=False)
+    ended = parse_timestamp(step.at)
+    outputs = {name: _shown(value, step) for name, value in record["outputs"].items()}
+    return {
+        "number": step.number,
+        "vertex_id": step.vertex_id,
+        "name": record["name"],
+        "type": record["type"],
         "status": step.status,
+        "started_at": moment_text(ended - timedelta(seconds=record["seconds"])),
+        "ended_at": step.at,
+        "duration": record["seconds"],
+        "inputs": record["inputs"],
+        "outputs": {name: value["message"] if isinstance(value, dict) else value for name, value in outputs.items()},
+        "untaken": record["untaken"],
+        "used_frozen_result": record["frozen"],
+        "error": record["error"],
     }
 
 

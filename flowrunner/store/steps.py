@@ -58,7 +58,7 @@ def newest_steps(connection: Connection, wanted: Sequence[ColumnElement[bool]]) 
     """Yield the steps of the runs that meet some conditions, newest first."""
     before: list[ColumnElement[bool]] = []
     while True:
-        statement = select(*_ROW).where(HAS_STEPS, *wanted, *before).order_by(runs.c.seq.desc()).limit(_CHUNK)
+        statement = select(*ROW).where(HAS_STEPS, *wanted, *before).order_by(runs.c.seq.desc()).limit(_CHUNK)
         rows = connection.execute(statement).all()
         for row in rows:
             yield from reversed(steps_of(row))
@@ -85,7 +85,7 @@ def page_of_steps(
     found: list[Step] = []
     for begin in range(0, len(seqs), _CHUNK):
         part = runs.c.seq.in_(seqs[begin : begin + _CHUNK])
-        for row in connection.execute(select(*_ROW).where(part).order_by(runs.c.seq.desc())):
+        for row in connection.execute(select(*ROW).where(part).order_by(runs.c.seq.desc())):
             found += reversed(steps_of(row))
     return found[start - skipped :][:size], total
 
@@ -105,7 +105,8 @@ _SURPLUS: Final = text(
     " (SELECT seq, steps, sum(steps) OVER (ORDER BY seq DESC) AS upto FROM flowrunner_runs WHERE steps > 0) AS counted"
     " WHERE upto > :most ORDER BY seq DESC LIMIT 1"
 )
-_ROW: Final = (runs.c.seq, runs.c.id, runs.c.flow_id, runs.c.steps, runs.c.cleared, runs.c.vertices)
+#: What of a row :func:`steps_of` reads.
+ROW: Final = (runs.c.seq, runs.c.id, runs.c.flow_id, runs.c.steps, runs.c.cleared, runs.c.vertices)
 
 
 def _step(row: Any, line: str, is_build: bool) -> Step:
@@ -116,7 +117,7 @@ def _step(row: Any, line: str, is_build: bool) -> Step:
 
 def _shorten(connection: Connection, seq: int, most: int) -> None:
     """Leave a run the newest of its steps: one that loops may have more than all others together."""
-    row = connection.execute(select(*_ROW).where(runs.c.seq == seq)).one()
+    row = connection.execute(select(*ROW).where(runs.c.seq == seq)).one()
     lines = row.vertices.split("\n")[row.steps - most :] if most else []
     values = {"steps": len(lines), "cleared": max(0, row.cleared - (row.steps - most)), "vertices": join_lines(lines)}
     connection.execute(runs.update().where(runs.c.seq == seq).values(**values))

@@ -6,6 +6,7 @@ from typing import Any
 
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.shapes import message_json
+from flowrunner.text.timestamps import moment_text
 
 
 def line_of(event: RunEvent) -> dict[str, Any] | None:
@@ -29,7 +30,7 @@ def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
     """Return what a component does as ``{"event", "data"}``, without its values; None for other events."""
     data = event.data
     if event.kind == "vertex_started":
-        return {"event": "vertex_started", "data": {"id": data["vertex_id"]}}
+        return {"event": "vertex_started", "data": {"id": data["vertex_id"], "at": moment_text(event.at)}}
     if event.kind == "vertex_finished":
         result = data["result"]
         shown = {
@@ -39,6 +40,7 @@ def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
             "session": result.session.to_json() if result.session else None,
             "untaken": list(result.untaken),
             "error": result.error,
+            "at": moment_text(event.at),
         }
         return {"event": "vertex_finished", "data": shown}
     return None

@@ -92,7 +92,7 @@ class StreamKind(Flag):
         "stream": StreamKind(
             "true: a line per event, as the reference server; sse: standard SSE.", json={"type": "string"}
         ),
-        "vertices": Flag("With stream=sse: include events of each component."),
+        "vertices": Flag("With stream=sse, for authors: include events of each component."),
         "envelope": Choice("1.13", "1.0", help="Shape of the answer; default: FLOWRUNNER_ENVELOPE."),
     },
     headers=KEY_FIELD,
@@ -118,7 +118,8 @@ def run_flow(flow: str, query: Input) -> Response:
     asked = as_seen(asked, identity)
     if query["background"]:
         return _accept(runner, found, asked, identity)
-    vertices = bool(streaming == "sse" and query["vertices"])
+    # Of what a flow is made is for its authors.
+    vertices = bool(streaming == "sse" and query["vertices"] and may(identity, Capability.AUTHOR, change=False))
     envelope = query["envelope"] or runner.settings.envelope
 
     def answer(claim: Claim | None) -> Response:

@@ -10,6 +10,7 @@ from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR, CONVERSE, Capability, may
 from flowrunner.store.ledger import RUN_STATES
+from flowrunner.store.runrecords import RunRecords
 from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach
 from flowrunner.web.auth import caller, this_runner
@@ -20,6 +21,7 @@ from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100
+MOST_STEPS: Final = 200
 
 routes = RouteGroup("records")
 
@@ -92,6 +94,33 @@ class RunPage(Schema):
 
     items = fields.List(fields.Nested(RunSummary), required=True)
     cursor = fields.String(required=True, allow_none=True)
+
+
+class Step(Schema):
+    """What a component did in a run, when, and with what, without secrets."""
+
+    number = fields.Integer(required=True)
+    vertex_id = fields.String(required=True)
+    name = fields.String(required=True)
+    type = fields.String(required=True)
+    status = fields.String(required=True, metadata={"enum": ["success", "error", "cancelled"]})
+    started_at = fields.DateTime(required=True)
+    ended_at = fields.DateTime(required=True)
+    duration = fields.Float(required=True)
+    inputs = fields.Dict(required=True)
+    outputs = fields.Dict(required=True)
+    untaken = fields.List(
+        fields.String(), required=True, metadata={"description": "Outputs that gave nothing: branches not taken."}
+    )
+    used_frozen_result = fields.Boolean(required=True)
+    error = fields.String(required=True, allow_none=True)
+
+
+class StepPage(Schema):
+    """A page of steps, in the order in which they ended."""
+
+    steps = fields.List(fields.Nested(Step), required=True)
+    cursor = fields.Integer(required=True, allow_none=True)
 
 
 @routes.get(
@@ -168,6 +197,29 @@ def list_runs(query: Input) -> Response:
     sees_all = may(caller(), Capability.AUTHOR, change=False)
     items = found[:limit] if sees_all else [without_parts(run) for run in found[:limit]]
     return with_cursor(json_response({"items": items, "cursor": following}), following)
+
+
+@routes.get(
+    "/api/v1/runs/<run_id>/steps",
+    needs=AUTHOR,
+    path={"run_id": Uuid()},
+    query={
+        "after": Number("Number of a step: only those behind it.", load_default=None, allow_none=True),
+        "limit": Number("Show at most N.", low=1, high=MOST_STEPS, load_default=100),
+    },
+    answers={200: StepPage},
+)
+def list_steps(run_id: str, query: Input) -> Response:
+    """List what the components of a run did: when, with what, and with what result.
+
+    Also of a run that is under way, as far as it has come. A component that ran in a loop is there once for
+    each time. `cursor` is the `after` of the next page, null on the last.
+    """
+    runner = this_runner()
+    records = runner.stores.run_log or RunRecords(runner.engine, 1)
+    after = -1 if query["after"] is None else query["after"]
+    found, more = records.steps(run_id, caller().scope, after=after, limit=query["limit"])
+    return json_response({"steps": found, "cursor": found[-1]["number"] if more else None})
 
 
 def without_parts(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,14 @@ def test_axe_finds_nothing(visit, axe, colours):
     expect(page.locator("article table").first).to_be_visible()
     page.locator("article details summary").first.click()
     page.locator(".facts-list summary").first.click()
+    page.locator("svg [data-vertex='1']").click()
+    assert _findings(page, axe) == []
+    page.click("#tab-timeline")
+    expect(page.locator(".timeline tbody tr")).to_have_count(3)
     assert _findings(page, axe) == []
     page.click("#tab-runs")
     page.locator(".runs-list summary").first.click()
-    expect(page.locator(".run table").first).to_be_visible()
+    expect(page.locator(".run details").first).to_be_visible()
     page.get_by_role("button", name="Rename").click()
     assert _findings(page, axe) == []
 
@@ -89,6 +93,9 @@ def test_everything_is_done_with_the_keyboard(visit):
     expect(page.locator(".notice.stopped")).to_be_visible()
     window.rest()
     page.focus("#tab-graph")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-timeline")).to_be_focused()
+    expect(page.locator("fr-timeline")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#tab-runs")).to_be_focused()
     expect(page.locator("fr-runs")).to_be_visible()

@@ -174,7 +174,7 @@ def test_runs_of_a_session(visit):
     expect(page.locator(".runs-list > li")).to_have_count(1)
     page.locator(".runs-list summary").first.click()
     shown = page.locator(".run")
-    for text in ("question", "worker", "answer", "Messages", "Transactions", "Session of-this: the request named it."):
+    for text in ("question", "worker", "answer", "Messages", "Components", "Session of-this: the request named it."):
         expect(shown).to_contain_text(text)
     shown.locator("summary", has_text="worker").click()
     expect(shown).to_contain_text("from message of Chat Input (question)")

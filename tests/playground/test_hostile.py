@@ -15,7 +15,8 @@ expect = pytest.importorskip("playwright.sync_api").expect
 _ALLOWED = """
   const known = new Set(("html head meta title link script body header h1 h2 h3 h4 h5 h6 label span select option"
     + " button div main section nav dialog form input textarea a p ul ol li fr-sessions fr-conversation fr-graph"
-    + " fr-runs article strong em s time pre code details summary dl dt dd table thead tbody tr th td svg defs"
+    + " fr-runs fr-timeline"
+    + " aside h3 caption article strong em s time pre code details summary dl dt dd table thead tbody tr th td svg defs"
     + " marker path g rect circle text br hr blockquote noscript").split(" "));
   const found = [];
   for (const element of document.querySelectorAll("*")) {

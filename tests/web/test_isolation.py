@@ -68,6 +68,7 @@ SHAPING = {
     "offset": "1",
     "view": "summary",
     "all": "true",
+    "after": "0",
     "page": "2",
     "size": "1",
     "get_all": "false",

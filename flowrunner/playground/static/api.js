@@ -4,6 +4,8 @@ import { follow, pause } from "./stream.js";
 import { randomWord, segment } from "./text.js";
 
 const KEY = "flowrunner:key";
+// A run that loops may have done any number of things.
+const MOST_STEPS = 2000;
 
 export class ApiError extends Error {
   constructor(message, { status = 0, code = "", requestId = "" } = {}) {
@@ -132,31 +134,21 @@ export class Api {
     return false;
   }
 
-  // What each component of a run took and gave: masked values, by vertex id; nothing for who may only talk.
-  async records(flow, run) {
+  // What the components of a run did, in the order in which they ended; nothing for who may only talk.
+  async steps(run) {
+    const steps = [];
     try {
-      return await this.allRecords(flow, run);
+      for (let after; steps.length < MOST_STEPS; ) {
+        const page = await this.json(`runs/${segment(run)}/steps`, { query: { after, limit: 200 } });
+        steps.push(...page.steps);
+        if (page.cursor === null) return { steps, more: false };
+        after = page.cursor;
+      }
     } catch (error) {
       if (error.code !== "not_allowed") throw error;
-      return new Map();
+      return { steps, more: false };
     }
-  }
-
-  async allRecords(flow, run) {
-    const { vertex_builds: builds } = await this.json("monitor/builds", { query: { flow_id: flow, all: true } });
-    const wanted = new Set(buildsOf(builds, run).map(([, build]) => build.build_id));
-    return joinRecords(builds, wanted.size ? await this.transactions(flow, wanted) : [], run);
-  }
-
-  // The transactions of these ids: pages, newest first, until all are found.
-  async transactions(flow, wanted) {
-    const found = new Map();
-    for (let page = 1, pages = 1; page <= pages && found.size < wanted.size; page += 1) {
-      const answer = await this.json("monitor/transactions", { query: { flow_id: flow, size: 100, page } });
-      pages = answer.pages;
-      for (const item of answer.items) if (wanted.has(item.id)) found.set(item.id, item);
-    }
-    return [...found.values()];
+    return { steps, more: true };
   }
 
   stop(run) {
@@ -177,23 +169,6 @@ export class Api {
       });
     return follow(open, { signal, onCut, from });
   }
-}
-
-function buildsOf(builds, run) {
-  const found = Object.entries(builds).map(([vertex, attempts]) => [vertex, attempts.find((one) => one.job_id === run)]);
-  return found.filter(([, build]) => build);
-}
-
-export function joinRecords(builds, transactions, run) {
-  const taken = new Map(transactions.map((item) => [item.id, item]));
-  const found = new Map();
-  for (const [vertex, build] of buildsOf(builds, run)) {
-    const outputs = Object.fromEntries(
-      Object.entries(build.data?.outputs ?? {}).map(([name, value]) => [name, value?.message ?? value]),
-    );
-    found.set(vertex, { inputs: taken.get(build.build_id)?.inputs ?? null, outputs, error: build.params });
-  }
-  return found;
 }
 
 async function refusal(response) {

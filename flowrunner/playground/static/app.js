@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import "./conversation.js";
 import { announce, ask, button, make } from "./dom.js";
 import "./graph.js";
+import { startPages } from "./pages.js";
 import "./runs.js";
 import "./sessions.js";
 import { newSessionId, readPlace, writePlace } from "./text.js";
@@ -41,6 +42,7 @@ class App {
     });
     addViews();
     addTabs(this);
+    startPages(this);
     await this.load();
   }
 
@@ -88,7 +90,8 @@ class App {
   }
 
   go(change) {
-    const hash = writePlace({ ...this.place, ...change });
+    const { flow, session } = this.place;
+    const hash = writePlace({ flow, session, ...change });
     if (hash === location.hash) this.arrive();
     else location.hash = hash;
     document.body.dataset.view = "chat";

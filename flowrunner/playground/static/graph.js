@@ -1,21 +1,27 @@
 // The flow drawn, lit up as it runs, and the same facts as a list.
 
-import { make } from "./dom.js";
+import { button, make } from "./dom.js";
+import { fillWindow } from "./full.js";
+import { Stage } from "./stage.js";
 import { decider, duration, shown } from "./text.js";
+import { reason, Trace, WORDS } from "./trace.js";
 
-const STATES = { running: "running", success: "done", error: "failed", skipped: "not run", idle: "" };
+const LONGEST = 2000;
 
 class Graph extends HTMLElement {
   start(app) {
     this.app = app;
     this.problem = make("div", {});
-    this.canvas = make("div", { class: "canvas" });
+    this.stage = new Stage({ onPick: (number, how) => this.pick(number, how), onFull: () => this.fill() });
+    this.drawer = new Drawer(() => this.close());
+    this.stage.element.append(this.drawer.element);
     this.list = make("ol", { class: "facts-list" });
-    this.append(this.problem, this.canvas, make("h2", { class: "small" }, "Components"), this.list);
+    this.told = make("p", { class: "note" });
+    this.append(this.problem, this.stage.element, make("h2", { class: "small" }, "Components"), this.told, this.list);
     app.on("flow", () => {
       this.ready = this.open();
     });
-    app.on("place", () => this.foresee());
+    app.on("place", () => this.arrive());
     app.on("run-begins", (run) => this.reset(run));
     app.on("vertex", (event) => this.light(event));
     app.on("run-ends", (run) => this.finish(run));
@@ -23,26 +29,34 @@ class Graph extends HTMLElement {
 
   async open() {
     const { flow } = this.app;
-    this.canvas.replaceChildren();
+    this.stage.clear();
+    this.close();
     this.list.replaceChildren();
     this.problem.replaceChildren();
-    this.app.plan = this.plan = this.rows = this.numbers = this.boxes = this.edges = null;
+    this.app.plan = this.plan = this.rows = this.edges = this.trace = null;
     if (!flow) return;
     try {
       const [plan, drawing] = await Promise.all([this.app.api.plan(flow.id, this.app.place.session), this.app.api.drawing(flow.id)]);
       if (flow !== this.app.flow) return;
+      this.app.emit("author", true);
       this.app.plan = this.plan = plan;
       this.draw(drawing);
       this.tell(plan);
       if (this.live?.run.flow === flow.id && !this.live.over) {
-        this.live.events.forEach((event) => this.apply(event));
+        this.show(new Trace(plan));
+        this.live.events.forEach((event) => this.trace.take(event, event.now));
+        this.show(this.trace);
         return;
       }
-      const { items } = await this.app.api.runs({ flow_id: flow.id, limit: 1 });
+      const asked = this.app.place.run;
+      const { items } = asked ? { items: [{ id: asked }] } : await this.app.api.runs({ flow_id: flow.id, limit: 1 });
       if (items.length && flow === this.app.flow) await this.showRun(items[0].id);
+      else this.show(new Trace(plan));
     } catch (error) {
-      if (error.code === "not_allowed") this.problem.replaceChildren(make("p", { class: "note" }, error.message));
-      else this.app.report(error);
+      if (error.code === "not_allowed") {
+        this.app.emit("author", false);
+        this.problem.replaceChildren(make("p", { class: "note" }, error.message));
+      } else this.app.report(error);
     }
   }
 
@@ -50,12 +64,10 @@ class Graph extends HTMLElement {
     const drawn = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
     if (drawn.localName !== "svg") return;
     const svg = document.importNode(drawn, true);
+    const { vertices, edges } = this.plan;
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "The flow as a graph. The list below says the same in words.");
-    this.boxes = [...svg.querySelectorAll("[data-vertex]")];
-    this.edges = [...svg.querySelectorAll("[data-edge]")];
-    this.boxes.forEach((box) => box.addEventListener("click", () => this.show(Number(box.dataset.vertex))));
-    this.canvas.replaceChildren(svg);
+    svg.setAttribute("aria-label", `The flow as a graph: ${vertices.length} components, ${edges.length} edges. The list below says the same in words.`);
+    ({ edges: this.edges } = this.stage.take(svg, vertices));
   }
 
   tell(plan) {
@@ -64,14 +76,19 @@ class Graph extends HTMLElement {
     const names = plan.vertices.map((vertex) => vertex.name);
     const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
     this.rows = plan.vertices.map((vertex) => new Row(vertex, isShared(vertex.name), arrivals(plan, vertex.id)));
-    this.numbers = new Map(plan.vertices.map((vertex, number) => [vertex.id, number]));
     this.list.replaceChildren(...this.rows.map((row) => row.element));
+  }
+
+  async arrive() {
+    const { flow, place } = this.app;
+    if (!flow || !this.plan || this.plan.flow_id !== flow.id) return;
+    if (place.run && place.run !== this.trace?.id) await this.showRun(place.run);
+    await this.foresee();
   }
 
   // Who would decide each session in the one that is open.
   async foresee() {
     const { flow, place } = this.app;
-    if (!flow || !this.plan) return;
     try {
       const plan = await this.app.api.plan(flow.id, place.session);
       if (flow === this.app.flow && this.rows) plan.vertices.forEach((vertex, number) => this.rows[number]?.foresee(vertex));
@@ -80,49 +97,81 @@ class Graph extends HTMLElement {
     }
   }
 
-  show(number) {
+  pick(number, { focus = true } = {}) {
     const row = this.rows?.[number];
     if (!row) return;
-    row.details.open = true;
-    row.details.querySelector("summary").focus();
+    this.picked = number;
+    this.stage.choose(number);
+    this.drawer.show(row, { focus });
+  }
+
+  close() {
+    if (this.picked === undefined) return;
+    this.picked = undefined;
+    this.stage.choose(-1);
+    this.drawer.hide();
+    this.stage.canvas.focus({ preventScroll: true });
+  }
+
+  fill() {
+    const { element, full, canvas } = this.stage;
+    fillWindow(element, `Graph of ${this.app.flow?.name ?? "the flow"}`, full, canvas);
   }
 
   reset(run) {
     // What happens while the drawing is still on its way is shown when it is there.
     this.live = { run, events: [] };
-    if (run.flow === this.app.flow?.id) this.rows?.forEach((row, number) => this.set(number, { status: "idle" }));
+    if (run.flow === this.app.flow?.id && this.plan) this.show(new Trace(this.plan));
   }
 
-  light(event) {
-    if (event.run !== this.live?.run) return;
-    this.live.events.push(event);
-    this.apply(event);
+  light({ run, ...event }) {
+    if (run !== this.live?.run) return;
+    this.live.events.push({ ...event, now: Date.now() });
+    if (run.flow !== this.app.flow?.id || !this.trace?.isOpen) return;
+    this.trace.id ||= run.id;
+    this.trace.take(event);
+    this.paint();
   }
 
-  apply({ id, run, ...facts }) {
-    const number = run.flow === this.app.flow?.id ? this.numbers?.get(id) : undefined;
-    if (number !== undefined) this.set(number, facts);
-  }
-
-  set(number, facts) {
-    const row = this.rows[number];
-    row.update(facts);
-    if (this.boxes?.[number]) this.boxes[number].dataset.state = facts.status;
-    this.edges?.forEach((edge) => {
-      const states = [edge.dataset.source, edge.dataset.target].map((end) => this.rows[Number(end)]?.status);
-      const [from, to] = states;
-      const left = this.rows[Number(edge.dataset.source)]?.untaken?.includes(this.plan.edges[Number(edge.dataset.edge)]?.output);
-      edge.dataset.state = left || to === "skipped" ? "untaken" : from === "success" && to !== "idle" ? "taken" : "";
+  // One look at everything a frame, however many components finish in it.
+  paint() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      if (this.trace) this.show(this.trace);
     });
+  }
+
+  show(trace) {
+    this.trace = trace;
+    const states = trace.states();
+    const untaken = (id) => trace.spans.get(id)?.at(-1).untaken ?? [];
+    this.plan.vertices.forEach(({ id }, number) => {
+      this.rows[number].update(states.get(id), trace.facts(id));
+      this.stage.mark(number, states.get(id));
+    });
+    this.edges?.forEach((edge) => {
+      const { source, target, output } = this.plan.edges[Number(edge.dataset.edge)];
+      const [from, to] = [states.get(source), states.get(target)];
+      const left = from === "skipped" || untaken(source).includes(output);
+      edge.dataset.state = left || to === "skipped" ? "untaken" : from === "success" && !["idle", "waiting", "missed"].includes(to) ? "taken" : "";
+    });
+    if (this.picked !== undefined) this.drawer.update();
+    this.told.textContent = trace.more ? "The run did more than is shown here." : "";
+    this.app.emit("trace", trace);
   }
 
   // The record of a run is written a moment after its end, maybe by another worker.
   async finish(run) {
     if (this.live?.run === run) this.live.over = true;
-    if (!run.id || run.flow !== this.app.flow?.id) return;
+    if (run.flow !== this.app.flow?.id) return;
     try {
       await this.ready;
-      if (await this.app.api.recorded(run.flow, run.id)) await this.showRun(run.id);
+      if (run.id && (await this.app.api.recorded(run.flow, run.id))) await this.showRun(run.id);
+      else if (this.trace?.isOpen) {
+        this.trace.finish(run.stopped ? "cancelled" : "error");
+        this.show(this.trace);
+      }
     } catch (error) {
       this.app.report(error);
     }
@@ -132,17 +181,58 @@ class Graph extends HTMLElement {
     const { flow } = this.app;
     if (!id || !flow || !this.rows) return;
     try {
-      const [run, records] = await Promise.all([this.app.api.run(id), this.app.api.records(flow.id, id)]);
-      if (flow !== this.app.flow || run.flow_id !== flow.id || !run.vertices || !this.rows) return;
-      const known = new Map(run.vertices.map((vertex) => [vertex.id, vertex]));
-      this.plan.vertices.forEach((vertex, number) => {
-        const found = known.get(vertex.id);
-        const status = found?.status ?? (run.status === "running" ? "idle" : "skipped");
-        this.set(number, { ...found, status, record: records.get(vertex.id), untaken: this.live?.run.id === id ? this.rows[number].untaken : undefined });
-      });
+      const [run, { steps, more }] = await Promise.all([this.app.api.run(id), this.app.api.steps(id)]);
+      if (flow !== this.app.flow || run.flow_id !== flow.id || !this.rows) return;
+      const sessions = new Map(run.vertices.map((vertex) => [vertex.id, vertex.session]));
+      const trace = Trace.of(this.plan, run, steps.map((step) => ({ ...step, session: sessions.get(step.vertex_id) })));
+      trace.more = more;
+      trace.isOther = Boolean(run.content_hash && this.plan.content_hash && run.content_hash !== this.plan.content_hash);
+      this.show(trace);
     } catch (error) {
-      this.app.report(error);
+      if (error.status === 404 && this.app.place.run === id) this.problem.append(make("p", { class: "notice" }, `There is no run ${id} any more.`));
+      else this.app.report(error);
     }
+  }
+}
+
+// What went into a component and came out of it, beside the graph.
+class Drawer {
+  constructor(onClose) {
+    this.title = make("h3", { id: "drawer-title", tabindex: "-1" });
+    this.state = make("p", { class: "note" });
+    this.body = make("dl", {});
+    const head = make("div", { class: "head" }, this.title, button("Close", onClose));
+    this.element = make("aside", { class: "drawer", "aria-labelledby": "drawer-title", hidden: true }, head, this.state, this.body);
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      event.stopPropagation();
+      onClose();
+    });
+  }
+
+  show(row, { focus }) {
+    this.row = row;
+    this.said = null;
+    this.element.hidden = false;
+    this.update();
+    if (focus) this.title.focus({ preventScroll: true });
+  }
+
+  hide() {
+    this.element.hidden = true;
+    this.row = null;
+  }
+
+  update() {
+    const entries = this.row.entries();
+    const said = JSON.stringify([this.row.words, entries.map(([name, value]) => [name, value])]);
+    // What somebody reads or unfolds stays as it is until it changes.
+    if (said === this.said) return;
+    this.said = said;
+    this.title.textContent = this.row.vertex.name;
+    this.state.textContent = this.row.words;
+    this.body.replaceChildren(...listed(entries));
   }
 }
 
@@ -160,6 +250,7 @@ class Row {
       make("summary", {}, this.lamp, make("span", { class: "title" }, vertex.name), shared && make("span", { class: "note" }, ` ${vertex.id}`), " ", this.state),
       this.body,
     );
+    this.details.addEventListener("toggle", () => this.fill());
     this.element = make("li", {}, this.details);
     this.fill();
   }
@@ -169,26 +260,35 @@ class Row {
     this.fill();
   }
 
-  update(facts) {
-    this.status = facts.status ?? this.status;
+  update(status, facts) {
+    this.status = status;
     this.facts = facts;
-    this.untaken = facts.untaken;
     this.fill();
   }
 
+  get words() {
+    const { facts = {} } = this;
+    return [WORDS[this.status] ?? this.status, duration(facts.duration), facts.times > 1 && `${facts.times} times`, facts.used_frozen_result && "kept from before"].filter(Boolean).join(", ");
+  }
+
   fill() {
-    const { vertex, facts = {} } = this;
     this.element.dataset.state = this.status;
-    this.state.textContent = [STATES[this.status] ?? this.status, duration(facts.duration)].filter(Boolean).join(", ");
+    this.state.textContent = this.words;
+    // What is folded away is written when it is unfolded.
+    if (this.details.open) this.body.replaceChildren(...listed(this.entries()));
+  }
+
+  entries() {
+    const { vertex, facts = {} } = this;
     const rows = [["Type", vertex.type], ["Id", vertex.id]];
     if (facts.session) rows.push(["Session", `${facts.session.id} (${decider(facts.session)})`]);
     else if (vertex.decided_by) rows.push(["Session", `${vertex.session?.id ?? "not known yet"} (decided by ${vertex.decided_by})`]);
     const does = [vertex.reads && "reads the history", vertex.writes && "writes messages"].filter(Boolean).join(", ");
     if (does) rows.push(["Memory", does]);
-    if (facts.error || facts.record?.error) rows.push(["Error", facts.error || facts.record.error]);
-    if (facts.untaken?.length) rows.push(["Branch not taken", facts.untaken.join(", ")]);
-    rows.push(...this.arriving, ...valueRows("Input", facts.record?.inputs), ...valueRows("Output", facts.record?.outputs));
-    this.body.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+    if (facts.error) rows.push(["Error", reason(facts.error)]);
+    if (facts.untaken?.length && this.status === "success") rows.push(["Branch not taken", facts.untaken.join(", ")]);
+    rows.push(...this.arriving, ...valueRows("Input", facts.inputs), ...valueRows("Output", facts.outputs));
+    return rows;
   }
 }
 
@@ -200,11 +300,27 @@ export function arrivals(plan, id) {
     .map(({ input, output, source }) => [`Input ${input}`, `from ${output ? `${output} of ` : ""}${names.get(source) ?? source} (${source})`]);
 }
 
+// Names and values that are to be shown as they are.
 export function valueRows(word, values) {
   if (!values || typeof values !== "object") return [];
   return Object.entries(values)
     .filter(([, value]) => value !== null && value !== "" && value !== undefined)
-    .map(([name, value]) => [`${word} ${name}`, make("pre", {}, shown(value, 2000))]);
+    .map(([name, value]) => [`${word} ${name}`, { value }]);
+}
+
+export function listed(entries) {
+  return entries.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, ...(typeof value === "object" ? long(value.value) : [value]))]);
+}
+
+function long(value) {
+  const text = shown(value, Infinity);
+  const block = make("pre", {}, shown(text, LONGEST));
+  if (text.length <= LONGEST) return [block];
+  const all = button(`Show all ${text.length} characters`, () => {
+    block.textContent = text;
+    all.remove();
+  });
+  return [block, all];
 }
 
 customElements.define("fr-graph", Graph);

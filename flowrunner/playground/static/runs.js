@@ -1,8 +1,11 @@
 // The last runs of the flow, or of the session that is open.
 
 import { button, make } from "./dom.js";
-import { arrivals, valueRows } from "./graph.js";
+import { arrivals, listed, valueRows } from "./graph.js";
 import { ago, decider, duration, shown } from "./text.js";
+import { reason, WORDS } from "./trace.js";
+
+const MOST_STEPS = 100;
 
 class Runs extends HTMLElement {
   start(app) {
@@ -67,38 +70,34 @@ class Runs extends HTMLElement {
     if (body.childElementCount) return;
     try {
       const run = await this.app.api.run(id);
-      const records = await this.app.api.records(run.flow_id, id);
+      const { steps } = await this.app.api.steps(id);
       const { plan } = this.app;
       const arriving = (vertex) => (plan?.flow_id === run.flow_id ? arrivals(plan, vertex) : []);
-      body.replaceChildren(...partsOf(run, records, arriving, () => this.app.go({ session: run.session.id })));
+      body.replaceChildren(...partsOf(run, steps, arriving, () => this.app.go({ session: run.session.id }), () => this.app.go({ run: id })));
     } catch (error) {
       body.replaceChildren(make("p", { class: "notice failed" }, this.app.sentence(error)));
     }
   }
 }
 
-function partsOf(run, records, arriving, open) {
-  const parts = [make("p", { class: "note" }, `Run ${run.id}`)];
+function partsOf(run, steps, arriving, open, follow) {
+  const parts = [make("p", { class: "note" }, `Run ${run.id}`), make("p", {}, button("Timeline", follow))];
   if (run.session) parts.push(make("p", {}, `Session ${run.session.id}: ${decider(run.session)}. `, button("Open", open)));
-  if (run.error) parts.push(make("p", { class: "notice failed" }, `${run.error.message.replace(/^Error running graph: Error building Component /, "")} (${run.error.code})`));
+  if (run.error) parts.push(make("p", { class: "notice failed" }, `${reason(run.error.message)} (${run.error.code})`));
   for (const warning of run.warnings ?? []) parts.push(make("p", { class: "notice" }, warning));
-  const head = make("tr", {}, ...["Component", "State", "Time"].map((word) => make("th", { scope: "col" }, word)));
-  const rows = run.vertices.map((vertex) =>
-    make("tr", { "data-state": vertex.status }, make("td", {}, vertex.id), make("td", {}, vertex.status), make("td", {}, duration(vertex.duration))),
-  );
-  parts.push(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
   if (run.messages.length) parts.push(make("h2", { class: "small" }, "Messages"));
   for (const message of run.messages) {
     parts.push(make("p", { class: "said" }, make("strong", {}, message.sender_name ?? ""), `: ${shown(message.text, 600)}`));
   }
-  const isOver = run.status !== "running" && run.vertices.length;
-  if (isOver && !records.size) parts.push(make("p", { class: "note" }, "What went in and came out is no longer listed."));
-  if (records.size) parts.push(make("h2", { class: "small" }, "Transactions"));
-  for (const [vertex, record] of records) {
-    const values = [...arriving(vertex), ...valueRows("Input", record.inputs), ...valueRows("Output", record.outputs)];
-    const list = make("dl", {}, ...values.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
-    parts.push(make("details", {}, make("summary", {}, vertex), list));
+  if (steps.length) parts.push(make("h2", { class: "small" }, "Components"));
+  // A component that ran in a loop is there once for each time, so that only the first of them are shown.
+  for (const step of steps.slice(0, MOST_STEPS)) {
+    const values = [...(step.error ? [["Error", reason(step.error)]] : []), ...arriving(step.vertex_id), ...valueRows("Input", step.inputs), ...valueRows("Output", step.outputs)];
+    const note = ` ${step.vertex_id}, ${[WORDS[step.status] ?? step.status, duration(step.duration)].filter(Boolean).join(", ")}`;
+    const summary = make("summary", {}, make("span", { class: "title" }, step.name), make("span", { class: "note" }, note));
+    parts.push(make("details", {}, summary, make("dl", {}, ...listed(values))));
   }
+  if (steps.length > MOST_STEPS) parts.push(make("p", { class: "note" }, `And ${steps.length - MOST_STEPS} more; the timeline has them.`));
   return parts;
 }
 

@@ -93,7 +93,10 @@ export function decider(session) {
 
 export function readPlace(hash) {
   const words = new URLSearchParams(hash.replace(/^#/, ""));
-  return { flow: words.get("flow") || "", session: words.get("session") || "" };
+  const place = { flow: words.get("flow") || "", session: words.get("session") || "" };
+  // What a link may name besides: a message or a run in the session, or another page than the conversation.
+  for (const name of ["message", "run", "view"]) if (words.get(name)) place[name] = words.get(name);
+  return place;
 }
 
 export function writePlace(place) {

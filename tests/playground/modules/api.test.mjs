@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { Api, ApiError, joinRecords } = await import(process.env.MODULES + "/api.js");
+const { Api, ApiError } = await import(process.env.MODULES + "/api.js");
 
 class Storage extends Map {
   getItem(name) {
@@ -95,29 +95,21 @@ test("ids stay what they are, wherever they go", async () => {
   assert.equal(calls.length, 2);
 });
 
-test("pages of transactions are asked for until those of a run are found", async () => {
-  const builds = { v: [{ job_id: "run", build_id: "7", data: {} }], w: [{ job_id: "other", build_id: "1", data: {} }] };
-  const pages = [[{ id: "9" }], [{ id: "7", inputs: { a: 1 } }], [{ id: "1" }]];
+test("steps are read page by page, and not without end", async () => {
   const { api: one, calls } = api((address) => {
-    if (address.includes("/builds")) return json({ vertex_builds: builds });
-    const page = Number(new URLSearchParams(address.split("?")[1]).get("page"));
-    return json({ items: pages[page - 1], pages: pages.length });
+    const after = new URLSearchParams(address.split("?")[1]).get("after");
+    return json(after === null ? { steps: [{ number: 0 }, { number: 1 }], cursor: 1 } : { steps: [{ number: 2 }], cursor: null });
   });
-  const found = await one.records("f", "run");
-  assert.deepEqual([...found], [["v", { inputs: { a: 1 }, outputs: {}, error: undefined }]]);
-  assert.equal(calls.length, 3);
-  assert.equal((await one.records("f", "gone")).size, 0);
-  assert.equal(calls.length, 4);
+  const { steps, more } = await one.steps("r");
+  assert.deepEqual([steps.map(({ number }) => number), more], [[0, 1, 2], false]);
+  assert.equal(calls[1].address, "/pre/api/v1/runs/r/steps?after=1&limit=200");
+  const { api: endless, calls: asked } = api(() => json({ steps: Array.from({ length: 200 }, () => ({})), cursor: 1 }));
+  assert.equal((await endless.steps("r")).more, true);
+  assert.equal(asked.length, 10);
 });
 
-test("what went in and came out belongs to one run", () => {
-  const builds = {
-    v: [
-      { job_id: "other", build_id: "1", data: { outputs: { o: { message: "no" } } } },
-      { job_id: "run", build_id: "2", params: null, data: { outputs: { o: { message: "yes", type: "text" } } } },
-    ],
-    w: [{ job_id: "other", build_id: "3" }],
-  };
-  const found = joinRecords(builds, [{ id: "2", inputs: { a: 1 } }], "run");
-  assert.deepEqual([...found], [["v", { inputs: { a: 1 }, outputs: { o: "yes" }, error: null }]]);
+test("who may only talk sees no steps, and any other refusal is told", async () => {
+  const refuse = (code, status) => api(() => json({ detail: "No", code }, { status })).api;
+  assert.deepEqual(await refuse("not_allowed", 403).steps("r"), { steps: [], more: false });
+  await assert.rejects(refuse("not_found", 404).steps("r"), ApiError);
 });
