@@ -10,6 +10,7 @@ import fnmatch
 import json
 import os
 import re
+import threading
 import time
 import unicodedata
 from contextlib import ExitStack, contextmanager, suppress
@@ -29,7 +30,11 @@ from flowrunner import (
 )
 from flowrunner.memory.message import make_properties
 from flowrunner.testing import MemoryBackendContract
+from flowrunner.testing.memory.processes import PROCESSES
+from flowrunner.testing.memory.threads import THREADS
+from flowrunner.testing.memory.together import WRITERS
 from tests.memory.leased import LeasedFile
+from tests.memory.meeting import DEADLINE, Meets, ProcessMeeting, ThreadMeeting
 from tests.memory.plain import PlainFile, PlainMemory, SharedFile
 
 #: The name of the test that must fail, by class of tests.
@@ -57,7 +62,8 @@ def caught_by(test: str):
 
         name = "Test" + backend.__name__
         body = {"open_backend": open_backend, "break_writes": break_writes, "__module__": __name__, "shortens": False}
-        body |= {"crash_store": crash_store, "lock_lease": LeasedFile.lease, "patience": 2.0}
+        body |= {"crash_store": crash_store, "lock_lease": getattr(backend, "lease", None), "patience": 2.0}
+        body |= {"kills": getattr(backend, "kills", group.kills)}
         globals()[name] = type(name, (group,), body)
         CAUGHT_BY[name] = test
         return backend
@@ -482,47 +488,78 @@ class SearchIndexIsNeverUpdated(PlainMemory):
 # Threads, processes, crashes
 
 
+class MeetingThreads(Meets, PlainMemory):
+    """Its threads wait for each other where one is careless."""
+
+    def __init__(self):
+        super().__init__()
+        self.meeting = ThreadMeeting()
+
+
 @caught_by("test_no_message_is_lost_doubled_or_out_of_order")
-class WritesWithoutALock(PlainMemory):
+class WritesWithoutALock(MeetingThreads):
+    readers = THREADS
+
     def append_messages(self, messages):
         rows = list(self.rows)
-        time.sleep(0.0005)
+        self.has_read()
         self.rows = [*rows, *map(self.take_in, messages)]
         return list(messages)
 
 
 @caught_by("test_one_of_many_gets_an_id")
-class LooksFirstAndWritesLater(PlainMemory):
+class LooksFirstAndWritesLater(MeetingThreads):
+    readers = THREADS
+
     def append_messages(self, messages):
         self.refuse_taken(messages)
-        time.sleep(0.002)
+        self.has_read()
         with self.lock:
             self.save([*self.rows, *map(self.take_in, messages)])
         return list(messages)
 
 
 @caught_by("test_nobody_sees_half_a_call")
-class ShowsHalfACall(PlainMemory):
+class ShowsHalfACall(MeetingThreads):
+    """Its first calls wait for a reader between two messages."""
+
     def append_messages(self, messages):
         for message in messages:
-            super().append_messages([message])
-            time.sleep(0.0005)
+            PlainMemory.append_messages(self, [message])
+            self.meeting.mark("half")
+            self.meeting.wait_for("seen")
         return list(messages)
+
+    def fetch_messages(self, query):
+        return self.seen_by(super().fetch_messages, query)
+
+    def list_sessions(self, query):
+        return self.seen_by(super().list_sessions, query)
+
+    def seen_by(self, read, query):
+        half = self.meeting.count("half")
+        found = read(query)
+        if half:
+            self.meeting.mark("seen")
+        return found
 
 
 @caught_by("test_one_bad_call_among_many_fails_alone")
 class RefusesTheNextOneToo(PlainMemory):
+    """The next good one, that is: another bad one fails anyway."""
+
     failed: FlowRunnerError | None = None
 
     def append_messages(self, messages):
-        failed, self.failed = self.failed, None
-        if failed is not None:
-            raise failed
         try:
-            return super().append_messages(messages)
+            self.refuse_taken(messages)
         except FlowRunnerError as error:
             self.failed = error
             raise
+        failed, self.failed = self.failed, None
+        if failed is not None:
+            raise failed
+        return super().append_messages(messages)
 
 
 @caught_by("test_the_list_of_sessions_knows_other_processes")
@@ -546,22 +583,34 @@ class WritesWhenClosed(PlainFile):
 
 
 @caught_by("test_a_kill_loses_doubles_and_disorders_nothing")
-class WritesLaterNowAndThen(PlainFile):
+class WritesTwoCallsLater(PlainFile):
+    """Of any two calls that were acknowledged last, the second is not on disk, whenever the kill comes."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.waiting = [self.rows, self.rows]
+
     def save(self, rows):
-        if len(rows) % 4 == 0:
-            super().save(rows)
-        else:
-            self.rows = rows
+        super().save(self.waiting.pop(0))
+        self.waiting.append(rows)
+        self.rows = rows
 
 
 @caught_by("test_a_kill_loses_doubles_and_disorders_nothing")
 class MovesOneByOne(PlainFile):
+    """Takes its time with a move, so that a kill comes in the middle of one; there are many kills, in case it does not.
+
+    A kill before the first message has moved, or after the last one, shows nothing.
+    """
+
+    kills = 60
+
     def update_messages(self, query, changes):
         return [self.update_one(query, str(message.id), changes) for message in self.select(query)]
 
     def update_one(self, query, name, changes):
         changed = super().update_messages(MessageQuery(owner=query.owner, ids=(name,)), changes)
-        time.sleep(0.01)
+        time.sleep(0.02)
         return changed[0]
 
 
@@ -609,28 +658,28 @@ for _verb in ("fetch", "update", "delete"):
     forget(_verb, "owner", owner=EVERY_OWNER)
 
 
-class EditsWithoutALock(PlainMemory):
+class EditsWithoutALock(MeetingThreads):
     """Reads, waits and writes; appends and deletions keep to the lock."""
 
     def update_messages(self, query, changes):
         rows, meant = list(self.rows), self.select(query)
-        time.sleep(0.001)
+        self.has_read()
         ids = {message.id for message in meant}
         self.rows = [changes.apply(message) if message.id in ids else message for message in rows]
         return [message for message in self.rows if message.id in ids]
 
 
-class DeletesWithoutALock(PlainMemory):
+class DeletesWithoutALock(MeetingThreads):
     def delete_messages(self, query):
         rows, ids = list(self.rows), {message.id for message in self.select(query)}
-        time.sleep(0.001)
+        self.has_read()
         self.rows = [message for message in rows if message.id not in ids]
         return len(ids)
 
 
 @caught_by("test_edits_beside_appends_lose_nothing")
 class EditsOverAppends(EditsWithoutALock):
-    pass
+    careful, readers = "append", 1
 
 
 @caught_by("test_edits_beside_edits_are_all_done")
@@ -640,12 +689,13 @@ class EditsOverEdits(EditsWithoutALock):
 
 @caught_by("test_deletions_beside_edits_stay_deleted")
 class EditsOverDeletions(EditsWithoutALock):
-    pass
+    # All who edit are to have read what is deleted: who came later would put it right.
+    careful, readers = "delete", WRITERS - 1
 
 
 @caught_by("test_deletions_beside_appends_lose_nothing")
 class DeletesOverAppends(DeletesWithoutALock):
-    pass
+    careful, readers = "append", 1
 
 
 @caught_by("test_a_message_is_deleted_once")
@@ -656,45 +706,45 @@ class DeletesTwice(DeletesWithoutALock):
 # Several processes
 
 
-#: Seconds between what a careless writer reads and what it writes: longer than others take to begin beside it.
-WINDOW = 0.03
+class ThreadsOnly(Meets, SharedFile):
+    """Its deletions, or edits or appends, keep threads apart and not processes."""
 
+    careless = ""
 
-class ThreadsOnly(SharedFile):
-    """Its deletions and edits, or what a subclass names, keep threads apart and not processes."""
-
-    careless: tuple[str, ...] = ()
+    def __init__(self, path):
+        self.meeting = ProcessMeeting(path)
+        super().__init__(path)
 
     def update_messages(self, query, changes):
-        if "update" not in self.careless:
+        if self.careless != "update":
             return super().update_messages(query, changes)
         with self.threads:
             self.reload()
             meant = self.select(query)
             rows = self.rewrite(changes, meant)
-            time.sleep(WINDOW)
+            self.has_read()
             self.save(rows)
             ids = {message.id for message in meant}
             return [message for message in self.rows if message.id in ids]
 
     def delete_messages(self, query):
-        if "delete" not in self.careless:
+        if self.careless != "delete":
             return super().delete_messages(query)
         with self.threads:
             self.reload()
             ids = {message.id for message in self.select(query)}
             rows = [message for message in self.rows if message.id not in ids]
-            time.sleep(WINDOW)
+            self.has_read()
             self.save(rows)
             return len(ids)
 
     def append_messages(self, messages):
-        if "append" not in self.careless:
+        if self.careless != "append":
             return super().append_messages(messages)
         with self.threads:
             self.reload()
             self.refuse_taken(messages)
-            time.sleep(WINDOW)
+            self.has_read()
             self.save([*self.rows, *messages])
         return list(messages)
 
@@ -708,27 +758,27 @@ class ThreadsOnly(SharedFile):
 
 @caught_by("test_processes_that_write_together_undo_nothing[deletions beside appends]")
 class ProcessesDeleteOverAppends(ThreadsOnly):
-    careless = ("delete",)
+    careless, careful, readers = "delete", "append", 1
 
 
 @caught_by("test_processes_that_write_together_undo_nothing[edits beside edits]")
 class ProcessesEditOverEdits(ThreadsOnly):
-    careless = ("update",)
+    careless = "update"
 
 
 @caught_by("test_processes_that_write_together_undo_nothing[deletions beside edits]")
 class ProcessesEditOverDeletions(ThreadsOnly):
-    careless = ("update",)
+    careless, careful, readers = "update", "delete", WRITERS - 1
 
 
 @caught_by("test_processes_that_write_together_undo_nothing[deletions beside deletions]")
 class ProcessesDeleteTwice(ThreadsOnly):
-    careless = ("delete",)
+    careless = "delete"
 
 
 @caught_by("test_processes_lose_double_and_disorder_nothing")
 class ProcessesAppendOverAppends(ThreadsOnly):
-    careless = ("append",)
+    careless, readers = "append", PROCESSES
 
 
 @caught_by("test_one_process_of_many_gets_an_id")
@@ -1416,9 +1466,16 @@ class HasOneLockForAll(LeasedFile):
 
 @caught_by("test_threads_hold_a_lock_one_after_the_other")
 class LooksFirstAndLocksLater(LeasedFile):
+    """All four look before one of them takes it, and so in every round."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.looked = threading.Barrier(4)
+
     def take(self, key, token):
         held = self.change(lambda table: key in table)
-        time.sleep(0.005)
+        with suppress(threading.BrokenBarrierError):
+            self.looked.wait(DEADLINE)
         if not held:
             self.change(lambda table: table.update({key: (token, time.monotonic() + self.lease)}))
         return not held
@@ -1461,32 +1518,42 @@ class LocksOutliveTheirHolder(LeasedFile):
     lease = 1e9
 
 
+class BriefLease(LeasedFile):
+    """For the tests that wait for the end of a lease; in all others it is not to end, however slow the machine."""
+
+    lease = 0.25
+
+
 @caught_by("test_a_lease_is_renewed_while_the_lock_is_held")
-class RenewsNothing(LeasedFile):
+class RenewsNothing(BriefLease):
     def renew(self, key, token):
         return True
 
 
 @caught_by("test_a_lease_is_renewed_while_the_lock_is_held")
-class RenewsOnce(LeasedFile):
+class RenewsOnce(BriefLease):
+    def wait_for(self, key, token, wait):
+        got = super().wait_for(key, token, wait)
+        return got and self.renew(key, token)
+
     def keep(self, key, token, over):
-        self.renew(key, token)
+        return
 
 
 @caught_by("test_who_comes_back_late_leaves_the_next_holder_alone")
-class FreesByKeyAlone(LeasedFile):
+class FreesByKeyAlone(BriefLease):
     def free(self, key, token):
         self.change(lambda table: table.pop(key, None))
 
 
 @caught_by("test_who_comes_back_late_leaves_the_next_holder_alone")
-class HasOneTokenForAll(LeasedFile):
+class HasOneTokenForAll(BriefLease):
     def make_token(self):
         return "held"
 
 
 @caught_by("test_who_comes_back_late_leaves_the_next_holder_alone")
-class RaisesWhenTheLeaseHasEnded(LeasedFile):
+class RaisesWhenTheLeaseHasEnded(BriefLease):
     def leave(self, key, token, got):
         if got and not self.renew(key, token):
             raise MemoryFailed("The lock was lost.")

@@ -20,7 +20,8 @@ Table = dict[str, tuple[str, float]]
 class LeasedFile(PlainFile):
     """Its locks are right; subclasses make a mistake each."""
 
-    lease = 0.25
+    #: Seconds; long enough that a slow machine renews in time.
+    lease = 60.0
 
     def session_lock(self, owner: str, session_id: str, wait: float):
         return self.hold(self.key_of(owner, session_id), wait)

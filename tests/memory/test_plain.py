@@ -27,7 +27,7 @@ class TestLeasedFile(LockTests):
     """What the planted mistakes with locks start from makes none itself."""
 
     #: Long enough that a slow machine renews in time.
-    lock_lease = 1.0
+    lock_lease = 2.0
 
     def open_backend(self, folder: Path) -> LeasedFile:
         backend = LeasedFile(folder / "messages.json")

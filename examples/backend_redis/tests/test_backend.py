@@ -20,7 +20,7 @@ if PROGRAM is None:
 #: Processes that the kit starts find the server by the environment.
 VARIABLE = "FLOWRUNNER_TEST_REDIS_URL"
 #: Long enough that a slow machine renews in time.
-LEASE = 1.0
+LEASE = 2.0
 
 
 @pytest.fixture(scope="module")

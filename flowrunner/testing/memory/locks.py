@@ -21,11 +21,14 @@ from flowrunner.testing.memory.helpers import Helpers
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, BOB
+from flowrunner.testing.memory.stalls import try_in_time
 from flowrunner.testing.memory.threads import Thread
 
 ROUNDS = 15
 #: How long somebody waits who is to wait in vain.
 SHORT = 0.05
+#: How many ask in vain while somebody waits.
+LATER = 10
 
 
 def lock(
@@ -147,8 +150,11 @@ class LockTests(BackendTests):
 
         with lock(locking):
             waiting = Thread(wait_for_it)
-            # The lock is held until the other one has had time to ask, and to give up.
+            # The lock is held until the other one has had time to ask, and to give up: time on the clock, and
+            # time of the machine, in which threads that begin later ask in vain.
             assert begun.wait(self.patience)
+            for _ in range(LATER):
+                assert not Thread(lambda: is_free(locking)).result(self.patience)
             assert not waiting.is_over(10 * SHORT), "who was to wait gave up at once"
             events.append("first")
         assert waiting.result(self.patience) is True, "who was to wait gave up at once"
@@ -182,7 +188,8 @@ class LockTests(BackendTests):
                 with lock(locking, wait=self.patience) as got:
                     assert got
                     holders.append(number)
-                    time.sleep(0.001)
+                    # Long enough for one who should not come in to come in.
+                    time.sleep(SHORT / 5)
                     assert holders == [number], "two threads held the lock at once"
                     holders.pop()
                     got_it += 1
@@ -252,9 +259,15 @@ class LockTests(BackendTests):
         """A holder that dies frees it: by a connection that ends, or by a lease that is renewed while the holder lives
         and ends by itself otherwise."""
         lease, other = self.lease(), open_another()
-        with lock(locking) as got:
-            assert got
-            assert not is_free(other, wait=1.5 * lease), "the lease ended while its holder was alive"
+
+        def outlive_the_lease() -> None:
+            with lock(locking) as got:
+                assert got
+                # Who waits may ask for the last time before the lease ends: asked again later, it has ended for sure.
+                for wait in (1.5 * lease, 0):
+                    assert not is_free(other, wait=wait), "the lease ended while its holder was alive"
+
+        try_in_time(lease / 8, outlive_the_lease)
         assert is_free(other, wait=self.patience)
 
     @since(2)
@@ -263,17 +276,21 @@ class LockTests(BackendTests):
     ) -> None:
         """With leases each holder writes a random token, and renews or frees only where its own token stands."""
         lease, other = self.lease(), open_another()
-        stalled = helpers.start(folder, "hold_lock", session="talk", wait=0, keep=True)
-        stalled.wait_for("got True")
-        stalled.kill(signal.SIGSTOP)
-        with lock(locking, wait=self.patience) as got:
-            assert got, f"the lock of a holder that stands still did not end with its lease of {lease:g} s"
-            # While it is awake it would renew; when it leaves it would free.
-            stalled.kill(signal.SIGCONT)
-            assert not is_free(other, wait=lease)
-            stalled.kill(signal.SIGUSR1)
-            assert stalled.finish() == ["left"], "leaving a lock that had ended raised"
-            assert not is_free(other), "the late one freed the lock of the next holder"
+
+        def come_back_late() -> None:
+            stalled = helpers.start(folder, "hold_lock", session="talk", wait=self.patience, keep=True)
+            stalled.wait_for("got True")
+            stalled.kill(signal.SIGSTOP)
+            with lock(locking, wait=self.patience) as got:
+                assert got, f"the lock of a holder that stands still did not end with its lease of {lease:g} s"
+                # While it is awake it would renew; when it leaves it would free.
+                stalled.kill(signal.SIGCONT)
+                assert not is_free(other, wait=lease)
+                stalled.kill(signal.SIGUSR1)
+                assert stalled.finish() == ["left"], "leaving a lock that had ended raised"
+                assert not is_free(other), "the late one freed the lock of the next holder"
+
+        try_in_time(lease / 8, come_back_late)
         assert is_free(other, wait=self.patience)
 
     def lease(self) -> float:
