@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 import weakref
@@ -12,10 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,13 +19,12 @@ from flowrunner.authority import Capability, require
 from flowrunner.components import CancelToken
 from flowrunner.engine.events import Emit, Observer, RunEvent
 from flowrunner.engine.plan import Plan, make_plan
-from flowrunner.engine.request import UNKNOWN, Handed, RunRequest
+from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
-from flowrunner.engine.services import FoundVariable, RunServices
+from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import (
-    FlowNotFound,
     FlowRunnerError,
     MemoryFailed,
     RequestInvalid,
@@ -40,7 +35,7 @@ from flowrunner.errors import (
     VectorStoreFailed,
     is_interrupt,
 )
-from flowrunner.flows.library import Library, may_use
+from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
@@ -49,17 +44,17 @@ from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.runs.failures import log_failure
+from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.service import STOPPING, Runs
-from flowrunner.settings import KEY_VARIABLES, Settings
+from flowrunner.settings import Settings
 from flowrunner.shares import Places, Uploads, WrongKeys
 from flowrunner.store.bound import BoundStores, bind_stores
-from flowrunner.store.credentials import is_secret_name, mask_text
+from flowrunner.store.credentials import mask_text
 from flowrunner.store.outage import as_store_failed, outage_of
 from flowrunner.store.probe import check_writable, look_at_database
 from flowrunner.store.watch import Looks, StoreWatch
 from flowrunner.text.printable import printable
-from flowrunner.vectors import LONGEST_NAME, Vectors
-from flowrunner.word import Given, Word
+from flowrunner.vectors import Vectors
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -76,12 +71,6 @@ logger = logging.getLogger("flowrunner")
 #: Errors of what a runner keeps, which its watch must hear of.
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 _MOST_PLANS: Final = 500
-#: How many flows may be in motion that start each other.
-MOST_NESTED: Final = 10
-_DEPTH: Final[ContextVar[int]] = ContextVar("flowrunner_depth", default=0)
-#: How many flows one run may start, and those in turn, taken together.
-MOST_STARTED: Final = 1000
-_STARTED: Final[ContextVar[Iterator[int] | None]] = ContextVar("flowrunner_started", default=None)
 _LOOK_SECONDS: Final = 0.25
 
 
@@ -205,20 +194,21 @@ class Runner:
             session_lock=opened.memory.session_lock,
         )
         self._observers: list[Observer] = [*opened.observers, *self._hook_observers()]
-        self.services = RunServices(
+        self._grants = Grants(opened.library, opened.stores, opened.vectors, settings, self._uploads, self.plan)
+        self.services = self._grants.services = RunServices(
             memory=opened.memory,
             settings=settings,
             pool=self._pool,
             turns=self._turns,
-            variable=self._variable,
-            stored_file=self._stored_file,
-            run_flow=self._run_flow,
+            variable=self._grants.variable,
+            stored_file=self._grants.stored_file,
+            run_flow=self._grants.run_flow,
             mask=mask_text,
             observe=self._observe if self._observers else None,
             observed=_all_kinds(self._observers),
             vectors=opened.vectors,
             operator=self.operator,
-            save_file=self._save_file,
+            save_file=self._grants.save_file,
         )
         self.runs = Runs(self, opened.box, opened.run_engine)
         if opened.stores.run_log is not None:
@@ -314,12 +304,11 @@ class Runner:
         entry = self.runs.registry.enter(
             run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel
         )
-        # Shared by the whole tree of the run, on whichever threads its branches grow.
-        token = _STARTED.set(count(1))
+        token = count_started()
         try:
             with place, self._place(cancelled, patient=patient), self.around():
                 result = run(
-                    plan, request, owner=identity.id, services=self._services_for(identity, flow), emit=emit,
+                    plan, request, owner=identity.id, services=self._grants.services_for(identity, flow), emit=emit,
                     cancelled=cancelled, run_id=run_id, record=entry, patient=patient,
                 )  # fmt: skip
             entry.succeed()
@@ -341,7 +330,7 @@ class Runner:
                 raise failure from error
             raise
         finally:
-            _STARTED.reset(token)
+            stop_counting(token)
             self.runs.registry.leave(entry)
 
     @contextmanager
@@ -488,119 +477,6 @@ class Runner:
         place = Path(self.memory.backend.place)
         if place.is_absolute():
             check_writable(str(place.parent if place.is_file() else place))
-
-    def _run_flow(
-        self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
-        session_id: str = "", identity: Identity | None = None, within: Flow | None = None,
-        input_given: Given = UNKNOWN, tweaks_given: Mapping[str, Mapping[str, Given]] | None = None, **request: Any,
-    ) -> RunResult:  # fmt: skip
-        """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs.
-
-        A caller who may not run every flow of the owner reaches those that the first flow itself names,
-        since its author meant them, and of others only those that they may run.
-
-        :param input_given: whose word the input is; unless it is said, anybody's secret may be in it.
-        :param tweaks_given: whose word the tweaks are, by vertex and field; likewise.
-        """
-        depth = _DEPTH.get()
-        if depth >= MOST_NESTED:
-            raise FlowRunnerError(f"flows start each other more than {MOST_NESTED} deep, the last of them {flow[:100]}")
-        started = _STARTED.get()
-        if started is not None and next(started) > MOST_STARTED:
-            raise FlowRunnerError(f"one run starts more than {MOST_STARTED} flows, the last of them {flow[:100]}")
-        found = self.library.get_named(flow, Identity(owner, author=True))
-        services = self.services
-        if identity is not None and within is not None:
-            if not (within.names(flow) or may_use(identity, found)):
-                raise FlowNotFound(f"Flow identifier {flow} not found")
-            services = self._services_for(identity, found)
-        handed = Handed(input_given, tweaks_given or {})
-        asked = RunRequest(input_value=input_value, session_id=session_id, handed=handed, **request)
-        token = _DEPTH.set(depth + 1)
-        try:
-            return run(self.plan(found), asked, owner=owner, services=services, cancelled=cancelled, held=held)
-        finally:
-            _DEPTH.reset(token)
-
-    def _variable(
-        self, owner: str, name: str, *, asked: bool, chosen: bool = False, limited: bool = False
-    ) -> FoundVariable | None:
-        """Return an owner's stored variable, else one of the environment that the settings allow.
-
-        Where a request named the variable, nothing of the environment is in reach. With a key that is
-        limited to flows nothing is that a request named or chose.
-
-        :raises FlowRunnerError: for a stored one that was encrypted with another key.
-        """
-        if limited and (asked or chosen):
-            return None
-        found = self.stores.variables.find(owner, name)
-        if found is not None:
-            if found.value is None:
-                raise FlowRunnerError(
-                    f"the variable {name} cannot be opened: it was stored with another key than the present"
-                    f" {self.settings.prefix}SECRET_KEY; bring that key back, or give the variable its value anew"
-                )
-            word = Word.OPERATOR if owner == self.services.operator else Word.AUTHOR
-            return FoundVariable(found.value, word, found.is_credential)
-        if asked or name not in self.settings.variables or name not in os.environ:
-            return None
-        return FoundVariable(os.environ[name], Word.OPERATOR, name in KEY_VARIABLES or is_secret_name(name))
-
-    def _services_for(self, identity: Identity, flow: Flow) -> RunServices:
-        """Return what a run is given: with a key that is limited to flows, neither files nor collections of others.
-
-        Variables that its request names are out of reach, too; those that the flow's author named are not.
-        What visitors have a run save counts as what they upload.
-        """
-        if identity.flows is None and identity.offers is None and not identity.nameless:
-            return self.services
-        given = replace(
-            self.services,
-            run_flow=partial(self._run_flow, identity=identity, within=flow),
-            save_file=partial(self._save_file, identity=identity),
-        )
-        if identity.flows is None:
-            return given
-        return replace(
-            given,
-            stored_file=partial(self._stored_file, flow_id=flow.id),
-            variable=partial(self._variable, limited=True),
-            vectors=self.vectors.within(partial(self._has_collection, flow)),
-        )
-
-    def _has_collection(self, flow: Flow, owner: str, name: str) -> bool:
-        """Say whether a collection is the usual one of a flow, or one that its author wrote into it.
-
-        The author may have written the name of a variable; what a request says of that one does not count.
-        """
-        if name == f"flow {flow.id}":
-            return True
-        for vertex in flow.vertices:
-            for field, value in (*vertex.settings.items(), *vertex.hidden.items()):
-                if isinstance(value, str) and field in vertex.variables:
-                    found = self._variable(owner, value, asked=False)
-                    value = None if found is None or found.credential else found.value
-                if isinstance(value, str) and value.strip()[:LONGEST_NAME] == name != "":
-                    return True
-        return False
-
-    def _stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
-        return self.stores.files.path_of(owner, name, flow_id=flow_id)
-
-    def _save_file(
-        self,
-        owner: str,
-        flow_id: str,
-        name: str,
-        data: bytes,
-        *,
-        append: bool = False,
-        identity: Identity | None = None,
-    ) -> str:
-        if identity is not None:
-            self._uploads.note(identity, len(data))
-        return self.stores.files.write(owner, data, name=name, flow_id=flow_id, append=append).path
 
     def _hook_observers(self) -> list[Observer]:
         if not self.plugins.pm.hook.run_event.get_hookimpls():

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from flowrunner.errors import TooMany
@@ -19,6 +19,7 @@ from flowrunner.identity import VISITOR, Identity
 
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0
+_UNBOUNDED: Final = nullcontext()
 _MOST_ADDRESSES: Final = 10_000
 
 
@@ -40,17 +41,16 @@ class Places:
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def of(self, identity: Identity) -> Iterator[None]:
-        """Take a place for the length of a run.
+    def of(self, identity: Identity) -> AbstractContextManager[None]:
+        """Take a place for the length of a run, when the block begins.
 
         :raises TooMany: if all places of the caller are taken; nobody waits for one, since that would take a thread.
         """
         most = self._each or (None if identity.offers is None else self._known_to_site)
-        if most is None:
-            yield
-            return
-        group = group_of(identity)
+        return _UNBOUNDED if most is None else self._hold(group_of(identity), most)
+
+    @contextmanager
+    def _hold(self, group: str, most: int) -> Iterator[None]:
         with self._lock:
             if self._taken[group] >= most:
                 raise TooMany(f"You run {most} flows at a time already (FLOWRUNNER_MAX_RUNS_PER_USER); try again.")
@@ -118,6 +118,9 @@ class WrongKeys:
         # When each address has paid for what it sent: a moment for a wrong key, and no list of them.
         self._paid_at: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._paid_at)
 
     def wait(self, address: str) -> int:
         """Return how many seconds pass until another wrong key of this address is looked up; 0 for none."""

@@ -114,7 +114,9 @@ def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
 
     :raises TooMany: for a wrong one of an address that has sent too many.
     """
-    wait = 0 if runner.settings.auth == "none" else runner.wrong_keys.wait(network_of(request.remote_addr))
+    # Mostly nobody has sent a wrong one, and then the address need not be read.
+    asked = runner.wrong_keys and runner.settings.auth != "none"
+    wait = runner.wrong_keys.wait(network_of(request.remote_addr)) if asked else 0
     if wait and not runner.stores.keys.is_listed(key):
         raise TooMany(
             f"Too many wrong API keys have come from your address (FLOWRUNNER_MAX_WRONG_KEYS): try again in {wait}"

@@ -17,12 +17,12 @@ from flowrunner.runner import Runner
 from flowrunner.store.streams import StreamTable
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
-from flowrunner.web.headers import add_hygiene
+from flowrunner.web.headers import Hygiene
 from flowrunner.web.json_io import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
 from flowrunner.web.shared_stream import SharedStreams
-from flowrunner.web.site_hooks import keep_to_site
+from flowrunner.web.site_hooks import asking, look_around, refuse_frames
 from flowrunner.web.spool import Spool
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -104,12 +104,12 @@ def make_blueprint(
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param groups: its routes.
-    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.keep_to_site`.
+    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.asking`.
     """
     blueprint = RunnerBlueprint(name, runner)
     blueprint.record(add_session_converter)
-    add_hygiene(blueprint, runner)
-    keep_to_site(blueprint, runner, guard)
+    hygiene = Hygiene(runner)
+    blueprint.url_value_preprocessor(look_around(runner))
     for group in groups:
         for route in group:
             blueprint.declare(route)
@@ -140,8 +140,23 @@ def make_blueprint(
             # Those are for the site, whose hooks have seen them by now; our views take none of them.
             (asked.view_args or {}).pop(name, None)
 
-    blueprint.before_request(identify_caller)
+    before = (hygiene.before, *(() if guard is None else (asking(guard),)), identify_caller)
+    blueprint.before_request(_in_turn(before))
+    blueprint.after_request(lambda response: hygiene.after(refuse_frames(response)))
     return blueprint
+
+
+def _in_turn(hooks: tuple[Callable[[], Any], ...]) -> Callable[[], Any]:
+    """Return one hook for several: Flask asks of each whether it is a coroutine, with every request."""
+
+    def before() -> Any:
+        for hook in hooks:
+            answer = hook()
+            if answer is not None:
+                return answer
+        return None
+
+    return before
 
 
 def _names_in_the_place(state: BlueprintSetupState) -> set[str]:

@@ -119,13 +119,6 @@ class Hygiene:
             metrics.observe_request(endpoint, request.method, response.status_code, seconds)
 
 
-def add_hygiene(blueprint: Any, runner: Runner) -> None:
-    """Put the hooks around all views of a blueprint; call it before other hooks are added."""
-    hygiene = Hygiene(runner)
-    blueprint.before_request(hygiene.before)
-    blueprint.after_request(hygiene.after)
-
-
 def _is_health() -> bool:
     """Say whether it is a check of the server: a load balancer asks by address, and the answer tells nothing."""
     return (request.endpoint or "").rsplit(".", 1)[-1] in ("health", "ready")

@@ -20,26 +20,29 @@ _CHECKED: Final = "flowrunner_checked"
 _FRAMES: Final = "frame-ancestors 'none'"
 
 
-def keep_to_site(blueprint: Any, runner: Runner, guard: Callable[[Any], Any] | None) -> None:
-    """Add the owner's guard and the protection of pages to a blueprint, before its callers are identified.
+def asking(guard: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Return the hook that asks the owner's guard about the present request.
 
     :param guard: takes a request and returns None or True to let it pass, False, or a response.
     """
 
     def ask_guard() -> Any:
         endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
-        return None if guard is None or endpoint in UNGUARDED else _verdict(guard(request))
+        return None if endpoint in UNGUARDED else _verdict(guard(request))
 
-    def look_around(endpoint: str | None, values: Any) -> None:
+    return ask_guard
+
+
+def look_around(runner: Runner) -> Callable[[str | None, Any], None]:
+    """Return the hook that looks at the site's other parts before it answers a request."""
+
+    def look(endpoint: str | None, values: Any) -> None:
         # Before the site's own before_request; the app is complete now, whatever the order of its parts.
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         check_neighbours(app, runner)
         exempt_views(app)
 
-    if guard is not None:
-        blueprint.before_request(ask_guard)
-    blueprint.url_value_preprocessor(look_around)
-    blueprint.after_request(_refuse_frames)
+    return look
 
 
 def check_neighbours(app: Flask, runner: Runner) -> None:
@@ -55,7 +58,8 @@ def check_neighbours(app: Flask, runner: Runner) -> None:
         checked.add(runner.settings.prefix)
 
 
-def _refuse_frames(response: Response) -> Response:
+def refuse_frames(response: Response) -> Response:
+    """Have no site show a page of ours in a frame."""
     headers = response.headers
     if headers.get("Content-Type", "").startswith("text/html"):
         headers.setdefault("X-Frame-Options", "DENY")

@@ -10,7 +10,7 @@ from flowrunner import FlowRunnerError, Identity
 from flowrunner.app import create_app, runner_of
 from flowrunner.engine.request import RunRequest
 from flowrunner.identity import LOCAL_IDENTITY
-from flowrunner.runner import MOST_NESTED
+from flowrunner.runs.grants import MOST_NESTED
 from tests.engine.rig import FLOW_ID, make_flow
 
 
@@ -219,7 +219,7 @@ def test_flows_that_start_each_other_end(runner):
 
 
 def test_the_flows_that_a_run_starts_are_counted_together(runner, monkeypatch):
-    monkeypatch.setattr("flowrunner.runner.MOST_STARTED", 12)
+    monkeypatch.setattr("flowrunner.runs.grants.MOST_STARTED", 12)
 
     def store_branches(name, inner, number):
         vertices = [("in", "ChatInput"), ("out", "ChatOutput")]
