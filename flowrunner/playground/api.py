@@ -11,7 +11,6 @@ from flowrunner.authority import AUTHOR, CONVERSE, is_own_author
 from flowrunner.playground.description import describe_flow as facts_of
 from flowrunner.playground.description import names_of
 from flowrunner.playground.drawing import draw_flow
-from flowrunner.playground.markdown import render
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.flowmask import mask_graph
 from flowrunner.web.auth import caller, this_runner
@@ -74,4 +73,7 @@ def describe_flow(flow_id: str, query: Input) -> Response:
 @render_routes.post("/api/v1/render", needs=CONVERSE.that_reads, body=TextsToRender, answers={200: Rendered})
 def render_texts(body: Input) -> Response:
     """Render Markdown: `{"texts": [...]}` gives `{"html": [...]}`, null where a text is to be shown as it is."""
+    # A parser that nobody needs before they read something need not slow down the start.
+    from flowrunner.playground.markdown import render
+
     return json_response({"html": [render(text) for text in body["texts"]]})

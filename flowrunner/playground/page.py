@@ -36,6 +36,15 @@ POLICY: Final = "; ".join(
 routes = RouteGroup("")
 
 
+@routes.get("/", needs=OPEN)
+def front() -> Response:
+    """Lead to the page."""
+    # Relative where that is sure to be right: a proxy may have taken off more of the path than it says.
+    asked = request.environ.get("PATH_INFO", "")
+    place = "playground" if asked.endswith("/") else f"{request.script_root}{asked}/playground"
+    return Response(status=302, headers={"Location": place, "Cache-Control": "no-cache"})
+
+
 @routes.get("/playground", needs=OPEN)
 def playground() -> Response:
     """Send the page to talk to flows."""

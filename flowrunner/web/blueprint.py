@@ -47,7 +47,7 @@ class RunnerBlueprint(Blueprint):
             lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds, shared=self._shared_streams
         )
         self._streams: SharedStreams | None = None
-        #: The OpenAPI description, by the address below which it is asked for.
+        #: The OpenAPI description, by the address below which it is asked for; and the page made of it.
         self.descriptions: dict[str, bytes] = {}
 
     def _shared_streams(self) -> SharedStreams | None:

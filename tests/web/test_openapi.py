@@ -10,7 +10,7 @@ from tests.web.described import document_of
 from tests.web.site import open_endpoints, open_site
 
 #: Routes that are pages and what they load, not API.
-PAGES = {"nothing_here", "nothing_at_root", "static", "playground", "playground_file"}
+PAGES = {"nothing_here", "nothing_at_root", "static", "playground", "playground_file", "front"}
 
 
 @pytest.fixture

@@ -155,9 +155,20 @@ export class Api {
     return this.call(`runs/${segment(run)}/cancel`, { method: "POST", body: {} });
   }
 
-  // `from` is the event after which to begin, for a run that is there already. A new one has a key, so that it is one
-  // run however often it is sent.
-  follow(flow, body, { signal, onCut }, from = "") {
+  // The id of the run that is on its way in a session, if there is one.
+  async running(flow, session) {
+    const { items } = await this.runs({ flow_id: flow, session_id: session, status: "running", limit: 1 });
+    return items[0]?.id ?? "";
+  }
+
+  // The events of a run that is there already, from its beginning.
+  followRun(id, { signal, onCut }) {
+    const open = (last) => this.call(`runs/${segment(id)}/events`, { signal, headers: last ? { "Last-Event-ID": last } : {} });
+    return follow(open, { signal, onCut });
+  }
+
+  // Runs a flow. The run has a key, so that it is one run however often it is sent.
+  follow(flow, body, { signal, onCut }) {
     const key = randomWord();
     const open = (last) =>
       this.call(`run/${segment(flow)}`, {
@@ -167,7 +178,7 @@ export class Api {
         signal,
         headers: last ? { "Last-Event-ID": last } : { "Idempotency-Key": key },
       });
-    return follow(open, { signal, onCut, from });
+    return follow(open, { signal, onCut });
   }
 }
 

@@ -19,29 +19,37 @@ const TAGS = new Set(
   "P BR HR H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE PRE CODE EM STRONG S A TABLE THEAD TBODY TR TH TD".split(" "),
 );
 
-// The server has cleaned this HTML; it is copied tag by tag all the same, so that a mistake there runs nothing here.
-export function copyOf(html) {
+// The server made this HTML of its own tags; it is copied tag by tag all the same, so that a mistake there runs nothing
+// here. `codeBlock(text, language)` makes the element of a block of code.
+export function copyOf(html, codeBlock) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   const made = document.createDocumentFragment();
-  for (const child of parsed.body.childNodes) copyInto(made, child);
+  for (const child of parsed.body.childNodes) copyInto(made, child, codeBlock);
   return made;
 }
 
-function copyInto(parent, node) {
+function copyInto(parent, node, codeBlock) {
   if (node.nodeType === Node.TEXT_NODE) parent.append(node.data);
   if (node.nodeType !== Node.ELEMENT_NODE) return;
   if (!TAGS.has(node.tagName)) {
     parent.append(node.textContent);
     return;
   }
+  const code = node.tagName === "PRE" && node.firstElementChild;
+  if (code && !code.classList.contains("formula")) {
+    parent.append(codeBlock(node.textContent, /^language-([\w+#.-]{1,30})$/.exec(code.className)?.[1]));
+    return;
+  }
   const made = document.createElement(node.tagName);
+  if (node.classList.contains("formula")) made.className = "formula";
   if (node.tagName === "A" && isHarmless(node.getAttribute("href"))) {
     made.href = node.getAttribute("href");
     made.rel = "noopener noreferrer nofollow";
     made.target = "_blank";
   }
+  if (/^T[DH]$/.test(node.tagName) && /^(center|right)$/.test(node.className)) made.className = node.className;
   if (node.tagName === "OL" && node.hasAttribute("start")) made.start = node.start;
-  for (const child of node.childNodes) copyInto(made, child);
+  for (const child of node.childNodes) copyInto(made, child, codeBlock);
   parent.append(made);
 }
 

@@ -42,22 +42,35 @@ class Graph extends HTMLElement {
       this.app.plan = this.plan = plan;
       this.draw(drawing);
       this.tell(plan);
-      if (this.live?.run.flow === flow.id && !this.live.over) {
-        this.show(new Trace(plan));
-        this.live.events.forEach((event) => this.trace.take(event, event.now));
-        this.show(this.trace);
-        return;
-      }
-      const asked = this.app.place.run;
-      const { items } = asked ? { items: [{ id: asked }] } : await this.app.api.runs({ flow_id: flow.id, limit: 1 });
-      if (items.length && flow === this.app.flow) await this.showRun(items[0].id);
-      else this.show(new Trace(plan));
+      await this.showPlace();
     } catch (error) {
       if (error.code === "not_allowed") {
         this.app.emit("author", false);
         this.problem.replaceChildren(make("p", { class: "note" }, error.message));
       } else this.app.report(error);
     }
+  }
+
+  // What is known of the run that the address names, else of the open session's last one, and of no other session's.
+  async showPlace() {
+    const { flow, place } = this.app;
+    this.shown = place;
+    if (this.live && this.isOpen(this.live.run) && !this.live.over) {
+      this.show(new Trace(this.plan));
+      this.live.events.forEach((event) => this.trace.take(event, event.now));
+      this.show(this.trace);
+      return;
+    }
+    if (this.trace?.id !== place.run || !place.run) this.show(new Trace(this.plan, { status: "" }));
+    const { live } = this;
+    const asked = { flow_id: flow.id, session_id: place.session, limit: 1 };
+    const { items } = place.run ? { items: [{ id: place.run }] } : await this.app.api.runs(asked);
+    // A run that began meanwhile, or another place, has been shown since.
+    if (items.length && place === this.app.place && live === this.live) await this.showRun(items[0].id);
+  }
+
+  isOpen(run) {
+    return run.flow === this.app.flow?.id && run.session === this.app.place.session;
   }
 
   draw(text) {
@@ -82,7 +95,10 @@ class Graph extends HTMLElement {
   async arrive() {
     const { flow, place } = this.app;
     if (!flow || !this.plan || this.plan.flow_id !== flow.id) return;
-    if (place.run && place.run !== this.trace?.id) await this.showRun(place.run);
+    const { session, run } = this.shown ?? {};
+    if (session !== place.session || (run !== place.run && place.run)) {
+      await this.showPlace().catch((error) => this.app.report(error));
+    }
     await this.foresee();
   }
 
@@ -121,13 +137,13 @@ class Graph extends HTMLElement {
   reset(run) {
     // What happens while the drawing is still on its way is shown when it is there.
     this.live = { run, events: [] };
-    if (run.flow === this.app.flow?.id && this.plan) this.show(new Trace(this.plan));
+    if (this.isOpen(run) && this.plan) this.show(new Trace(this.plan));
   }
 
   light({ run, ...event }) {
     if (run !== this.live?.run) return;
     this.live.events.push({ ...event, now: Date.now() });
-    if (run.flow !== this.app.flow?.id || !this.trace?.isOpen) return;
+    if (!this.isOpen(run) || !this.trace?.isOpen) return;
     this.trace.id ||= run.id;
     this.trace.take(event);
     this.paint();
@@ -164,7 +180,7 @@ class Graph extends HTMLElement {
   // The record of a run is written a moment after its end, maybe by another worker.
   async finish(run) {
     if (this.live?.run === run) this.live.over = true;
-    if (run.flow !== this.app.flow?.id) return;
+    if (!this.isOpen(run)) return;
     try {
       await this.ready;
       if (run.id && (await this.app.api.recorded(run.flow, run.id))) await this.showRun(run.id);
@@ -178,11 +194,11 @@ class Graph extends HTMLElement {
   }
 
   async showRun(id) {
-    const { flow } = this.app;
+    const { flow, place } = this.app;
     if (!id || !flow || !this.rows) return;
     try {
       const [run, { steps, more }] = await Promise.all([this.app.api.run(id), this.app.api.steps(id)]);
-      if (flow !== this.app.flow || run.flow_id !== flow.id || !this.rows) return;
+      if (flow !== this.app.flow || place.session !== this.app.place.session || run.flow_id !== flow.id || !this.rows) return;
       const sessions = new Map(run.vertices.map((vertex) => [vertex.id, vertex.session]));
       const trace = Trace.of(this.plan, run, steps.map((step) => ({ ...step, session: sessions.get(step.vertex_id) })));
       trace.more = more;

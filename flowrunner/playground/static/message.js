@@ -1,5 +1,6 @@
 // One message of a conversation as an element.
 
+import { codeBlock, copyText } from "./code.js";
 import { ask, button, copyOf, make } from "./dom.js";
 import { clock, duration, shown, spent } from "./text.js";
 
@@ -29,6 +30,7 @@ export class MessageView {
 
   update(message) {
     const before = this.message;
+    message = { ...message, facts: message.facts ?? before?.facts };
     this.message = message;
     const mine = message.sender === "User";
     const failed = message.error || message.category === "error";
@@ -38,8 +40,9 @@ export class MessageView {
     this.time.textContent = clock(message.timestamp);
     this.time.dateTime = message.timestamp ?? "";
     this.marks.textContent = marksOf(message).join(", ");
-    this.spent.textContent = spent(message.properties ?? {});
-    this.element.classList.toggle("partial", message.properties?.state === "partial");
+    this.spent.textContent = [spent(message.properties), message.facts].filter(Boolean).join(", ");
+    // Only what a run writes at this moment has a cursor.
+    this.element.classList.toggle("partial", Boolean(message.run) && message.properties?.state === "partial");
     if (!before || before.text !== message.text) this.showText(message.text);
     this.showBlocks(message.content_blocks ?? []);
     if (Boolean(message.id) !== Boolean(before?.id) || !before) this.showActions(mine);
@@ -64,7 +67,7 @@ export class MessageView {
   showRendered(html, text) {
     if (html === null || text !== this.message.text || this.editing) return;
     this.body.className = "body rendered";
-    this.body.replaceChildren(copyOf(html));
+    this.body.replaceChildren(copyOf(html, codeBlock));
   }
 
   showBlocks(blocks) {
@@ -84,14 +87,8 @@ export class MessageView {
     this.foot.replaceChildren(...all);
   }
 
-  async copy() {
-    try {
-      await navigator.clipboard.writeText(this.message.text);
-      this.actions?.say("Copied.");
-    } catch {
-      getSelection().selectAllChildren(this.body);
-      this.actions?.say("The text is selected; copy it with the keyboard.");
-    }
+  copy() {
+    return copyText(this.message.text, this.body);
   }
 
   // `begun` is what was typed before the message was taken from view.

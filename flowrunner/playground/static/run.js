@@ -17,10 +17,10 @@ export class Run {
     this.messages = new Map();
   }
 
-  // A run that went on while the page was loaded again.
-  static resume(conversation, session, flow) {
+  // A run that went on while the page was loaded again, or that somebody began elsewhere.
+  static async resume(conversation, session, flow) {
     const key = placeKey(flow, session);
-    const id = remembered()[key];
+    const id = remembered()[key] ?? (await conversation.app.api.running(flow, session).catch(() => ""));
     if (id && !conversation.runs.has(key)) conversation.begin(new Run(conversation, { session, flow, id }));
   }
 
@@ -38,12 +38,16 @@ export class Run {
     try {
       const body = { input_value: this.text ?? "", session_id: this.session, input_type: "chat", output_type: "chat" };
       const options = { signal: this.controller.signal, onCut: (cut) => this.app.showLost(cut) };
-      for await (const frame of this.app.api.follow(this.flow, body, options, this.id && `${this.id}:0`)) this.take(frame);
+      const { api } = this.app;
+      const frames = this.id ? api.followRun(this.id, options) : api.follow(this.flow, body, options);
+      for await (const frame of frames) this.take(frame);
     } catch (error) {
       this.fail(error);
     } finally {
       this.remember("");
       this.pending?.element.remove();
+      // Nothing is being written any more, however it ended.
+      for (const message of this.messages.values()) this.tell({ ...message, run: false });
       this.app.emit("run-ends", this);
     }
   }
@@ -108,8 +112,8 @@ export class Run {
 
   on_end({ result }) {
     this.settle();
-    this.conversation.showSession(result.session, this);
-    const texts = [...this.said].length ? [...this.said] : resultTexts(result);
+    this.conversation.showSession(result?.session, this);
+    const texts = [...this.said].length ? [...this.said] : resultTexts(result ?? {});
     if (!this.said.size && this.visible) {
       texts.forEach((text) => this.log.append(new MessageView({ text, sender: "Machine", sender_name: "Result", pending: "not kept" }, null).element));
     }
@@ -121,9 +125,11 @@ export class Run {
       this.settle();
       const message = data.data ?? data;
       if (message.id) this.tell(message);
+      this.failed = message;
       return;
     }
     if (data.code === "run_cancelled") {
+      this.stopped = true;
       this.giveBack();
       announce("The run was stopped.");
       if (this.visible) this.log.notice(data.error, "stopped");
@@ -132,7 +138,10 @@ export class Run {
     this.giveBack();
     // What the API keeps for its clients before the component's own words says nothing to a reader.
     const said = data.error.replace(/^Error running graph: Error building Component /, "");
-    if (this.visible) this.log.notice(`${said} (${[data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ")})`);
+    const facts = [data.code, this.id && `run ${this.id}`].filter(Boolean).join(", ");
+    // A conversation that has the error as a message needs no notice that says it again.
+    if (this.failed?.id) this.tell({ ...this.failed, facts });
+    else if (this.visible) this.log.notice(`${said} (${facts})`);
   }
 
   // The message is with the server: what was typed need not be given back.
@@ -175,6 +184,7 @@ export class Run {
 
   fail(error) {
     if (error.name === "AbortError") {
+      this.stopped = true;
       this.giveBack();
       if (this.visible) this.log.notice("The run was stopped.", "stopped");
       return;

@@ -40,9 +40,9 @@ export function count(number, word) {
   return `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 
-// What an answer took, for a line below it: "1100 tokens (800 cached), 0.4 s to the first, 2.0 s, $0.0016".
-export function spent({ usage, timing } = {}) {
-  const found = [];
+// What an answer took, for a line below it: "gpt-5, 1100 tokens (800 cached), 0.4 s to the first, 2.0 s, $0.0016".
+export function spent({ usage, timing, source } = {}) {
+  const found = usage || timing ? [source?.source].filter(Boolean) : [];
   if (usage?.total_tokens) {
     const parts = [usage.cached_tokens && `${usage.cached_tokens} cached`, usage.reasoning_tokens && `${usage.reasoning_tokens} thought`].filter(Boolean);
     found.push(count(usage.total_tokens, "token") + (parts.length ? ` (${parts.join(", ")})` : ""));

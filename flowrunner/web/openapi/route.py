@@ -1,4 +1,4 @@
-"""``/openapi.json``."""
+"""``/openapi.json``, and the same for people at ``/docs``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,29 @@ from flask import Response, request
 from flowrunner.authority import OPEN
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.json_io import dumps
-from flowrunner.web.route import RouteGroup
+from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.schemas import TEXT
 
 routes = RouteGroup("server")
+#: The page among the descriptions that are kept; an address below which one is asked for is no such word.
+_PAGE = "for people"
+
+
+@routes.get("/docs", needs=OPEN, name="api_page", answers={200: Media({"text/html": TEXT})})
+def api_page() -> Response:
+    """Show this API to people."""
+    from flowrunner.web.openapi.page import build_page, style_digest
+
+    made = this_blueprint().descriptions
+    if _PAGE not in made:
+        from flowrunner.web.openapi.document import build_document
+
+        made[_PAGE] = build_page(build_document(this_blueprint().routes)).encode()
+    answer = Response(made[_PAGE], content_type="text/html; charset=utf-8")
+    allowed = f"default-src 'none'; style-src {style_digest()}; base-uri 'none'; form-action 'none'"
+    answer.headers["Content-Security-Policy"] = f"{allowed}; frame-ancestors 'none'"
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
 
 
 @routes.get("/openapi.json", needs=OPEN, answers={200: {"type": "object"}, 304: None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowrunner import Component, Input, Message, Output, hookimpl, make_content_block
+from flowrunner import Component, Input, Message, Output, hookimpl, make_content_block, make_properties
 
 _PAUSE = 0.05
 
@@ -51,7 +51,23 @@ class Steps(Component):
         return {"message": Message(text=text, content_blocks=(block,))}
 
 
+class Told(Component):
+    """Answer as a model does that says what the answer took."""
+
+    type_name = "Told"
+    inputs = (Input("input_value", "str"),)
+    outputs = (Output("message", "Message"),)
+
+    def run(self, context, /, *, input_value):
+        properties = make_properties(
+            source={"id": context.vertex_id, "display_name": "Told", "source": "gpt-told"},
+            usage={"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "cached_tokens": 800},
+            timing={"time_to_first_token": 0.4, "seconds": 2.0},
+        )
+        return {"message": Message(text="long", properties=properties)}
+
+
 @hookimpl
 def register_components(register):
-    for component in (Slow, Broken, Steps):
+    for component in (Slow, Broken, Steps, Told):
         register(component)
