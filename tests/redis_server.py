@@ -49,3 +49,7 @@ class RedisServer:
         """Stop it at once."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """End it."""
+        self.stop()

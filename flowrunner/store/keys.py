@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import secrets
 import threading
 import time
@@ -31,7 +32,7 @@ logger = logging.getLogger("flowrunner")
 
 KEY_PREFIX: Final = "fr-"
 
-#: A revoked key is refused at once on this machine, and after so many seconds on others.
+#: What was looked up is looked up again after so many seconds, though no stamp says that it has changed.
 _SECONDS_TRUSTED: Final = 30.0
 _SECONDS_BETWEEN_USES: Final = 60.0
 _MOST_REMEMBERED: Final = 10_000
@@ -105,6 +106,8 @@ class KeyStore:
         self._engine = engine
         self._each = each
         self._stamp = stamp_beside(engine, folder, "keys")
+        # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
+        self._term = _SECONDS_TRUSTED if engine.dialect.name == "sqlite" else -math.inf
         # What was looked up belongs to the stamp that was read before; both are replaced together.
         self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
         #: The digests of all keys, the stamp and the time of reading them.
@@ -182,7 +185,7 @@ class KeyStore:
         return _record(row)
 
     def revoke(self, key_id: str) -> None:
-        """Remove a key; the next request with it is refused, in every process of this machine.
+        """Remove a key; the next request with it is refused, in every process of every host.
 
         :raises NotFound: if there is no key of that id.
         """
@@ -255,7 +258,7 @@ class KeyStore:
         record = _record(row)
         flows = None if record.flows is None else frozenset(record.flows)
         identity = Identity(record.owner, record.admin, record.read_only, flows, record.user, author=flows is None)
-        found = _Known(record.id, identity, now + _SECONDS_TRUSTED)
+        found = _Known(record.id, identity, now + self._term)
         if before is not None:
             found.noted = before.noted
         if len(known) >= _MOST_REMEMBERED:

@@ -10,11 +10,20 @@ from flowrunner import RunEngine, get_runner
 
 TASK: Final = "flowrunner.carry_out"
 
+#: Seconds that a server waits for its broker, on the request that starts a run. One that is frozen, or takes nothing
+#: since its disk is full, answers never; the run is then sent again later.
+_PATIENCE: Final = 3.0
 
-def make_celery(broker: str, queue: str) -> Celery:
+#: Seconds for which a worker, which is in no hurry, waits for an answer.
+_PATIENCE_OF_WORKERS: Final = 30.0
+
+
+def make_celery(broker: str, queue: str, *, patience: float = _PATIENCE_OF_WORKERS) -> Celery:
     """Return a Celery app that sends and takes runs.
 
     A task is acknowledged when it has ended, and is delivered again when its worker was lost.
+
+    :param patience: seconds to wait for an answer of the broker.
     """
     made = Celery("flowrunner", broker=broker, set_as_current=False)
     made.conf.update(
@@ -25,7 +34,14 @@ def make_celery(broker: str, queue: str) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 30},
+        broker_connection_timeout=min(5.0, patience),
+        # The first two are Redis's, the others RabbitMQ's, which tells nobody of a task that it lost unless asked to.
+        broker_transport_options={
+            "socket_connect_timeout": min(5.0, patience),
+            "socket_timeout": patience,
+            "confirm_publish": True,
+            "write_timeout": patience,
+        },
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
     )
     return made
@@ -49,11 +65,11 @@ class CeleryEngine(RunEngine):
     """
 
     def __init__(self, broker: str, queue: str) -> None:
-        self._celery = make_celery(broker, queue)
+        self._celery = make_celery(broker, queue, patience=_PATIENCE)
 
     def send(self, run_id: str) -> None:
         """Have a worker begin a run."""
-        self._celery.send_task(TASK, args=[run_id])
+        self._celery.send_task(TASK, args=[run_id], confirm_timeout=_PATIENCE)
 
     def close(self) -> None:
         """Close the connections to the broker."""

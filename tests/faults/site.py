@@ -75,8 +75,9 @@ class Site:
     """A server on a data folder of its own, started as often as it was killed."""
 
     def __init__(
-        self, folder: Path, flows: dict[str, Any], *, data: Path | None = None, database: str = "", **settings: Any
-    ) -> None:
+        self, folder: Path, flows: dict[str, Any], *, data: Path | None = None, database: str = "", user: str = "ann",
+        **settings: Any,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.data = data or folder / "data"
         self.database = database or f"sqlite:///{self.data / 'flowrunner.db'}"
@@ -91,11 +92,17 @@ class Site:
             "DATA_DIR": self.data, "FLOWS_DIR": folder / "flows", "PLUGINS_DIR": folder / "plugins",
             "WORKERS": 1, "THREADS": 32, "BIND": "127.0.0.1:0", **settings,
         }  # fmt: skip
-        self.key = make_key(self.data, *(["--database-url", database] if database else []))
+        self._key_options = ["--database-url", database] if database else []
+        self._user = user
+        self.key = self.make_key()
         self.server: Server | None = None
         #: What stands before the command of the server, such as a program that runs it as another user.
         self.before: list[str] = []
         self.output = ""
+
+    def make_key(self, *options: str, user: str = "") -> str:
+        """Make an API key as an operator does, of whose key this site uses unless another user is named."""
+        return make_key(self.data, *self._key_options, *options, user=user or self._user)
 
     @property
     def url(self) -> str:

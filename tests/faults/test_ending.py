@@ -64,11 +64,9 @@ def test_a_background_run_is_cancelled_before_and_after_it_begins(site):
 
 
 def test_nobody_cancels_what_is_not_theirs(site):
-    from tests.live_server import make_key
-
     thread, _ = ask(site)
     run_id = open_run(site)
-    url, other = f"{site.url}/api/v1/runs/{run_id}/cancel", make_key(site.data, user="bob")
+    url, other = f"{site.url}/api/v1/runs/{run_id}/cancel", site.make_key(user="bob")
     assert requests.post(url, headers={"x-api-key": other}, timeout=10).status_code == 404
     assert site.states()[run_id] == "running"
     assert site.post(f"/api/v1/runs/{run_id}/cancel").status_code == 202

@@ -4,50 +4,19 @@ import random
 import subprocess
 import sys
 import threading
-import uuid
 
 import pytest
 import requests
 
-from tests.faults.site import Site, waiting_flow
 from tests.live_server import clean_environment
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
 
-FLOWS = {"chat": waiting_flow(0.01), "slow": waiting_flow(20), "steps": waiting_flow(*[0.5] * 6)}
 
-
-@pytest.fixture(scope="module")
-def database(postgres_server):
-    name = f"hosts_{uuid.uuid4().hex}"
-    postgres_server.execute(f"CREATE DATABASE {name}")
-    return postgres_server.url(name).render_as_string(hide_password=False)
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory, database):
-    made = []
-    for name in ("a", "b"):
-        site = Site(
-            tmp_path_factory.mktemp(name), FLOWS, database=database, SECRET_KEY="one", WORKERS=1, RUN_TIMEOUT=60
-        )
-        made.append(site)
-    for site in made:
-        site.key = made[0].key
-        site.start()
-    yield made
-    for site in made:
-        site.close()
-
-
-def either(hosts):
-    return random.choice(hosts)
-
-
-def test_a_host_with_another_key_does_not_start(hosts, database, tmp_path):
+def test_a_host_with_another_key_does_not_start(hosts, hosts_database, tmp_path):
     environment = clean_environment(
-        FLOWRUNNER_DATA_DIR=str(tmp_path), FLOWRUNNER_DATABASE_URL=database, FLOWRUNNER_SECRET_KEY="two"
+        FLOWRUNNER_DATA_DIR=str(tmp_path), FLOWRUNNER_DATABASE_URL=hosts_database, FLOWRUNNER_SECRET_KEY="two"
     )
     command = [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -58,7 +27,7 @@ def test_a_host_with_another_key_does_not_start(hosts, database, tmp_path):
 
 @pytest.mark.parametrize("size", [10, 300_000])
 def test_an_upload_is_found_by_both(hosts, size):
-    one, other = random.sample(hosts, 2)
+    one, other = hosts.pair()
     content = random.randbytes(size)
     made = one.ask("POST", "/api/v2/files/", files={"file": ("a.bin", content)})
     assert made.status_code == 201, made.text
@@ -90,7 +59,7 @@ def read_events(site, after="", stop_after=None):
 
 
 def test_a_stream_goes_on_at_the_other_host(hosts):
-    one, other = random.sample(hosts, 2)
+    one, other = hosts.pair()
     first, _ = read_events(one, stop_after=2)
     rest, text = read_events(other, after=first[-1])
     numbers = [int(event.rpartition(":")[2]) for event in first + rest]
@@ -118,7 +87,7 @@ def test_a_stream_whose_host_is_gone_says_so(hosts):
 
 
 def test_a_run_is_cancelled_by_the_other_host(hosts):
-    one, other = random.sample(hosts, 2)
+    one, other = hosts.pair()
     answers = []
     thread = threading.Thread(
         target=lambda: answers.append(one.post("/api/v1/run/slow", {"input_value": "hi", "session_id": "c"}))
@@ -133,7 +102,7 @@ def test_a_run_is_cancelled_by_the_other_host(hosts):
 
 def test_turns_of_a_session_do_not_mix_and_everybody_sees_their_own(hosts):
     def ask(number):
-        answer = either(hosts).post("/api/v1/run/chat", {"input_value": f"n{number}", "session_id": "one"})
+        answer = hosts.either().post("/api/v1/run/chat", {"input_value": f"n{number}", "session_id": "one"})
         assert answer.status_code == 200, answer.text
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]

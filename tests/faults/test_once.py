@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.faults.site import Site, waiting_flow
-from tests.live_server import DEADLINE, make_key
+from tests.live_server import DEADLINE
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
@@ -146,8 +146,8 @@ def test_what_is_no_key_is_refused_in_a_sentence(site, key):
 
 def test_a_key_is_its_owners_and_its_flows(site):
     key, body = str(uuid.uuid4()), {"input_value": "hi"}
-    limited = make_key(site.data, "--flow", "plain", user="ann")
-    bob = make_key(site.data, user="bob")
+    limited = site.make_key("--flow", "plain")
+    bob = site.make_key(user="bob")
     asked = [
         requests.post(f"{site.url}/api/v1/run/{flow}", json=body, timeout=DEADLINE,
                       headers={"x-api-key": who, "Idempotency-Key": key})

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.faults.site import Site, waiting_flow
-from tests.live_server import DEADLINE, make_key
+from tests.live_server import DEADLINE
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
@@ -96,18 +96,18 @@ def test_a_failed_and_a_cancelled_run_end_with_an_error(site):
 
 
 def test_nobody_reads_what_is_not_theirs(site):
-    run_id, bob = start(site, "background"), make_key(site.data, user="bob")
-    limited = make_key(site.data, "--flow", "hook")
+    run_id, bob = start(site, "background"), site.make_key(user="bob")
+    limited = site.make_key("--flow", "hook")
     for key in (bob, limited):
         for path in ("", "/events"):
             url = f"{site.url}/api/v1/runs/{run_id}{path}"
             assert requests.get(url, headers={"x-api-key": key}, timeout=DEADLINE).status_code == 404
-    admin = make_key(site.data, "--admin", user="root")
+    admin = site.make_key("--admin", user="root")
     assert events(site, run_id, key=admin)[-1][1] == "end"
 
 
 def test_a_limited_key_sees_results_of_outputs_alone(site):
-    limited = make_key(site.data, "--flow", "short")
+    limited = site.make_key("--flow", "short")
     body = {"input_value": "hi", "output_type": "debug"}
     mine = requests.post(f"{site.url}/api/v1/run/short?background=true", json=body,
                          headers={"x-api-key": limited}, timeout=DEADLINE).json()["run_id"]  # fmt: skip
