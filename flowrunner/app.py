@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.extension import EXTENSION, stand_alone
 from flowrunner.runner import Runner
 from flowrunner.site.older_data import announce_data_folder
+from flowrunner.site.proxies import TrustedProxies
 from flowrunner.telemetry.logs import set_up_logging
 
 #: gunicorn stops for good, instead of starting a worker again, when one ends with this status.
@@ -33,7 +33,7 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     stand_alone(plugins=plugins, **settings).init_app(app)
     proxies = runner_of(app).settings.trusted_proxies
     if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+        app.wsgi_app = TrustedProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
     return app
 
 

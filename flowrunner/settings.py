@@ -183,7 +183,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("MAX_WRONG_KEYS", 30, "wrong API keys of one address in a minute, in one process, then 429; right ones are"
             " taken all the same; 0: any number", integer(0, 1_000_000)),
     Setting("TRUSTED_PROXIES", 0, "proxies in front of a server of its own that add the address and the scheme they"
-            " were asked by to X-Forwarded-For and X-Forwarded-Proto; 0: these headers are not believed",
+            " were asked by to X-Forwarded-For and X-Forwarded-Proto, and may name the path that they have taken off in"
+            " X-Forwarded-Prefix; 0: these headers are not believed",
             integer(0, 10)),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
     Setting("UNKNOWN", "leave-out", "components of a type that no plugin offers, where a flow answers without them:"

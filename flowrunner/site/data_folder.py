@@ -86,7 +86,9 @@ def environment_around(place: Path) -> Path | None:
 
 
 def _temporary_around(place: Path) -> str | None:
-    for name in (*_TEMPORARY, tempfile.gettempdir()):
+    # Where no temporary folder can be written, as in a container, Python takes the working folder for one.
+    found = tempfile.gettempdir()
+    for name in (*_TEMPORARY, *([found] if os.path.realpath(found) != os.path.realpath(Path.cwd()) else [])):
         if place.is_relative_to(os.path.realpath(name)):
             return name
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_DIRECTIVE = re.compile(r"<!-- (?P<word>not run|file): (?P<rest>.+?) -->$")
+_DIRECTIVE = re.compile(r"<!-- (?P<word>not run|run elsewhere|file): (?P<rest>.+?) -->$")
 _FENCE = re.compile(r"(?P<ticks>`{3,})(?P<language>\w*)$")
 
 
@@ -23,6 +23,7 @@ class Block:
     text: str
     not_run: str = ""
     file: str = ""
+    elsewhere: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -53,7 +54,8 @@ def blocks(path: Path) -> Iterator[Block]:
                 inside.append(text)
             text = "\n".join(inside) + "\n"
             name = page_name(path)
-            yield Block(name, number, fence["language"], text, said.get("not run", ""), said.get("file", ""))
+            given = (said.get(word, "") for word in ("not run", "file", "run elsewhere"))
+            yield Block(name, number, fence["language"], text, *given)
             said = {}
         elif line.strip():
             said = {}

@@ -63,7 +63,8 @@ def sandbox(tmp_path, open_server):
 @pytest.mark.parametrize("path", _PAGES, ids=page_name)
 def test_code_blocks_run(path, sandbox, open_server, request):
     folder, environment = sandbox
-    found = [block for block in blocks(path) if not block.not_run and not block.text.startswith(_INSTALLS)]
+    found = [block for block in blocks(path) if not (block.not_run or block.elsewhere)]
+    found = [block for block in found if not block.text.startswith(_INSTALLS)]
     if any("$KEY" in block.text for block in found):
         environment["KEY"] = make_key(Path(environment["FLOWRUNNER_DATA_DIR"]))
     if any("curl " in block.text for block in found) and not shutil.which("curl"):
@@ -125,6 +126,11 @@ def test_toml_blocks_are_toml():
 def test_every_block_has_a_language_that_is_run_or_read():
     for block in _all_blocks():
         assert block.language in (*_RUN, *_READ, *_SHOWN), f"{block} is of the language {block.language!r}"
+
+
+def test_a_block_that_another_test_runs_names_that_test():
+    for block in _all_blocks():
+        assert not block.elsewhere or (ROOT / block.elsewhere).is_file(), f"{block}: there is no {block.elsewhere}"
 
 
 def test_few_blocks_are_not_run_and_each_says_why():

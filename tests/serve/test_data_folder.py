@@ -180,3 +180,12 @@ class TestMoving:
     def test_an_unreadable_database_counts_as_data(self, tmp_path):
         (tmp_path / "flowrunner.db").write_bytes(b"no database at all, but somebody's" * 100)
         assert holdings_of(tmp_path)
+
+
+def test_a_working_folder_that_stands_in_for_a_temporary_one_is_none(tmp_path, monkeypatch):
+    """A container with a file system that is read-only but for the data folder, which is the working folder."""
+    monkeypatch.setattr("flowrunner.site.data_folder._TEMPORARY", ())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert doubts_about(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert not doubts_about(tmp_path / "data")
