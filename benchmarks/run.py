@@ -42,7 +42,7 @@ def main() -> None:
             compare(runner, limit, key, asked.rounds, asked.requests)
 
 
-def make_key(env: dict[str, str]) -> str:
+def make_key(env: dict[str, str], owner: str = "bench") -> str:
     """Return an API key of a fresh data folder."""
     from flowrunner.site.building import load_plugins
     from flowrunner.store.engine import close_database, database_engine
@@ -53,7 +53,7 @@ def make_key(env: dict[str, str]) -> str:
     engine = database_engine(None, settings)
     SCHEMA.ensure(engine)
     keys = KeyStore(engine, settings.data_dir)
-    key = keys.create("bench")
+    key = keys.create(owner)
     keys.close()
     close_database(None, settings)
     return key

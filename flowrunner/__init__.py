@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from flowrunner.store.outage import outage_reason
     from flowrunner.store.schema import DatabaseSchema
     from flowrunner.store.shared_commits import Cargo, cargo_for
+    from flowrunner.store.write_turn import taking_turns
 
 __version__ = "0.1.0"
 
@@ -170,6 +171,7 @@ __all__ = [
     "refuse_secrets",
     "resolve_session_id",
     "summarise",
+    "taking_turns",
     "telling_headers",
     "text_of",
     "utc_now",
@@ -207,6 +209,10 @@ def __getattr__(name: str) -> Any:
         from flowrunner.store.outage import outage_reason
 
         return outage_reason
+    if name == "taking_turns":
+        from flowrunner.store.write_turn import taking_turns
+
+        return taking_turns
     if name in ("database_engine", "reading", "writing"):
         from flowrunner.store import engine
 

@@ -44,10 +44,11 @@ from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.runs.failures import log_failure
+from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings import Settings
-from flowrunner.shares import Places, Uploads, WrongKeys
+from flowrunner.shares import Places, Uploads, WrongKeys, group_of
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.outage import as_store_failed, outage_of
@@ -71,7 +72,11 @@ logger = logging.getLogger("flowrunner")
 #: Errors of what a runner keeps, which its watch must hear of.
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 _MOST_PLANS: Final = 500
-_LOOK_SECONDS: Final = 0.25
+#: How many runs of a process work or store at a moment: the lock of the interpreter lets no more than one work, and
+#: each that stores makes the transaction longer for which all others wait.
+_WORKING: Final = 3
+#: Seconds after which a run that has not paused makes room for others.
+_LENT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +135,10 @@ class Runner:
         self._closed = False
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._planning = threading.Lock()
-        self._running = threading.BoundedSemaphore(settings.max_runs)
-        self._places = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
+        #: The places for runs of this process.
+        self.places = FairPlaces(settings.max_runs)
+        self._working = Lent(_WORKING, _LENT_SECONDS, spare=1)
+        self._shares = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
         self._uploads = Uploads(max(1, settings.max_visitor_files // 10), max(1, settings.max_visitor_files_size // 10))
         #: Which addresses have sent wrong API keys to this process.
         self.wrong_keys = WrongKeys(settings.max_wrong_keys)
@@ -300,16 +307,18 @@ class Runner:
         cancelled = CancelToken() if cancelled is None else cancelled
         run_id = run_id or new_id()
         # What was accepted is run, however much else its caller runs.
-        place = nullcontext() if patient else self._places.of(identity)
+        place = nullcontext() if patient else self._shares.of(identity)
+        group = group_of(identity)
         entry = self.runs.registry.enter(
             run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel
         )
         token = count_started()
         try:
-            with place, self._place(cancelled, patient=patient), self.around():
+            with place, self._place(group, cancelled, patient=patient), self.around():
                 result = run(
                     plan, request, owner=identity.id, services=self._grants.services_for(identity, flow), emit=emit,
                     cancelled=cancelled, run_id=run_id, record=entry, patient=patient,
+                    place=Work(self._working, group, flow.id, lambda: not cancelled.is_set()),
                 )  # fmt: skip
             entry.succeed()
             return result
@@ -334,24 +343,26 @@ class Runner:
             self.runs.registry.leave(entry)
 
     @contextmanager
-    def _place(self, cancelled: CancelToken, *, patient: bool) -> Iterator[None]:
+    def _place(self, group: str, cancelled: CancelToken, *, patient: bool) -> Iterator[None]:
         """Hold one of the places for runs.
 
+        :param group: with whom the caller shares.
         :raises TooBusy: if none was free in time.
         :raises RunCancelled: if the run was cancelled meanwhile.
         """
-        places = self._running
-        if not places.acquire(blocking=False):
-            deadline = math.inf if patient else time.monotonic() + self.settings.turn_wait
-            while not places.acquire(timeout=_LOOK_SECONDS):
-                cancelled.raise_if_set()
-                if time.monotonic() >= deadline:
-                    most = self.settings.max_runs
-                    raise TooBusy(f"The server runs {most} flows already (FLOWRUNNER_MAX_RUNS); try again.")
+        place, deadline = Place(group), math.inf if patient else time.monotonic() + self.settings.turn_wait
+
+        def wait() -> bool:
+            cancelled.raise_if_set()
+            return time.monotonic() < deadline
+
+        if not self.places.take(place, wait):
+            most = self.settings.max_runs
+            raise TooBusy(f"The server runs {most} flows already (FLOWRUNNER_MAX_RUNS); try again.")
         try:
             yield
         finally:
-            places.release()
+            self.places.leave(place)
 
     def plan(self, flow: Flow) -> Plan:
         """Return the plan of a flow, made once per content.

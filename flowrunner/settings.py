@@ -173,7 +173,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("CANCEL_WHEN_LEFT", True, "cancel a plain run whose client has left", boolean),
     Setting("STOP_WAIT", 20.0, "seconds that runs have to end when the server stops, before they are cancelled",
             seconds),
-    Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, then 503", integer(1, 10000)),
+    Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, callers in turn, then 503",
+            integer(1, 10000)),
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
     Setting("ENGINE", "pool", "name of the engine that begins webhooks and background runs: pool (the threads of the"
             " servers), celery, procrastinate"),

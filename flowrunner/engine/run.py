@@ -15,6 +15,7 @@ from flowrunner.engine.branches import left_out
 from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.loops import PlannedLoop
+from flowrunner.engine.pausing import WorkingPlace, pausing, working
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.report import answer_session, select_reported
@@ -50,6 +51,7 @@ def run(
     run_id: str | None = None,
     record: RunRecord | None = None,
     patient: bool = False,
+    place: WorkingPlace | None = None,
 ) -> RunResult:
     """Run a flow once and return its result.
 
@@ -60,6 +62,7 @@ def run(
     :param run_id: an id given beforehand; else one is made.
     :param record: is told of the run's commits, to record the run with them.
     :param patient: wait for the turn as long as it takes.
+    :param place: where it works, once it has its turn.
     :raises FlowRunnerError: what stopped the run; a component's own error is ``ComponentFailed``.
     """
     request.refuse_input_conflict()
@@ -83,7 +86,7 @@ def run(
         )
         token = current_memory.set(lambda: memory.of_owner)
         try:
-            with cancelled.stops_at(deadline, state.late):
+            with cancelled.stops_at(deadline, state.late), working(place):
                 return _Execution(state, plan).go(record)
         finally:
             current_memory.reset(token)
@@ -162,7 +165,9 @@ class _Execution:
                         self._settle(planned.index, self._run_here(planned))
                         state.check_time()
                 if self._flying:
-                    for future in self._landed():
+                    with pausing():
+                        landed = self._landed()
+                    for future in landed:
                         self._settle(self._flying.pop(future), future.result())
         except BaseException:
             # Siblings that run already are asked to stop; the run answers without them.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, overload
 
 from flowrunner.engine.events import EventStream
+from flowrunner.engine.pausing import storing
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.memory import MessageChanges, OwnerMemory
@@ -96,15 +97,19 @@ class RunMemory:
             if not self._pending:
                 return
             pending, self._pending = self._pending, []
-            if self._record is None or self._start is None:
-                self._of_owner.append(pending)
-            else:
-                # Messages of several sessions are several commits, and only after the last is all well.
-                whole = len({message.session_id for message in pending}) == 1
-                with self._record.committing(self._start, result if whole else None):
-                    self._of_owner.append(pending)
+            with storing():
+                self._commit(pending, result)
             for message in pending:
                 self._events.send("message_added", message=message, stored=True)
+
+    def _commit(self, pending: list[Message], result: RunResult | None) -> None:
+        if self._record is None or self._start is None:
+            self._of_owner.append(pending)
+            return
+        # Messages of several sessions are several commits, and only after the last is all well.
+        whole = len({message.session_id for message in pending}) == 1
+        with self._record.committing(self._start, result if whole else None):
+            self._of_owner.append(pending)
 
     def mark_unanswered(self, state: str) -> None:
         """Mark the questions of this run that got no answer; readers of its events learn that from its end.

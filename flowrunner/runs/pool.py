@@ -1,13 +1,15 @@
-"""Background runs on threads of the server process, in order of acceptance."""
+"""Background runs on threads of the server process: callers in turn, each in order of acceptance."""
 
 from __future__ import annotations
 
 import heapq
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,21 +27,23 @@ class Job:
     """A run that waits to begin. ``seq`` is its number in order of acceptance.
 
     ``lane`` names the session that it waits for; of one lane one run at a time is begun, over all
-    processes, and None waits for nobody. ``begin`` runs it, to its end.
+    processes, and None waits for nobody. ``begin`` runs it, to its end. ``group`` is with whom its caller
+    shares the threads.
     """
 
     seq: int
     run_id: str = field(compare=False)
     lane: str | None = field(compare=False)
     begin: Callable[[], Any] = field(compare=False)
+    group: str = field(compare=False, default="")
 
 
 class BackgroundPool:
     """Hands jobs to a bounded number of threads.
 
-    No thread ever waits for a session: a job is handed out when every earlier run of its lane has
-    ended, in this process and in all others. One thread looks after that, and is there only while
-    jobs wait.
+    A thread goes to the caller who has the fewest; the jobs of one caller begin in order of acceptance. No
+    thread ever waits for a session: a job is handed out when every earlier run of its lane has ended, in this
+    process and in all others. One thread looks after that, and is there only while jobs wait.
     """
 
     def __init__(self, ledger: Ledger, threads: int) -> None:
@@ -123,16 +127,13 @@ class BackgroundPool:
     def _candidates(self) -> list[Job]:
         """Return the first waiting job of each lane that is free in this process, as many as there are threads."""
         taken = {job.lane for job in self._running.values() if job.lane is not None}
-        room = self._threads - len(self._running)
-        found: list[Job] = []
+        found: dict[str, list[Job]] = {}
         for job in sorted(self._waiting):
-            if len(found) >= room:
-                break
             if job.lane is None or job.lane not in taken:
-                found.append(job)
+                found.setdefault(job.group, []).append(job)
                 if job.lane is not None:
                     taken.add(job.lane)
-        return found
+        return in_turn(found, Counter(job.group for job in self._running.values()), self._threads - len(self._running))
 
     def _free(self, jobs: list[Job]) -> list[Job]:
         """Return those for which no earlier run of their lane is open anywhere."""
@@ -175,3 +176,16 @@ class BackgroundPool:
             with self._guard:
                 self._running.pop(job.run_id, None)
                 self._guard.notify_all()
+
+
+def in_turn(waiting: Mapping[str, list[Job]], running: Mapping[str, int], most: int) -> list[Job]:
+    """Return the jobs that begin next: each is the first of the caller who has the fewest by then.
+
+    :param waiting: jobs by caller, in order of acceptance.
+    :param running: how many each caller has already.
+    """
+    # The n-th job of a caller comes when everybody else has as many.
+    ranked = (
+        (running.get(group, 0) + number, job) for group, jobs in waiting.items() for number, job in enumerate(jobs)
+    )
+    return [job for _, job in islice(sorted(ranked, key=lambda pair: (pair[0], pair[1].seq)), max(0, most))]

@@ -31,6 +31,7 @@ from flowrunner.runs.registry import RunRegistry
 from flowrunner.runs.requests import close_request, open_request
 from flowrunner.runs.results import KeptResult
 from flowrunner.runs.sweep import Sweeper
+from flowrunner.shares import group_of
 from flowrunner.store.answers import AnswerStore
 from flowrunner.store.credentials import mask_text
 from flowrunner.store.ledger import CANCELLED, ERROR, QUEUED, RUNNING, Ledger
@@ -161,7 +162,8 @@ class Runs:
             self.dispatcher.send(run_id)
             return run_id
         begin = on_behalf(self._run)
-        self.pool.add([Job(seq, run_id, lane, lambda: begin(run_id, flow, request, identity, kind))])
+        job = Job(seq, run_id, lane, lambda: begin(run_id, flow, request, identity, kind), group_of(identity))
+        self.pool.add([job])
         if self.stopping:
             # The stop came in between, and let go of those that it saw.
             self.ledger.let_go(self.registry.process_id)
@@ -310,7 +312,7 @@ class Runs:
 
     def _adopt(self, rows: Iterable[Any]) -> None:
         mine = [row for row in rows if self.dispatcher is None or row.engine is None]
-        self.pool.add([Job(row.seq, row.id, row.lane, self._beginning(row)) for row in mine])
+        self.pool.add([Job(row.seq, row.id, row.lane, self._beginning(row), row.owner) for row in mine])
 
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:

@@ -20,6 +20,7 @@ from flowrunner.errors import SettingsInvalid
 from flowrunner.store.file_identity import check_place, keep_to_file
 from flowrunner.store.outage import store_errors
 from flowrunner.store.postgres_timeouts import bound_waiting
+from flowrunner.store.write_turn import taking_turns
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -211,7 +212,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     :raises StoreFailed: if the database itself fails: away, full, read-only, replaced. It is a
         ``SQLAlchemyError``, too; errors of a statement are SQLAlchemy's own.
     """
-    with store_errors(engine), engine.begin() as connection:
+    with store_errors(engine), taking_turns(engine), engine.begin() as connection:
         yield connection
 
 

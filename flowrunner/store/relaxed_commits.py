@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from flowrunner.store.outage import store_errors
+from flowrunner.store.write_turn import taking_turns
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def unhurried(engine: Engine) -> Iterator[Connection]:
     A crash of the machine may lose the last seconds, never consistency; and who stores a message
     never waits for the disk because of it.
     """
-    with store_errors(engine), engine.connect() as connection:
+    with store_errors(engine), taking_turns(engine), engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
         driver: Any = connection.connection.driver_connection
         if sqlite:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner import Cargo, FlowRunnerError, cargo_for, writing
+from flowrunner import Cargo, FlowRunnerError, cargo_for, taking_turns, writing
 from flowrunner_sqlite.failures import failed, taken, unreadable
 from flowrunner_sqlite.rows import COLUMNS, Row, flow_key
 from flowrunner_sqlite.statements import DriverStatement, count_session, insert_messages
@@ -165,10 +165,11 @@ class GroupCommit:
 
     def _commit(self, batch: Sequence[_Call]) -> None:
         try:
-            self._write(
-                [row for call in batch for row in call.rows or ()],
-                [call.cargo for call in batch if call.cargo is not None],
-            )
+            with taking_turns(self._engine):
+                self._write(
+                    [row for call in batch for row in call.rows or ()],
+                    [call.cargo for call in batch if call.cargo is not None],
+                )
         except Exception as error:
             if len(batch) == 1 or self._is_outage(error):
                 for call in batch:

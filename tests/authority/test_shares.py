@@ -25,10 +25,14 @@ class Wait(Component):
     outputs = (Output("message"),)
     gate = threading.Event()
     inside = threading.Semaphore(0)
+    one_at_a_time = None
 
     def run(self, context, /, *, input_value):
         Wait.inside.release()
-        Wait.gate.wait(20)
+        if Wait.one_at_a_time is None:
+            Wait.gate.wait(20)
+        else:
+            Wait.one_at_a_time.acquire(timeout=20)
         return {"message": input_value}
 
 
@@ -55,6 +59,7 @@ def mount(tmp_path):
         return app
 
     Wait.gate.clear()
+    Wait.one_at_a_time = None
     yield do_mount
     Wait.gate.set()
     for app in made:
@@ -94,6 +99,33 @@ def test_runs_at_a_time(mount, who):
     for thread in threads:
         thread.join(20)
     assert sorted(results) == [200, 200, 200, 200, 429]
+
+
+def test_a_polite_caller_begins_before_the_rest_of_twenty_runs_of_a_greedy_one(mount):
+    app, results = mount(max_runs=1, max_runs_per_user=100), []
+    runner = app.extensions["flowrunner"]["flowrunner"]
+    Wait.one_at_a_time = threading.Semaphore(0)
+    threads = [say(app, results, **{"X-User": "ann"})]
+    assert Wait.inside.acquire(timeout=20)
+    for number in range(1, 20):
+        threads.append(say(app, results, **{"X-User": "ann"}))
+        assert wait_until(lambda n=number: runner.places.waiting == n)
+    threads.append(say(app, results, **{"X-User": "bob"}))
+    assert wait_until(lambda: runner.places.waiting == 20)
+    Wait.one_at_a_time.release()
+    assert Wait.inside.acquire(timeout=20)
+    begun = runner.runs.registry.active.values()
+    assert [entry.owner for entry in begun].count("bob") == 1
+    Wait.one_at_a_time.release()
+    assert Wait.inside.acquire(timeout=20)
+    # The second that began was bob's, and it has ended while nineteen of ann's have not.
+    assert wait_until(lambda: "bob" not in [entry.owner for entry in begun])
+    assert runner.places.waiting == 18
+    Wait.gate.set()
+    Wait.one_at_a_time.release(20)
+    for thread in threads:
+        thread.join(20)
+    assert results == [200] * 21
 
 
 def upload(app, size=10, address="192.0.2.1", **headers):

@@ -1,0 +1,117 @@
+"""Taking turns to write to a SQLite file, so that a process that writes all the time lets the others write, too.
+
+SQLite lets whoever asks at the right moment write: those who wait look again after up to 100 ms, and a process
+that goes on at once is always there first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+#: Seconds between two looks of whoever waits.
+_LOOK: Final = 0.0005
+#: Bytes of the lock file: the one who writes, and the one who writes next.
+_NOW, _NEXT = 0, 1
+_turns: Final[dict[str, WriteTurn]] = {}
+_making: Final = threading.Lock()
+
+
+class WriteTurn:
+    """The turns of one file. They are a courtesy: SQLite's own lock decides, also where this one cannot be had.
+
+    Whoever wants to write first becomes the next one, and stays so until it writes; nobody who has written can
+    be before it.
+
+    :param path: of the lock file.
+    :param patience: seconds after which a turn is no longer waited for.
+    """
+
+    def __init__(self, path: str, patience: float) -> None:
+        self._path = path
+        self._patience = patience
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._pid = os.getpid()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Write within."""
+        if self._pid != os.getpid():
+            self._begin()
+        deadline = time.monotonic() + self._patience
+        mine = self._lock.acquire(timeout=self._patience)
+        try:
+            held = mine and self._take(deadline)
+            try:
+                yield
+            finally:
+                if held:
+                    self._free(_NOW)
+        finally:
+            if mine:
+                self._lock.release()
+
+    def _take(self, deadline: float) -> bool:
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not self._wait_for(_NEXT, deadline):
+                return False
+            try:
+                return self._wait_for(_NOW, deadline)
+            finally:
+                self._free(_NEXT)
+        except OSError:
+            # A folder that may not be written, or a file system without locks.
+            return False
+
+    def _wait_for(self, place: int, deadline: float) -> bool:
+        assert self._file is not None
+        while True:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                return True
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() > deadline:
+                    return False
+            time.sleep(_LOOK)
+
+    def _free(self, place: int) -> None:
+        assert self._file is not None
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+
+@contextmanager
+def taking_turns(engine: Engine) -> Iterator[None]:
+    """Surround a transaction that writes; on other databases than SQLite nothing is waited for."""
+    turn = _turn_of(engine)
+    if turn is None:
+        yield
+        return
+    with turn.held():
+        yield
+
+
+def _turn_of(engine: Engine) -> WriteTurn | None:
+    if engine.dialect.name != "sqlite":
+        return None
+    database = engine.url.database
+    if not database or database.startswith((":", "file:")):
+        return None
+    turn = _turns.get(database)
+    if turn is None:
+        with _making:
+            turn = _turns.setdefault(database, WriteTurn(f"{database}-turn", 30.0))
+    return turn

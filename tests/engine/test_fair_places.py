@@ -1,0 +1,203 @@
+"""Places that callers share: whoever asks for many waits behind those who ask for few."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowrunner.runs.fair import FairPlaces, Lent, Place
+from flowrunner.runs.pool import Job, in_turn
+from tests.waiting import wait_until
+
+
+class Queue:
+    """Wishes for the places, each on a thread of its own, and the order in which they were met."""
+
+    def __init__(self, places):
+        self.places, self.met, self.made, self.closed = places, [], [], False
+
+    def ask(self, group, what="", wait=None):
+        before, met = self.waiting(), len(self.met)
+        done = threading.Event()
+
+        def take():
+            place = Place(group, what)
+            got = self.places.take(place, wait or (lambda: not self.closed))
+            self.met.append((group, place, got))
+            # A thread that holds a place lives.
+            done.wait(30)
+
+        thread = threading.Thread(target=take, daemon=True)
+        self.made.append((thread, done))
+        thread.start()
+        assert wait_until(lambda: self.waiting() > before or len(self.met) > met)
+
+    def waiting(self):
+        return self.places.waiting
+
+    def leave_next(self):
+        """Have the one that was served first leave; return who is served then."""
+        held = next(place for _, place, _ in self.met if place.held)
+        number = len(self.met)
+        self.places.leave(held)
+        wait_until(lambda: len(self.met) > number)
+        return self.met[-1][0]
+
+    def close(self):
+        self.closed = True
+        for _, done in self.made:
+            done.set()
+        for thread, _ in self.made:
+            thread.join(30)
+
+
+@pytest.fixture
+def make_queue():
+    made = []
+
+    def make(places):
+        made.append(Queue(places))
+        return made[-1]
+
+    yield make
+    for queue in made:
+        queue.close()
+
+
+def test_who_asks_once_after_twenty_wishes_of_another_is_served_next(make_queue):
+    queue = make_queue(FairPlaces(1))
+    for _ in range(20):
+        queue.ask("greedy")
+    queue.ask("polite")
+    assert queue.met[0][0] == "greedy"
+    assert [queue.leave_next() for _ in range(3)] == ["polite", "greedy", "greedy"]
+
+
+def test_callers_with_equally_many_are_served_in_turn(make_queue):
+    queue = make_queue(FairPlaces(1))
+    for name in ("a", "a", "a", "b", "b", "c"):
+        queue.ask(name)
+    assert [queue.leave_next() for _ in range(5)] == ["b", "c", "a", "b", "a"]
+
+
+def test_a_free_place_is_taken_at_once_and_all_can_be_one_callers(make_queue):
+    queue = make_queue(FairPlaces(3))
+    for _ in range(4):
+        queue.ask("a")
+    assert len(queue.met) == 3 and queue.waiting() == 1
+
+
+def test_a_spare_place_is_for_another_caller(make_queue):
+    queue = make_queue(FairPlaces(3, spare=1))
+    for _ in range(4):
+        queue.ask("greedy")
+    assert [group for group, _, _ in queue.met] == ["greedy", "greedy"]
+    queue.ask("polite")
+    assert queue.met[-1][0] == "polite"
+
+
+def test_who_no_longer_waits_is_forgotten(make_queue):
+    queue = make_queue(FairPlaces(1))
+    queue.ask("a")
+    queue.ask("b", wait=lambda: False)
+    assert wait_until(lambda: len(queue.met) == 2)
+    assert queue.met[1][2] is False and queue.waiting() == 0
+    queue.ask("c")
+    assert queue.leave_next() == "c"
+
+
+def test_what_is_raised_while_waiting_leaves_nothing_behind(make_queue):
+    queue = make_queue(FairPlaces(1))
+    queue.ask("a")
+
+    def stop():
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        queue.places.take(Place("b"), stop)
+    assert queue.waiting() == 0
+
+
+def test_a_place_is_given_back_once():
+    places = FairPlaces(1)
+    first, second, third = Place("a"), Place("b"), Place("c")
+    assert places.take(first)
+    places.leave(first)
+    places.leave(first)
+    assert places.take(second)
+    assert places.take(third, lambda: False) is False
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40), st.integers(1, 4))
+@settings(deadline=None)
+def test_never_more_hold_a_place_than_there_are_and_none_is_lost(steps, number):
+    places, held = FairPlaces(number), []
+    places.look_every = 0.0
+    for group, asks in steps:
+        if asks:
+            place = Place(group)
+            assert places.take(place, lambda: False) == (len(held) < number)
+            held += [place] if place.held else []
+        elif held:
+            places.leave(held.pop(0))
+        assert sum(places._taken.values()) + places._free == number
+        assert len(held) == sum(places._taken.values()) <= number
+        assert not places._waiting
+        assert set(places._served) == set(places._taken)
+
+
+class TestLent:
+    def test_a_place_at_which_nothing_is_done_is_given_to_the_next_and_more_of_the_kind_need_none(self, make_queue):
+        queue = make_queue(Lent(1, 1000.0))
+        # Their threads wait as a component does that does not say so.
+        for _ in range(20):
+            queue.ask("a", "sleeps")
+        assert wait_until(lambda: len(queue.met) == 20, 30)
+        started = Place("b", "sleeps")
+        assert queue.places.take(started) is False
+        other = Place("b", "works")
+        assert queue.places.take(other) and other.held
+
+    def test_a_place_that_is_held_for_too_long_counts_as_given_back(self):
+        lent = Lent(1, 0.05)
+        first, second = Place("a", "works"), Place("b", "other")
+        assert lent.take(first)
+        end = time.thread_time() + 0.2
+        while time.thread_time() < end:
+            pass
+        assert lent.take(second)
+        assert second.held and not first.held
+        lent.leave(first)
+        assert second.held
+
+    def test_waiting_for_the_store_counts_as_work(self):
+        lent = Lent(1, 1000.0)
+        place = Place("a", "stores")
+        assert lent.take(place)
+        place.storing, place.since = True, place.since - 100
+        lent.look()
+        assert place.held
+        place.storing = False
+        lent._looked = 0.0
+        lent.look()
+        assert not place.held
+
+
+def job(seq, group):
+    return Job(seq, f"run-{seq}", None, lambda: None, group)
+
+
+class TestBackgroundRuns:
+    def test_the_run_of_another_caller_begins_before_the_rest_of_twenty(self):
+        waiting = {"greedy": [job(n, "greedy") for n in range(20)], "polite": [job(20, "polite")]}
+        assert [j.seq for j in in_turn(waiting, {}, 4)] == [0, 20, 1, 2]
+        assert [j.seq for j in in_turn(waiting, {"greedy": 1}, 3)] == [20, 0, 1]
+
+    def test_one_caller_has_all_threads_where_nobody_else_waits_in_order(self):
+        assert [j.seq for j in in_turn({"a": [job(n, "a") for n in range(5)]}, {"a": 2}, 3)] == [0, 1, 2]
+
+    def test_no_thread_no_run(self):
+        assert in_turn({"a": [job(1, "a")]}, {"a": 4}, 0) == []
+        assert in_turn({"a": [job(1, "a")]}, {"a": 4}, -1) == []

@@ -1,0 +1,116 @@
+"""Processes that write to one SQLite file take turns, however eager one of them is."""
+
+import multiprocessing
+import os
+import threading
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from flowrunner.store.engine import make_engine, writing
+from flowrunner.store.relaxed_commits import unhurried
+from flowrunner.store.write_turn import WriteTurn, taking_turns
+
+
+def hold(path, begun, end):
+    with WriteTurn(path, 30.0).held():
+        begun.set()
+        end.wait(30)
+
+
+def test_two_processes_do_not_write_at_once_and_the_next_is_the_one_who_waits(tmp_path):
+    path = str(tmp_path / "x-turn")
+    spawn = multiprocessing.get_context("spawn")
+    begun, end = spawn.Event(), spawn.Event()
+    other = spawn.Process(target=hold, args=(path, begun, end))
+    other.start()
+    try:
+        assert begun.wait(30)
+        impatient = WriteTurn(path, 0.1)
+        with impatient.held():
+            # A courtesy: whoever waited long enough goes on, and SQLite decides.
+            pass
+        inside = threading.Event()
+
+        def wait():
+            with WriteTurn(path, 30.0).held():
+                inside.set()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not inside.is_set()
+        end.set()
+        assert inside.wait(30)
+        thread.join(30)
+    finally:
+        end.set()
+        other.join(30)
+    assert other.exitcode == 0
+
+
+def test_threads_of_a_process_write_one_after_the_other(tmp_path):
+    turn, inside, most = WriteTurn(str(tmp_path / "x-turn"), 30.0), [], []
+
+    def write():
+        for _ in range(50):
+            with turn.held():
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == [1] * 200
+
+
+def test_an_error_gives_the_turn_back(tmp_path):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    with pytest.raises(KeyError), turn.held():
+        raise KeyError
+    with turn.held():
+        pass
+    assert (tmp_path / "x-turn").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_no_lock_can_be_had_it_is_done_without(tmp_path):
+    with WriteTurn(str(tmp_path / "missing" / "x-turn"), 30.0).held():
+        pass
+
+
+def test_a_child_begins_afresh(tmp_path):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    with turn.held():
+        child = os.fork()
+        if child == 0:
+            with WriteTurn(str(tmp_path / "y-turn"), 1.0).held():
+                turn._patience = 0.05
+                with turn.held():
+                    os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        # The child's end has not given back what its parent holds.
+        with WriteTurn(str(tmp_path / "x-turn"), 0.0).held():
+            pass
+
+
+@pytest.mark.parametrize("open_one", [writing, unhurried])
+def test_transactions_of_ours_take_turns(tmp_path, open_one):
+    engine = make_engine(create_engine(f"sqlite:///{tmp_path / 'a.db'}").url)
+    try:
+        with open_one(engine) as connection:
+            connection.execute(text("CREATE TABLE t (x)"))
+        assert (tmp_path / "a.db-turn").exists()
+    finally:
+        engine.dispose()
+
+
+def test_other_databases_take_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite://", "sqlite:///:memory:"):
+        engine = create_engine(url)
+        with taking_turns(engine):
+            pass
+        engine.dispose()
+    assert list(tmp_path.iterdir()) == []
