@@ -125,7 +125,9 @@ class OwnerVectors:
 
         :raises ChunkInvalid: if the vector has another number of dimensions than the collection.
         """
-        return self._vectors.store.search_chunks(self._query(collection, {**query, "limit": limit}), vector)
+        self._check(collection)
+        asked = ChunkQuery(self.owner, collection, limit=limit, **query)
+        return self._vectors.store.search_chunks(asked, vector)
 
     def delete(self, collection: str, **query: Any) -> int:
         """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner."""

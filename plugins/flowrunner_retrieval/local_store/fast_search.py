@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -16,6 +15,32 @@ _ROWS: Final = "SELECT seq, id, text, document, metadata, vector FROM flowrunner
 MOST_ROWS: Final = 100
 
 
+class _Reading:
+    """A transaction that reads; ``contextlib`` would take longer than the question."""
+
+    __slots__ = ("_connection", "_engine", "_sqlite")
+
+    def __init__(self, engine: Engine, sqlite: bool) -> None:
+        self._engine = engine
+        self._sqlite = sqlite
+
+    def __enter__(self) -> Any:
+        self._connection = self._engine.raw_connection()
+        try:
+            cursor = self._connection.cursor()
+            if self._sqlite:
+                # The driver begins none by itself; PostgreSQL's does.
+                cursor.execute("BEGIN")
+        except BaseException:
+            self._connection.close()
+            raise
+        return cursor
+
+    def __exit__(self, *error: object) -> None:
+        # The pool ends the transaction.
+        self._connection.close()
+
+
 class QuickReader:
     """Reads one consistent state over the pool's own connections."""
 
@@ -24,19 +49,9 @@ class QuickReader:
         self._sqlite = engine.dialect.name == "sqlite"
         self._find = placeholders(_FIND, self._sqlite)
 
-    @contextmanager
-    def open(self) -> Iterator[Any]:
-        """Open a transaction that reads; yield the driver's cursor."""
-        connection = self._engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            if self._sqlite:
-                # The driver begins none by itself; PostgreSQL's does.
-                cursor.execute("BEGIN")
-            yield cursor
-        finally:
-            # The pool ends the transaction.
-            connection.close()
+    def open(self) -> _Reading:
+        """Open a transaction that reads; what is entered is the driver's cursor."""
+        return _Reading(self._engine, self._sqlite)
 
     def find(self, cursor: Any, owner: str, collection: str) -> tuple[int, int, int] | None:
         """Return id, dimensions and version of a collection."""

@@ -56,7 +56,8 @@ def best(scores: Any, count: int) -> Any:
         places = np.flatnonzero(scores >= least)
     else:
         places = np.arange(len(scores))
-    return places[np.lexsort((places, -scores[places]))][:count]
+    # Stable: the places ascend, so that the earlier of equal ones stays before the later.
+    return places[(-scores[places]).argsort(kind="stable")][:count]
 
 
 class Matrices:

@@ -55,20 +55,20 @@ def query_vector(vector: Sequence[float], dimensions: int) -> Any:
     """
     np = import_numpy()
     try:
-        found = np.asarray(vector, dtype=np.float32)
+        # As in normalised(): single precision overflows where large numbers are squared.
+        wide = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ChunkInvalid("The vector to search with holds something that is no number.") from error
-    if found.shape != (dimensions,):
+    if wide.shape != (dimensions,):
         raise ChunkInvalid(
-            f"The vector to search with has {found.size} dimensions and the collection {dimensions}:"
+            f"The vector to search with has {wide.size} dimensions and the collection {dimensions}:"
             " it was filled by another embedding model; fill it anew, or search with that model."
         )
-    # As in normalised(); what is not finite makes a length that is not.
-    wide = found.astype(np.float64)
-    length = math.sqrt(squares) if (squares := float(wide @ wide)) >= 0 else squares
-    if not math.isfinite(length):
+    # What is not finite makes a sum that is not.
+    squares = float(wide @ wide)
+    if not math.isfinite(squares):
         raise ChunkInvalid("The vector to search with holds a number that is not finite.")
-    return (wide / (length or 1.0)).astype(np.float32)
+    return (wide / (math.sqrt(squares) or 1.0)).astype(np.float32)
 
 
 def normalised(matrix: Any) -> Any:

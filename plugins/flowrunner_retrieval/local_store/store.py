@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -90,7 +91,7 @@ class LocalVectors(VectorStore):
             if found is None:
                 return []
             rows = self._rows(connection, found.id, query)
-            made = (_chunk(row) for row in rows)
+            made = (_chunk_of(row) for row in rows)
             if query.where or query.ids is not None:
                 return query.window([chunk for chunk in made if query.matches(chunk)])
             return list(made)
@@ -118,7 +119,7 @@ class LocalVectors(VectorStore):
             picked = best(scores, wanted)[query.offset :] if wanted else []
             scored = {int(seqs[place]): float(scores[place]) for place in picked}
             rows = {row.seq: row for row in self._rows_of(connection, list(scored))}
-        return [Hit(_chunk(rows[seq]), min(1.0, max(-1.0, score))) for seq, score in scored.items() if seq in rows]
+        return [Hit(_chunk_of(rows[seq]), _cosine(score)) for seq, score in scored.items() if seq in rows]
 
     def _search_known(self, query: ChunkQuery, vector: Sequence[float]) -> list[Hit] | None:
         """Search a collection whose vectors are in memory as they are now; return None where they are not."""
@@ -137,7 +138,7 @@ class LocalVectors(VectorStore):
                 rows = self._quick.rows(cursor, [seq for seq, _ in scored])
         except (SQLAlchemyError, self._driver_error) as error:
             raise VectorStoreFailed("The vector store could not read.") from error
-        return [Hit(_chunk_of(rows[seq]), min(1.0, max(-1.0, score))) for seq, score in scored if seq in rows]
+        return [Hit(_chunk_of(rows[seq]), _cosine(score)) for seq, score in scored if seq in rows]
 
     def delete_chunks(self, query: ChunkQuery) -> int:
         """Remove what the query means; see :class:`~flowrunner.VectorStore`."""
@@ -303,10 +304,15 @@ def _json(metadata: Any) -> str:
         raise ChunkInvalid("The metadata of a chunk is no JSON.") from error
 
 
+#: What :func:`json.loads` does with a text that was written by :func:`_json`: there is no space around it.
+_read_json: Final = json.JSONDecoder().raw_decode
+
+
 def _chunk_of(row: Any) -> Chunk:
     _, name, text, document, metadata, vector = row
-    return Chunk(name, text, unpack(vector), document, json.loads(metadata))
+    return Chunk(name, text, unpack(vector), document, _read_json(metadata)[0])
 
 
-def _chunk(row: Any) -> Chunk:
-    return Chunk(row.id, row.text, unpack(row.vector), row.document, json.loads(row.metadata))
+def _cosine(score: float) -> float:
+    """Return a score without what rounding adds to 1 or takes from -1."""
+    return score if -1.0 <= score <= 1.0 else math.copysign(1.0, score)
