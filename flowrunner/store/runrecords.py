@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from flowrunner.memory.message import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message
-from flowrunner.store.steps import HAS_STEPS, ROW, Step, newest_steps, page_of_steps, steps_of
+from flowrunner.store.spent import USAGE, spent_in
+from flowrunner.store.steps import HAS_STEPS, ROW, Step, marked_steps, newest_steps, page_of_steps, steps_of
 from flowrunner.store.tables import runs
 from flowrunner.text.timestamps import moment_text
 
@@ -154,6 +156,14 @@ class RunRecords:
         found = [step for step in steps_of(rows[0]) if step.number > after]
         return [_shown_step(step) for step in found[:limit]], len(found) > limit
 
+    def tokens(self, run_ids: Sequence[str], owner: Owner) -> dict[str, int]:
+        """Return how many tokens the models of runs took, by run; 0 where none was asked."""
+        counts = dict.fromkeys(run_ids, 0)
+        with reading(self._engine) as connection:
+            for step in marked_steps(connection, run_ids, _of(runs, owner), USAGE):
+                counts[step.run_id] += spent.total_tokens if (spent := spent_in(step)) is not None else 0
+        return counts
+
     def _of_flow(self, flow_id: str, owner: Owner) -> tuple[ColumnElement[bool], ...]:
         return (runs.c.flow_id == flow_id, *_of(runs, owner))
 
@@ -229,7 +239,7 @@ def _transaction(step: Step) -> dict[str, Any]:
 
 def _shown_step(step: Step) -> dict[str, Any]:
     record = mask(json.loads(step.record), cut=False)
-    ended = parse_timestamp(step.at)
+    ended, spent = parse_timestamp(step.at), spent_in(step)
     outputs = {name: _shown(value, step) for name, value in record["outputs"].items()}
     return {
         "number": step.number,
@@ -245,6 +255,7 @@ def _shown_step(step: Step) -> dict[str, Any]:
         "untaken": record["untaken"],
         "used_frozen_result": record["frozen"],
         "error": record["error"],
+        "usage": asdict(spent) if spent is not None else None,
     }
 
 

@@ -54,6 +54,15 @@ def steps_of(row: Any) -> list[Step]:
     ]
 
 
+def marked_steps(
+    connection: Connection, ids: Sequence[str], wanted: Sequence[ColumnElement[bool]], mark: str
+) -> Iterator[Step]:
+    """Yield the steps of some runs whose records have a text; runs that do not have it are not read."""
+    marked = runs.c.vertices.contains(mark, autoescape=True)
+    for row in connection.execute(select(*ROW).where(HAS_STEPS, runs.c.id.in_(ids), marked, *wanted)):
+        yield from (step for step in steps_of(row) if mark in step.record)
+
+
 def newest_steps(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> Iterator[Step]:
     """Yield the steps of the runs that meet some conditions, newest first."""
     before: list[ColumnElement[bool]] = []

@@ -96,6 +96,15 @@ class RunPage(Schema):
     cursor = fields.String(required=True, allow_none=True)
 
 
+class Usage(Schema):
+    """What a model took, and which one that was."""
+
+    model = fields.String(required=True, allow_none=True)
+    input_tokens = fields.Integer(required=True)
+    output_tokens = fields.Integer(required=True)
+    total_tokens = fields.Integer(required=True)
+
+
 class Step(Schema):
     """What a component did in a run, when, and with what, without secrets."""
 
@@ -114,6 +123,7 @@ class Step(Schema):
     )
     used_frozen_result = fields.Boolean(required=True)
     error = fields.String(required=True, allow_none=True)
+    usage = fields.Nested(Usage, required=True, allow_none=True)
 
 
 class StepPage(Schema):

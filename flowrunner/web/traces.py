@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from flask import Response
 from marshmallow import Schema, fields
 
-from flowrunner.authority import CONVERSE
+from flowrunner.authority import CONVERSE, Capability, may
+from flowrunner.errors import NotFound
 from flowrunner.web.access import flows_in_reach
 from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.fields import Choice, Number, filter_text
+from flowrunner.web.fields import Choice, Number, Uuid, filter_text
 from flowrunner.web.json_io import json_response
 from flowrunner.web.messages import FLOW
 from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRACES: Final = 200
+#: Spans of one trace; a run that loops may have any number.
+MOST_SPANS: Final = 1000
 
 routes = RouteGroup("records")
 
@@ -38,6 +43,39 @@ class Trace(Schema):
     sessionId = fields.String(required=True)  # noqa: N815
     input = fields.Dict(required=True, allow_none=True)
     output = fields.Dict(required=True, allow_none=True)
+
+
+class TokenUsage(Schema):
+    """What a model took."""
+
+    promptTokens = fields.Integer(required=True)  # noqa: N815
+    completionTokens = fields.Integer(required=True)  # noqa: N815
+    totalTokens = fields.Integer(required=True)  # noqa: N815
+
+
+class Span(Schema):
+    """A component in a run, without secrets."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    type = fields.String(required=True, metadata={"enum": ["agent", "chain", "embedding", "llm", "retriever"]})
+    status = fields.String(required=True, metadata={"enum": ["ok", "error"]})
+    startTime = fields.String(required=True)  # noqa: N815
+    endTime = fields.String(required=True)  # noqa: N815
+    latencyMs = fields.Integer(required=True)  # noqa: N815
+    inputs = fields.Dict(required=True)
+    outputs = fields.Dict(required=True)
+    error = fields.String(required=True, allow_none=True)
+    modelName = fields.String(required=True, allow_none=True)  # noqa: N815
+    tokenUsage = fields.Nested(TokenUsage, required=True, allow_none=True)  # noqa: N815
+    children = fields.List(fields.Dict(), required=True)
+
+
+class WholeTrace(Trace):
+    """A run as a trace, with a span for each component, in the order in which they ended."""
+
+    endTime = fields.String(required=True, allow_none=True)  # noqa: N815
+    spans = fields.List(fields.Nested(Span), required=True)
 
 
 class TracePage(Schema):
@@ -77,11 +115,81 @@ def list_traces(query: Input) -> Response:
         page=page,
         size=size,
     )
-    return json_response({"traces": [_trace(run) for run in found], "total": total, "pages": -(-total // size)})
+    tokens = log.tokens([run["id"] for run in found], caller().scope)
+    traces = [_trace(run, tokens[run["id"]]) for run in found]
+    return json_response({"traces": traces, "total": total, "pages": -(-total // size)})
 
 
-def _trace(run: dict[str, Any]) -> dict[str, Any]:
-    """Return a run as a trace. Tokens, input and output stand in its messages; the run log has no copy of them."""
+@routes.get("/api/v1/monitor/traces/<trace_id>", needs=CONVERSE, path={"trace_id": Uuid()}, answers={200: WholeTrace})
+def read_trace(trace_id: str) -> Response:
+    """Show a run as a trace: its times, its tokens, and a span for each component.
+
+    Who may talk to the flow and not see it gets no spans, and neither input nor output. Of a run with more than
+    1,000 components the first are shown.
+    """
+    log, scope = this_runner().stores.run_log, caller().scope
+    flows = flows_in_reach(this_runner(), caller())
+    if log is None:
+        raise NotFound("Trace not found")
+    run = log.run(trace_id, scope)
+    if flows is not None and run["flow_id"] not in flows:
+        raise NotFound("Trace not found")
+    shown = {**_trace(run, log.tokens([trace_id], scope)[trace_id]), "endTime": run["ended_at"], "spans": []}
+    if may(caller(), Capability.AUTHOR, change=False):
+        steps, _ = log.steps(trace_id, scope, limit=MOST_SPANS)
+        shown |= {**_said(steps), "spans": [_span(trace_id, step) for step in steps]}
+    return json_response(shown)
+
+
+def _said(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a run was given at its first input, and what came out at its last output."""
+    component = this_runner().plugins.registry.component
+    known = [(step, kind) for step in steps if (kind := component(step["type"])) is not None]
+    first = next((step["inputs"] for step, kind in known if kind.input_kind), None)
+    last = next((step["outputs"] for step, kind in reversed(known) if kind.output_kind), None)
+    return {"input": first, "output": last}
+
+
+def _span(trace_id: str, step: Mapping[str, Any]) -> dict[str, Any]:
+    usage = step["usage"]
+    return {
+        "id": str(uuid.uuid5(uuid.UUID(trace_id), str(step["number"]))),
+        "name": step["name"],
+        "type": _type(step),
+        "status": "ok" if step["status"] == "success" else "error",
+        "startTime": step["started_at"],
+        "endTime": step["ended_at"],
+        "latencyMs": round(step["duration"] * 1000),
+        "inputs": step["inputs"],
+        "outputs": step["outputs"],
+        "error": step["error"],
+        "modelName": usage["model"] if usage is not None else None,
+        "tokenUsage": None
+        if usage is None
+        else {
+            "promptTokens": usage["input_tokens"],
+            "completionTokens": usage["output_tokens"],
+            "totalTokens": usage["total_tokens"],
+        },
+        "children": [],
+    }
+
+
+def _type(step: Mapping[str, Any]) -> str:
+    """Return the kind of a span, by the word of the reference server: what asked a model is one, or an agent."""
+    if "agent" in step["type"].lower():
+        return "agent"
+    if step["usage"] is not None:
+        return "llm"
+    component = this_runner().plugins.registry.component(step["type"])
+    gives = {output.type for output in component.outputs} if component is not None else set()
+    if "Embeddings" in gives:
+        return "embedding"
+    return "retriever" if "Retriever" in gives else "chain"
+
+
+def _trace(run: dict[str, Any], tokens: int) -> dict[str, Any]:
+    """Return a run as a trace. Input and output stand in its steps and messages; a list has no copy of them."""
     session = run["session"] or {}
     return {
         "id": run["id"],
@@ -89,7 +197,7 @@ def _trace(run: dict[str, Any]) -> dict[str, Any]:
         "status": _STATUS[run["status"]],
         "startTime": run["started_at"],
         "totalLatencyMs": _milliseconds(run),
-        "totalTokens": 0,
+        "totalTokens": tokens,
         "flowId": run["flow_id"],
         "sessionId": session.get("id") or "",
         "input": None,

@@ -59,6 +59,7 @@ ALONE_TABLE = {
     "delete_builds DELETE": "---~~+",
     "list_transactions GET": "-+-~++",
     "list_traces GET": "-++~++",
+    "read_trace GET": "-++0++",
     "upload_file POST": "--+00+",
     "list_files GET": "-++00+",
     "download_file GET": "-++00+",
@@ -149,6 +150,7 @@ SITE_TABLE = {
     "delete_builds DELETE": "----~-",
     "list_transactions GET": "----~-",
     "list_traces GET": "-~~+~+",
+    "read_trace GET": "-00+0+",
     "upload_own_file POST": "----~-",
     "list_own_files GET": "----~-",
     "download_own_file GET": "----0-",
@@ -241,8 +243,8 @@ class World:
         key = stores.keys.record_of(stores.keys.create("ann", name="annkey")) if self.prefix == "" else None
         self.ids = {
             "project_id": project, "flow": flow, "flow_id": flow, "session_id": "annsession",
-            "message_id": str(message.id),
-            "run_id": str(message.run_id), "name": kept.name, "file_id": own.id, "variable_id": variable.id,
+            "message_id": str(message.id), "run_id": str(message.run_id), "trace_id": str(message.run_id),
+            "name": kept.name, "file_id": own.id, "variable_id": variable.id,
             "key_id": key.id if key else flow, "user": "ann", "word": "annword",
         }  # fmt: skip
 

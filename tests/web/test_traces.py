@@ -2,9 +2,12 @@
 
 import pytest
 
+from flowrunner.testing.model_script import Say
+from flowrunner.testing.model_server import ModelServer
 from tests.web.site import echo_flow
 
 PATH = "/api/v1/monitor/traces"
+KEY = "sk-not-a-real-key-0123456789"
 MEMBERS = {
     "id", "name", "status", "startTime", "totalLatencyMs", "totalTokens", "flowId", "sessionId", "input", "output",
 }  # fmt: skip
@@ -69,3 +72,72 @@ def test_without_a_run_log_there_are_none(make_site):
     site.add_user("ann")
     site.say("ann", site.flow("ann"), "a", "s")
     assert site.ask("ann", "GET", PATH)["traces"] == []
+
+
+@pytest.fixture
+def asked(make_site):
+    """Return a site, and a run of a flow in which a model is asked, its message passed on, and a branch left out."""
+    with ModelServer(lambda body: Say(("Ahoy ", "there"))) as model:
+        site = make_site(model="openai:stand-in", model_base_urls=f"all={model.url}")
+        site.add_user("ann")
+        components = {
+            "in": {"type": "ChatInput"},
+            "model": {"type": "OpenAIModel", "settings": {"api_key": KEY, "model_name": "stand-in"}},
+            "again": {"type": "Pass"},
+            "if": {"type": "ConditionalRouter", "settings": {"operator": "contains", "match_text": "Ahoy"}},
+            "out": {"type": "ChatOutput"},
+            "no": {"type": "TextOutput"},
+        }
+        edges = [
+            "in.message -> model.input_value", "model.text_output -> again.input_message",
+            "again.output_message -> if.input_text", "if.true_result -> out.input_value",
+            "if.false_result -> no.input_value",
+        ]  # fmt: skip
+        flow = site.ask(
+            "ann", "POST", "/api/v1/flows/", 201, json={"name": "m", "data": {"components": components, "edges": edges}}
+        )
+        site.say("ann", flow["id"], "hello", "s")
+        yield site, site.ask("ann", "GET", PATH)["traces"][0]
+
+
+def test_a_trace_has_a_span_for_each_component_and_the_tokens_of_its_models_once(asked):
+    site, listed = asked
+    trace = site.ask("ann", "GET", f"{PATH}/{listed['id']}")
+    assert trace.keys() == MEMBERS | {"endTime", "spans"}
+    assert {name: trace[name] for name in MEMBERS - {"input", "output"}} == {
+        name: listed[name] for name in MEMBERS - {"input", "output"}
+    }
+    assert (listed["totalTokens"], trace["totalTokens"]) == (15, 15)
+    assert trace["input"]["input_value"] == "hello"
+    assert trace["output"]["message"] == "Ahoy there"
+    spans = {span["name"]: span for span in trace["spans"]}
+    assert [span["type"] for span in trace["spans"]] == ["chain", "llm", "chain", "chain", "chain"]
+    assert all(span["status"] == "ok" and span["children"] == [] for span in trace["spans"])
+    assert all(span["startTime"] <= span["endTime"] for span in trace["spans"])
+    (model,) = [span for span in trace["spans"] if span["tokenUsage"] is not None]
+    assert model["tokenUsage"] == {"promptTokens": 7, "completionTokens": 8, "totalTokens": 15}
+    assert model["modelName"] == "stand-in"
+    assert len({span["id"] for span in trace["spans"]}) == len(spans) == 5
+    assert KEY not in str(trace)
+    steps = site.ask("ann", "GET", f"/api/v1/runs/{listed['id']}/steps")["steps"]
+    assert [step["usage"] and step["usage"]["total_tokens"] for step in steps] == [None, 15, None, None, None]
+
+
+def test_a_trace_of_a_failure_says_what_failed(talk):
+    site, flow, failing = talk
+    listed = next(one for one in site.ask("ann", "GET", PATH)["traces"] if one["flowId"] == failing)
+    trace = site.ask("ann", "GET", f"{PATH}/{listed['id']}")
+    assert (trace["status"], trace["totalTokens"]) == ("error", 0)
+    assert [(span["status"], span["error"] is None) for span in trace["spans"]] == [("ok", True), ("error", False)]
+
+
+def test_a_trace_is_its_owners_and_shows_who_may_only_talk_no_component(talk):
+    site, flow, failing = talk
+    own, bad = (next(one["id"] for one in site.ask("ann", "GET", PATH)["traces"] if one["flowId"] == id)
+                for id in (flow, failing))  # fmt: skip
+    site.add_user("ann", "limited", flows=[flow])
+    for who, run in (("bob", own), ("limited", bad), ("ann", "00000000-0000-0000-0000-000000000000")):
+        assert site.ask(who, "GET", f"{PATH}/{run}", 404)["detail"] in ("Trace not found", "Run not found")
+    site.ask("ann", "GET", f"{PATH}/x", 422)
+    assert site.ask("limited", "GET", f"{PATH}/{own}")["spans"] == []
+    assert len(site.ask("ann", "GET", f"{PATH}/{own}")["spans"]) == 2
