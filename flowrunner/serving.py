@@ -7,6 +7,7 @@ beside it (FLOWRUNNER_MAX_RUNS).
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - names of hosts are read by it; loaded here, all workers share it
 import gc
 import ipaddress
 import os

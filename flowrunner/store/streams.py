@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from flowrunner.store.engine import reading
 from flowrunner.store.relaxed_commits import unhurried
@@ -108,5 +107,10 @@ class StreamTable:
 
 
 def _adding(dialect: str) -> Any:
-    made: Any = sqlite if dialect == "sqlite" else postgresql
+    made: Any
+    # The other dialect takes 2 MB and is never used.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite as made
+    else:
+        from sqlalchemy.dialects import postgresql as made
     return made.insert(stream_events).on_conflict_do_nothing()

@@ -71,10 +71,9 @@ class TestWhere:
 
 
 class TestAlone:
-    def test_an_app_gets_flask_sqlalchemy_with_our_bind_alone(self, app, settings, tmp_path):
+    def test_an_app_gets_one_engine_and_no_flask_sqlalchemy(self, app, settings):
         engine = attach_database(app, settings)
-        with app.app_context():
-            assert app.extensions["sqlalchemy"].engines == {"flowrunner": engine}
+        assert "sqlalchemy" not in app.extensions
         assert database_engine(app, settings) is engine
         close_database(app, settings)
 
@@ -253,3 +252,18 @@ def test_a_driver_that_is_missing_names_its_extra(tmp_path, monkeypatch, url, sa
     with pytest.raises(SettingsInvalid, match=said) as refused:
         database_url(make_settings(tmp_path, DATABASE_URL=url))
     assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("module", ["sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic", "apispec"])
+def test_a_server_on_sqlite_loads_nothing_that_it_does_not_use(run_python, tmp_path, module):
+    code = """
+import sys
+from flowrunner.app import create_app
+app = create_app(data_dir=sys.argv[1], auth="none")
+runner = app.extensions["flowrunner"]["flowrunner"]
+runner.open()
+assert runner.engine.dialect.name == "sqlite"
+print(sys.argv[2] in sys.modules)
+runner.close()
+"""
+    assert run_python(code, tmp_path, module) == ["False"]

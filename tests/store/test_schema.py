@@ -119,3 +119,14 @@ print(SCHEMA.current(engine), "alembic" in sys.modules)
 close_database(None, settings)
 """
     assert run_python(code, tmp_path, times=4) == [f"{SCHEMA.head} False"] * 4
+
+
+def test_an_index_leaves_out_the_same_rows_on_every_database(bare_engine):
+    SCHEMA.ensure(bare_engine)
+    asked = {
+        "sqlite": "SELECT sql FROM sqlite_master WHERE name = 'flowrunner_runs_open'",
+        "postgresql": "SELECT indexdef FROM pg_indexes WHERE indexname = 'flowrunner_runs_open'",
+    }
+    with reading(bare_engine) as connection:
+        found = connection.execute(text(asked[bare_engine.dialect.name])).scalar()
+    assert "WHERE" in found and "ended_at IS NULL" in found
