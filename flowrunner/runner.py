@@ -316,10 +316,17 @@ class Runner:
         try:
             with place, self._place(group, cancelled, patient=patient), self.around():
                 result = run(
-                    plan, request, owner=identity.id, services=self._grants.services_for(identity, flow), emit=emit,
-                    cancelled=cancelled, run_id=run_id, record=entry, patient=patient,
+                    plan,
+                    request,
+                    owner=identity.id,
+                    services=self._grants.services_for(identity, flow),
+                    emit=emit,
+                    cancelled=cancelled,
+                    run_id=run_id,
+                    record=entry,
+                    patient=patient,
                     place=Work(self._working, group, flow.id, lambda: not cancelled.is_set()),
-                )  # fmt: skip
+                )
             entry.succeed()
             return result
         except BaseException as error:
@@ -381,9 +388,15 @@ class Runner:
         return plan if plan.flow is flow else replace(plan, flow=flow)
 
     def start(
-        self, flow: Flow, request: RunRequest, identity: Identity, *, kind: str = "background",
-        run_id: str | None = None, keyed: KeyedAnswer | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        flow: Flow,
+        request: RunRequest,
+        identity: Identity,
+        *,
+        kind: str = "background",
+        run_id: str | None = None,
+        keyed: KeyedAnswer | None = None,
+    ) -> str:
         """Accept a run that nobody waits for; it begins in its turn, and its record says how it ends.
 
         :param run_id: an id given beforehand; else one is made.

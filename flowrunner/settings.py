@@ -110,12 +110,31 @@ class Setting:
 
 #: Environment variables in which providers' keys are kept; what flows may read where nothing else is set.
 KEY_VARIABLES: Final = (
-    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "COHERE_API_KEY",
-    "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "NVIDIA_API_KEY", "PERPLEXITY_API_KEY",
-    "HUGGINGFACEHUB_API_TOKEN", "SAMBANOVA_API_KEY", "NOVITA_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY",
-    "XAI_API_KEY", "PPLX_API_KEY", "HF_TOKEN", "AIML_API_KEY", "MARITALK_API_KEY", "COMETAPI_KEY", "QIANFAN_API_KEY",
-    "WATSONX_APIKEY", "WATSONX_API_KEY",
-)  # fmt: skip
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GROQ_API_KEY",
+    "GOOGLE_API_KEY",
+    "MISTRAL_API_KEY",
+    "COHERE_API_KEY",
+    "OPENROUTER_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "NVIDIA_API_KEY",
+    "PERPLEXITY_API_KEY",
+    "HUGGINGFACEHUB_API_TOKEN",
+    "SAMBANOVA_API_KEY",
+    "NOVITA_API_KEY",
+    "GEMINI_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "XAI_API_KEY",
+    "PPLX_API_KEY",
+    "HF_TOKEN",
+    "AIML_API_KEY",
+    "MARITALK_API_KEY",
+    "COMETAPI_KEY",
+    "QIANFAN_API_KEY",
+    "WATSONX_APIKEY",
+    "WATSONX_API_KEY",
+)
 
 #: Parts of the API that are not needed to talk.
 API_PARTS: Final = ("flows", "variables", "files", "keys", "monitor", "webhook", "openapi")
@@ -137,71 +156,150 @@ def api_parts(value: Any) -> tuple[str, ...]:
 
 #: The core's own settings. Plugins add theirs.
 SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("DATA_DIR", None, "folder for the database, uploads, locks and keys; default: the user's folder for data of"
-            " programs, in a site the instance folder", path),
+    Setting(
+        "DATA_DIR",
+        None,
+        "folder for the database, uploads, locks and keys; default: the user's folder for data of"
+        " programs, in a site the instance folder",
+        path,
+    ),
     Setting("FLOWS_DIR", (), "folders of flow files, commas between them; changes are seen without restart", words),
     Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
     Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
-    Setting("TRACE_PLUGINS", False, "print each call of a hook on standard error: whom it called, what came back",
-            boolean),
+    Setting(
+        "TRACE_PLUGINS", False, "print each call of a hook on standard error: whom it called, what came back", boolean
+    ),
     Setting("MEMORY", "sqlite", "name of the memory backend"),
     Setting("VECTOR_STORE", "local", "name of the vector store, where all components of vector stores keep chunks"),
-    Setting("MEMORY_RETENTION", (), "which messages are kept, as in session=guest-* age=7d newest=100; age=365d",
-            read_rules),
+    Setting(
+        "MEMORY_RETENTION", (), "which messages are kept, as in session=guest-* age=7d newest=100; age=365d", read_rules
+    ),
     Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by these rules while the server runs; 0: none", seconds),
-    Setting("DATABASE_URL", None, "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
-            secret=True),
-    Setting("DATABASE_TIMEOUT", 30.0, "seconds that a database on a server (PostgreSQL) may take to answer a statement;"
-            " 0: as long as it wants", seconds),
-    Setting("AUTH", "key", "key: every request needs an API key; none: everybody on this machine is the local user, and"
-            " nobody else is answered",
-            choice("key", "none")),
-    Setting("API", None, "parts of the API besides what talking needs: all, none, or some of flows, variables, files,"
-            " keys, monitor, webhook, openapi; default: all, but none when mounted in a site", api_parts),
+    Setting(
+        "DATABASE_URL",
+        None,
+        "SQLAlchemy URL of the app's own data; default: a SQLite file in the data folder",
+        secret=True,
+    ),
+    Setting(
+        "DATABASE_TIMEOUT",
+        30.0,
+        "seconds that a database on a server (PostgreSQL) may take to answer a statement; 0: as long as it wants",
+        seconds,
+    ),
+    Setting(
+        "AUTH",
+        "key",
+        "key: every request needs an API key; none: everybody on this machine is the local user, and"
+        " nobody else is answered",
+        choice("key", "none"),
+    ),
+    Setting(
+        "API",
+        None,
+        "parts of the API besides what talking needs: all, none, or some of flows, variables, files,"
+        " keys, monitor, webhook, openapi; default: all, but none when mounted in a site",
+        api_parts,
+    ),
     Setting("KEY_IN_QUERY", False, "accept the API key as the query parameter x-api-key too", boolean),
-    Setting("TRUSTED_HOSTS", (), "host names that requests may name; default: any, but without keys only"
-            " those of this machine", words),
+    Setting(
+        "TRUSTED_HOSTS",
+        (),
+        "host names that requests may name; default: any, but without keys only those of this machine",
+        words,
+    ),
     Setting("CORS_ORIGINS", (), "origins whose pages may call the API; default: none", words),
-    Setting("SESSION_POLICY", "flow_id", "session of a run that names none: flow_id, generate or require",
-            choice(*SESSION_POLICIES)),
-    Setting("TURNS", "queue", "runs of one session at a time: queue, reject (409) or parallel",
-            choice("queue", "reject", "parallel")),
+    Setting(
+        "SESSION_POLICY",
+        "flow_id",
+        "session of a run that names none: flow_id, generate or require",
+        choice(*SESSION_POLICIES),
+    ),
+    Setting(
+        "TURNS",
+        "queue",
+        "runs of one session at a time: queue, reject (409) or parallel",
+        choice("queue", "reject", "parallel"),
+    ),
     Setting("TURN_WAIT", 30.0, "seconds that a run waits for its turn before 409", seconds),
     Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
-    Setting("COMPONENT_TIMEOUT", 0.0, "seconds that a component that waits (network, model) may take; 0: as long as"
-            " the run", seconds),
+    Setting(
+        "COMPONENT_TIMEOUT",
+        0.0,
+        "seconds that a component that waits (network, model) may take; 0: as long as the run",
+        seconds,
+    ),
     Setting("CANCEL_WHEN_LEFT", True, "cancel a plain run whose client has left", boolean),
-    Setting("STOP_WAIT", 20.0, "seconds that runs have to end when the server stops, before they are cancelled",
-            seconds),
-    Setting("MAX_RUNS", 128, "runs at a time in one process; more wait for TURN_WAIT, callers in turn, then 503",
-            integer(1, 10000)),
+    Setting(
+        "STOP_WAIT", 20.0, "seconds that runs have to end when the server stops, before they are cancelled", seconds
+    ),
+    Setting(
+        "MAX_RUNS",
+        128,
+        "runs at a time in one process; more wait for TURN_WAIT, callers in turn, then 503",
+        integer(1, 10000),
+    ),
     Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
-    Setting("ENGINE", "pool", "name of the engine that begins webhooks and background runs: pool (the threads of the"
-            " servers), celery, procrastinate"),
-    Setting("MAX_RUNS_PER_USER", None, "runs at a time of one user, or of all nameless visitors from one address, in"
-            " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
-            integer(1, 10000)),
-    Setting("MAX_WRONG_KEYS", 30, "wrong API keys of one address in a minute, in one process, then 429; right ones are"
-            " taken all the same; 0: any number", integer(0, 1_000_000)),
-    Setting("TRUSTED_PROXIES", 0, "proxies in front of a server of its own that add the address and the scheme they"
-            " were asked by to X-Forwarded-For and X-Forwarded-Proto, and may name the path that they have taken off in"
-            " X-Forwarded-Prefix; 0: these headers are not believed",
-            integer(0, 10)),
+    Setting(
+        "ENGINE",
+        "pool",
+        "name of the engine that begins webhooks and background runs: pool (the threads of the"
+        " servers), celery, procrastinate",
+    ),
+    Setting(
+        "MAX_RUNS_PER_USER",
+        None,
+        "runs at a time of one user, or of all nameless visitors from one address, in"
+        " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
+        integer(1, 10000),
+    ),
+    Setting(
+        "MAX_WRONG_KEYS",
+        30,
+        "wrong API keys of one address in a minute, in one process, then 429; right ones are"
+        " taken all the same; 0: any number",
+        integer(0, 1_000_000),
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        0,
+        "proxies in front of a server of its own that add the address and the scheme they"
+        " were asked by to X-Forwarded-For and X-Forwarded-Proto, and may name the path that they have taken off in"
+        " X-Forwarded-Prefix; 0: these headers are not believed",
+        integer(0, 10),
+    ),
     Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
-    Setting("UNKNOWN", "leave-out", "components of a type that no plugin offers, where a flow answers without them:"
-            " leave-out runs the rest and says so in its answer, refuse runs nothing", choice("leave-out", "refuse")),
+    Setting(
+        "UNKNOWN",
+        "leave-out",
+        "components of a type that no plugin offers, where a flow answers without them:"
+        " leave-out runs the rest and says so in its answer, refuse runs nothing",
+        choice("leave-out", "refuse"),
+    ),
     Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
     Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
-    Setting("MAX_INPUT", 0, "characters of the input, tweaks and variables of one run together, then 422; 0: as many as"
-            " MAX_BODY lets in", integer(0)),
+    Setting(
+        "MAX_INPUT",
+        0,
+        "characters of the input, tweaks and variables of one run together, then 422; 0: as many as MAX_BODY lets in",
+        integer(0),
+    ),
     Setting("MAX_TWEAKS", 10_000, "fields that the tweaks of one run may name", integer(0)),
     Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
     Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),
     Setting("HEARTBEAT", 10.0, "seconds between heartbeats of an SSE stream", seconds),
-    Setting("IDEMPOTENCY_SECONDS", 24 * 3600.0, "seconds that the answer to a request with an Idempotency-Key is kept;"
-            " 0: such keys are not looked at", seconds),
-    Setting("RESULT_SECONDS", 24 * 3600.0, "seconds that the result of a background run or webhook is kept; 0: it is"
-            " not", seconds),
+    Setting(
+        "IDEMPOTENCY_SECONDS",
+        24 * 3600.0,
+        "seconds that the answer to a request with an Idempotency-Key is kept; 0: such keys are not looked at",
+        seconds,
+    ),
+    Setting(
+        "RESULT_SECONDS",
+        24 * 3600.0,
+        "seconds that the result of a background run or webhook is kept; 0: it is not",
+        seconds,
+    ),
     Setting("MAX_ANSWER", 1024 * 1024, "bytes of an answer or result that is kept; larger ones are not", integer(1)),
     Setting("RUN_LOG", True, "keep builds, transactions and runs", boolean),
     Setting("RUN_LOG_PER_VERTEX", 50, "build records kept per vertex", integer(1)),
@@ -210,20 +308,38 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("LOG_LEVEL", "INFO", "least level that is logged", choice("DEBUG", "INFO", "WARNING", "ERROR")),
     Setting("ACCESS_LOG", False, "log a line per request, without queries, headers and bodies", boolean),
     Setting("VARIABLES", KEY_VARIABLES, "names of environment variables that flows may read", words),
-    Setting("SECRET_KEY", None, "key that encrypts stored variables; default: made once, kept in the data folder",
-            secret=True),
-    Setting("ALLOW_PRIVATE_ADDRESSES", (), "hosts or networks that fetching components may reach though they are"
-            " private; all: every one", words),
+    Setting(
+        "SECRET_KEY",
+        None,
+        "key that encrypts stored variables; default: made once, kept in the data folder",
+        secret=True,
+    ),
+    Setting(
+        "ALLOW_PRIVATE_ADDRESSES",
+        (),
+        "hosts or networks that fetching components may reach though they are private; all: every one",
+        words,
+    ),
     Setting("PLAYGROUND", False, "serve the page at /playground", boolean),
     Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "bytes of an uploaded file", integer(1)),
-    Setting("FILES_IN_DATABASE", None, "bytes up to which an uploaded file is kept in the database, where all hosts"
-            " find it; default: 8388608 on PostgreSQL, 0 on SQLite", integer(0)),
-    Setting("FILES_DIR", None, "folder of the other uploaded files, which hosts share; default: in the data folder",
-            path),
+    Setting(
+        "FILES_IN_DATABASE",
+        None,
+        "bytes up to which an uploaded file is kept in the database, where all hosts"
+        " find it; default: 8388608 on PostgreSQL, 0 on SQLite",
+        integer(0),
+    ),
+    Setting(
+        "FILES_DIR", None, "folder of the other uploaded files, which hosts share; default: in the data folder", path
+    ),
     Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
     Setting("MAX_FILES_SIZE", 1024 * 1024 * 1024, "bytes of all uploaded files of one owner", integer(1)),
-    Setting("MAX_VISITOR_FILES", 1000, "uploaded files of all nameless visitors together; those from one address may"
-            " add a tenth of it in an hour", integer(1)),
+    Setting(
+        "MAX_VISITOR_FILES",
+        1000,
+        "uploaded files of all nameless visitors together; those from one address may add a tenth of it in an hour",
+        integer(1),
+    ),
     Setting("MAX_VISITOR_FILES_SIZE", 1024 * 1024 * 1024, "bytes of these files; likewise", integer(1)),
     Setting("MAX_FLOWS", 1000, "stored flows of one owner", integer(1)),
     Setting("MAX_FLOWS_SIZE", 512 * 1024 * 1024, "bytes of all stored flows of one owner", integer(1)),
@@ -232,10 +348,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
     Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
     Setting("BIND", "127.0.0.1:7860", "address and port of flowrunner serve and of gunicorn with our configuration"),
-    Setting("WORKERS", None, "processes of flowrunner serve and of gunicorn with our configuration; default: 1 and 2",
-            integer(1, 256)),
+    Setting(
+        "WORKERS",
+        None,
+        "processes of flowrunner serve and of gunicorn with our configuration; default: 1 and 2",
+        integer(1, 256),
+    ),
     Setting("THREADS", 128, "threads of each of these processes", integer(1, 10000)),
-)  # fmt: skip
+)
 
 
 class Settings:

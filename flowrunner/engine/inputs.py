@@ -109,9 +109,13 @@ def _receive(state: RunState, planned: PlannedVertex, values: dict[str, Any]) ->
 
 
 def context_for(
-    state: RunState, planned: PlannedVertex, session: Session, missing: Mapping[str, str], speech: Speech,
+    state: RunState,
+    planned: PlannedVertex,
+    session: Session,
+    missing: Mapping[str, str],
+    speech: Speech,
     provenance: Provenance,
-) -> RunContext:  # fmt: skip
+) -> RunContext:
     """Return the context of one vertex."""
     flow = state.plan.flow
     context = WatchedContext if planned.watched else RunContext

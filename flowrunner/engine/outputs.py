@@ -21,8 +21,22 @@ _PLAIN: Final = frozenset({"Message", "Data", "Table", "secret", "int", "float",
 #: The kinds of nearly all values; what is none of them is looked at closely.
 _USUAL: Final = frozenset({str, dict, list, tuple, int, float, bool, type(None)})
 _UNUSUAL: Final = (
-    str, Mapping, list, tuple, set, frozenset, int, float, Decimal, date, time, timedelta, UUID, PurePath, Enum,
-)  # fmt: skip
+    str,
+    Mapping,
+    list,
+    tuple,
+    set,
+    frozenset,
+    int,
+    float,
+    Decimal,
+    date,
+    time,
+    timedelta,
+    UUID,
+    PurePath,
+    Enum,
+)
 
 
 def check_answer(planned: PlannedVertex, answer: Any) -> Mapping[str, Any]:

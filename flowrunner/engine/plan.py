@@ -178,9 +178,13 @@ def _session_text(setting: Any) -> str:
 
 
 def _join(
-    edge: Edge, planned: Sequence[PlannedVertex], ports: Sequence[VertexPorts], positions: Mapping[str, int],
-    joined: set[PlannedEdge], warnings: list[str],
-) -> None:  # fmt: skip
+    edge: Edge,
+    planned: Sequence[PlannedVertex],
+    ports: Sequence[VertexPorts],
+    positions: Mapping[str, int],
+    joined: set[PlannedEdge],
+    warnings: list[str],
+) -> None:
     """Join one edge to ports."""
     source, target = planned[positions[edge.source]], planned[positions[edge.target]]
     declared = ports[target.index].find_input(edge.input)
@@ -202,9 +206,12 @@ def _join(
 
 
 def _note_return(
-    edge: Edge, planned: Sequence[PlannedVertex], ports: Sequence[VertexPorts], positions: Mapping[str, int],
+    edge: Edge,
+    planned: Sequence[PlannedVertex],
+    ports: Sequence[VertexPorts],
+    positions: Mapping[str, int],
     returns: dict[int, list[tuple[int, str | None]]],
-) -> None:  # fmt: skip
+) -> None:
     """Note an edge that leads back into a loop."""
     source, target = positions[edge.source], positions[edge.target]
     found = ports[source].find_output(edge)

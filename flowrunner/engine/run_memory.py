@@ -128,19 +128,29 @@ class RunMemory:
         place = self._places[str(message.id)]
         before = self.stored[place]
         bound = message.replace(
-            flow_id=before.flow_id, run_id=before.run_id, owner=before.owner, timestamp=before.timestamp,
+            flow_id=before.flow_id,
+            run_id=before.run_id,
+            owner=before.owner,
+            timestamp=before.timestamp,
             session_metadata={"graph_run_id": self._run_id, **(message.session_metadata or {})},
-        )  # fmt: skip
+        )
         self.stored[place] = bound
         for index, pending in enumerate(self._pending):
             if pending.id == bound.id:
                 self._pending[index] = bound
                 return bound
         changes = MessageChanges(
-            text=bound.text, sender=bound.sender, sender_name=bound.sender_name, session_id=bound.session_id,
-            context_id=bound.context_id, files=bound.files, error=bound.error, properties=dict(bound.properties),
-            content_blocks=tuple(dict(b) for b in bound.content_blocks), category=bound.category,
-        )  # fmt: skip
+            text=bound.text,
+            sender=bound.sender,
+            sender_name=bound.sender_name,
+            session_id=bound.session_id,
+            context_id=bound.context_id,
+            files=bound.files,
+            error=bound.error,
+            properties=dict(bound.properties),
+            content_blocks=tuple(dict(b) for b in bound.content_blocks),
+            category=bound.category,
+        )
         self._of_owner.update(changes, ids=(str(bound.id),))
         if announced:
             self._events.send("message_added", message=bound, stored=True)

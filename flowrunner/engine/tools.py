@@ -13,9 +13,14 @@ from flowrunner.engine.values import convert
 from flowrunner.flows.declared import declared_outputs
 
 _JSON_TYPES: Final = {
-    "int": "integer", "float": "number", "bool": "boolean", "Data": "object", "dict": "object", "Table": "array",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "Data": "object",
+    "dict": "object",
+    "Table": "array",
     "list": "array",
-}  # fmt: skip
+}
 
 
 #: Where a file says which functions of a component its author offers as tools.
@@ -53,9 +58,14 @@ def _output_of(planned: PlannedVertex, row: Mapping[str, Any], otherwise: str | 
 
 
 def make_tool(
-    planned: PlannedVertex, values: Mapping[str, Any], call: Call, *, name: str = "", description: str = "",
+    planned: PlannedVertex,
+    values: Mapping[str, Any],
+    call: Call,
+    *,
+    name: str = "",
+    description: str = "",
     output: str | None = None,
-) -> Tool:  # fmt: skip
+) -> Tool:
     """Return a vertex as a tool: its schema comes from the inputs marked ``tool``, else from its text inputs.
 
     :param values: what its other inputs have.

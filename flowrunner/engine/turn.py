@@ -62,9 +62,14 @@ class Turns:
 
     @contextlib.contextmanager
     def hold(
-        self, owner: str, sessions: Iterable[str], *, held: frozenset[str] = frozenset(), cancelled: CancelToken,
+        self,
+        owner: str,
+        sessions: Iterable[str],
+        *,
+        held: frozenset[str] = frozenset(),
+        cancelled: CancelToken,
         patient: bool = False,
-    ) -> Iterator[frozenset[str]]:  # fmt: skip
+    ) -> Iterator[frozenset[str]]:
         """Hold sessions for the length of a ``with`` block.
 
         They are taken in sorted order, so that two runs cannot wait for each other.

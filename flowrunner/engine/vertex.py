@@ -96,9 +96,15 @@ class VertexRunner:
         return outputs, False
 
     def _call(
-        self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str],
-        arguments: frozenset[str] = frozenset(), *, as_tools: bool = False,
-    ) -> Any:  # fmt: skip
+        self,
+        planned: PlannedVertex,
+        session: Session,
+        values: dict[str, Any],
+        missing: Mapping[str, str],
+        arguments: frozenset[str] = frozenset(),
+        *,
+        as_tools: bool = False,
+    ) -> Any:
         """Call the component.
 
         :param arguments: names of the values that a model gave, which calls it as a tool.
@@ -167,9 +173,14 @@ class VertexRunner:
         return state.services.frozen.key(state.owner, state.plan.flow.id, planned.vertex.id, planned.vertex.type, own)
 
     def _tell_end(
-        self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,
+        self,
+        planned: PlannedVertex,
+        session: Session,
+        values: Mapping[str, Any],
+        at: datetime,
+        started: float,
         error: FlowRunnerError,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Record that a vertex was at work when its run ended, so that nobody takes it for one that was not reached."""
         result = _make_result(planned, session, values, {}, at, started)
         result.untaken = ()
@@ -180,9 +191,14 @@ class VertexRunner:
         self._state.events.send("vertex_finished", result=result)
 
     def _fail(
-        self, planned: PlannedVertex, session: Session, values: Mapping[str, Any], at: datetime, started: float,
+        self,
+        planned: PlannedVertex,
+        session: Session,
+        values: Mapping[str, Any],
+        at: datetime,
+        started: float,
         error: BaseException,
-    ) -> FlowRunnerError:  # fmt: skip
+    ) -> FlowRunnerError:
         """Record a failure: its result, the error row in the conversation; return the error to raise."""
         state = self._state
         said = error.message if isinstance(error, FlowRunnerError) else str(error)
@@ -214,9 +230,13 @@ _OF_COMPONENTS = frozenset({FlowRunnerError.code, ComponentFailed.code})
 
 
 def _make_result(
-    planned: PlannedVertex, session: Session, values: Mapping[str, Any], outputs: Mapping[str, Any], at: datetime,
+    planned: PlannedVertex,
+    session: Session,
+    values: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    at: datetime,
     started: float,
-) -> VertexResult:  # fmt: skip
+) -> VertexResult:
     own = {**planned.undeclared, **values}
     for name in planned.connected:
         own.pop(name, None)

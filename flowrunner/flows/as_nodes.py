@@ -17,9 +17,16 @@ from flowrunner.registry import Registry
 
 #: How templates call the kinds of fields.
 _KINDS: Final[Mapping[str, str]] = {
-    "Message": "str", "str": "str", "secret": "str", "int": "int", "float": "float", "bool": "bool", "dict": "dict",
-    "list": "str", "Table": "table",
-}  # fmt: skip
+    "Message": "str",
+    "str": "str",
+    "secret": "str",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "dict": "dict",
+    "list": "str",
+    "Table": "table",
+}
 _COLUMN: Final = 400
 _ROW: Final = 260
 

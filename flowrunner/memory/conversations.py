@@ -234,12 +234,20 @@ def _refuse_incomplete(message: Message) -> None:
 def _change(source: OwnerMemory, message: Message) -> list[Message]:
     """Change the stored message of the same id to what this one says; an empty list if there is none."""
     changes = MessageChanges(
-        text=message.text, sender=message.sender, sender_name=message.sender_name, session_id=message.session_id,
-        context_id=message.context_id, files=message.files, edit=message.edit, error=message.error,
-        properties=dict(message.properties), content_blocks=tuple(dict(block) for block in message.content_blocks),
-        category=message.category, duration=message.duration,
+        text=message.text,
+        sender=message.sender,
+        sender_name=message.sender_name,
+        session_id=message.session_id,
+        context_id=message.context_id,
+        files=message.files,
+        edit=message.edit,
+        error=message.error,
+        properties=dict(message.properties),
+        content_blocks=tuple(dict(block) for block in message.content_blocks),
+        category=message.category,
+        duration=message.duration,
         session_metadata=None if message.session_metadata is None else dict(message.session_metadata),
-    )  # fmt: skip
+    )
     return source.update(changes, ids=(str(message.id),))
 
 

@@ -33,9 +33,14 @@ class GivenMessages:
 
 
 def give_messages(
-    memory: Memory, source: str, target: str, journal: Path, *, paths: Mapping[str, str] | None = None,
+    memory: Memory,
+    source: str,
+    target: str,
+    journal: Path,
+    *,
+    paths: Mapping[str, str] | None = None,
     progress: Callable[[int], None] = lambda count: None,
-) -> GivenMessages:  # fmt: skip
+) -> GivenMessages:
     """Give all messages of one owner to another, in order.
 
     A store knows no change of owner, so each is removed and stored anew. Before the first is removed

@@ -228,9 +228,26 @@ class _Draft:
 
 def _copy_fields(message: Message) -> Any:
     made: Any = _Draft()
-    (made.text, made.sender, made.sender_name, made.session_id, made.context_id, made.id, made.timestamp,
-     made.flow_id, made.run_id, made.files, made.properties, made.content_blocks, made.category, made.error,
-     made.edit, made.duration, made.session_metadata, made.owner) = _field_values(message)  # fmt: skip
+    (
+        made.text,
+        made.sender,
+        made.sender_name,
+        made.session_id,
+        made.context_id,
+        made.id,
+        made.timestamp,
+        made.flow_id,
+        made.run_id,
+        made.files,
+        made.properties,
+        made.content_blocks,
+        made.category,
+        made.error,
+        made.edit,
+        made.duration,
+        made.session_metadata,
+        made.owner,
+    ) = _field_values(message)
     return made
 
 

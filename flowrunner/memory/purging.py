@@ -79,9 +79,14 @@ def purge(
 
 class _Purge:
     def __init__(
-        self, memory: Memory, rules: Sequence[RetentionRule], now: datetime, dry_run: bool, names: Mapping[str, str],
+        self,
+        memory: Memory,
+        rules: Sequence[RetentionRule],
+        now: datetime,
+        dry_run: bool,
+        names: Mapping[str, str],
         stopped: Callable[[], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._memory = memory
         self._rules = rules
         self._now = now

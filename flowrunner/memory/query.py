@@ -141,8 +141,15 @@ class MessageQuery:
 
 
 _EXACT: Final = (
-    "session_id", "flow_id", "context_id", "sender", "sender_name", "error", "category", "run_id",
-)  # fmt: skip
+    "session_id",
+    "flow_id",
+    "context_id",
+    "sender",
+    "sender_name",
+    "error",
+    "category",
+    "run_id",
+)
 
 
 def cursor_gone(cursor: str) -> NotFound:

@@ -121,8 +121,15 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "session_metadata": (_is_object, "object"),
 }
 _MAY_BE_NULL: Final = (
-    "context_id", "flow_id", "run_id", "duration", "files", "content_blocks", "properties", "session_metadata",
-)  # fmt: skip
+    "context_id",
+    "flow_id",
+    "run_id",
+    "duration",
+    "files",
+    "content_blocks",
+    "properties",
+    "session_metadata",
+)
 
 
 def _is_writable(line: str) -> bool:

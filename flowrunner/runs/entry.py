@@ -32,13 +32,31 @@ class RunEntry:
     """
 
     __slots__ = (
-        "_registry", "cancelled", "flow_id", "gone", "kind", "owner", "parcel", "recorded", "run_id", "state",
-    )  # fmt: skip
+        "_registry",
+        "cancelled",
+        "flow_id",
+        "gone",
+        "kind",
+        "owner",
+        "parcel",
+        "recorded",
+        "run_id",
+        "state",
+    )
 
     def __init__(
-        self, registry: RunRegistry, run_id: str, owner: str, flow_id: str, kind: str, cancelled: CancelToken,
-        *, recorded: bool, gone: Callable[[], bool] | None = None, parcel: Parcel | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        registry: RunRegistry,
+        run_id: str,
+        owner: str,
+        flow_id: str,
+        kind: str,
+        cancelled: CancelToken,
+        *,
+        recorded: bool,
+        gone: Callable[[], bool] | None = None,
+        parcel: Parcel | None = None,
+    ) -> None:
         self._registry = registry
         self.run_id = run_id
         self.owner = owner

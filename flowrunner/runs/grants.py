@@ -97,10 +97,20 @@ class Grants:
         )
 
     def run_flow(
-        self, owner: str, flow: str, input_value: str | None, *, held: frozenset[str], cancelled: CancelToken,
-        session_id: str = "", identity: Identity | None = None, within: Flow | None = None,
-        input_given: Given = UNKNOWN, tweaks_given: Mapping[str, Mapping[str, Given]] | None = None, **request: Any,
-    ) -> RunResult:  # fmt: skip
+        self,
+        owner: str,
+        flow: str,
+        input_value: str | None,
+        *,
+        held: frozenset[str],
+        cancelled: CancelToken,
+        session_id: str = "",
+        identity: Identity | None = None,
+        within: Flow | None = None,
+        input_given: Given = UNKNOWN,
+        tweaks_given: Mapping[str, Mapping[str, Given]] | None = None,
+        **request: Any,
+    ) -> RunResult:
         """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs.
 
         A caller who may not run every flow of the owner reaches those that the first flow itself names,

@@ -30,9 +30,12 @@ class Keeper:
     """
 
     def __init__(
-        self, registry: RunRegistry, sweep: Callable[[], object], busy: Callable[[], bool],
+        self,
+        registry: RunRegistry,
+        sweep: Callable[[], object],
+        busy: Callable[[], bool],
         write_again: Callable[[], object],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._write_again = write_again
         self._registry = registry
         self._sweep = sweep

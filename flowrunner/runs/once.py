@@ -160,9 +160,13 @@ class Once:
     """
 
     def __init__(
-        self, store: AnswerStore, registry: RunRegistry, *, is_gone: Callable[[str], bool],
+        self,
+        store: AnswerStore,
+        registry: RunRegistry,
+        *,
+        is_gone: Callable[[str], bool],
         settle: Callable[[str], object],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.store = store
         self._registry = registry
         self._is_gone = is_gone

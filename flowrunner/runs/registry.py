@@ -34,9 +34,14 @@ class RunRegistry:
     """
 
     def __init__(
-        self, ledger: Ledger, folder: Path, *, carries: bool, fleeting: bool = False,
+        self,
+        ledger: Ledger,
+        folder: Path,
+        *,
+        carries: bool,
+        fleeting: bool = False,
         troubled: Callable[[BaseException], None] = lambda error: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._troubled = troubled
         self.ledger = ledger
         self.carries = carries
@@ -80,9 +85,17 @@ class RunRegistry:
         return None if self._mark is None else self._mark.id
 
     def enter(
-        self, run_id: str, owner: str, flow_id: str, kind: str, cancelled: CancelToken, *, recorded: bool = False,
-        gone: Callable[[], bool] | None = None, parcel: Parcel | None = None,
-    ) -> RunEntry:  # fmt: skip
+        self,
+        run_id: str,
+        owner: str,
+        flow_id: str,
+        kind: str,
+        cancelled: CancelToken,
+        *,
+        recorded: bool = False,
+        gone: Callable[[], bool] | None = None,
+        parcel: Parcel | None = None,
+    ) -> RunEntry:
         """Take a run that begins here; see :class:`~flowrunner.runs.entry.RunEntry`."""
         entry = RunEntry(self, run_id, owner, flow_id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel)
         self.active[run_id] = entry

@@ -96,9 +96,12 @@ class Runs:
         self.pool = BackgroundPool(self.ledger, settings.pool_size)
         self._result_term: float = settings.result_seconds
         answers = AnswerStore(
-            runner.engine, box, term=settings.idempotency_seconds, most=settings.max_answer,
+            runner.engine,
+            box,
+            term=settings.idempotency_seconds,
+            most=settings.max_answer,
             most_of_owner=_ANSWERS_OF_OWNER * settings.max_answer,
-        )  # fmt: skip
+        )
         if engine is not None:
             self.dispatcher = Dispatcher(engine, settings.engine, self.ledger)
         sweeper = Sweeper(
@@ -127,9 +130,15 @@ class Runs:
             self.keeper.wake()
 
     def accept(
-        self, flow: Flow, request: RunRequest, identity: Identity, kind: str, *, run_id: str | None = None,
+        self,
+        flow: Flow,
+        request: RunRequest,
+        identity: Identity,
+        kind: str,
+        *,
+        run_id: str | None = None,
         keyed: KeyedAnswer | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Take a run that nobody waits for; it is recorded when this returns, and begins in its turn.
 
         :param keyed: the key of the request and its answer, stored in the same transaction.

@@ -30,9 +30,15 @@ class Sweeper:
     """
 
     def __init__(
-        self, registry: RunRegistry, memory: Memory, answers: AnswerStore, adopt: Callable[[list[Any]], None],
-        *, engine: bool = False, release: Callable[[str], object] = lambda lane: None,
-    ) -> None:  # fmt: skip
+        self,
+        registry: RunRegistry,
+        memory: Memory,
+        answers: AnswerStore,
+        adopt: Callable[[list[Any]], None],
+        *,
+        engine: bool = False,
+        release: Callable[[str], object] = lambda lane: None,
+    ) -> None:
         self._engine = engine
         self._release = release
         self._registry = registry

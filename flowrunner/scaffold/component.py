@@ -16,10 +16,18 @@ _LINE: Final = 120
 _NOT_WORDS: Final = re.compile(r"[^0-9A-Za-z]+")
 #: Port types of which an example can be written down, each with one.
 _EXAMPLES: Final = {
-    "Message": "'text'", "str": "'text'", "secret": "'not-a-key'", "int": "1", "float": "1.5", "bool": "True",
-    "Data": "{'text': 'text'}", "dict": "{'text': 'text'}", "Table": "[{'text': 'text'}]", "list": "['text']",
+    "Message": "'text'",
+    "str": "'text'",
+    "secret": "'not-a-key'",
+    "int": "1",
+    "float": "1.5",
+    "bool": "True",
+    "Data": "{'text': 'text'}",
+    "dict": "{'text': 'text'}",
+    "Table": "[{'text': 'text'}]",
+    "list": "['text']",
     "any": "'text'",
-}  # fmt: skip
+}
 _MADE: Final = {"Message": "Message(text={0})", "Data": '{{"text": {0}}}', "Table": '[{{"text": {0}}}]'}
 _USUAL: Final = FoundNode(
     "", "", (FoundPort("input_value", "Message", required=True),), (FoundPort("message", "Message"),)
@@ -61,9 +69,13 @@ def _component(name: str, class_name: str, node: FoundNode) -> str:
     made = [(port.name, _MADE[port.type].format(text)) for port in node.outputs if port.type in _MADE]
     left_out = [port for port in node.outputs if port.type not in _MADE]
     used = [
-        "Component", *(["Input"] if node.inputs else []), *(["Message"] if "Message(" in str(made) else []), "Output",
-        "hookimpl", *(["text_of"] if "text_of(" in str(made) else []),
-    ]  # fmt: skip
+        "Component",
+        *(["Input"] if node.inputs else []),
+        *(["Message"] if "Message(" in str(made) else []),
+        "Output",
+        "hookimpl",
+        *(["text_of"] if "text_of(" in str(made) else []),
+    ]
     lines = [
         f'"""The component {class_name}."""',
         "",
@@ -80,17 +92,22 @@ def _component(name: str, class_name: str, node: FoundNode) -> str:
         "",
         "    def run(self, context, /, **values):",
         '        """Return the outputs by name; one that is left out is a branch not taken."""',
-        *(f"        # {port.name if port.name.isidentifier() else 'One output'} is of a type that only you can make."
-          for port in left_out),
-        *(["        return {", *(f"            {_text(port)}: {value}," for port, value in made), "        }"]
-          if made else ["        return {}"]),
+        *(
+            f"        # {port.name if port.name.isidentifier() else 'One output'} is of a type that only you can make."
+            for port in left_out
+        ),
+        *(
+            ["        return {", *(f"            {_text(port)}: {value}," for port, value in made), "        }"]
+            if made
+            else ["        return {}"]
+        ),
         "",
         "",
         "@hookimpl",
         "def register_components(register):",
         '    """Offer the component."""',
         f"    register({class_name})",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -116,45 +133,56 @@ def _port(kind: str, port: FoundPort) -> str:
 
 
 def _test(name: str, class_name: str, module: str, node: FoundNode) -> str:
-    given = {port.name: f"[{_EXAMPLES[port.type]}]" if port.many else _EXAMPLES[port.type] for port in node.inputs
-             if port.type in _EXAMPLES}  # fmt: skip
+    given = {
+        port.name: f"[{_EXAMPLES[port.type]}]" if port.many else _EXAMPLES[port.type]
+        for port in node.inputs
+        if port.type in _EXAMPLES
+    }
     given |= {port.name: "[]" if port.many else "None" for port in node.inputs if port.type not in _EXAMPLES}
     values = ["VALUES = {", *(f"    {_text(port)}: {_quoted(value)}," for port, value in given.items()), "}"]
-    return "\n".join([
-        f'"""The component {class_name}: what it declares, and what it returns."""',
-        "",
-        "from pathlib import Path",
-        "",
-        "from flowrunner.app import create_app, runner_of",
-        "",
-        "#: A value of each input.",
-        *(values if given else ["VALUES = {}"]),
-        *(["OUTPUTS = [", *(f"    {_text(port.name)}," for port in node.outputs), "]"] if node.outputs
-          else ["OUTPUTS = []"]),
-        "",
-        "",
-        "def component(tmp_path):",
-        '    """Return the component as a server finds it in the folder of plugins."""',
-        "    folder = Path(__file__).resolve().parents[1]",
-        "    runner = runner_of(create_app(plugins_dir=folder, data_dir=tmp_path, memory=\"in-memory\"))",
-        "    try:",
-        f"        return runner.plugins.registry.component({_text(name)})",
-        "    finally:",
-        "        runner.close()",
-        "",
-        "",
-        "def test_its_ports_are_those_of_the_flow(tmp_path):",
-        "    found = component(tmp_path)",
-        f"    assert type(found).__module__.endswith({_text(module)})",
-        "    assert {declared.name for declared in found.inputs} == set(VALUES)",
-        "    assert [declared.name for declared in found.outputs] == OUTPUTS",
-        "",
-        "",
-        "def test_it_returns_outputs_that_it_declares(tmp_path):",
-        "    found = component(tmp_path)",
-        "    made = found.run(None, **VALUES)",
-        "    assert set(made) <= {declared.name for declared in found.outputs}",
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            [
+                f'"""The component {class_name}: what it declares, and what it returns."""',
+                "",
+                "from pathlib import Path",
+                "",
+                "from flowrunner.app import create_app, runner_of",
+                "",
+                "#: A value of each input.",
+                *(values if given else ["VALUES = {}"]),
+                *(
+                    ["OUTPUTS = [", *(f"    {_text(port.name)}," for port in node.outputs), "]"]
+                    if node.outputs
+                    else ["OUTPUTS = []"]
+                ),
+                "",
+                "",
+                "def component(tmp_path):",
+                '    """Return the component as a server finds it in the folder of plugins."""',
+                "    folder = Path(__file__).resolve().parents[1]",
+                '    runner = runner_of(create_app(plugins_dir=folder, data_dir=tmp_path, memory="in-memory"))',
+                "    try:",
+                f"        return runner.plugins.registry.component({_text(name)})",
+                "    finally:",
+                "        runner.close()",
+                "",
+                "",
+                "def test_its_ports_are_those_of_the_flow(tmp_path):",
+                "    found = component(tmp_path)",
+                f"    assert type(found).__module__.endswith({_text(module)})",
+                "    assert {declared.name for declared in found.inputs} == set(VALUES)",
+                "    assert [declared.name for declared in found.outputs] == OUTPUTS",
+                "",
+                "",
+                "def test_it_returns_outputs_that_it_declares(tmp_path):",
+                "    found = component(tmp_path)",
+                "    made = found.run(None, **VALUES)",
+                "    assert set(made) <= {declared.name for declared in found.outputs}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _text(text: str) -> str:

@@ -24,13 +24,17 @@ def write_memory_package(name: str, folder: Path) -> list[Path]:
     :raises BadRequest: for a name that is none, or a folder with something in it.
     """
     _refuse_name(name, "A backend", "my-store")
-    return _write("memory", folder, {
-        "name": name,
-        "package": package_of(name),
-        "class_name": f"{_camel(name)}Memory",
-        "setting": f"{name.upper().replace('-', '_')}_DIR",
-        "attribute": f"{name.replace('-', '_')}_dir",
-    })  # fmt: skip
+    return _write(
+        "memory",
+        folder,
+        {
+            "name": name,
+            "package": package_of(name),
+            "class_name": f"{_camel(name)}Memory",
+            "setting": f"{name.upper().replace('-', '_')}_DIR",
+            "attribute": f"{name.replace('-', '_')}_dir",
+        },
+    )
 
 
 def write_plugin_package(name: str, folder: Path) -> list[Path]:

@@ -13,9 +13,18 @@ from flowrunner.flows.reading import find_graph, read_parts
 _PORTS: Final = frozenset((*INPUT_TYPES, *OBJECT_TYPES))
 #: Types of fields in exports, and what they hold.
 _FIELDS: Final = {
-    "int": "int", "float": "float", "slider": "float", "bool": "bool", "dict": "dict", "NestedDict": "dict",
-    "table": "list", "sortableList": "any", "other": "any", "SecretStr": "secret", "tools": "list",
-}  # fmt: skip
+    "int": "int",
+    "float": "float",
+    "slider": "float",
+    "bool": "bool",
+    "dict": "dict",
+    "NestedDict": "dict",
+    "table": "list",
+    "sortableList": "any",
+    "other": "any",
+    "SecretStr": "secret",
+    "tools": "list",
+}
 _OBJECTS: Final = ("LanguageModel", "Embeddings", "Tool", "Memory", *OBJECT_TYPES, "Table", "Data", "Message")
 _MOST_DEEP: Final = 20
 _LONGEST: Final = 200
@@ -89,8 +98,9 @@ def _read(node: Mapping[str, Any]) -> FoundNode:
     if len(inputs) > _MOST_PORTS or len(found) > _MOST_PORTS:
         raise BadRequest(f"The node has more than {_MOST_PORTS} inputs or outputs.")
     unique = {port.name: port for port in found}
-    return FoundNode(_plain(node.get("display_name")), _plain(node.get("description")), tuple(inputs),
-                     tuple(unique.values()))  # fmt: skip
+    return FoundNode(
+        _plain(node.get("display_name")), _plain(node.get("description")), tuple(inputs), tuple(unique.values())
+    )
 
 
 def _is_input(name: Any, field: Any) -> bool:

@@ -123,9 +123,15 @@ def restore_database(source: Path, manifest: dict[str, Any], url: URL) -> None:
         _check_sqlite(place)
         return
     _run_tool(
-        "pg_restore", url, "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={url.database}",
-        str(source / DUMP), name_database=False,
-    )  # fmt: skip
+        "pg_restore",
+        url,
+        "--no-owner",
+        "--exit-on-error",
+        "--single-transaction",
+        f"--dbname={url.database}",
+        str(source / DUMP),
+        name_database=False,
+    )
 
 
 def restore_rest(source: Path, data_dir: Path) -> bool:

@@ -23,7 +23,7 @@ Offer = Callable[[Identity, Flow], Any]
 
 def choose_identify(
     given: Callable[[Any], Any] | None, manager: PluginManager, settings: Settings, offer: Offer | None = None
-) -> Identify | None:  # fmt: skip
+) -> Identify | None:
     """Return what says who sends a request: the ``identity`` callable, then the plugins' hook.
 
     :param offer: says which flows the site offers to whom; None for all flows of the folders.

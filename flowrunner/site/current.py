@@ -80,10 +80,18 @@ class BoundRunner:
         return self.runner.memory_of(self.identity)
 
     def run(
-        self, flow: str, input_value: str | None = None, *, session_id: str = "",
-        tweaks: Mapping[str, Any] | None = None, identity: Who = None, emit: Emit | None = None,
-        cancelled: CancelToken | None = None, idempotency_key: str | None = None, **request: Any,
-    ) -> RunResult:  # fmt: skip
+        self,
+        flow: str,
+        input_value: str | None = None,
+        *,
+        session_id: str = "",
+        tweaks: Mapping[str, Any] | None = None,
+        identity: Who = None,
+        emit: Emit | None = None,
+        cancelled: CancelToken | None = None,
+        idempotency_key: str | None = None,
+        **request: Any,
+    ) -> RunResult:
         """Run a flow and return its result, whose ``text`` is the answer.
 
         :param flow: id or endpoint name.
@@ -119,10 +127,16 @@ class BoundRunner:
         return run_once(self.runner, key, found, who, execute)
 
     def stream(
-        self, flow: str, input_value: str | None = None, *, session_id: str = "",
-        tweaks: Mapping[str, Any] | None = None, identity: Who = None, idempotency_key: str | None = None,
+        self,
+        flow: str,
+        input_value: str | None = None,
+        *,
+        session_id: str = "",
+        tweaks: Mapping[str, Any] | None = None,
+        identity: Who = None,
+        idempotency_key: str | None = None,
         **request: Any,
-    ) -> Iterator[str]:  # fmt: skip
+    ) -> Iterator[str]:
         """Run a flow and return the pieces of its answer as they come, to be given to a ``Response``.
 
         Whoever stops reading stops the run. Arguments are those of :meth:`run`.

@@ -20,7 +20,7 @@ _RECIPES: Final = "flowrunner.integrations.identity"
 
 def refuse_arguments(
     name: Any, url_prefix: Any, subdomain: Any, *, identity: Any, guard: Any, memory: Any, plugins: Any
-) -> None:  # fmt: skip
+) -> None:
     """Refuse arguments of the extension that cannot mean anything.
 
     :raises SettingsInvalid: naming the argument.

@@ -54,9 +54,15 @@ class FileStore:
     """
 
     def __init__(
-        self, engine: Engine, folder: Path, *, max_size: int, each: Bound, visitors: Bound | None = None,
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        max_size: int,
+        each: Bound,
+        visitors: Bound | None = None,
         inside: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._engine = engine
         self._folder = folder
         self._inside = inside

@@ -109,9 +109,16 @@ class RunRecords:
         return [_run(row) for row in self._rows(statement)]
 
     def page_of_runs(
-        self, owner: Owner, *, flow_id: str | None = None, flows: Sequence[str] | None = None,
-        session_id: str | None = None, states: Sequence[str] | None = None, page: int = 1, size: int = 50,
-    ) -> tuple[list[dict[str, Any]], int]:  # fmt: skip
+        self,
+        owner: Owner,
+        *,
+        flow_id: str | None = None,
+        flows: Sequence[str] | None = None,
+        session_id: str | None = None,
+        states: Sequence[str] | None = None,
+        page: int = 1,
+        size: int = 50,
+    ) -> tuple[list[dict[str, Any]], int]:
         """Return a page of runs, newest first, and how many there are in all.
 
         :param flows: ids of the only flows whose runs may be seen; None for all.

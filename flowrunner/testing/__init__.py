@@ -16,9 +16,11 @@ __all__ = ["KIT_VERSION", "MemoryBackendContract", "VectorStoreContract", "valid
 if "pytest" in sys.modules:
     # The kit's assertions show their values only if pytest rewrites these modules before they are imported.
     sys.modules["pytest"].register_assert_rewrite(
-        "flowrunner.testing.memory", "flowrunner.testing.memory_contract",
-        "flowrunner.testing.vectors", "flowrunner.testing.vector_contract",
-    )  # fmt: skip
+        "flowrunner.testing.memory",
+        "flowrunner.testing.memory_contract",
+        "flowrunner.testing.vectors",
+        "flowrunner.testing.vector_contract",
+    )
 
 
 def __getattr__(name: str) -> Any:

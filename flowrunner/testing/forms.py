@@ -10,9 +10,21 @@ from flowrunner.memory.message import Message
 
 #: Members that differ from run to run and say nothing about the flow.
 VOLATILE: Final = frozenset(
-    {"id", "timestamp", "run_id", "flow_id", "session_id", "context_id", "duration", "build_duration", "properties",
-     "content_blocks", "usage", "session_metadata"}
-)  # fmt: skip
+    {
+        "id",
+        "timestamp",
+        "run_id",
+        "flow_id",
+        "session_id",
+        "context_id",
+        "duration",
+        "build_duration",
+        "properties",
+        "content_blocks",
+        "usage",
+        "session_metadata",
+    }
+)
 
 _MESSAGE: Final = "message"
 _DATA: Final = "data"

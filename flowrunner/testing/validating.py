@@ -108,14 +108,15 @@ class KitReport:
 
 
 def validate(
-    open_backend: Callable[[Path], MemoryBackend], *,
+    open_backend: Callable[[Path], MemoryBackend],
+    *,
     open_again: Callable[[Path], MemoryBackend] | None = None,
     break_writes: Callable[[MemoryBackend], AbstractContextManager[None]] | None = None,
     crash_store: Callable[[Path], None] | None = None,
     clear_store: Callable[[Path], None] | None = None,
     only: Sequence[str] = (),
     **attributes: Any,
-) -> KitReport:  # fmt: skip
+) -> KitReport:
     """Try a backend against the whole contract, and return what came of it.
 
     The functions are what a class of tests says by its methods of the same names. Groups that want

@@ -22,21 +22,35 @@ class ChatInput(Component):
     streams_through = ("input_value",)
     pure = True
     inputs = (
-        Input("input_value", "str", aliases=("message",), tool=True,
-              info="what the user says; the request's input_value goes here"),
+        Input(
+            "input_value",
+            "str",
+            aliases=("message",),
+            tool=True,
+            info="what the user says; the request's input_value goes here",
+        ),
         Input("should_store_message", "bool", default=True, aliases=("store_message",)),
         Input("sender", "str", default=USER),
         Input("sender_name", "str", default=USER),
         Input("context_id", "str", info="a part of the session, for a Message History with the same context"),
         Input("files", "list", default=[], info="names of uploaded files"),
         *LOOKS,
-    )  # fmt: skip
+    )
     outputs = (Output("message", aliases=("message_response",)),)
 
     def run(
-        self, context: RunContext, /, *, input_value: str, should_store_message: bool, sender: str, sender_name: str,
-        context_id: str, files: list[Any], **looks: str,
-    ) -> Mapping[str, Any]:  # fmt: skip
+        self,
+        context: RunContext,
+        /,
+        *,
+        input_value: str,
+        should_store_message: bool,
+        sender: str,
+        sender_name: str,
+        context_id: str,
+        files: list[Any],
+        **looks: str,
+    ) -> Mapping[str, Any]:
         """Return the message; stored if it should be.
 
         :raises BadRequest: if a file is none of the owner's.

@@ -31,17 +31,32 @@ class ChatOutput(Component):
         Input("sender", "str", default=MACHINE),
         Input("sender_name", "str", default=AI),
         Input("context_id", "str"),
-        Input("data_template", "str", default="{text}", aliases=("record_template",),
-              info="how to write an object; the default shows it as JSON"),
+        Input(
+            "data_template",
+            "str",
+            default="{text}",
+            aliases=("record_template",),
+            info="how to write an object; the default shows it as JSON",
+        ),
         Input("clean_data", "bool", default=True, info="leave empty rows out of a table"),
         *LOOKS,
-    )  # fmt: skip
+    )
     outputs = (Output("message", aliases=("message_response",)),)
 
     def run(
-        self, context: RunContext, /, *, input_value: Any, should_store_message: bool, sender: str, sender_name: str,
-        context_id: str, data_template: str, clean_data: bool, **looks: str,
-    ) -> Mapping[str, Any]:  # fmt: skip
+        self,
+        context: RunContext,
+        /,
+        *,
+        input_value: Any,
+        should_store_message: bool,
+        sender: str,
+        sender_name: str,
+        context_id: str,
+        data_template: str,
+        clean_data: bool,
+        **looks: str,
+    ) -> Mapping[str, Any]:
         """Return the answer; stored if it should be."""
         text = _text(context, input_value, data_template, clean=clean_data)
         message = _reply(

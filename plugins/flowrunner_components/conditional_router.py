@@ -37,9 +37,20 @@ class ConditionalRouter(Component):
     outputs = (Output("true_result"), Output("false_result"))
 
     def run(
-        self, context: RunContext, /, *, input_text: str, operator: str, match_text: str, case_sensitive: bool,
-        true_case_message: Any, false_case_message: Any, message: Any, max_iterations: int, default_route: str,
-    ) -> Mapping[str, Any]:  # fmt: skip
+        self,
+        context: RunContext,
+        /,
+        *,
+        input_text: str,
+        operator: str,
+        match_text: str,
+        case_sensitive: bool,
+        true_case_message: Any,
+        false_case_message: Any,
+        message: Any,
+        max_iterations: int,
+        default_route: str,
+    ) -> Mapping[str, Any]:
         """Return the branch that is taken, and only that.
 
         :raises ValueError: for an unknown operator or a regular expression that cannot be used.

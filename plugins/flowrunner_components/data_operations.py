@@ -22,8 +22,12 @@ class DataOperations(Component):
     display_name = "Data Operations"
     inputs = (
         Input("data", "any", required=True, many=True, accepts=("Data", "Table", "Message")),
-        Input("operations", "any", info="one of Select Keys, Literal Eval, Combine, Filter Values, Append or Update,"
-              " Remove Keys, Rename Keys, Path Selection, JQ Expression"),
+        Input(
+            "operations",
+            "any",
+            info="one of Select Keys, Literal Eval, Combine, Filter Values, Append or Update,"
+            " Remove Keys, Rename Keys, Path Selection, JQ Expression",
+        ),
         Input("select_keys_input", "list", default=[], info="in Select Keys: the names"),
         Input("remove_keys_input", "list", default=[], info="in Remove Keys: the names"),
         Input("rename_keys_input", "any", info="in Rename Keys: old names and new ones"),
@@ -34,7 +38,7 @@ class DataOperations(Component):
         Input("selected_key", "str", info="in Path Selection: a path such as .results[0]"),
         Input("mapped_json_display", "str", info="in Path Selection: what an editor shows"),
         Input("query", "str", info="in JQ Expression: a path such as .results[0]"),
-    )  # fmt: skip
+    )
     outputs = (Output("data_output", "Data"),)
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
@@ -85,8 +89,11 @@ def _select(item: Data, values: Mapping[str, Any]) -> Data:
     names = words_of(values["select_keys_input"])
     missing = [name for name in names if name not in item]
     if not names or missing:
-        raise ValueError(f"there is no member {', '.join(missing)[:200]}; members are {', '.join(map(str, item))[:500]}"
-                         if missing else "select_keys_input names nothing")  # fmt: skip
+        raise ValueError(
+            f"there is no member {', '.join(missing)[:200]}; members are {', '.join(map(str, item))[:500]}"
+            if missing
+            else "select_keys_input names nothing"
+        )
     return {name: item[name] for name in names}
 
 

@@ -21,8 +21,12 @@ class DataFrameOperations(Component):
     display_name = "DataFrame Operations"
     inputs = (
         Input("df", "any", many=True, accepts=("Table", "Data", "Message")),
-        Input("operation", "any", info="which one: Add Column, Drop Column, Filter, Head, Tail, Rename Column, Replace"
-              " Value, Select Columns, Sort, Drop Duplicates, Concatenate, Merge"),
+        Input(
+            "operation",
+            "any",
+            info="which one: Add Column, Drop Column, Filter, Head, Tail, Rename Column, Replace"
+            " Value, Select Columns, Sort, Drop Duplicates, Concatenate, Merge",
+        ),
         Input("column_name", "str"),
         Input("filter_value", "str", info="in Filter: what the column is compared with"),
         Input("filter_operator", "str", default="equals", info="equals, not equals, contains, greater than, ..."),
@@ -37,7 +41,7 @@ class DataFrameOperations(Component):
         Input("right_dataframe", "any", accepts=("Table",), info="in Merge"),
         Input("merge_on_column", "str", info="in Merge: the column that both have"),
         Input("merge_how", "str", default="inner", options=("inner", "outer", "left", "right")),
-    )  # fmt: skip
+    )
     outputs = (Output("output", "Table"), Output("data", "Data"))
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:

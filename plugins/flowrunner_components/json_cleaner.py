@@ -32,9 +32,15 @@ class JsonCleaner(Component):
     outputs = (Output("output"),)
 
     def run(
-        self, context: RunContext, /, *, json_str: str, remove_control_chars: bool, normalize_unicode: bool,
+        self,
+        context: RunContext,
+        /,
+        *,
+        json_str: str,
+        remove_control_chars: bool,
+        normalize_unicode: bool,
         validate_json: bool,
-    ) -> Mapping[str, Any]:  # fmt: skip
+    ) -> Mapping[str, Any]:
         """Return the JSON.
 
         :raises ValueError: if the text holds none, or the library that mends it is not installed.

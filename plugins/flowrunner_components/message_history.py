@@ -46,9 +46,21 @@ class MessageHistory(Component):
     )
 
     def run(
-        self, context: RunContext, /, *, mode: str, message: Any, memory: Any, sender_type: str, sender: str,
-        sender_name: str, n_messages: int, context_id: str, order: str, template: str,
-    ) -> Mapping[str, Any]:  # fmt: skip
+        self,
+        context: RunContext,
+        /,
+        *,
+        mode: str,
+        message: Any,
+        memory: Any,
+        sender_type: str,
+        sender: str,
+        sender_name: str,
+        n_messages: int,
+        context_id: str,
+        order: str,
+        template: str,
+    ) -> Mapping[str, Any]:
         """Return what was read, as text and as rows, or what was stored; nothing where nothing is given to store.
 
         :raises ValueError: for a mode or order that there is not, or a template with an unknown field.

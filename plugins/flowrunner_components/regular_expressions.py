@@ -36,13 +36,22 @@ _NO_WORDS: Final = (
 )
 #: What Python's classes mean in a text of any script, as the inside of a class; RE2's own know ASCII alone.
 _CLASSES: Final = {
-    "d": r"\p{Nd}", "D": r"\P{Nd}", "s": _SPACES, "S": _NO_SPACES, "w": r"\pL\pN_", "W": _NO_WORDS,
-}  # fmt: skip
+    "d": r"\p{Nd}",
+    "D": r"\P{Nd}",
+    "s": _SPACES,
+    "S": _NO_SPACES,
+    "w": r"\pL\pN_",
+    "W": _NO_WORDS,
+}
 #: The same for a text of ASCII alone, where it comes to the same and costs a thousandth.
 _ASCII_CLASSES: Final = {
-    "d": "0-9", "D": r"\x{0}-/:-\x{7f}", "s": r"\x{9}-\x{d}\x{1c}-\x{20}", "S": r"\x{0}-\x{8}\x{e}-\x{1b}\x{21}-\x{7f}",
-    "w": "0-9A-Za-z_", "W": r"\x{0}-/:-@[-^`{-\x{7f}",
-}  # fmt: skip
+    "d": "0-9",
+    "D": r"\x{0}-/:-\x{7f}",
+    "s": r"\x{9}-\x{d}\x{1c}-\x{20}",
+    "S": r"\x{0}-\x{8}\x{e}-\x{1b}\x{21}-\x{7f}",
+    "w": "0-9A-Za-z_",
+    "W": r"\x{0}-/:-@[-^`{-\x{7f}",
+}
 
 
 def matches_start(pattern: str, text: str, *, ignore_case: bool = False) -> bool:

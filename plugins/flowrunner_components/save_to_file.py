@@ -15,9 +15,21 @@ from .values import as_table, as_text, json_text
 
 #: What a format is called, and how names of its files end.
 _ENDS: Final[Mapping[str, str]] = {
-    "csv": "csv", "tsv": "tsv", "json": "json", "jsonl": "jsonl", "markdown": "md", "md": "md", "txt": "txt",
-    "text": "txt", "log": "log", "html": "html", "xml": "xml", "yaml": "yaml", "docs": "txt", "slides": "txt",
-}  # fmt: skip
+    "csv": "csv",
+    "tsv": "tsv",
+    "json": "json",
+    "jsonl": "jsonl",
+    "markdown": "md",
+    "md": "md",
+    "txt": "txt",
+    "text": "txt",
+    "log": "log",
+    "html": "html",
+    "xml": "xml",
+    "yaml": "yaml",
+    "docs": "txt",
+    "slides": "txt",
+}
 #: By a word in the place, which field says the format.
 _PLACES: Final = {"aws": "aws_format", "s3": "aws_format", "google": "gdrive_format"}
 _LONGEST_NAME: Final = 200
@@ -31,8 +43,14 @@ class SaveToFile(Component):
     display_name = "Write File"
     blocking = True
     inputs = (
-        Input("input", "any", accepts=("Data", "Table", "Message"), tool=True, info="what to write",
-              aliases=("input_value", "message", "data", "df", "dataframe")),
+        Input(
+            "input",
+            "any",
+            accepts=("Data", "Table", "Message"),
+            tool=True,
+            info="what to write",
+            aliases=("input_value", "message", "data", "df", "dataframe"),
+        ),
         Input("file_name", "str", tool=True, aliases=("file_path",), info="the name, with or without its end"),
         Input("file_format", "str", tool=True, info="csv, tsv, json, jsonl, markdown, txt, html; blank: by the place"),
         Input("append_mode", "bool", default=False, info="put it behind what the file holds"),
@@ -42,7 +60,7 @@ class SaveToFile(Component):
         Input("gdrive_format", "str", default="", info="where it is Google Drive"),
         *(Input(name, "str") for name in ("bucket_name", "aws_region", "s3_prefix", "folder_id", "input_type")),
         *(Input(name, "secret") for name in ("aws_access_key_id", "aws_secret_access_key", "service_account_key")),
-    )  # fmt: skip
+    )
     outputs = (Output("message", aliases=("confirmation", "file_path_output", "result")),)
 
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:

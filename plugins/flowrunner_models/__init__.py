@@ -56,17 +56,39 @@ def _words(value: Any) -> tuple[str, ...]:
 SETTINGS: Final = (
     Setting("MODEL", "", "provider:model for components that name none, such as openai:gpt-4o-mini or local"),
     Setting("MODEL_FORCE", False, "use FLOWRUNNER_MODEL for every component, whatever the flow names", _truth),
-    Setting("MODEL_BASE_URLS", (), "addresses of model servers by provider: openai=http://127.0.0.1:1234/v1,...; all="
-            " for every provider", _words),
-    Setting("MODEL_PRICES", (), "what models cost, for the cost of answers: model=input/output or"
-            " model=input/output/cached, dollars for a million tokens, commas between them", read_prices),
-    Setting("LOCAL_MODEL", None, "a GGUF file for the provider local; default: the weights of an installed package",
-            lambda value: Path(value).expanduser().absolute()),
-    Setting("MCP_SERVERS", (), "MCP servers that flows name: name=address or name=command, commas between them, or"
-            " a JSON file of mcpServers with headers and env", read_servers),
-    Setting("MCP_COMMANDS", (), "whole command lines of MCP servers that flows may name themselves, commas between"
-            " them", read_commands),
-)  # fmt: skip
+    Setting(
+        "MODEL_BASE_URLS",
+        (),
+        "addresses of model servers by provider: openai=http://127.0.0.1:1234/v1,...; all= for every provider",
+        _words,
+    ),
+    Setting(
+        "MODEL_PRICES",
+        (),
+        "what models cost, for the cost of answers: model=input/output or"
+        " model=input/output/cached, dollars for a million tokens, commas between them",
+        read_prices,
+    ),
+    Setting(
+        "LOCAL_MODEL",
+        None,
+        "a GGUF file for the provider local; default: the weights of an installed package",
+        lambda value: Path(value).expanduser().absolute(),
+    ),
+    Setting(
+        "MCP_SERVERS",
+        (),
+        "MCP servers that flows name: name=address or name=command, commas between them, or"
+        " a JSON file of mcpServers with headers and env",
+        read_servers,
+    ),
+    Setting(
+        "MCP_COMMANDS",
+        (),
+        "whole command lines of MCP servers that flows may name themselves, commas between them",
+        read_commands,
+    ),
+)
 
 
 @hookimpl

@@ -119,9 +119,13 @@ class Agent(ModelUser):
         if item is None:
             return {"text": reply.text}
         found = ask_for_json(
-            context, model, system=text_of(values["format_instructions"]), text=reply.text,
-            schema=schema_of_many(item), item=item,
-        )  # fmt: skip
+            context,
+            model,
+            system=text_of(values["format_instructions"]),
+            text=reply.text,
+            schema=schema_of_many(item),
+            item=item,
+        )
         return found[0] if len(found) == 1 else {"results": found}
 
 

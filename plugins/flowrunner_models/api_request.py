@@ -64,9 +64,14 @@ class ApiRequest(Component):
             told = {field: told["headers"] or body}
         refuse_secrets(context, to, {**told, "query_params": values["query_params"]})
         answer = fetch(
-            to, method=method, headers=headers, body=body, limits=limits_of(values["timeout"]), redirects=redirects,
+            to,
+            method=method,
+            headers=headers,
+            body=body,
+            limits=limits_of(values["timeout"]),
+            redirects=redirects,
             cancelled=context.cancelled,
-        )  # fmt: skip
+        )
         data: dict[str, Any] = {"source": answer.url, "status_code": answer.status, "result": _content(answer)}
         if values["include_httpx_metadata"]:
             data["response_headers"] = dict(answer.headers)

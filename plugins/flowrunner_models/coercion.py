@@ -21,7 +21,7 @@ _NULL: Final = frozenset({"", "null", "none"})
 
 def find_fitting(
     said: str, schema: Mapping[str, Any], *, many: bool = False, look: Look | None = None
-) -> tuple[Any, str]:  # fmt: skip
+) -> tuple[Any, str]:
     """Return the last JSON in what a model said that fits a schema, and an empty text; else None and what is wrong.
 
     :param many: look for objects of the schema instead, alone, in a list, or in a list under ``objects``.
@@ -137,6 +137,10 @@ def _parsed(text: str) -> Any:
 
 
 _CHANGES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], Any]]] = {
-    "object": _object, "array": _array, "integer": _integer, "number": _number, "boolean": _boolean,
+    "object": _object,
+    "array": _array,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
     "string": _string,
-}  # fmt: skip
+}

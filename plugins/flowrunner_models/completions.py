@@ -80,9 +80,14 @@ class Draft:
         thoughts = "\n\n".join(dict.fromkeys(part.strip() for part in aloud if part.strip()))
         reason = self.reason or ("tool_calls" if calls else "stop")
         return Reply(
-            refusal if refused else text, calls, self._usage, "refusal" if refused else reason, thoughts, refused,
+            refusal if refused else text,
+            calls,
+            self._usage,
+            "refusal" if refused else reason,
+            thoughts,
+            refused,
             members,
-        )  # fmt: skip
+        )
 
     def _take_message(self, message: Mapping[str, Any], *, whole: bool) -> Iterator[str | Aside]:
         content = message.get("content")
@@ -121,8 +126,9 @@ def read_completion(answer: Any) -> Reply:
             pass
         if not answer.get("choices"):
             raise ModelAnswerInvalid(_NO_MESSAGE)
-        if not any(isinstance(c.get("message") or c.get("delta") or c.get("text"), (Mapping, str))
-                   for c in answer["choices"]):  # fmt: skip
+        if not any(
+            isinstance(c.get("message") or c.get("delta") or c.get("text"), (Mapping, str)) for c in answer["choices"]
+        ):
             raise ModelAnswerInvalid(_NO_MESSAGE)
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ModelAnswerInvalid(_NO_MESSAGE) from None

@@ -47,9 +47,11 @@ class Connection:
 
         self._wires = _Wires(addresses, key, sdk_headers)
         http = openai.DefaultHttpxClient(
-            verify=verify, follow_redirects=False, trust_env=addresses is None and not _is_here(base_url),
+            verify=verify,
+            follow_redirects=False,
+            trust_env=addresses is None and not _is_here(base_url),
             event_hooks={"request": [self._wires.prepare]},
-        )  # fmt: skip
+        )
         self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)
         self.idle_since = 0.0
         # Whoever forgets a connection leaves no open socket behind.

@@ -12,19 +12,52 @@ from .fetching import basic
 
 #: The long names of options, by the short ones.
 _LONG: Final = {
-    "X": "request", "H": "header", "d": "data", "G": "get", "I": "head", "u": "user", "b": "cookie", "A": "user-agent",
-    "e": "referer", "L": "location", "s": "silent", "S": "show-error", "k": "insecure", "i": "include", "v": "verbose",
-    "f": "fail", "N": "no-buffer", "g": "globoff", "o": "output", "w": "write-out", "m": "max-time", "0": "http1.0",
-}  # fmt: skip
+    "X": "request",
+    "H": "header",
+    "d": "data",
+    "G": "get",
+    "I": "head",
+    "u": "user",
+    "b": "cookie",
+    "A": "user-agent",
+    "e": "referer",
+    "L": "location",
+    "s": "silent",
+    "S": "show-error",
+    "k": "insecure",
+    "i": "include",
+    "v": "verbose",
+    "f": "fail",
+    "N": "no-buffer",
+    "g": "globoff",
+    "o": "output",
+    "w": "write-out",
+    "m": "max-time",
+    "0": "http1.0",
+}
 _DATA: Final = frozenset({"data", "data-raw", "data-ascii", "data-binary", "data-urlencode", "json"})
 _WITH_VALUE: Final = frozenset({"request", "header", "user", "cookie", "user-agent", "referer", "url", *_DATA})
 _BARE: Final = frozenset({"get", "head", "location"})
 #: Options that mean nothing here: how curl shows the answer, how long it tries, which HTTP it speaks. A
 #: certificate is proved whatever ``insecure`` says.
 _NEEDLESS: Final = frozenset(
-    {"silent", "show-error", "insecure", "include", "verbose", "fail", "no-buffer", "globoff", "compressed", "http1.0",
-     "http1.1", "http2", "no-progress-meter", "fail-with-body"}
-)  # fmt: skip
+    {
+        "silent",
+        "show-error",
+        "insecure",
+        "include",
+        "verbose",
+        "fail",
+        "no-buffer",
+        "globoff",
+        "compressed",
+        "http1.0",
+        "http1.1",
+        "http2",
+        "no-progress-meter",
+        "fail-with-body",
+    }
+)
 _NEEDLESS_WITH_VALUE: Final = frozenset(
     {"output", "write-out", "max-time", "connect-timeout", "retry", "retry-delay", "max-redirs"}
 )

@@ -88,9 +88,14 @@ def make_model(
 
 
 def _openai_model(
-    context: RunContext, values: Mapping[str, Any], choice: Choice, options: Options, server: Server,
-    connections: Connections, habits: Habits,
-) -> ChatModel:  # fmt: skip
+    context: RunContext,
+    values: Mapping[str, Any],
+    choice: Choice,
+    options: Options,
+    server: Server,
+    connections: Connections,
+    habits: Habits,
+) -> ChatModel:
     provider = choice.provider
     key = find_key(context, values, provider, server)
     if not key and provider.keys and is_own_address(server.url, provider):

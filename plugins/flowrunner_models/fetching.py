@@ -59,9 +59,15 @@ class Limits:
 
 
 def fetch(
-    to: Destination, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None,
-    limits: Limits, redirects: bool = True, cancelled: CancelToken | None = None,
-) -> Fetched:  # fmt: skip
+    to: Destination,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    limits: Limits,
+    redirects: bool = True,
+    cancelled: CancelToken | None = None,
+) -> Fetched:
     """Fetch one address.
 
     The address of the host is checked after DNS, at each redirect anew, and the connection goes
@@ -95,9 +101,15 @@ def fetch(
 
 
 def _once(
-    url: str, method: str, headers: Mapping[str, str], body: bytes | None, private: tuple[str, ...], limits: Limits,
-    deadline: Deadline, cancelled: CancelToken,
-) -> Fetched:  # fmt: skip
+    url: str,
+    method: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    private: tuple[str, ...],
+    limits: Limits,
+    deadline: Deadline,
+    cancelled: CancelToken,
+) -> Fetched:
     parts, (scheme, host, port) = _parts(url), _server(url)
     address = checked_address(host, private)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
@@ -173,9 +185,13 @@ def _named(parts: SplitResult) -> str:
 
 
 def _read(
-    connection: PinnedHttp | PinnedHttps, response: http.client.HTTPResponse, headers: Mapping[str, str],
-    limits: Limits, deadline: Deadline, cancelled: CancelToken,
-) -> bytes:  # fmt: skip
+    connection: PinnedHttp | PinnedHttps,
+    response: http.client.HTTPResponse,
+    headers: Mapping[str, str],
+    limits: Limits,
+    deadline: Deadline,
+    cancelled: CancelToken,
+) -> bytes:
     unpack = zlib.decompressobj(47) if headers.get("content-encoding", "").lower() in ("gzip", "deflate") else None
     body, came = bytearray(), False
     while True:

@@ -9,17 +9,35 @@ from flowrunner import Input
 
 #: Where an API key may stand, by release and provider.
 KEY_FIELDS: Final = (
-    "api_key", "openai_api_key", "anthropic_api_key", "groq_api_key", "google_api_key", "mistral_api_key",
-    "cohere_api_key", "nvidia_api_key", "huggingfacehub_api_token", "sambanova_api_key", "aiml_api_key",
-    "azure_openai_api_key", "token",
-)  # fmt: skip
+    "api_key",
+    "openai_api_key",
+    "anthropic_api_key",
+    "groq_api_key",
+    "google_api_key",
+    "mistral_api_key",
+    "cohere_api_key",
+    "nvidia_api_key",
+    "huggingfacehub_api_token",
+    "sambanova_api_key",
+    "aiml_api_key",
+    "azure_openai_api_key",
+    "token",
+)
 
 #: Where the address of a server may stand. ``ollama_base_url`` counts for Ollama only: newer
 #: releases write its default beside every provider.
 URL_FIELDS: Final = (
-    "base_url", "openai_api_base", "mistral_api_base", "groq_api_base", "aiml_api_base", "anthropic_api_url",
-    "azure_endpoint", "api_base", "sambanova_url", "endpoint_url",
-)  # fmt: skip
+    "base_url",
+    "openai_api_base",
+    "mistral_api_base",
+    "groq_api_base",
+    "aiml_api_base",
+    "anthropic_api_url",
+    "azure_endpoint",
+    "api_base",
+    "sambanova_url",
+    "endpoint_url",
+)
 OLLAMA_URL: Final = "ollama_base_url"
 
 #: Where a model may arrive over an edge.
@@ -51,11 +69,16 @@ OPTION_INPUTS: Final = (
 )
 
 HISTORY_INPUTS: Final = (
-    Input("history", "any", accepts=("Table", "Data", "Message"), aliases=("chat_history",),
-          info="earlier messages, as rows or text; become turns of the conversation"),
+    Input(
+        "history",
+        "any",
+        accepts=("Table", "Data", "Message"),
+        aliases=("chat_history",),
+        info="earlier messages, as rows or text; become turns of the conversation",
+    ),
     Input("n_messages", "int", default=100, info="turns of the history at most, the newest; 0 for none"),
     Input("history_tokens", "int", default=0, info="tokens of the history at most, about; 0 for any number"),
-)  # fmt: skip
+)
 
 MODEL_INPUTS: Final = (*CHOICE_INPUTS, *OPTION_INPUTS)
 

@@ -75,9 +75,13 @@ class LlmModel(ChatModel):
 
 
 def _prompt(
-    llm: Any, model: Any, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None,
+    llm: Any,
+    model: Any,
+    turns: Sequence[Turn],
+    tools: Sequence[Tool],
+    schema: Mapping[str, Any] | None,
     options: Options,
-) -> Any:  # fmt: skip
+) -> Any:
     """Return the prompt: as turns for models that read those, and as text and system text for all others.
 
     A plugin sees the whole conversation whichever of them it reads, so that no question is lost.

@@ -87,9 +87,20 @@ def split_name(text: str) -> tuple[str, str]:
 
 def _guess(model: str) -> str:
     """Return the provider of a model that everybody knows by its name."""
-    known = {"gpt": "OpenAI", "o1": "OpenAI", "o3": "OpenAI", "o4": "OpenAI", "chatgpt": "OpenAI",
-             "claude": "Anthropic", "gemini": "Google", "mistral": "Mistral", "command": "Cohere",
-             "deepseek": "DeepSeek", "grok": "xAI", "sonar": "Perplexity"}  # fmt: skip
+    known = {
+        "gpt": "OpenAI",
+        "o1": "OpenAI",
+        "o3": "OpenAI",
+        "o4": "OpenAI",
+        "chatgpt": "OpenAI",
+        "claude": "Anthropic",
+        "gemini": "Google",
+        "mistral": "Mistral",
+        "command": "Cohere",
+        "deepseek": "DeepSeek",
+        "grok": "xAI",
+        "sonar": "Perplexity",
+    }
     return known.get(model.lower().partition("-")[0], "")
 
 

@@ -50,10 +50,18 @@ class OpenAIModel(ChatModel):
     """
 
     def __init__(
-        self, connections: Connections, *, provider: str, name: str, base_url: str, key: str, options: Options,
-        addresses: Callable[[], Mapping[str, str]] | None = None, sdk_headers: SdkHeaders = "none",
+        self,
+        connections: Connections,
+        *,
+        provider: str,
+        name: str,
+        base_url: str,
+        key: str,
+        options: Options,
+        addresses: Callable[[], Mapping[str, str]] | None = None,
+        sdk_headers: SdkHeaders = "none",
         habits: Habits | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.provider, self.name, self.options = provider, name, options
         self._connections = connections
         self._base_url, self._key = base_url, key
@@ -85,9 +93,14 @@ class OpenAIModel(ChatModel):
             yield from self._adapted(body, options, cancelled=cancelled)
 
     def _body(
-        self, turns: Sequence[Turn], tools: Sequence[Tool], schema: Mapping[str, Any] | None, options: Options, *,
+        self,
+        turns: Sequence[Turn],
+        tools: Sequence[Tool],
+        schema: Mapping[str, Any] | None,
+        options: Options,
+        *,
         live: bool,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         body = request_body(self.name, turns, tools, schema, options)
         if self.provider in _WITHOUT_SEED:
             body.pop("seed", None)
@@ -205,10 +218,31 @@ def _answer(connection: Connection, body: Mapping[str, Any], options: Options) -
 
 #: Members that the SDK takes by name; others (a server's own) travel beside them.
 _KNOWN: Final = frozenset(
-    {"model", "messages", "tools", "response_format", "temperature", "top_p", "seed", "max_tokens", "stop", "stream",
-     "stream_options", "n", "user", "tool_choice", "parallel_tool_calls", "presence_penalty", "frequency_penalty",
-     "max_completion_tokens", "reasoning_effort", "logit_bias", "logprobs", "top_logprobs"}
-)  # fmt: skip
+    {
+        "model",
+        "messages",
+        "tools",
+        "response_format",
+        "temperature",
+        "top_p",
+        "seed",
+        "max_tokens",
+        "stop",
+        "stream",
+        "stream_options",
+        "n",
+        "user",
+        "tool_choice",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "frequency_penalty",
+        "max_completion_tokens",
+        "reasoning_effort",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+    }
+)
 
 
 def _split(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,38 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 _SILENT: Final = frozenset({"script", "style", "noscript", "template", "svg"})
 _BLOCKS: Final = frozenset(
-    {"p", "div", "section", "article", "header", "footer", "main", "ul", "ol", "li", "table", "tr", "br", "hr", "pre",
-     "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "nav", "aside", "form", "dl", "dt", "dd", "figure"}
-)  # fmt: skip
+    {
+        "p",
+        "div",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "ul",
+        "ol",
+        "li",
+        "table",
+        "tr",
+        "br",
+        "hr",
+        "pre",
+        "blockquote",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "nav",
+        "aside",
+        "form",
+        "dl",
+        "dt",
+        "dd",
+        "figure",
+    }
+)
 
 
 #: Blocks without an end of their own, of which the parser tells one all the same.

@@ -107,8 +107,14 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return next((found for name in ("text", "thinking", "summary", "content", "reasoning")
-                     if (found := _text(value.get(name)))), "")  # fmt: skip
+        return next(
+            (
+                found
+                for name in ("text", "thinking", "summary", "content", "reasoning")
+                if (found := _text(value.get(name)))
+            ),
+            "",
+        )
     return "".join(map(_text, value)) if isinstance(value, (list, tuple)) else ""
 
 

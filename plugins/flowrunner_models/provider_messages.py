@@ -13,9 +13,20 @@ _LONGEST: Final = 1000
 _LONGEST_PAGE: Final = 10_000
 #: Where the sentence stands, the surest place first.
 _PLACES: Final = (
-    "error", "message", "detail", "error_msg", "error_message", "errorMessage", "Message", "msg", "errors", "reason",
-    "error_description", "description", "title",
-)  # fmt: skip
+    "error",
+    "message",
+    "detail",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "Message",
+    "msg",
+    "errors",
+    "reason",
+    "error_description",
+    "description",
+    "title",
+)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _HIDDEN: Final = re.compile(r"<(script|style|head)\b.*?</\1>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _MARKUP: Final = re.compile(r"<[^>]+>")
@@ -88,8 +99,14 @@ def _words(value: Any, *, depth: int) -> str:
             place = _place(value.get("loc"))
             more = _words(raw, depth=depth + 1) if name == "message" else ""
             return f"{place}{said}" + (f" ({more})" if more and more not in said else "")
-    return next((said for item in value.values() if isinstance(item, (list, Mapping))
-                 and (said := _words(item, depth=depth + 1))), "")  # fmt: skip
+    return next(
+        (
+            said
+            for item in value.values()
+            if isinstance(item, (list, Mapping)) and (said := _words(item, depth=depth + 1))
+        ),
+        "",
+    )
 
 
 def _nested(text: str, depth: int) -> str:

@@ -25,9 +25,16 @@ _PAIRS: Final = {
 }
 #: What some put around the answer that follows their thoughts.
 _WRAPPINGS: Final = (
-    "<|begin_of_solution|>", "<|end_of_solution|>", "<|start_response|>", "<|end_response|>", "<|start_text|>",
-    "<|end_text|>", "<|start|>assistant", "<|channel|>final<|message|>", "<|return|>",
-)  # fmt: skip
+    "<|begin_of_solution|>",
+    "<|end_of_solution|>",
+    "<|start_response|>",
+    "<|end_response|>",
+    "<|start_text|>",
+    "<|end_text|>",
+    "<|start|>assistant",
+    "<|channel|>final<|message|>",
+    "<|return|>",
+)
 _ALL: Final = (*_PAIRS, *_PAIRS.values(), *_WRAPPINGS)
 #: Ends that may come without a beginning: where the beginning is part of the prompt.
 _ALONE: Final = frozenset({"</think>", "</thinking>", "</seed:think>", "<|end_of_thought|>", "[/think]", "◁/think▷"})

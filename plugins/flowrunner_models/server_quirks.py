@@ -17,10 +17,25 @@ _MOST_SERVERS: Final = 256
 
 #: Members that a request can do without. The order decides where a refusal names several.
 _OPTIONAL: Final = (
-    "stream_options", "parallel_tool_calls", "response_format", "tool_choice", "frequency_penalty",
-    "presence_penalty", "reasoning_effort", "logit_bias", "top_logprobs", "logprobs", "temperature", "top_p", "seed",
-    "stop", "user", "n", "max_tokens", "max_completion_tokens",
-)  # fmt: skip
+    "stream_options",
+    "parallel_tool_calls",
+    "response_format",
+    "tool_choice",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+    "logit_bias",
+    "top_logprobs",
+    "logprobs",
+    "temperature",
+    "top_p",
+    "seed",
+    "stop",
+    "user",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+)
 _LENGTHS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 #: How a server says that it does not know a parameter, and how it says that a value is wrong, which is the
@@ -171,9 +186,12 @@ def _only_default(said: str) -> bool:
 def _mention(name: str) -> re.Pattern[str]:
     """Return how a member is named: a plain word only where it stands in quotes or as a path."""
     if name in ("stop", "user", "n", "seed"):
-        return re.compile(rf"""["'`.\[]{name}["'`\]]|(?:parameter|argument|field|property)s?:?\s+{name}\b|"""
-                          rf"""\b{name}:? (?:is|parameter)\b|{_KINDS}\s*[:=]\s*{name}\b|"""
-                          rf"""(?:^|[\s;,(.]){name}\s*:\s*{_KINDS}""", re.IGNORECASE)  # fmt: skip
+        return re.compile(
+            rf"""["'`.\[]{name}["'`\]]|(?:parameter|argument|field|property)s?:?\s+{name}\b|"""
+            rf"""\b{name}:? (?:is|parameter)\b|{_KINDS}\s*[:=]\s*{name}\b|"""
+            rf"""(?:^|[\s;,(.]){name}\s*:\s*{_KINDS}""",
+            re.IGNORECASE,
+        )
     return re.compile(rf"(?<![A-Za-z0-9_]){name}(?![A-Za-z0-9_])")
 
 

@@ -52,9 +52,7 @@ class Server:
         return "all" if self.known and own_key else "none"
 
 
-def find_server(
-    context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: Word | None
-) -> Server:  # fmt: skip
+def find_server(context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: Word | None) -> Server:
     """Return the server that settings mean: the operator's, else that of a field, else the provider's own.
 
     :param chosen: who chose the provider, if that was somebody less trusted than the flow.
@@ -118,7 +116,7 @@ def own_url(settings: Any, provider: Provider) -> str:
 
 def _given_url(
     context: RunContext, values: Mapping[str, Any], provider: Provider, *, chosen: Word | None
-) -> tuple[str, Word]:  # fmt: skip
+) -> tuple[str, Word]:
     """Return the address in the settings, and the least trusted who had a hand in it, be it by blanking another."""
     names = [*URL_FIELDS, OLLAMA_URL] if provider.name == "Ollama" else list(URL_FIELDS)
     word = context.word

@@ -6,14 +6,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _TYPES: Final = {
-    "str": "string", "string": "string", "text": "string", "int": "integer", "integer": "integer",
-    "float": "number", "number": "number", "bool": "boolean", "boolean": "boolean", "dict": "object",
-    "object": "object", "list": "array",
-}  # fmt: skip
+    "str": "string",
+    "string": "string",
+    "text": "string",
+    "int": "integer",
+    "integer": "integer",
+    "float": "number",
+    "number": "number",
+    "bool": "boolean",
+    "boolean": "boolean",
+    "dict": "object",
+    "object": "object",
+    "list": "array",
+}
 
 _PYTHON: Final[Mapping[str, tuple[type, ...]]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,),
-}  # fmt: skip
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
 
 
 def schema_of(rows: Any) -> dict[str, Any] | None:

@@ -54,18 +54,29 @@ class StructuredOutput(ModelUser):
             raise ValueError("output_schema names no field")
         model = self.model_of(context, values)
         found = ask_for_json(
-            context, model, system=text_of(values["system_prompt"]), text=text_of(values["input_value"]),
-            files=files_of(values["input_value"]), schema=schema_of_many(item), item=item,
-        )  # fmt: skip
+            context,
+            model,
+            system=text_of(values["system_prompt"]),
+            text=text_of(values["input_value"]),
+            files=files_of(values["input_value"]),
+            schema=schema_of_many(item),
+            item=item,
+        )
         rows = [row if isinstance(row, dict) else {"text": row} for row in found]
         data = rows[0] if len(rows) == 1 and not values["multiple"] else {"results": rows}
         return {"structured_output": data, "dataframe_output": rows}
 
 
 def ask_for_json(
-    context: RunContext, model: ChatModel, *, system: str, text: str, schema: Mapping[str, Any],
-    files: tuple[str, ...] = (), item: Mapping[str, Any] | None = None,
-) -> Any:  # fmt: skip
+    context: RunContext,
+    model: ChatModel,
+    *,
+    system: str,
+    text: str,
+    schema: Mapping[str, Any],
+    files: tuple[str, ...] = (),
+    item: Mapping[str, Any] | None = None,
+) -> Any:
     """Ask a model for JSON that fits a schema; one that does not fit is handed back once.
 
     :param files: names of uploads; the pictures among them go along.

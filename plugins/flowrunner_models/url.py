@@ -96,9 +96,12 @@ def _crawl(context: RunContext, wanted: list[str], values: Mapping[str, Any]) ->
         context.cancelled.raise_if_set()
         try:
             answer = fetch(
-                to, headers=_headers_for(context, to, headers, linked=depth > 1), limits=limits,
-                redirects=values["follow_redirects"], cancelled=context.cancelled,
-            )  # fmt: skip
+                to,
+                headers=_headers_for(context, to, headers, linked=depth > 1),
+                limits=limits,
+                redirects=values["follow_redirects"],
+                cancelled=context.cancelled,
+            )
             if answer.status >= 400 and (values["check_response_status"] or depth == 1):
                 raise FetchFailed(f"{answer.url} answers with status {answer.status}")
         except (FetchFailed, AddressRefused) as error:

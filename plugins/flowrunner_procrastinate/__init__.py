@@ -18,9 +18,11 @@ def _open(app: Any, settings: Settings) -> Any:
 @hookimpl
 def register_engines(register: Callable[..., None]) -> None:
     url = Setting(
-        "PROCRASTINATE_URL", None, "URL of procrastinate's PostgreSQL database; default: that of the app's own data",
+        "PROCRASTINATE_URL",
+        None,
+        "URL of procrastinate's PostgreSQL database; default: that of the app's own data",
         secret=True,
-    )  # fmt: skip
+    )
     queue = Setting("PROCRASTINATE_QUEUE", "flowrunner", "name of the queue on which procrastinate's workers find runs")
     register("procrastinate", _open, settings=(url, queue))
 

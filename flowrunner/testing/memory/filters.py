@@ -27,9 +27,16 @@ EXACT: tuple[tuple[str, Any, Any], ...] = (
 )
 
 SEARCHED = (
-    "Hello, World", "say HELLO twice hello", "jelly", "Straße", "Σίσυφος", "100% e_x", "日本語の文字列",
-    "before\0hidden", "",
-)  # fmt: skip
+    "Hello, World",
+    "say HELLO twice hello",
+    "jelly",
+    "Straße",
+    "Σίσυφος",
+    "100% e_x",
+    "日本語の文字列",
+    "before\0hidden",
+    "",
+)
 
 #: What is searched for, and which of the texts above contain it.
 FOUND: dict[str, list[str]] = {

@@ -130,7 +130,13 @@ def lock_in_child(backend: MemoryBackend, order: Order) -> None:
 JOBS: Final[Mapping[str, Callable[[MemoryBackend, Order], None]]] = {
     job.__name__: job
     for job in (
-        append_rounds, race_for_ids, write_together, change_once, write_until_killed, fork_and_append, hold_lock,
+        append_rounds,
+        race_for_ids,
+        write_together,
+        change_once,
+        write_until_killed,
+        fork_and_append,
+        hold_lock,
         lock_in_child,
     )
-}  # fmt: skip
+}

@@ -86,8 +86,13 @@ def _tool(context: RunContext, connection: ServerConnection, one: Any, seconds: 
     made: Callable[[Mapping[str, Any]], Any] = call
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", one.name).strip("_")[:64] or "tool"
     schema = one.input_schema if isinstance(one.input_schema, Mapping) else {}
-    return Tool(name, one.description or one.title or name, {"type": "object", "properties": {}, **schema}, made,
-                context.vertex_id)  # fmt: skip
+    return Tool(
+        name,
+        one.description or one.title or name,
+        {"type": "object", "properties": {}, **schema},
+        made,
+        context.vertex_id,
+    )
 
 
 def _arguments(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

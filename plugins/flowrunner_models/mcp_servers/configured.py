@@ -74,9 +74,12 @@ def entry_of(config: Mapping[str, Any]) -> ServerEntry:
         raise ValueError("an MCP server has an url, or a command with args")
     kind = str(config.get("transport") or config.get("type") or config.get("mode") or "").lower()
     return ServerEntry(
-        url.strip(), _texts(config.get("headers")), words if not url.strip() else (), _texts(config.get("env")),
+        url.strip(),
+        _texts(config.get("headers")),
+        words if not url.strip() else (),
+        _texts(config.get("env")),
         "sse" in kind,
-    )  # fmt: skip
+    )
 
 
 def _of_mapping(found: Any) -> tuple[tuple[str, ServerEntry], ...]:

@@ -88,9 +88,11 @@ def _read(values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if not config:
         # Older releases have fields for each part.
         old = {
-            "url": text_of(values["sse_url"]), "command": text_of(values["command"]), "env": values["env"],
+            "url": text_of(values["sse_url"]),
+            "command": text_of(values["command"]),
+            "env": values["env"],
             "mode": values["mode"],
-        }  # fmt: skip
+        }
         wants_command = old["mode"] == "Stdio" or not old["url"]
         config = {k: v for k, v in old.items() if v and k != ("url" if wants_command else "command")}
         config = config if config.get("url") or config.get("command") else {}

@@ -256,8 +256,17 @@ class Arxiv(_Search):
 
 
 SEARCHES: Sequence[type[Component]] = (
-    Arxiv, DuckDuckGo, NewsSearch, RssReader, SearchApi, SerpApi, Serper, Tavily, WebSearch, Wikipedia,
-)  # fmt: skip
+    Arxiv,
+    DuckDuckGo,
+    NewsSearch,
+    RssReader,
+    SearchApi,
+    SerpApi,
+    Serper,
+    Tavily,
+    WebSearch,
+    Wikipedia,
+)
 
 
 def _count(value: Any) -> int:

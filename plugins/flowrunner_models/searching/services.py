@@ -70,10 +70,18 @@ def ask_wikipedia(context: RunContext, text: str, count: int, lang: str, longest
     if not _LANGUAGE.fullmatch(language):
         raise ValueError(f"lang {language[:20]} is no language of Wikipedia")
     query = {
-        "action": "query", "format": "json", "formatversion": 2, "generator": "search", "gsrsearch": text[:300],
-        "gsrlimit": min(20, count), "prop": "extracts|info", "exintro": 1, "explaintext": 1, "exlimit": "max",
+        "action": "query",
+        "format": "json",
+        "formatversion": 2,
+        "generator": "search",
+        "gsrsearch": text[:300],
+        "gsrlimit": min(20, count),
+        "prop": "extracts|info",
+        "exintro": 1,
+        "explaintext": 1,
+        "exlimit": "max",
         "inprop": "url",
-    }  # fmt: skip
+    }
     found = _json(_get(context, "Wikipedia", "/w/api.php", query, lang=language))
     pages = sorted(_rows((found.get("query") or {}).get("pages")), key=lambda page: page.get("index", 0))
     return [
@@ -91,9 +99,14 @@ def ask_arxiv(context: RunContext, text: str, count: int, field: str) -> list[Ro
     for entry in root.iterfind("{*}entry"):
         names = [_inside(author, "name") for author in entry.iterfind("{*}author")]
         rows.append(
-            {"text": _inside(entry, "summary"), "title": _inside(entry, "title"), "url": _inside(entry, "id"),
-             "published": _inside(entry, "published"), "authors": names}
-        )  # fmt: skip
+            {
+                "text": _inside(entry, "summary"),
+                "title": _inside(entry, "title"),
+                "url": _inside(entry, "id"),
+                "published": _inside(entry, "published"),
+                "authors": names,
+            }
+        )
     return rows
 
 
@@ -112,8 +125,12 @@ def ask_duckduckgo(context: RunContext, text: str, count: int, longest: int) -> 
 
 def ask_news(context: RunContext, text: str, count: int, more: Mapping[str, str]) -> list[Row]:
     """Ask Google News for articles."""
-    query = {"q": " ".join(filter(None, (text, more.get("location")))), "hl": more.get("hl") or "en-US",
-             "gl": more.get("gl") or "US", "ceid": more.get("ceid") or "US:en"}  # fmt: skip
+    query = {
+        "q": " ".join(filter(None, (text, more.get("location")))),
+        "hl": more.get("hl") or "en-US",
+        "gl": more.get("gl") or "US",
+        "ceid": more.get("ceid") or "US:en",
+    }
     topic = more.get("topic", "").strip()
     path = f"/rss/headlines/section/topic/{quote(topic.upper(), safe='')}" if topic else "/rss/search"
     return feed_rows(_get(context, "Google News", path, query))[:count]
@@ -125,9 +142,14 @@ def feed_rows(answer: Fetched) -> list[Row]:
     for item in _xml(answer).iterfind(".//{*}item"):
         said = _plain(_inside(item, "description"))
         rows.append(
-            {"text": said or _inside(item, "title"), "title": _inside(item, "title"), "link": _inside(item, "link"),
-             "published": _inside(item, "pubDate"), "summary": said}
-        )  # fmt: skip
+            {
+                "text": said or _inside(item, "title"),
+                "title": _inside(item, "title"),
+                "link": _inside(item, "link"),
+                "published": _inside(item, "pubDate"),
+                "summary": said,
+            }
+        )
     return rows
 
 
@@ -144,9 +166,14 @@ def fetched(context: RunContext, to: Destination, **more: Any) -> Fetched:
 
 
 def _get(
-    context: RunContext, service: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str] | None = None,
-    *, lang: str = "",
-) -> Fetched:  # fmt: skip
+    context: RunContext,
+    service: str,
+    path: str,
+    query: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+    *,
+    lang: str = "",
+) -> Fetched:
     url = SERVERS[service].format(lang=lang) + path + "?" + urlencode({k: v for k, v in query.items() if v is not None})
     return fetched(context, Destination(url, Word.OPERATOR), headers=headers)
 
