@@ -1,27 +1,33 @@
 """What a plain run costs, counted instead of timed: the same figures on a busy machine as on a quiet one.
 
     python benchmarks/instructions.py [--requests 100] [--top 40]
+    python benchmarks/instructions.py --record
 
 Both the app and the limit are called in process, as gunicorn would call them. Machine instructions are counted by
 valgrind, where it is installed: with some requests and with more, and the difference is what the requests took.
-Without it, only calls of functions, SQL statements and commits are counted. ``--top`` lists the functions of
-Python that a run of ours calls most.
+Without it, only calls of functions are counted, and on Linux system calls that read and write. ``--top`` lists the
+functions of Python that a run of ours calls most. ``--record`` tells what it costs to record the run before its answer:
+runs with and without that record are made in turn, in one process.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import io
 import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib import import_module
+from pathlib import Path
 
 from run import PATH, ROOT, make_key
 
@@ -78,6 +84,58 @@ class Counted:
         threading.setprofile_all_threads(None) if sys.version_info >= (3, 12) else sys.setprofile(None)
 
 
+def system_calls() -> tuple[int, int]:
+    """Return how many system calls of this process have read and written so far; zeros where nobody tells."""
+    try:
+        lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    except OSError:
+        return 0, 0
+    return int(lines["syscr"]), int(lines["syscw"])
+
+
+@contextlib.contextmanager
+def unrecorded():
+    """Have runs leave no record of their own in the transaction of their messages."""
+    from flowrunner.runs.entry import RunEntry
+
+    @contextlib.contextmanager
+    def committing(entry, start, result):
+        yield
+        entry.state = "success" if result is not None else entry.state
+
+    kept = RunEntry.committing
+    RunEntry.committing = committing
+    try:
+        yield
+    finally:
+        RunEntry.committing = kept
+
+
+def measure_record(key: str, rounds: int, requests: int) -> None:
+    """Print what a run costs with its record and without."""
+    app = import_module("wsgi").app
+    gather_run_log()
+    ask(app, key, WARM)
+    ways = {"with its record": contextlib.nullcontext, "without": unrecorded}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    writes = dict.fromkeys(ways, 0)
+    for _ in range(rounds):
+        for way, entered in ways.items():
+            with entered():
+                began, before = time.process_time(), system_calls()[1]
+                ask(app, key, requests)
+                times[way].append((time.process_time() - began) / requests * 1e6)
+                writes[way] += system_calls()[1] - before
+    for way, found in times.items():
+        print(
+            f"{way:16} CPU of a run, µs: min {min(found):.0f}  median {statistics.median(found):.0f};"
+            f" writing system calls {writes[way] / rounds / requests:.1f}"
+        )
+    share = statistics.median(a / b for a, b in zip(*times.values(), strict=True))
+    print(f"the record adds {share - 1:.1%} (median of pairs; budget 5 %)")
+    close(app)
+
+
 def gather_run_log() -> None:
     """Have the run log write once, at the end: on a slow machine it would write each run by itself."""
     from flowrunner.store import runlog
@@ -107,10 +165,16 @@ def work(target: str, key: str, requests: int, count: bool, top: int) -> None:
         os._exit(0)
     counted.calls.clear()
     counted.builtins = 0
+    before = system_calls()
     with counted:
         ask(app, key, requests)
         close(app)
-    print(f"{sum(counted.calls.values()) / requests:.1f} {counted.builtins / requests:.1f}")
+    calls = (
+        sum(counted.calls.values()),
+        counted.builtins,
+        *(b - a for a, b in zip(before, system_calls(), strict=True)),
+    )
+    print(*(f"{number / requests:.1f}" for number in calls))
     for name, calls in counted.calls.most_common(top):
         print(f"    {calls / requests:6.2f}  {name.replace(str(ROOT) + '/', '')}")
     sys.stdout.flush()
@@ -145,6 +209,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--top", type=int, default=0)
     parser.add_argument("--no-valgrind", action="store_true")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--only", choices=("ours", "limit"))
     for name in ("--target", "--key"):
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -160,6 +226,11 @@ def main() -> None:
             "FLOWRUNNER_MEMORY": "sqlite",
         }
         key = make_key(env)
+        if asked.record:
+            os.environ.update(env)
+            sys.path[:0] = [str(ROOT)]
+            measure_record(key, asked.rounds, min(asked.requests, 20))
+            return
         targets = {"ours": ("wsgi", env), "limit": ("limit_app", {"LIMIT_DATA_DIR": theirs, "LIMIT_KEY": key})}
         found = {}
         for name, (target, its) in targets.items():
@@ -167,8 +238,11 @@ def main() -> None:
                 continue
             counted = run_child(target, key, asked.requests, its, valgrind=False, top=asked.top)
             first, _, rest = counted.partition("\n")
-            python, builtin = first.split()
-            print(f"{name:6} calls per run: {python} of Python functions, {builtin} of built-in ones")
+            python, builtin, reads, writes = first.split()
+            print(
+                f"{name:6} calls per run: {python} of Python functions, {builtin} of built-in ones;"
+                f" system calls that read {reads}, that write {writes}"
+            )
             print(rest, end="")
             if shutil.which("valgrind") and not asked.no_valgrind:
                 found[name] = instructions(target, key, asked.requests, its)
