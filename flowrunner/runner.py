@@ -450,9 +450,12 @@ class Runner:
         :param dry_run: remove nothing, and tell what would be removed.
         :param stopped: asked now and then; once it says so, no more is removed.
         """
-        names = {flow.id: flow.endpoint_name for flow in self.library.folders.flows() if flow.endpoint_name}
         rules = self.settings.memory_retention
-        return purge(self.memory, rules, dry_run=dry_run, flow_names=names, stopped=stopped)
+        return purge(self.memory, rules, dry_run=dry_run, flow_names=self.flow_names(), stopped=stopped)
+
+    def flow_names(self) -> dict[str, str]:
+        """Return the endpoint names of the folders' flows by their ids, which retention rules may say."""
+        return {flow.id: flow.endpoint_name for flow in self.library.folders.flows() if flow.endpoint_name}
 
     def close(self) -> None:
         """Wait for runs under way, write what is collected, release everything; a second call does no harm.

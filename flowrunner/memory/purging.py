@@ -24,6 +24,20 @@ class Purged:
     sessions: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What rules would remove of some sessions.
+
+    ``last`` is the session at which to go on, None where there is none left. ``cut`` says that a session
+    was not looked at to its end, so that the numbers are the least.
+    """
+
+    purged: list[Purged]
+    sessions: int
+    last: SessionSummary | None
+    cut: bool
+
+
 @dataclass(slots=True)
 class _Survivors:
     """The moments of the newest messages under a rule with a total, and how many messages there are in all."""
@@ -77,6 +91,37 @@ def purge(
     return _Purge(memory, rules, now or utc_now(), dry_run, flow_names or {}, stopped).run()
 
 
+def preview_purge(
+    memory: Memory,
+    rules: Sequence[RetentionRule],
+    *,
+    after: tuple[str, str] | None = None,
+    most: int = 500,
+    now: datetime | None = None,
+    flow_names: Mapping[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Preview:
+    """Tell what the rules would remove of the next sessions, latest activity first; remove nothing.
+
+    :param after: owner and id of the session behind which to begin.
+    :param most: sessions to look at, at most.
+    :param stopped: asked after each page of messages and each session; at least one session is begun.
+    :raises ValueError: for a rule with a total, which concerns all sessions together.
+    :raises NotFound: if the session behind which to begin is gone.
+    """
+    if any(rule.total is not None for rule in rules):
+        raise ValueError("a rule with a total concerns all sessions together")
+    owner, session_id = after or (None, None)
+    work = _Purge(memory, rules, now or utc_now(), True, flow_names or {}, stopped)
+    work.late = stopped
+    page = memory.for_owner(EVERY_OWNER).sessions(limit=most + 1, after=session_id, after_owner=owner)
+    for number, summary in enumerate(page[:most], 1):
+        work.look_at(summary)
+        if number < len(page) and (number == most or stopped()):
+            return Preview(work.purged, number, summary, work.cut)
+    return Preview(work.purged, len(page), None, work.cut)
+
+
 class _Purge:
     def __init__(
         self,
@@ -93,17 +138,19 @@ class _Purge:
         self._dry_run = dry_run
         self._names = names
         self._stopped = stopped
-        self._purged = [Purged(rule) for rule in rules]
+        self.purged = [Purged(rule) for rule in rules]
+        #: Asked after each page of messages: whether to leave a session before all of it was looked at; and whether
+        #: that was done.
+        self.late: Callable[[], bool] = lambda: False
+        self.cut = False
         self._touched: list[set[tuple[object, str]]] = [set() for _ in rules]
         self._survivors = {n: _Survivors(rule.total) for n, rule in enumerate(rules) if rule.total is not None}
 
     def run(self) -> list[Purged]:
         for summary in self._sessions():
-            own, indexes = self._memory.for_owner(summary.owner), self._rules_of(summary)
-            if self._may_go(own, summary, indexes):
-                self._purge_session(own, summary.session_id, indexes)
+            self.look_at(summary)
         if self._stopped():
-            return self._purged
+            return self.purged
         crowded = {n for n, survivors in self._survivors.items() if survivors.settle()}
         if crowded:
             for summary in self._sessions():
@@ -111,7 +158,13 @@ class _Purge:
                 if crowded.intersection(indexes):
                     own = self._memory.for_owner(summary.owner)
                     self._drop_oldest(own, summary.session_id, indexes, crowded)
-        return self._purged
+        return self.purged
+
+    def look_at(self, summary: SessionSummary) -> None:
+        """Remove what age and number do not keep of a session, or in a dry run count it."""
+        own, indexes = self._memory.for_owner(summary.owner), self._rules_of(summary)
+        if self._may_go(own, summary, indexes):
+            self._purge_session(own, summary.session_id, indexes)
 
     def _sessions(self) -> Iterator[SessionSummary]:
         for summary in each_session(self._memory.for_owner(EVERY_OWNER)):
@@ -163,6 +216,9 @@ class _Purge:
                 too_many = rule.newest is not None and kept[index] >= rule.newest
                 kept[index] += 1
                 yield message, index, not (too_old or too_many)
+            if self.late():
+                self.cut = True
+                return
 
     def _oldest_kept(self, rule: RetentionRule) -> datetime:
         if rule.age is None:
@@ -177,6 +233,6 @@ class _Purge:
             number = len(ids) if self._dry_run else 0
             for start in range(0, 0 if self._dry_run else len(ids), _AT_ONCE):
                 number += own.delete(ids=tuple(ids[start : start + _AT_ONCE]))
-            self._purged[index].messages += number
+            self.purged[index].messages += number
             self._touched[index].add((own.owner, session_id))
-            self._purged[index].sessions = len(self._touched[index])
+            self.purged[index].sessions = len(self._touched[index])

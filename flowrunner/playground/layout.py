@@ -14,12 +14,14 @@ MARGIN: Final = 24
 
 _COLUMN: Final = WIDTH + 70
 _ROW: Final = HEIGHT + 30
-#: The boxes of authors are larger than ours, and far higher: what is drawn is moved together until it all but touches.
+#: The boxes of authors are larger than ours, and far higher: what is drawn is moved together until it nearly touches.
 _SCALE: Final = 0.6
 _SCALES_DOWN: Final = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6)
 #: Columns side by side at least, before the rest is drawn below them.
 _LEAST_COLUMNS: Final = 8
 _FOLD_GAP: Final = 40
+#: How many times its height a window is wide.
+_ASPECT: Final = 1.7
 _LARGEST: Final = 12_000.0
 
 Places = Mapping[str, tuple[float, float]]
@@ -40,13 +42,17 @@ def _from_file(vertices: Sequence[Vertex]) -> Places | None:
     if not found:
         return found
     left, top = min(x for x, _ in found.values()), min(y for _, y in found.values())
+    best: Places | None = None
     for scale in _SCALES_DOWN:
         moved = {name: ((x - left) * _SCALE + MARGIN, (y - top) * scale + MARGIN) for name, (x, y) in found.items()}
         if any(max(place) > _LARGEST for place in moved.values()):
-            return None
+            break
         if not _overlap(moved):
-            return moved
-    return None
+            best = moved
+            # Higher than a window is wide it need not become.
+            if max(y for _, y in moved.values()) * _ASPECT >= max(x for x, _ in moved.values()):
+                break
+    return best
 
 
 def _overlap(places: Places) -> bool:
@@ -94,8 +100,8 @@ def _bands(layers: Mapping[int, Sequence[str]]) -> dict[int, tuple[int, float, i
     :returns: by layer its column, where its band begins, and how many rows that has.
     """
     count, most = len(layers), max((len(layer) for layer in layers.values()), default=0)
-    # So many that the whole is about as wide as a window, whose width is 1.7 times its height.
-    columns = math.ceil(math.sqrt(1.7 * count * (most * _ROW + _FOLD_GAP) / _COLUMN))
+    # So many that the whole has about the shape of a window.
+    columns = math.ceil(math.sqrt(_ASPECT * count * (most * _ROW + _FOLD_GAP) / _COLUMN))
     columns = max(_LEAST_COLUMNS, columns)
     if count <= columns * 1.5:
         columns = max(1, count)

@@ -11,6 +11,7 @@ from flowrunner.web import (
     collections,
     files,
     flows,
+    memory,
     messages,
     projects,
     responses,
@@ -47,6 +48,7 @@ MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "monitor": (
         runlog.routes,
         traces.routes,
+        memory.routes,
     ),
     "webhook": (webhook.routes,),
     "openapi": (service.about_routes, openapi.routes),

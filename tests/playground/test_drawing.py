@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -79,3 +80,41 @@ def test_hostile_names_are_text(text):
     for element in drawn.iter():
         assert element.tag.removeprefix(SVG) in _ELEMENTS
         assert not any(name.startswith("on") or name in ("style", "href") for name in element.attrib)
+
+
+def test_what_lies_far_apart_is_moved_together_and_stays_in_its_order():
+    positions = {name: (500 * (number % 2), 700 * number) for number, name in enumerate("abcd")}
+    places = place_vertices(flow_of([], positions=positions))
+    assert sorted(places, key=lambda name: places[name][1]) == list("abcd")
+    assert apart(places)
+    assert max(y for _, y in places.values()) < 700 * 3 * 0.3
+    # What is wide keeps its height, up to the shape of a window.
+    wide = {name: (2000 * number, 300 * (number % 2)) for number, name in enumerate("abcd")}
+    assert max(y for _, y in place_vertices(flow_of([], positions=wide)).values()) > 150
+
+
+def test_a_long_chain_is_folded_and_a_short_one_is_not():
+    for count, bands in ((10, 1), (60, 8), (300, 18)):
+        names = [f"v{number}" for number in range(count)]
+        places = place_vertices(flow_of(list(zip(names, names[1:], strict=False)), names=names))
+        assert len({y for _, y in places.values()}) == bands
+        assert apart(places)
+        width, height = max(x for x, _ in places.values()), max(y for _, y in places.values())
+        assert bands == 1 or 0.8 < (width + WIDTH) / (height + HEIGHT) < 3
+
+
+def test_edges_that_lead_back_stay_within_the_drawing():
+    names = [f"v{number}" for number in range(60)]
+    edges = list(zip(names, names[1:], strict=False))
+    drawn = ElementTree.fromstring(draw_flow(flow_of(edges, names=names)))
+    width, height = float(drawn.get("width")), float(drawn.get("height"))
+    for path in drawn.findall(f".//{SVG}path[@data-edge]"):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", path.get("d"))]
+        assert all(-10 <= x <= width + 10 for x in numbers[::2])
+        assert all(0 <= y <= height for y in numbers[1::2])
+
+
+def test_many_boxes_one_above_the_other_are_compared_in_proportion_to_their_number():
+    names = [f"v{number}" for number in range(5000)]
+    positions = {name: (0, 0.1 + 0.0001 * number) for number, name in enumerate(names)}
+    assert len(place_vertices(flow_of([], names=names, positions=positions))) == 5000

@@ -144,6 +144,7 @@ def bodies(name, ids):
         "upload_file": {"data": {"file": (io.BytesIO(b"x"), "x.txt")}, **FORM},
         "upload_own_file": {"data": {"file": (io.BytesIO(b"x"), f"{uuid.uuid4()}.txt")}, **FORM},
         "create_key": {"json": {"user": ids["user"]}},
+        "preview_memory_purge": {"json": {"rules": "newest=1"}},
         "render_texts": {"json": {"texts": ["x"]}},
     }.get(name, {})
 

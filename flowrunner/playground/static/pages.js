@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 import { writePlace } from "./text.js";
 
 const PAGES = {
+  memory: () => import("./memory.js"),
   documents: () => import("./documents.js"),
 };
 

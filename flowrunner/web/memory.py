@@ -1,0 +1,215 @@
+"""The memory API: where conversations are kept, how many there are, and what the retention rules would remove."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from flask import Response
+from marshmallow import Schema, fields
+
+from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may
+from flowrunner.errors import BadRequest
+from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.memory.purging import Purged, preview_purge, purge
+from flowrunner.memory.retention import RetentionRule, read_rules
+from flowrunner.memory.sizes import disk_size, size_of
+from flowrunner.runner import Runner
+from flowrunner.web.access import messages_to_read
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Text
+from flowrunner.web.json_io import json_response
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body
+
+#: Sessions that one answer looks at, and seconds that it may take.
+MOST_LOOKED_AT: Final = 500
+MOST_SECONDS: Final = 2.0
+#: Characters of rules at most.
+MOST_OF_RULES: Final = 10_000
+
+routes = RouteGroup("messages")
+
+
+class Backend(Schema):
+    """The memory backend; its place and what it takes on disk are for an admin."""
+
+    name = fields.String(required=True)
+    durable = fields.Boolean(required=True, metadata={"description": "Messages survive the end of the process."})
+    shared = fields.Boolean(required=True, metadata={"description": "Other processes see the same messages."})
+    searches = fields.Boolean(required=True, metadata={"description": "A search over texts uses an index."})
+    locks = fields.Boolean(required=True, metadata={"description": "Runs of several hosts take turns."})
+    place = fields.String(required=True, allow_none=True)
+    bytes = fields.Integer(required=True, allow_none=True)
+    bytes_more = fields.Boolean(required=True)
+
+
+class Retention(Schema):
+    """How long messages are kept, and how many seconds lie between two purges; null where none are made."""
+
+    rules = fields.List(fields.String(), required=True)
+    every = fields.Float(required=True, allow_none=True)
+
+
+class MemoryFacts(Schema):
+    """What the caller may see of the memory. With `more` there are more sessions and messages than were counted."""
+
+    sessions = fields.Integer(required=True)
+    messages = fields.Integer(required=True)
+    more = fields.Boolean(required=True)
+    every_owner = fields.Boolean(required=True)
+    backend = fields.Nested(Backend, required=True, allow_none=True)
+    retention = fields.Nested(Retention, required=True, allow_none=True)
+
+
+class PreviewAsked(Body):
+    """Rules to try, as FLOWRUNNER_MEMORY_RETENTION has them, or none for those of the server; and where to go on."""
+
+    rules = Text(load_default=None, allow_none=True)
+    after_session = Text(load_default=None, allow_none=True)
+    after_owner = Text(load_default=None, allow_none=True)
+
+
+class RulePreview(Schema):
+    """What one rule would remove."""
+
+    rule = fields.String(required=True)
+    messages = fields.Integer(required=True)
+    sessions = fields.Integer(required=True)
+
+
+class PurgePreview(Schema):
+    """What rules would remove of the sessions that were looked at.
+
+    `after_session` and `after_owner` say where the next request goes on, null at the end. With `more` it is
+    more than this: a session was too long to be looked at to its end.
+    """
+
+    rules = fields.List(fields.Nested(RulePreview), required=True)
+    looked_at = fields.Integer(required=True, allow_none=True)
+    more = fields.Boolean(required=True)
+    after_session = fields.String(required=True, allow_none=True)
+    after_owner = fields.String(required=True, allow_none=True)
+
+
+@routes.get("/api/v1/memory", needs=CONVERSE, answers={200: MemoryFacts})
+def describe_memory() -> Response:
+    """Show how many sessions and messages the caller has, and to those who may know it, how they are kept.
+
+    No more than a thousand sessions are counted. Authors are told of the backend, admins also of its place and
+    of the retention rules, which concern everybody.
+    """
+    runner, identity = this_runner(), caller()
+    memory = messages_to_read(runner)
+    size = size_of(memory)
+    operates = _operates(identity)
+    knows = operates or may(identity, Capability.AUTHOR, change=False)
+    return json_response(
+        {
+            "sessions": size.sessions,
+            "messages": size.messages,
+            "more": size.more,
+            "every_owner": not isinstance(memory.owner, str),
+            "backend": _backend(runner, operates=operates) if knows else None,
+            "retention": _retention(runner) if operates else None,
+        }
+    )
+
+
+@routes.post(
+    "/api/v1/memory/purge/preview",
+    needs=ADMIN_OR_LOCAL.that_reads,
+    body=PreviewAsked,
+    body_required=False,
+    answers={200: PurgePreview},
+)
+def preview_memory_purge(body: Input) -> Response:
+    """Show what retention rules would remove; nothing is removed.
+
+    An answer looks at a part of the sessions, the latest first, and says where the next one goes on. Rules with a
+    total are looked at for all sessions at once, and refused where that takes too long.
+    """
+    runner = this_runner()
+    rules = _rules(runner, body["rules"])
+    late = time.monotonic() + MOST_SECONDS
+    names = runner.flow_names()
+    if any(rule.total is not None for rule in rules):
+        return json_response(_whole(runner, rules, names, late))
+    after = None if body["after_session"] is None else (body["after_owner"] or "", body["after_session"])
+    found = preview_purge(
+        runner.memory,
+        rules,
+        after=after,
+        most=MOST_LOOKED_AT,
+        flow_names=names,
+        stopped=lambda: time.monotonic() > late,
+    )
+    last = found.last
+    return json_response(
+        {
+            "rules": _rows(found.purged),
+            "looked_at": found.sessions,
+            "more": found.cut,
+            "after_session": last.session_id if last else None,
+            "after_owner": last.owner if last else None,
+        }
+    )
+
+
+def _whole(runner: Runner, rules: tuple[RetentionRule, ...], names: dict[str, str], late: float) -> dict[str, Any]:
+    purged = purge(runner.memory, rules, dry_run=True, flow_names=names, stopped=lambda: time.monotonic() > late)
+    if time.monotonic() > late:
+        raise BadRequest(
+            "A rule with total= concerns all sessions together, and there are too many of them to be looked at in one"
+            " answer: ask flowrunner memory purge --dry-run."
+        )
+    return {"rules": _rows(purged), "looked_at": None, "more": False, "after_session": None, "after_owner": None}
+
+
+def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
+    """Return the rules to try.
+
+    :raises BadRequest: for what are no rules, and where there are none.
+    """
+    if given is None or not given.strip():
+        rules = tuple(runner.settings.memory_retention or ())
+    elif len(given) > MOST_OF_RULES:
+        raise BadRequest(f"Rules have at most {MOST_OF_RULES} characters.")
+    else:
+        try:
+            rules = read_rules(given)
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"These are no retention rules: {error}.") from None
+    if not rules:
+        raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or send rules.")
+    return rules
+
+
+def _rows(purged: list[Purged]) -> list[dict[str, Any]]:
+    return [{"rule": str(one.rule), "messages": one.messages, "sessions": one.sessions} for one in purged]
+
+
+def _operates(identity: Identity) -> bool:
+    return identity is LOCAL_IDENTITY or may(identity, Capability.ADMIN, change=False)
+
+
+def _backend(runner: Runner, *, operates: bool) -> dict[str, Any]:
+    memory = runner.memory
+    backend = memory.backend
+    size = disk_size(backend.place) if operates else None
+    return {
+        "name": memory.name,
+        "durable": backend.durable,
+        "shared": backend.shared,
+        "searches": backend.searches,
+        "locks": memory.session_lock is not None,
+        "place": (backend.place or None) if operates else None,
+        "bytes": size.bytes if size else None,
+        "bytes_more": bool(size and size.more),
+    }
+
+
+def _retention(runner: Runner) -> dict[str, Any]:
+    settings = runner.settings
+    rules = [str(rule) for rule in settings.memory_retention or ()]
+    return {"rules": rules, "every": settings.memory_purge_every if rules and settings.memory_purge_every else None}
