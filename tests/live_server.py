@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
+
+from flowrunner.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -129,9 +132,11 @@ def serve_command(data: Path, *arguments: str, flows: str = "examples/flows") ->
 
 
 def make_key(data: Path, *arguments: str, user: str = "ann") -> str:
-    """Make an API key as an operator does."""
-    command = [str(PROGRAMS / "flowrunner"), "keys", "create", "--user", user, "--data-dir", str(data), *arguments]
-    made = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True)
+    """Make an API key by the operator's command, in this process: one of its own takes over a second to begin."""
+    without = {name: None for name in os.environ if name.startswith("FLOWRUNNER_")}
+    command = ["keys", "create", "--user", user, "--data-dir", str(data), *arguments]
+    made = CliRunner().invoke(cli, command, env=without)
+    assert made.exit_code == 0, made.output + repr(made.exception)
     return made.stdout.strip()
 
 

@@ -71,14 +71,15 @@ class Crew:
 
 
 class Helpers:
-    """The process that starts others for the tests of one class; it starts itself at the first order.
+    """The process that starts others for the classes of tests in one file; it starts itself at the first order.
 
-    :param file: the file of the class of tests.
-    :param name: the qualified name of the class in it.
+    :param file: the file.
+    :param name: the qualified name of the class whose tests run; it changes from class to class.
     """
 
     def __init__(self, file: str, name: str) -> None:
-        self._place = (file, name)
+        self._file = file
+        self.name = name
         self._process: subprocess.Popen[str] | None = None
         self._last: Crew | None = None
 
@@ -90,7 +91,7 @@ class Helpers:
         assert process.stdin is not None
         assert process.stdout is not None
         self._last = Crew(process.stdout, crew)
-        order |= {"folder": str(folder), "job": job, "crew": crew, "environ": dict(os.environ)}
+        order |= {"tests": self.name, "folder": str(folder), "job": job, "crew": crew, "environ": dict(os.environ)}
         try:
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
@@ -115,7 +116,7 @@ class Helpers:
     def _start(self) -> subprocess.Popen[str]:
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "flowrunner.testing.memory.worker", *self._place],
+            [sys.executable, "-m", "flowrunner.testing.memory.worker", self._file],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -15,7 +15,7 @@ from flowrunner.testing.memory.helpers import Helpers
 from flowrunner.testing.memory.limits import limit_of, limited
 from flowrunner.testing.memory.promises import KIT_VERSION, quoting, version_of
 
-_HELPERS: Final = pytest.StashKey[Helpers]()
+_HELPERS: Final = pytest.StashKey[dict[str, Helpers]]()
 
 
 class BackendTests:
@@ -128,13 +128,16 @@ class BackendTests:
 
     @pytest.fixture
     def helpers(self, request: pytest.FixtureRequest) -> Helpers:
-        """Return what starts other processes; one does it for all tests of the class."""
-        tests: Any = request.node.getparent(pytest.Class)
-        found: Helpers | None = tests.stash.get(_HELPERS, None)
+        """Return what starts other processes; one does it for all classes of tests in a file."""
+        place = self.where()
+        if place is None:
+            pytest.skip("other processes cannot find open_backend: let it stand at the top level of a file")
+        file, name = place
+        module: Any = request.node.getparent(pytest.Module)
+        of_files = module.stash.setdefault(_HELPERS, {})
+        found = of_files.get(file)
         if found is None:
-            place = self.where()
-            if place is None:
-                pytest.skip("other processes cannot find open_backend: let it stand at the top level of a file")
-            found = tests.stash[_HELPERS] = Helpers(*place)
-            tests.addfinalizer(found.close)
+            found = of_files[file] = Helpers(file, name)
+            module.addfinalizer(found.close)
+        found.name = name
         return found

@@ -1,9 +1,10 @@
-"""Worker processes that use a backend: ``python -m flowrunner.testing.memory.worker FILE CLASS``.
+"""Worker processes that use a backend: ``python -m flowrunner.testing.memory.worker FILE``.
 
-The tests start one process for each class, and write it an order in a line of JSON whenever they
-want others to work: the job, the folder, the environment, and how many are to do it. It forks that
-many children before any of them opens the backend, so that an interpreter starts once and not with
-every order. The children print a line for whatever is done and acknowledged, at once.
+The tests start one process for each file, and write it an order in a line of JSON whenever they
+want others to work: the class of tests, the job, the folder, the environment, and how many are to do
+it. It forks that many children before any of them opens the backend, so that an interpreter starts
+once and not with every order. The children print a line for whatever is done and acknowledged, at
+once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from flowrunner.testing.memory.jobs import JOBS, tell
@@ -27,12 +29,22 @@ def load_tests(file: Path, name: str) -> Any:
 
     :param name: the qualified name of the class, or of a function that opens a backend.
     """
+    return find_tests(load_module(file), name)
+
+
+def load_module(file: Path) -> ModuleType:
+    """Import a file of tests."""
     spec = importlib.util.spec_from_file_location("tests_of_a_backend", file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def find_tests(module: ModuleType, name: str) -> Any:
+    """Return an instance of the class of tests in a module that is loaded."""
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part)
@@ -60,12 +72,12 @@ def orders() -> Iterator[Mapping[str, Any]]:
             yield json.loads(line)
 
 
-def work(tests: Any, order: Mapping[str, Any], barrier: Any) -> int:
+def work(module: ModuleType, order: Mapping[str, Any], barrier: Any) -> int:
     """Open the backend and do the job in a child; return its exit status."""
     try:
         os.environ.clear()
         os.environ.update(order["environ"])
-        backend = tests.open_again(Path(order["folder"]))
+        backend = find_tests(module, order["tests"]).open_again(Path(order["folder"]))
         tell("open", order["number"], os.getpid())
         JOBS[order["job"]](backend, {**order, "barrier": barrier})
         backend.close()
@@ -76,7 +88,7 @@ def work(tests: Any, order: Mapping[str, Any], barrier: Any) -> int:
     return 0
 
 
-def serve(tests: Any) -> None:
+def serve(module: ModuleType) -> None:
     """Do order after order: fork the children, wait for them, and tell how they ended."""
     for order in orders():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
@@ -87,7 +99,7 @@ def serve(tests: Any) -> None:
             if child == 0:
                 status = 1
                 try:
-                    status = work(tests, {**order, "number": number}, barrier)
+                    status = work(module, {**order, "number": number}, barrier)
                 finally:
                     os._exit(status)
             children.append(child)
@@ -97,13 +109,13 @@ def serve(tests: Any) -> None:
 
 def main() -> None:
     """Load the tests, or say why they cannot be, and serve."""
-    file, name = sys.argv[1:]
+    (file,) = sys.argv[1:]
     try:
-        tests = load_tests(Path(file), name)
+        module = load_module(Path(file))
     except Exception:
         tell("failed", json.dumps(traceback.format_exc()[-3000:]))
         return
-    serve(tests)
+    serve(module)
 
 
 if __name__ == "__main__":
