@@ -18,8 +18,17 @@ NAME = "my-shelf"
 #: What others installed for themselves takes pytest seconds to import.
 NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
-#: Tests of the kit that take many processes, many messages or many histories; the long test runs them too.
-SLOW = ("random_histories", "large_store", "can_be_searched", "process", "a_kill", "no_message_is_lost", "each_thread")
+#: Tests of the kit that take many processes, messages, sessions or histories; the long test runs them too.
+SLOW = (
+    "random_histories",
+    "large_store",
+    "can_be_searched",
+    "process",
+    "a_kill",
+    "no_message_is_lost",
+    "each_thread",
+    "a_thousand_sessions",
+)
 
 
 @pytest.fixture(scope="module")

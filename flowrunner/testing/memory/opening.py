@@ -134,7 +134,7 @@ class BackendTests:
             pytest.skip("other processes cannot find open_backend: let it stand at the top level of a file")
         file, name = place
         module: Any = request.node.getparent(pytest.Module)
-        of_files = module.stash.setdefault(_HELPERS, {})
+        of_files: dict[str, Helpers] = module.stash.setdefault(_HELPERS, {})
         found = of_files.get(file)
         if found is None:
             found = of_files[file] = Helpers(file, name)
