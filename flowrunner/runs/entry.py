@@ -11,7 +11,7 @@ from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.errors import FlowRunnerError, RunCancelled
 from flowrunner.memory.message import utc_now
 from flowrunner.store.ledger import CANCELLED, ERROR, RUNNING, SUCCESS
-from flowrunner.store.shared_commits import Parcel, Statement, carrying
+from flowrunner.store.shared_commits import Cargo, Parcel, Statement
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 
@@ -82,7 +82,7 @@ class RunEntry:
         if self.parcel is not None and result is not None:
             statements += self.parcel.statements(result)
         if self._registry.carries:
-            with carrying(self._registry.ledger.engine, statements) as cargo:
+            with Cargo(self._registry.ledger.engine, statements) as cargo:
                 yield
             written = cargo.delivered or self._registry.write(statements, needed=False)
         elif result is None:

@@ -83,15 +83,11 @@ def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
     """Say whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
     if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
         return False
-    suspect = is_suspect(text) if texts is None else any(map(_is_suspect, texts))
-    if suspect:
-        return False
+    for word in (text,) if texts is None else texts:
+        # Names, session ids and what is passed on unchanged are looked at once.
+        if _is_suspect_word(word) if len(word) <= _WORD else is_suspect(word):
+            return False
     return not secrets or (secrets if isinstance(secrets, KnownSecrets) else KnownSecrets(secrets)).are_absent(text)
-
-
-def _is_suspect(text: str) -> bool:
-    """As :func:`is_suspect`; names, session ids and what is passed on unchanged are looked at once."""
-    return _is_suspect_word(text) if len(text) <= _WORD else is_suspect(text)
 
 
 _is_suspect_word: Final = lru_cache(maxsize=4096)(is_suspect)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar, Token
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
@@ -24,32 +23,30 @@ class Parcel(Protocol):
 
 
 class Cargo:
-    """Statements that wait for the next transaction of this thread on an engine."""
+    """Statements that are offered, within a ``with`` block, to whatever this thread commits on an engine.
 
-    __slots__ = ("delivered", "engine", "statements")
+    Whether they were ``delivered`` shows after the block.
+    """
+
+    __slots__ = ("_token", "delivered", "engine", "statements")
 
     def __init__(self, engine: Engine, statements: Sequence[Statement]) -> None:
         self.engine = engine
         self.statements = statements
         self.delivered = False
+        self._token: Token[Cargo | None] | None = None
+
+    def __enter__(self) -> Cargo:
+        self._token = _cargo.set(self)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._token is not None:
+            _cargo.reset(self._token)
 
 
 _NOTHING: Final = None
 _cargo: Final[ContextVar[Cargo | None]] = ContextVar("flowrunner_cargo", default=_NOTHING)
-
-
-@contextmanager
-def carrying(engine: Engine, statements: Sequence[Statement]) -> Iterator[Cargo]:
-    """Offer statements to whatever commits on this engine within the block.
-
-    :returns: the cargo; whether it was ``delivered`` shows after the block.
-    """
-    cargo = Cargo(engine, statements)
-    token = _cargo.set(cargo)
-    try:
-        yield cargo
-    finally:
-        _cargo.reset(token)
 
 
 def cargo_for(engine: Engine) -> Cargo | None:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -93,15 +93,10 @@ class WriteTurn:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
-@contextmanager
-def taking_turns(engine: Engine) -> Iterator[None]:
-    """Surround a transaction that writes; on other databases than SQLite nothing is waited for."""
+def taking_turns(engine: Engine) -> AbstractContextManager[None]:
+    """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for."""
     turn = _turn_of(engine)
-    if turn is None:
-        yield
-        return
-    with turn.held():
-        yield
+    return nullcontext() if turn is None else turn.held()
 
 
 def _turn_of(engine: Engine) -> WriteTurn | None:

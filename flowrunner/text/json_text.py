@@ -33,7 +33,11 @@ def json_bytes(value: Any) -> bytes:
 
 def json_text(value: Any) -> str:
     """Return a value as JSON text; see :func:`json_bytes`."""
-    return json_bytes(value).decode()
+    # Written out: a run writes a dozen small values.
+    try:
+        return orjson.dumps(value, option=_STRICT).decode()
+    except TypeError:
+        return _plainly(value)
 
 
 def refuse_constant(name: str) -> NoReturn:
