@@ -31,10 +31,14 @@ def backup_command(
     with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
         SCHEMA.ensure(place.engine)
         manifest = write_backup(
-            folder.absolute(), engine=place.engine, data_dir=place.settings.data_dir, memory=opened,
-            in_database=len(place.schemas()) > 1 and opened.name == "sqlite", with_key=with_secret_key,
+            folder.absolute(),
+            engine=place.engine,
+            data_dir=place.settings.data_dir,
+            memory=opened,
+            in_database=len(place.schemas()) > 1 and opened.name == "sqlite",
+            with_key=with_secret_key,
             version=__version__,
-        )  # fmt: skip
+        )
     contents = manifest["contents"]
     size = sum(facts["bytes"] for facts in contents.values())
     say(f"wrote {len(contents)} files, {size:,} bytes, into {folder}")

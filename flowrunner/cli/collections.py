@@ -57,7 +57,7 @@ def list_command(collection: str | None, owner: str, data_dir: Path | None, data
 @data_options
 def delete_command(
     collection: str, documents: tuple[str, ...], owner: str, data_dir: Path | None, database_url: str | None
-) -> None:  # fmt: skip
+) -> None:
     """Delete COLLECTION, or documents of it."""
     with _open(owner, data_dir, database_url) as vectors:
         if documents:

@@ -46,8 +46,10 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
     for row in explanation.rows:
         does = " and ".join(word for word, yes in (("reads", row.reads), ("writes", row.writes)) if yes)
         session = row.session.id if row.session else "?"
-        say(f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
-                   + (f"; {does} messages" if does else ""))  # fmt: skip
+        say(
+            f"  {row.component} ({row.vertex}): session {session}, decided by {row.decided_by}"
+            + (f"; {does} messages" if does else "")
+        )
     for warning in warnings:
         say(f"  warning: {warning}")
 

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 @click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def give_command(
-    source: str, target: str, messages_only: bool, dry_run: bool, memory: str | None, data_dir: Path | None,
+    source: str,
+    target: str,
+    messages_only: bool,
+    dry_run: bool,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Transfer an owner's conversations, flows, variables, files and runs to another owner.
 
     Stop what writes into these conversations first. What is interrupted is finished by the same

@@ -30,9 +30,10 @@ def import_commands() -> None:
 @import_commands.command("langflow")
 @click.argument("place", metavar="DATABASE|URL")
 @click.option(
-    "--secret-key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    "--secret-key-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Langflow's file secret_key, to read the values of credentials; else LANGFLOW_SECRET_KEY.",
-)  # fmt: skip
+)
 @click.option(
     "--to", "user", help="Assign everything to this user, or to local, instead of to users of the same names."
 )
@@ -42,9 +43,16 @@ def import_commands() -> None:
 @click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
 @data_options
 def langflow_command(
-    place: str, secret_key_file: Path | None, user: str | None, without_keys: bool, dry_run: bool, as_json: bool,
-    memory: str | None, data_dir: Path | None, database_url: str | None,
-) -> None:  # fmt: skip
+    place: str,
+    secret_key_file: Path | None,
+    user: str | None,
+    without_keys: bool,
+    dry_run: bool,
+    as_json: bool,
+    memory: str | None,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """Import flows, messages, variables and keys from a Langflow server.
 
     DATABASE is its SQLite file or postgresql:// URL, of any release 1.x; a http(s):// URL is that of
@@ -131,9 +139,7 @@ def _owners(source: Source, user: str | None) -> Callable[[str], str]:
 
 def _print_report(report: Report, dry_run: bool) -> None:
     heads = ("", "found", "would store" if dry_run else "stored", "here already", "refused")
-    rows = [
-        [kind, tally.found, tally.stored, tally.present, tally.refused] for kind, tally in report.tallies.items()
-    ]  # fmt: skip
+    rows = [[kind, tally.found, tally.stored, tally.present, tally.refused] for kind, tally in report.tallies.items()]
     print_table(heads, rows)
     say(f"{report.sessions} sessions, {len(report.projects)} projects: {', '.join(report.projects) or 'none'}")
     for note in report.notes:

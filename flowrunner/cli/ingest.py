@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database.")
 def ingest_command(
     flow: str, files: tuple[Path, ...], component: str | None, owner: str, flows_dir: str | None, data_dir: Path | None
-) -> None:  # fmt: skip
+) -> None:
     """Load FILES, and the files in folders, into the collections of FLOW.
 
     Runs the part of the flow that fills collections once for each file, or once as it
@@ -94,7 +94,7 @@ def _progress(files: list[Path]) -> Any:
 
 def _ingest(
     runner: Runner, part: Flow, identity: Any, target: tuple[str, str], path: Path, collections: list[str]
-) -> None:  # fmt: skip
+) -> None:
     """Store one file: as an upload that is there while it is read."""
     uploads, vectors = runner.stores.files, runner.vectors.for_owner(identity.id)
     with path.open("rb") as opened:

@@ -28,9 +28,14 @@ def keys_commands() -> None:
 @click.option("--flow", "flows", multiple=True, help="Limit it to a flow, by id or endpoint name; repeatable.")
 @data_options
 def create_command(
-    user: str, name: str, admin: bool, read_only: bool, flows: tuple[str, ...], data_dir: Path | None,
+    user: str,
+    name: str,
+    admin: bool,
+    read_only: bool,
+    flows: tuple[str, ...],
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
     with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
         first = not keys.list()

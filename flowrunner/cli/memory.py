@@ -60,9 +60,13 @@ def purge_command(
 @click.option("--owner", help="Only messages of this owner.")
 @memory_options
 def export_command(
-    file: Path | None, session_id: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    file: Path | None,
+    session_id: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Export conversations to FILE, or to standard output, as JSON lines with every field, in order."""
     from flowrunner.memory.transfer import export_lines
 
@@ -79,9 +83,13 @@ def export_command(
 @click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
 @memory_options
 def import_command(
-    file: Path | None, owner: str | None, skip_existing: bool, memory: str | None, data_dir: Path | None,
+    file: Path | None,
+    owner: str | None,
+    skip_existing: bool,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Import conversations from an export in FILE, or on standard input."""
     from flowrunner.memory.transfer import import_lines
 
@@ -105,9 +113,14 @@ def import_command(
 @click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
 @data_options
 def copy_command(
-    source: str, target: str, from_set: tuple[str, ...], to_set: tuple[str, ...], skip_existing: bool,
-    data_dir: Path | None, database_url: str | None,
-) -> None:  # fmt: skip
+    source: str,
+    target: str,
+    from_set: tuple[str, ...],
+    to_set: tuple[str, ...],
+    skip_existing: bool,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """Copy all conversations from the memory backend FROM to the backend TO, and verify them."""
     from flowrunner.memory.digests import digest_sessions, same_digests
     from flowrunner.memory.transfer import copy_messages
@@ -152,9 +165,14 @@ def mend_command(memory: str | None, data_dir: Path | None, database_url: str | 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @memory_options
 def verify_command(
-    session_id: str | None, owner: str | None, against: Path | None, as_json: bool, memory: str | None,
-    data_dir: Path | None, database_url: str | None,
-) -> None:  # fmt: skip
+    session_id: str | None,
+    owner: str | None,
+    against: Path | None,
+    as_json: bool,
+    memory: str | None,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """Print a digest of each session, the same for every backend. Exit status 1 if an export differs."""
     from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
 

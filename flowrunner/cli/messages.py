@@ -25,10 +25,19 @@ from flowrunner.memory import MessageChanges
 @owner_options
 @click.pass_context
 def messages_commands(
-    ctx: click.Context, session_id: str | None, flow_id: str | None, sender: str | None, text: str | None, limit: int,
-    as_json: bool, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    ctx: click.Context,
+    session_id: str | None,
+    flow_id: str | None,
+    sender: str | None,
+    text: str | None,
+    limit: int,
+    as_json: bool,
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """List the newest messages, oldest first, or edit or delete messages."""
     if ctx.invoked_subcommand is not None:
         return
@@ -51,9 +60,14 @@ def messages_commands(
 @click.argument("text")
 @owner_options
 def edit_command(
-    message_id: str, text: str, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    message_id: str,
+    text: str,
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Change the text of a message to TEXT, and mark it as edited."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
@@ -66,9 +80,13 @@ def edit_command(
 @click.argument("message_ids", nargs=-1, required=True)
 @owner_options
 def delete_command(
-    message_ids: tuple[str, ...], user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    message_ids: tuple[str, ...],
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Delete messages by their ids."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):

@@ -48,11 +48,18 @@ def plugin_command(name: str, folder: Path | None) -> None:
 @new_commands.command("component")
 @click.argument("name", metavar="TYPE")
 @click.option(
-    "--from", "flow", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    "--from",
+    "flow",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="An exported flow with a node of this type, whose inputs and outputs are taken; its code is not read.",
-)  # fmt: skip
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("my-plugins"),
-              help="Folder of plugins to write into; default: my-plugins.")  # fmt: skip
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("my-plugins"),
+    help="Folder of plugins to write into; default: my-plugins.",
+)
 def component_command(name: str, flow: Path | None, folder: Path) -> None:
     """Write a component of the type TYPE, and a test of it that passes."""
     from flowrunner.scaffold import write_component
@@ -70,8 +77,10 @@ def component_command(name: str, flow: Path | None, folder: Path) -> None:
         say(path)
     if data is not None:
         say("The inputs and outputs are those of the flow; its code was not read, nor the values of its fields.")
-    say(f"next: say what it does in {written[0]}, and pytest {written[1]}; a server finds it with"
-        f" FLOWRUNNER_PLUGINS_DIR={folder}")  # fmt: skip
+    say(
+        f"next: say what it does in {written[0]}, and pytest {written[1]}; a server finds it with"
+        f" FLOWRUNNER_PLUGINS_DIR={folder}"
+    )
 
 
 def _refuse_taken(name: str) -> None:

@@ -24,8 +24,9 @@ def plugins_command(plugins_dir: str | None, as_json: bool) -> None:
         {"name": o.name, "plugin": o.plugin, "chosen": o.name == settings.vector_store}
         for o in manager.registry.vector_stores.values()
     ]
-    components = [{"type": c.type_name, "plugin": manager.registry.plugin_of(c.type_name)}
-                  for c in manager.registry.components()]  # fmt: skip
+    components = [
+        {"type": c.type_name, "plugin": manager.registry.plugin_of(c.type_name)} for c in manager.registry.components()
+    ]
     if as_json:
         records = [dataclasses.asdict(record) for record in manager.records]
         say(json.dumps({"plugins": records, "memory": backends, "vectors": stores, "components": components}, indent=2))

@@ -31,9 +31,17 @@ if TYPE_CHECKING:
 @data_options
 @click.pass_context
 def runs_commands(
-    ctx: click.Context, flow_id: str | None, session_id: str | None, status: str | None, limit: int, as_json: bool,
-    user: str | None, owner: str | None, data_dir: Path | None, database_url: str | None,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    flow_id: str | None,
+    session_id: str | None,
+    status: str | None,
+    limit: int,
+    as_json: bool,
+    user: str | None,
+    owner: str | None,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """List runs, newest first, or show one."""
     if ctx.invoked_subcommand is not None:
         return

@@ -22,9 +22,15 @@ import click
 @click.option("--memory", help="Memory backend.")
 @click.option("--auth", type=click.Choice(["key", "none"]), help="Whether requests need an API key.")
 def serve_command(
-    flows_dir: Path | None, host: str | None, port: int | None, workers: int | None, data_dir: Path | None,
-    plugins_dir: str | None, memory: str | None, auth: str | None,
-) -> None:  # fmt: skip
+    flows_dir: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    data_dir: Path | None,
+    plugins_dir: str | None,
+    memory: str | None,
+    auth: str | None,
+) -> None:
     """Serve the flows of FLOWS_DIR until stopped.
 
     On a loopback address, and while no API key was made, everybody on this machine is the local

@@ -23,9 +23,17 @@ from flowrunner.memory import MessageChanges
 @owner_options
 @click.pass_context
 def sessions_commands(
-    ctx: click.Context, flow_id: str | None, search: str | None, limit: int, as_json: bool, user: str | None,
-    owner: str | None, memory: str | None, data_dir: Path | None, database_url: str | None,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    flow_id: str | None,
+    search: str | None,
+    limit: int,
+    as_json: bool,
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """List sessions, latest activity first, or rename or delete sessions."""
     if ctx.invoked_subcommand is not None:
         return
@@ -46,9 +54,14 @@ def sessions_commands(
 @click.argument("new")
 @owner_options
 def rename_command(
-    old: str, new: str, user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    old: str,
+    new: str,
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Rename session OLD to NEW. If NEW exists, the two are merged."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
@@ -62,9 +75,13 @@ def rename_command(
 @click.argument("session_ids", nargs=-1, required=True)
 @owner_options
 def delete_command(
-    session_ids: tuple[str, ...], user: str | None, owner: str | None, memory: str | None, data_dir: Path | None,
+    session_ids: tuple[str, ...],
+    user: str | None,
+    owner: str | None,
+    memory: str | None,
+    data_dir: Path | None,
     database_url: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Delete the messages of sessions."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):

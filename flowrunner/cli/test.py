@@ -31,9 +31,15 @@ SUFFIX = ".json"
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 def test_command(
-    flows: str, conversations: Path, flow: str | None, says: tuple[str, ...], name: str | None, update: bool,
-    as_json: bool, plugins_dir: str | None,
-) -> None:  # fmt: skip
+    flows: str,
+    conversations: Path,
+    flow: str | None,
+    says: tuple[str, ...],
+    name: str | None,
+    update: bool,
+    as_json: bool,
+    plugins_dir: str | None,
+) -> None:
     """Replay recorded CONVERSATIONS (a file or a folder) against the flows in the folder FLOWS.
 
     Shows each component whose output differs, turn by turn; exit status 1 if any does.
@@ -105,9 +111,14 @@ def _runner(flows: str, plugins_dir: str | None) -> Iterator[Runner]:
 
     with tempfile.TemporaryDirectory(prefix="flowrunner-test-") as folder:
         app = create_app(
-            flows_dir=flows, plugins_dir=plugins_dir, data_dir=folder, memory="in-memory", auth="none",
-            session_policy="flow_id", run_log=False,
-        )  # fmt: skip
+            flows_dir=flows,
+            plugins_dir=plugins_dir,
+            data_dir=folder,
+            memory="in-memory",
+            auth="none",
+            session_policy="flow_id",
+            run_log=False,
+        )
         runner = runner_of(app)
         try:
             yield runner

@@ -43,9 +43,15 @@ def _draw_vertex(number: int, vertex: Any, place: tuple[float, float], name: str
         '<rect class="box" width="{w}" height="{h}" rx="10"/><circle class="lamp" cx="18" cy="22" r="6"/>'
         '<text class="name" x="32" y="27">{name}</text><text class="note" x="18" y="48">{kind}</text></g>'
     ).format(
-        n=number, x=round(place[0], 1), y=round(place[1], 1), w=WIDTH, h=HEIGHT,
-        full=f"{_written(shown)} ({_written(vertex.id)})", name=_short(shown), kind=_short(vertex.type),
-    )  # fmt: skip
+        n=number,
+        x=round(place[0], 1),
+        y=round(place[1], 1),
+        w=WIDTH,
+        h=HEIGHT,
+        full=f"{_written(shown)} ({_written(vertex.id)})",
+        name=_short(shown),
+        kind=_short(vertex.type),
+    )
 
 
 def _draw_edge(number: int, edge: Edge, places: Places, numbers: Mapping[str, int]) -> Markup:
@@ -56,9 +62,12 @@ def _draw_edge(number: int, edge: Edge, places: Places, numbers: Mapping[str, in
         '<path class="edge" data-edge="{n}" data-source="{s}" data-target="{t}" marker-end="url(#fr-arrow)"'
         ' d="{d}"><title>{title}</title></path>'
     ).format(
-        n=number, s=numbers[edge.source], t=numbers[edge.target], d=path,
+        n=number,
+        s=numbers[edge.source],
+        t=numbers[edge.target],
+        d=path,
         title=_written(f"{edge.source}.{edge.output or ''} → {edge.target}.{edge.input}"),
-    )  # fmt: skip
+    )
 
 
 def _forward(x1: float, y1: float, x2: float, y2: float) -> str:

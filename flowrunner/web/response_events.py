@@ -110,9 +110,14 @@ def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
 
     def chunk(delta: Mapping[str, Any], status: str | None = None, reason: str | None = None) -> str:
         members = {
-            "id": head["id"], "object": "response.chunk", "created": created, "model": head["model"],
-            "delta": dict(delta), "status": status, "finish_reason": reason,
-        }  # fmt: skip
+            "id": head["id"],
+            "object": "response.chunk",
+            "created": created,
+            "model": head["model"],
+            "delta": dict(delta),
+            "status": status,
+            "finish_reason": reason,
+        }
         return f"data: {dump_line(members)}\n\n"
 
     yield chunk({"content": ""})

@@ -156,10 +156,15 @@ def _answer_plainly(
         return shape(runner.execute(flow, asked, caller(), gone=gone, kind="response"))
     claim.shape = shaping(shape)
     result = runner.execute(
-        flow, asked, caller(), gone=stays(claim) if leaves else None,
-        emit=claim.watching(None, again=flow.idempotent), run_id=claim.run_id,
-        kind="response", parcel=claim,
-    )  # fmt: skip
+        flow,
+        asked,
+        caller(),
+        gone=stays(claim) if leaves else None,
+        emit=claim.watching(None, again=flow.idempotent),
+        run_id=claim.run_id,
+        kind="response",
+        parcel=claim,
+    )
     return shape(result)
 
 

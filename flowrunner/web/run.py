@@ -153,10 +153,14 @@ def _answer_plainly(
         return answer_run(runner.execute(flow, asked, identity, gone=gone), envelope)
     claim.shape = shaping(lambda result: answer_run(result, envelope))
     result = runner.execute(
-        flow, asked, identity, gone=stays(claim) if leaves else None,
-        emit=claim.watching(None, again=flow.idempotent), run_id=claim.run_id,
+        flow,
+        asked,
+        identity,
+        gone=stays(claim) if leaves else None,
+        emit=claim.watching(None, again=flow.idempotent),
+        run_id=claim.run_id,
         parcel=claim,
-    )  # fmt: skip
+    )
     return answer_run(result, envelope)
 
 
@@ -168,9 +172,13 @@ def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -
     if asked.streaming:
         raise BadRequest("A background run is not streamed: leave out stream, and read its events later.")
     return start_once(
-        runner, flow, asked, identity, "background",
+        runner,
+        flow,
+        asked,
+        identity,
+        "background",
         lambda run_id: {"message": "The run is accepted", "status": "queued", "run_id": run_id},
-    )  # fmt: skip
+    )
 
 
 def start_once(

@@ -125,7 +125,7 @@ class Spool:
 
     def __init__(
         self, folder: Callable[[], Path], grace: float, *, shared: Callable[[], SharedStreams | None] = lambda: None
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._shared = shared
         self._folder = folder
         self._grace = grace

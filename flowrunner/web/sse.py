@@ -39,9 +39,15 @@ RETRY: Final = "retry: 500\n\n"
 
 
 def stream_sse(
-    runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, *, vertices: bool = False,
+    runner: Runner,
+    spool: Spool,
+    flow: Flow,
+    asked: RunRequest,
+    identity: Identity,
+    *,
+    vertices: bool = False,
     claim: Claim | None = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """Return a new run as server-sent events.
 
     :param vertices: also tell what each component does.
@@ -80,9 +86,17 @@ class _SpooledRun:
     """A run on a thread of its own, whose events go into the spool."""
 
     def __init__(
-        self, runner: Runner, spool: Spool, flow: Flow, asked: RunRequest, identity: Identity, run_id: str,
-        vertices: bool, claim: Claim | None, recording: Recording | None,
-    ) -> None:  # fmt: skip
+        self,
+        runner: Runner,
+        spool: Spool,
+        flow: Flow,
+        asked: RunRequest,
+        identity: Identity,
+        run_id: str,
+        vertices: bool,
+        claim: Claim | None,
+        recording: Recording | None,
+    ) -> None:
         self._emit = self._take if claim is None else claim.watching(self._take, again=flow.idempotent)
         self._recording = recording
         self._arguments = (flow, asked, identity)

@@ -52,9 +52,16 @@ class RunStream:
     """
 
     def __init__(
-        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, *, gone: Callable[[], bool] = bool,
-        claim: Claim | None = None, kind: str = "stream",
-    ) -> None:  # fmt: skip
+        self,
+        runner: Runner,
+        flow: Flow,
+        request: RunRequest,
+        identity: Identity,
+        *,
+        gone: Callable[[], bool] = bool,
+        claim: Claim | None = None,
+        kind: str = "stream",
+    ) -> None:
         runner.admit(request, identity)
         self.cancelled = CancelToken()
         self.run_id = new_id() if claim is None else claim.run_id

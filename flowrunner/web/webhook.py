@@ -49,9 +49,13 @@ def run_webhook(flow: str) -> Response:
     asked = as_seen(asked, caller())
     runner.plan(found)
     return start_once(
-        runner, found, asked, caller(), "webhook",
+        runner,
+        found,
+        asked,
+        caller(),
+        "webhook",
         lambda run_id: {"message": "Task started in the background", "status": "in progress", "run_id": run_id},
-    )  # fmt: skip
+    )
 
 
 def _webhook_text(data: bytes) -> str:

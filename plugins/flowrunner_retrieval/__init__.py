@@ -46,9 +46,13 @@ def _from_one(value: Any) -> int:
 
 
 LOCAL_SETTINGS: Final = (
-    Setting("LOCAL_VECTORS_MB", 512, "megabytes of memory in which the vector store local keeps vectors for searching",
-            _from_one),
-)  # fmt: skip
+    Setting(
+        "LOCAL_VECTORS_MB",
+        512,
+        "megabytes of memory in which the vector store local keeps vectors for searching",
+        _from_one,
+    ),
+)
 
 
 def _seconds(value: Any) -> float:
@@ -72,16 +76,27 @@ def _words(value: Any) -> tuple[str, ...]:
 
 SETTINGS: Final = (
     Setting("DOCUMENT_FOLDERS", (), "folders of which flows may read files; default: none", _words),
-    Setting("EMBEDDING", "", "provider:model for components that name no embedding model, such as"
-            " openai:text-embedding-3-small or local"),
+    Setting(
+        "EMBEDDING",
+        "",
+        "provider:model for components that name no embedding model, such as openai:text-embedding-3-small or local",
+    ),
     Setting("EMBEDDING_FORCE", False, "use FLOWRUNNER_EMBEDDING for every component, whatever the flow names", _truth),
-    Setting("LOCAL_EMBEDDINGS", None, "a GGUF file of an embedding model for the provider local; default: the model for"
-            " chats", lambda value: Path(value).expanduser().absolute()),
+    Setting(
+        "LOCAL_EMBEDDINGS",
+        None,
+        "a GGUF file of an embedding model for the provider local; default: the model for chats",
+        lambda value: Path(value).expanduser().absolute(),
+    ),
     Setting("SQL_ROWS", 10_000, "rows that an SQL query of a flow may give", _from_one),
     Setting("SQL_SECONDS", 30.0, "seconds that an SQL query of a flow may take", _seconds),
-    Setting("SQL_WRITES", False, "let SQL queries of all flows change their databases; otherwise only those of which"
-            " the flow's author says it", _truth),
-)  # fmt: skip
+    Setting(
+        "SQL_WRITES",
+        False,
+        "let SQL queries of all flows change their databases; otherwise only those of which the flow's author says it",
+        _truth,
+    ),
+)
 
 
 def _open_local(app: Any, settings: Settings) -> VectorStore:

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 INPUTS: Final = (
     # What is stored as a credential may go in: the address is shown nowhere, and is judged before it is used.
-    Input("database_url", "secret", address=False, aliases=("database", "uri", "database_uri"),
-          info="an address such as postgresql://user:password@host/name or sqlite:///shop.db"),
+    Input(
+        "database_url",
+        "secret",
+        address=False,
+        aliases=("database", "uri", "database_uri"),
+        info="an address such as postgresql://user:password@host/name or sqlite:///shop.db",
+    ),
     Input("query", "str", required=True, tool=True, aliases=("input_value",), info="one SQL statement"),
     Input("include_columns", "bool", default=True, info="give rows with the names of their columns"),
     Input("add_error", "bool", default=False, info="give what the database says of a failed query as a row"),
     Input("read_only", "bool", default=True, info="false lets a query change the database; not from a request"),
-)  # fmt: skip
+)
 
 
 class SqlDatabase(Component):
@@ -52,9 +57,12 @@ class SqlDatabase(Component):
         refuse_tweak(context, database)
         try:
             answer = ask(
-                database, query, write=may_write(context, values, database), bounds=bounds_of(context),
+                database,
+                query,
+                write=may_write(context, values, database),
+                bounds=bounds_of(context),
                 cancelled=context.cancelled,
-            )  # fmt: skip
+            )
         except (QueryFailed, QueryRefused) as error:
             if not values["add_error"]:
                 raise

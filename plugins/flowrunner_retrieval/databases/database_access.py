@@ -15,8 +15,12 @@ from flowrunner import Destination, RunContext, Word, destination, refuse_secret
 from ..documents.file_access import FileRefused, find_file
 
 #: Drivers that are asked in place of those that a URL names: one for each kind of database.
-_DRIVERS: Final = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql",
-                   "mariadb": "mariadb+pymysql"}  # fmt: skip
+_DRIVERS: Final = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 #: What the parameters of a URL may say where its author is not the operator: nothing that reads files.
 _HARMLESS: Final = frozenset(
     {"sslmode", "ssl_mode", "ssl", "application_name", "connect_timeout", "charset", "client_encoding", "mode"}

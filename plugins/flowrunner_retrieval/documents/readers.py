@@ -19,9 +19,41 @@ from .file_access import FoundFile
 
 #: What is read as it is.
 TEXT_SUFFIXES: Final = frozenset(
-    {"txt", "md", "mdx", "csv", "tsv", "json", "jsonl", "yaml", "yml", "xml", "py", "sh", "sql", "js", "ts", "tsx",
-     "rst", "log", "ini", "toml", "cfg", "tex", "css", "c", "h", "cpp", "java", "go", "rs", "rb", "php", ""}
-)  # fmt: skip
+    {
+        "txt",
+        "md",
+        "mdx",
+        "csv",
+        "tsv",
+        "json",
+        "jsonl",
+        "yaml",
+        "yml",
+        "xml",
+        "py",
+        "sh",
+        "sql",
+        "js",
+        "ts",
+        "tsx",
+        "rst",
+        "log",
+        "ini",
+        "toml",
+        "cfg",
+        "tex",
+        "css",
+        "c",
+        "h",
+        "cpp",
+        "java",
+        "go",
+        "rs",
+        "rb",
+        "php",
+        "",
+    }
+)
 SUFFIXES: Final = TEXT_SUFFIXES | {"html", "htm", "pdf", "docx"}
 #: Bytes of a file, and characters of its text.
 _LARGEST: Final = 256 * 1024 * 1024

@@ -67,7 +67,8 @@ _PROVIDER_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "CohereEmbeddings": ("Cohere", ("CohereEmbeddingsComponent",)),
     "LMStudioEmbeddingsComponent": ("LM Studio", ("LMStudioEmbeddings", "lmstudio_embed_docker")),
     "HuggingFaceInferenceAPIEmbeddings": (
-        "Hugging Face", ("HuggingFaceEmbeddings", "HuggingFaceInferenceAPIEmbeddingsComponent"),
+        "Hugging Face",
+        ("HuggingFaceEmbeddings", "HuggingFaceInferenceAPIEmbeddingsComponent"),
     ),
     "NVIDIAEmbeddingsComponent": ("NVIDIA", ("NVIDIAEmbeddings",)),
     "AIMLEmbeddings": ("AI/ML API", ("AIMLEmbeddingsComponent",)),
@@ -75,7 +76,7 @@ _PROVIDER_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "VertexAIEmbeddings": ("Vertex AI", ("VertexAIEmbeddingsComponent",)),
     "WatsonxEmbeddingsComponent": ("IBM watsonx.ai", ("WatsonxEmbeddings",)),
     "AstraVectorize": ("", ()),
-}  # fmt: skip
+}
 
 
 def _type_of(type_name: str, provider: str, aliases: tuple[str, ...]) -> type[EmbeddingModel]:

@@ -24,10 +24,16 @@ USUAL: Final[Mapping[str, str]] = {
     "local": "local",
 }
 _GUESSES: Final = (
-    ("text-embedding-", "OpenAI"), ("models/", "Google Generative AI"), ("gemini-embedding", "Google Generative AI"),
-    ("mistral-embed", "Mistral"), ("codestral-embed", "Mistral"), ("embed-", "Cohere"), ("nomic-embed", "Ollama"),
-    ("mxbai-embed", "Ollama"), ("nvidia/", "NVIDIA"),
-)  # fmt: skip
+    ("text-embedding-", "OpenAI"),
+    ("models/", "Google Generative AI"),
+    ("gemini-embedding", "Google Generative AI"),
+    ("mistral-embed", "Mistral"),
+    ("codestral-embed", "Mistral"),
+    ("embed-", "Cohere"),
+    ("nomic-embed", "Ollama"),
+    ("mxbai-embed", "Ollama"),
+    ("nvidia/", "NVIDIA"),
+)
 
 
 def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", force: bool = False) -> Choice:

@@ -29,10 +29,20 @@ class OpenAIEmbedder(Embedder):
     """
 
     def __init__(
-        self, connections: Connections, *, provider: str, model: str, base_url: str, key: str,
-        dimensions: int | None = None, batch: int = _MOST_TEXTS, timeout: float = 120.0, retries: int = 2,
-        extra: Mapping[str, Any] | None = None, addresses: Callable[[], Mapping[str, str]] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        connections: Connections,
+        *,
+        provider: str,
+        model: str,
+        base_url: str,
+        key: str,
+        dimensions: int | None = None,
+        batch: int = _MOST_TEXTS,
+        timeout: float = 120.0,
+        retries: int = 2,
+        extra: Mapping[str, Any] | None = None,
+        addresses: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
         self.name = f"{provider}:{model}" + (f":{dimensions}" if dimensions else "")
         self._connections, self._provider, self._model = connections, provider, model
         self._base_url, self._key, self._addresses = base_url, key, addresses

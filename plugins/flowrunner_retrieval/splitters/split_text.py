@@ -18,9 +18,13 @@ _SIZES: Final = (
 )
 _OUTPUTS: Final = (Output("dataframe", "Table"), Output("chunks", "Data", aliases=("data", "text")))
 _DATA: Final = Input(
-    "data_inputs", "any", required=True, many=True, accepts=("Data", "Table", "Message", "Document"),
+    "data_inputs",
+    "any",
+    required=True,
+    many=True,
+    accepts=("Data", "Table", "Message", "Document"),
     aliases=("data_input", "inputs", "documents"),
-)  # fmt: skip
+)
 
 
 #: Characters for which each member of a chunk's metadata counts, since every chunk has all of them.

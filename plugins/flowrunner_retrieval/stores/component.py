@@ -109,10 +109,16 @@ class StoreComponent(Component):
         hits: list[Hit] = []
         if asked:
             hits = search(
-                vectors, name, embedder, asked, count=max(1, values["number_of_results"]), how=values["search_type"],
-                least=values["search_score_threshold"] or 0.0, where=read_filter(values["search_filter"]),
+                vectors,
+                name,
+                embedder,
+                asked,
+                count=max(1, values["number_of_results"]),
+                how=values["search_type"],
+                least=values["search_score_threshold"] or 0.0,
+                where=read_filter(values["search_filter"]),
                 cancelled=context.cancelled,
-            )  # fmt: skip
+            )
         return _answer(context, hits, OpenCollection(vectors, name, embedder) if wants_handle else None)
 
     def fills_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:

@@ -21,9 +21,15 @@ _STEP: Final = 1000
 
 
 def ingest(
-    context: RunContext, vectors: OwnerVectors, collection: str, embedder: Embedder, items: Any, *,
-    twice: bool = False, text_key: str = "text",
-) -> int:  # fmt: skip
+    context: RunContext,
+    vectors: OwnerVectors,
+    collection: str,
+    embedder: Embedder,
+    items: Any,
+    *,
+    twice: bool = False,
+    text_key: str = "text",
+) -> int:
     """Store what arrives in a collection and return how many chunks were embedded.
 
     A chunk that is there already, of the same text, document and model, is not embedded again.

@@ -27,12 +27,17 @@ STORES: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...], int]]] = {
     "Pinecone": ("Pinecone", ("PineconeVectorStoreComponent", "PineconeSearch"), _INDEX, 4),
     "OpenSearch": (
         "OpenSearch",
-        ("OpenSearchVectorStoreComponent", "OpenSearchVectorStoreComponentMultimodalMultiEmbedding"), _INDEX, 4,
+        ("OpenSearchVectorStoreComponent", "OpenSearchVectorStoreComponentMultimodalMultiEmbedding"),
+        _INDEX,
+        4,
     ),
     "Elasticsearch": ("Elasticsearch", ("ElasticsearchVectorStoreComponent",), _INDEX, 4),
     "Weaviate": ("Weaviate", ("WeaviateVectorStoreComponent", "WeaviateVectorStore", "WeaviateSearch"), _INDEX, 4),
     "MongoDBAtlasVector": (
-        "MongoDB Atlas", ("MongoDBAtlasVectorStoreComponent", "MongoDBAtlas"), ("collection_name", "index_name"), 4,
+        "MongoDB Atlas",
+        ("MongoDBAtlasVectorStoreComponent", "MongoDBAtlas"),
+        ("collection_name", "index_name"),
+        4,
     ),
     "Cassandra": ("Cassandra", ("CassandraVectorStoreComponent",), _TABLE, 4),
     "CassandraGraph": ("Cassandra Graph", ("CassandraGraphVectorStoreComponent",), _TABLE, 4),
@@ -43,7 +48,7 @@ STORES: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...], int]]] = {
     "VectaraVectorStoreComponent": ("Vectara", ("Vectara",), ("vectara_corpus_id",), 4),
     "OracleVectorStore": ("Oracle Database", ("oracledb_vector",), _TABLE, 4),
     "RedisVectorStoreComponent": ("Redis", ("RedisVectorStore",), ("redis_index_name", "index_name"), 4),
-}  # fmt: skip
+}
 
 
 def _type_of(

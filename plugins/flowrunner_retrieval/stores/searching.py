@@ -17,9 +17,17 @@ _NEARNESS: Final = 0.5
 
 
 def search(
-    vectors: OwnerVectors, collection: str, embedder: Embedder, text: str, *, count: int, how: str = "",
-    least: float = 0.0, where: Mapping[str, Any] | None = None, cancelled: CancelToken | None = None,
-) -> list[Hit]:  # fmt: skip
+    vectors: OwnerVectors,
+    collection: str,
+    embedder: Embedder,
+    text: str,
+    *,
+    count: int,
+    how: str = "",
+    least: float = 0.0,
+    where: Mapping[str, Any] | None = None,
+    cancelled: CancelToken | None = None,
+) -> list[Hit]:
     """Return what a collection has on a text, best first.
 
     :param how: as flows say it: one with ``mmr`` wants results that differ, one with ``threshold`` a score.
