@@ -59,12 +59,11 @@ class Ledger:
             f"INSERT INTO {runs.name} ({', '.join(_COLUMNS)}) VALUES ({places})"  # noqa: S608
             f" ON CONFLICT (id) DO UPDATE SET {changes} WHERE {runs.name}.ended_at IS NULL"
         )
-        # fmt: off
+        status, ended_at, run_id = (mark.format(name) for name in ("status", "ended_at", "id"))
         self._end = (
-            f"UPDATE {runs.name} SET status = {mark.format('status')}, ended_at = {mark.format('ended_at')}"  # noqa: S608
-            f" WHERE id = {mark.format('id')} AND ended_at IS NULL"
+            f"UPDATE {runs.name} SET status = {status}, ended_at = {ended_at}"  # noqa: S608
+            f" WHERE id = {run_id} AND ended_at IS NULL"
         )
-        # fmt: on
 
     def adding(self, **row: Any) -> Statement:
         """Return the statement that records a run, to go along with a commit; ``session_id`` is a plain text."""

@@ -40,6 +40,12 @@ def test_ruff_would_format_nothing():
     _run_tool("ruff", "format", "--check", ".")
 
 
+def test_the_formatter_decides_in_the_package():
+    kept = re.compile(r"# fmt: (skip|off)")
+    files = (path for folder in ("flowrunner", "plugins") for path in (ROOT / folder).rglob("*.py"))
+    assert [str(path.relative_to(ROOT)) for path in sorted(files) if kept.search(path.read_text("utf-8"))] == []
+
+
 def test_mypy_finds_nothing():
     pytest.importorskip("mypy")
     _run_tool("mypy")
