@@ -26,6 +26,7 @@ def describe_flow(runner: Runner, flow: Flow, *, session_id: str = "") -> dict[s
         problem = error.message
     return {
         "flow_id": flow.id,
+        "content_hash": flow.content_hash,
         "name": flow.name,
         "description": flow.description,
         "problem": problem,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import requests
 
 from tests.playground.conftest import run
+from tests.playground.large_flow import chain
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -34,6 +38,52 @@ def test_it_grows_while_a_run_streams_and_says_what_waited_for_what(visit):
     wide = "(row) => Number(row.querySelector('.bars rect:last-child').getAttribute('width'))"
     widths = [row.evaluate(wide) for row in rows(page).all()]
     assert widths[1] > 700, "most of the time went there"
+
+
+def test_it_is_the_same_when_the_page_is_loaded_again_in_mid_run(visit):
+    window = visit()
+    page = window.sign_in("#flow=slow&session=timeline-reload")
+    page.click("#tab-timeline")
+    window.say("200", wait=False)
+    expect(page.locator("article.theirs")).to_contain_text("word3")
+    page.reload()
+    page.click("#tab-timeline")
+    expect(rows(page).nth(1)).to_have_attribute("data-state", "running")
+    assert states(page) == ["success", "running", "waiting"]
+    # Times are those of the server, so what came at once after the reload does not look as if it had begun then.
+    took = rows(page).nth(1).locator("td").nth(1)
+    expect(took).to_have_text(re.compile(r"\d+ ms|\d+\.\d s"))
+    page.get_by_role("button", name="Stop").click()
+    window.rest()
+
+
+def test_a_session_without_a_run_shows_none(visit, site):
+    run(site, "router", "has-a-run", 1)
+    window = visit()
+    page = window.sign_in("#flow=router&session=has-none")
+    page.click("#tab-timeline")
+    expect(page.locator("fr-timeline")).to_contain_text("No run of this session yet.")
+    expect(page.locator(".timeline")).to_be_hidden()
+    page.click("#tab-graph")
+    expect(page.locator("svg [data-vertex='0']")).to_have_attribute("data-state", "idle")
+
+
+def test_a_flow_that_was_changed_since_is_said_to_be(visit, site):
+    headers = {"x-api-key": site.key}
+    body = {"name": "Changing", "endpoint_name": "changing", "data": chain(3)}
+    made = requests.post(f"{site.url}/api/v1/flows/", json=body, headers=headers, timeout=30).json()
+    run(site, "changing", "changed", 1)
+    window = visit()
+    page = window.sign_in("#flow=changing&session=changed")
+    page.click("#tab-timeline")
+    expect(rows(page)).to_have_count(3)
+    assert "has been changed" not in page.locator("fr-timeline").inner_text()
+    path = f"{site.url}/api/v1/flows/{made['id']}"
+    requests.patch(path, json={"data": chain(4)}, headers=headers, timeout=30).raise_for_status()
+    page.reload()
+    page.click("#tab-timeline")
+    expect(rows(page)).to_have_count(4)
+    expect(page.locator("fr-timeline")).to_contain_text("The flow has been changed since")
 
 
 def test_stopped_is_not_left_out_and_not_what_was_never_reached(visit):

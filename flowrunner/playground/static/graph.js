@@ -3,7 +3,7 @@
 import { button, make } from "./dom.js";
 import { fillWindow } from "./full.js";
 import { Stage } from "./stage.js";
-import { decider, duration, shown } from "./text.js";
+import { count, decider, duration, shown } from "./text.js";
 import { reason, Trace, WORDS } from "./trace.js";
 
 const LONGEST = 2000;
@@ -301,6 +301,8 @@ class Row {
     else if (vertex.decided_by) rows.push(["Session", `${vertex.session?.id ?? "not known yet"} (decided by ${vertex.decided_by})`]);
     const does = [vertex.reads && "reads the history", vertex.writes && "writes messages"].filter(Boolean).join(", ");
     if (does) rows.push(["Memory", does]);
+    const { usage } = facts;
+    if (usage) rows.push(["Model", [usage.model, `${count(usage.total_tokens, "token")} (${usage.input_tokens} in, ${usage.output_tokens} out)`].filter(Boolean).join(", ")]);
     if (facts.error) rows.push(["Error", reason(facts.error)]);
     if (facts.untaken?.length && this.status === "success") rows.push(["Branch not taken", facts.untaken.join(", ")]);
     rows.push(...this.arriving, ...valueRows("Input", facts.inputs), ...valueRows("Output", facts.outputs));

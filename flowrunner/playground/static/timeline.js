@@ -35,7 +35,7 @@ export class Timeline {
   render() {
     const { trace } = this;
     if (!trace || trace.start === null) {
-      this.note.textContent = trace?.isOpen === false ? "Nothing is known of what this run did." : "No run yet.";
+      this.note.textContent = trace?.id && !trace.isOpen ? "Nothing is known of what this run did." : trace?.id ? "It has not begun." : "No run of this session yet.";
       this.table.hidden = true;
       return;
     }

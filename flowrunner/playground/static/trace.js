@@ -26,6 +26,7 @@ export function momentOf(text) {
 }
 
 export class Trace {
+  // A status of "" stands for no run at all.
   constructor(plan, { id = "", status = "running", started_at: start, ended_at: end } = {}) {
     Object.assign(this, { plan, id, status, start: momentOf(start), end: momentOf(end), more: false });
     this.spans = new Map();
@@ -82,6 +83,7 @@ export class Trace {
       const ways = this.feeding.get(id).map((edge) => this.way(edge, found.get(edge.source)));
       let state;
       if (last) state = stateOf(last, this.isOpen);
+      else if (!this.status) state = "idle";
       else if (ways.every((way) => way !== "open") && ways.includes("dead")) state = "skipped";
       else if (this.isOpen) state = this.start === null ? "idle" : "waiting";
       else if (this.status === "success") state = "skipped";

@@ -66,6 +66,10 @@ test("a run that streams", () => {
   assert.equal(trace.end, momentOf(at(4)));
 });
 
+test("where there is no run nothing is said of any component", () => {
+  assert.deepEqual(new Set(new Trace(router, { status: "" }).states().values()), new Set(["idle"]));
+});
+
 test("an event without a time, of a server that says none, is taken as it comes", () => {
   const trace = new Trace(router);
   trace.take({ id: "a", status: "success", duration: 2 }, 5000);
