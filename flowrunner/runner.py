@@ -444,6 +444,13 @@ class Runner:
         """Return the app's own data in the name of a caller: only what they may have, as they may see it."""
         return bind_stores(self.stores, self.library, identity, self.plugins.registry.secret_inputs, self._uploads)
 
+    def count_upload(self, identity: Identity, size: int) -> None:
+        """Count what a visitor stores at once besides what they say, as an upload of theirs.
+
+        :raises TooMany: if the visitors of an address send too much in an hour.
+        """
+        self._uploads.note(identity, size)
+
     def purge(self, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[Purged]:
         """Remove the messages that the retention rules of the settings do not keep.
 

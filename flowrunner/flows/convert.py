@@ -57,6 +57,7 @@ def convert_flow(
         ("endpoint_name", flow.endpoint_name),
         ("id", flow.id),
         ("idempotent", flow.idempotent),
+        ("examples", list(flow.examples)),
     ):
         if value:
             document[key] = value

@@ -22,6 +22,7 @@ FLOW_KEYS: Final = {
     "endpoint_name": "string",
     "id": "string",
     "idempotent": "boolean",
+    "examples": "array",
     "components": "object",
     "edges": "array",
 }

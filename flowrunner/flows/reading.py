@@ -10,6 +10,7 @@ from typing import Any
 from flowrunner.errors import FlowInvalid, FlowRunnerError
 from flowrunner.flows import findings as codes
 from flowrunner.flows.archives import is_archive, members
+from flowrunner.flows.examples import read_examples
 from flowrunner.flows.langflow import read_graph
 from flowrunner.flows.model import Finding, Flow, hash_content
 from flowrunner.flows.naming import canonical_uuid, derived_id, endpoint_name_from, is_endpoint_name
@@ -159,6 +160,7 @@ def read_flow(
         findings=tuple(noticed),
         content_hash=_hash(hash_content(vertices, edges), noticed),
         idempotent=raw.get("idempotent") is True or graph.get("idempotent") is True,
+        examples=read_examples(raw, graph),
     )
 
 

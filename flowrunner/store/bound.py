@@ -82,7 +82,7 @@ class FlowsOfCaller:
         require(self._identity, Capability.CONVERSE, change=False)
         found = (flow for flow in self._store.list(self._identity.id) if _may_use_stored(self._identity, flow))
         if not self.sees_graphs:
-            return [replace(self._shown(flow), data=None, extra={}) for flow in found]
+            return [_named_only(self._shown(flow)) for flow in found]
         return [self._shown(flow) for flow in found]
 
     def folder_flow(self, flow_id: str) -> Flow | None:
@@ -307,8 +307,14 @@ class KeysOfCaller:
 
 
 def _plain(flow: Flow) -> Flow:
-    """Return a flow of the folders whose name and description are for everybody."""
-    return replace(flow, name=mask_text(flow.name), description=mask_text(flow.description))
+    """Return a flow of the folders whose name, description and examples are for everybody."""
+    examples = tuple(mask_text(text) for text in flow.examples)
+    return replace(flow, name=mask_text(flow.name), description=mask_text(flow.description), examples=examples)
+
+
+def _named_only(flow: StoredFlow) -> StoredFlow:
+    """Return what of a flow is for those who may talk to it and not see what it is made of."""
+    return replace(flow, data=None, extra={"examples": list(flow.examples)} if flow.examples else {})
 
 
 def _may_use_stored(identity: Identity, flow: StoredFlow) -> bool:

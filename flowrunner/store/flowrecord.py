@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from flowrunner.errors import FlowInvalid, RequestInvalid
+from flowrunner.flows.examples import read_examples
 from flowrunner.flows.naming import is_endpoint_name
 from flowrunner.flows.native import read_native
 from flowrunner.flows.parsing import Limits
@@ -39,6 +40,8 @@ EXTRA: Final[Mapping[str, Any]] = {
 
 #: Members that are kept and that the API does not show: the name of the project that a flow was imported with.
 _UNSHOWN: Final = ("project",)
+#: Members that are kept and shown where a flow has them.
+_OPTIONAL: Final = ("examples",)
 
 #: All members by which the API shows a flow.
 _MEMBERS: Final = frozenset(
@@ -54,6 +57,7 @@ _MEMBERS: Final = frozenset(
         "user_id",
         "version_token",
         *EXTRA,
+        *_OPTIONAL,
     }
 )
 _HEADER: Final = (
@@ -112,6 +116,11 @@ class StoredFlow:
             "version_token": self.version,
         }
 
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Inputs that people may try."""
+        return read_examples(self.extra, self.data or {})
+
     def to_header(self) -> dict[str, Any]:
         """Return it as the API lists it without its data; a saved component keeps it."""
         return {
@@ -123,6 +132,7 @@ class StoredFlow:
             "data": self.data if self.is_component else None,
             "updated_at": self.updated_at[:19] + "+00:00",
             **{name: self.extra.get(name, EXTRA[name]) for name in _HEADER},
+            **({"examples": list(self.examples)} if self.examples else {}),
         }
 
 
@@ -207,7 +217,7 @@ def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def extra_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members that are kept for clients alone."""
-    return {name: values[name] for name in (*EXTRA, *_UNSHOWN) if name in values}
+    return {name: values[name] for name in (*EXTRA, *_UNSHOWN, *_OPTIONAL) if name in values}
 
 
 def free_name(wanted: str, others: Collection[str]) -> str:

@@ -270,6 +270,7 @@ def _folder_json(flow: Flow, *, header: bool = False, placed: Placing | None = N
         "locked": True,
         "id": flow.id,
         "user_id": None,
+        **({"examples": list(flow.examples)} if flow.examples else {}),
     }
     return shown if placed is None else placed.put(shown)
 

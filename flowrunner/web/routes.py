@@ -11,6 +11,7 @@ from flowrunner.web import (
     collections,
     files,
     flows,
+    forks,
     memory,
     messages,
     projects,
@@ -35,6 +36,7 @@ TALKING: Final[tuple[RouteGroup, ...]] = (
     responses.routes,
     messages.routes,
     sessions.routes,
+    forks.routes,
     chatbox.routes,
     files.routes,
 )

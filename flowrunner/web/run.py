@@ -28,7 +28,8 @@ from flowrunner.web.fields import Choice, Flag, Uuid
 from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, shaping, stays
 from flowrunner.web.route import Input, Media, RouteGroup
-from flowrunner.web.run_body import RunBody, read_run_body, read_run_request, wants_stream
+from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream
+from flowrunner.web.run_files import with_files
 from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Open
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import RUN_HEADER, stream_lines
@@ -115,6 +116,8 @@ def run_flow(flow: str, query: Input) -> Response:
     if streaming is None and wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
+    if "files" in body and (files := files_of(body)):
+        asked = with_files(asked, files, found, runner.plugins.registry)
     asked = as_seen(asked, identity)
     if query["background"]:
         return _accept(runner, found, asked, identity)

@@ -9,11 +9,13 @@ from flask import request
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.runner import Runner
-from flowrunner.web.fields import Choice, Object, Text
+from flowrunner.web.fields import Choice, Object, Text, Texts
 from flowrunner.web.input import check_body, invalid
 from flowrunner.web.json_io import parse_json_bytes, read_object, refuse_packed
 from flowrunner.web.schemas import Body
 
+#: Files that one request may name.
+MOST_FILES: Final = 100
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
 
@@ -27,10 +29,11 @@ class RunBody(Body):
     tweaks = Object(allow_none=True, load_default=None)
     session_id = Text(allow_none=True, load_default="")
     user_id = Text(allow_none=True, load_default=None)
+    files = Texts(allow_none=True, load_default=None, most=MOST_FILES)
 
 
 _RUN_BODY: Final = RunBody()
-_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items()}
+_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items() if name != "files"}
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
@@ -116,6 +119,18 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
         return given
     loaded: Mapping[str, Any] = check_body(_RUN_BODY, body)
     return loaded
+
+
+def files_of(body: Mapping[str, Any]) -> list[str]:
+    """Return the names of the files that a run body brings along.
+
+    :raises RequestInvalid: for what is no list of texts.
+    """
+    if body.get("files") is None:
+        return []
+    inner = body.get("input_request")
+    checked: list[str] | None = check_body(_RUN_BODY, inner if isinstance(inner, dict) else body)["files"]
+    return checked or []
 
 
 def wants_stream(body: Mapping[str, Any]) -> bool:

@@ -45,11 +45,11 @@ export class Api {
   }
 
   // Returns a good response, or throws an ApiError; a TypeError where the server cannot be reached.
-  async call(path, { method = "GET", query, body, signal, headers = {} } = {}) {
+  async call(path, { method = "GET", query, body, form, signal, headers = {} } = {}) {
     const sent = { "X-Flowrunner": "playground", ...headers };
     if (this.key) sent["x-api-key"] = this.key;
     if (body !== undefined) sent["Content-Type"] = "application/json";
-    const options = { method, headers: sent, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+    const options = { method, headers: sent, signal, body: form ?? (body === undefined ? undefined : JSON.stringify(body)) };
     let response;
     try {
       response = await this.fetch(this.address(path, query), options);
@@ -97,6 +97,22 @@ export class Api {
 
   deleteMessage(id) {
     return this.call("monitor/messages", { method: "DELETE", body: [id] });
+  }
+
+  upload(flow, file) {
+    const form = new FormData();
+    form.append("file", file);
+    return this.json(`files/upload/${segment(flow)}`, { method: "POST", form });
+  }
+
+  async file(path) {
+    const [flow, ...name] = path.split("/");
+    return (await this.call(`files/download/${segment(flow)}/${segment(name.join("/"))}`)).blob();
+  }
+
+  // A new session with what was said before a message.
+  fork(session, message) {
+    return this.json("monitor/messages/sessions/fork", { method: "POST", body: { session_id: session, message_id: message } });
   }
 
   renameSession(id, newId) {

@@ -1,9 +1,11 @@
 // The messages of a session, and the field to write the next one.
 
+import { Attachments } from "./attachments.js";
 import { button, make } from "./dom.js";
 import { Log } from "./log.js";
 import { Run } from "./run.js";
 import { decider, placeKey } from "./text.js";
+import { openUse } from "./use.js";
 
 class Conversation extends HTMLElement {
   start(app) {
@@ -14,6 +16,9 @@ class Conversation extends HTMLElement {
     this.facts = make("p", { class: "note facts" });
     this.text = make("textarea", { id: "text", rows: 3, placeholder: "Write a message" });
     this.send = make("button", { class: "main" }, "Send");
+    this.attachments = new Attachments(app);
+    this.empty = make("section", { class: "empty", "aria-label": "About the flow" });
+    this.log.element.prepend(this.empty);
     const form = make(
       "form",
       { class: "composer", onsubmit: (event) => this.onSubmit(event) },
@@ -21,12 +26,16 @@ class Conversation extends HTMLElement {
       this.text,
       this.send,
     );
-    this.append(make("div", { class: "head" }, this.heading), this.log.element, this.facts, form);
+    const attaching = make("div", { class: "attaching" }, this.attachments.open, this.attachments.input, this.attachments.list);
+    const use = button("Use in code", () => app.flow && openUse(app), { id: "use" });
+    this.append(make("div", { class: "head" }, this.heading, use), this.log.element, this.facts, attaching, form);
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.onSubmit(event);
       if (event.key === "Escape") this.run?.stop();
     });
     this.text.addEventListener("input", () => this.keepDraft());
+    this.attachments.listen(this);
+    app.on("again", (question) => this.again(question));
     app.on("place", () => this.open());
     app.on("flow", () => this.open());
     app.on("back", () => this.log.sync());
@@ -44,7 +53,11 @@ class Conversation extends HTMLElement {
   async open() {
     const { session } = this.app.place;
     const flow = this.app.flow?.id;
-    if (!flow || (this.session === session && this.flow === flow)) return;
+    if (!flow) return;
+    if (this.session === session && this.flow === flow) {
+      this.find();
+      return;
+    }
     const carried = this.takeUnsent();
     this.session = session;
     this.flow = flow;
@@ -52,9 +65,56 @@ class Conversation extends HTMLElement {
     this.facts.textContent = "";
     this.text.value = joined(readDraft(this), carried);
     this.keepDraft();
+    this.attachments.show(placeKey(flow, session));
+    this.empty.replaceChildren();
     this.showBusy();
     await this.log.open(session, flow);
-    Run.resume(this, session, flow);
+    if (session !== this.session || flow !== this.flow) return;
+    this.showEmpty();
+    if (this.next?.session === session) this.begin(new Run(this, { ...this.next, flow }));
+    else Run.resume(this, session, flow);
+    this.next = null;
+    this.find();
+  }
+
+  find() {
+    const { message } = this.app.place;
+    if (message) this.log.find(message);
+  }
+
+  // A session in which nothing was said says what the flow is for.
+  showEmpty() {
+    const { name, description, examples = [] } = this.app.flow;
+    const tries = examples.map((text) => make("li", {}, button(text, () => this.propose(text))));
+    this.empty.replaceChildren(
+      make("h2", {}, name),
+      description && make("p", {}, description),
+      tries.length && make("p", { class: "note" }, "Try one of these:"),
+      tries.length && make("ul", { class: "examples" }, ...tries),
+    );
+  }
+
+  propose(text) {
+    this.text.value = text;
+    this.keepDraft();
+    this.text.focus();
+  }
+
+  // Asks a question again in a copy of the session up to it; both are kept.
+  async again({ id, text, files, isQuestion }) {
+    const from = this.session;
+    if (!isQuestion) {
+      this.app.say("There is no question before this answer.");
+      return;
+    }
+    try {
+      const { session_id: session } = await this.app.api.fork(from, id);
+      this.next = { session, text, files };
+      this.app.go({ session });
+      this.origin = { session, from };
+    } catch (error) {
+      this.app.report(error);
+    }
   }
 
   // What was typed for a flow that is gone goes along to the next one: there is no way back to it.
@@ -65,7 +125,7 @@ class Conversation extends HTMLElement {
     return text;
   }
 
-  onSubmit(event) {
+  async onSubmit(event) {
     event.preventDefault();
     if (this.run) {
       // Enter stops nothing: only the button does, and Escape.
@@ -73,10 +133,17 @@ class Conversation extends HTMLElement {
       return;
     }
     const text = this.text.value;
-    if (!text.trim() || !this.app.flow) return;
+    const { session, flow } = this;
+    if ((!text.trim() && !this.attachments.here.length) || !this.app.flow) return;
     this.text.value = "";
     this.keepDraft();
-    this.begin(new Run(this, { session: this.session, flow: this.flow, text }));
+    const files = this.attachments.here.length ? await this.attachments.take() : [];
+    if (this.attachments.here.length || (!text.trim() && !files.length)) {
+      // One of them could not be uploaded: it is said there, and nothing goes without it.
+      this.giveBack(new Run(this, { session, flow, text, files }));
+      return;
+    }
+    this.begin(new Run(this, { session, flow, text, files }));
   }
 
   begin(run) {
@@ -95,6 +162,7 @@ class Conversation extends HTMLElement {
     const text = joined(readDraft(run), run.text);
     writeDraft(run, text);
     if (run.visible) this.text.value = text;
+    if (run.files.length) this.attachments.give(placeKey(run.flow, run.session), run.files);
   }
 
   showBusy() {
@@ -109,6 +177,8 @@ class Conversation extends HTMLElement {
     if (!session || !run.visible) return;
     const id = make("span", { class: "session-id", title: session.id }, session.id);
     this.facts.replaceChildren("Session ", id, `: ${decider(session)}. `);
+    const { from } = this.origin?.session === run.session ? this.origin : {};
+    if (from) this.facts.append("It goes on from another one: ", button("Open that one", () => this.app.go({ session: from })));
     if (session.id !== run.session) {
       this.facts.append(button("Open that session", () => this.app.go({ session: session.id })));
     }

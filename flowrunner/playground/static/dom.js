@@ -96,6 +96,25 @@ export function ask({ title, text = "", label = "", value = "", action, type = "
   });
 }
 
+// Shows something in the page's dialog, until it is closed.
+export function present(title, ...parts) {
+  const dialog = document.getElementById("dialog");
+  const done = () => {
+    dialog.close();
+    dialog.replaceChildren();
+    dialog.classList.remove("wide");
+  };
+  const head = make("div", { class: "head" }, make("h2", { id: "dialog-title" }, title), button("Close", done));
+  dialog.replaceChildren(make("div", { class: "presented" }, head, ...parts));
+  dialog.classList.add("wide");
+  dialog.oncancel = (event) => {
+    event.preventDefault();
+    done();
+  };
+  if (!dialog.open) dialog.showModal();
+  return done;
+}
+
 export function announce(text) {
   document.getElementById("status").textContent = text;
 }

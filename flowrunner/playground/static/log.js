@@ -1,7 +1,10 @@
 // The list of messages: the newest first, older ones as one scrolls up.
 
+import { copyText } from "./code.js";
 import { announce, make } from "./dom.js";
+import { pathsOf } from "./files.js";
 import { MessageView } from "./message.js";
+import { writePlace } from "./text.js";
 
 const NEAR = 120;
 const EDIT = "flowrunner:edit:";
@@ -20,6 +23,10 @@ export class Log {
     );
     this.actions = {
       say: (text) => app.say(text),
+      file: (path) => app.api.file(path),
+      grown: () => this.isAtEnd && this.toEnd(),
+      again: (view, text) => app.emit("again", { ...this.questionOf(view), ...(text ? { text } : {}) }),
+      link: (id) => this.link(id),
       save: (id, text) => this.save(id, text),
       remove: (id) => this.remove(id),
       render: (views) => this.render(views),
@@ -88,6 +95,36 @@ export class Log {
       const views = items.filter((item) => !live.has(item.id)).map((item) => this.put(item));
       await this.render(views.filter((view) => !view.rendered && !view.editing));
     });
+  }
+
+  // What is to be asked again: of an answer the question before it.
+  questionOf(view) {
+    const all = [...this.list.querySelectorAll("article[data-id]")];
+    const upto = all.slice(0, all.indexOf(view.element) + 1);
+    const { id } = upto.findLast((one) => one.dataset.id && one.classList.contains("mine"))?.dataset ?? {};
+    const { message } = this.views.get(id) ?? view;
+    return { id: message.id, text: message.text, files: pathsOf(message.files), isQuestion: Boolean(id) };
+  }
+
+  async link(id) {
+    const { flow, session } = this.app.place;
+    await copyText(new URL(writePlace({ flow, session, message: id }), location.href).href, this.views.get(id).element);
+  }
+
+  // Brings a message into view, looking for it among the older ones as far as need be.
+  async find(id) {
+    const round = this.round;
+    while (!this.views.has(id) && this.cursor && round === this.round) await this.older();
+    if (round !== this.round) return;
+    const view = this.views.get(id);
+    if (!view) {
+      this.notice("The message that the link names is not in this session.");
+      return;
+    }
+    view.element.scrollIntoView({ block: "center" });
+    view.element.classList.add("found");
+    view.element.tabIndex = -1;
+    view.element.focus({ preventScroll: true });
   }
 
   make(message) {

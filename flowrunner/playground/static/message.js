@@ -2,6 +2,7 @@
 
 import { codeBlock, copyText } from "./code.js";
 import { ask, button, copyOf, make } from "./dom.js";
+import { filesOf, pathsOf } from "./files.js";
 import { clock, duration, shown, spent } from "./text.js";
 
 export class MessageView {
@@ -11,6 +12,7 @@ export class MessageView {
     this.marks = make("span", { class: "marks" });
     this.time = make("time", {});
     this.body = make("div", { class: "body" });
+    this.files = make("div", { class: "files" });
     this.blocks = make("div", { class: "blocks" });
     this.foot = make("div", { class: "foot" });
     this.spent = make("div", { class: "note spent" });
@@ -19,6 +21,7 @@ export class MessageView {
       { class: "message" },
       make("header", {}, this.who, this.marks, this.time),
       this.body,
+      this.files,
       this.blocks,
       this.spent,
       this.foot,
@@ -45,6 +48,7 @@ export class MessageView {
     this.element.classList.toggle("partial", Boolean(message.run) && message.properties?.state === "partial");
     if (!before || before.text !== message.text) this.showText(message.text);
     this.showBlocks(message.content_blocks ?? []);
+    this.showFiles(message.files ?? []);
     if (Boolean(message.id) !== Boolean(before?.id) || !before) this.showActions(mine);
   }
 
@@ -77,11 +81,21 @@ export class MessageView {
     this.blocks.replaceChildren(...blocks.map(blockOf));
   }
 
+  showFiles(files) {
+    const shape = JSON.stringify(pathsOf(files));
+    if (shape === this.filesShape || !this.actions) return;
+    this.filesShape = shape;
+    this.files.replaceChildren(...filesOf(files, this.actions));
+  }
+
   showActions(mine) {
     const name = mine ? "your message" : "the answer";
     const all = [button("Copy", () => this.copy(), { "aria-label": `Copy ${name}` })];
     if (this.message.id && this.actions) {
       all.push(button("Edit", () => this.edit(), { "aria-label": `Edit ${name}` }));
+      const word = mine ? "Run again" : "Regenerate";
+      all.push(button(word, () => this.actions.again(this), { title: "In a copy of the session up to here; this one stays" }));
+      all.push(button("Link", () => this.actions.link(this.message.id), { "aria-label": `Copy a link to ${name}` }));
       all.push(button("Delete", () => this.remove(), { "aria-label": `Delete ${name}` }));
     }
     this.foot.replaceChildren(...all);
@@ -113,7 +127,13 @@ export class MessageView {
       close();
     };
     field.addEventListener("keydown", (event) => event.key === "Escape" && close());
-    const actions = make("div", { class: "actions" }, button("Cancel", close), button("Save", save, { class: "main" }));
+    const fork = () => {
+      const { value } = field;
+      close();
+      this.actions.again(this, value);
+    };
+    const again = this.message.sender === "User" && button("Run from here", fork, { title: "In a copy of the session up to here; this one stays" });
+    const actions = make("div", { class: "actions" }, button("Cancel", close), again, button("Save", save, { class: "main" }));
     this.body.className = "body editing";
     this.body.replaceChildren(field, actions);
     if (!begun) field.focus();

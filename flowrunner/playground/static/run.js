@@ -7,8 +7,8 @@ import { placeKey } from "./text.js";
 const RUNNING = "flowrunner:running";
 
 export class Run {
-  constructor(conversation, { session, flow, text = null, id = "" }) {
-    Object.assign(this, { conversation, session, flow, text, id });
+  constructor(conversation, { session, flow, text = null, files = [], id = "" }) {
+    Object.assign(this, { conversation, session, flow, text, files, id });
     this.app = conversation.app;
     this.controller = new AbortController();
     this.stored = text === null;
@@ -37,6 +37,7 @@ export class Run {
     this.app.emit("run-begins", this);
     try {
       const body = { input_value: this.text ?? "", session_id: this.session, input_type: "chat", output_type: "chat" };
+      if (this.files.length) body.files = this.files;
       const options = { signal: this.controller.signal, onCut: (cut) => this.app.showLost(cut) };
       const { api } = this.app;
       const frames = this.id ? api.followRun(this.id, options) : api.follow(this.flow, body, options);

@@ -1,6 +1,7 @@
 // The sessions of a flow, latest first; more come as one scrolls.
 
 import { ask, button, make } from "./dom.js";
+import { saveAs } from "./files.js";
 import { ago, count, fileName, newSessionId, writePlace } from "./text.js";
 
 class Sessions extends HTMLElement {
@@ -205,9 +206,7 @@ class Sessions extends HTMLElement {
         cursor = page.cursor;
       } while (cursor);
       const text = JSON.stringify({ session_id: id, flow_id: this.app.flow.id, messages: all }, null, 2);
-      const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-      make("a", { href: address, download: fileName(id) }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 10000);
+      saveAs(new Blob([text], { type: "application/json" }), fileName(id));
     });
   }
 

@@ -53,6 +53,24 @@ export function spent({ usage, timing, source } = {}) {
   return found.join(", ");
 }
 
+export function size(octets) {
+  if (typeof octets !== "number") return "";
+  if (octets < 1000) return `${octets} B`;
+  return octets < 1e6 ? `${Math.round(octets / 1000)} kB` : `${(octets / 1e6).toFixed(1)} MB`;
+}
+
+const PICTURES = { png: "png", jpg: "jpeg", jpeg: "jpeg", gif: "gif", webp: "webp", avif: "avif", bmp: "bmp" };
+
+// Pictures that a browser shows and that run nothing: SVG is none of them.
+export function isPicture(name) {
+  return Boolean(pictureType(name));
+}
+
+export function pictureType(name) {
+  const kind = PICTURES[name.split(".").at(-1).toLowerCase()];
+  return kind ? `image/${kind}` : "";
+}
+
 export function shown(value, longest = 4000) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
   return text.length > longest ? `${text.slice(0, longest)}…` : text;

@@ -1,0 +1,60 @@
+"""The monitor API: a copy of a session up to one of its messages, to go on from there in another way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Response
+from marshmallow import Schema, fields
+
+from flowrunner.authority import CONVERSE
+from flowrunner.errors import BadRequest, NotFound
+from flowrunner.memory.message import new_id
+from flowrunner.web.access import messages_to_change
+from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.fields import Text, Uuid
+from flowrunner.web.json_io import json_response
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body
+from flowrunner.web.sessions import BASE
+
+#: Messages that are copied at most: they are stored together, all or none.
+MOST_COPIED: Final = 2000
+
+routes = RouteGroup("sessions")
+
+
+class Fork(Body):
+    """Where a session is to be left."""
+
+    session_id = Text(required=True, least=1)
+    message_id = Uuid(required=True)
+
+
+class Forked(Schema):
+    """The copy, and how many messages it has."""
+
+    session_id = fields.String(required=True)
+    count = fields.Integer(required=True)
+
+
+@routes.post(f"{BASE}/sessions/fork", needs=CONVERSE, body=Fork, answers={201: Forked}, errors=(429,))
+def fork_session(body: Input) -> Response:
+    """Copy what was said in a session before one of its messages into a new session; the old one stays as it is.
+
+    Where nothing was said before, the new session is empty.
+    """
+    runner, identity = this_runner(), caller()
+    session_id, message_id = body["session_id"], body["message_id"]
+    memory = messages_to_change(runner)
+    if not memory.fetch(ids=(message_id,), session_id=session_id):
+        raise NotFound("The session has no message of that id")
+    before = memory.fetch(session_id=session_id, before=message_id, limit=MOST_COPIED + 1)
+    if len(before) > MOST_COPIED:
+        raise BadRequest(f"More than {MOST_COPIED} messages stand before this one; a copy may have no more.")
+    fork = f"chat-{new_id()}"
+    copies = [message.replace(id=None, run_id=None, session_id=fork) for message in before]
+    if copies:
+        runner.count_upload(identity, sum(len(message.text.encode("utf-8", "replace")) for message in copies))
+        runner.memory_of(identity).append(copies)
+    return json_response({"session_id": fork, "count": len(copies)}, 201)
