@@ -12,6 +12,7 @@ from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.planned import PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_start, stuck_in_circles
 from flowrunner.errors import FlowInvalid
+from flowrunner.flows.declared import told_by
 from flowrunner.flows.graph import strong_components
 
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ def find_cycles(planned: Sequence[PlannedVertex]) -> list[PlannedCycle]:
     return cycles
 
 
+def rounds_of(planned: PlannedVertex) -> int | None:
+    """Return how often a router compares in a cycle; None for what is no router.
+
+    :raises FlowInvalid: if it does not say.
+    """
+    found: int | None = told_by(planned.component, planned.vertex, "rounds_with", planned.values)
+    return found
+
+
 def fold(
     planned: Sequence[PlannedVertex], scope: Iterable[int], cycles: Iterable[PlannedCycle], before: tuple[int, ...] = ()
 ) -> tuple[tuple[int, ...], dict[int, tuple[PlannedEdge, ...]], dict[int, int], dict[int, PlannedCycle]]:
@@ -118,7 +128,7 @@ def _plan_cycle(
     :raises FlowInvalid: if nothing bounds them, or nothing begins.
     """
     among = set(members)
-    routers = tuple(i for i in members if planned[i].component.rounds_with(planned[i].values) is not None)
+    routers = tuple(i for i in members if rounds_of(planned[i]) is not None)
     loop = any(planned[i].component.loop_output is not None for i in members)
     head = _head(planned, among, routers, distances)
     if head is None or loop or not _is_bounded(planned, among - set(routers)):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flowrunner.components import SHARED
 from flowrunner.errors import FlowInvalid
+from flowrunner.flows.declared import told_by
 from flowrunner.flows.model import Edge, Flow, hash_content
 from flowrunner.flows.ports import FlowPorts
 from flowrunner.registry import Registry
@@ -32,7 +33,7 @@ def ingesting_part(flow: Flow, registry: Registry) -> tuple[Flow, dict[str, str]
             continue
         edges = [edge for edge, _ in incoming.get(vertex.id, ())]
         connected = {one.name for edge in edges if (one := given.find_input(edge.input)) is not None}
-        name = component.fills_with(vertex.settings, connected)
+        name = told_by(component, vertex, "fills_with", vertex.settings, connected)
         if name is not None and not name.startswith(SHARED):
             fillers[vertex.id] = name or f"flow {flow.id}"
     if not fillers:

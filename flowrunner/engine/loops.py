@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, reason_of
 
 if TYPE_CHECKING:
     from flowrunner.engine.cycles import PlannedCycle
@@ -101,3 +102,20 @@ def _wait_for_needs(planned: Sequence[PlannedVertex], index: int, body: set[int]
                 order = PlannedEdge(edge.source, None, index, ORDER_INPUT)
                 planned[edge.source].outgoing.append(order)
                 planned[index].incoming.append(order)
+
+
+def finish_loop(planned: PlannedVertex, returned: Sequence[Any], mask: Callable[[str], str]) -> Mapping[str, Any]:
+    """Return what a loop gives in the end.
+
+    :param returned: what came back into it.
+    :param mask: takes secrets out of a text.
+    :raises ComponentFailed: if the component raises an error.
+    """
+    try:
+        return planned.component.finish_loop(returned)
+    except FlowRunnerError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise ComponentFailed(planned.vertex.id, planned.display_name, mask(reason_of(error))) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowrunner.engine.planned import PlannedEdge, PlannedVertex
+from flowrunner.flows.declared import told_by
 
 #: What an edge that only orders leads to: no input has this name.
 ORDER_INPUT = ""
@@ -18,14 +19,14 @@ def order_by_collections(planned: Sequence[PlannedVertex], scope: Sequence[int])
     filling: dict[str, list[PlannedVertex]] = {}
     for index in scope:
         vertex = planned[index]
-        name = vertex.component.fills_with(vertex.values, vertex.connected)
+        name = told_by(vertex.component, vertex.vertex, "fills_with", vertex.values, vertex.connected)
         if name is not None and not vertex.as_tool:
             filling.setdefault(name, []).append(vertex)
     if not filling:
         return
     for index in scope:
         reader = planned[index]
-        name = reader.component.reads_with(reader.values, reader.connected)
+        name = told_by(reader.component, reader.vertex, "reads_with", reader.values, reader.connected)
         for filler in filling.get(name, ()) if name is not None else ():
             if filler is not reader and not _leads_to(planned, reader.index, filler.index):
                 _order(filler, reader)

@@ -12,9 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from flowrunner.components import CancelToken
 from flowrunner.engine.branches import left_out
-from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle
+from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle, rounds_of
 from flowrunner.engine.events import Emit, EventStream, RunEvent
-from flowrunner.engine.loops import PlannedLoop
+from flowrunner.engine.loops import PlannedLoop, finish_loop
 from flowrunner.engine.pausing import WorkingPlace, pausing, working
 from flowrunner.engine.plan import Plan, PlannedVertex
 from flowrunner.engine.recording import RunRecord
@@ -250,7 +250,7 @@ class _Execution:
         """Run a cycle in rounds, until nothing leads back."""
         state, start = self._state, {cycle.head}
         state.forget(cycle.scope)
-        limits = [state.vertices[i].component.rounds_with(state.vertices[i].values) or 1 for i in cycle.routers]
+        limits = [rounds_of(state.vertices[i]) or 1 for i in cycle.routers]
         for _ in range(min(sum(limits), MOST_ROUNDS)):
             state.check_time()
             again = cycle.downstream(start)
@@ -263,8 +263,8 @@ class _Execution:
 
     def _run_body(self, loop: PlannedLoop, index: int, result: VertexResult) -> None:
         """Run the body of a loop for each of its items, and put what came back in place of them."""
-        state, component = self._state, self._state.vertices[index].component
-        name = str(component.loop_output)
+        state = self._state
+        name = str(state.vertices[index].component.loop_output)
         items, returned = result.outputs.get(name), []
         result.untaken = ()
         for item in items if isinstance(items, (list, tuple)) else ():
@@ -278,7 +278,7 @@ class _Execution:
                 found = state.results.get(source)
                 if found is not None and output is not None and output in found.outputs:
                     returned.append(found.outputs[output])
-        result.outputs = component.finish_loop(returned)
+        result.outputs = finish_loop(state.vertices[index], returned, state.services.mask)
         state.events.send("vertex_finished", result=result)
 
     def _submit(self, planned: PlannedVertex) -> Future[VertexResult]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from flowrunner.engine.planned import PlannedVertex
+from flowrunner.flows.declared import told_by
 
 #: So many chat outputs may show the text of one vertex; a flow made to be slow could have thousands.
 MOST_STREAM_TARGETS: Final = 16
@@ -91,7 +92,7 @@ def find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
             if len(target.stream_targets) >= MOST_STREAM_TARGETS:
                 continue
             target.stream_targets += (output.index,)
-            passing = target.component.streams_through_with(target.values)
+            passing = told_by(target.component, target.vertex, "streams_through_with", target.values)
             for edge in target.incoming:
                 if edge.source not in seen and edge.input in passing:
                     seen.add(edge.source)

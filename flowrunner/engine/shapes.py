@@ -67,8 +67,12 @@ def value_json(value: Any, *, records: bool = False) -> Any:
 
     :param records: show the members of records too (dataclasses, models of pydantic, arrays of numpy). What
         stands on edges may be such an object and hold secrets, so this is for what a tool hands to a model.
+    :raises ValueError: if it holds itself, or is nested more deeply than can be followed.
     """
-    return as_json(value, Message, records=records)
+    try:
+        return as_json(value, Message, records=records)
+    except RecursionError:
+        raise ValueError("the value holds itself, or is nested too deeply to be shown as JSON") from None
 
 
 def value_repr(value: Any) -> str:

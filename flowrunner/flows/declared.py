@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from flowrunner.components import Component, Input, Output
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
+from flowrunner.flows.model import Vertex
 
 _Port = TypeVar("_Port", Input, Output)
 
@@ -29,6 +30,20 @@ def declared_outputs(component: Component, settings: Mapping[str, Any]) -> tuple
     if type(component).outputs_for is Component.outputs_for:
         return tuple(component.outputs)
     return _asked(component.outputs_for, settings, Output)
+
+
+def told_by(component: Component, vertex: Vertex, method: str, *arguments: Any) -> Any:
+    """Ask a component about a vertex by one of its methods.
+
+    :raises FlowInvalid: if it does not answer, naming the vertex and the method.
+    """
+    try:
+        return getattr(component, method)(*arguments)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        shown = f"{vertex.shown_name} ({vertex.id})"
+        raise FlowInvalid(f"{shown}: its {method}() failed: {reason_of(error)}.") from error
 
 
 def _asked(

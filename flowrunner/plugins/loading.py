@@ -68,7 +68,8 @@ def place_of(error: BaseException) -> str:
     if not foreign:
         return ""
     folder = str(Path(foreign[0][0]).parent)
-    file, line = [one for one in foreign if one[0].startswith(folder)][-1]
+    # A piece of code without a file, such as one made by exec, lies in no folder.
+    file, line = ([one for one in foreign if one[0].startswith(folder)] or foreign)[-1]
     return f"{file}, line {line}"
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Set
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import islice
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+#: Members of what may have no end.
+MOST_COUNTED: Final = 10_000
+#: From here on a number is a text: readers of JSON have limits, too.
+_LARGEST: Final = 10**4000
 
 
 def as_json(value: Any, speaks: type, *, records: bool = False) -> Any:
@@ -51,6 +58,9 @@ def plain_value(value: Any) -> Any:
         return value.value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, int) and not -_LARGEST < value < _LARGEST:
+        # Python writes no more than 4,300 decimal digits; sixteen is a power of two, so these cost nothing.
+        return hex(value)
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, (datetime, date, time)):
@@ -60,10 +70,15 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "replace")
     if isinstance(value, Set):
-        return sorted(value, key=str)
+        return sorted(value, key=_rank)
     if isinstance(value, range):
         return list(value)
     return value
+
+
+def _rank(member: Any) -> str:
+    plain = plain_value(member)
+    return str(plain if plain is not None else member)
 
 
 def whole_text(text: str) -> str:
@@ -72,9 +87,14 @@ def whole_text(text: str) -> str:
 
 
 def members_of(value: Any) -> Any:
-    """Return the members of a record: of a dataclass, a model of pydantic, an array of numpy; else the value."""
+    """Return the members of a record: of a dataclass, a model of pydantic, an array of numpy; else the value.
+
+    What is counted out one by one, as by a generator, is a list; one without an end has :data:`MOST_COUNTED`.
+    """
     if isinstance(value, type):
         return value
+    if isinstance(value, (Iterator, deque)):
+        return list(islice(value, MOST_COUNTED))
     if dataclasses.is_dataclass(value):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     for name in ("model_dump", "tolist"):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from flowrunner.errors import ChunkInvalid, NotAllowed
+from flowrunner.errors import (
+    ChunkInvalid,
+    FlowRunnerError,
+    NotAllowed,
+    VectorStoreFailed,
+    is_interrupt,
+    reason_of,
+)
 from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
 from flowrunner.vectors.store import VectorStore
+
+logger = logging.getLogger("flowrunner")
 
 LONGEST_NAME = 1000
 
@@ -60,8 +70,15 @@ class Vectors:
         """Release the store, if it was opened."""
         with self._lock:
             found, self._store, self._closed = self._store, None, True
-        if found is not None:
+        if found is None:
+            return
+        try:
             found.close()
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            # What else there is to close must not stay open for it.
+            logger.error("The vector store %s failed while it was closed: %s.", self.name, reason_of(error))
 
 
 class VectorsWithin:
@@ -114,11 +131,13 @@ class OwnerVectors:
             if (document, text) != (chunk.document, chunk.text):
                 chunk = dataclasses.replace(chunk, document=document, text=text)
             made.append(chunk)
-        return self._vectors.store.upsert_chunks(self.owner, collection, made)
+        done: int = self._ask("upsert_chunks", self.owner, collection, made)
+        return done
 
     def fetch(self, collection: str, **query: Any) -> list[Chunk]:
         """Return chunks in order; members as :class:`ChunkQuery` but for the owner."""
-        return self._vectors.store.fetch_chunks(self._query(collection, query))
+        done: list[Chunk] = self._ask("fetch_chunks", self._query(collection, query))
+        return done
 
     def search(self, collection: str, vector: Sequence[float], limit: int = 4, **query: Any) -> list[Hit]:
         """Return the nearest chunks, best first; members as :class:`ChunkQuery` but for the owner.
@@ -127,21 +146,40 @@ class OwnerVectors:
         """
         self._check(collection)
         asked = ChunkQuery(self.owner, collection, limit=limit, **query)
-        return self._vectors.store.search_chunks(asked, vector)
+        done: list[Hit] = self._ask("search_chunks", asked, vector)
+        return done
 
     def delete(self, collection: str, **query: Any) -> int:
         """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner."""
-        return self._vectors.store.delete_chunks(self._query(collection, query))
+        done: int = self._ask("delete_chunks", self._query(collection, query))
+        return done
 
     def collections(self) -> list[CollectionSummary]:
         """Return the owner's collections that are in reach, by name."""
-        found = self._vectors.store.list_collections(self.owner)
+        found: list[CollectionSummary] = self._ask("list_collections", self.owner)
         return found if self._reaches is None else [one for one in found if self._reaches(one.name)]
 
     def documents(self, collection: str) -> list[DocumentSummary]:
         """Return the documents of a collection, in order of their first chunks."""
         self._check(collection)
-        return self._vectors.store.list_documents(self.owner, collection)
+        done: list[DocumentSummary] = self._ask("list_documents", self.owner, collection)
+        return done
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """Ask the store, which may be anybody's code.
+
+        :raises VectorStoreFailed: if it raises what is no error of ours.
+        """
+        store = self._vectors.store
+        try:
+            return getattr(store, method)(*arguments)
+        except FlowRunnerError:
+            raise
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            said = f"The vector store {self.store_name} failed in {method}: {reason_of(error)}."
+            raise VectorStoreFailed(said) from error
 
     def _query(self, collection: str, members: dict[str, Any]) -> ChunkQuery:
         self._check(collection)

@@ -10,18 +10,23 @@ import signal
 import pytest
 
 from flowrunner import (
+    Chunk,
     Component,
     ComponentFailed,
+    FlowInvalid,
     FlowRunnerError,
+    Input,
     MemoryFailed,
     Output,
     PluginFailed,
     Setting,
     SettingsInvalid,
+    VectorStoreFailed,
     hookimpl,
 )
 from flowrunner.errors import is_interrupt
 from tests.engine.rig import open_rig
+from tests.vectors.plain import PlainVectors
 
 
 class Stop(BaseException):
@@ -261,3 +266,69 @@ def test_in_the_module_of_a_package(plugin_file, start):
     folder = plugin_file("import json\n\njson.loads('{')", "mine/part.py")
     with pytest.raises(PluginFailed, match=r"JSONDecodeError: .*mine/part.py, line 3"):
         start(plugins_dir=str(folder))
+
+
+@pytest.mark.parametrize("method", ["fills_with", "reads_with", "rounds_with", "streams_through_with", "inputs_for"])
+def test_while_a_flow_is_planned(ending, method, tmp_path):
+    act, said = ending
+    members = {method: lambda self, *arguments: act()}
+    if method == "reads_with":
+        members["fills_with"] = lambda self, settings, connected: "shelf"
+    kind = type("Ends", (_Passes,), {"type_name": "Ends", **members})
+    edges = ["in.message -> it.text", "it.said -> out.input_value", "it.said -> it.again"]
+    with (
+        open_rig(tmp_path, components=(kind,)) as rig,
+        pytest.raises(FlowInvalid, match=f"it.*{method}.*failed: {said}"),
+    ):
+        rig.run(
+            [("in", "ChatInput"), ("it", "Ends"), ("out", "ChatOutput")], edges[: 3 if method == "rounds_with" else 2]
+        )
+
+
+class _Passes(Component):
+    """Pass a text on."""
+
+    inputs = (Input("text"), Input("again"))
+    outputs = (Output("said"),)
+
+    def run(self, context, text, again):
+        return {"said": text}
+
+
+@pytest.mark.parametrize("method", ["upsert_chunks", "search_chunks", "fetch_chunks", "delete_chunks",
+                                    "list_collections", "list_documents"])  # fmt: skip
+def test_in_a_vector_store(ending, method, start, caplog):
+    act, said = ending
+    kind = type("Ends", (PlainVectors,), {method: lambda self, *arguments: act(), "close": lambda self: act()})
+
+    class Offers:
+        @hookimpl
+        def register_vector_stores(self, register):
+            register("mine", lambda app, settings: kind())
+
+    runner = start(Offers, vector_store="mine")
+    handle = runner.vectors.for_owner("local")
+    calls = {
+        "upsert_chunks": lambda: handle.upsert("c", [Chunk("a", "a", [1.0])]),
+        "search_chunks": lambda: handle.search("c", [1.0]),
+        "fetch_chunks": lambda: handle.fetch("c"),
+        "delete_chunks": lambda: handle.delete("c"),
+        "list_collections": handle.collections,
+        "list_documents": lambda: handle.documents("c"),
+    }
+    for name, call in calls.items():
+        if name == method:
+            with pytest.raises(VectorStoreFailed, match=f"The vector store mine failed in {name}: {said}"):
+                call()
+        else:
+            call()
+    runner.close()
+    assert "The vector store mine failed while it was closed" in caplog.text
+
+
+def test_in_code_that_lies_in_no_file(start):
+    """The place at which it broke has no folder."""
+    made = {}
+    exec("def register_components(self, register): raise SystemExit(3)", made)
+    with pytest.raises(PluginFailed, match=r"Plugin Made failed in register_components: it called sys.exit\(3\)"):
+        start(type("Made", (), {"register_components": hookimpl(made["register_components"])}))

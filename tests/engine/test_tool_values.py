@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import namedtuple
+from collections import deque, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import count
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from uuid import UUID
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from flowrunner import Component, Input, Message, Output, Tool
 from flowrunner.engine.shapes import value_json
+from flowrunner.text.plain_values import MOST_COUNTED
 from tests.engine.rig import Rig
 
 ID = UUID("12345678-1234-5678-1234-567812345678")
@@ -57,6 +59,8 @@ VALUES = {
     "nan": (float("nan"), None),
     "infinity": (float("-inf"), None),
     "large": (10**30, 10**30),
+    "larger than decimals go": (-(16**5000), f"-0x1{'0' * 5000}"),
+    "set of larger ones": ({16**5000}, [f"0x1{'0' * 5000}"]),
     "set": ({3, 1, 2}, [1, 2, 3]),
     "frozen set": (frozenset({"b", "a"}), ["a", "b"]),
     "tuple": ((1, date(2024, 1, 1)), [1, "2024-01-01"]),
@@ -91,6 +95,33 @@ def test_a_value_as_a_model_reads_it(value, wanted):
     said = Tool("t", "d", {}, lambda arguments: value).answer({})
     assert said == (wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False))
     said.encode()
+
+
+@pytest.mark.parametrize(
+    "make, wanted",
+    [
+        (lambda: (n for n in range(3)), "[0, 1, 2]"),
+        (lambda: map(str, [1, date(2024, 1, 1)]), '["1", "2024-01-01"]'),
+        (lambda: deque([1, {2}]), "[1, [2]]"),
+        (lambda: {"rows": iter([1])}, '{"rows": [1]}'),
+        (lambda: iter([]), "[]"),
+    ],
+    ids=["generator", "map", "deque", "in an object", "empty"],
+)
+def test_what_is_counted_out_is_a_list_for_a_model(make, wanted):
+    assert Tool("t", "d", {}, lambda arguments: make()).answer({}) == wanted
+
+
+def test_what_has_no_end_is_cut_and_what_is_too_deep_is_refused():
+    assert len(json.loads(Tool("t", "d", {}, lambda arguments: count()).answer({}))) == MOST_COUNTED
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        value_json(deep)
+    # Else Python takes it apart level by level, on its own stack.
+    while deep:
+        deep = deep.pop()
 
 
 @pytest.mark.parametrize("name", ["dataclass", "pydantic", "array"])
