@@ -24,7 +24,7 @@ class Identity:
     says of a flow whether the site offers it to them; None means that no site has a say.
     ``nameless`` is somebody whom nobody knows, such as a visitor: their ``id`` begins with
     :data:`VISITOR`, and limits count all of them together, or those of one ``address``.
-    ``acting`` is an admin in the name of another owner.
+    ``acting`` is an admin in the name of another owner. ``key`` is the id of the API key that they brought.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Identity:
     nameless: bool = False
     address: str = field(default="", compare=False)
     acting: bool = False
+    key: str = field(default="", compare=False)
     offers: Callable[[Any], bool] | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -46,6 +46,7 @@ from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.runs.failures import log_failure
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
+from flowrunner.runs.limits import Limits
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings import Settings
 from flowrunner.shares import Places, Uploads, WrongKeys, group_of
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
     from flowrunner.runs.engines import RunEngine
     from flowrunner.runs.once import KeyedAnswer
+    from flowrunner.runs.rates import Rates
     from flowrunner.store.secretbox import SecretBox
     from flowrunner.store.shared_commits import Parcel
     from flowrunner.store.stores import Stores
@@ -91,13 +93,16 @@ class Opened:
     engine: Engine
     run_engine: RunEngine | None
     box: SecretBox
+    rates: Rates | None
     metrics: Metrics | None
     observers: Sequence[Observer]
     close: Callable[[], None]
 
 
 #: Attributes of a runner that open it when they are first asked for.
-_OPENED_BY: Final = frozenset({"memory", "library", "stores", "vectors", "engine", "metrics", "services", "runs"})
+_OPENED_BY: Final = frozenset(
+    {"memory", "library", "stores", "vectors", "engine", "metrics", "services", "runs", "limits"}
+)
 
 
 class Runner:
@@ -118,6 +123,7 @@ class Runner:
     metrics: Metrics | None
     services: RunServices
     runs: Runs
+    limits: Limits
 
     def __init__(self, *, settings: Settings, plugins: PluginManager, opening: Callable[[], Opened]) -> None:
         self.settings = settings
@@ -218,6 +224,7 @@ class Runner:
             save_file=self._grants.save_file,
         )
         self.runs = Runs(self, opened.box, opened.run_engine)
+        self.limits = Limits(settings, opened.engine, self.runs.registry, opened.rates)
         if opened.stores.run_log is not None:
             registry = self.runs.registry
             opened.stores.run_log.know_process(lambda: registry.known_id)
@@ -295,26 +302,29 @@ class Runner:
         :param gone: says whether the client has left that waits for the run; then it is cancelled.
         :param parcel: what is to be committed with the last messages of the run.
         :raises NotAllowed, RequestInvalid: as :meth:`admit`.
-        :raises TooMany: if the caller runs as many flows as one caller may.
+        :raises TooMany: if the caller runs as many flows as one caller may, or has asked as often.
         :raises TooBusy: if no place was free in time.
         :raises FlowRunnerError: what stopped the run.
         """
         self.admit(request, identity)
         self.open()
         plan = self.plan(flow)
+        if not recorded and not self.limits.are_none:
+            self.limits.count(flow, request, identity)
         if self._purging is not None:
             self._purging.start()
         cancelled = CancelToken() if cancelled is None else cancelled
         run_id = run_id or new_id()
         # What was accepted is run, however much else its caller runs.
         place = nullcontext() if patient else self._shares.of(identity)
+        held = self.limits.place(run_id, flow, request, identity) if self.limits.hold_places else nullcontext()
         group = group_of(identity)
         entry = self.runs.registry.enter(
             run_id, identity.id, flow.id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel
         )
         token = count_started()
         try:
-            with place, self._place(group, cancelled, patient=patient), self.around():
+            with place, held, self._place(group, cancelled, patient=patient), self.around():
                 result = run(
                     plan,
                     request,
@@ -404,9 +414,12 @@ class Runner:
         :returns: the id of the run, which is recorded by then.
         :raises NotAllowed, RequestInvalid: as :meth:`admit`.
         :raises FlowInvalid: if the flow cannot run.
+        :raises TooMany: if the caller has asked for runs as often as one may.
         :raises StoreFailed: if the run cannot be recorded.
         """
         self.admit(request, identity)
+        if not self.limits.are_none:
+            self.limits.count(flow, request, identity)
         return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
 
     def carry_out(self, run_id: str) -> str:

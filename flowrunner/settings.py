@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,34 @@ def seconds(value: Any) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError("want a number of seconds, 0 or more")
     return number
+
+
+_RATE: Final = re.compile(r"\d+ *(?:/|per) *(?:\d+ *)?(?:second|minute|hour|day|month|year)s?", re.ASCII)
+
+
+def rates(value: Any) -> tuple[str, ...]:
+    """Take how often something may happen, such as ``10/second; 600/hour``: all of these hold.
+
+    :raises ValueError: for anything else.
+    """
+    if isinstance(value, (list, tuple)):
+        value = ";".join(map(str, value))
+    found = tuple(part.strip().lower() for part in re.split(r"[;,|]", str(value)) if part.strip())
+    for part in found:
+        if not _RATE.fullmatch(part) or int(part.split("/")[0].split("per")[0]) < 1:
+            raise ValueError("want a number and a time, such as 60/minute, with ; between several")
+    return found
+
+
+def limits_store(value: Any) -> str:
+    """Take where limits are counted: ``database``, ``memory``, or the URL of a Redis server.
+
+    :raises ValueError: for anything else.
+    """
+    kinds = ("redis://", "rediss://", "redis+unix://", "redis+sentinel://", "redis+cluster://")
+    if value not in ("database", "memory") and not str(value).startswith(kinds):
+        raise ValueError("want database, memory, or the URL of a Redis server, redis://...")
+    return str(value)
 
 
 def choice(*options: str) -> Callable[[Any], str]:
@@ -253,6 +282,44 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
         integer(1, 10000),
     ),
+    Setting(
+        "RATE_PER_KEY",
+        (),
+        "runs that one API key, one user of a site, or all nameless visitors from one address"
+        " may ask for, such as 10/second; 600/hour, over all processes and hosts, then 429 (extra [limits])",
+        rates,
+    ),
+    Setting("RATE_PER_SESSION", (), "runs that may be asked for in one session that requests name; likewise", rates),
+    Setting("RATE_PER_FLOW", (), "runs of one flow that may be asked for; likewise", rates),
+    Setting(
+        "RATE_PER_ADDRESS",
+        (),
+        "runs that clients of one address may ask for; of IPv6 one network (/64); likewise",
+        rates,
+    ),
+    Setting(
+        "LIMITS_STORE",
+        "database",
+        "where rates are counted: database (the app's own), the URL of a Redis server,"
+        " or memory (each process by itself)",
+        limits_store,
+        secret=True,
+    ),
+    Setting(
+        "RUNS_PER_KEY",
+        0,
+        "runs at a time of one API key, one user, or all nameless visitors from one address,"
+        " over all processes and hosts, then 429; 0: any number",
+        integer(0, 1_000_000),
+    ),
+    Setting(
+        "RUNS_PER_SESSION",
+        0,
+        "runs at a time in one session that requests name, waiting ones too; likewise",
+        integer(0, 1_000_000),
+    ),
+    Setting("RUNS_PER_FLOW", 0, "runs at a time of one flow; likewise", integer(0, 1_000_000)),
+    Setting("RUNS_PER_ADDRESS", 0, "runs at a time for clients of one address; likewise", integer(0, 1_000_000)),
     Setting(
         "MAX_WRONG_KEYS",
         30,

@@ -28,6 +28,7 @@ QUICK: Final[tuple[Check, ...]] = (
     access.find_open_doors,
     machine.find_sqlite_defect,
     machine.find_lonely_memory,
+    machine.find_limits_per_process,
     machine.find_few_files,
     machine.find_missing_time_zones,
 )

@@ -39,6 +39,7 @@ CODES: Final = {
     "private-addresses-open": "flows may fetch from every private address",
     "proxy-unchecked": "everybody may say for whom they ask",
     "memory-per-process": "several processes, each with conversations of its own",
+    "limits-per-process": "several processes, each with counts of its own",
     "too-few-files": "a process may open fewer files than its threads need",
     "clock-wrong": "the clock is behind what is already stored",
     "time-zones-missing": "there is no time zone database",

@@ -9,6 +9,7 @@ from typing import Final
 
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
+from flowrunner.runs.limits import rates_of
 from flowrunner.settings import PREFIX
 
 #: Where https://sqlite.org/wal.html says that the WAL-reset bug was mended: 3.51.3, and two older lines.
@@ -38,6 +39,19 @@ def find_lonely_memory(installation: Installation) -> Iterator[Diagnosis]:
     if settings is not None and settings.memory == "in-memory" and installation.workers() > 1:
         message = f"{PREFIX}MEMORY is in-memory with {installation.workers()} processes: each sees its own messages."
         yield error("memory-per-process", message, f"Set {PREFIX}MEMORY to sqlite, or {PREFIX}WORKERS to 1.")
+
+
+def find_limits_per_process(installation: Installation) -> Iterator[Diagnosis]:
+    """Find limits that several processes count each for itself."""
+    settings, workers = installation.settings, installation.workers()
+    if settings is None or workers < 2:
+        return
+    if settings.limits_store == "memory" and any(rates_of(settings).values()):
+        message = f"{PREFIX}LIMITS_STORE is memory with {workers} processes: each lets callers ask as often as all may."
+        yield warning("limits-per-process", message, f"Leave {PREFIX}LIMITS_STORE out, or name a Redis server.")
+    if settings.max_runs_per_user is not None:
+        message = f"{PREFIX}MAX_RUNS_PER_USER is counted in each of {workers} processes by itself."
+        yield warning("limits-per-process", message, f"Set {PREFIX}RUNS_PER_KEY, which all processes count together.")
 
 
 def find_few_files(installation: Installation) -> Iterator[Diagnosis]:

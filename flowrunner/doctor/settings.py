@@ -17,6 +17,10 @@ from flowrunner.store.engine import database_url
 _EXTRAS: Final = (
     ("metrics", "prometheus_client", "metrics"),
     ("tracing", "opentelemetry", "otel"),
+    *(
+        (name.lower(), "limits", "limits")
+        for name in ("RATE_PER_KEY", "RATE_PER_SESSION", "RATE_PER_FLOW", "RATE_PER_ADDRESS")
+    ),
 )
 
 

@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from flowrunner.errors import FlowRunnerError
 from flowrunner.store.ledger import Ledger
 
 logger = logging.getLogger("flowrunner")
 
 #: Seconds until it is looked again whether a run of another process has made room.
 _LOOK: Final = 0.2
+#: So many runs of one caller are tried in vain before the rest wait for the next look.
+_MOST_REFUSED: Final = 8
 
 
 @dataclass(order=True, slots=True)
@@ -28,7 +31,8 @@ class Job:
 
     ``lane`` names the session that it waits for; of one lane one run at a time is begun, over all
     processes, and None waits for nobody. ``begin`` runs it, to its end. ``group`` is with whom its caller
-    shares the threads.
+    shares the threads. ``admit`` takes what else it needs to begin, and says whether there was any; ``release``
+    gives it back.
     """
 
     seq: int
@@ -36,6 +40,8 @@ class Job:
     lane: str | None = field(compare=False)
     begin: Callable[[], Any] = field(compare=False)
     group: str = field(compare=False, default="")
+    admit: Callable[[], bool] = field(compare=False, default=lambda: True)
+    release: Callable[[], object] = field(compare=False, default=lambda: None)
 
 
 class BackgroundPool:
@@ -118,7 +124,7 @@ class BackgroundPool:
                     self._watcher = None
                     return
                 candidates = self._candidates()
-            free = self._free(candidates)
+            free = self._admitted(self._free(candidates))
             with self._guard:
                 handed = self._hand_out(free)
                 if not handed and not self._closed:
@@ -147,10 +153,27 @@ class BackgroundPool:
             return [job for job in jobs if job.lane is None]
         return [job for job in jobs if job.lane is None or first.get(job.lane, job.seq) >= job.seq]
 
+    def _admitted(self, jobs: list[Job]) -> list[Job]:
+        """Return those that may begin; of a caller who may begin no more, few are asked for."""
+        refused: Counter[str] = Counter()
+        admitted: list[Job] = []
+        for job in jobs:
+            if refused[job.group] < _MOST_REFUSED:
+                try:
+                    if job.admit():
+                        admitted.append(job)
+                    else:
+                        refused[job.group] += 1
+                except FlowRunnerError as error:
+                    logger.warning("Background runs wait: %s", error.message)
+                    break
+        return admitted
+
     def _hand_out(self, jobs: list[Job]) -> int:
         handed = 0
         for job in jobs:
             if self._closed or job not in self._waiting:
+                job.release()
                 continue
             self._waiting.remove(job)
             heapq.heapify(self._waiting)
@@ -163,6 +186,7 @@ class BackgroundPool:
                 # The process ends; the ledger keeps the run for another one.
                 del self._running[job.run_id]
                 self._closed = True
+                job.release()
                 return handed
             handed += 1
         return handed
@@ -173,6 +197,7 @@ class BackgroundPool:
         except Exception:
             logger.exception("unexpected error in a background run")
         finally:
+            job.release()
             with self._guard:
                 self._running.pop(job.run_id, None)
                 self._guard.notify_all()

@@ -13,7 +13,7 @@ from flowrunner.identity import Identity
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.telemetry.correlation import Origin, origin
 
-_IDENTITY = ("id", "admin", "read_only", "name", "author", "nameless", "address", "acting")
+_IDENTITY = ("id", "admin", "read_only", "name", "author", "nameless", "address", "acting", "key")
 
 
 def close_request(flow: Flow, request: RunRequest, identity: Identity, box: SecretBox) -> str:

@@ -172,6 +172,7 @@ class Runs:
             return run_id
         begin = on_behalf(self._run)
         job = Job(seq, run_id, lane, lambda: begin(run_id, flow, request, identity, kind), group_of(identity))
+        self._limit(job, lambda: (flow, request, identity))
         self.pool.add([job])
         if self.stopping:
             # The stop came in between, and let go of those that it saw.
@@ -313,7 +314,14 @@ class Runs:
                 return QUEUED
         except SQLAlchemyError as error:
             raise StoreFailed("The run cannot begin now, since the database fails; it is begun later.") from error
-        self._beginning(row)()
+        if self._runner.limits.hold_places and not self._has_place(run_id, lambda: self._asked(row)):
+            # It is sent again with the next sweep.
+            self.ledger.unsend([run_id])
+            return QUEUED
+        try:
+            self._beginning(row)()
+        finally:
+            self._runner.limits.leave(run_id)
         if row.lane is not None:
             self._go_on(row.lane)
         ended = self.ledger.find(run_id, EVERY_OWNER)
@@ -321,7 +329,36 @@ class Runs:
 
     def _adopt(self, rows: Iterable[Any]) -> None:
         mine = [row for row in rows if self.dispatcher is None or row.engine is None]
-        self.pool.add([Job(row.seq, row.id, row.lane, self._beginning(row), row.owner) for row in mine])
+        self.pool.add(map(self._job_of, mine))
+
+    def _job_of(self, row: Any) -> Job:
+        job = Job(row.seq, row.id, row.lane, self._beginning(row), row.owner)
+        self._limit(job, lambda: self._asked(row))
+        return job
+
+    def _asked(self, row: Any) -> tuple[Flow, RunRequest, Identity]:
+        request, identity, _ = open_request(row.request, self.box)
+        return self._runner.find(row.flow_id, identity), request, identity
+
+    def _limit(self, job: Job, asked: Callable[[], tuple[Flow, RunRequest, Identity]]) -> None:
+        """Have a run begin only where the limits on runs at a time have a place for it."""
+        limits = self._runner.limits
+        if limits.hold_places:
+            job.admit = lambda: self._has_place(job.run_id, asked)
+            job.release = lambda: limits.leave(job.run_id)
+
+    def _has_place(self, run_id: str, asked: Callable[[], tuple[Flow, RunRequest, Identity]]) -> bool:
+        """Take the places of a run in the background, and say whether there were any.
+
+        :raises StoreFailed: if the database fails.
+        """
+        try:
+            return self._runner.limits.take(run_id, *asked()) is None
+        except StoreFailed:
+            raise
+        except FlowRunnerError:
+            # It cannot be run, which is said when it begins.
+            return True
 
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:

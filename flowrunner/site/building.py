@@ -21,6 +21,7 @@ from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Opened, Runner
+from flowrunner.runs.limits import open_rates, rates_of
 from flowrunner.settings import (
     API_PARTS,
     PREFIX,
@@ -178,6 +179,7 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
         run_engine = manager.open_engine(app, settings)
         if run_engine is not None:
             undo.callback(run_engine.close)
+        rates = open_rates(settings, engine)
         given = wishes.memory
         memory = manager.open_memory(app, settings) if given is None else manager.use_memory(given, "given")
         return Opened(
@@ -189,6 +191,7 @@ def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes
             engine=engine,
             run_engine=run_engine,
             box=box,
+            rates=rates,
             metrics=metrics,
             observers=_observers(settings, stores.run_log, metrics),
             close=undo.pop_all().close,
@@ -253,6 +256,7 @@ def _refuse_missing_extras(settings: Settings) -> None:
     for on, package, word, extra in (
         (settings.metrics, "prometheus_client", "METRICS", "metrics"),
         (settings.tracing, "opentelemetry", "TRACING", "otel"),
+        *((said, "limits", name, "limits") for name, said in rates_of(settings).items()),
     ):
         if on and importlib.util.find_spec(package) is None:
             raise SettingsInvalid(f"{settings.prefix}{word} needs {package}: pip install flask-flowrunner[{extra}].")

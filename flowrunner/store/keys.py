@@ -257,7 +257,9 @@ class KeyStore:
             return None
         record = _record(row)
         flows = None if record.flows is None else frozenset(record.flows)
-        identity = Identity(record.owner, record.admin, record.read_only, flows, record.user, author=flows is None)
+        identity = Identity(
+            record.owner, record.admin, record.read_only, flows, record.user, author=flows is None, key=record.id
+        )
         found = _Known(record.id, identity, now + self._term)
         if before is not None:
             found.noted = before.noted

@@ -12,7 +12,7 @@ from flowrunner.memory.message import utc_now
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.shared_commits import Statement
-from flowrunner.store.tables import answers, processes, runs
+from flowrunner.store.tables import answers, places, processes, runs
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 
@@ -224,7 +224,7 @@ class Ledger:
         # A request with a key may be under way before its run is recorded, or after it has ended.
         with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None), *_of_nobody(engine))
         with_keys = select(answers.c.process).where(answers.c.state == "open")
-        open_ones = with_runs.union(with_keys).subquery()
+        open_ones = with_runs.union(with_keys, select(places.c.process)).subquery()
         statement = (
             select(open_ones.c.process.label("id"), processes.c.place, processes.c.beat)
             .select_from(open_ones.outerjoin(processes, processes.c.id == open_ones.c.process))
@@ -262,6 +262,7 @@ class Ledger:
                 "The process of this run ended before the run did; whatever it had stored until then is kept.",
             )
             if gone is not None:
+                connection.execute(places.delete().where(places.c.process == gone))
                 connection.execute(processes.delete().where(processes.c.id == gone))
             return queued, lost
 
@@ -281,6 +282,7 @@ class Ledger:
     def forget(self, process: str) -> None:
         """Take a process that ends in good order off the list."""
         with unhurried(self.engine) as connection:
+            connection.execute(places.delete().where(places.c.process == process))
             connection.execute(processes.delete().where(processes.c.id == process))
 
 

@@ -211,6 +211,28 @@ stream_events: Final = Table(
     Column("data", Text, nullable=False),
 )
 
+# Requests that were counted against a limit: of each window of time, from 0 on, how many. ``name`` is a digest.
+counts: Final = Table(
+    "flowrunner_counts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hits", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("flowrunner_counts_expires", "expires_at"),
+)
+
+# Places of limits on runs at a time, each held by a run of a process; those of a process that is gone count no more.
+places: Final = Table(
+    "flowrunner_places",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("run_id", String(36), primary_key=True),
+    Column("process", String(36), nullable=False),
+    Index("flowrunner_places_run", "run_id"),
+    Index("flowrunner_places_process", "process"),
+)
+
 # What holds for the whole database, such as by which key its secrets are closed.
 facts: Final = Table(
     "flowrunner_facts",
@@ -224,6 +246,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0006",
+    head="0007",
     version_table="flowrunner_version",
 )

@@ -11,6 +11,7 @@ from flowrunner.addresses import network_of
 from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.runner import Runner
+from flowrunner.runs.limits import counts_addresses
 from flowrunner.web.csrf import refuse_forged
 from flowrunner.web.loopback import refuse_from_elsewhere
 
@@ -48,6 +49,8 @@ def authenticate(runner: Runner, request: Request) -> Identity:
         identity = _by_key(runner, request)
     else:
         refuse_forged(runner.settings.max_body)
+    if not identity.address and counts_addresses(runner.settings):
+        identity = replace(identity, address=network_of(request.remote_addr))
     named = _named_owner(request)
     if named is not None:
         identity = _acting_for(identity, named)

@@ -222,6 +222,11 @@ ENVIRONMENTS = [
     ("proxy-unchecked", setting("FORWARDED_ALLOW_IPS", "*")),
     ("memory-per-process", setting("FLOWRUNNER_MEMORY", "in-memory", FLOWRUNNER_WORKERS="2")),
     ("memory-per-process", setting("FLOWRUNNER_MEMORY", "in-memory", WEB_CONCURRENCY="3")),
+    ("limits-per-process", setting("FLOWRUNNER_MAX_RUNS_PER_USER", "4", FLOWRUNNER_WORKERS="2")),
+    (
+        "limits-per-process",
+        setting("FLOWRUNNER_LIMITS_STORE", "memory", FLOWRUNNER_RATE_PER_KEY="9/hour", FLOWRUNNER_WORKERS="2"),
+    ),
     ("too-few-files", few_files),
     ("clock-wrong", say("UPDATE flowrunner_runs SET accepted_at = '2999-01-01T00:00:00.000000+00:00'")),
     ("time-zones-missing", lambda place: place.setattr(machine.zoneinfo, "available_timezones", set)),

@@ -1,0 +1,109 @@
+"""Count requests against limits in the app's own database, for all processes and hosts that share it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from flowrunner.store.engine import go_alone, reading
+from flowrunner.store.relaxed_commits import unhurried
+from flowrunner.store.tables import counts, places, processes
+
+#: Seconds between two removals of windows that are over.
+_PURGE: Final = 60.0
+_PLACES: Final = "flowrunner-places"
+
+
+def name_of(*words: str) -> str:
+    """Return by which name something is counted, whatever its words are."""
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class WindowCounts:
+    """How often something happened in the present window of time and in the one before.
+
+    :param clock: the time in seconds; hosts that share a database agree on it.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._next_purge = 0.0
+
+    def add(self, name: str, seconds: int, amount: int, most: int | None = None) -> int:
+        """Count, unless it is more than may be; return the hits of the present window, -1 for none counted.
+
+        :param most: hits that a window may have; part of the one before counts as much as is left of it.
+        """
+        now = self._clock()
+        number = int(now // seconds)
+        with unhurried(self._engine) as connection:
+            go_alone(connection, f"count {name}")
+            before, present = (self._hits(connection, name, n) for n in (number - 1, number))
+            left = 1 - now % seconds / seconds
+            if most is not None and before * left + present + amount > most:
+                return -1
+            if present:
+                mine = (counts.c.name == name, counts.c.number == number)
+                connection.execute(update(counts).where(*mine).values(hits=present + amount))
+            else:
+                row = {"name": name, "number": number, "hits": amount, "expires_at": int((number + 2) * seconds) + 1}
+                connection.execute(insert(counts).values(**row))
+            if now >= self._next_purge:
+                self._next_purge = now + _PURGE
+                connection.execute(delete(counts).where(counts.c.expires_at < int(now)))
+        return present + amount
+
+    def look(self, name: str, seconds: int) -> tuple[int, float, int, float]:
+        """Return the hits of the window before and the seconds that it counts on, and those of the present one."""
+        now = self._clock()
+        number, left = int(now // seconds), seconds - now % seconds
+        with reading(self._engine) as connection:
+            before, present = (self._hits(connection, name, n) for n in (number - 1, number))
+        return before, left, present, left + seconds
+
+    def clear(self, name: str | None = None) -> None:
+        """Forget what was counted, of all names or of one."""
+        with unhurried(self._engine) as connection:
+            connection.execute(delete(counts) if name is None else delete(counts).where(counts.c.name == name))
+
+    def _hits(self, connection: Connection, name: str, number: int) -> int:
+        statement = select(counts.c.hits).where(counts.c.name == name, counts.c.number == number)
+        return int(connection.execute(statement).scalar() or 0)
+
+
+class HeldPlaces:
+    """Which runs hold a place of a limit. Those of a process that is gone count no more, once it is known to be."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def take(self, run_id: str, process: str, wanted: dict[str, int]) -> str | None:
+        """Take a place of each name for a run, or none at all; return the name that has none left.
+
+        A run that holds them already keeps them.
+
+        :param wanted: how many places there are, by name.
+        """
+        with unhurried(self._engine) as connection:
+            go_alone(connection, _PLACES)
+            if connection.execute(select(places.c.run_id).where(places.c.run_id == run_id).limit(1)).first():
+                return None
+            alive = select(processes.c.id)
+            for name, most in wanted.items():
+                theirs = select(func.count()).select_from(places)
+                theirs = theirs.where(places.c.name == name, places.c.process.in_(alive))
+                if connection.execute(theirs).scalar_one() >= most:
+                    return name
+            rows: list[dict[str, Any]] = [{"name": n, "run_id": run_id, "process": process} for n in wanted]
+            connection.execute(insert(places), rows)
+        return None
+
+    def give_back(self, run_ids: list[str]) -> None:
+        """Give back the places of runs."""
+        with unhurried(self._engine) as connection:
+            connection.execute(delete(places).where(places.c.run_id.in_(run_ids)))
