@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 
 import pytest
+import requests
+
+from tests.playground.conftest import run
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -152,7 +156,58 @@ def test_a_link_opens_a_message(visit):
     address = page.evaluate("navigator.clipboard.readText()")
     page.goto("about:blank")
     page.goto(address)
-    found = page.locator("article.found")
+    found = page.locator("article.linked")
     expect(found).to_contain_text("alpha")
     expect(found).to_be_focused()
     expect(found).to_be_in_viewport()
+
+
+def test_words_are_found_in_all_sessions_of_all_flows(visit, site):
+    run(site, "echo", "needle-one")
+    said = {"input_value": "a Pelican over\nthe harbour " + "x " * 200, "session_id": "where it was"}
+    headers = {"x-api-key": site.key}
+    requests.post(f"{site.url}/api/v1/run/steps", json=said, headers=headers, timeout=30).raise_for_status()
+    window = visit()
+    page = window.sign_in("#flow=echo&session=searching")
+    page.fill("#filter", "harbour pelican")
+    hits = page.locator(".hits li")
+    expect(hits).to_have_count(2)
+    expect(hits.last.locator("mark")).to_have_text("Pelican")
+    expect(hits.last).to_contain_text("Steps")
+    hits.last.get_by_role("link").click()
+    expect(page.locator("h2.session-id")).to_have_text("where it was")
+    expect(page.locator("article.linked")).to_contain_text("a Pelican over")
+    expect(page.locator("#flow")).to_have_value("steps")
+    page.fill("#filter", "pelican zeppelin")
+    expect(page.locator(".search")).to_contain_text("No message has all these words.")
+    page.select_option("#flow", "echo")
+    page.fill("#filter", "needle-one")
+    expect(page.locator(".sessions li")).to_have_count(1)
+    page.fill("#filter", "")
+    expect(page.locator(".search")).to_be_hidden()
+
+
+def test_two_runs_are_compared_side_by_side(visit):
+    window = visit()
+    page = window.sign_in("#flow=router&session=compared")
+    window.say("please help")
+    window.say("good morning")
+    page.click("#tab-runs")
+    page.check("#only")
+    rows = page.locator(".runs-list > li")
+    expect(rows).to_have_count(2)
+    rows.nth(0).get_by_role("button", name="Compare").click()
+    expect(rows.nth(0).get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "true")
+    rows.nth(1).get_by_role("button", name="Compare").click()
+    table = page.locator(".compared")
+    question = table.get_by_role("row").filter(has_text=re.compile("^Question"))
+    # The earlier one is on the left, whichever was chosen first.
+    expect(question.locator("td")).to_have_text(["please help", "good morning"])
+    expect(question).to_have_class("differs")
+    expect(table.get_by_role("row").filter(has_text=re.compile("^State"))).not_to_have_class("differs")
+    helped = table.locator("tr", has_text="(help)")
+    expect(helped.locator("td").first).to_contain_text("success")
+    expect(helped.locator("td").last).to_have_text("not run")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(rows.nth(0).get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "false")

@@ -122,7 +122,7 @@ export class Log {
       return;
     }
     view.element.scrollIntoView({ block: "center" });
-    view.element.classList.add("found");
+    view.element.classList.add("linked");
     view.element.tabIndex = -1;
     view.element.focus({ preventScroll: true });
   }

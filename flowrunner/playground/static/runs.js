@@ -1,5 +1,6 @@
 // The last runs of the flow, or of the session that is open.
 
+import { openCompare } from "./compare.js";
 import { announce, button, make } from "./dom.js";
 import { arrivals, listed, valueRows } from "./graph.js";
 import { ago, decider, duration, shown } from "./text.js";
@@ -131,7 +132,23 @@ class Runs extends HTMLElement {
       body,
     );
     details.addEventListener("toggle", () => details.open && this.fill(body, run.id));
-    return make("li", { "data-state": run.status }, stop, details);
+    const compare = button("Compare", () => this.compare(run.id, compare), { class: "small", "aria-pressed": "false", "aria-label": `Compare the run ${run.id}` });
+    return make("li", { "data-state": run.status }, stop, compare, details);
+  }
+
+  // The first is kept until there is a second one.
+  compare(id, control) {
+    const chosen = this.chosen?.control.isConnected ? this.chosen : null;
+    const pressed = chosen?.id !== id;
+    control.setAttribute("aria-pressed", String(pressed));
+    this.chosen = pressed ? { id, control } : null;
+    if (!chosen || !pressed) {
+      announce(pressed ? "Choose another run to compare with." : "Nothing is chosen.");
+      return;
+    }
+    for (const one of [chosen.control, control]) one.setAttribute("aria-pressed", "false");
+    this.chosen = null;
+    openCompare(this.app, [chosen.id, id]);
   }
 
   async fill(body, id) {

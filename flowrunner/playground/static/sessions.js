@@ -2,16 +2,18 @@
 
 import { ask, button, make } from "./dom.js";
 import { saveAs } from "./files.js";
+import { Search } from "./search.js";
 import { ago, count, fileName, newSessionId, writePlace } from "./text.js";
 
 class Sessions extends HTMLElement {
   start(app) {
     this.app = app;
     this.rows = new Map();
-    this.filter = make("input", { id: "filter", type: "search", placeholder: "Filter by session id", autocomplete: "off" });
+    this.filter = make("input", { id: "filter", type: "search", placeholder: "Search texts and ids", autocomplete: "off" });
     this.list = make("ul", { class: "sessions" });
     this.note = make("p", { class: "note" });
-    this.scroller = make("div", { class: "scroller" }, this.list, this.note);
+    this.search = new Search(app);
+    this.scroller = make("div", { class: "scroller" }, this.list, this.note, this.search.element);
     this.append(
       make(
         "div",
@@ -19,7 +21,7 @@ class Sessions extends HTMLElement {
         make("h2", {}, "Sessions"),
         button("New", () => this.app.go({ session: newSessionId() }), { id: "new", "aria-label": "New session" }),
       ),
-      make("label", { class: "unseen", for: "filter" }, "Filter sessions by id"),
+      make("label", { class: "unseen", for: "filter" }, "Search the texts and ids of sessions"),
       this.filter,
       this.scroller,
     );
@@ -47,7 +49,8 @@ class Sessions extends HTMLElement {
     this.cursor = undefined;
     this.loading = false;
     this.note.textContent = "";
-    if (this.app.flow) await this.more(true);
+    if (!this.app.flow) return;
+    await Promise.all([this.more(true), this.search.look(this.filter.value.trim())]);
   }
 
   async more(first = false) {

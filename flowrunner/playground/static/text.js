@@ -53,6 +53,20 @@ export function spent({ usage, timing, source } = {}) {
   return found.join(", ");
 }
 
+// A text around the first of some words that it has: what stands before it, the word, and what comes after.
+export function excerpt(text, words, around = 60) {
+  const places = words.split(/\s+/).filter(Boolean).map((word) => [text.toLowerCase().indexOf(word.toLowerCase()), word.length]);
+  const [place, length] = places.filter(([found]) => found >= 0).sort(([one], [other]) => one - other)[0] ?? [0, 0];
+  const start = Math.max(0, place - around);
+  const end = place + length + 2 * around;
+  const line = (part) => part.replace(/\s+/g, " ");
+  return [
+    (start ? "…" : "") + line(text.slice(start, place)),
+    text.slice(place, place + length),
+    line(text.slice(place + length, end)) + (end < text.length ? "…" : ""),
+  ];
+}
+
 export function size(octets) {
   if (typeof octets !== "number") return "";
   if (octets < 1000) return `${octets} B`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { ago, count, decider, duration, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, spent, writePlace } =
+const { ago, count, decider, duration, excerpt, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, spent, writePlace } =
   await import(process.env.MODULES + "/text.js");
 
 test("durations", () => {
@@ -66,4 +66,11 @@ test("values are shown as text, and cut", () => {
 test("who decided, in words", () => {
   assert.match(decider({ source: "component", component: "v1" }), /setting of v1/);
   assert.equal(decider(null), "");
+});
+
+test("an excerpt stands around the first word that is there", () => {
+  assert.deepEqual(excerpt("the Cat\nsat", "sat cat"), ["the ", "Cat", " sat"]);
+  assert.deepEqual(excerpt("a".repeat(100) + "B" + "c".repeat(300), "b", 10), ["…" + "a".repeat(10), "B", "c".repeat(20) + "…"]);
+  assert.deepEqual(excerpt("nothing of it", "zzz"), ["", "", "nothing of it"]);
+  assert.deepEqual(excerpt("", " "), ["", "", ""]);
 });
