@@ -44,6 +44,14 @@ def read(client: Any, path: str) -> Any:
     return answer
 
 
+def send(client: Any, body: dict[str, Any]) -> Any:
+    """Ask for a part of the preview of a purge, which must succeed."""
+    answer = client.post("/api/v1/memory/purge/preview", json=body)
+    if answer.status_code != 200:
+        raise SystemExit(answer.get_data(as_text=True)[:200])
+    return answer
+
+
 def requests_of(opened: ExitStack, base: Path | None, memory: str, rows: int) -> dict[str, Callable[[int], object]]:
     """Fill a store and return what is measured on it, by name."""
     app = open_app(opened, base, memory=memory, run_log=False)
@@ -69,8 +77,11 @@ def requests_of(opened: ExitStack, base: Path | None, memory: str, rows: int) ->
         "search, newest 20": f"{MESSAGES}?q=zebra&limit=20",
         "search, two words": f"{MESSAGES}?q=zebra+LAZY&limit=20",
         "search that finds nothing": f"{MESSAGES}?q=unheardof&limit=20",
+        "facts of the memory page": "/api/v1/memory",
     }
-    return {name: lambda n, path=path: read(client, path) for name, path in paths.items()}
+    preview = {"rules": "age=36500d newest=100000"}
+    asked: dict[str, Callable[[int], object]] = {"a part of a purge's preview": lambda n: send(client, preview)}
+    return asked | {name: lambda n, path=path: read(client, path) for name, path in paths.items()}
 
 
 def compare_sizes(base: Path | None, memory: str, sizes: list[int], calls: int) -> None:

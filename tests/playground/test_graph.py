@@ -121,6 +121,36 @@ def test_mouse_wheel_and_map_move_it(page_of):
     assert view_of(page)[0] > near[0] + 500
 
 
+def test_the_map_is_dragged(page_of):
+    page = page_of("field60")
+    spot = page.locator(".map").bounding_box()
+    before = view_of(page)
+    page.mouse.move(spot["x"] + 10, spot["y"] + spot["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(spot["x"] + spot["width"] - 10, spot["y"] + spot["height"] / 2, steps=4)
+    page.mouse.up()
+    assert view_of(page)[0] > before[0] + 1000
+    assert view_of(page)[2:] == before[2:]
+    expect(page.locator(".drawer")).to_be_hidden()
+
+
+def test_another_flow_takes_neither_the_focus_nor_the_search_along(page_of):
+    page = page_of("field60")
+    page.get_by_role("searchbox", name="Find a component").fill("split text 5")
+    # 5, 53 and 59.
+    expect(page.locator("svg .hit")).to_have_count(3)
+    page.locator("svg [data-vertex='5']").click()
+    expect(page.locator(".drawer")).to_be_visible()
+    page.focus("#text")
+    page.select_option("#flow", "echo")
+    expect(page.locator("svg [data-vertex]")).to_have_count(2)
+    expect(page.locator(".drawer")).to_be_hidden()
+    expect(page.locator("#text")).to_be_focused()
+    expect(page.get_by_role("searchbox", name="Find a component")).to_have_value("")
+    page.keyboard.type("typed on")
+    expect(page.locator("#text")).to_have_value("typed on")
+
+
 def test_the_keyboard_moves_it(page_of):
     page = page_of("field60")
     canvas = page.locator(".stage .canvas")

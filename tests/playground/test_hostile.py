@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from flowrunner import Chunk
+from flowrunner.app import create_app, runner_of
+from flowrunner.store.keys import owner_of_user
 from tests.playground.hostile import hostile_texts
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -45,6 +48,13 @@ def said(site):
     assert made.status_code == 201, made.text
     for number in (31, 95, 150):
         assert calls.post(f"{base}/flows/", json={"name": texts[number], "data": {"nodes": [], "edges": []}}).ok
+
+    # Names of collections and documents, as a flow gives them.
+    app = create_app(data_dir=site.data, auth="none")
+    vectors = runner_of(app).vectors.for_owner(owner_of_user("ann"))
+    for text in texts[::20]:
+        vectors.upsert(text[:500], [Chunk("c", text, [1.0], text[:500])])
+    runner_of(app).close()
 
     def run(text, session):
         body = {"input_value": text, "session_id": session}
@@ -89,7 +99,7 @@ def test_hostile_texts_do_nothing(visit, said):
     expect(summaries.nth(2)).to_be_visible()
     for number in range(3):
         summaries.nth(number).click()
-    expect(page.locator(".run table").nth(2)).to_be_visible()
+    expect(page.locator(".run .said").nth(2)).to_be_visible()
     assert _alien(page) == []
     for number in (5, 77, 120, 199):
         page.locator(".sessions a").nth(number).click()
@@ -104,17 +114,33 @@ def test_hostile_texts_do_nothing(visit, said):
     page.goto(f"{window.site.url}/playground#flow=broken&session=errors")
     page.reload()
     expect(page.locator("article.failed").first).to_be_visible()
+    page.click("#tab-timeline")
+    expect(page.locator(".timeline tbody tr")).to_have_count(3)
+    assert _alien(page) == []
+    page.get_by_role("link", name="Memory").click()
+    expect(page.locator("#page tbody tr")).to_have_count(100)
+    page.fill("#memory-search", "harmed")
+    page.press("#memory-search", "Enter")
+    expect(page.locator(".found li").first).to_be_visible()
+    assert _alien(page) == []
+    page.get_by_role("link", name="Documents").click()
+    rows = page.locator(".collection")
+    expect(rows).to_have_count(len(said[::20]))
+    for number in range(rows.count()):
+        rows.nth(number).locator("summary").click()
+        expect(rows.nth(number).locator("tbody tr")).to_have_count(1)
     assert _alien(page) == []
 
 
-@pytest.mark.parametrize("place", ["flow", "session"])
+@pytest.mark.parametrize("place", ["flow", "session", "run", "message", "view"])
 def test_hostile_addresses_do_nothing(visit, place):
     window = visit()
     page = window.sign_in("#flow=echo&session=x")
     for text in hostile_texts()[::20]:
         page.evaluate(f"(text) => {{ location.hash = new URLSearchParams({{ {place}: text }}); }}", text)
         assert _alien(page) == []
-    window.complaints = [text for text in window.complaints if "404" not in text]
+    # Of a flow and a run that are not there.
+    window.complaints = [text for text in window.complaints if "404" not in text and "422" not in text]
 
 
 def _alien(page):

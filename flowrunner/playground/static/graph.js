@@ -125,8 +125,9 @@ class Graph extends HTMLElement {
     if (this.picked === undefined) return;
     this.picked = undefined;
     this.stage.choose(-1);
+    const had = this.drawer.element.contains(document.activeElement);
     this.drawer.hide();
-    this.stage.canvas.focus({ preventScroll: true });
+    if (had) this.stage.canvas.focus({ preventScroll: true });
   }
 
   fill() {
@@ -205,7 +206,7 @@ class Graph extends HTMLElement {
       trace.isOther = Boolean(run.content_hash && this.plan.content_hash && run.content_hash !== this.plan.content_hash);
       this.show(trace);
     } catch (error) {
-      if (error.status === 404 && this.app.place.run === id) this.problem.append(make("p", { class: "notice" }, `There is no run ${id} any more.`));
+      if ([404, 422].includes(error.status) && this.app.place.run === id) this.problem.append(make("p", { class: "notice" }, `There is no run ${id} any more.`));
       else this.app.report(error);
     }
   }

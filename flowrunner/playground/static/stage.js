@@ -8,6 +8,7 @@ const BOX = { width: 190, height: 62 };
 const LEAST_TEXT = 9.5;
 const READABLE = 0.3;
 const LIMITS = [0.02, 3];
+const NOTE = LEAST_TEXT / 0.8;
 const STEP = 60;
 
 export class Stage {
@@ -35,6 +36,7 @@ export class Stage {
     this.element = make("div", { class: "stage" }, make("div", { class: "tools", role: "toolbar", "aria-label": "Graph" }, ...tools), this.canvas);
     this.view = { x: 0, y: 0, scale: 1 };
     this.isFitted = true;
+    this.clear();
     this.listen();
   }
 
@@ -70,7 +72,9 @@ export class Stage {
   }
 
   clear() {
-    this.svg = null;
+    this.svg = this.boxes = this.spots = null;
+    this.names = this.found = [];
+    this.find.value = "";
     this.canvas.replaceChildren();
   }
 
@@ -138,8 +142,6 @@ export class Stage {
     if (label === this.label) return;
     this.label = label;
     this.svg.dataset.level = level;
-    this.svg.style.setProperty("--name", `${level === "full" ? Math.max(13, LEAST_TEXT / scale) : font}px`);
-    this.svg.style.setProperty("--note", `${Math.max(11, LEAST_TEXT / 0.8)}px`);
     if (level === "box") return;
     const fits = ruler((BOX.width - 14) / font);
     const lines = 2.4 * font <= BOX.height ? 2 : 1;
@@ -147,14 +149,14 @@ export class Stage {
       const [first, second] = [box.querySelector(".name"), box.querySelector(".note")];
       const { name, type } = this.names[number];
       if (level === "full") {
-        place(first, 32, 27, cut(name, ruler((BOX.width - 40) / 13)));
-        place(second, 18, 48, cut(type, ruler((BOX.width - 28) / 12)));
+        place(first, 32, 27, 13, cut(name, ruler((BOX.width - 40) / 13)));
+        place(second, 18, 48, NOTE, cut(type, ruler((BOX.width - 28) / 12)));
         return;
       }
       const [one, two] = wrap(name, fits, lines);
       const middle = BOX.height / 2 + font * 0.35;
-      place(first, 8, two ? middle - font * 0.58 : middle, one);
-      place(second, 8, middle + font * 0.58, two ?? "");
+      place(first, 8, two ? middle - font * 0.58 : middle, font, one);
+      place(second, 8, middle + font * 0.58, font, two ?? "");
     });
   }
 
@@ -162,8 +164,8 @@ export class Stage {
     const { width, height } = this.size;
     this.map.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const ratio = Math.min(130 / width, 90 / height);
-    this.map.style.width = `${Math.max(24, width * ratio)}px`;
-    this.map.style.height = `${Math.max(24, height * ratio)}px`;
+    this.map.setAttribute("width", Math.max(24, width * ratio));
+    this.map.setAttribute("height", Math.max(24, height * ratio));
     const rect = (attributes) => {
       const made = document.createElementNS(NS, "rect");
       for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -215,18 +217,20 @@ export class Stage {
 
   onDown(event) {
     if (event.button) return;
-    if (event.target.closest(".map")) {
-      this.jump(event);
-      return;
-    }
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.start = { x: event.clientX, y: event.clientY, box: event.target.closest("[data-vertex]"), moved: this.pointers.size > 1 };
+    this.start.map = Boolean(event.target.closest(".map"));
+    if (this.start.map) this.jump(event);
   }
 
   onMove(event) {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
+    if (this.start.map) {
+      this.jump(event);
+      return;
+    }
     const others = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
     const now = { x: event.clientX, y: event.clientY };
     if (!this.start.moved && Math.hypot(now.x - this.start.x, now.y - this.start.y) < 5) return;
@@ -290,9 +294,10 @@ export class Stage {
   }
 }
 
-function place(text, x, y, said) {
+function place(text, x, y, size, said) {
   text.setAttribute("x", x);
   text.setAttribute("y", y);
+  text.setAttribute("font-size", size);
   text.textContent = said;
 }
 

@@ -39,7 +39,7 @@ export class Timeline {
       this.table.hidden = true;
       return;
     }
-    const end = trace.isOpen ? Math.max(trace.latest(), Date.now()) : trace.latest();
+    const end = trace.isOpen ? Math.max(trace.latest(), trace.now()) : trace.latest();
     const length = Math.max(end - trace.start, 1e-3);
     const notes = [trace.id && `Run ${trace.id}`, trace.isOpen ? trace.status : { success: "done", error: "failed", cancelled: "stopped" }[trace.status] ?? trace.status, duration(length / 1000)];
     this.note.textContent = notes.filter(Boolean).join(", ") + (trace.isOther ? ". The flow has been changed since." : trace.more ? ". It did more than is shown here." : "");

@@ -52,6 +52,7 @@ export class Trace {
   // An event of a stream: its server's clock where it says the time, else ours.
   take({ id, at, status, ...facts }, now = Date.now()) {
     const moment = momentOf(at) ?? now;
+    this.skew = Math.min(this.skew ?? Infinity, now - moment);
     if (status === "running") {
       this.add(id, { status, start: moment, end: null });
       return;
@@ -62,7 +63,13 @@ export class Trace {
     else this.add(id, { ...facts, status, start, end: moment });
   }
 
-  finish(status, now = Date.now()) {
+  // Our clock as the server's, as far as one can tell: an event may come late, but never before it happened.
+  now(ours = Date.now()) {
+    const isWrong = this.skew < 0 || this.skew > 3_600_000;
+    return isWrong && this.skew !== Infinity ? ours - this.skew : ours;
+  }
+
+  finish(status, now = this.now()) {
     this.status = status;
     this.end ??= Math.max(now, this.latest());
   }

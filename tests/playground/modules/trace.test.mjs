@@ -70,6 +70,16 @@ test("where there is no run nothing is said of any component", () => {
   assert.deepEqual(new Set(new Trace(router, { status: "" }).states().values()), new Set(["idle"]));
 });
 
+test("a clock of ours that is wrong is seen through, and an event that comes late is none", () => {
+  const server = momentOf(at(5));
+  for (const [ours, expected] of [[server - 90_000, server], [server + 7_200_000, server], [server + 30_000, server + 30_000]]) {
+    const trace = new Trace(router);
+    trace.take({ id: "a", status: "running", at: at(5) }, ours);
+    assert.equal(trace.now(ours), expected);
+  }
+  assert.equal(new Trace(router).now(5), 5);
+});
+
 test("an event without a time, of a server that says none, is taken as it comes", () => {
   const trace = new Trace(router);
   trace.take({ id: "a", status: "success", duration: 2 }, 5000);
