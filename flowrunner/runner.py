@@ -74,8 +74,8 @@ logger = logging.getLogger("flowrunner")
 #: Errors of what a runner keeps, which its watch must hear of.
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 _MOST_PLANS: Final = 500
-#: How many runs of a process work or store at a moment: the lock of the interpreter lets no more than one work, and
-#: each that stores makes the transaction longer for which all others wait.
+#: How many runs of a process work at a moment: the lock of the interpreter lets no more than one, and whoever comes
+#: next waits for all that are ready. What waits for the store holds none of these places, so that many share a commit.
 _WORKING: Final = 3
 #: Seconds after which a run that has not paused makes room for others.
 _LENT_SECONDS: Final = 1.0

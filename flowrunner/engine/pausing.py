@@ -19,12 +19,6 @@ class WorkingPlace(Protocol):
     def leave(self) -> None:
         """Give it back; a second time does nothing."""
 
-    def begin_storing(self) -> None:
-        """Note that what it waits for now is the store."""
-
-    def end_storing(self) -> None:
-        """Note that it has stored what it had to."""
-
 
 @contextmanager
 def working(place: WorkingPlace | None) -> Iterator[None]:
@@ -53,17 +47,3 @@ def pausing() -> Iterator[None]:
         yield
     finally:
         place.take()
-
-
-@contextmanager
-def storing() -> Iterator[None]:
-    """Keep the place of this thread while something is stored: so as many store at a time as there are places."""
-    place: WorkingPlace | None = getattr(_here, "place", None)
-    if place is None:
-        yield
-        return
-    place.begin_storing()
-    try:
-        yield
-    finally:
-        place.end_storing()

@@ -12,12 +12,12 @@ from typing import Final
 class Place:
     """A place, or the wish for one. ``what`` says what is done there, for those who do not do it at once."""
 
-    __slots__ = ("group", "held", "since", "storing", "thread", "used", "what", "woken")
+    __slots__ = ("group", "held", "since", "thread", "used", "what", "woken")
 
     def __init__(self, group: str, what: str = "") -> None:
         self.group = group
         self.what = what
-        self.held = self.storing = False
+        self.held = False
         self.thread = threading.get_ident()
         # When it was given, and how long its thread had had the processor by then.
         self.since = self.used = 0.0
@@ -192,9 +192,7 @@ class Lent(FairPlaces):
             self._hand_out()
 
     def _is_idle(self, place: Place, now: float) -> bool:
-        """Say whether its holder waits for something; for the store all wait, and that is what the places are for."""
-        if place.storing:
-            return False
+        """Say whether its holder waits for something."""
         # Whoever holds a place is alive, and so is its clock.
         used = time.clock_gettime(time.pthread_getcpuclockid(place.thread)) - place.used
         return used * self._PART < now - place.since
@@ -249,12 +247,3 @@ class Work:
     def leave(self) -> None:
         """Give the place back."""
         self._places.leave(self._place)
-
-    def begin_storing(self) -> None:
-        """What is waited for now is the store."""
-        self._place.storing = True
-
-    def end_storing(self) -> None:
-        """Go on, and count from here."""
-        self._place.storing = False
-        self._place.since, self._place.used = time.monotonic(), time.thread_time()

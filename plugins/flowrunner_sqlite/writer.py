@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -24,6 +25,10 @@ from flowrunner_sqlite.statements import DriverStatement, count_session, insert_
 #: never see the earlier one; and the search index could miss a text that changes while it is read. Whatever
 #: a host's engine is set to, the transaction must see what was committed while it waited for the lock.
 _LOCK: Final = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({0x666C6F77})"
+
+#: How many callers share a transaction at most. It takes the longer the more they are, and whoever comes
+#: meanwhile waits for all of it.
+_MOST_TOGETHER: Final = 32
 
 _ID, _OWNER, _KEY, _LONG, _FLOW, _AT = (
     COLUMNS.index(name) for name in ("id", "owner", "session_key", "long_session_id", "flow_id", "timestamp")
@@ -51,7 +56,8 @@ class GroupCommit:
     Who comes while nobody writes, writes at once on its own thread. Who comes while another
     writes, waits; the first of those who wait then leads: it commits the rows of all of them in
     one transaction and wakes them. So a single caller pays for no other thread, and many callers
-    share the cost of the disk. If a transaction fails for what somebody's rows hold, each caller's
+    share the cost of the disk. Where more wait than share a transaction, owners take turns: whoever
+    has much to store cannot keep others waiting. If a transaction fails for what somebody's rows hold, each caller's
     rows are tried alone, so that one bad append fails alone.
     """
 
@@ -156,12 +162,17 @@ class GroupCommit:
         following.woken.release()
 
     def _batch(self, call: _Call) -> list[_Call]:
-        """Return the call and all that came after it, up to one that wants to write alone."""
-        batch = [call]
+        """Return the call and those that came after it, up to one that wants to write alone; owners in turn."""
         with self._lock:
-            while self._queue and self._queue[0].rows is not None:
-                batch.append(self._queue.popleft())
-        return batch
+            following = list(takewhile(lambda other: other.rows is not None, self._queue))
+            if len(following) < _MOST_TOGETHER:
+                chosen = following
+                self._queue = deque(islice(self._queue, len(following), None))
+            else:
+                chosen = _in_turn(call, following)[: _MOST_TOGETHER - 1]
+                taken_along = set(map(id, chosen))
+                self._queue = deque(other for other in self._queue if id(other) not in taken_along)
+        return [call, *chosen]
 
     def _commit(self, batch: Sequence[_Call]) -> None:
         try:
@@ -229,6 +240,21 @@ class GroupCommit:
             said = failed(error)
         said.__cause__ = error
         return said
+
+
+def _in_turn(first: _Call, following: Sequence[_Call]) -> list[_Call]:
+    """Return calls so that each owner's n-th comes before everybody's next; equals in the order in which they came."""
+    counted = Counter([_owner(first)])
+    ranked: list[tuple[int, int, _Call]] = []
+    for position, call in enumerate(following):
+        owner = _owner(call)
+        ranked.append((counted[owner], position, call))
+        counted[owner] += 1
+    return [call for _, _, call in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def _owner(call: _Call) -> str:
+    return str(call.rows[0][_OWNER]) if call.rows else ""
 
 
 def _renew_after_fork(writer: GroupCommit) -> None:

@@ -172,18 +172,6 @@ class TestLent:
         lent.leave(first)
         assert second.held
 
-    def test_waiting_for_the_store_counts_as_work(self):
-        lent = Lent(1, 1000.0)
-        place = Place("a", "stores")
-        assert lent.take(place)
-        place.storing, place.since = True, place.since - 100
-        lent.look()
-        assert place.held
-        place.storing = False
-        lent._looked = 0.0
-        lent.look()
-        assert not place.held
-
 
 def job(seq, group):
     return Job(seq, f"run-{seq}", None, lambda: None, group)
