@@ -118,7 +118,6 @@ class OwnerVectors:
         :raises ChunkInvalid: for chunks that cannot be stored, saying which and why.
         :raises VectorStoreFailed: if the store fails.
         """
-        _refuse_name(collection, "collection")
         self._check(collection)
         seen: set[str] = set()
         made = []
@@ -145,7 +144,7 @@ class OwnerVectors:
         :raises ChunkInvalid: if the vector has another number of dimensions than the collection.
         """
         self._check(collection)
-        asked = ChunkQuery(self.owner, collection, limit=limit, **query)
+        asked = ChunkQuery(self.owner, collection, limit=limit, **_kept_as(query))
         done: list[Hit] = self._ask("search_chunks", asked, vector)
         return done
 
@@ -183,14 +182,24 @@ class OwnerVectors:
 
     def _query(self, collection: str, members: dict[str, Any]) -> ChunkQuery:
         self._check(collection)
-        return ChunkQuery(**{**members, "owner": self.owner, "collection": collection})
+        return ChunkQuery(**{**_kept_as(members), "owner": self.owner, "collection": collection})
 
     def _check(self, collection: str) -> None:
+        _refuse_name(collection, "collection")
         if self._reaches is not None and not self._reaches(collection):
             raise NotAllowed(
                 f"The collection {collection[:100]!r} is out of reach of an API key that is limited to flows: the flow"
                 " itself does not name it. Leave the collection as the flow has it, or use a key without that limit."
             )
+
+
+def _kept_as(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a query with the names of documents and chunks as they can have been stored."""
+    if members.get("document"):
+        members = {**members, "document": storable(members["document"])[:LONGEST_NAME]}
+    if members.get("ids"):
+        members = {**members, "ids": tuple(one for one in members["ids"] if storable(one) == one)}
+    return members
 
 
 def storable(text: str) -> str:

@@ -235,24 +235,37 @@ def _bomb():
     return made.getvalue()
 
 
+def _locked():
+    writer = pytest.importorskip("pypdf").PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.encrypt("secret")
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
         ("broken.pdf", b"%PDF-1.4 nothing", "no PDF file"),
         ("empty.pdf", b"", "no PDF file"),
         ("broken.docx", b"PK nothing", "no Word document"),
-        ("other.docx", "zip", "no Word document"),
+        ("other.docx", {"a.txt": "a"}, "no Word document"),
+        ("no-types.docx", {"[Content_Types].xml": "<Types/>", "word/document.xml": "<a/>"}, "no Word document"),
+        ("no-xml.docx", {"[Content_Types].xml": "<Types"}, "no Word document"),
+        ("locked.pdf", "locked", "locked.pdf wants a password"),
         ("bomb.docx", "bomb", "holds too much"),
         ("picture.png", b"\x89PNG\r\n\0\0", "of a kind that is not read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(house, name, data, said):
-    if data == "zip":
+    if isinstance(data, dict):
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as packed:
-            packed.writestr("a.txt", "a")
+            for member, text in data.items():
+                packed.writestr(member, text)
         data = made.getvalue()
-    path = house.upload(name, _bomb() if data == "bomb" else data)
+    path = house.upload(name, _bomb() if data == "bomb" else _locked() if data == "locked" else data)
     with pytest.raises(FlowRunnerError, match=said):
         house.outputs("File", {"path": [path]}, output="message")
     assert house.outputs("File", {"path": [path], "silent_errors": True}, output="message").text == ""

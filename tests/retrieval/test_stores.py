@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flowrunner_retrieval import COMPONENTS
 from flowrunner_retrieval.stores.names import STORE_TYPES
 
-from flowrunner import FlowRunnerError
+from flowrunner import ChunkInvalid, FlowRunnerError
 
 FACTS = [
     {"text": "the kettle holds two litres", "file_path": "kettle.txt", "kind": "kitchen", "n": 1},
@@ -274,3 +276,46 @@ def test_no_type_is_offered_twice_and_every_port_once():
     for component in COMPONENTS:
         ports = [name for i in component.inputs for name in (i.name, *i.aliases)]
         assert len(ports) == len(set(ports)), component.type_name
+
+
+@pytest.mark.parametrize("how", ["Similarity", "MMR", "Similarity with score threshold"])
+def test_what_another_model_embedded_is_not_compared(house, how):
+    ingest(house)
+    (first, *rest) = house.vectors().fetch("facts")
+    house.vectors().upsert("facts", [replace(first, metadata={**first.metadata, "_embedding": "OpenAI:older"})])
+    with pytest.raises(FlowRunnerError, match="facts holds chunks of the embedding model OpenAI:older and is searched"):
+        ask(house, first.text, search_type=how, search_score_threshold=0.01)
+    assert ask(house, rest[0].text, number_of_results=1) == [FACTS[1]]
+    # What is ingested anew is embedded anew.
+    ingest(house)
+    assert ask(house, first.text, number_of_results=1) == [FACTS[0]]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ('{"kind": "kitchen"}', [FACTS[0]]), ('[{"kind": "kitchen"}]', [FACTS[0]]), ("", FACTS), ("null", None),
+        ("kind=kitchen", None), ('{"kind": ', None), (["kind"], None), (5, None), ([{}, ""], FACTS),
+    ],
+    ids=["object", "list", "blank", "null", "no JSON", "half an object", "list of texts", "number", "blank members"],
+)  # fmt: skip
+def test_a_filter_that_is_no_filter_finds_nothing_by_mistake(house, given, wanted):
+    ingest(house)
+    if wanted is None:
+        with pytest.raises(FlowRunnerError, match="the filter .* is not understood"):
+            ask(house, "anything", search_filter=given)
+    else:
+        assert sorted(texts(ask(house, "anything", search_filter=given))) == sorted(texts(wanted))
+
+
+def test_half_characters_and_nul_are_kept_as_far_as_they_can_be(house):
+    rows = [{"text": "half \ud800 of one", "file_path": "a\ud800.txt"}, {"text": "nul\0", "file_path": "b\0.txt"}]
+    ingest(house, rows)
+    assert sorted(texts(ask(house, "half \udc00"))) == ["half ? of one", "nul"]
+    handle = house.vectors()
+    assert [one.name for one in handle.documents("facts")] == ["a?.txt", "b.txt"]
+    assert handle.delete("facts", document="b\0.txt") == 1
+    assert handle.fetch("facts", ids=("\ud800", "nul\0")) == []
+    for name in ("a\0b", "\ud800", "x" * 1001, ""):
+        with pytest.raises(ChunkInvalid, match="A collection is a text"):
+            handle.fetch(name)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from flowrunner_models.pages import Page
 
-from flowrunner import CancelToken
+from flowrunner import CancelToken, FlowRunnerError
 
 from ..extras import import_extra
 from .file_access import FoundFile
@@ -188,9 +188,10 @@ def _read_pdf(found: FoundFile, cancelled: CancelToken) -> str:
                     raise FileUnreadable(f"{found.short_name} holds too much text")
                 parts.append(page.extract_text())
                 length += len(parts[-1])
-    except (pypdf.errors.PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, FileUnreadable):
-            raise
+    except (FileUnreadable, FlowRunnerError):
+        raise
+    except Exception as error:
+        # A damaged file breaks the library anywhere.
         raise FileUnreadable(f"{found.short_name} is no PDF file that can be read: {error}") from error
     return "\n\n".join(part for part in parts if part.strip())
 
@@ -214,9 +215,10 @@ def _read_docx(found: FoundFile, cancelled: CancelToken) -> str:
                     lines.append("\t".join(cell.text for cell in row.cells))
             else:
                 lines.append(block.text)
-    except FileUnreadable:
+    except (FileUnreadable, FlowRunnerError):
         raise
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, docx.opc.exceptions.PackageNotFoundError) as error:
+    except Exception as error:
+        # As above.
         raise FileUnreadable(f"{found.short_name} is no Word document that can be read") from error
     return "\n".join(lines).strip()
 

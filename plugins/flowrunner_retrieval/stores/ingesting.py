@@ -57,6 +57,7 @@ def make_chunks(items: Any, model: str, *, twice: bool = False, text_key: str = 
     """Return chunks without vectors, each text of a document once."""
     made: dict[str, Chunk] = {}
     for text, metadata in rows_of(items, text_key):
+        text = whole_text(text)
         if not text.strip():
             continue
         plain = _plain(metadata)
@@ -64,6 +65,11 @@ def make_chunks(items: Any, model: str, *, twice: bool = False, text_key: str = 
         name = new_id() if twice else hashlib.sha256(f"{document}\0{text}".encode("utf-8", "replace")).hexdigest()[:32]
         made[name] = Chunk(name, text, (), document, {**plain, MODEL_KEY: model})
     return list(made.values())
+
+
+def whole_text(text: str) -> str:
+    """Return a text with a question mark in place of half characters, which no model takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def document_of(metadata: Mapping[str, Any]) -> str:

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from flowrunner import CancelToken, Hit, OwnerVectors
 
+from ..documents.readers import parse_json
 from ..embeddings.embedder import Embedder
 from ..extras import import_extra
+from .ingesting import MODEL_KEY, whole_text
 
 #: How many of the nearest are looked at where the result shall differ, and how much nearness counts.
 _POOL: Final = 20
@@ -30,17 +32,30 @@ def search(
 ) -> list[Hit]:
     """Return what a collection has on a text, best first.
 
+    :raises ValueError: if what is found was embedded by another model: vectors of two models do not compare.
+
     :param how: as flows say it: one with ``mmr`` wants results that differ, one with ``threshold`` a score.
     :param least: the least score, where ``how`` wants one.
     :param where: members of the metadata and their values.
     """
-    (asked,) = embedder.embed([text], cancelled=cancelled)
+    (asked,) = embedder.embed([whole_text(text)], cancelled=cancelled)
     word = how.lower()
     if "mmr" in word or "marginal" in word:
         pool = vectors.search(collection, asked, max(_POOL, 4 * count), where=where or {})
+        _refuse_others(collection, embedder, pool)
         return spread(pool, asked, count)
     found = vectors.search(collection, asked, count, where=where or {})
+    _refuse_others(collection, embedder, found)
     return [hit for hit in found if hit.score >= least] if "threshold" in word and least else found
+
+
+def _refuse_others(collection: str, embedder: Embedder, hits: Sequence[Hit]) -> None:
+    other = next((m for h in hits if (m := h.chunk.metadata.get(MODEL_KEY, embedder.name)) != embedder.name), None)
+    if other is not None:
+        raise ValueError(
+            f"the collection {collection[:100]} holds chunks of the embedding model {other} and is searched with"
+            f" {embedder.name}, whose vectors do not compare: search with the first, or ingest its documents anew"
+        )
 
 
 def spread(hits: Sequence[Hit], asked: Sequence[float], count: int) -> list[Hit]:
@@ -65,12 +80,19 @@ def spread(hits: Sequence[Hit], asked: Sequence[float], count: int) -> list[Hit]
 def read_filter(given: Any) -> dict[str, Any]:
     """Return a filter of a flow as members of the metadata and their values.
 
-    :raises ValueError: for one that asks more than equality.
+    :raises ValueError: for one that asks more than equality, or is none at all: what it was meant to hold back would
+        be found.
     """
     found: dict[str, Any] = {}
-    items = given if isinstance(given, list) else [given]
-    for one in items:
-        for name, value in one.items() if isinstance(one, Mapping) else ():
+    if isinstance(given, str) and given.strip():
+        read = parse_json(given)
+        given = given if read is None else read
+    for one in given if isinstance(given, list) else [given]:
+        if one in (None, ""):
+            continue
+        if not isinstance(one, Mapping):
+            raise ValueError(f"the filter {one!r:.80} is not understood: it is no object of members and their values")
+        for name, value in one.items():
             if not name or value in ("", None):
                 continue
             if isinstance(value, Mapping) and set(value) == {"$eq"}:
