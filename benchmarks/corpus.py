@@ -158,6 +158,10 @@ def run_all(flows: list[tuple[str, Flow]], timeout: float) -> dict[str, str | No
                 reasons[name] = None if text.strip() else "nothing is answered"
             except FlowRunnerError as error:
                 reasons[name] = error.message
+            # Flows of many people name their collection alike, and embed it with models of their own.
+            handle = runner.vectors.for_owner(LOCAL_IDENTITY.id)
+            for collection in handle.collections():
+                handle.delete(collection.name)
         runner.close()
     return reasons
 
