@@ -18,6 +18,7 @@ import requests
 from click.testing import CliRunner
 
 from flowrunner.cli import cli
+from tests.fork_server import FORK_SERVER
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -41,12 +42,15 @@ class Server:
     ) -> None:
         self.url = ""
         self._lines: list[str] = []
-        self._process = subprocess.Popen(
-            list(command), cwd=folder, env=clean_environment(**(environment or {})), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        self._process = self._begin(command, clean_environment(**(environment or {})), folder)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Any:
+        return subprocess.Popen(
+            list(command), cwd=folder, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
 
     @property
     def output(self) -> str:
@@ -124,6 +128,16 @@ class Server:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._lines.append(line)
+
+
+class ForkedServer(Server):
+    """gunicorn that is a fork of a process which has imported everything, for tests that start it often.
+
+    The command is its arguments; see :mod:`tests.fork_server`.
+    """
+
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Any:
+        return FORK_SERVER.start(command, environment, folder)
 
 
 def serve_command(data: Path, *arguments: str, flows: str = "examples/flows") -> list[str]:

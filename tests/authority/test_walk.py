@@ -355,6 +355,7 @@ def store(request, memory):
     return {"memory": "sqlite", "database_url": server.url(name).render_as_string(hide_password=False)}
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("memory", [*BACKENDS, "postgresql"])
 def test_on_a_server_of_its_own(tmp_path, store):
     app = create_app(data_dir=tmp_path, playground=True, metrics=True, **store)

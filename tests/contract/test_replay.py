@@ -35,6 +35,7 @@ OF_MEMORY = (
 )  # fmt: skip
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize(
     ("memory", "groups"),
     [("sqlite", ()), ("file-json", OF_MEMORY), ("in-memory", OF_MEMORY)],

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 from flowrunner import EVERY_OWNER
 from flowrunner.app import create_app, runner_of
-from tests.live_server import Server, make_key
+from tests.live_server import ForkedServer, Server, make_key
 
 FLOWS = {
     "quick": {
@@ -78,10 +77,8 @@ class Site:
 
     def start(self, *options: str) -> Site:
         """Start gunicorn and wait until it answers and says that all is well."""
-        self._server = Server(
-            [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", *options, "wsgi:app"],
-            environment=self._environment,
-        )
+        arguments = ["-c", "python:flowrunner.serving", *options, "wsgi:app"]
+        self._server = ForkedServer(arguments, environment=self._environment)
         self._server.wait_until_ready("/health_check")
         self.url = self._server.url
         return self

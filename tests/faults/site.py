@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.live_server import DEADLINE, Server, make_key
+from tests.live_server import DEADLINE, ForkedServer, Server, make_key
 
 PLUGIN = '''
 import pathlib, time
@@ -112,17 +112,11 @@ class Site:
     def begin(self, *options: str) -> Server:
         """Start gunicorn and do not wait for it."""
         environment = {f"FLOWRUNNER_{name}": str(value) for name, value in self.settings.items()}
-        command = [
-            *self.before,
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "-c",
-            "python:flowrunner.serving",
-            *options,
-            "wsgi:app",
-        ]
-        self.server = Server(command, environment=environment)
+        arguments = ["-c", "python:flowrunner.serving", *options, "wsgi:app"]
+        if self.before:
+            self.server = Server([*self.before, sys.executable, "-m", "gunicorn", *arguments], environment=environment)
+        else:
+            self.server = ForkedServer(arguments, environment=environment)
         return self.server
 
     def start(self, *options: str) -> Site:

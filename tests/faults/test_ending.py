@@ -45,6 +45,8 @@ def test_a_run_is_cancelled_by_its_id_whichever_worker_is_asked(site, stream):
     run_id = open_run(site)
     assert site.post(f"/api/v1/runs/{run_id}/cancel").status_code == 202
     thread.join()
+    # A stream has ended a moment before its record says so.
+    assert wait_until(lambda: site.states()[run_id] != "running")
     assert site.states()[run_id] == "cancelled"
     if stream:
         assert "its user stopped it" in answers[0].text

@@ -45,6 +45,7 @@ def test_there_are_enough_broken_backends_and_one_for_each_group():
     assert caught == set(groups())
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("part", range(PARTS))
 def test_each_mistake_is_caught_by_its_test(part, tmp_path):
     found = outcomes(list(CAUGHT_BY)[part::PARTS], tmp_path)

@@ -71,6 +71,7 @@ def converse(rig, name):
     return answers
 
 
+@pytest.mark.dear
 @needs_weights
 def test_the_pirates_conversation(rig, prompts):
     answers = converse(rig, "pirate.json")

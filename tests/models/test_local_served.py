@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import requests
 
 from tests.models.test_local import QUESTIONS, needs_weights
@@ -24,6 +25,7 @@ def read(server, path, **query):
     return answer.json()
 
 
+@pytest.mark.dear
 @needs_weights
 def test_the_pirates_conversation_over_http(open_server):
     said = []

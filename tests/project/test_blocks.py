@@ -38,6 +38,8 @@ for place, text in json.loads(pathlib.Path(sys.argv[1]).read_text()):
 """
 
 _PAGES = pages()
+#: Pages whose blocks take long.
+_DEAR = ("plugins.md",)
 
 
 def _all_blocks() -> list[Block]:
@@ -60,7 +62,11 @@ def sandbox(tmp_path, open_server):
     return tmp_path, environment
 
 
-@pytest.mark.parametrize("path", _PAGES, ids=page_name)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.dear if path.name in _DEAR else ()) for path in _PAGES],
+    ids=[page_name(path) for path in _PAGES],
+)
 def test_code_blocks_run(path, sandbox, open_server, request):
     folder, environment = sandbox
     found = [block for block in blocks(path) if not (block.not_run or block.elsewhere)]

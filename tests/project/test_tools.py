@@ -46,6 +46,7 @@ def test_the_formatter_decides_in_the_package():
     assert [str(path.relative_to(ROOT)) for path in sorted(files) if kept.search(path.read_text("utf-8"))] == []
 
 
+@pytest.mark.dear
 def test_mypy_finds_nothing():
     pytest.importorskip("mypy")
     _run_tool("mypy")

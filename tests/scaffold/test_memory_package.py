@@ -66,6 +66,7 @@ def test_it_is_a_whole_package(package):
     assert not any("${" in path.read_text() for path in package.rglob("*") if path.is_file())
 
 
+@pytest.mark.dear
 def test_its_tests_are_green(package):
     wanted = f"not ({' or '.join(SLOW)})"
     shown = run(package, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", wanted, PYTHONPATH=str(package))
