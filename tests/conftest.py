@@ -10,6 +10,9 @@ from tests.javascript_client import javascript_client
 from tests.live_server import keyed_server, open_server, start_server
 from tests.postgres_server import postgres_server
 
+# Hundreds of processes import the package: what the first has compiled, the others read.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 __all__ = ["javascript_client", "keyed_server", "open_server", "postgres_server", "start_server"]
 
 

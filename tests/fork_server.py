@@ -107,12 +107,14 @@ FORK_SERVER = ForkServer()
 
 
 def _import_everything() -> None:
-    """Import what gunicorn and an app import; open nothing and start no thread."""
+    """Import what gunicorn and an app import; open nothing and start no thread.
+
+    Not ``flowrunner.serving``: the environment of the gunicorn that imports it decides what it says.
+    """
     import gunicorn.app.wsgiapp
     import gunicorn.workers.gthread  # noqa: F401
 
-    import flowrunner.app
-    import flowrunner.serving  # noqa: F401
+    import flowrunner.app  # noqa: F401
     from flowrunner.site.building import load_plugins
 
     with tempfile.TemporaryDirectory() as folder:
