@@ -85,6 +85,7 @@ def test_nothing_is_built_before_it_is_asked_for():
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.dear
 @pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
 def test_random_requests_find_no_surprise(tmp_path, right):
     """Requests made of the description, right and wrong ones, get only answers that are described, and never 5xx."""
