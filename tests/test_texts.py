@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrunner import Message, json_text
-from flowrunner.memory.message import MESSAGE_FIELDS, parse_timestamp
+from flowrunner.memory.message import MESSAGE_FIELDS, new_id, parse_timestamp
 from flowrunner.text.json_text import json_bytes
 from flowrunner.text.timestamps import moment_text, timestamp_text
 
@@ -67,3 +69,21 @@ def test_a_copy_of_a_message_differs_where_it_was_told_to(fields, changed):
     assert type(copied) is Message and message == Message(**fields)
     with pytest.raises(AttributeError):
         copied.text = "frozen"
+
+
+def test_ids_are_uuids_that_begin_with_the_time():
+    before = time.time_ns() // 1_000_000
+    made = [new_id() for _ in range(2_000)]
+    after = time.time_ns() // 1_000_000
+    assert len(set(made)) == len(made)
+    for text in made:
+        found = uuid.UUID(text)
+        assert (str(found), found.version, found.variant) == (text, 7, uuid.RFC_4122)
+        assert before <= found.int >> 80 <= after
+
+
+def test_what_follows_the_time_in_an_id_is_random():
+    rest = [uuid.UUID(new_id()).int & (1 << 62) - 1 for _ in range(2_000)]
+    # Each of the 62 bits behind the variant is set in about half of them.
+    shares = [sum(number >> bit & 1 for number in rest) / len(rest) for bit in range(62)]
+    assert min(shares) > 0.4 and max(shares) < 0.6

@@ -6,6 +6,7 @@ import dataclasses
 import operator
 import os
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -30,9 +31,13 @@ def utc_now() -> datetime:
 
 
 def new_id() -> str:
-    """Return a fresh random UUID (version 4) in its canonical spelling."""
-    octets = bytearray(_entropy.take(16))
-    octets[6] = octets[6] & 0x0F | 0x40
+    """Return a fresh UUID (version 7: the time in milliseconds, then 74 random bits) in its canonical spelling.
+
+    Ids that are made together lie together in an index: a run writes fewer pages, and a large table is not read all
+    over for each new row.
+    """
+    octets = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + _entropy.take(10))
+    octets[6] = octets[6] & 0x0F | 0x70
     octets[8] = octets[8] & 0x3F | 0x80
     text = octets.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -169,12 +169,8 @@ class Spool:
             found = shared.find(run_id, owner, flow_id, sees_all=sees_all)
             return found and (self._live.get(run_id) or found)
         path = self._folder() / f"{run_id}.events"
-        try:
-            with path.open(encoding="utf-8") as file:
-                header = json.loads(file.readline())
-        except (OSError, ValueError):
-            return None
-        if not isinstance(header, dict) or (header.get("owner"), header.get("flow")) != (owner, flow_id):
+        header = _header_of(path)
+        if (header.get("owner"), header.get("flow")) != (owner, flow_id):
             return None
         if not (sees_all or header.get("outputs_only") is True):
             return None
@@ -187,12 +183,8 @@ class Spool:
         :param flows: ids of the only flows whose runs are in reach; None for all.
         """
         path = self._folder() / f"{run_id}.events"
-        try:
-            with path.open(encoding="utf-8") as file:
-                header = json.loads(file.readline())
-        except (OSError, ValueError):
-            return False
-        if not isinstance(header, dict) or header.get("owner") != owner:
+        header = _header_of(path)
+        if header.get("owner") != owner:
             return False
         if flows is not None and header.get("flow") not in flows:
             return False
@@ -245,3 +237,13 @@ def _remove(path: Path) -> None:
     for one in (path, reader_file(path), stop_file(path)):
         with contextlib.suppress(OSError):
             one.unlink()
+
+
+def _header_of(path: Path) -> dict[str, Any]:
+    """Return the first line of a stream's file: its owner, its flow, who may read it; nothing where there is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = json.loads(file.readline())
+    except (OSError, ValueError):
+        return {}
+    return header if isinstance(header, dict) else {}
