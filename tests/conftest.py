@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fork_server import FORK_SERVER
 from tests.javascript_client import javascript_client
@@ -14,6 +15,11 @@ from tests.postgres_server import postgres_server
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 __all__ = ["javascript_client", "keyed_server", "open_server", "postgres_server", "start_server"]
+
+
+# How long an example takes says how busy the machine is: no test fails for that.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(optionalhook=True)
