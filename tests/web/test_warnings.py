@@ -10,6 +10,7 @@ import pytest
 
 from flowrunner import SettingsInvalid
 from flowrunner.authority import Capability, may
+from tests.waiting import wait_until
 
 LEFT_OUT = "Web (web) is left out: no plugin offers NoSuchTool."
 NODES = {
@@ -119,3 +120,22 @@ def test_who_may_not_see_what_a_flow_is_made_of_is_told_nothing_of_it(lacking):
 def may_see(site, user):
     identity = site.runner.stores.keys.identify(site.keys[user])
     return may(identity, Capability.AUTHOR)
+
+
+def test_the_record_of_a_webhooks_run_says_it(site):
+    """What answers the call itself is sent before anything is planned."""
+    components = {
+        "hook": {"type": "Webhook"},
+        "parse": {"type": "ParserComponent", "settings": {"mode": "Stringify"}},
+        "said": {"type": "ChatOutput"},
+        "odd": {"type": "NoSuchTool"},
+    }
+    data = {"components": components, "edges": ["hook -> parse.input_data", "parse -> said"]}
+    stored = site.ask("ann", "POST", "/api/v1/flows/", 201, json={"name": "hook", "data": data})
+    run_id = site.ask("ann", "POST", f"/api/v1/webhook/{stored['id']}", 202, json={"a": 1})["run_id"]
+    path = f"/api/v1/runs/{run_id}"
+    run = wait_until(lambda: (found := site.ask("ann", "GET", path))["ended_at"] and found)
+    said = ["NoSuchTool (odd) is left out: no plugin offers NoSuchTool."]
+    assert run["warnings"] == said
+    (listed,) = site.ask("ann", "GET", f"/api/v1/runs?flow_id={stored['id']}")["items"]
+    assert listed["warnings"] == said
