@@ -471,7 +471,19 @@ class Runner:
         :param stopped: asked now and then; once it says so, no more is removed.
         """
         rules = self.settings.memory_retention
-        return purge(self.memory, rules, dry_run=dry_run, flow_names=self.flow_names(), stopped=stopped)
+        found = purge(self.memory, rules, dry_run=dry_run, flow_names=self.flow_names(), stopped=stopped)
+        if not dry_run:
+            self._forget_titles(stopped)
+        return found
+
+    def _forget_titles(self, stopped: Callable[[], bool]) -> None:
+        """Remove titles of sessions in which no message is left."""
+        after = ("", "")
+        while not stopped() and (rows := self.stores.titles.all(after)):
+            for owner, digest, session_id in rows:
+                after = (owner, digest)
+                if not self.memory.for_owner(owner).fetch(session_id=session_id, limit=1):
+                    self.stores.titles.remove(owner, [session_id])
 
     def flow_names(self) -> dict[str, str]:
         """Return the endpoint names of the folders' flows by their ids, which retention rules may say."""

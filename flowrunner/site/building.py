@@ -55,6 +55,7 @@ from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import SecretBox, open_secret_box
 from flowrunner.store.stores import Stores
 from flowrunner.store.tables import SCHEMA
+from flowrunner.store.titles import TitleStore
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
@@ -212,6 +213,7 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
         keys=KeyStore(engine, settings.data_dir, each=bound_of(settings, "MAX_KEYS")),
         flows=flows,
         projects=ProjectStore(engine),
+        titles=TitleStore(engine),
         variables=variables,
         files=FileStore(
             engine,

@@ -20,6 +20,7 @@ from flowrunner.flows.naming import canonical_uuid
 from flowrunner.identity import Identity
 from flowrunner.shares import Uploads
 from flowrunner.store.bound_projects import ProjectsOfCaller
+from flowrunner.store.bound_titles import TitlesOfCaller
 from flowrunner.store.credentials import MASK, mask_text
 from flowrunner.store.files import FileStore, StoredFile
 from flowrunner.store.flowmask import SecretInputs, mask_graph
@@ -36,6 +37,7 @@ class BoundStores:
 
     flows: FlowsOfCaller
     projects: ProjectsOfCaller
+    titles: TitlesOfCaller
     variables: VariablesOfCaller
     files: FilesOfCaller
     keys: KeysOfCaller
@@ -52,6 +54,7 @@ def bind_stores(
     return BoundStores(
         flows=FlowsOfCaller(stores.flows, library, identity, secret_inputs),
         projects=ProjectsOfCaller(stores.projects, stores.flows, identity),
+        titles=TitlesOfCaller(stores.titles, identity),
         variables=VariablesOfCaller(stores.variables, identity),
         files=FilesOfCaller(stores.files, identity, uploads),
         keys=KeysOfCaller(stores.keys, identity),

@@ -16,6 +16,7 @@ from flowrunner.store.flowrecord import free_endpoint_name, free_name
 from flowrunner.store.projects import USUAL_NAME, usual_project_id
 from flowrunner.store.stamp import stamp_beside
 from flowrunner.store.tables import answers, files, flows, projects, runs, variables
+from flowrunner.store.titles import give_titles
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
         for owner in sorted((source, target)):
             go_alone(connection, f"flows of {owner}")
         _give_projects(connection, source, target)
+        give_titles(connection, source, target)
         _give_flows(connection, source, target, given)
         _give_variables(connection, source, target, given)
         # Those with the id of a run are its result; the others belong to keys, which are their sender's own.

@@ -9,6 +9,7 @@ from flowrunner.store.flows import FlowStore
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.projects import ProjectStore
 from flowrunner.store.runlog import RunLog
+from flowrunner.store.titles import TitleStore
 from flowrunner.store.variables import VariableStore
 
 
@@ -19,6 +20,7 @@ class Stores:
     keys: KeyStore
     flows: FlowStore
     projects: ProjectStore
+    titles: TitleStore
     variables: VariableStore
     files: FileStore
     run_log: RunLog | None

@@ -233,6 +233,18 @@ places: Final = Table(
     Index("flowrunner_places_process", "process"),
 )
 
+# What people call their sessions. ``session`` is the digest of the id, which may have any length; ``session_id`` is the
+# id as JSON, since it may hold what no database keeps in a text; ``folded`` is what a search compares.
+titles: Final = Table(
+    "flowrunner_titles",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("session", String(64), primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("folded", Text, nullable=False),
+)
+
 # What holds for the whole database, such as by which key its secrets are closed.
 facts: Final = Table(
     "flowrunner_facts",
@@ -246,6 +258,6 @@ SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    head="0007",
+    head="0008",
     version_table="flowrunner_version",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Response
@@ -15,7 +16,7 @@ from flowrunner.components import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory
 from flowrunner.memory import SessionSummary as _Summary
-from flowrunner.memory.query import cursor_gone
+from flowrunner.memory.query import cursor_gone, fold
 from flowrunner.text.timestamps import timestamp_text
 from flowrunner.web import schemas
 from flowrunner.web.access import FlowMemory, messages_to_change, messages_to_read
@@ -25,6 +26,7 @@ from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.messages import FLOW, LIMIT, OFFSET, message_rows, with_cursor
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
 from flowrunner.web.route import Input, ListOf, RouteGroup
+from flowrunner.web.schemas import Body
 
 MOST_SESSIONS: Final = 200
 USUAL_SESSIONS: Final = 100
@@ -33,6 +35,8 @@ MOST_DELETED: Final = 500
 #: How the sessions of the reference server's assistant begin.
 _HIDDEN: Final = "agentic_"
 _TITLE: Final = 80
+#: Sessions that are found by a title which they were given.
+MOST_TITLED: Final = 50
 #: Characters of a session id; in JSON and base64 each may become sixteen.
 _LONGEST_IN_CURSOR: Final = 100
 #: A longer conversation has no title: finding its first message would mean counting through all of it.
@@ -49,13 +53,22 @@ class SessionSummary(Schema):
 
     session_id = fields.String(required=True)
     title = fields.String(
-        required=True, allow_none=True, metadata={"description": "The beginning of its first message."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its title, else the beginning of its first message."},
     )
     count = fields.Integer(required=True)
     flow_ids = fields.List(fields.String(), required=True)
     first_at = fields.String(required=True)
     last_at = fields.String(required=True)
     owner = fields.String(metadata={"description": "The owner, where messages of several are shown."})
+
+
+class SessionTitle(Body):
+    """What a session is called."""
+
+    session_id = Text(required=True, least=1)
+    title = Text(required=True)
 
 
 class SessionPage(Schema):
@@ -77,7 +90,7 @@ class Deleted(Schema):
     needs=CONVERSE,
     query={
         "flow_id": FLOW,
-        "q": filter_text("Only ids that contain this text, in any case."),
+        "q": filter_text("Only ids that contain this text, in any case; in summaries also titles that were given."),
         "view": Choice("ids", "summary", help="Ids alone, or a summary of each.", load_default="ids"),
         "limit": LIMIT,
         "offset": OFFSET,
@@ -99,11 +112,41 @@ def list_sessions(query: Input) -> Response:
     following = _make_cursor(runner.memory, found[-1]) if more else None
     if query["view"] == "ids":
         return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
-    rows = [session_row(summary, title_from(runner.memory, summary)) for summary in found]
+    if query["q"] and query["cursor"] is None and not query["offset"]:
+        found = _found_by_title(memory, query, found) + found
+    titles = runner.stores_of(caller()).titles.of([s.session_id for s in found if s.owner == caller().id])
+    rows = [session_row(s, _title_given(titles, s) or title_from(runner.memory, s)) for s in found]
     if memory.owner is EVERY_OWNER:
         for row, summary in zip(rows, found, strict=True):
             row["owner"] = summary.owner
     return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
+
+
+def _title_given(titles: Mapping[str, str], summary: _Summary) -> str | None:
+    return titles.get(summary.session_id) if summary.owner == caller().id else None
+
+
+def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[_Summary]) -> list[_Summary]:
+    """Return further sessions whose given title contains what is looked for; only so many of them are."""
+    there = {summary.session_id for summary in found}
+    titled = this_runner().stores_of(caller()).titles.find(query["q"], MOST_TITLED)
+    # Those whose id fits, too, stand in the list already, or on a later page of it.
+    others = [one for one in titled if one not in there and fold(query["q"]) not in fold(one)]
+    summaries = (s for one in others for s in memory.sessions(flow_id=query["flow_id"], session_id=one))
+    return [summary for summary in summaries if summary.owner == caller().id]
+
+
+@routes.patch(f"{BASE}/sessions", needs=CONVERSE, body=SessionTitle, answers={200: SessionTitle})
+def title_session(body: Input) -> Response:
+    """Give a session a title.
+
+    Lists show it in place of the beginning of its first message; an empty one takes it away.
+    """
+    runner, session_id = this_runner(), body["session_id"]
+    if not messages_to_change(runner).fetch(session_id=session_id, limit=1):
+        raise NotFound("No messages found with the given session ID")
+    title = runner.stores_of(caller()).titles.set(session_id, body["title"])
+    return json_response({"session_id": session_id, "title": title})
 
 
 @routes.delete(
@@ -123,6 +166,7 @@ def delete_sessions(body: list[str]) -> Response:
     """
     memory = messages_to_change(this_runner())
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
+    _forget_titles(body)
     if not count:
         return json_response({"message": "No sessions to delete", "deleted_count": 0})
     plural = "" if count == 1 else "s"
@@ -148,6 +192,8 @@ def rename_session(session_id: str, query: Input) -> Response:
             moved = messages_to_change(runner).fetch(session_id=session_id)
     if not moved:
         raise NotFound("No messages found with the given session ID")
+    if not runner.memory_of(caller()).fetch(session_id=session_id, limit=1):
+        runner.stores_of(caller()).titles.move(session_id, new)
     return json_response(message_rows(moved))
 
 
@@ -156,7 +202,16 @@ def delete_session(session_id: str) -> Response:
     """Delete a session: all its messages."""
     check_path()
     messages_to_change(this_runner()).delete(session_id=session_id)
+    _forget_titles([session_id])
     return empty_response()
+
+
+def _forget_titles(session_ids: list[str]) -> None:
+    """Forget the titles of those sessions in which nothing is left: a limited key removes its own flows' part."""
+    runner, identity = this_runner(), caller()
+    titles, memory = runner.stores_of(identity).titles, runner.memory_of(identity)
+    titled = titles.of(session_ids)
+    titles.remove([session_id for session_id in titled if not memory.fetch(session_id=session_id, limit=1)])
 
 
 def session_row(summary: _Summary, title: str | None) -> dict[str, Any]:

@@ -211,3 +211,18 @@ def test_two_runs_are_compared_side_by_side(visit):
     page.get_by_role("button", name="Close").click()
     expect(page.locator("dialog")).to_be_hidden()
     expect(rows.nth(0).get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_session_has_a_title_apart_from_its_id(visit):
+    window = visit()
+    page = window.sign_in("#flow=echo&session=titled")
+    window.say("these are its first words")
+    page.get_by_role("button", name="Title").click()
+    page.fill("#dialog-field", "Harvest plans")
+    page.locator("dialog button.main").click()
+    row = page.locator(".sessions li", has=page.locator("[aria-current]"))
+    expect(row.locator(".title")).to_have_text("Harvest plans")
+    expect(row.locator(".id")).to_have_text("titled")
+    page.reload()
+    page.fill("#filter", "harvest")
+    expect(page.locator(".sessions li .title")).to_have_text(["Harvest plans"])

@@ -141,6 +141,7 @@ def bodies(name, ids):
         "delete_messages": {"json": [ids["message_id"]]},
         "edit_message": {"json": {"text": "changed"}},
         "delete_sessions": {"json": [ids["session_id"]]},
+        "title_session": {"json": {"session_id": ids["session_id"], "title": "mine now"}},
         "fork_session": {"json": {"session_id": ids["session_id"], "message_id": ids["message_id"]}},
         "upload_file": {"data": {"file": (io.BytesIO(b"x"), "x.txt")}, **FORM},
         "upload_own_file": {"data": {"file": (io.BytesIO(b"x"), f"{uuid.uuid4()}.txt")}, **FORM},

@@ -115,6 +115,10 @@ export class Api {
     return this.json("monitor/messages/sessions/fork", { method: "POST", body: { session_id: session, message_id: message } });
   }
 
+  titleSession(id, title) {
+    return this.json("monitor/messages/sessions", { method: "PATCH", body: { session_id: id, title } });
+  }
+
   renameSession(id, newId) {
     const part = segment(id);
     if (part === null) throw new ApiError(`No browser can name the session ${id} in an address.`);

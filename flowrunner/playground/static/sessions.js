@@ -155,11 +155,23 @@ class Sessions extends HTMLElement {
       make(
         "div",
         { class: "actions" },
+        button("Title", () => this.entitle(session)),
         button("Rename", () => this.rename(...(this.unfinished?.[0] === session ? this.unfinished : [session]))),
         button("Export", () => this.export(session)),
         button("Delete", () => this.remove(session)),
       ),
     );
+  }
+
+  async entitle(id) {
+    const value = this.rows.get(id)?.querySelector(".title").textContent ?? "";
+    const title = await ask({ title: "Title of the session", text: "Lists show it in place of the first words. The id stays.", label: "Title", value, action: "Save" });
+    if (title === null) return;
+    await this.attempt(async () => {
+      await this.app.api.titleSession(id, title);
+      this.app.emit("changed");
+      this.app.say("The session has a title.");
+    });
   }
 
   // `name` is what was typed before, where it came to nothing.

@@ -1,0 +1,64 @@
+"""The titles of a caller's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flowrunner.authority import Capability, require
+from flowrunner.errors import NotAllowed, RequestInvalid
+from flowrunner.identity import Identity
+from flowrunner.store.flowrecord import is_unicode
+from flowrunner.store.titles import LONGEST_TITLE, TitleStore
+
+
+class TitlesOfCaller:
+    """The titles that a caller gave their sessions.
+
+    A key that is limited to flows has none: a title may tell what other flows said in the session.
+    """
+
+    def __init__(self, store: TitleStore, identity: Identity) -> None:
+        self._store = store
+        self._identity = identity
+
+    def of(self, session_ids: Iterable[str]) -> dict[str, str]:
+        """Return the titles of those of the caller's sessions that have one."""
+        require(self._identity, Capability.CONVERSE, change=False)
+        return {} if self._is_limited else self._store.of(self._identity.id, session_ids)
+
+    def find(self, text: str, limit: int) -> list[str]:
+        """Return the ids of the caller's sessions whose title contains a text, in any case."""
+        require(self._identity, Capability.CONVERSE, change=False)
+        return [] if self._is_limited else self._store.find(self._identity.id, text, limit)
+
+    def set(self, session_id: str, title: str) -> str:
+        """Give a session a title, or with an empty one none, and return it as it is kept.
+
+        :raises NotAllowed: for a key that is limited to flows.
+        :raises RequestInvalid: for a title that is too long or cannot be kept.
+        """
+        require(self._identity, Capability.CONVERSE)
+        if self._is_limited:
+            raise NotAllowed(
+                "This API key is limited to single flows, and a title may tell of others; use another key."
+            )
+        line = " ".join(title.split())
+        if len(line) > LONGEST_TITLE or "\0" in line or not is_unicode(line):
+            said = f"A title is a text of at most {LONGEST_TITLE} characters"
+            raise RequestInvalid(f"title: {said}.", [{"type": "value_error", "loc": ["body", "title"], "msg": said}])
+        self._store.set(self._identity.id, session_id, line)
+        return line
+
+    def move(self, old: str, new: str) -> None:
+        """Give a session that was renamed its title along."""
+        require(self._identity, Capability.CONVERSE)
+        self._store.move(self._identity.id, old, new)
+
+    def remove(self, session_ids: Iterable[str]) -> None:
+        """Forget the titles of sessions that are gone."""
+        require(self._identity, Capability.CONVERSE)
+        self._store.remove(self._identity.id, session_ids)
+
+    @property
+    def _is_limited(self) -> bool:
+        return self._identity.flows is not None

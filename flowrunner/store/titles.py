@@ -1,0 +1,99 @@
+"""Titles that people give their sessions; what was said in them lies in the memory, which knows of no titles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
+
+from flowrunner.store.engine import go_alone, reading, writing
+from flowrunner.store.tables import titles
+from flowrunner.text.json_text import json_text
+
+LONGEST_TITLE: Final = 200
+#: Rows that one statement names.
+_AT_ONCE: Final = 500
+
+
+class TitleStore:
+    """The titles of one runner's sessions, each of one owner. Session ids of any length are found by their digests."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def set(self, owner: str, session_id: str, title: str) -> None:
+        """Give a session a title, in place of one that it has; an empty one takes that away."""
+        with writing(self._engine) as connection:
+            go_alone(connection, f"titles of {owner}")
+            _remove(connection, owner, [session_id])
+            if title:
+                values = {"owner": owner, "session": _digest(session_id), "session_id": json_text(session_id)}
+                connection.execute(insert(titles).values(**values, title=title, folded=title.casefold()))
+
+    def of(self, owner: str, session_ids: Iterable[str]) -> dict[str, str]:
+        """Return the titles of those sessions that have one, by their ids."""
+        wanted, found = list(session_ids), dict[str, str]()
+        with reading(self._engine) as connection:
+            for start in range(0, len(wanted), _AT_ONCE):
+                digests = {_digest(session_id): session_id for session_id in wanted[start : start + _AT_ONCE]}
+                query = select(titles.c.session, titles.c.title).where(_of(owner, list(digests)))
+                found.update((digests[row.session], row.title) for row in connection.execute(query))
+        return found
+
+    def find(self, owner: str, text: str, limit: int) -> list[str]:
+        """Return the ids of sessions whose title contains a text, in any case."""
+        same = (titles.c.owner == owner, titles.c.folded.contains(text.casefold(), autoescape=True))
+        query = select(titles.c.session_id).where(*same).order_by(titles.c.folded, titles.c.session).limit(limit)
+        with reading(self._engine) as connection:
+            return [json.loads(text) for text in connection.execute(query).scalars()]
+
+    def move(self, owner: str, old: str, new: str) -> None:
+        """Give a session that is renamed its title along; one that is there already keeps its own."""
+        if old == new:
+            return
+        with writing(self._engine) as connection:
+            go_alone(connection, f"titles of {owner}")
+            if connection.execute(select(titles.c.title).where(_of(owner, [_digest(new)]))).first() is None:
+                values = {"session": _digest(new), "session_id": json_text(new)}
+                connection.execute(update(titles).where(_of(owner, [_digest(old)])).values(**values))
+            _remove(connection, owner, [old])
+
+    def remove(self, owner: str, session_ids: Iterable[str]) -> None:
+        """Forget the titles of sessions."""
+        wanted = list(session_ids)
+        with writing(self._engine) as connection:
+            for start in range(0, len(wanted), _AT_ONCE):
+                _remove(connection, owner, wanted[start : start + _AT_ONCE])
+
+    def all(self, after: tuple[str, str] = ("", ""), limit: int = _AT_ONCE) -> list[tuple[str, str, str]]:
+        """Return owner, digest and session id of titles, in their order, behind an owner and digest."""
+        behind = (titles.c.owner > after[0]) | ((titles.c.owner == after[0]) & (titles.c.session > after[1]))
+        query = select(titles.c.owner, titles.c.session, titles.c.session_id).where(behind)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(titles.c.owner, titles.c.session).limit(limit)).all()
+        return [(row.owner, row.session, json.loads(row.session_id)) for row in rows]
+
+
+def give_titles(connection: Connection, source: str, target: str) -> None:
+    """Give an owner the titles of another one; a session that both have keeps that of its new owner."""
+    theirs = select(titles.c.session).where(titles.c.owner == target)
+    both = select(titles.c.session).where(titles.c.owner == source, titles.c.session.in_(theirs))
+    taken = list(connection.execute(both).scalars())
+    for start in range(0, len(taken), _AT_ONCE):
+        connection.execute(delete(titles).where(_of(source, taken[start : start + _AT_ONCE])))
+    connection.execute(update(titles).where(titles.c.owner == source).values(owner=target))
+
+
+def _remove(connection: Connection, owner: str, session_ids: Iterable[str]) -> None:
+    connection.execute(delete(titles).where(_of(owner, [_digest(session_id) for session_id in session_ids])))
+
+
+def _of(owner: str, digests: list[str]) -> ColumnElement[bool]:
+    return (titles.c.owner == owner) & titles.c.session.in_(digests)
+
+
+def _digest(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
