@@ -7,13 +7,18 @@ talk to them; who may make flows, and have variables and keys, is for the site t
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.addresses import network_of
-from flowrunner.errors import FlowRunnerError, SettingsInvalid
+from flowrunner.errors import FlowRunnerError, SettingsInvalid, TooMany
 from flowrunner.identity import VISITOR, Identity
 from flowrunner.memory.message import new_id, utc_now
+from flowrunner.shares import WrongKeys
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -75,7 +80,11 @@ def flask_security(*, admin_role: str | None = None, author_role: str | None = N
 
 
 def http_basic(
-    check: Callable[[str, str], bool] | Mapping[str, str], *, admins: Sequence[str] = (), authors: Sequence[str] = ()
+    check: Callable[[str, str], bool] | Mapping[str, str],
+    *,
+    admins: Sequence[str] = (),
+    authors: Sequence[str] = (),
+    max_wrong: int = 30,
 ) -> Identify:
     """Take the name of HTTP Basic authentication, if its password is right.
 
@@ -83,19 +92,59 @@ def http_basic(
         names to password hashes, as ``werkzeug.security.generate_password_hash`` makes them.
     :param admins: names that may see everybody's conversations.
     :param authors: names that may make and change flows.
+    :param max_wrong: wrong passwords that one address may send to a process in a minute; 0: any number. Over that,
+        only who was let in from there before is, until the address has been quiet for as long as the answer says.
     """
     fits = _check_hashes(check) if isinstance(check, Mapping) else check
+    wrong, known = WrongKeys(max_wrong), _LetIn()
 
     def identify(request: Request) -> Identity | None:
         given = request.authorization
         if given is None or given.type != "basic" or not given.username:
             return None
-        if not fits(given.username, given.password or ""):
+        password, address = given.password or "", network_of(request.remote_addr)
+        wait = wrong.wait(address)
+        if wait and not known.has(address, given.username, password):
+            # Not even looked at: a right guess must not be told from a wrong one.
+            raise TooMany(
+                f"Too many wrong passwords have come from your address: try again in {wait} second{'s' * (wait != 1)}.",
+                retry_after=wait,
+            )
+        if not fits(given.username, password):
+            wrong.note(address)
             return None
+        if max_wrong:
+            known.note(address, given.username, password)
         name = given.username
         return Identity(name, admin=name in admins, author=name in authors, name=name)
 
     return identify
+
+
+class _LetIn:
+    """Who was let in of late, from where; of their passwords a digest that nobody else can make."""
+
+    _MOST: Final = 10_000
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, *words: str) -> bool:
+        return self._digest(words) in self._digests
+
+    def note(self, *words: str) -> None:
+        digest = self._digest(words)
+        with self._lock:
+            self._digests[digest] = None
+            self._digests.move_to_end(digest)
+            if len(self._digests) > self._MOST:
+                self._digests.popitem(last=False)
+
+    def _digest(self, words: Sequence[str]) -> bytes:
+        said = "\0".join(words).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
 
 
 def _check_hashes(hashes: Mapping[str, str]) -> Callable[[str, str], bool]:

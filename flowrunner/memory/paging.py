@@ -11,7 +11,9 @@ from flowrunner.memory.message import Message
 
 PAGE: Final = 500
 _MOST: Final = 8000
-#: Characters of text that a page of a long walk should have, roughly.
+#: Messages of the first page of a walk: nobody knows yet how large they are.
+_FIRST: Final = 26
+#: Characters that a page of a long walk should have, roughly.
 _WEIGHT: Final = 2_000_000
 _SESSIONS: Final = 500
 
@@ -22,10 +24,56 @@ def pages_back(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterato
     :param filters: members of :class:`~flowrunner.MessageQuery` but for windows and cursors.
     :raises Conflict: if all messages of a page vanish while it is held.
     """
+    most, size = size, min(size, _FIRST)
     page = memory.fetch(limit=size, **filters)
     while page:
         yield page
-        page = _neighbours(memory, page, "before", size, filters) if len(page) == size else []
+        if len(page) < size:
+            return
+        size = _next_size(page, size, most)
+        page = _neighbours(memory, page, "before", size, filters)
+
+
+def newest_within(
+    memory: Any, number: int, characters: int, *, offset: int = 0, before: str | None = None, **filters: Any
+) -> tuple[list[Message], bool]:
+    """Return the newest messages, oldest first: so many, or as many as have no more characters; at least one.
+
+    They are fetched in pieces, since one message may be as large as a thousand others. A piece is no larger than the
+    room that is left, were its messages as large as the largest until then, and at most four times the one before it.
+
+    :param memory: an :class:`~flowrunner.OwnerMemory`, or what reads like one.
+    :param number: of messages.
+    :param before: only messages before that one.
+    :returns: the messages, and whether others were left out for their size.
+    :raises NotFound: if there is no message ``before``.
+    """
+    found: list[Message] = []
+    weight, largest, size = 0, 1, min(number, _FIRST)
+    while size > 0:
+        page = memory.fetch(limit=size, offset=offset, before=before, **filters)
+        for place, message in enumerate(reversed(page)):
+            weight += weight_of(message)
+            largest = max(largest, weight_of(message))
+            if weight > characters and (found or place):
+                return page[len(page) - place :] + found, True
+        found = page + found
+        if len(page) < size:
+            return found, False
+        room = max(1, (characters - weight) // largest)
+        before, offset, size = page[0].id, 0, min(number - len(found), room, size * 4)
+    return found, False
+
+
+def weight_of(message: Message) -> int:
+    """Return about how many characters a message has, with what belongs to it."""
+    parts = (message.properties, message.content_blocks, message.files)
+    return len(message.text) + sum(len(str(part)) for part in parts if part) + 200
+
+
+def _next_size(page: list[Message], size: int, most: int) -> int:
+    weight = sum(map(weight_of, page))
+    return min(size * 2, most) if weight < _WEIGHT // 2 else size if weight < _WEIGHT else max(size // 2, 1)
 
 
 def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterator[list[Message]]:
@@ -37,6 +85,7 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
     :param filters: ``session_id`` or nothing.
     :raises Conflict: if all messages of a page vanish while it is held.
     """
+    size = min(size, _FIRST)
     count = sum(summary.count for summary in each_session(memory, **filters))
     page = memory.fetch(limit=size, offset=max(0, count - size), **filters) or memory.fetch(limit=size, **filters)
     while page:
@@ -47,8 +96,7 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
         page = earlier
     while page:
         yield page
-        weight = sum(len(message.text) for message in page)
-        size = min(size * 2, _MOST) if weight < _WEIGHT // 2 else size if weight < _WEIGHT else max(size // 2, 1)
+        size = _next_size(page, size, _MOST)
         page = _neighbours(memory, page, "after", size, filters)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -49,6 +50,9 @@ _PLAIN_HEADERS: Final = frozenset(
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 #: A user without a password in an address is often a token.
 _USER: Final = re.compile(r"(://)[^\s/@\"'<>?#]{1,256}@")
+#: How a text begins that may be JSON, and how long it may be to be looked into.
+_OF_JSON: Final = frozenset("{[")
+_LONGEST_JSON: Final = 100_000
 _CURL_HEADER: Final = re.compile(
     r"((?:-H|--header)[ =]{0,2}(?P<quote>[\"'])(?P<name>[^:\"'\r\n]{1,128}):[ \t]*)[^\"'\r\n]+(?=(?P=quote))"
 )
@@ -77,7 +81,7 @@ class _Mask:
 
     def value(self, value: Any, declared: frozenset[str]) -> Any:
         if isinstance(value, str):
-            return _mask_shown(value)
+            return self._text(value, declared)
         if isinstance(value, Mapping):
             return self._object(value, declared)
         if isinstance(value, (list, tuple)):
@@ -85,6 +89,18 @@ class _Mask:
                 return [value[0], MASK]
             return [self.value(item, declared) for item in value]
         return value
+
+    def _text(self, text: str, declared: frozenset[str]) -> str:
+        """Mask a text; one that is JSON, such as the configuration of a server, as what it says."""
+        if text[:1] in _OF_JSON and len(text) <= _LONGEST_JSON:
+            try:
+                said = json.loads(text)
+                shown = self.value(said, declared)
+            except (ValueError, RecursionError):
+                return _mask_shown(text)
+            if shown != said:
+                return json.dumps(shown, ensure_ascii=False)
+        return _mask_shown(text)
 
     def _object(self, value: Mapping[Any, Any], declared: frozenset[str]) -> dict[str, Any]:
         declared = declared | self._declared_by(value)

@@ -148,9 +148,19 @@ class OwnerVectors:
         done: list[Hit] = self._ask("search_chunks", asked, vector)
         return done
 
-    def delete(self, collection: str, **query: Any) -> int:
-        """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner."""
-        done: int = self._ask("delete_chunks", self._query(collection, query))
+    def delete(self, collection: str, *, by_request: bool = False, **query: Any) -> int:
+        """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner.
+
+        :param by_request: a request decided on it, rather than the flow's author.
+        :raises NotAllowed: if a request does with a key that is limited to flows: emptying a collection is authoring.
+        """
+        asked = self._query(collection, query)
+        if by_request and self._reaches is not None:
+            raise NotAllowed(
+                f"The collection {collection!r} is not emptied for a request with an API key that is limited to flows:"
+                " only the author of a flow has it do that."
+            )
+        done: int = self._ask("delete_chunks", asked)
         return done
 
     def collections(self) -> list[CollectionSummary]:

@@ -12,6 +12,7 @@ from flowrunner.engine.shapes import message_fields
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
 from flowrunner.memory.message import Message
+from flowrunner.memory.paging import newest_within
 from flowrunner.web import schemas
 from flowrunner.web.access import messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, this_runner
@@ -22,6 +23,8 @@ from flowrunner.web.route import Input, ListOf, RouteGroup
 
 MOST_MESSAGES: Final = 200
 USUAL_MESSAGES: Final = 100
+#: Characters of a page of messages; one message may have more, and is a page of its own then.
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
 MOST_IDS: Final = 10_000
 #: Ids that one call of the store gets; a database takes no statement of any length.
 _IDS_AT_ONCE: Final = 500
@@ -100,12 +103,14 @@ def find_messages(query: Input) -> tuple[list[Message], str | None]:
         # Callers have no users of their own here, so no message is of one.
         return [], None
     memory = messages_to_read(this_runner())
-    found: list[Message] = []
+    found, more = list[Message](), False
     for spelling in session_spellings(query["session_id"]) if query["session_id"] else [None]:
-        found = memory.fetch(session_id=spelling, text=query["q"], before=query["cursor"], limit=limit + 1, **asked)
+        asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
+        found, more = newest_within(memory, limit + 1, MOST_CHARACTERS, **asked)
         if found:
             break
-    more, found = len(found) > limit, found[-limit:]
+    if len(found) > limit:
+        more, found = True, found[-limit:]
     return sort_messages(found, key, descending), found[0].id if more else None
 
 

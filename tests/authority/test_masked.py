@@ -37,6 +37,12 @@ FIELDS = {
     "an environment as rows": ("env", field([{"key": "PLACE", "value": SECRET}])),
     "an environment as lines": ("env", field([f"PLACE={SECRET}"])),
     "an environment of a server": ("mcp_server", field({"name": "x", "config": {"env": {"PLACE": SECRET}}})),
+    "a server as a text of JSON": (
+        "mcp_server",
+        field(f'{{"name": "x", "config": {{"env": {{"PLACE": "{SECRET}"}}, "args": ["--token", "{SECRET}"]}}}}'),
+    ),
+    "a list as a text of JSON": ("ordinary", field(f'[{{"key": "token", "value": "{SECRET}"}}]')),
+    "JSON in a text of JSON": ("ordinary", field(json.dumps({"x": json.dumps({"headers": {"X-Shop": SECRET}})}))),
     "an option": ("mcp_server", field({"config": {"command": "npx", "args": ["-y", "x", "--token", SECRET]}})),
     "an option with its value": ("mcp_server", field({"config": {"args": ["-y", "x", f"--api-key={SECRET}"]}})),
     "an option of one dash": ("args", field(["x", "-password", SECRET, "-v"])),

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, request
 from werkzeug.security import generate_password_hash
 
-from flowrunner.errors import FlowRunnerError
+from flowrunner.errors import FlowRunnerError, TooMany
 from flowrunner.extension import FlowRunner
 from flowrunner.identity import Identity
 from flowrunner.integrations import identity as recipes
@@ -52,6 +52,35 @@ class TestHttpBasic:
     def test_a_function_may_check(self, site):
         recipe = recipes.http_basic(lambda name, password: name == password)
         assert who(site, recipe, auth=("x", "x")) == Identity("x", name="x")
+
+    def test_many_wrong_passwords_of_an_address_are_slowed_and_those_let_in_before_are_not_kept_out(self, site):
+        asked = []
+
+        def check(name, password):
+            asked.append(name)
+            return password == "apple"
+
+        recipe = recipes.http_basic(check, max_wrong=3)
+
+        def come(name, password, address="192.0.2.1"):
+            return who(site, recipe, auth=(name, password), environ_overrides={"REMOTE_ADDR": address})
+
+        assert come("ann", "apple") is not None
+        assert [come(f"bob-{n}", "wrong") for n in range(3)] == [None] * 3
+        for name, password in (("ann", "wrong"), ("bob", "apple"), ("carl", "wrong")):
+            with pytest.raises(TooMany, match="wrong passwords have come from your address") as refused:
+                come(name, password)
+            assert 0 < refused.value.retry_after <= 60
+        # A guess is not even looked at; who was let in before is asked again, and so are other addresses.
+        assert len(asked) == 4
+        assert come("ann", "apple") is not None and len(asked) == 5
+        assert come("ann", "apple", "192.0.2.2") is not None
+        assert come("bob", "wrong", "2001:db8::1") is None
+
+    def test_without_a_bound_any_number_is_looked_at(self, site):
+        recipe = recipes.http_basic(lambda name, password: password == "apple", max_wrong=0)
+        assert [who(site, recipe, auth=("ann", "wrong")) for _ in range(50)] == [None] * 50
+        assert who(site, recipe, auth=("ann", "apple")) is not None
 
 
 class TestJwt:

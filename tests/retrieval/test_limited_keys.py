@@ -57,6 +57,20 @@ def test_the_flow_reaches_what_its_author_named_and_its_usual_one(filled):
     assert "own" in run(filled, LIMITED, "LocalDB", {"ingest_data": [{"text": "own"}], "search_query": "x"})
 
 
+@pytest.mark.parametrize("field", ["pre_delete_collection", "drop_old"])
+def test_a_request_empties_no_collection_and_an_author_has_the_flow_do_so(filled, field):
+    more = {**SEARCH, "ingest_data": [{"text": "new hours"}]}
+    with pytest.raises(FlowRunnerError, match="'faq' is not emptied for a request"):
+        run(filled, LIMITED, "LocalDB", more, {field: True})
+    assert [chunk.text for chunk in filled.vectors().fetch("faq")] == ["opening hours"]
+    run(filled, LIMITED, "LocalDB", more)
+    assert len(filled.vectors().fetch("faq")) == 2
+    run(filled, LIMITED, "LocalDB", {**more, "pre_delete_collection": True})
+    assert [chunk.text for chunk in filled.vectors().fetch("faq")] == ["new hours"]
+    run(filled, LOCAL_IDENTITY, "LocalDB", SEARCH | {"ingest_data": STAFF}, {field: True})
+    assert [chunk.text for chunk in filled.vectors().fetch("faq")] == ["salaries of everybody"]
+
+
 def test_a_variable_names_the_collection_that_its_author_stored_under_it(filled):
     filled.runner.stores.variables.create("local", "WHERE", "faq", type="Generic")
     settings = {"search_query": "x", "collection_name": "WHERE"}

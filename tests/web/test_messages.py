@@ -30,6 +30,22 @@ def test_pages_by_cursor_give_every_message_once(talk):
     assert seen == [m["id"] for m in site.messages("ann") if m["text"].startswith("word")]
 
 
+def test_a_page_ends_where_its_messages_are_large_and_the_cursor_goes_on(talk, monkeypatch):
+    site, _ = talk
+    whole = site.ask("ann", "GET", "/api/v1/monitor/messages?limit=200")
+    monkeypatch.setattr("flowrunner.web.messages.MOST_CHARACTERS", 1500)
+    found, cursor = [], ""
+    while True:
+        answer = site.call("ann", "GET", f"/api/v1/monitor/messages?limit=200{cursor}")
+        page = answer.get_json()
+        assert answer.status_code == 200 and 0 < len(page) < len(whole)
+        found = page + found
+        if "X-Next-Cursor" not in answer.headers:
+            break
+        cursor = f"&cursor={answer.headers['X-Next-Cursor']}"
+    assert found == whole
+
+
 def test_a_cursor_that_is_gone_or_foreign_is_not_there(talk):
     site, flow = talk
     foreign = site.flow("bob")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from flowrunner_models.connections import Connections
 
-from flowrunner import Component, Hit, Input, Output, OwnerVectors, RunContext, text_of
+from flowrunner import Component, Hit, Input, Output, OwnerVectors, RunContext, Word, text_of
 
 from ..embeddings.embedder import Embedder
 from ..embeddings.factory import make_embedder
@@ -104,7 +104,8 @@ class StoreComponent(Component):
         embedder = embedder_of(context, values, self.connections)
         if arrived:
             if values["pre_delete_collection"]:
-                vectors.delete(name)
+                by_request = context.given("pre_delete_collection").word is Word.REQUEST
+                vectors.delete(name, by_request=by_request)
             ingest(context, vectors, name, embedder, arrived, twice=values["allow_duplicates"])
         hits: list[Hit] = []
         if asked:
