@@ -13,7 +13,7 @@ from flowrunner.identity import VISITOR, Identity
 from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.settings import Settings, words
 
-#: Characters of an owner's id; a database keeps no more.
+#: Bytes of an owner's id in UTF-8; a database has no index of longer ones beside a name.
 LONGEST_ID: Final = 255
 
 Identify = Callable[[Any], Identity | None]
@@ -110,8 +110,15 @@ def as_identity(answer: Any, who: str = "The identity callable") -> Identity | N
         raise FlowRunnerError(
             f"{who} returned {type(answer).__name__}; it returns an Identity, the id of a user, or None for nobody."
         )
-    if not isinstance(answer.id, str) or not answer.id or len(answer.id) > LONGEST_ID or "\0" in answer.id:
-        raise FlowRunnerError(f"{who} returned an id that is not 1 to {LONGEST_ID} characters of text.")
+    if not isinstance(answer.id, str) or not _can_be_kept(answer.id):
+        raise FlowRunnerError(f"{who} returned an id that is not text of 1 to {LONGEST_ID} bytes in UTF-8.")
     if answer.nameless and not answer.id.startswith(VISITOR):
         raise FlowRunnerError(f"The id of somebody nameless begins with {VISITOR}, by which limits count them.")
     return answer
+
+
+def _can_be_kept(user: str) -> bool:
+    try:
+        return 1 <= len(user.encode()) <= LONGEST_ID and "\0" not in user
+    except UnicodeEncodeError:
+        return False

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.errors import (
     ChunkInvalid,
@@ -23,6 +23,9 @@ from flowrunner.vectors.store import VectorStore
 logger = logging.getLogger("flowrunner")
 
 LONGEST_NAME = 1000
+
+#: And so many bytes in UTF-8: PostgreSQL has no index of longer ones.
+_MOST_BYTES: Final = 2000
 
 
 class Vectors:
@@ -126,7 +129,7 @@ class OwnerVectors:
             if chunk.id in seen:
                 raise ChunkInvalid(f"The chunk id {chunk.id[:100]} occurs twice.")
             seen.add(chunk.id)
-            document, text = storable(chunk.document)[:LONGEST_NAME], storable(chunk.text)
+            document, text = _cut(storable(chunk.document)), storable(chunk.text)
             if (document, text) != (chunk.document, chunk.text):
                 chunk = dataclasses.replace(chunk, document=document, text=text)
             made.append(chunk)
@@ -219,6 +222,14 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
+def _cut(name: str) -> str:
+    """Return as much of a name as may be kept."""
+    return name[:LONGEST_NAME].encode()[:_MOST_BYTES].decode(errors="ignore")
+
+
 def _refuse_name(name: str, what: str) -> None:
-    if not isinstance(name, str) or not name or len(name) > LONGEST_NAME or storable(name) != name:
-        raise ChunkInvalid(f"A {what} is a text of 1 to {LONGEST_NAME} characters that every database can keep.")
+    if not isinstance(name, str) or not name or storable(name) != name or _cut(name) != name:
+        raise ChunkInvalid(
+            f"A {what} is a text of 1 to {LONGEST_NAME} characters, {_MOST_BYTES} bytes in UTF-8, that every database"
+            " can keep."
+        )
