@@ -29,8 +29,8 @@ def site(request, tmp_path):
         yield made
 
 
-def run(site, user):
-    answer = site.call(user, "POST", "/api/v1/run/one?stream=sse", json=WHOLE)
+def run(site, user, query="", body=WHOLE):
+    answer = site.call(user, "POST", f"/api/v1/run/one?stream=sse{query}", json=body)
     return answer.headers["X-Run-Id"], answer.text
 
 
@@ -61,3 +61,16 @@ def test_a_stream_of_a_limited_key_is_taken_up_by_it_and_by_the_author(site):
         assert rest.status_code == 200
         assert "event: end" in rest.text
         assert "event: end" in events
+
+
+def test_what_components_do_is_withheld_from_a_limited_key_also_afterwards(site):
+    run_id, text = run(site, "ann", "&vertices=true", {"input_value": "hello"})
+    assert "event: vertex_finished" in text
+    events, rest = texts_again(site, "limited", run_id)
+    assert "vertex_" not in events and "event: end" in events
+    assert rest.status_code == 404
+    assert "event: vertex_finished" in texts_again(site, "ann", run_id)[0]
+    run_id, text = run(site, "limited", "&vertices=true", {"input_value": "hello"})
+    assert "vertex_" not in text
+    events, rest = texts_again(site, "limited", run_id)
+    assert "vertex_" not in events + rest.text and "event: end" in rest.text
