@@ -52,6 +52,8 @@ def said(site):
     # Names of collections and documents, as a flow gives them.
     app = create_app(data_dir=site.data, auth="none")
     vectors = runner_of(app).vectors.for_owner(owner_of_user("ann"))
+    for there in vectors.collections():
+        vectors.delete(there.name)
     for text in texts[::20]:
         vectors.upsert(text[:500], [Chunk("c", text, [1.0], text[:500])])
     runner_of(app).close()

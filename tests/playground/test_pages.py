@@ -32,6 +32,8 @@ def kept(site):
         said = {"session_id": f"kept-{number}", "flow_id": flow, "timestamp": when}
         memory.append(Message(sender="User", sender_name="User", text=f"parcel <b>{number}</b> zebra", **said))
     vectors = runner.vectors.for_owner(owner_of_user("ann"))
+    for there in vectors.collections():
+        vectors.delete(there.name)
     vectors.upsert("handbook & co/?", [Chunk(f"h{n}", "text", [1.0], f"chapter {n // 2}.md") for n in range(60)])
     vectors.upsert("prices", [Chunk("p", "text", [1.0, 2.0], "")])
     runner.close()
@@ -162,6 +164,7 @@ def test_runs_are_filtered_and_one_under_way_is_stopped(visit, site):
     window.say("400", wait=False)
     expect(rows.first).to_have_attribute("data-state", "running")
     rows.first.get_by_role("button", name="Stop the run").click()
+    expect(rows.first.get_by_role("button", name="Compare")).to_be_visible()
     window.rest()
     expect(rows.first).to_have_attribute("data-state", "cancelled")
     expect(rows.first).to_contain_text("stopped")

@@ -133,7 +133,7 @@ class Runs extends HTMLElement {
     );
     details.addEventListener("toggle", () => details.open && this.fill(body, run.id));
     const compare = button("Compare", () => this.compare(run.id, compare), { class: "small", "aria-pressed": "false", "aria-label": `Compare the run ${run.id}` });
-    return make("li", { "data-state": run.status }, stop, compare, details);
+    return make("li", { "data-state": run.status }, make("div", { class: "acts" }, stop, compare), details);
   }
 
   // The first is kept until there is a second one.
