@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowrunner.store.giving import give_things
 from tests.web.site import BACKENDS, echo_flow, open_site
 
 SESSIONS = "/api/v1/monitor/messages/sessions"
@@ -100,3 +101,12 @@ def test_a_long_session_id_has_one_too(site):
     site.say("ann", site.flow("ann"), "long", session)
     entitle(site, "of the long one", session)
     assert titles(site, q="long one") == {session: "of the long one"}
+
+
+def test_they_are_given_with_what_else_an_owner_has(site, tmp_path):
+    titles, engine = site.runner.stores.titles, site.runner.engine
+    for owner, session, title in (("one", "a", "a of one"), ("one", "b", "b of one"), ("two", "b", "b of two")):
+        titles.set(owner, session, title)
+    give_things(engine, tmp_path, "one", "two")
+    assert titles.of("two", ["a", "b"]) == {"a": "a of one", "b": "b of two"}
+    assert titles.of("one", ["a", "b"]) == {}
