@@ -113,3 +113,19 @@ def test_answers_are_announced(visit):
     window.say("hear me")
     expect(page.get_by_role("status")).to_have_text("Answer: hear me")
     assert page.get_by_role("log").get_attribute("aria-live") == "off"
+
+
+def test_axe_finds_nothing_in_what_one_works_with(visit, axe):
+    window = visit(reduced_motion="reduce", color_scheme="dark")
+    page = window.sign_in("#flow=steps&session=axe-empty")
+    expect(page.get_by_role("region", name="About the flow")).to_be_visible()
+    page.locator("input[type=file]").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"a"})
+    expect(page.locator(".attachments li")).to_have_count(1)
+    assert _findings(page, axe) == []
+    window.say("```python\ndef f(): return 'a'  # 1\n```")
+    expect(page.locator(".code .c-word").first).to_be_visible()
+    page.fill("#filter", "return")
+    expect(page.locator(".hits li").first).to_be_visible()
+    assert _findings(page, axe) == []
+    page.get_by_role("button", name="Use in code").click()
+    assert _findings(page, axe) == []
