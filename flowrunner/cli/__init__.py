@@ -8,7 +8,8 @@ from typing import Final
 
 import click
 
-from flowrunner.cli.output import say
+from flowrunner.cli.output import end_without_reader, say
+from flowrunner.cli.progress import INTERRUPTED
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import FlowRunnerError, StoreFailed
 
@@ -64,12 +65,25 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a known error prints one sentence and exits with status 1."""
+    """Run the command line; a known error prints one sentence and exits with status 1.
+
+    Ctrl-C ends it with status 130, and a reader of its output that leaves with 141, as shells have it.
+    """
     try:
-        cli()
+        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except FlowRunnerError as error:
         say(f"flowrunner: {_told(error)}", err=True)
         sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        end_without_reader()
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _told(error: FlowRunnerError) -> str:

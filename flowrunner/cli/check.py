@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from flowrunner.cli.flowfiles import files_near, files_of, is_something_else
 from flowrunner.cli.output import say
+from flowrunner.cli.progress import progress
+from flowrunner.cli.suggestions import did_you_mean
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows import findings as codes
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.convert import Conversion, convert_flow
-from flowrunner.flows.folder import SUFFIXES
 from flowrunner.flows.model import Finding
 from flowrunner.flows.naming import endpoint_name_from
 from flowrunner.flows.parsing import Limits
@@ -22,6 +24,9 @@ from flowrunner.flows.reading import Part, read_parts
 from flowrunner.registry import Registry
 from flowrunner.settings import Settings
 from flowrunner.text.printable import printable
+
+#: Names that one line lists.
+_MOST_FIELDS: Final = 12
 
 _plugins_dir = click.option(
     "--plugins-dir",
@@ -36,17 +41,33 @@ _plugins_dir = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list with one report per flow.")
 @_plugins_dir
 def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | None) -> None:
-    """Check flow FILES, or all flow files in folders.
+    """Check flow FILES, or all flow files in folders and the folders in them.
 
-    Exit status 1 if a flow cannot be read or cannot be run.
+    Exit status 1 if a flow cannot be read or cannot be run, or if there is none. JSON files of
+    another kind in folders are passed over.
     """
     registry, settings = _load_components(plugins_dir)
-    reports = [report for path in _expand(files) for report in report_file(path, registry, settings)]
+    reports: list[dict[str, Any]] = []
+    passed: list[Path] = []
+    found = list(files_of(files))
+    with progress("files", len(found)) as shown:
+        for path, in_folder in found:
+            if in_folder and is_something_else(path):
+                passed.append(path)
+            else:
+                one = report_file(path, registry, settings)
+                reports += one
+                if not as_json:
+                    shown.clear()
+                    for report in one:
+                        _print_report(report)
+            shown.add()
     if as_json:
         say(json.dumps(reports, indent=2))
-    else:
-        for report in reports:
-            _print_report(report)
+    if not reports:
+        raise FlowInvalid(f"There is no flow in {', '.join(map(str, files))}{_more(passed)}.")
+    if not as_json:
+        _print_summary(reports, passed)
     if any(not report["loads"] or _has_errors(report) for report in reports):
         raise SystemExit(1)
 
@@ -88,7 +109,8 @@ def _read(path: Path) -> list[Part]:
     limits = Limits()
     try:
         if not path.is_file():
-            raise FlowInvalid(f"{path} is no file.")
+            hint = did_you_mean(str(path), files_near(path))
+            raise FlowInvalid(f"{path} is no file{f'; {hint}' if hint else '.'}")
         with path.open("rb") as opened:
             data = opened.read(limits.max_bytes + 1)
     except OSError as error:
@@ -141,14 +163,6 @@ def _load_components(plugins_dir: Path | None) -> tuple[Registry, Settings]:
     return plugins.registry, settings
 
 
-def _expand(files: Iterable[Path]) -> Iterator[Path]:
-    for path in files:
-        if path.is_dir():
-            yield from sorted(child for child in path.iterdir() if child.name.endswith(SUFFIXES))
-        else:
-            yield path
-
-
 def _has_errors(report: dict[str, Any]) -> bool:
     return any(finding["level"] == "error" for finding in report["findings"])
 
@@ -158,6 +172,42 @@ def _print_report(report: dict[str, Any]) -> None:
     say(printable(f"{report['file']}: {report['name']} {state}."))
     for finding in report["findings"]:
         say(printable(f"  {finding['level']} {finding['code']}: {finding['message']}"))
+        if "needs" in finding:
+            say(printable(f"    {_shown_needs(finding['type'], finding['needs'])}"))
+
+
+def _shown_needs(name: str, needs: dict[str, Any]) -> str:
+    """Return what a component of a plugin would have to offer, so that this flow can use it."""
+    fed = [one["name"] for one in needs["inputs"]]
+    told = [one["name"] for one in needs["fields"] if one["name"] not in fed]
+    parts = [("inputs", fed), ("settings", told[:_MOST_FIELDS]), ("outputs", [one["name"] for one in needs["outputs"]])]
+    shown = "; ".join(f"{word} {', '.join(names)}" for word, names in parts if any(names))
+    more = f" and {len(told) - _MOST_FIELDS} settings more (--json)" if len(told) > _MOST_FIELDS else ""
+    return f"needs a plugin with a component {name}: {shown or 'no inputs'}{more}; flowrunner new component {name}"
+
+
+def _print_summary(reports: list[dict[str, Any]], passed: list[Path]) -> None:
+    files = {report["file"] for report in reports}
+    wrong = sum(not report["loads"] for report in reports)
+    cannot = sum(report["loads"] and _has_errors(report) for report in reports)
+    warned = sum(any(f["level"] == "warning" for f in report["findings"]) for report in reports)
+    counts = [(len(reports) - wrong - cannot, "can run"), (cannot, "cannot run"), (wrong, "cannot be read")]
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    with_warnings = f"; {warned} with warnings" if warned else ""
+    say(f"{_count(len(reports), 'flow')} in {_count(len(files), 'file')}: {told}{with_warnings}{_more(passed)}.")
+    lacking = Counter(f["type"] for report in reports for f in report["findings"] if "needs" in f)
+    if lacking:
+        names = ", ".join(f"{name} ({count})" for name, count in lacking.most_common(_MOST_FIELDS))
+        more = f" and {len(lacking) - _MOST_FIELDS} more" if len(lacking) > _MOST_FIELDS else ""
+        say(printable(f"No plugin offers {names}{more}."))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _more(passed: list[Path]) -> str:
+    return f" ({_count(len(passed), 'JSON file')} of another kind)" if passed else ""
 
 
 def _targets(done: list[tuple[str, Conversion]], output: Path) -> dict[Path, str]:

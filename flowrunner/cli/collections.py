@@ -11,6 +11,7 @@ import click
 from flowrunner.cli.context import data_options, open_place
 from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_table
+from flowrunner.cli.suggestions import SuggestingGroup, did_you_mean
 from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 
@@ -28,7 +29,12 @@ def _open(owner: str, data_dir: Path | None, database_url: str | None) -> Iterat
             vectors.close()
 
 
-@click.group("collections")
+def _unknown(vectors: OwnerVectors, collection: str) -> NotFound:
+    hint = did_you_mean(collection, [one.name for one in vectors.collections()])
+    return NotFound(f"There is no collection {collection} of this owner{f'; {hint}' if hint else '.'}")
+
+
+@click.group("collections", cls=SuggestingGroup)
 def collections_commands() -> None:
     """List and delete collections of the vector store."""
 
@@ -45,8 +51,8 @@ def list_command(collection: str | None, owner: str, data_dir: Path | None, data
             print_table(("collection", "documents", "chunks", "dimensions"), rows)
             return
         documents = [(one.name, one.chunks) for one in vectors.documents(collection)]
-    if not documents:
-        raise NotFound(f"There is no collection {collection} of this owner.")
+        if not documents:
+            raise _unknown(vectors, collection)
     print_table(("document", "chunks"), documents)
 
 
@@ -64,6 +70,10 @@ def delete_command(
             gone = sum(vectors.delete(collection, document=name) for name in documents)
         else:
             gone = vectors.delete(collection)
-    if not gone:
-        raise NotFound("There is nothing of that name.")
+        if not gone and vectors.documents(collection):
+            known = [one.name for one in vectors.documents(collection)]
+            hint = did_you_mean(documents[0], known)
+            raise NotFound(f"{collection} has no document {documents[0]}{f'; {hint}' if hint else '.'}")
+        if not gone:
+            raise _unknown(vectors, collection)
     say(f"deleted {gone} chunks")

@@ -56,11 +56,14 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
 
 def _find(name: str, settings: Any) -> Flow:
     from flowrunner.cli.flowfile import is_flow_file, read_flow_file
+    from flowrunner.cli.local_flow import not_found
     from flowrunner.flows.library import FolderLibrary
 
     if is_flow_file(name):
         return read_flow_file(Path(name))
-    found = FolderLibrary([Path(folder).expanduser().absolute() for folder in settings.flows_dir]).find(name)
+    library = FolderLibrary([Path(folder).expanduser().absolute() for folder in settings.flows_dir])
+    found = library.find(name)
     if found is None:
-        raise FlowNotFound(f"Flow identifier {name} not found")
+        names = [flow.endpoint_name or flow.id for flow in library.flows()]
+        raise not_found(FlowNotFound(f"Flow identifier {name} not found"), name, names)
     return found

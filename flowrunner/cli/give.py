@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.cli.lookups import refuse_nothing
 from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 
@@ -66,6 +67,8 @@ def give_command(
             counts.update(things.counts)
             for note in things.notes:
                 say(note, err=True)
+        if not any(counts.values()):
+            refuse_nothing(place, opened, giver, user=source)
     say(f"gave {shown_counts(counts)} of {source} to {target}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowrunner.cli.output import say
+from flowrunner.cli.progress import progress
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def ingest_command(
     """
     from flowrunner.app import create_app, runner_of
     from flowrunner.cli.flowfile import is_flow_file, read_flow_file
+    from flowrunner.cli.local_flow import find_flow
     from flowrunner.engine.ingesting import ingesting_part
     from flowrunner.identity import Identity
 
@@ -41,13 +43,17 @@ def ingest_command(
     )
     try:
         identity = Identity(owner)
-        found = runner.find(flow, identity) if path is None else read_flow_file(path)
+        found = find_flow(runner, flow, identity) if path is None else read_flow_file(path)
         part, fillers = ingesting_part(found, runner.plugins.registry)
         names = sorted(set(fillers.values()))
         if files:
             target = _reader(runner, part, component)
-            for one in _progress(_expand(files)):
-                _ingest(runner, part, identity, target, one, names)
+            several = _expand(files)
+            again = "Files that were loaded stay; the same command loads them anew, and the rest."
+            with progress("files", len(several), go_on=again) as shown:
+                for one in several:
+                    _ingest(runner, part, identity, target, one, names)
+                    shown.add()
         else:
             _run(runner, part, identity, {})
         kept = {one.name: one for one in runner.vectors.for_owner(owner).collections()}
@@ -84,12 +90,6 @@ def _expand(files: tuple[Path, ...]) -> list[Path]:
     for path in files:
         found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     return found
-
-
-def _progress(files: list[Path]) -> Any:
-    """Yield files, showing how far it is."""
-    with click.progressbar(files, label="ingesting", item_show_func=lambda p: p.name if p else "") as shown:
-        yield from shown
 
 
 def _ingest(

@@ -10,9 +10,11 @@ import click
 
 from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
 from flowrunner.cli.give import shown_counts, what_local_has
+from flowrunner.cli.lookups import FlowNames
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import shown_text
+from flowrunner.cli.owners import print_table, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
+from flowrunner.memory import EVERY_OWNER
 
 
 @click.group("keys", cls=SuggestingGroup)
@@ -38,6 +40,10 @@ def create_command(
 ) -> None:
     """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
     with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
+        if flows:
+            names = FlowNames(place, EVERY_OWNER)
+            for unknown in (flow for flow in flows if flow not in names.by_name):
+                say(f"{names.unknown(unknown).message} The key is limited to it all the same.", err=True)
         first = not keys.list()
         key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
         offered = _offer(place, user) if first else ""
@@ -56,13 +62,14 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
     if as_json:
         say(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
         return
+    rows = []
     for record in records:
         may = [word for word, yes in (("admin", record.admin), ("read-only", record.read_only)) if yes]
         if record.flows is not None:
             may.append(f"flows: {', '.join(record.flows)}")
-        used = f"last used {record.last_used_at}" if record.last_used_at else "never used"
-        shown = (record.id, f"{record.hint}...", record.user, record.name, "; ".join(may), used)
-        say("  ".join(shown_text(part) for part in shown if part))
+        used = shown_time(record.last_used_at) or "never"
+        rows.append((record.id, f"{record.hint}...", record.user, used, "; ".join(may), record.name))
+    print_table(("id", "key", "user", "last used", "limits", "name"), rows)
 
 
 @keys_commands.command("revoke")

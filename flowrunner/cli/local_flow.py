@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ import click
 from flowrunner.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from flowrunner.errors import FlowNotFound
     from flowrunner.flows.model import Flow
+    from flowrunner.identity import Identity
     from flowrunner.runner import Runner
 
 
@@ -46,7 +48,7 @@ def open_flow(
     log = logging.getLogger("flowrunner")
     log.addFilter(_is_said_elsewhere)
     try:
-        yield runner, read_flow_file(Path(name)) if is_flow_file(name) else _find(runner, name)
+        yield runner, read_flow_file(Path(name)) if is_flow_file(name) else find_flow(runner, name)
     finally:
         log.removeFilter(_is_said_elsewhere)
         runner.close()
@@ -57,14 +59,31 @@ def _is_said_elsewhere(record: logging.LogRecord) -> bool:
     return not hasattr(record, "run_id")
 
 
-def _find(runner: Runner, name: str) -> Flow:
+def find_flow(runner: Runner, name: str, identity: Identity | None = None) -> Flow:
+    """Find a flow by its id, endpoint name or name.
+
+    :raises FlowNotFound: if there is none, with names and files that are near.
+    """
     from flowrunner.errors import FlowNotFound
     from flowrunner.identity import LOCAL_IDENTITY
 
+    who = identity or LOCAL_IDENTITY
     try:
-        return runner.find(name, LOCAL_IDENTITY)
+        return runner.find(name, who)
     except FlowNotFound as error:
-        names = [one.endpoint_name or one.id for one in runner.library.folders.flows()]
-        names += [one.endpoint_name or one.id for one in runner.stores.flows.list(LOCAL_IDENTITY.id)]
-        hint = did_you_mean(name, names)
-        raise FlowNotFound(f"{error.message.rstrip('.')}; {hint}" if hint else error.message) from None
+        flows = [(one.id, one.endpoint_name, one.name) for one in runner.library.folders.flows()]
+        flows += [(one.id, one.endpoint_name, one.name) for one in runner.stores.flows.list(who.id)]
+        called = [flow_id for flow_id, _, shown in flows if shown == name]
+        if len(called) == 1:
+            return runner.find(called[0], who)
+        names = [known for flow_id, endpoint, shown in flows for known in (endpoint or flow_id, shown)]
+        raise not_found(error, name, names) from None
+
+
+def not_found(error: FlowNotFound, name: str, names: Iterable[str]) -> FlowNotFound:
+    """Return the error about a flow that is not there, with names of flows and of files that are near."""
+    from flowrunner.cli.flowfiles import files_near
+    from flowrunner.errors import FlowNotFound
+
+    hint = did_you_mean(name, [*dict.fromkeys(names), *files_near(Path(name))])
+    return FlowNotFound(f"{error.message.rstrip('.')}; {hint}" if hint else error.message)

@@ -13,7 +13,9 @@ import click
 
 from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
-from flowrunner.cli.output import say
+from flowrunner.cli.lookups import folder_flows, refuse_nothing
+from flowrunner.cli.output import end_without_reader, say
+from flowrunner.cli.progress import progress
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.cli.validate import validate_command
 from flowrunner.errors import BadRequest
@@ -49,9 +51,12 @@ def purge_command(
         asked = place.settings.memory_retention
         if not asked:
             raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
-        for purged in purge(opened, asked, dry_run=dry_run, flow_names=_flow_names(place)):
-            done = "would remove" if dry_run else "removed"
-            say(f"{purged.rule}: {done} {purged.messages} messages of {purged.sessions} sessions")
+        with progress("messages removed", go_on="What is removed stays so; the same command goes on.") as shown:
+            for purged in purge(opened, asked, dry_run=dry_run, flow_names=_flow_names(place)):
+                shown.add(purged.messages)
+                shown.clear()
+                done = "would remove" if dry_run else "removed"
+                say(f"{purged.rule}: {done} {purged.messages} messages of {purged.sessions} sessions")
 
 
 @memory_commands.command("export")
@@ -68,13 +73,24 @@ def export_command(
     database_url: str | None,
 ) -> None:
     """Export conversations to FILE, or to standard output, as JSON lines with every field, in order."""
+    from flowrunner.memory.paging import each_session
     from flowrunner.memory.transfer import export_lines
 
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
-        lines = export_lines(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
-        with _writing(file) as stream:
-            number = sum(stream.write(f"{line}\n".encode()) > 0 for line in lines)
-    say(f"exported {number} messages", err=True)
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (
+        opened,
+        place,
+    ):
+        whose = owner or EVERY_OWNER
+        bound = opened.for_owner(whose)
+        total = sum(one.count for one in each_session(bound)) if session_id is None else None
+        unfinished = "Nothing was written; repeat it." if file is not None else "The output is not complete; repeat it."
+        with progress("messages", total, go_on=unfinished) as shown, _writing(file) as stream:
+            for line in export_lines(bound, session_id=session_id):
+                stream.write(f"{line}\n".encode())
+                shown.add()
+        if not shown.count:
+            refuse_nothing(place, opened, whose, session_id=session_id)
+    say(f"exported {shown.count} messages", err=True)
 
 
 @memory_commands.command("import")
@@ -96,8 +112,9 @@ def import_command(
     with (
         open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _),
         _reading(file) as lines,
+        progress("messages", go_on="What is stored stays; the same command with --skip-existing goes on.") as shown,
     ):
-        done = import_lines(opened, lines, owner=owner, skip_existing=skip_existing)
+        done = import_lines(opened, lines, owner=owner, skip_existing=skip_existing, told=shown.add)
     say(f"stored {done.stored} messages" + (f", passed over {done.skipped}" if skip_existing else ""))
 
 
@@ -123,6 +140,7 @@ def copy_command(
 ) -> None:
     """Copy all conversations from the memory backend FROM to the backend TO, and verify them."""
     from flowrunner.memory.digests import digest_sessions, same_digests
+    from flowrunner.memory.paging import each_session
     from flowrunner.memory.transfer import copy_messages
 
     one, other = {"MEMORY": source, **_pairs(from_set)}, {"MEMORY": target, **_pairs(to_set)}
@@ -132,10 +150,17 @@ def copy_command(
         open_memory(data_dir=data_dir, database_url=database_url, settings=one) as (first, _),
         open_memory(data_dir=data_dir, database_url=database_url, settings=other) as (second, _),
     ):
-        done = copy_messages(first, second, skip_existing=skip_existing)
-        there = digest_sessions(first.for_owner(EVERY_OWNER))
-        known = {(digest.owner, digest.session_id) for digest in there}
-        copied = [d for d in digest_sessions(second.for_owner(EVERY_OWNER)) if (d.owner, d.session_id) in known]
+        total = sum(one.count for one in each_session(first.for_owner(EVERY_OWNER)))
+        with progress(
+            "messages", total, go_on="What is stored stays; the same command with --skip-existing goes on."
+        ) as shown:
+            done = copy_messages(first, second, skip_existing=skip_existing, told=shown.add)
+        unchecked = f"All messages are copied; not compared. flowrunner memory verify --memory {target} prints digests."
+        with progress("messages compared", 2 * total, go_on=unchecked) as shown:
+            there = digest_sessions(first.for_owner(EVERY_OWNER), told=shown.add)
+            known = {(digest.owner, digest.session_id) for digest in there}
+            both = digest_sessions(second.for_owner(EVERY_OWNER), told=shown.add)
+            copied = [d for d in both if (d.owner, d.session_id) in known]
     _refuse_differences(same_digests(there, copied))
     say(
         f"copied {done.stored} messages"
@@ -176,8 +201,15 @@ def verify_command(
     """Print a digest of each session, the same for every backend. Exit status 1 if an export differs."""
     from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
 
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
-        found = digest_sessions(opened.for_owner(owner or EVERY_OWNER), session_id=session_id)
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (
+        opened,
+        place,
+    ):
+        whose = owner or EVERY_OWNER
+        with progress("messages", go_on="Nothing was compared; repeat it.") as shown:
+            found = digest_sessions(opened.for_owner(whose), session_id=session_id, told=shown.add)
+        if not found:
+            refuse_nothing(place, opened, whose, session_id=session_id)
     if as_json:
         rows = [{name: getattr(one, name) for name in one.__slots__} for one in found]
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -219,17 +251,18 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _flow_names(place: Place) -> dict[str, str]:
-    from flowrunner.flows.library import FolderLibrary
-
-    folders = [path for name in place.settings.flows_dir if (path := Path(name).expanduser().absolute()).is_dir()]
-    return {flow.id: flow.endpoint_name for flow in FolderLibrary(folders).flows() if flow.endpoint_name}
+    return {flow.id: flow.endpoint_name for flow in folder_flows(place).flows() if flow.endpoint_name}
 
 
 @contextlib.contextmanager
 def _writing(file: Path | None) -> Iterator[IO[bytes]]:
     """Open where an export goes; a file is there under its name only when it is complete."""
     if file is None:
-        yield sys.stdout.buffer
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            end_without_reader()
         return
     part = file.with_name(f"{file.name}.part")
     try:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from flowrunner.cli.context import open_memory
+from flowrunner.cli.lookups import flow_id_of, refuse_nothing
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner
+from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
@@ -17,7 +18,7 @@ from flowrunner.memory import MessageChanges
 
 @click.group("messages", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--session-id", "--session", "session_id", help="Only this session.")
-@click.option("--flow", "flow_id", help="Only messages of this flow, by id.")
+@click.option("--flow", help="Only messages of this flow: id, endpoint name or name.")
 @click.option("--sender", help="Only this sender: User or Machine.")
 @click.option("--search", "text", help="Only messages with all these words.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
@@ -27,7 +28,7 @@ from flowrunner.memory import MessageChanges
 def messages_commands(
     ctx: click.Context,
     session_id: str | None,
-    flow_id: str | None,
+    flow: str | None,
     sender: str | None,
     text: str | None,
     limit: int,
@@ -43,16 +44,23 @@ def messages_commands(
         return
     from flowrunner.web.messages import message_row
 
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
-        found = opened.for_owner(read_owner(user, owner)).fetch(
+    whose = read_owner(user, owner)
+    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, place):
+        flow_id = flow_id_of(place, flow, whose)
+        found = opened.for_owner(whose).fetch(
             session_id=session_id, flow_id=flow_id, sender=sender, text=text, limit=limit
         )
+        if not found:
+            refuse_nothing(place, opened, whose, flow=flow, session_id=session_id, user=user)
     rows = [{**message_row(message), "owner": message.owner} for message in found]
     if as_json:
         print_json(rows)
         return
-    heads = ("timestamp", "id", "session_id", "sender_name", "text")
-    print_table(("time", "id", "session", "sender", "text"), [[row[head] for head in heads] for row in rows])
+    heads = ("id", "session_id", "sender_name", "text")
+    print_table(
+        ("time", "id", "session", "sender", "text"),
+        [[shown_time(row["timestamp"]), *(row[head] for head in heads)] for row in rows],
+    )
 
 
 @messages_commands.command("edit")
@@ -90,7 +98,11 @@ def delete_command(
     """Delete messages by their ids."""
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
-        gone = opened.for_owner(whose).delete(ids=message_ids)
+        bound = opened.for_owner(whose)
+        there = {message.id for message in bound.fetch(ids=message_ids)}
+        gone = bound.delete(ids=message_ids)
+    if lacking := [name for name in message_ids if name not in there]:
+        raise NotFound(f"There is no message {', '.join(lacking)} of this owner; deleted {gone} others.")
     say(f"deleted {gone} messages")
 
 

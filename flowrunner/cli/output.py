@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Final, NoReturn
 
 import click
 
 from flowrunner.text.printable import harmless
+
+#: The status of a program whose reader has left, as of one that SIGPIPE ends.
+_LEFT: Final = 141
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
@@ -17,4 +22,14 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     """
     if (sys.stderr if err else sys.stdout).isatty():
         text = harmless(str(text))
-    click.echo(text, err=err, nl=nl)
+    try:
+        click.echo(text, err=err, nl=nl)
+    except BrokenPipeError:
+        end_without_reader()
+
+
+def end_without_reader() -> NoReturn:
+    """End the program because whoever read its output has left, with the status that shells have for it."""
+    # What is left in the buffer has nowhere to go, and would be complained of at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(_LEFT)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import unicodedata
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from typing import Any, Final
 
 import click
@@ -13,6 +16,7 @@ from flowrunner.cli.context import data_options
 from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.memory.message import parse_timestamp
 from flowrunner.text.printable import printable
 
 _NARROWEST: Final = 8
@@ -58,22 +62,56 @@ def print_json(value: Any) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under heads, as wide as the terminal at most; the last column gives way first."""
+    """Print rows under heads: as wide as the terminal at most, the last column giving way first; whole in a pipe."""
     shown = [[shown_text(value) for value in row] for row in rows]
-    widths = [max([len(head), *(len(row[n]) for row in shown)]) for n, head in enumerate(heads)]
-    over = sum(widths) + _GAP * (len(widths) - 1) - max(40, shutil.get_terminal_size((120, 24)).columns)
-    for column in reversed(range(len(widths))):
-        if over > 0:
-            cut = min(over, max(0, widths[column] - max(_NARROWEST, len(heads[column]))))
-            widths[column] -= cut
-            over -= cut
+    widths = [max([_width(head), *(_width(row[n]) for row in shown)]) for n, head in enumerate(heads)]
+    if sys.stdout.isatty():
+        _narrow(widths, [max(_NARROWEST, _width(head)) for head in heads])
     for row in ([head.upper() for head in heads], *shown):
-        cells = (_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (_padded(cell, width) for cell, width in zip(row, widths, strict=True))
         say((" " * _GAP).join(cells).rstrip())
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _narrow(widths: list[int], least: list[int]) -> None:
+    """Make columns as narrow as the terminal wants, from the last on; in a very narrow one, below their heads."""
+    over = sum(widths) + _GAP * (len(widths) - 1) - shutil.get_terminal_size((80, 24)).columns
+    for bounds in (least, [1] * len(widths)):
+        for column in reversed(range(len(widths))):
+            cut = min(max(0, over), max(0, widths[column] - bounds[column]))
+            widths[column] -= cut
+            over -= cut
+
+
+def _padded(text: str, width: int) -> str:
+    """Return a cell as wide as its column; what is too wide ends with an ellipsis."""
+    if _width(text) > width:
+        kept, room = "", width - 1
+        for char in text:
+            room -= _width(char)
+            if room < 0:
+                break
+            kept += char
+        text = f"{kept}…"
+    return text + " " * max(0, width - _width(text))
+
+
+def _width(text: str) -> int:
+    """Return how many places of a terminal a text takes: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.category(char) in ("Mn", "Me", "Cf") for char in text)
+
+
+def shown_time(value: Any) -> str:
+    """Return a moment as every table shows it, ``2026-11-28 13:05:51 UTC``; empty where there is none."""
+    if value is None or value == "":
+        return ""
+    try:
+        moment = value if isinstance(value, datetime) else parse_timestamp(str(value))
+    except ValueError:
+        return str(value)
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def shown_text(value: Any) -> str:

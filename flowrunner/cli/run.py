@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowrunner.cli.local_flow import open_flow, running_options
 from flowrunner.cli.output import say
 from flowrunner.cli.reply import reply
+from flowrunner.cli.suggestions import did_you_mean
 from flowrunner.errors import RequestInvalid
+
+if TYPE_CHECKING:
+    from flowrunner.flows.model import Flow
+    from flowrunner.runner import Runner
 
 
 @click.command("run")
@@ -39,11 +44,52 @@ def run_command(
         text = sys.stdin.read().removesuffix("\n") or None
     asked = RunRequest(input_value=text, session_id=session_id, tweaks=changes)
     with open_flow(flow, **places) as (runner, found):
+        refuse_unknown(runner, found, changes)
         if sys.stdout.isatty() and not as_json:
             reply(runner, found, asked)
             return
         result = runner.execute(found, asked, LOCAL_IDENTITY)
     say(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if as_json else result.text)
+
+
+def refuse_unknown(runner: Runner, flow: Flow, tweaks: dict[str, Any]) -> None:
+    """Refuse tweaks that name what the flow does not have, which the API ignores.
+
+    :raises RequestInvalid: with the names that are near.
+    """
+    from flowrunner.engine.targets import PROTECTED
+    from flowrunner.flows.ports import SESSION_INPUT
+
+    registry = runner.plugins.registry
+    fields: dict[str, set[str]] = {}
+    for vertex in flow.vertices:
+        component = registry.component(vertex.type)
+        known = (
+            {SESSION_INPUT.name, *(one.name for one in component.inputs)}
+            if component is not None
+            else {SESSION_INPUT.name}
+        )
+        for name in {vertex.id, vertex.shown_name}:
+            # A protected field is refused by the run itself, which says why.
+            fields.setdefault(name, set()).update(
+                known, vertex.settings, vertex.field_types, vertex.protected, PROTECTED
+            )
+    every = set().union(*fields.values())
+    for name, value in tweaks.items():
+        if not isinstance(value, dict):
+            _refuse_field(name, every, "No component of this flow has")
+        elif name not in fields:
+            hint = did_you_mean(name, sorted(fields))
+            raise RequestInvalid(f"This flow has no component {name}{f'; {hint}' if hint else '.'}")
+        else:
+            for field in value:
+                _refuse_field(field, fields[name], f"{name} has")
+
+
+def _refuse_field(field: str, known: set[str], who: str) -> None:
+    if field not in known:
+        hint = did_you_mean(field, sorted(known))
+        raise RequestInvalid(f"{who} no field {field}{f'; {hint}' if hint else '.'}")
 
 
 def read_tweaks(texts: tuple[str, ...]) -> dict[str, Any]:

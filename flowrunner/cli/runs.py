@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.context import Place, data_options, open_place
+from flowrunner.cli.lookups import flow_id_of, refuse_nothing
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import print_json, print_table, read_owner
+from flowrunner.cli.owners import print_json, print_table, read_owner, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
+from flowrunner.errors import NotFound
 
 if TYPE_CHECKING:
     from flowrunner.store.runrecords import RunRecords
 
 
 @click.group("runs", cls=SuggestingGroup, invoke_without_command=True)
-@click.option("--flow", "flow_id", help="Only runs of this flow, by id.")
+@click.option("--flow", help="Only runs of this flow: id, endpoint name or name.")
 @click.option("--session-id", "--session", "session_id", help="Only runs in this session.")
 @click.option(
     "--status", type=click.Choice(["queued", "running", "success", "error", "cancelled", "lost"]), help="Only these."
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def runs_commands(
     ctx: click.Context,
-    flow_id: str | None,
+    flow: str | None,
     session_id: str | None,
     status: str | None,
     limit: int,
@@ -45,16 +47,21 @@ def runs_commands(
     """List runs, newest first, or show one."""
     if ctx.invoked_subcommand is not None:
         return
-    with _records(data_dir, database_url) as records:
-        found = records.runs(
-            read_owner(user, owner), flow_id=flow_id, session_id=session_id, status=status, limit=limit
-        )
+    whose = read_owner(user, owner)
+    with _records(data_dir, database_url) as (records, place):
+        flow_id = flow_id_of(place, flow, whose)
+        found = records.runs(whose, flow_id=flow_id, session_id=session_id, status=status, limit=limit)
+        if not found:
+            known = flow is not None and records.runs(whose, flow_id=flow_id, limit=1)
+            refuse_nothing(place, None, whose, flow=None if known else flow, user=user)
+            if session_id is not None and not records.runs(whose, session_id=session_id, limit=1):
+                raise NotFound(f"There is no run in a session {session_id}.")
     if as_json:
         print_json(found)
         return
     rows = [
         [
-            run["started_at"] or run["accepted_at"],
+            shown_time(run["started_at"] or run["accepted_at"]),
             run["id"],
             run["status"],
             _seconds(run["duration"]),
@@ -72,13 +79,13 @@ def runs_commands(
 @data_options
 def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
     """Show the run RUN_ID: its session, what decided it, and each component."""
-    with _records(data_dir, database_url) as records:
+    with _records(data_dir, database_url) as (records, _):
         run = records.run(run_id, read_owner(None, None))
     if as_json:
         print_json(run)
         return
     took = "" if run["duration"] is None else f" after {_seconds(run['duration'])}"
-    say(f"{run['id']}: {run['status']}{took}, started {run['started_at'] or 'never'}")
+    say(f"{run['id']}: {run['status']}{took}, started {shown_time(run['started_at']) or 'never'}")
     content = f", content {run['content_hash'][:12]}" if run["content_hash"] else ""
     say(f"flow {run['flow_name'] or ''} ({run['flow_id']}{content})")
     session = run["session"]
@@ -92,13 +99,13 @@ def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url
 
 
 @contextmanager
-def _records(data_dir: Path | None, database_url: str | None) -> Iterator[RunRecords]:
+def _records(data_dir: Path | None, database_url: str | None) -> Iterator[tuple[RunRecords, Place]]:
     from flowrunner.store.runrecords import RunRecords
     from flowrunner.store.tables import SCHEMA
 
     with open_place(data_dir=data_dir, database_url=database_url) as place:
         SCHEMA.ensure(place.engine)
-        yield RunRecords(place.engine, place.settings.run_log_per_vertex)
+        yield RunRecords(place.engine, place.settings.run_log_per_vertex), place
 
 
 def _seconds(seconds: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,23 @@ class SessionDigest:
     digest: str
 
 
-def digest_sessions(memory: OwnerMemory, *, session_id: str | None = None) -> list[SessionDigest]:
+def digest_sessions(
+    memory: OwnerMemory, *, session_id: str | None = None, told: Callable[[int], object] | None = None
+) -> list[SessionDigest]:
     """Return the digest of each session, sorted by owner and id.
 
     :param session_id: only sessions of this id.
+    :param told: called with the number of messages of each page that was read.
     """
-    filters: dict[str, Any] = {} if session_id is None else {"session_id": session_id}
-    return digest_messages(message for page in pages_forward(memory, **filters) for message in page)
+
+    def messages() -> Iterator[Message]:
+        filters: dict[str, Any] = {} if session_id is None else {"session_id": session_id}
+        for page in pages_forward(memory, **filters):
+            yield from page
+            if told is not None:
+                told(len(page))
+
+    return digest_messages(messages())
 
 
 def digest_lines(lines: Iterable[str | bytes]) -> list[SessionDigest]:

@@ -46,7 +46,7 @@ def test_a_flow_that_can_run(files):
         True,
         [],
     )
-    assert run(check_command, path).stdout == f"{path}: Native test can run.\n"
+    assert run(check_command, path).stdout == f"{path}: Native test can run.\n1 flow in 1 file: 1 can run.\n"
 
 
 def test_a_flow_that_cannot_run(files):

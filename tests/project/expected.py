@@ -46,7 +46,7 @@ def all_settings() -> tuple[Setting, ...]:
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Yield each command with its whole name; a group only where it does something by itself."""
+    """Yield each command with its whole name, groups too."""
     todo: list[tuple[str, click.Command]] = [("flowrunner", cli)]
     while todo:
         name, command = todo.pop(0)
@@ -56,7 +56,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
                 found = command.get_command(context, child)
                 assert found is not None
                 todo.append((f"{name} {child}", found))
-        if not isinstance(command, click.Group) or command.invoke_without_command:
+        if command is not cli:
             yield name, command
 
 

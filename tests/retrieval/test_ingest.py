@@ -64,7 +64,7 @@ def test_files_and_folders_are_ingested_asked_listed_and_deleted(call, tmp_path)
     assert "deleted 1 chunks" in call("collections", "delete", "books", "--document", name)
     assert "deleted 1 chunks" in call("collections", "delete", "books")
     assert "books" not in call("collections", "list")
-    assert "nothing of that name" in str(CliRunner().invoke(cli, ["collections", "delete", "books"]).exception)
+    assert "no collection books" in str(CliRunner().invoke(cli, ["collections", "delete", "books"]).exception)
 
 
 def test_what_cannot_be_ingested_is_said(call, tmp_path):
