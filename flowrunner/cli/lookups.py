@@ -93,10 +93,10 @@ def refuse_nothing(
         names = FlowNames(place, owner)
         if names.id_of(flow) is None:
             raise names.unknown(flow)
-    if session_id is not None and memory is not None and not memory.for_owner(owner).fetch(
-        session_id=session_id, limit=1
-    ):  # fmt: skip
-        raise no_session(memory, owner, session_id)
+    if session_id is not None and memory is not None:
+        there = memory.for_owner(owner).fetch(session_id=session_id, limit=1)
+        if not there:
+            raise no_session(memory, owner, session_id)
 
 
 def no_session(memory: Memory, owner: Owner, session_id: str) -> NotFound:
