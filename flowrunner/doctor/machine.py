@@ -43,8 +43,8 @@ def find_lonely_memory(installation: Installation) -> Iterator[Diagnosis]:
 
 def find_limits_per_process(installation: Installation) -> Iterator[Diagnosis]:
     """Find limits that several processes count each for itself."""
-    settings, workers = installation.settings, installation.workers()
-    if settings is None or workers < 2:
+    settings = installation.settings
+    if settings is None or (workers := installation.workers()) < 2:
         return
     if settings.limits_store == "memory" and any(rates_of(settings).values()):
         message = f"{PREFIX}LIMITS_STORE is memory with {workers} processes: each lets callers ask as often as all may."
