@@ -93,7 +93,8 @@ def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url
         by = f"{session['source'] or ''}" + (f" {session['component']}" if session["component"] else "")
         print_table(("session", "decided by"), [[session["id"], by]])
     if run["error"] is not None:
-        print_table(("error", "what"), [[run["error"]["code"], run["error"]["message"]]])
+        said = run["error"]["message"].removeprefix("Error running graph: Error building Component ")
+        print_table(("error", "what"), [[run["error"]["code"], said]])
     rows = [[v["id"], v["type"], v["status"], _seconds(v["duration"])] for v in run["vertices"]]
     print_table(("component", "type", "status", "took"), rows)
 

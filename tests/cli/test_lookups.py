@@ -105,3 +105,17 @@ def test_tweaks_that_the_flow_has_are_taken(data):
     for tweak in ("answer.sender_name=A", "answer.session_id=first", "sender_name=A"):
         done = call(data, "run", "basic-chat", "x", "--session-id", "tweaked", "--tweak", tweak)
         assert done.exit_code == 0, done.exception
+
+
+def test_what_a_run_failed_of_is_said_to_people_without_the_words_for_clients(data, tmp_path):
+    flow = tmp_path / "broken.json"
+    model = {"type": "LanguageModelComponent", "settings": {"provider": "OpenAI", "model_name": "gpt-4o-mini"}}
+    parts = {"question": {"type": "ChatInput"}, "model": model, "answer": {"type": "ChatOutput"}}
+    edges = ["question.message -> model.input_value", "model.text_output -> answer.input_value"]
+    flow.write_text(json.dumps({"name": "Broken", "components": parts, "edges": edges}))
+    failed = CliRunner(env={**data, "OPENAI_API_KEY": None}).invoke(cli, ["run", str(flow), "x"])
+    assert failed.exception.sentence.startswith("Language Model: ")
+    [run] = json.loads(call(data, "runs", "--status", "error", "--json").stdout)
+    shown = call(data, "runs", "show", run["id"]).output
+    assert "Language Model: " in shown and "Error running graph" not in shown
+    assert run["error"]["message"].startswith("Error running graph: Error building Component Language Model: ")
