@@ -130,7 +130,9 @@ class Conversation extends HTMLElement {
     if (this.run) {
       // Enter stops nothing: only the button does, and Escape.
       if (event.type === "submit") this.run.stop();
-      return;
+      // A run that was begun elsewhere is only looked at: what is sent here waits for its turn after it.
+      if (event.type === "submit" || !this.run.isElsewhere || !this.text.value.trim()) return;
+      this.run.lookAway();
     }
     const text = this.text.value;
     const { session, flow } = this;
@@ -151,7 +153,7 @@ class Conversation extends HTMLElement {
     this.runs.set(key, run);
     this.showBusy();
     run.go().finally(() => {
-      this.runs.delete(key);
+      if (this.runs.get(key) === run) this.runs.delete(key);
       this.showBusy();
       this.app.emit("changed", run.session);
     });

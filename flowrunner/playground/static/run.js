@@ -20,8 +20,18 @@ export class Run {
   // A run that went on while the page was loaded again, or that somebody began elsewhere.
   static async resume(conversation, session, flow) {
     const key = placeKey(flow, session);
-    const id = remembered()[key] ?? (await conversation.app.api.running(flow, session).catch(() => ""));
-    if (id && !conversation.runs.has(key)) conversation.begin(new Run(conversation, { session, flow, id }));
+    const known = remembered()[key];
+    const id = known ?? (await conversation.app.api.running(flow, session).catch(() => ""));
+    if (!id || conversation.runs.has(key)) return;
+    const run = new Run(conversation, { session, flow, id });
+    run.isElsewhere = !known;
+    conversation.begin(run);
+  }
+
+  // Reads no more of a run that goes on elsewhere.
+  lookAway() {
+    this.isLeft = true;
+    this.leave();
   }
 
   get visible() {
@@ -45,10 +55,10 @@ export class Run {
     } catch (error) {
       this.fail(error);
     } finally {
-      this.remember("");
+      if (!this.isLeft) this.remember("");
       this.pending?.element.remove();
       // Nothing is being written any more, however it ended.
-      for (const message of this.messages.values()) this.tell({ ...message, run: false });
+      if (!this.isLeft) for (const message of this.messages.values()) this.tell({ ...message, run: false });
       this.app.emit("run-ends", this);
     }
   }
@@ -63,7 +73,7 @@ export class Run {
   take({ event, data, id }) {
     const run = id.split(":")[0];
     if (run && run !== this.id) this.id = run;
-    if (this.id) this.remember(this.id);
+    if (this.id && !this.isElsewhere) this.remember(this.id);
     this[`on_${event}`]?.(data);
   }
 
@@ -184,6 +194,7 @@ export class Run {
   }
 
   fail(error) {
+    if (this.isLeft) return;
     if (error.name === "AbortError") {
       this.stopped = true;
       this.giveBack();
