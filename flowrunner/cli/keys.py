@@ -69,7 +69,8 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
             may.append(f"flows: {', '.join(record.flows)}")
         used = shown_time(record.last_used_at) or "never"
         rows.append((record.id, f"{record.hint}...", record.user, used, "; ".join(may), record.name))
-    print_table(("id", "key", "user", "last used", "limits", "name"), rows)
+    if rows:
+        print_table(("id", "key", "user", "last used", "limits", "name"), rows)
 
 
 @keys_commands.command("revoke")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -40,7 +41,9 @@ class TestKeys:
         flowrunner("keys", "create", "--user", "ann", "--read-only", "--flow", "b", "--flow", "a")
         flowrunner("keys", "create", "--user", "root", "--admin", "--read-only")
         shown = flowrunner("keys", "list")
-        assert "ann  read-only; flows: a, b  " in shown and "root  admin; read-only  " in shown
+        assert re.search(r" ann +never +read-only; flows: a, b\n", shown) and re.search(
+            r" root +never +admin; read-only\n", shown
+        )
         limited, admin = json.loads(flowrunner("keys", "list", "--json"))
         assert (limited["user"], limited["admin"], limited["flows"]) == ("ann", False, ["a", "b"])
         assert (admin["user"], admin["admin"], admin["flows"]) == ("root", True, None)
@@ -52,7 +55,7 @@ class TestKeys:
     def test_nothing_in_the_list_steers_the_terminal(self, flowrunner):
         flowrunner("keys", "create", "--user", "ann", "--flow", "e\x1b[1mvil\nforged line")
         shown = flowrunner("keys", "list")
-        assert "\x1b" not in shown and len(shown.splitlines()) == 1 and "forged line" in shown
+        assert "\x1b" not in shown and len(shown.splitlines()) == 2 and "forged line" in shown
 
     def test_rotating_and_revoking(self, flowrunner, tmp_path):
         old = flowrunner("keys", "create", "--user", "ann").strip()
