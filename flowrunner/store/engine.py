@@ -100,20 +100,22 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
     return engine
 
 
-def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
-    """Give an app the engine of the runner's own data.
+def attach_database(app: Flask, settings: Settings, db: Any = None, *, alone: bool = True) -> Engine:
+    """Give an app the engine of the runner's own data, through Flask-SQLAlchemy.
 
-    An app without Flask-SQLAlchemy is left without. Of one that has it, a bind by our name is used, and the
-    PostgreSQL database of a ``db`` that the owner passes without a URL of our own: over connections of our own,
-    and table names are ours, too. A SQLite file is never shared with the host.
+    An app of our own that has no Flask-SQLAlchemy gets one with our bind alone; a site is left
+    without one. In an app that has one, our bind joins it, unless the owner passes their ``db``
+    without a URL of our own: then its PostgreSQL database is shared, table names being ours, over
+    connections of our own. A SQLite file is never shared with the host.
 
     :param db: the host's ``SQLAlchemy`` object.
+    :param alone: whether the app is our own.
     :raises SettingsInvalid: if our SQLite file is one of the host's, or ``db`` is not of this app.
     """
     engines = app.extensions.setdefault(_EXTENSION, {})
     key = bind_key(settings)
     if key not in engines:
-        engines[key] = _attach(app, settings, db)
+        engines[key] = _attach(app, settings, db, key, alone)
     engine: Engine = engines[key]
     return engine
 
@@ -240,14 +242,20 @@ def _data_folder(settings: Settings, app: Flask | None) -> Path:
     raise SettingsInvalid(f"{settings.prefix}DATA_DIR is not set, so there is no folder for the database.")
 
 
-def _attach(app: Flask, settings: Settings, db: Any) -> Engine:
-    key = bind_key(settings)
+def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> Engine:
     host = app.extensions.get("sqlalchemy")
     if db is not None and db is not host:
         raise SettingsInvalid("The db given to flowrunner is not of this app: call db.init_app(app) before it.")
     if host is None:
-        # An app of our own, too, is left without: what Flask-SQLAlchemy adds to Core takes 6 MB of each server.
-        return make_engine(database_url(settings, app), settings.database_timeout)
+        url = database_url(settings, app)
+        if not alone:
+            return make_engine(url, settings.database_timeout)
+        from flask_sqlalchemy import SQLAlchemy
+
+        app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
+        host = SQLAlchemy()
+        host.init_app(app)
+        return prepare_engine(_engines_of(app, host)[key], settings.database_timeout)
     engines = _engines_of(app, host)
     if key in engines:
         return prepare_engine(engines[key], settings.database_timeout)
