@@ -172,7 +172,8 @@ def furnish(site, user, word):
         "flow_id": flow,
         "session_id": f"only-{user}",
         "message_id": site.messages(user)[0]["id"],
-        "run_id": site.ask(user, "GET", "/api/v1/runs")["items"][0]["id"],
+        "run_id": (run_id := site.ask(user, "GET", "/api/v1/runs")["items"][0]["id"]),
+        "trace_id": run_id,
         "name": kept["file_path"].split("/")[1],
         "file_id": own["id"],
         "variable_id": variable["id"],
@@ -184,7 +185,7 @@ def furnish(site, user, word):
 
 def unknown_ids():
     """Return ids of nothing."""
-    names = ("project_id", "flow", "flow_id", "message_id", "run_id", "file_id", "variable_id", "key_id")
+    names = ("project_id", "flow", "flow_id", "message_id", "run_id", "trace_id", "file_id", "variable_id", "key_id")
     ids = {name: str(uuid.uuid4()) for name in names}
     ids["flow_id"] = ids["flow"]
     return {**ids, "session_id": f"only-{uuid.uuid4()}", "name": "zq1.txt", "user": "zq2", "word": "zq3"}
