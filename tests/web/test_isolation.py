@@ -211,6 +211,8 @@ def test_nothing_of_another_is_seen_or_touched(each_site):
 def walk(site, most=None):
     """Ask every route for what is another's, with so many of its queries; return how many times that was."""
     mine, theirs = furnish(site, "ann", "annword"), furnish(site, "bob", "bobword")
+    steps = f"/api/v1/monitor/transactions?flow_id={theirs['flow_id']}"
+    assert wait_until(lambda: site.ask("bob", "GET", steps)["total"] == 4)
     before = world(site, "bob", theirs["flow_id"])
     tried = 0
     for name, rule, method in routes(site):
