@@ -16,6 +16,8 @@ from flowrunner.playground.formulas import add_formulas
 
 #: Characters of a text at most; what is longer is shown as it is.
 MOST_CHARACTERS: Final = 50_000
+#: Characters of texts that are rendered together: the worst take a second for each 50,000.
+MOST_TOGETHER: Final = 200_000
 
 #: An address without a scheme would lead to some page of this very server.
 _BEGINNINGS: Final = ("http://", "https://", "mailto:")
@@ -58,6 +60,21 @@ def render(text: str) -> str | None:
         return None
     shown: str = _parser().render(text)
     return shown
+
+
+def render_all(texts: Sequence[str]) -> list[str | None]:
+    """Return texts as HTML, as :func:`render` does.
+
+    :returns: None also for those that come after the first :data:`MOST_TOGETHER` characters.
+    """
+    found: list[str | None] = []
+    room = MOST_TOGETHER
+    for text in texts:
+        # One that is too long is not rendered and takes no room.
+        taken = len(text) if len(text) <= MOST_CHARACTERS else 0
+        room -= taken
+        found.append(render(text) if taken and room >= 0 else None if text else "")
+    return found
 
 
 class _Markdown(MarkdownIt):

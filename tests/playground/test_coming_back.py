@@ -135,3 +135,28 @@ def test_the_keyboard_stays_where_it_is_when_the_list_is_renewed(visit, site):
     expect(page.locator(".sessions li").nth(1)).to_contain_text("above")
     expect(page.locator(".sessions li").first).to_contain_text("4 messages")
     expect(rename).to_be_focused()
+
+
+def test_a_second_window_sends_its_own_message_while_it_follows_the_run_of_the_first(visit):
+    first, second = visit(), visit()
+    first.sign_in("#flow=slow&session=both")
+    first.say("3000", wait=False)
+    page = second.sign_in("#flow=slow&session=both")
+    followed, button = page.locator("article.theirs").first, page.locator(".composer button")
+    expect(followed).to_contain_text("word3")
+    expect(button).to_have_text("Stop")
+    # The button stops what is followed only as long as there is nothing to send.
+    page.fill("#text", "2")
+    expect(button).to_have_text("Send")
+    page.press("#text", "Enter")
+    expect(page.locator("article.mine").last).to_contain_text("being sent")
+    expect(button).to_have_text("Stop")
+    there = len(followed.locator(".body").inner_text().split())
+    expect(followed).to_contain_text(f"word{there + 5}")
+    assert page.locator(".facts-list li").nth(1).inner_text().count("running") == 1
+    first.page.get_by_role("button", name="Stop").click()
+    expect(page.locator("article.theirs").last).to_contain_text("word1")
+    second.rest()
+    expect(page.locator(".facts-list li").last).to_contain_text("done")
+    expect(page.locator("article.mine .body")).to_have_text(["3000", "2"])
+    first.rest()

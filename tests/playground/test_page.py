@@ -147,6 +147,12 @@ def test_texts_are_rendered_in_their_order(client):
     assert html == ["<p><em>a</em></p>\n", "", None]
 
 
+def test_one_request_renders_only_so_many_characters(client):
+    texts = ["x" * 50_000] * 3 + ["y" * 50_001] + ["x" * 50_000, "z", ""]
+    html = client.post("/api/v1/render", json={"texts": texts}).json["html"]
+    assert [one is None for one in html] == [False, False, False, True, False, True, False]
+
+
 @pytest.mark.parametrize("body", [{}, {"texts": "a"}, {"texts": [1]}, {"texts": ["a"] * 201}, {"texts": None}])
 def test_bodies_that_are_none(client, body):
     assert client.post("/api/v1/render", json=body).status_code == 422

@@ -209,3 +209,10 @@ def test_a_phone_has_room_for_them(page_of):
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("link", name="Chat").click()
         expect(page.locator("#text")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["constructor", "__proto__", "nothing"])
+def test_a_link_to_a_page_that_is_none_leads_to_the_conversation(visit, view):
+    page = visit().sign_in(f"#flow=echo&session=no-page&view={view}")
+    expect(page.locator("#text")).to_be_visible()
+    expect(page.locator("#page")).to_be_hidden()

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.playground.conftest import run
+from tests.waiting import wait_until
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -226,3 +227,59 @@ def test_a_session_has_a_title_apart_from_its_id(visit):
     page.reload()
     page.fill("#filter", "harvest")
     expect(page.locator(".sessions li .title")).to_have_text(["Harvest plans"])
+    page.fill("#filter", "")
+    page.get_by_role("button", name="Title").click()
+    page.fill("#dialog-field", "")
+    page.locator("dialog button.main").click()
+    expect(row.locator(".title")).to_have_text("these are its first words")
+
+
+def test_a_file_that_is_removed_while_it_is_uploaded_stays_behind_and_none_goes_twice(visit):
+    window = visit()
+    page = window.sign_in("#flow=echo&session=removed")
+    held = []
+    page.route("**/files/upload/**", lambda route: held.append(route))
+    for name in ("goes.txt", "stays.txt"):
+        with page.expect_request("**/files/upload/**"):
+            page.evaluate(_DROP, ["#text", name, "text/plain", "drop"])
+    window.say("with one of them", wait=False)
+    expect(page.locator("#text")).to_have_value("")
+    window.say("and more", wait=False)
+    page.get_by_role("button", name="Remove stays.txt").click()
+    expect(page.locator(".attachments li")).to_have_count(1)
+    # The list grows while the browser is talked to.
+    assert wait_until(lambda: page.evaluate("1") and len(held) == 2)
+    for route in held:
+        route.continue_()
+    question = page.locator("article.mine")
+    expect(question).to_have_count(1)
+    expect(page.locator("article.theirs")).to_have_count(1)
+    expect(question.locator("button.file")).to_have_count(1)
+    expect(question.locator("button.file")).to_contain_text("goes.txt")
+    expect(page.locator("#text")).to_have_value("and more")
+    page.press("#text", "Enter")
+    expect(page.locator("article.theirs .body")).to_have_text(["with one of them", "and more"])
+
+
+def test_files_go_to_the_session_that_they_were_sent_in_though_another_one_is_open_by_then(visit):
+    window = visit()
+    page = window.sign_in("#flow=echo&session=sent-in")
+    held = []
+    page.route("**/files/upload/**", lambda route: held.append(route))
+    for session, name in (("sent-in", "first.txt"), ("other", "second.txt")):
+        page.evaluate(f"location.hash = '#flow=echo&session={session}'")
+        expect(page.locator("h2.session-id")).to_have_text(session)
+        with page.expect_request("**/files/upload/**"):
+            page.evaluate(_DROP, ["#text", name, "text/plain", "drop"])
+        if session == "sent-in":
+            window.say("with the first", wait=False)
+            expect(page.locator("#text")).to_have_value("")
+    # The list grows while the browser is talked to.
+    assert wait_until(lambda: page.evaluate("1") and len(held) == 2)
+    with page.expect_response("**/api/v1/run/**"):
+        held[0].continue_()
+    expect(page.locator("article")).to_have_count(0)
+    page.evaluate("location.hash = '#flow=echo&session=sent-in'")
+    expect(page.locator("article.theirs .body")).to_have_text(["with the first"])
+    expect(page.locator("article.mine button.file")).to_contain_text("first.txt")
+    held[1].continue_()

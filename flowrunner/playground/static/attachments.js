@@ -7,6 +7,7 @@ export class Attachments {
   constructor(app) {
     this.app = app;
     this.places = new Map();
+    this.onChange = () => {};
     this.list = make("ul", { class: "attachments", "aria-label": "Attached files" });
     this.input = make("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", "aria-label": "Files to attach" });
     this.input.addEventListener("change", () => {
@@ -69,13 +70,16 @@ export class Attachments {
     this.draw();
   }
 
-  // Waits for the uploads and gives the paths of those that worked, which are taken from the list.
-  async take() {
-    const { here, place } = this;
-    await Promise.all(here.map((one) => one.done));
-    this.places.set(place, here.filter((one) => !one.path));
+  // Waits for the uploads of a place; gives the paths of those that worked, which are taken from the list, and how many
+  // did not. Meanwhile some may be removed, others added, and another place be opened.
+  async take(place) {
+    const there = () => this.places.get(place) ?? [];
+    while (there().some((one) => one.state === "uploading")) await Promise.all(there().map((one) => one.done));
+    const paths = there().flatMap((one) => (one.path ? [one.path] : []));
+    const left = there().filter((one) => !one.path);
+    this.places.set(place, left);
     this.draw();
-    return here.filter((one) => one.path).map((one) => one.path);
+    return { paths, failed: left.length };
   }
 
   // Puts back what went along with a text that did not reach the server.
@@ -88,6 +92,7 @@ export class Attachments {
   draw() {
     this.list.replaceChildren(...this.here.map((one) => this.row(one)));
     this.list.hidden = !this.here.length;
+    this.onChange();
   }
 
   row(one) {

@@ -10,9 +10,12 @@ import { openUse } from "./use.js";
 class Conversation extends HTMLElement {
   start(app) {
     this.app = app;
+    // What was sent from here, and what is only followed, by flow and session: one of each at a time.
     this.runs = new Map();
+    this.follows = new Map();
+    this.uploading = new Set();
     this.heading = make("h2", { class: "session-id" });
-    this.log = new Log(app, () => this.run);
+    this.log = new Log(app, () => [this.followed, this.run].filter(Boolean));
     this.facts = make("p", { class: "note facts" });
     this.text = make("textarea", { id: "text", rows: 3, placeholder: "Write a message" });
     this.send = make("button", { class: "main" }, "Send");
@@ -31,9 +34,13 @@ class Conversation extends HTMLElement {
     this.append(make("div", { class: "head" }, this.heading, use), this.log.element, this.facts, attaching, form);
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.onSubmit(event);
-      if (event.key === "Escape") this.run?.stop();
+      if (event.key === "Escape") this.stoppable?.stop();
     });
-    this.text.addEventListener("input", () => this.keepDraft());
+    this.text.addEventListener("input", () => {
+      this.keepDraft();
+      this.showBusy();
+    });
+    this.attachments.onChange = () => this.showBusy();
     this.attachments.listen(this);
     app.on("again", (question) => this.again(question));
     app.on("place", () => this.open());
@@ -44,6 +51,19 @@ class Conversation extends HTMLElement {
 
   get run() {
     return this.runs.get(placeKey(this.flow, this.session));
+  }
+
+  get followed() {
+    return this.follows.get(placeKey(this.flow, this.session));
+  }
+
+  // A run that is only followed keeps nobody from sending: the session takes its turns one after the other.
+  get stoppable() {
+    return this.run ?? (this.isWritten ? undefined : this.followed);
+  }
+
+  get isWritten() {
+    return Boolean(this.text.value.trim() || this.attachments.here.length);
   }
 
   keepDraft() {
@@ -97,6 +117,7 @@ class Conversation extends HTMLElement {
   propose(text) {
     this.text.value = text;
     this.keepDraft();
+    this.showBusy();
     this.text.focus();
   }
 
@@ -127,33 +148,41 @@ class Conversation extends HTMLElement {
 
   async onSubmit(event) {
     event.preventDefault();
-    if (this.run) {
+    if (this.stoppable) {
       // Enter stops nothing: only the button does, and Escape.
-      if (event.type === "submit") this.run.stop();
-      // A run that was begun elsewhere is only looked at: what is sent here waits for its turn after it.
-      if (event.type === "submit" || !this.run.isElsewhere || !this.text.value.trim()) return;
-      this.run.lookAway();
+      if (event.type === "submit") this.stoppable.stop();
+      return;
     }
     const text = this.text.value;
     const { session, flow } = this;
-    if ((!text.trim() && !this.attachments.here.length) || !this.app.flow) return;
-    this.text.value = "";
-    this.keepDraft();
-    const files = this.attachments.here.length ? await this.attachments.take() : [];
-    if (this.attachments.here.length || (!text.trim() && !files.length)) {
-      // One of them could not be uploaded: it is said there, and nothing goes without it.
-      this.giveBack(new Run(this, { session, flow, text, files }));
+    const place = placeKey(flow, session);
+    if (!this.isWritten || !this.app.flow) return;
+    if (this.uploading.has(place)) {
+      this.app.say("The files of the last message are still on their way.");
       return;
     }
-    this.begin(new Run(this, { session, flow, text, files }));
+    this.text.value = "";
+    this.keepDraft();
+    this.uploading.add(place);
+    const { paths: files, failed } = await this.attachments.take(place);
+    this.uploading.delete(place);
+    const run = new Run(this, { session, flow, text, files });
+    if (failed || !(text.trim() || files.length)) {
+      // One of them could not be uploaded: it is said there, and nothing goes without it.
+      this.giveBack(run);
+      this.showBusy();
+      return;
+    }
+    this.begin(run);
   }
 
   begin(run) {
     const key = placeKey(run.flow, run.session);
-    this.runs.set(key, run);
+    const runs = run.isFollowed ? this.follows : this.runs;
+    runs.set(key, run);
     this.showBusy();
     run.go().finally(() => {
-      if (this.runs.get(key) === run) this.runs.delete(key);
+      runs.delete(key);
       this.showBusy();
       this.app.emit("changed", run.session);
     });
@@ -168,10 +197,10 @@ class Conversation extends HTMLElement {
   }
 
   showBusy() {
-    const busy = Boolean(this.run);
-    this.send.textContent = busy ? "Stop" : "Send";
-    this.send.classList.toggle("danger", busy);
-    this.log.element.setAttribute("aria-busy", String(busy));
+    const stops = Boolean(this.stoppable);
+    this.send.textContent = stops ? "Stop" : "Send";
+    this.send.classList.toggle("danger", stops);
+    this.log.element.setAttribute("aria-busy", String(Boolean(this.run ?? this.followed)));
   }
 
   // Which session the run really used, and who decided that.

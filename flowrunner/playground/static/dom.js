@@ -58,10 +58,10 @@ export function isHarmless(address) {
 }
 
 // Asks in the page's dialog; gives the text that was entered, true where none was asked for, or null.
-export function ask({ title, text = "", label = "", value = "", action, type = "text", danger = false }) {
+export function ask({ title, text = "", label = "", value = "", action, type = "text", danger = false, optional = false }) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {
-    const field = label ? make("input", { id: "dialog-field", type, value, autocomplete: "off", required: true }) : null;
+    const field = label ? make("input", { id: "dialog-field", type, value, autocomplete: "off", required: !optional }) : null;
     const done = (answer) => {
       dialog.close();
       dialog.replaceChildren();
@@ -86,6 +86,7 @@ export function ask({ title, text = "", label = "", value = "", action, type = "
         make("button", { class: danger ? "danger" : "main" }, action),
       ),
     );
+    dialog.classList.remove("wide");
     dialog.replaceChildren(form);
     dialog.oncancel = (event) => {
       event.preventDefault();

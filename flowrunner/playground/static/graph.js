@@ -55,7 +55,7 @@ class Graph extends HTMLElement {
   async showPlace() {
     const { flow, place } = this.app;
     this.shown = place;
-    if (this.live && this.isOpen(this.live.run) && !this.live.over) {
+    if (this.isUnderWay) {
       this.show(new Trace(this.plan));
       this.live.events.forEach((event) => this.trace.take(event, event.now));
       this.show(this.trace);
@@ -67,6 +67,11 @@ class Graph extends HTMLElement {
     const { items } = place.run ? { items: [{ id: place.run }] } : await this.app.api.runs(asked);
     // A run that began meanwhile, or another place, has been shown since.
     if (items.length && place === this.app.place && live === this.live) await this.showRun(items[0].id);
+  }
+
+  // Whether a run of the open session is shown while it happens.
+  get isUnderWay() {
+    return Boolean(this.live && !this.live.over && this.isOpen(this.live.run));
   }
 
   isOpen(run) {
@@ -136,12 +141,22 @@ class Graph extends HTMLElement {
   }
 
   reset(run) {
+    // While a run that began elsewhere goes on, one that was sent from here waits for its turn.
+    this.waiting = this.isUnderWay && this.live.run.isFollowed ? run : null;
+    if (!this.waiting) this.begin(run);
+  }
+
+  begin(run) {
     // What happens while the drawing is still on its way is shown when it is there.
     this.live = { run, events: [] };
     if (this.isOpen(run) && this.plan) this.show(new Trace(this.plan));
   }
 
   light({ run, ...event }) {
+    if (run === this.waiting) {
+      this.waiting = null;
+      this.begin(run);
+    }
     if (run !== this.live?.run) return;
     this.live.events.push({ ...event, now: Date.now() });
     if (!this.isOpen(run) || !this.trace?.isOpen) return;
@@ -181,7 +196,8 @@ class Graph extends HTMLElement {
   // The record of a run is written a moment after its end, maybe by another worker.
   async finish(run) {
     if (this.live?.run === run) this.live.over = true;
-    if (!this.isOpen(run)) return;
+    // The next one may have begun.
+    if (!this.isOpen(run) || this.isUnderWay) return;
     try {
       await this.ready;
       if (run.id && (await this.app.api.recorded(run.flow, run.id))) await this.showRun(run.id);
@@ -199,7 +215,7 @@ class Graph extends HTMLElement {
     if (!id || !flow || !this.rows) return;
     try {
       const [run, { steps, more }] = await Promise.all([this.app.api.run(id), this.app.api.steps(id)]);
-      if (flow !== this.app.flow || place.session !== this.app.place.session || run.flow_id !== flow.id || !this.rows) return;
+      if (flow !== this.app.flow || place.session !== this.app.place.session || run.flow_id !== flow.id || !this.rows || this.isUnderWay) return;
       const sessions = new Map(run.vertices.map((vertex) => [vertex.id, vertex.session]));
       const trace = Trace.of(this.plan, run, steps.map((step) => ({ ...step, session: sessions.get(step.vertex_id) })));
       trace.more = more;

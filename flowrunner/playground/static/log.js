@@ -4,13 +4,13 @@ import { copyText } from "./code.js";
 import { announce, make } from "./dom.js";
 import { pathsOf } from "./files.js";
 import { MessageView } from "./message.js";
-import { writePlace } from "./text.js";
+import { portions, writePlace } from "./text.js";
 
 const NEAR = 120;
 const EDIT = "flowrunner:edit:";
 
 export class Log {
-  // `running` gives the run of the session that is open, if there is one.
+  // `running` gives the runs of the session that is open.
   constructor(app, running) {
     this.app = app;
     this.running = running;
@@ -44,7 +44,7 @@ export class Log {
     this.cursor = null;
     this.loading = false;
     await this.older(true);
-    this.running()?.show();
+    for (const run of this.running()) run.show();
     this.toEnd();
     this.fill();
   }
@@ -90,7 +90,7 @@ export class Log {
         return;
       }
       const kept = new Set(items.map((item) => item.id));
-      const live = this.running()?.messages ?? new Map();
+      const live = new Set(this.running().flatMap((run) => [...run.messages.keys()]));
       if (!cursor) for (const id of [...this.views.keys()]) if (!kept.has(id) && !live.has(id)) this.forget(id);
       const views = items.filter((item) => !live.has(item.id)).map((item) => this.put(item));
       await this.render(views.filter((view) => !view.rendered && !view.editing));
@@ -167,8 +167,7 @@ export class Log {
   // Markdown is made by the server; until it answers, and where it cannot, the text stands as it is.
   async render(views) {
     const wanted = views.filter((view) => view.message.text && view.message.category !== "error");
-    for (let start = 0; start < wanted.length; start += 100) {
-      const part = wanted.slice(start, start + 100);
+    for (const part of portions(wanted, ({ message }) => message.text.length)) {
       const texts = part.map((view) => view.message.text);
       try {
         const html = await this.app.api.render(texts);
@@ -184,18 +183,23 @@ export class Log {
   // What a person changed is no longer as the run said it.
   async save(id, text) {
     const changed = await this.attempt(() => this.app.api.editMessage(id, text));
-    if (changed) this.running()?.messages.delete(id);
+    if (changed) this.leave(id);
     return changed;
   }
 
   async remove(id) {
     const done = await this.attempt(() => this.app.api.deleteMessage(id));
     if (!done) return;
-    this.running()?.messages.delete(id);
+    this.leave(id);
     this.forget(id);
     announce("The message is deleted.");
     this.app.emit("changed");
     this.element.focus();
+  }
+
+  // What the runs said of a message counts no more.
+  leave(id) {
+    for (const run of this.running()) run.messages.delete(id);
   }
 
   forget(id) {

@@ -14,7 +14,7 @@ export function startPages(app) {
   let open = "";
   const show = async () => {
     const { flow, session, view = "" } = app.place;
-    const name = view in PAGES ? view : "";
+    const name = Object.hasOwn(PAGES, view) ? view : "";
     document.body.dataset.page = name;
     for (const link of links) {
       link.href = writePlace({ flow, session, ...(link.dataset.page ? { view: link.dataset.page } : {}) });

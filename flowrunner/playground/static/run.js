@@ -11,7 +11,7 @@ export class Run {
     Object.assign(this, { conversation, session, flow, text, files, id });
     this.app = conversation.app;
     this.controller = new AbortController();
-    this.stored = text === null;
+    this.stored = this.isFollowed;
     this.said = new Set();
     // What the run has said so far, by id: what is shown may be taken away and built again.
     this.messages = new Map();
@@ -20,18 +20,13 @@ export class Run {
   // A run that went on while the page was loaded again, or that somebody began elsewhere.
   static async resume(conversation, session, flow) {
     const key = placeKey(flow, session);
-    const known = remembered()[key];
-    const id = known ?? (await conversation.app.api.running(flow, session).catch(() => ""));
-    if (!id || conversation.runs.has(key)) return;
-    const run = new Run(conversation, { session, flow, id });
-    run.isElsewhere = !known;
-    conversation.begin(run);
+    const id = remembered()[key] ?? (await conversation.app.api.running(flow, session).catch(() => ""));
+    if (id && !conversation.runs.has(key) && !conversation.follows.has(key)) conversation.begin(new Run(conversation, { session, flow, id }));
   }
 
-  // Reads no more of a run that goes on elsewhere.
-  lookAway() {
-    this.isLeft = true;
-    this.leave();
+  // Nothing was sent here: what a run does that is there already is only looked at.
+  get isFollowed() {
+    return this.text === null;
   }
 
   get visible() {
@@ -43,7 +38,7 @@ export class Run {
   }
 
   async go() {
-    if (this.text !== null) this.showPending();
+    if (!this.isFollowed) this.showPending();
     this.app.emit("run-begins", this);
     try {
       const body = { input_value: this.text ?? "", session_id: this.session, input_type: "chat", output_type: "chat" };
@@ -55,10 +50,10 @@ export class Run {
     } catch (error) {
       this.fail(error);
     } finally {
-      if (!this.isLeft) this.remember("");
+      this.forget();
       this.pending?.element.remove();
       // Nothing is being written any more, however it ended.
-      if (!this.isLeft) for (const message of this.messages.values()) this.tell({ ...message, run: false });
+      for (const message of this.messages.values()) this.tell({ ...message, run: false });
       this.app.emit("run-ends", this);
     }
   }
@@ -66,6 +61,8 @@ export class Run {
   showPending() {
     const message = { text: this.text, sender: "User", sender_name: "You", pending: "being sent" };
     this.pending = new MessageView(message, null);
+    // While files were on their way, another session may have been opened.
+    if (!this.visible) return;
     this.log.append(this.pending.element);
     this.log.toEnd();
   }
@@ -73,7 +70,7 @@ export class Run {
   take({ event, data, id }) {
     const run = id.split(":")[0];
     if (run && run !== this.id) this.id = run;
-    if (this.id && !this.isElsewhere) this.remember(this.id);
+    if (this.id && !this.isFollowed) this.remember();
     this[`on_${event}`]?.(data);
   }
 
@@ -180,13 +177,17 @@ export class Run {
   }
 
   // The run's id is kept in the tab, to take it up again when the page is loaded anew.
-  remember(id) {
+  remember() {
     const all = remembered();
     const key = placeKey(this.flow, this.session);
-    if (id && all[key] === id) return;
-    if (id) all[key] = id;
-    else delete all[key];
-    sessionStorage.setItem(RUNNING, JSON.stringify(all));
+    if (all[key] === this.id) return;
+    sessionStorage.setItem(RUNNING, JSON.stringify({ ...all, [key]: this.id }));
+  }
+
+  // Another run of the same session may be kept there by now.
+  forget() {
+    const { [placeKey(this.flow, this.session)]: id, ...others } = remembered();
+    if (id && id === this.id) sessionStorage.setItem(RUNNING, JSON.stringify(others));
   }
 
   leave() {
@@ -194,14 +195,13 @@ export class Run {
   }
 
   fail(error) {
-    if (this.isLeft) return;
     if (error.name === "AbortError") {
       this.stopped = true;
       this.giveBack();
       if (this.visible) this.log.notice("The run was stopped.", "stopped");
       return;
     }
-    if (this.text === null && error.status === 404) return;
+    if (this.isFollowed && error.status === 404) return;
     this.giveBack();
     if (this.visible) this.log.notice(this.app.sentence(error));
     this.app.report(error, { quiet: true });

@@ -165,12 +165,12 @@ class Sessions extends HTMLElement {
 
   async entitle(id) {
     const value = this.rows.get(id)?.querySelector(".title").textContent ?? "";
-    const title = await ask({ title: "Title of the session", text: "Lists show it in place of the first words. The id stays.", label: "Title", value, action: "Save" });
+    const title = await ask({ title: "Title of the session", text: "Lists show it in place of the first words, which an empty one brings back. The id stays.", label: "Title", value, action: "Save", optional: true });
     if (title === null) return;
     await this.attempt(async () => {
       await this.app.api.titleSession(id, title);
       this.app.emit("changed");
-      this.app.say("The session has a title.");
+      this.app.say(title ? "The session has a title." : "The session has no title of its own.");
     });
   }
 

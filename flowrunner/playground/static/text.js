@@ -67,6 +67,22 @@ export function excerpt(text, words, around = 60) {
   ];
 }
 
+// Cuts a list into lists of at most a hundred, which together are no longer than the server renders at once.
+export function portions(items, lengthOf, most = 100, longest = 200_000) {
+  const found = [];
+  let room = 0;
+  for (const item of items) {
+    const last = found.at(-1);
+    room -= lengthOf(item);
+    if (last && last.length < most && room >= 0) last.push(item);
+    else {
+      found.push([item]);
+      room = longest - lengthOf(item);
+    }
+  }
+  return found;
+}
+
 export function size(octets) {
   if (typeof octets !== "number") return "";
   if (octets < 1000) return `${octets} B`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { ago, count, decider, duration, excerpt, fileName, newSessionId, placeKey, readPlace, readTime, segment, shown, spent, writePlace } =
+const { ago, count, decider, duration, excerpt, fileName, newSessionId, placeKey, portions, readPlace, readTime, segment, shown, spent, writePlace } =
   await import(process.env.MODULES + "/text.js");
 
 test("durations", () => {
@@ -73,4 +73,11 @@ test("an excerpt stands around the first word that is there", () => {
   assert.deepEqual(excerpt("a".repeat(100) + "B" + "c".repeat(300), "b", 10), ["…" + "a".repeat(10), "B", "c".repeat(20) + "…"]);
   assert.deepEqual(excerpt("nothing of it", "zzz"), ["", "", "nothing of it"]);
   assert.deepEqual(excerpt("", " "), ["", "", ""]);
+});
+
+test("what is rendered together is neither too many texts nor too long", () => {
+  const cut = (lengths) => portions(lengths, (length) => length, 3, 10);
+  assert.deepEqual(cut([]), []);
+  assert.deepEqual(cut([1, 1, 1, 1, 5, 4, 1]), [[1, 1, 1], [1, 5, 4], [1]]);
+  assert.deepEqual(cut([11, 10, 1, 9, 30]), [[11], [10], [1, 9], [30]]);
 });
