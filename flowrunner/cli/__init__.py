@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from flowrunner.cli.output import end_without_reader, say
+from flowrunner.cli.output import end_without_reader, end_without_room, open_missing_streams, say
 from flowrunner.cli.progress import INTERRUPTED
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import FlowRunnerError, StoreFailed
@@ -69,9 +69,10 @@ def main() -> None:
 
     Ctrl-C ends it with status 130, and a reader of its output that leaves with 141, as shells have it.
     """
+    open_missing_streams()
     try:
         status = cli.main(standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
     except FlowRunnerError as error:
         say(f"flowrunner: {_told(error)}", err=True)
         sys.exit(1)
@@ -84,6 +85,15 @@ def main() -> None:
     except BrokenPipeError:
         end_without_reader()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        end_without_room(error)
 
 
 def _told(error: FlowRunnerError) -> str:

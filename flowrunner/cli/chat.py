@@ -101,7 +101,7 @@ class Chat:
             say(printable(f"Session {self._session}."), err=True)
             if rest:
                 self._show_history(_SHOWN_BEFORE)
-        elif word == "/history" and (not rest or rest.isdecimal()):
+        elif word == "/history" and (not rest or (rest.isdecimal() and len(rest) < 6)):
             self._show_history(min(int(rest or 20), 1000))
         else:
             say(_HELP, err=True)

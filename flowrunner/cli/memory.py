@@ -14,7 +14,7 @@ import click
 from flowrunner.cli.context import Place, data_options, open_memory
 from flowrunner.cli.give import give_command
 from flowrunner.cli.lookups import folder_flows, refuse_nothing
-from flowrunner.cli.output import end_without_reader, say
+from flowrunner.cli.output import end_without_reader, end_without_room, say
 from flowrunner.cli.progress import progress
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.cli.validate import validate_command
@@ -263,14 +263,23 @@ def _writing(file: Path | None) -> Iterator[IO[bytes]]:
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             end_without_reader()
+        except OSError as error:
+            end_without_room(error)
         return
-    part = file.with_name(f"{file.name}.part")
+    # Into what is no file, such as a pipe or /dev/null, it is written as it comes.
+    direct = file.exists() and not file.is_file()
+    part = file if direct else file.with_name(f"{file.name}.part")
     try:
         with part.open("wb") as stream:
             yield stream
-        part.replace(file)
+        if not direct:
+            part.replace(file)
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be written: {error.strerror or error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        if not direct:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

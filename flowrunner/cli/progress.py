@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from flowrunner.cli.output import say
 #: Seconds after which something is worth a line, and between two states of it.
 _PATIENCE: Final = 1.0
 _EVERY: Final = 0.2
+#: Where a terminal does not say how wide it is.
+_USUAL_COLUMNS: Final = 80
 #: The status of a program that Ctrl-C has ended.
 INTERRUPTED: Final = 130
 
@@ -54,9 +57,18 @@ class Progress:
             self._width = 0
 
     def _write(self, line: str) -> None:
+        # A line that the terminal would fold could not be written over.
+        line = line[: _columns() - 1]
         sys.stderr.write(f"\r{line.ljust(self._width)}\r{line}")
         sys.stderr.flush()
         self._width = len(line)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
+    except (OSError, ValueError):
+        return _USUAL_COLUMNS
 
 
 @contextmanager

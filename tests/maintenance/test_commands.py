@@ -101,7 +101,8 @@ def test_an_export_that_fails_leaves_no_half_file(data, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("flowrunner.memory.transfer.export_lines", fail)
-    assert isinstance(CliRunner().invoke(cli, ["memory", "export", str(file)]).exception, OSError)
+    failed = CliRunner().invoke(cli, ["memory", "export", str(file)]).exception
+    assert str(failed) == f"{file} cannot be written: disk full."
     assert file.read_text() == "an older one\n"
     assert [path.name for path in tmp_path.glob("export*")] == ["export.jsonl"]
 
