@@ -68,3 +68,22 @@ def test_the_image_takes_what_the_build_needs_and_is_not_root():
     last_stage = instructions[len(instructions) - instructions[::-1].index("FROM") :]
     assert last_stage.count("VOLUME") == 1 and "HEALTHCHECK" in last_stage
     assert "USER 10001:10001" in lines and last_stage.index("USER") < last_stage.index("CMD")
+
+
+def test_commands_of_the_service_have_its_settings_and_show_none_of_them(tmp_path):
+    [typed] = [block.text for block in blocks(PAGE) if "as_service()" in block.text]
+    function = typed[: typed.index("\n}\n") + 3].replace("/etc/flowrunner", str(tmp_path))
+    (tmp_path / "flowrunner.env").write_text("# settings\nFLOWRUNNER_WORKERS=2\nOPENAI_API_KEY='sk-secret $x *  y'\n")
+    programs = {
+        "runuser": f'printf "%s\\n" "$@" > {tmp_path}/shown; shift 3; exec "$@"',
+        "flowrunner": 'env; printf "<%s>" "$@"',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    command = f"{function}\nas_service keys 'a b'".replace("/opt/flowrunner/bin", str(tmp_path))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=True)
+    assert {"FLOWRUNNER_WORKERS=2", "OPENAI_API_KEY=sk-secret $x *  y"} <= set(said.stdout.splitlines())
+    assert said.stdout.endswith("<keys><a b>")
+    assert "sk-secret" not in (tmp_path / "shown").read_text()
