@@ -66,13 +66,14 @@ def test_many_messages_go_page_by_page_in_order(open_store):
 
 def test_an_export_goes_on_while_others_write_and_delete(store):
     ann = store.for_owner("ann")
-    first = ann.append(said(n) for n in range(700))
+    # More than any page holds of what was not looked at yet.
+    first = ann.append(said(n) for n in range(2000))
     lines = export_lines(store.for_owner(EVERY_OWNER))
     seen = [json.loads(next(lines))["text"] for _ in range(500)]
-    ann.delete(ids=(first[499].id, first[600].id))
+    ann.delete(ids=(first[499].id, first[1990].id))
     ann.append([said("new")])
     seen += [json.loads(line)["text"] for line in lines]
-    assert seen == [str(n) for n in range(700) if n != 600] + ["new"]
+    assert seen == [str(n) for n in range(2000) if n != 1990] + ["new"]
 
 
 def test_one_session_or_owner_alone(store):
