@@ -75,7 +75,7 @@ logger = logging.getLogger("flowrunner")
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 _MOST_PLANS: Final = 500
 #: How many runs of a process work at a moment: the lock of the interpreter lets no more than one, and whoever comes
-#: next waits for all that are ready. What waits for the store holds none of these places, so that many share a commit.
+#: next waits for all that are ready.
 _WORKING: Final = 3
 #: Seconds after which a run that has not paused makes room for others.
 _LENT_SECONDS: Final = 1.0
@@ -335,7 +335,9 @@ class Runner:
                     run_id=run_id,
                     record=entry,
                     patient=patient,
-                    place=Work(self._working, group, flow.id, lambda: not cancelled.is_set()),
+                    place=Work(
+                        self._working, group, flow.id, lambda: not cancelled.is_set(), lambda: self.places.crowds(group)
+                    ),
                 )
             entry.succeed()
             return result

@@ -19,6 +19,12 @@ class WorkingPlace(Protocol):
     def leave(self) -> None:
         """Give it back; a second time does nothing."""
 
+    def begin_storing(self) -> None:
+        """Note that what it waits for now is the store."""
+
+    def end_storing(self) -> None:
+        """Note that it has stored what it had to."""
+
 
 @contextmanager
 def working(place: WorkingPlace | None) -> Iterator[None]:
@@ -47,3 +53,17 @@ def pausing() -> Iterator[None]:
         yield
     finally:
         place.take()
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """Store something: the place of this thread is kept or given back meanwhile, as is best for all."""
+    place: WorkingPlace | None = getattr(_here, "place", None)
+    if place is None:
+        yield
+        return
+    place.begin_storing()
+    try:
+        yield
+    finally:
+        place.end_storing()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, overload
 
 from flowrunner.engine.events import EventStream
-from flowrunner.engine.pausing import pausing
+from flowrunner.engine.pausing import storing
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.memory import MessageChanges, OwnerMemory
@@ -97,7 +97,7 @@ class RunMemory:
             if not self._pending:
                 return
             pending, self._pending = self._pending, []
-            with pausing():
+            with storing():
                 self._commit(pending, result)
             for message in pending:
                 self._events.send("message_added", message=message, stored=True)

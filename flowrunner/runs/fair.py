@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -12,12 +12,12 @@ from typing import Final
 class Place:
     """A place, or the wish for one. ``what`` says what is done there, for those who do not do it at once."""
 
-    __slots__ = ("group", "held", "since", "thread", "used", "what", "woken")
+    __slots__ = ("group", "held", "since", "storing", "thread", "used", "what", "woken")
 
     def __init__(self, group: str, what: str = "") -> None:
         self.group = group
         self.what = what
-        self.held = False
+        self.held = self.storing = False
         self.thread = threading.get_ident()
         # When it was given, and how long its thread had had the processor by then.
         self.since = self.used = 0.0
@@ -36,6 +36,10 @@ class FairPlaces:
 
     #: Seconds after which whoever waits looks whether it still may, or should.
     look_every: float = 0.25
+    #: Places of one caller that are many.
+    _MANY: Final = 8
+    #: Seconds after which a caller who asks no more counts as gone.
+    _RECENT: Final = 2.0
 
     def __init__(self, number: int, *, spare: int = 0) -> None:
         self._free = number
@@ -46,6 +50,8 @@ class FairPlaces:
         # When each caller who has or wants one was served last, in places given.
         self._served: dict[str, int] = {}
         self._given = 0
+        #: When each caller asked last, the latest at the end.
+        self._asked: OrderedDict[str, float] = OrderedDict()
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
         """Take a place, waiting for it; say whether there was one.
@@ -53,6 +59,7 @@ class FairPlaces:
         :param wait: asked now and then while there is none: whether to wait on. It may raise instead.
         """
         with self._lock:
+            self._note(place.group)
             # While a place is free, those who wait have as many as they may.
             if self._free > 0 and self._taken[place.group] < self._most:
                 self._give(place)
@@ -78,6 +85,14 @@ class FairPlaces:
                 self._take_back(place)
                 self._hand_out()
 
+    def crowds(self, group: str) -> bool:
+        """Say whether a caller has many places while others ask for some, too."""
+        if self._taken[group] <= self._MANY:
+            return False
+        with self._lock:
+            others = next(((other, at) for other, at in reversed(self._asked.items()) if other != group), None)
+        return others is not None and time.monotonic() - others[1] < self._RECENT
+
     @property
     def waiting(self) -> int:
         """How many wait for a place."""
@@ -86,6 +101,14 @@ class FairPlaces:
 
     def look(self) -> None:
         """Called while somebody waits; see :class:`Lent`."""
+
+    def _note(self, group: str) -> None:
+        now = time.monotonic()
+        self._asked[group] = now
+        self._asked.move_to_end(group)
+        oldest = next(iter(self._asked))
+        if now - self._asked[oldest] > self._RECENT:
+            del self._asked[oldest]
 
     def _give_up(self, place: Place) -> bool:
         """Forget a wish; say whether it has been met meanwhile."""
@@ -192,7 +215,9 @@ class Lent(FairPlaces):
             self._hand_out()
 
     def _is_idle(self, place: Place, now: float) -> bool:
-        """Say whether its holder waits for something."""
+        """Say whether its holder waits for something; for the store it waits so that others are let in between."""
+        if place.storing:
+            return False
         # Whoever holds a place is alive, and so is its clock.
         used = time.clock_gettime(time.pthread_getcpuclockid(place.thread)) - place.used
         return used * self._PART < now - place.since
@@ -228,17 +253,24 @@ class Lent(FairPlaces):
 class Work:
     """The place at which one run works; see :class:`~flowrunner.engine.pausing.WorkingPlace`.
 
+    While it waits for the store its place is somebody else's, so that many runs share a transaction. Only a caller
+    who crowds keeps it: what comes into a transaction behind many others is stored as late as they are.
+
     :param group: with whom the caller shares.
     :param what: what is run.
     :param goes_on: says whether a place is still to be waited for.
+    :param crowds: says whether the caller has many runs under way while others have some.
     """
 
-    __slots__ = ("_goes_on", "_place", "_places")
+    __slots__ = ("_crowds", "_goes_on", "_place", "_places")
 
-    def __init__(self, places: Lent, group: str, what: str, goes_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, places: Lent, group: str, what: str, goes_on: Callable[[], bool], crowds: Callable[[], bool]
+    ) -> None:
         self._places = places
         self._place = Place(group, what)
         self._goes_on = goes_on
+        self._crowds = crowds
 
     def take(self) -> None:
         """Take the place, waiting for it."""
@@ -247,3 +279,18 @@ class Work:
     def leave(self) -> None:
         """Give the place back."""
         self._places.leave(self._place)
+
+    def begin_storing(self) -> None:
+        """Give the place back, or keep it if the caller crowds."""
+        if self._crowds():
+            self._place.storing = True
+        else:
+            self.leave()
+
+    def end_storing(self) -> None:
+        """Take the place again, or count from here."""
+        if self._place.storing:
+            self._place.storing = False
+            self._place.since, self._place.used = time.monotonic(), time.thread_time()
+        else:
+            self.take()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowrunner.runs.fair import FairPlaces, Lent, Place
+from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.pool import Job, in_turn
 from tests.waiting import wait_until
 
@@ -171,6 +171,69 @@ class TestLent:
         assert second.held and not first.held
         lent.leave(first)
         assert second.held
+
+
+class TestCrowding:
+    @pytest.fixture
+    def places(self):
+        places = FairPlaces(100)
+        for _ in range(20):
+            assert places.take(Place("greedy"))
+        return places
+
+    def test_a_caller_alone_never_crowds(self, places):
+        assert not places.crowds("greedy")
+
+    def test_a_caller_with_many_runs_crowds_while_others_ask(self, places, monkeypatch):
+        assert places.take(Place("polite"))
+        assert places.crowds("greedy") and not places.crowds("polite")
+        now = time.monotonic()
+        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 2.5)
+        assert not places.crowds("greedy")
+
+    def test_many_callers_with_a_run_each_do_not_crowd(self):
+        places = FairPlaces(100)
+        for number in range(60):
+            assert places.take(Place(f"caller {number}"))
+        assert not any(places.crowds(f"caller {number}") for number in range(60))
+
+    def test_callers_who_are_gone_are_forgotten(self, monkeypatch):
+        places, now = FairPlaces(1000), time.monotonic()
+        for number in range(50):
+            assert places.take(Place(f"caller {number}"))
+        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 60)
+        for _ in range(50):
+            assert places.take(Place("late"))
+        assert list(places._asked) == ["late"]
+
+    @pytest.mark.parametrize("crowds", [False, True])
+    def test_a_run_keeps_its_place_while_it_stores_only_where_its_caller_crowds(self, crowds):
+        lent = Lent(1, 1000.0)
+        lent.look = lambda: None
+        work = Work(lent, "a", "flow", lambda: True, lambda: crowds)
+        work.take()
+        work.begin_storing()
+        other = Place("b", "other")
+        assert lent.take(other, lambda: False) is not crowds
+        lent.leave(other)
+        work.end_storing()
+        assert lent.take(Place("b", "other"), lambda: False) is False
+        work.leave()
+        assert lent.take(Place("b", "other"), lambda: False)
+
+    def test_waiting_for_the_store_is_no_idling(self):
+        lent = Lent(1, 1000.0)
+        work = Work(lent, "a", "flow", lambda: True, lambda: True)
+        work.take()
+        work.begin_storing()
+        work._place.since -= 100
+        lent.look()
+        assert work._place.held
+        work.end_storing()
+        work._place.since -= 100
+        lent._looked = 0.0
+        lent.look()
+        assert not work._place.held
 
 
 def job(seq, group):
