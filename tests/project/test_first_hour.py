@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -18,17 +19,31 @@ def home(tmp_path):
     folder = tmp_path / "home"
     folder.mkdir()
 
-    def flowrunner(*arguments, given=None, **more):
-        environment = {**clean_environment(), "HOME": str(folder), **more}
-        environment.pop("XDG_DATA_HOME", None)
-        done = subprocess.run(
-            [str(PROGRAMS / "flowrunner"), *map(str, arguments)], cwd=folder, env=environment, input=given or "",
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done
+    return folder, lambda *arguments, **more: run_at_home(folder, PROGRAMS / "flowrunner", *arguments, **more)
 
-    return folder, flowrunner
+
+def run_at_home(folder, *command, given=None, **more):
+    environment = {**clean_environment(), "HOME": str(folder), **more}
+    environment.pop("XDG_DATA_HOME", None)
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, input=given or "", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def make_environment(folder):
+    """Make a virtual environment in which the packages of this one are installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    [packages] = folder.glob("lib/python*/site-packages")
+    (packages / "these.pth").write_text(
+        "".join(f"import site; site.addsitedir({path!r})\n" for path in site_packages())
+    )
+    return folder
+
+
+def site_packages():
+    return [path for path in sys.path if path.endswith("site-packages")]
 
 
 def serve(folder):
@@ -67,11 +82,13 @@ def test_from_the_first_answer_to_another_machine(home, tmp_path):
     server.close()
     assert texts(flowrunner, "first", "--user", "ann")[-2:] == ["with a key", "with a key"]
 
-    # Another installation, seen from the same home, finds the same data.
-    code = "from flowrunner.site.data_folder import usual_data_folder; print(usual_data_folder())"
-    environment = {**clean_environment(), "HOME": str(folder), "XDG_DATA_HOME": ""}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == str(folder / ".local" / "share" / "flowrunner")
+    # The environment is thrown away and made anew, twice: what was said is still there.
+    for number in range(2):
+        environment = make_environment(tmp_path / "environment")
+        asked = ["-m", "flowrunner.cli", "run", flow, "--session-id", "kept", f"environment {number}"]
+        run_at_home(folder, environment / "bin" / "python", *asked)
+        shutil.rmtree(environment)
+    assert texts(flowrunner, "kept")[::2] == ["environment 0", "environment 1"]
 
     # A Langflow server's database comes in, and its conversation goes on.
     write_database(tmp_path / "langflow.db", "1.13.0")
