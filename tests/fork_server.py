@@ -87,8 +87,10 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """Wait until the process has ended and return its status."""
         if self.returncode is None:
-            ready, _, _ = select.select([self._status], [], [], timeout)
-            if not ready:
+            # Not select(), which knows no descriptor above 1023.
+            waiting = select.poll()
+            waiting.register(self._status, select.POLLIN)
+            if not waiting.poll(None if timeout is None else max(0, timeout) * 1000):
                 raise subprocess.TimeoutExpired("gunicorn", timeout or 0)
             said = os.read(self._status, 32)
             os.close(self._status)

@@ -222,8 +222,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _is_alone(self) -> bool:
         """Say whether the caller has closed the connection."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        waiting = select.poll()
+        waiting.register(self.connection, select.POLLIN)
+        return bool(waiting.poll(0)) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
 
 def embed_words(text: str, size: int = 256) -> list[float]:

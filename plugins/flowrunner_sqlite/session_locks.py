@@ -13,8 +13,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from flowrunner import MemoryFailed
 from flowrunner_sqlite.failures import contract_errors, failed
 
 logger = logging.getLogger("flowrunner")
@@ -77,7 +78,7 @@ class SessionLocks:
 
     def _try(self, number: int) -> object | None:
         with self._guard:
-            if number in self._taken or not self._ask("SELECT pg_try_advisory_lock(:number)", number):
+            if number in self._taken or not self._ask_kept("SELECT pg_try_advisory_lock(:number)", number):
                 return None
             token = self._taken[number] = object()
             return token
@@ -92,6 +93,17 @@ class SessionLocks:
         except Exception as error:
             # The run is over and its answer is right; with the connection the server drops the lock.
             logger.info("The lock of a session could not be given back: %s", failed(error).message)
+
+    def _ask_kept(self, statement: str, number: int) -> bool:
+        """Ask on the connection that is there, and once on a new one if that was lost since it was last used."""
+        kept = self._connection is not None
+        try:
+            return self._ask(statement, number)
+        except MemoryFailed as error:
+            cause = error.__cause__
+            if not kept or not isinstance(cause, DBAPIError) or not cause.connection_invalidated:
+                raise
+        return self._ask(statement, number)
 
     def _ask(self, statement: str, number: int) -> bool:
         with contract_errors(self._engine):

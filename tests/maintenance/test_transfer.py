@@ -9,6 +9,7 @@ import pytest
 
 from flowrunner import EVERY_OWNER, BadRequest, Conflict
 from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
+from flowrunner.memory.paging import _FIRST
 from flowrunner.memory.transfer import copy_messages, export_lines, import_lines
 from flowrunner.testing.memory.samples import NOON, make_message
 from tests.maintenance.conftest import fill, said
@@ -66,14 +67,15 @@ def test_many_messages_go_page_by_page_in_order(open_store):
 
 def test_an_export_goes_on_while_others_write_and_delete(store):
     ann = store.for_owner("ann")
-    # More than any page holds of what was not looked at yet.
     first = ann.append(said(n) for n in range(2000))
     lines = export_lines(store.for_owner(EVERY_OWNER))
-    seen = [json.loads(next(lines))["text"] for _ in range(500)]
-    ann.delete(ids=(first[499].id, first[1990].id))
+    # A whole number of pages, each twice as long as the one before.
+    read = _FIRST * (2**5 - 1)
+    seen = [json.loads(next(lines))["text"] for _ in range(read)]
+    ann.delete(ids=(first[read - 1].id, first[read + 100].id))
     ann.append([said("new")])
     seen += [json.loads(line)["text"] for line in lines]
-    assert seen == [str(n) for n in range(2000) if n != 1990] + ["new"]
+    assert seen == [str(n) for n in range(2000) if n != read + 100] + ["new"]
 
 
 def test_one_session_or_owner_alone(store):

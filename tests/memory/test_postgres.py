@@ -115,6 +115,17 @@ def test_a_dead_holder_frees_the_session(backends, database):
             assert freed
 
 
+def test_a_connection_that_was_lost_between_two_locks_is_made_anew(backends, database):
+    one, _ = backends
+    with one.session_lock("ann", "talk", 0) as got:
+        assert got
+    pid = one._locks._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+    with one.session_lock("ann", "talk", 0) as got:
+        assert got
+
+
 def test_many_locks_need_one_connection(backends):
     one, _ = backends
     with ExitStack() as held:
