@@ -77,13 +77,13 @@ def refuse_unknown(runner: Runner, flow: Flow, tweaks: dict[str, Any]) -> None:
     every = set().union(*fields.values())
     for name, value in tweaks.items():
         if not isinstance(value, dict):
-            _refuse_field(name, every, "No component of this flow has")
+            _refuse_field(name, every, "The components of this flow have")
         elif name not in fields:
             hint = did_you_mean(name, sorted(fields))
             raise RequestInvalid(f"This flow has no component {name}{f'; {hint}' if hint else '.'}")
         else:
             for field in value:
-                _refuse_field(field, fields[name], f"{name} has")
+                _refuse_field(field, fields[name], f"The component {name} has")
 
 
 def _refuse_field(field: str, known: set[str], who: str) -> None:

@@ -63,8 +63,14 @@ def call(data, *arguments):
         (["run", str(FLOWS / "pirat.json"), "x"], f"did you mean {FLOWS / 'pirate.json'}"),
         (["convert", str(FLOWS / "pirat.json")], f"did you mean {FLOWS / 'pirate.json'}"),
         (["run", "basic-chat", "x", "--tweak", "answr.sender_name=A"], "no component answr; did you mean answer?"),
-        (["run", "basic-chat", "x", "--tweak", "answer.sendr_name=A"], "no field sendr_name; did you mean sender_name"),
-        (["run", "basic-chat", "x", "--tweak", "sendr_name=A"], "has no field sendr_name; did you mean sender_name"),
+        (
+            ["run", "basic-chat", "x", "--tweak", "answer.sendr_name=A"],
+            "The component answer has no field sendr_name; did you mean sender_name",
+        ),
+        (
+            ["run", "basic-chat", "x", "--tweak", "sendr_name=A"],
+            "The components of this flow have no field sendr_name; did you mean sender_name",
+        ),
         (["collections", "list", "nothing"], "There is no collection nothing of this owner."),
     ],
     ids=lambda value: "-".join(value)[:60] if isinstance(value, list) else "",
