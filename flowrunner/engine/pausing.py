@@ -29,7 +29,7 @@ class WorkingPlace(Protocol):
 @contextmanager
 def working(place: WorkingPlace | None) -> Iterator[None]:
     """Hold a place on this thread, but for its pauses; a run that this run starts here shares it."""
-    if place is None:
+    if place is None or getattr(_here, "place", None) is not None:
         yield
         return
     place.take()

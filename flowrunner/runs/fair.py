@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
@@ -12,15 +14,15 @@ from typing import Final
 class Place:
     """A place, or the wish for one. ``what`` says what is done there, for those who do not do it at once."""
 
-    __slots__ = ("group", "held", "since", "storing", "thread", "used", "what", "woken")
+    __slots__ = ("clock", "group", "held", "since", "storing", "used", "what", "woken")
 
     def __init__(self, group: str, what: str = "") -> None:
         self.group = group
         self.what = what
         self.held = self.storing = False
-        self.thread = threading.get_ident()
-        # When it was given, and how long its thread had had the processor by then.
+        # When it was given, how long its thread had had the processor by then, and the clock that tells.
         self.since = self.used = 0.0
+        self.clock: int | None = None
         # A plain lock, released to wake the one who waits: an Event costs three times as much.
         self.woken: threading.Lock | None = None
 
@@ -42,8 +44,14 @@ class FairPlaces:
     _RECENT: Final = 2.0
 
     def __init__(self, number: int, *, spare: int = 0) -> None:
-        self._free = number
+        self._number = number
         self._most = number - spare
+        self.begin()
+        _begin_after_fork(self)
+
+    def begin(self) -> None:
+        """Begin with all places free, as in a forked process: whoever has one is in its parent."""
+        self._free = self._number
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Place]] = {}
         self._taken: Counter[str] = Counter()
@@ -67,16 +75,17 @@ class FairPlaces:
             woken = place.woken = threading.Lock()
             woken.acquire()
             self._waiting.setdefault(place.group, deque()).append(place)
-        got = False
         try:
-            while not (got := woken.acquire(timeout=self.look_every)):
+            while not woken.acquire(timeout=self.look_every):
                 self.look()
                 if not wait():
-                    break
-        finally:
-            if not got:
-                got = self._give_up(place)
-        return got
+                    return self._give_up(place)
+        except BaseException:
+            # It may have been given meanwhile, and who asked for it never hears of that.
+            self._give_up(place)
+            self.leave(place)
+            raise
+        return True
 
     def leave(self, place: Place) -> None:
         """Give a place back, if it is still held."""
@@ -156,6 +165,10 @@ class FairPlaces:
             place.woken.release()
 
 
+#: Returns the clock of a thread's time at the processor; not every system has one that other threads can read.
+_clock_of: Callable[[int], int] | None = getattr(time, "pthread_getcpuclockid", None)
+
+
 class Lent(FairPlaces):
     """Places for work; one that is held for too long counts as given back, and so does one that is not used.
 
@@ -175,8 +188,12 @@ class Lent(FairPlaces):
     _MOST_KNOWN: Final = 1000
 
     def __init__(self, number: int, seconds: float, *, spare: int = 0) -> None:
-        super().__init__(number, spare=spare)
         self._seconds = seconds
+        super().__init__(number, spare=spare)
+
+    def begin(self) -> None:
+        """Begin with all places free."""
+        super().begin()
         self._held: dict[Place, None] = {}
         self._idle: dict[str, float] = {}
         self._looked = 0.0
@@ -186,6 +203,8 @@ class Lent(FairPlaces):
         if self._idle and self._idle.get(place.what, 0.0) > time.monotonic():
             return False
         place.used = time.thread_time()
+        # Asked of a thread that has ended, this is undefined; what it returns is safe to ask then.
+        place.clock = None if _clock_of is None else _clock_of(threading.get_ident())
         return super().take(place, wait)
 
     def leave(self, place: Place) -> None:
@@ -216,10 +235,13 @@ class Lent(FairPlaces):
 
     def _is_idle(self, place: Place, now: float) -> bool:
         """Say whether its holder waits for something; for the store it waits so that others are let in between."""
-        if place.storing:
+        if place.storing or place.clock is None:
             return False
-        # Whoever holds a place is alive, and so is its clock.
-        used = time.clock_gettime(time.pthread_getcpuclockid(place.thread)) - place.used
+        try:
+            used = time.clock_gettime(place.clock) - place.used
+        except OSError:
+            # Its thread has ended.
+            return True
         return used * self._PART < now - place.since
 
     def _let_in(self, what: str, now: float) -> None:
@@ -248,6 +270,18 @@ class Lent(FairPlaces):
     def _take_back(self, place: Place) -> None:
         super()._take_back(place)
         del self._held[place]
+
+
+def _begin_after_fork(places: FairPlaces) -> None:
+    reference = weakref.ref(places)
+
+    def begin() -> None:
+        found = reference()
+        if found is not None:
+            found.begin()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=begin)
 
 
 class Work:

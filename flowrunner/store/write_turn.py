@@ -10,6 +10,7 @@ import fcntl
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,6 @@ _LOOK: Final = 0.0005
 #: Bytes of the lock file: the one who writes, and the one who writes next.
 _NOW, _NEXT = 0, 1
 _turns: Final[dict[str, WriteTurn]] = {}
-_making: Final = threading.Lock()
 
 
 class WriteTurn:
@@ -38,20 +38,19 @@ class WriteTurn:
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
         self._patience = patience
-        self._begin()
+        self.begin()
+        _begin_after_fork(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Begin afresh in a forked process: what its parent holds, it does not."""
         self._lock = threading.Lock()
         self._file: int | None = None
-        self._pid = os.getpid()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Write within."""
-        if self._pid != os.getpid():
-            self._begin()
-        deadline = time.monotonic() + self._patience
-        mine = self._lock.acquire(timeout=self._patience)
+        deadline, lock = time.monotonic() + self._patience, self._lock
+        mine = lock.acquire(timeout=self._patience)
         try:
             held = mine and self._take(deadline)
             try:
@@ -61,7 +60,7 @@ class WriteTurn:
                     self._free(_NOW)
         finally:
             if mine:
-                self._lock.release()
+                lock.release()
 
     def _take(self, deadline: float) -> bool:
         try:
@@ -93,6 +92,18 @@ class WriteTurn:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
+def _begin_after_fork(turn: WriteTurn) -> None:
+    reference = weakref.ref(turn)
+
+    def begin() -> None:
+        found = reference()
+        if found is not None:
+            found.begin()
+
+    # At once, and not when it is first used: several threads may be the first.
+    os.register_at_fork(after_in_child=begin)
+
+
 def taking_turns(engine: Engine) -> AbstractContextManager[None]:
     """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for."""
     turn = _turn_of(engine)
@@ -107,6 +118,6 @@ def _turn_of(engine: Engine) -> WriteTurn | None:
         return None
     turn = _turns.get(database)
     if turn is None:
-        with _making:
-            turn = _turns.setdefault(database, WriteTurn(f"{database}-turn", 30.0))
+        # No lock: a process may be forked while another thread has it, and nobody would give it back there.
+        turn = _turns.setdefault(database, WriteTurn(f"{database}-turn", 30.0))
     return turn

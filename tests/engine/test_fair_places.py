@@ -1,5 +1,6 @@
 """Places that callers share: whoever asks for many waits behind those who ask for few."""
 
+import os
 import threading
 import time
 
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowrunner.engine.pausing import pausing, working
+from flowrunner.runs import fair
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.pool import Job, in_turn
 from tests.waiting import wait_until
@@ -148,7 +151,73 @@ def test_never_more_hold_a_place_than_there_are_and_none_is_lost(steps, number):
         assert set(places._served) == set(places._taken)
 
 
+def test_a_place_that_is_given_while_its_wish_ends_in_an_error_comes_back():
+    places, first, second = FairPlaces(1), Place("a"), Place("b")
+    assert places.take(first)
+
+    def stop():
+        places.leave(first)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        places.take(second, stop)
+    assert not second.held
+    assert places.take(Place("c"), lambda: False)
+
+
+@pytest.mark.parametrize("make", [lambda: FairPlaces(1), lambda: Lent(1, 1000.0)], ids=["places", "lent"])
+def test_in_a_forked_process_all_places_are_free(make):
+    places = make()
+    assert places.take(Place("a"))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if places.take(Place("a"), lambda: False) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+class OnePlace:
+    """A place of a run that notes whether it is held, and how often it was taken."""
+
+    def __init__(self):
+        self.held, self.taken = False, 0
+
+    def take(self):
+        self.held, self.taken = True, self.taken + 1
+
+    def leave(self):
+        self.held = False
+
+
+def test_a_run_that_a_run_starts_on_its_thread_shares_its_place():
+    outer, inner = OnePlace(), OnePlace()
+    with working(outer):
+        with working(inner), pausing():
+            assert not outer.held
+        assert outer.held
+        with pausing():
+            assert not outer.held
+        assert outer.held
+    assert not outer.held and inner.taken == 0
+
+
 class TestLent:
+    def test_a_place_of_a_thread_that_has_ended_comes_back(self):
+        lent, second = Lent(1, 1000.0), Place("b", "other")
+        thread = threading.Thread(target=lent.take, args=(Place("a", "works"),))
+        thread.start()
+        thread.join(30)
+        assert lent.take(second) and second.held
+
+    def test_where_clocks_of_other_threads_cannot_be_read_places_are_lent_all_the_same(self, monkeypatch):
+        monkeypatch.setattr(fair, "_clock_of", None)
+        lent = Lent(1, 0.05)
+        first, second = Place("a", "works"), Place("b", "other")
+        assert lent.take(first)
+        assert lent.take(second) and second.held and not first.held
+        assert not wait_until(lambda: time.monotonic() - second.since > 0.2, 30) or second.held
+        lent.leave(second)
+        assert lent.take(Place("c", "third"), lambda: False)
+
     def test_a_place_at_which_nothing_is_done_is_given_to_the_next_and_more_of_the_kind_need_none(self, make_queue):
         queue = make_queue(Lent(1, 1000.0))
         # Their threads wait as a component does that does not say so.

@@ -95,6 +95,16 @@ def test_a_child_begins_afresh(tmp_path):
             pass
 
 
+def test_all_threads_of_a_child_have_the_same_lock(tmp_path):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    child = os.fork()
+    if child == 0:
+        lock = turn._lock
+        with turn.held():
+            os._exit(0 if turn._lock is lock and lock.locked() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 @pytest.mark.parametrize("open_one", [writing, unhurried])
 def test_transactions_of_ours_take_turns(tmp_path, open_one):
     engine = make_engine(create_engine(f"sqlite:///{tmp_path / 'a.db'}").url)
