@@ -50,9 +50,9 @@ _PLAIN_HEADERS: Final = frozenset(
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 #: A user without a password in an address is often a token.
 _USER: Final = re.compile(r"(://)[^\s/@\"'<>?#]{1,256}@")
-#: How a text begins that may be JSON, and how long it may be to be looked into.
+#: How a text begins that may be JSON, and what may stand before that.
 _OF_JSON: Final = frozenset("{[")
-_LONGEST_JSON: Final = 100_000
+_BEFORE_JSON: Final = "\ufeff \t\r\n"
 _CURL_HEADER: Final = re.compile(
     r"((?:-H|--header)[ =]{0,2}(?P<quote>[\"'])(?P<name>[^:\"'\r\n]{1,128}):[ \t]*)[^\"'\r\n]+(?=(?P=quote))"
 )
@@ -92,14 +92,17 @@ class _Mask:
 
     def _text(self, text: str, declared: frozenset[str]) -> str:
         """Mask a text; one that is JSON, such as the configuration of a server, as what it says."""
-        if text[:1] in _OF_JSON and len(text) <= _LONGEST_JSON:
+        bare = text.lstrip(_BEFORE_JSON)
+        if bare[:1] in _OF_JSON:
             try:
-                said = json.loads(text)
+                said = json.loads(bare, object_pairs_hook=_with_all_members)
                 shown = self.value(said, declared)
-            except (ValueError, RecursionError):
+            except ValueError:
                 return _mask_shown(text)
+            except RecursionError:
+                return MASK
             if shown != said:
-                return json.dumps(shown, ensure_ascii=False)
+                return _json_text(shown)
         return _mask_shown(text)
 
     def _object(self, value: Mapping[Any, Any], declared: frozenset[str]) -> dict[str, Any]:
@@ -189,6 +192,27 @@ class _Mask:
         if isinstance(item, Mapping) and isinstance(item.get("value"), str):
             return {**self._object({**item, "value": ""}, declared), "value": mask_code(item["value"])}
         return self.value(item, declared)
+
+
+def _with_all_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; a name that stands in it several times has a list of all that it stands for."""
+    found = dict(members)
+    if len(found) == len(members):
+        return found
+    every: dict[str, list[Any]] = {}
+    for name, value in members:
+        every.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in every.items()}
+
+
+def _json_text(value: Any) -> str:
+    """Return a value as JSON that is Unicode, also where a text in it has half a character."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
 
 
 def _hide_setting(item: Any, field: Mapping[Any, Any]) -> Any:

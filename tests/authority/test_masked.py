@@ -41,6 +41,12 @@ FIELDS = {
         "mcp_server",
         field(f'{{"name": "x", "config": {{"env": {{"PLACE": "{SECRET}"}}, "args": ["--token", "{SECRET}"]}}}}'),
     ),
+    "JSON behind an empty line": ("mcp_server", field(f'\n {{"config": {{"env": {{"PLACE": "{SECRET}"}}}}}}')),
+    "JSON behind a byte order mark": ("mcp_server", field(f'\ufeff{{"env": {{"PLACE": "{SECRET}"}}}}')),
+    "JSON in which a name stands twice": ("mcp_server", field(f'{{"env": {{"PLACE": "{SECRET}"}}, "env": {{}}}}')),
+    "JSON of any length": ("mcp_server", field(f'{{"x": "{"x " * 100_000}", "env": {{"PLACE": "{SECRET}"}}}}')),
+    "JSON of any depth": ("ordinary", field(f'{{"env": {{"A": "{SECRET}"}}, "x": {"[" * 5000}{"]" * 5000}}}')),
+    "JSON with half a character": ("mcp_server", field(f'{{"env": {{"A": "{SECRET}"}}, "x": "\\ud800"}}')),
     "a list as a text of JSON": ("ordinary", field(f'[{{"key": "token", "value": "{SECRET}"}}]')),
     "JSON in a text of JSON": ("ordinary", field(json.dumps({"x": json.dumps({"headers": {"X-Shop": SECRET}})}))),
     "an option": ("mcp_server", field({"config": {"command": "npx", "args": ["-y", "x", "--token", SECRET]}})),
@@ -90,6 +96,7 @@ def test_a_secret_is_hidden_by(why):
         shown = json.dumps(mask_graph(graph, declared))
         assert SECRET not in shown and "4711" not in shown and json.dumps(graph) == before
     kept = mask_graph(langflow(name, template), declared)["nodes"][0]["data"]["node"]["template"][name]
+    assert json.dumps(kept, ensure_ascii=False).encode()
     assert kept.keys() == template.keys() and kept["type"] == template["type"] and kept["show"] is True
 
 
