@@ -50,19 +50,31 @@ def newest_within(
     """
     found: list[Message] = []
     weight, largest, size = 0, 1, min(number, _FIRST)
-    while size > 0:
-        page = memory.fetch(limit=size, offset=offset, before=before, **filters)
+    page = memory.fetch(limit=size, offset=offset, before=before, **filters) if size > 0 else []
+    while True:
+        is_last = len(page) < size
         for place, message in enumerate(reversed(page)):
             weight += weight_of(message)
             largest = max(largest, weight_of(message))
             if weight > characters and (found or place):
                 return page[len(page) - place :] + found, True
         found = page + found
-        if len(page) < size:
-            return found, False
         room = max(1, (characters - weight) // largest)
-        before, offset, size = page[0].id, 0, min(number - len(found), room, size * 4)
-    return found, False
+        size = min(number - len(found), room, size * 4)
+        if is_last or size <= 0:
+            return found, False
+        page = _older(memory, found, size, filters)
+
+
+def _older(memory: Any, found: list[Message], size: int, filters: dict[str, Any]) -> list[Message]:
+    """Return what stands before messages that were found; of those some may have been deleted meanwhile."""
+    for message in found:
+        try:
+            page: list[Message] = memory.fetch(limit=size, before=message.id, **filters)
+        except NotFound:
+            continue
+        return page
+    return []
 
 
 def weight_of(message: Message) -> int:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
@@ -26,6 +27,8 @@ from flowrunner.text.timestamps import moment_text
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")
 #: What a run shows of itself: its steps are read where somebody asks for them.
 _SHOWN: Final = tuple(column for column in runs.c if column.name not in ("request", "steps", "cleared", "vertices"))
+#: Characters of the records of a page of steps; one step may have more, and is a page of its own then.
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
 _VERTEX: Final = ("id", "type", "status", "duration", "session")
 
 
@@ -154,6 +157,8 @@ class RunRecords:
     ) -> tuple[list[dict[str, Any]], bool]:
         """Return what the components of a run did, in the order in which they ended, and whether there is more.
 
+        They are fewer than ``limit`` where their records are large.
+
         :param after: number of a step; only those behind it.
         :raises NotFound: if there is no run of that id for this owner.
         """
@@ -161,7 +166,9 @@ class RunRecords:
         if not rows:
             raise NotFound("Run not found")
         found = [step for step in steps_of(rows[0]) if step.number > after]
-        return [_shown_step(step) for step in found[:limit]], len(found) > limit
+        weights = accumulate(len(step.record) for step in found[:limit])
+        fitting = max(1, sum(weight <= MOST_CHARACTERS for weight in weights))
+        return [_shown_step(step) for step in found[:fitting]], len(found) > fitting
 
     def tokens(self, run_ids: Sequence[str], owner: Owner) -> dict[str, int]:
         """Return how many tokens the models of runs took, by run; 0 where none was asked."""

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 
 from flowrunner.authority import CONVERSE
 from flowrunner.errors import BadRequest, NotFound
-from flowrunner.memory.message import new_id
+from flowrunner.memory.message import Message, new_id
+from flowrunner.memory.paging import newest_within, weight_of
 from flowrunner.web.access import messages_to_change
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text, Uuid
@@ -18,8 +19,9 @@ from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 from flowrunner.web.sessions import BASE
 
-#: Messages that are copied at most: they are stored together, all or none.
+#: Messages that are copied at most, and their characters: they are stored together, all or none.
 MOST_COPIED: Final = 2000
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
 
 routes = RouteGroup("sessions")
 
@@ -49,12 +51,21 @@ def fork_session(body: Input) -> Response:
     memory = messages_to_change(runner)
     if not memory.fetch(ids=(message_id,), session_id=session_id):
         raise NotFound("The session has no message of that id")
-    before = memory.fetch(session_id=session_id, before=message_id, limit=MOST_COPIED + 1)
+    before, cut = newest_within(memory, MOST_COPIED + 1, MOST_CHARACTERS, session_id=session_id, before=message_id)
+    if cut:
+        raise BadRequest(
+            f"The messages before this one have more than {MOST_CHARACTERS} characters; a copy may have no more."
+        )
     if len(before) > MOST_COPIED:
         raise BadRequest(f"More than {MOST_COPIED} messages stand before this one; a copy may have no more.")
     fork = f"chat-{new_id()}"
     copies = [message.replace(id=None, run_id=None, session_id=fork) for message in before]
     if copies:
-        runner.count_upload(identity, sum(len(message.text.encode("utf-8", "replace")) for message in copies))
+        runner.count_upload(identity, sum(map(_size_of, copies)))
         runner.memory_of(identity).append(copies)
     return json_response({"session_id": fork, "count": len(copies)}, 201)
+
+
+def _size_of(message: Message) -> int:
+    """Return about how many bytes a message takes, with what belongs to it."""
+    return weight_of(message) - len(message.text) + len(message.text.encode("utf-8", "replace"))

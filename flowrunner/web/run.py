@@ -116,7 +116,7 @@ def run_flow(flow: str, query: Input) -> Response:
     if streaming is None and wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, streaming=streaming is not None)
-    if "files" in body and (files := files_of(body)):
+    if ("files" in body or "input_request" in body) and (files := files_of(body)):
         asked = with_files(asked, files, found, runner.plugins.registry)
     asked = as_seen(asked, identity)
     if query["background"]:

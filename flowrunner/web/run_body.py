@@ -49,12 +49,14 @@ def read_run_body(runner: Runner) -> Mapping[str, Any]:
 
 
 def _read_multipart(limit: int) -> dict[str, Any]:
-    """Return the named fields of a multipart body; ``tweaks`` is JSON text."""
+    """Return the named fields of a multipart body; ``tweaks`` is JSON text, ``files`` may stand there several times."""
     refuse_packed(request)
     request.max_content_length = limit
     body: dict[str, Any] = {name: value for name, value in request.form.items() if name in _RUN_BODY.fields}
     if isinstance(body.get("tweaks"), str):
         body["tweaks"] = parse_json_bytes(body["tweaks"].encode()) if body["tweaks"] else None
+    if "files" in body:
+        body["files"] = [name for name in request.form.getlist("files") if name]
     return body
 
 
@@ -126,10 +128,12 @@ def files_of(body: Mapping[str, Any]) -> list[str]:
 
     :raises RequestInvalid: for what is no list of texts.
     """
+    inner = body.get("input_request")
+    if isinstance(inner, dict):
+        body = inner
     if body.get("files") is None:
         return []
-    inner = body.get("input_request")
-    checked: list[str] | None = check_body(_RUN_BODY, inner if isinstance(inner, dict) else body)["files"]
+    checked: list[str] | None = check_body(_RUN_BODY, body)["files"]
     return checked or []
 
 

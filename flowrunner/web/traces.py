@@ -125,7 +125,7 @@ def read_trace(trace_id: str) -> Response:
     """Show a run as a trace: its times, its tokens, and a span for each component.
 
     Who may talk to the flow and not see it gets no spans, and neither input nor output. Of a run with more than
-    1,000 components the first are shown.
+    1,000 components, or more than an answer can hold, the first are shown.
     """
     log, scope = this_runner().stores.run_log, caller().scope
     flows = flows_in_reach(this_runner(), caller())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowrunner.errors import NotFound
 from flowrunner.memory.message import Message, new_id
 from flowrunner.memory.paging import newest_within, pages_back, pages_forward
 
@@ -88,3 +89,27 @@ def test_a_walk_over_small_ones_takes_larger_pages_by_and_by(walk):
         pages.reverse()
     assert [m.id for page in pages for m in page] == memory.ids
     assert len(pages) < 16
+
+
+class Vanishing(Watched):
+    """Messages of which somebody deletes the oldest that were read, once."""
+
+    def fetch(self, *, before=None, **more):
+        if before is not None and before not in self.ids:
+            raise NotFound("there is no such message")
+        found = super().fetch(before=before, **more)
+        if len(self.fetched) == 1:
+            for message in found[: self.deleted]:
+                place = self.ids.index(message.id)
+                del self.ids[place], self.texts[place]
+        return found
+
+
+@pytest.mark.parametrize("deleted", [1, 3, 25, 26])
+def test_a_list_goes_on_where_messages_were_deleted_meanwhile(deleted):
+    memory = Vanishing([10] * 100)
+    memory.deleted, ids = deleted, list(memory.ids)
+    found, cut = newest_within(memory, 60, 10**6)
+    # Of a page that is gone as a whole nobody knows what stood before it.
+    assert [m.id for m in found] == ids[-60 if deleted < 26 else -26 :]
+    assert not cut

@@ -1,10 +1,12 @@
 """A copy of a session up to one of its messages, and files that a run request names."""
 
 import io
+import json
 import uuid
 
 import pytest
 
+from flowrunner.memory.message import Message
 from flowrunner.web import forks
 from tests.web.site import BACKENDS, echo_flow, open_site
 
@@ -14,7 +16,7 @@ FORK = "/api/v1/monitor/messages/sessions/fork"
 @pytest.fixture(params=BACKENDS)
 def site(request, tmp_path):
     with open_site(tmp_path, memory=request.param) as site:
-        site.add_user("ann")
+        site.owner = site.add_user("ann")
         site.add_user("bob")
         yield site
 
@@ -83,6 +85,22 @@ def test_a_copy_has_a_bound(site, monkeypatch):
     assert "2 messages" in fork(site, "ann", "s", rows[3]["id"], 400)["detail"]
 
 
+def test_a_copy_has_a_bound_on_what_its_messages_hold_and_all_of_it_is_counted(site, monkeypatch):
+    blocks = [{"title": "x", "contents": [{"type": "text", "text": "y" * 10_000}]}]
+    said = [
+        Message(text="z", sender="User", sender_name="User", session_id="s", content_blocks=tuple(blocks))
+        for _ in range(3)
+    ]
+    site.runner.memory.for_owner(site.owner).append(said)
+    rows, sizes = site.messages("ann"), []
+    monkeypatch.setattr(site.runner, "count_upload", lambda identity, size: sizes.append(size))
+    assert fork(site, "ann", "s", rows[2]["id"])["count"] == 2
+    assert sizes[0] > 20_000
+    monkeypatch.setattr(forks, "MOST_CHARACTERS", 15_000)
+    assert fork(site, "ann", "s", rows[1]["id"])["count"] == 1
+    assert "15000 characters" in fork(site, "ann", "s", rows[2]["id"], 400)["detail"]
+
+
 def upload(site, user, flow):
     form = {"file": (io.BytesIO(b"x"), "x.txt")}
     made = site.ask(user, "POST", f"/api/v1/files/upload/{flow}", 201, data=form, content_type="multipart/form-data")
@@ -96,6 +114,19 @@ def test_files_of_a_request_are_those_of_its_message(site):
     site.say("ann", flow, "none", "s", files=[])
     site.say("ann", flow, "null", "s", files=None)
     assert [row["files"] for row in site.messages("ann") if row["sender"] == "User"] == [f'["{path}"]', "[]", "[]"]
+
+
+def test_files_of_a_request_in_another_form_are_not_lost(site):
+    flow = site.flow("ann")
+    path, other = upload(site, "ann", flow), upload(site, "ann", flow)
+    run = f"/api/v1/run/{flow}"
+    body = {"input_value": "look", "session_id": "s"}
+    site.ask("ann", "POST", run, json={"input_request": {**body, "files": [path]}})
+    site.ask("ann", "POST", run, data={**body, "files": [path, other]}, content_type="multipart/form-data")
+    site.ask("ann", "POST", run, data={**body, "files": ""}, content_type="multipart/form-data")
+    shown = [json.loads(row["files"]) for row in site.messages("ann") if row["sender"] == "User"]
+    assert shown == [[path], [path, other], []]
+    site.ask("ann", "POST", run, 422, json={"input_request": {**body, "files": path}})
 
 
 def test_files_of_others_and_what_is_none(site):

@@ -126,3 +126,17 @@ def test_who_may_only_talk_is_told_of_no_component_while_it_runs(talk):
         assert "event: end" in answer.text
         told[user] = answer.text.count("event: vertex_")
     assert told == {"ann": 4, "limited": 0}
+
+
+def test_large_steps_are_shown_on_more_pages(talk, monkeypatch):
+    make(talk, ROUTER)
+    talk.ask("ann", "POST", "/api/v1/run/made", json={"input_value": "please help"})
+    run = last_run(talk)
+    whole = steps_of(talk, run)["steps"]
+    monkeypatch.setattr("flowrunner.store.runrecords.MOST_CHARACTERS", 1)
+    found, cursor = [], ""
+    while cursor is not None:
+        page = steps_of(talk, run, f"?after={cursor}" if cursor != "" else "")
+        assert len(page["steps"]) == 1
+        found, cursor = found + page["steps"], page["cursor"]
+    assert found == whole and len(found) == 3

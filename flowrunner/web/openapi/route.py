@@ -23,11 +23,13 @@ def api_page() -> Response:
     from flowrunner.web.openapi.page import build_page, style_digest
 
     made = this_blueprint().descriptions
-    if _PAGE not in made:
+    # Another thread may empty what is kept at any time.
+    page = made.get(_PAGE)
+    if page is None:
         from flowrunner.web.openapi.document import build_document
 
-        made[_PAGE] = build_page(build_document(this_blueprint().routes)).encode()
-    answer = Response(made[_PAGE], content_type="text/html; charset=utf-8")
+        page = made[_PAGE] = build_page(build_document(this_blueprint().routes)).encode()
+    answer = Response(page, content_type="text/html; charset=utf-8")
     allowed = f"default-src 'none'; style-src {style_digest()}; base-uri 'none'; form-action 'none'"
     answer.headers["Content-Security-Policy"] = f"{allowed}; frame-ancestors 'none'"
     answer.headers["Cache-Control"] = "no-cache"
@@ -39,13 +41,14 @@ def openapi() -> Response:
     """Describe this API, as OpenAPI 3.1."""
     server = request.script_root + request.path.removesuffix("/openapi.json")
     made = this_blueprint().descriptions
-    if server not in made:
+    text = made.get(server)
+    if text is None:
         from flowrunner.web.openapi.document import build_document
 
         made.clear()
-        made[server] = dumps(build_document(this_blueprint().routes, server=server)).encode()
-    answer = Response(made[server], content_type="application/json")
+        text = made[server] = dumps(build_document(this_blueprint().routes, server=server)).encode()
+    answer = Response(text, content_type="application/json")
     answer.headers["Cache-Control"] = "no-cache"
-    answer.set_etag(hashlib.sha256(made[server]).hexdigest())
+    answer.set_etag(hashlib.sha256(text).hexdigest())
     answer.make_conditional(request)
     return answer
