@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from flowrunner.errors import NotAllowed
-from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.identity import Identity, is_local
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -80,7 +80,7 @@ class Need:
         :param method: the verb of the request, which says whether something is to be changed.
         :raises NotAllowed: saying why.
         """
-        if self.capability is None or (self.or_local and identity is LOCAL_IDENTITY):
+        if self.capability is None or (self.or_local and is_local(identity)):
             return
         require(identity, self.capability, change=not self.reading and method not in _READING)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from flowrunner.memory import EVERY_OWNER, Owner
@@ -50,3 +50,10 @@ VISITOR: Final = "visitor-"
 
 #: The person at a machine whose server runs open, on loopback only.
 LOCAL_IDENTITY: Final = Identity("local", name="local", author=True)
+#: The same where clients are counted by address: all those of the machine are one.
+LOCAL_CALLER: Final = replace(LOCAL_IDENTITY, address="this machine")
+
+
+def is_local(identity: Identity) -> bool:
+    """Say whether a caller is the local user, and not merely somebody of the same name."""
+    return identity is LOCAL_IDENTITY or identity is LOCAL_CALLER

@@ -224,7 +224,7 @@ class Runner:
             save_file=self._grants.save_file,
         )
         self.runs = Runs(self, opened.box, opened.run_engine)
-        self.limits = Limits(settings, opened.engine, self.runs.registry, opened.rates)
+        self.limits = self.runs.limits = Limits(settings, opened.engine, self.runs.registry, opened.rates)
         if opened.stores.run_log is not None:
             registry = self.runs.registry
             opened.stores.run_log.know_process(lambda: registry.known_id)

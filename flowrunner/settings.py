@@ -83,7 +83,10 @@ def seconds(value: Any) -> float:
     return number
 
 
-_RATE: Final = re.compile(r"\d+ *(?:/|per) *(?:\d+ *)?(?:second|minute|hour|day|month|year)s?", re.ASCII)
+#: A window is no longer than what databases count in seconds.
+_RATE: Final = re.compile(
+    r"[1-9]\d{0,8} *(?:/|per) *(?:[1-9]\d{0,5} *)?(?:second|minute|hour|day|month|year)s?", re.ASCII
+)
 
 
 def rates(value: Any) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def rates(value: Any) -> tuple[str, ...]:
         value = ";".join(map(str, value))
     found = tuple(part.strip().lower() for part in re.split(r"[;,|]", str(value)) if part.strip())
     for part in found:
-        if not _RATE.fullmatch(part) or int(part.split("/")[0].split("per")[0]) < 1:
+        if not _RATE.fullmatch(part):
             raise ValueError("want a number and a time, such as 60/minute, with ; between several")
     return found
 

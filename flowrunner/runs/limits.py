@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from flowrunner.engine.plan import SESSION_INPUT
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import StoreFailed, TooMany
 from flowrunner.flows.model import Flow
@@ -43,10 +44,14 @@ class Limits:
         self._prefix = settings.prefix
         self._registry = registry
         self._held = HeldPlaces(engine)
-        self._leaving = threading.Lock()
-        self._left: list[str] = []
+        self.start_in_child()
         self._rates = rates
         self._most = {kind: most for kind in _KINDS if (most := getattr(settings, f"runs_per_{kind.lower()}"))}
+
+    def start_in_child(self) -> None:
+        """Begin afresh in a forked process: what is to be given back its parent gives back."""
+        self._leaving = threading.Lock()
+        self._left: list[str] = []
 
     @property
     def hold_places(self) -> bool:
@@ -66,7 +71,7 @@ class Limits:
         """
         if self._rates is not None:
             subjects = _subjects(flow, request, identity)
-            self._rates.hit([(f"RATE_PER_{kind}", _KINDS[kind], what) for kind, what in subjects.items()])
+            self._rates.hit([(f"RATE_PER_{kind}", _KINDS[kind], what) for kind, what in subjects])
 
     @contextmanager
     def place(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity) -> Iterator[None]:
@@ -96,11 +101,11 @@ class Limits:
         :raises StoreFailed: if the database fails.
         """
         subjects = _subjects(flow, request, identity)
-        names = {name_of(kind, subjects[kind]): kind for kind in self._most if kind in subjects}
+        names = {name_of(kind, what): kind for kind, what in subjects if kind in self._most}
         if not names:
             return None
         try:
-            self._give_back()
+            self.give_back()
             wanted = {name: self._most[kind] for name, kind in names.items()}
             missing = self._held.take(run_id, self._registry.process_id, wanted)
         except SQLAlchemyError as error:
@@ -114,11 +119,22 @@ class Limits:
         with self._leaving:
             self._left.append(run_id)
         try:
-            self._give_back()
+            self.give_back()
         except SQLAlchemyError as error:
             logger.warning("The places of a run are given back later: %s", type(error).__name__)
 
-    def _give_back(self) -> None:
+    @property
+    def owes_places(self) -> bool:
+        """Whether there are places that could not be given back when their runs ended."""
+        return bool(self._left)
+
+    def give_back(self) -> None:
+        """Give back the places of runs that have ended.
+
+        :raises SQLAlchemyError: if that cannot be done now.
+        """
+        if not self._left:
+            return
         with self._leaving:
             left, self._left = self._left, []
         try:
@@ -153,13 +169,22 @@ def counts_addresses(settings: Settings) -> bool:
     return bool(settings.rate_per_address or settings.runs_per_address)
 
 
-def _subjects(flow: Flow, request: RunRequest, identity: Identity) -> dict[str, str]:
-    """Return by what a request is counted: its key or user, the session that it names, its address, its flow."""
+def _subjects(flow: Flow, request: RunRequest, identity: Identity) -> list[tuple[str, str]]:
+    """Return by what a request is counted: its key or user, the sessions that it names, its address, its flow."""
     # An admin's key in the name of others is the same key.
-    found = {"KEY": f"key {identity.key}" if identity.key else f"user {group_of(identity)}"}
-    if request.session_id:
-        found["SESSION"] = f"{identity.id}\0{request.session_id}"
+    found = [("KEY", f"key {identity.key}" if identity.key else f"user {group_of(identity)}")]
+    found += [("SESSION", f"{identity.id}\0{session}") for session in _sessions_named(request)]
     if identity.address:
-        found["ADDRESS"] = identity.address
-    found["FLOW"] = f"{flow.owner or ''}\0{flow.id}"
+        found.append(("ADDRESS", identity.address))
+    found.append(("FLOW", f"{flow.owner or ''}\0{flow.id}"))
     return found
+
+
+def _sessions_named(request: RunRequest) -> list[str]:
+    """Return the sessions that a request names: its own, else those of its tweaks."""
+    if request.session_id.strip() or not request.tweaks:
+        return [request.session_id] if request.session_id else []
+    fields = (each if isinstance(each, Mapping) else {name: each} for name, each in request.tweaks.items())
+    named = [each.get(SESSION_INPUT) for each in fields]
+    texts = [value.get("value") if isinstance(value, Mapping) else value for value in named]
+    return list(dict.fromkeys(str(text) for text in texts if isinstance(text, (str, int, float)) and str(text).strip()))

@@ -42,6 +42,7 @@ from flowrunner.text.timestamps import moment_text
 
 if TYPE_CHECKING:
     from flowrunner.runner import Runner
+    from flowrunner.runs.limits import Limits
 
 logger = logging.getLogger("flowrunner")
 
@@ -78,6 +79,8 @@ class Runs:
 
     def __init__(self, runner: Runner, box: SecretBox, engine: RunEngine | None = None) -> None:
         self.dispatcher: Dispatcher | None = None
+        #: Set by the runner, for the thread that looks after runs: it may outlive the runner.
+        self.limits: Limits | None = None
         settings = runner.settings
         # The thread that looks after runs must not keep a runner alive that nobody holds.
         self._runner: Runner = weakref.proxy(runner)
@@ -110,7 +113,7 @@ class Runs:
         self._take_over = sweeper.take_over
         self._is_known_gone = sweeper.is_known_gone
         self.once = Once(answers, self.registry, is_gone=sweeper.is_known_gone, settle=sweeper.take_over)
-        self.keeper = Keeper(self.registry, self._sweep, lambda: self.pool.busy, self.once.write_again)
+        self.keeper = Keeper(self.registry, self._sweep, self._is_busy, self._write_again)
         self._sweep_runs = sweeper.sweep
         self.stopping = False
         self._stopped = threading.Event()
@@ -121,6 +124,8 @@ class Runs:
         """Begin afresh in a forked process."""
         self.pool.start_in_child()
         self.keeper.start_in_child()
+        if self.limits is not None:
+            self.limits.start_in_child()
         self.stopping = False
         self._stopped = threading.Event()
 
@@ -290,6 +295,15 @@ class Runs:
         if self.dispatcher is not None:
             self.dispatcher.send_again()
 
+    def _is_busy(self) -> bool:
+        """Say whether others must not take this process for one that is gone, though no run is under way."""
+        return self.pool.busy or (self.limits is not None and self.limits.owes_places)
+
+    def _write_again(self) -> None:
+        self.once.write_again()
+        if self.limits is not None:
+            self.limits.give_back()
+
     def _go_on(self, lane: str) -> None:
         """Have the next run of a session begin, where an engine does that."""
         if self.dispatcher is not None:
@@ -318,13 +332,17 @@ class Runs:
             # It is sent again with the next sweep.
             self.ledger.unsend([run_id])
             return QUEUED
+        is_elsewhere = False
         try:
             self._beginning(row)()
+            ended = self.ledger.find(run_id, EVERY_OWNER)
+            # Another worker that was told of it, too, may have begun it meanwhile, and holds its places.
+            is_elsewhere = ended is not None and ended.status == RUNNING
         finally:
-            self._runner.limits.leave(run_id)
+            if not is_elsewhere:
+                self._runner.limits.leave(run_id)
         if row.lane is not None:
             self._go_on(row.lane)
-        ended = self.ledger.find(run_id, EVERY_OWNER)
         return "unknown" if ended is None else str(ended.status)
 
     def _adopt(self, rows: Iterable[Any]) -> None:
@@ -353,12 +371,15 @@ class Runs:
         :raises StoreFailed: if the database fails.
         """
         try:
-            return self._runner.limits.take(run_id, *asked()) is None
+            flow, request, identity = asked()
         except StoreFailed:
             raise
-        except FlowRunnerError:
-            # It cannot be run, which is said when it begins.
+        except SQLAlchemyError as error:
+            raise StoreFailed("The server cannot count runs now; the run begins later.") from error
+        except Exception:
+            # It cannot be run, which is said when it begins. Nobody else may have to wait for it.
             return True
+        return self._runner.limits.take(run_id, flow, request, identity) is None
 
     def _beginning(self, row: Any) -> Callable[[], None]:
         def begin() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from flowrunner.store.engine import go_alone, reading
 from flowrunner.store.relaxed_commits import unhurried
@@ -42,7 +42,7 @@ class WindowCounts:
         now = self._clock()
         number = int(now // seconds)
         with unhurried(self._engine) as connection:
-            go_alone(connection, f"count {name}")
+            _go_alone(connection, f"count {name}")
             before, present = (self._hits(connection, name, n) for n in (number - 1, number))
             left = 1 - now % seconds / seconds
             if most is not None and before * left + present + amount > most:
@@ -76,6 +76,13 @@ class WindowCounts:
         return int(connection.execute(statement).scalar() or 0)
 
 
+def _go_alone(connection: Connection, word: str) -> None:
+    """Let one at a time go on, who sees what those before have written, however the database is set up."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
+    go_alone(connection, word)
+
+
 class HeldPlaces:
     """Which runs hold a place of a limit. Those of a process that is gone count no more, once it is known to be."""
 
@@ -90,7 +97,7 @@ class HeldPlaces:
         :param wanted: how many places there are, by name.
         """
         with unhurried(self._engine) as connection:
-            go_alone(connection, _PLACES)
+            _go_alone(connection, _PLACES)
             if connection.execute(select(places.c.run_id).where(places.c.run_id == run_id).limit(1)).first():
                 return None
             alive = select(processes.c.id)

@@ -9,7 +9,7 @@ from flask import Request, request
 
 from flowrunner.addresses import network_of
 from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
-from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.identity import LOCAL_CALLER, LOCAL_IDENTITY, Identity, is_local
 from flowrunner.runner import Runner
 from flowrunner.runs.limits import counts_addresses
 from flowrunner.web.csrf import refuse_forged
@@ -50,7 +50,8 @@ def authenticate(runner: Runner, request: Request) -> Identity:
     else:
         refuse_forged(runner.settings.max_body)
     if not identity.address and counts_addresses(runner.settings):
-        identity = replace(identity, address=network_of(request.remote_addr))
+        is_here = is_local(identity)
+        identity = LOCAL_CALLER if is_here else replace(identity, address=network_of(request.remote_addr))
     named = _named_owner(request)
     if named is not None:
         identity = _acting_for(identity, named)
@@ -84,7 +85,8 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
     :raises NotAllowed: for everybody else, whether there is such an owner or not.
     """
     if owner == identity.id:
-        return replace(identity, admin=False)
+        # Who is made anew is the local user no more.
+        return replace(identity, admin=False) if identity.admin else identity
     if not identity.admin or identity.flows is not None:
         raise NotAllowed("Only an admin key may name another owner.")
     return replace(identity, id=owner, admin=False, acting=True)

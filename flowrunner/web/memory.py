@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 
 from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may
 from flowrunner.errors import BadRequest
-from flowrunner.identity import LOCAL_IDENTITY, Identity
+from flowrunner.identity import Identity, is_local
 from flowrunner.memory.purging import Purged, preview_purge, purge
 from flowrunner.memory.retention import RetentionRule, read_rules
 from flowrunner.memory.sizes import disk_size, size_of
@@ -190,7 +190,7 @@ def _rows(purged: list[Purged]) -> list[dict[str, Any]]:
 
 
 def _operates(identity: Identity) -> bool:
-    return identity is LOCAL_IDENTITY or may(identity, Capability.ADMIN, change=False)
+    return is_local(identity) or may(identity, Capability.ADMIN, change=False)
 
 
 def _backend(runner: Runner, *, operates: bool) -> dict[str, Any]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.model import Flow
 from flowrunner.memory.message import Message
 from flowrunner.runner import Runner
+from flowrunner.store.files import StoredFile
 from flowrunner.web.auth import caller
 from flowrunner.web.input import invalid
+
+logger = logging.getLogger("flowrunner")
 
 _MOST_ITEMS: Final = 2000
 #: Kinds of items that are no turn of a conversation: what models and tools say to each other.
@@ -59,13 +64,12 @@ def read_input(given: Any) -> Asked:
     return Asked(text, pictures, before)
 
 
-def keep_pictures(runner: Runner, flow: Flow, pictures: Sequence[tuple[str, bytes]]) -> list[str]:
-    """Store pictures of a request as uploads of its sender, and return the names by which a flow finds them."""
+def keep_pictures(runner: Runner, flow: Flow, pictures: Sequence[tuple[str, bytes]]) -> Iterator[StoredFile]:
+    """Store pictures of a request as uploads of its sender, and yield each."""
     files = runner.stores_of(caller()).files
-    return [
-        files.save(io.BytesIO(content), name=f"picture.{kind.partition('/')[2]}", flow_id=flow.id, media_type=kind).path
-        for kind, content in pictures
-    ]
+    for kind, content in pictures:
+        name = f"picture.{kind.partition('/')[2]}"
+        yield files.save(io.BytesIO(content), name=name, flow_id=flow.id, media_type=kind)
 
 
 def keep_history(runner: Runner, flow: Flow, session_id: str, before: Sequence[tuple[str, str]]) -> None:
@@ -84,6 +88,32 @@ def keep_history(runner: Runner, flow: Flow, session_id: str, before: Sequence[t
             for role, text in before
         ]
     )
+
+
+def newest_in(runner: Runner, session_id: str) -> str | None:
+    """Return the id of the newest message of a session; None for an empty one."""
+    found = runner.memory.for_owner(caller().id).fetch(session_id=session_id, limit=1)
+    return found[0].id if found else None
+
+
+def drop_kept(
+    runner: Runner, session_id: str, newest: str | None, pictures: Sequence[StoredFile], *, turns: bool
+) -> None:
+    """Remove what a request brought, unless its run said something before it was refused.
+
+    :param session_id: the session of the request.
+    :param newest: the newest message there before the run.
+    :param turns: whether the session was made for turns that the request brought.
+    """
+    try:
+        if newest_in(runner, session_id) != newest:
+            return
+        if turns:
+            runner.memory.for_owner(caller().id).delete(session_id=session_id)
+        for picture in pictures:
+            runner.stores_of(caller()).files.delete(picture)
+    except FlowRunnerError as error:
+        logger.warning("What a refused request brought could not be removed: %s", error.code)
 
 
 def _read_turn(item: Any, number: int) -> tuple[str, str, tuple[tuple[str, bytes], ...]] | None:

@@ -15,10 +15,11 @@ from marshmallow import fields
 from flowrunner.authority import RUN
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
-from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError
+from flowrunner.errors import BadRequest, FlowNotFound, FlowRunnerError, TooBusy, TooMany
 from flowrunner.flows.model import Flow
 from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim
+from flowrunner.store.files import StoredFile
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import note_error, openai_error, retry_later
@@ -27,7 +28,7 @@ from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
 from flowrunner.web.reply_text import usage_of
 from flowrunner.web.response_events import chunk_frames, openai_frames
-from flowrunner.web.response_input import keep_history, keep_pictures, read_input
+from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.run import as_seen
 from flowrunner.web.run_body import header_variables
@@ -116,19 +117,32 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     head = response_head(session, name, body.get("previous_response_id"))
     openai = streaming and _wants_openai_events(events)
 
-    def answer(claim: Claim | None) -> Response:
-        nonlocal asked
-        keep_history(runner, flow, session, before)
-        if given.pictures:
-            asked = replace(
-                asked, tweaks={_chat_input(runner, flow): {"files": keep_pictures(runner, flow, given.pictures)}}
-            )
+    def run(claim: Claim | None) -> Response:
         if streaming:
             gone = Presence(request.environ).is_over
             stream = RunStream(runner, flow, asked, caller(), gone=gone, claim=claim, kind="response")
             frames = openai_frames(stream, head) if openai else chunk_frames(stream, head)
             return answer_stream(runner, stream, frames, claim)
         return _answer_plainly(runner, flow, asked, head, claim)
+
+    def answer(claim: Claim | None) -> Response:
+        nonlocal asked
+        if not before and not given.pictures:
+            return run(claim)
+        pictures: list[StoredFile] = []
+        keep_history(runner, flow, session, before)
+        newest = newest_in(runner, session)
+        try:
+            # Each is noted as it comes: the next one may be one too many.
+            for picture in keep_pictures(runner, flow, given.pictures):
+                pictures.append(picture)
+            if given.pictures:
+                asked = replace(asked, tweaks={_chat_input(runner, flow): {"files": [one.path for one in pictures]}})
+            return run(claim)
+        except (TooMany, TooBusy):
+            # Nothing has begun: whoever asks too often must not fill the disk meanwhile.
+            drop_kept(runner, session, newest, pictures, turns=bool(before))
+            raise
 
     if KEY_HEADER in request.environ:
         made_up = "" if body.get("previous_response_id") is None else None

@@ -1,17 +1,28 @@
 """How often runs may be asked for: per key, session, flow and address, whichever way a run is asked for."""
 
+import json
+
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from flowrunner import FlowRunner, Identity
 from flowrunner.app import create_app
+from flowrunner.engine.request import RunRequest
 from flowrunner.errors import SettingsInvalid
 from flowrunner.integrations.identity import visitors
+from flowrunner.runs.requests import close_request
+from flowrunner.store.counts import HeldPlaces
+from flowrunner.store.keys import owner_of_user
+from flowrunner.store.tables import places, runs
 from tests.project.expected import declared_routes
 from tests.waiting import wait_until
 from tests.web.site import echo_flow
 from tests.web.test_admission import DOORS
+from tests.web.test_response_input import URL
 
+ODD = "00000000-0000-4000-8000-00000000000d"
 ROUTES = {route.name: route.shown_rule.replace("{flow}", "echo") for route in declared_routes()}
 
 
@@ -95,6 +106,43 @@ def test_a_session_is_its_owners_and_only_one_that_is_named(make_limited):
     assert [ask(site).status_code for _ in range(3)] == [200] * 3
 
 
+@pytest.mark.parametrize(
+    "tweaks",
+    [
+        {"ChatInput-a": {"session_id": "s"}},
+        {"ChatInput-a": {"session_id": {"value": "s"}}},
+        {"session_id": "s"},
+        {"ChatInput-a": {"session_id": "another"}, "ChatOutput-b": {"session_id": "s"}},
+    ],
+    ids=["a field", "a field with more", "all fields", "two"],
+)
+def test_a_session_that_a_tweak_names_is_named(make_limited, tweaks):
+    site = make_limited(rate_per_session="1/hour", runs_per_session=5)
+    assert ask(site, session="s").status_code == 200
+    run = ROUTES["run"]
+    assert site.call("ann", "POST", run, json={"tweaks": tweaks}).status_code == 429
+    assert site.call("ann", "POST", run, json={"tweaks": {"ChatInput-a": {"session_id": " "}}}).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_stays_of_what_a_refused_request_brought(make_limited, stream):
+    site = make_limited(rate_per_key="1/hour")
+    flow = site.ask("ann", "GET", "/api/v1/flows/")[0]["id"]
+    turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    last = {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": URL}]}
+    body = {"model": "echo", "input": [*turns, last], "stream": stream}
+
+    def kept():
+        return len(site.messages("ann")), len(site.ask("ann", "GET", f"/api/v1/files/list/{flow}")["files"])
+
+    first = site.call("ann", "POST", ROUTES["responses"], json=body)
+    assert first.status_code == 200 and first.get_data()
+    before = kept()
+    assert before == (4, 1)
+    assert site.call("ann", "POST", ROUTES["responses"], json=body).status_code == 429
+    assert kept() == before
+
+
 def test_a_flow_is_one_for_all_who_run_it(make_site, tmp_path):
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "shared.json").write_text('{"components": {"a": {"type": "ChatInput"}}, "edges": []}')
@@ -126,6 +174,79 @@ def test_without_trusted_proxies_a_header_makes_nobody_another(make_limited):
     claims = {"ann": "192.0.2.1", "bob": "192.0.2.2"}
     statuses = [ask(site, who, headers={"X-Forwarded-For": claim}).status_code for who, claim in claims.items()]
     assert statuses == [200, 429]
+
+
+def test_the_local_user_of_an_open_server_stays_that_and_has_one_address(tmp_path):
+    app = create_app(
+        data_dir=tmp_path, memory="in-memory", auth="none", flows_dir="examples/flows", rate_per_address="1/hour"
+    )
+    client = app.test_client()
+
+    def come(path, body, address="127.0.0.1", **headers):
+        return client.post(path, json=body, headers=headers, environ_overrides={"REMOTE_ADDR": address}).status_code
+
+    try:
+        preview = ("/api/v1/memory/purge/preview", {"rules": "age=1d"})
+        assert [come(*preview), come(*preview, **{"X-Flowrunner-Owner": "local"})] == [200, 200]
+        run = ("/api/v1/run/basic-chat", {"input_value": "x"})
+        assert [come(*run), come(*run, "::1"), come(*run, "127.0.0.2")] == [200, 429, 429]
+    finally:
+        app.extensions["flowrunner"]["flowrunner"].close()
+
+
+def test_a_place_that_cannot_be_given_back_at_once_is_given_back_though_nobody_comes(make_limited, monkeypatch):
+    site = make_limited(runs_per_key=1)
+    give_back, failed = HeldPlaces.give_back, []
+
+    def fail_once(held, run_ids):
+        if not failed:
+            failed.append(run_ids)
+            raise OperationalError("DELETE", {}, Exception("away"))
+        give_back(held, run_ids)
+
+    monkeypatch.setattr(HeldPlaces, "give_back", fail_once)
+    assert ask(site).status_code == 200 and failed
+    assert wait_until(lambda: count_held(site) == 0)
+
+
+def count_held(site):
+    with site.runner.engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(places)).scalar_one()
+
+
+def test_a_worker_that_comes_too_late_for_a_run_leaves_the_places_of_who_has_it(make_limited, monkeypatch):
+    site = make_limited(runs_per_flow=1)
+    service, flow = site.runner.runs, site.ask("ann", "GET", "/api/v1/flows/")[0]["id"]
+    identity = Identity(owner_of_user("ann"), author=True)
+    asked = close_request(site.runner.find(flow, identity), RunRequest(), identity, service.box)
+    service.ledger.accept(
+        id=ODD, owner=identity.id, flow_id=flow, kind="background", engine="one", process=None, request=asked
+    )
+    has_place = service._has_place
+
+    def begin_elsewhere(run_id, asked):
+        assert service.ledger.begin_sent(run_id, service.registry.process_id)
+        return has_place(run_id, asked)
+
+    monkeypatch.setattr(service, "_has_place", begin_elsewhere)
+    assert service.carry_out(ODD) == "running"
+    assert count_held(site) == 1
+
+
+def test_a_run_that_nobody_can_read_keeps_no_other_waiting(make_limited):
+    site = make_limited(runs_per_key=1)
+    service = site.runner.runs
+    request = service.box.close(json.dumps({"request": {}, "identity": {"id": "x", "flows": None, "from_afar": 1}}))
+    owner = owner_of_user("ann")
+    service.ledger.accept(
+        id=ODD, owner=owner, flow_id=ODD, kind="background", process=service.registry.process_id, request=request
+    )
+    with site.runner.engine.connect() as connection:
+        row = connection.execute(select(runs).where(runs.c.id == ODD)).one()
+    service._adopt([row])
+    assert wait_until(lambda: service.find(ODD, owner).is_open is False)
+    assert ask(site, door="background").status_code == 202
+    assert wait_until(lambda: len(site.ask("ann", "GET", "/api/v1/runs?status=success")["items"]) == 1)
 
 
 def test_what_one_limit_refuses_is_not_counted_by_the_others(make_limited):
@@ -173,6 +294,9 @@ def test_visitors_of_one_address_are_one_and_users_of_a_site_are_each_their_own(
         ({"rate_per_key": "lots"}, "RATE_PER_KEY"),
         ({"rate_per_flow": "0/minute"}, "RATE_PER_FLOW"),
         ({"rate_per_session": "5/fortnight"}, "RATE_PER_SESSION"),
+        ({"rate_per_key": "5/0 minutes"}, "RATE_PER_KEY"),
+        ({"rate_per_key": "5/99999999999 years"}, "RATE_PER_KEY"),
+        ({"rate_per_key": "99999999999/second"}, "RATE_PER_KEY"),
         ({"rate_per_address": "-1/hour"}, "RATE_PER_ADDRESS"),
         ({"limits_store": "nowhere"}, "LIMITS_STORE"),
         ({"limits_store": "memcached://x"}, "LIMITS_STORE"),
