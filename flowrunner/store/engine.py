@@ -20,7 +20,7 @@ from flowrunner.errors import SettingsInvalid
 from flowrunner.store.file_identity import check_place, keep_to_file
 from flowrunner.store.outage import store_errors
 from flowrunner.store.postgres_timeouts import bound_waiting
-from flowrunner.store.write_turn import taking_turns
+from flowrunner.store.write_turn import close_turn, taking_turns
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -137,6 +137,7 @@ def close_engine(engine: Engine) -> None:
         engine.dispose()
         for each in (pool, engine.pool):
             event.listen(each, "checkin", _close_returned)
+        close_turn(engine)
 
 
 def _close_returned(connection: Any, record: Any) -> None:

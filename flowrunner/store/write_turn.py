@@ -46,6 +46,17 @@ class WriteTurn:
         self._lock = threading.Lock()
         self._file: int | None = None
 
+    def close(self) -> None:
+        """Close the lock file, unless somebody writes; whoever writes later opens it again."""
+        lock = self._lock
+        if lock.acquire(blocking=False):
+            try:
+                if self._file is not None:
+                    os.close(self._file)
+                    self._file = None
+            finally:
+                lock.release()
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Write within."""
@@ -108,6 +119,13 @@ def taking_turns(engine: Engine) -> AbstractContextManager[None]:
     """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for."""
     turn = _turn_of(engine)
     return nullcontext() if turn is None else turn.held()
+
+
+def close_turn(engine: Engine) -> None:
+    """Close the lock file of an engine that is closed."""
+    turn = _turns.get(engine.url.database or "")
+    if turn is not None:
+        turn.close()
 
 
 def _turn_of(engine: Engine) -> WriteTurn | None:

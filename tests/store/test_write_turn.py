@@ -3,11 +3,12 @@
 import multiprocessing
 import os
 import threading
+from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
 
-from flowrunner.store.engine import make_engine, writing
+from flowrunner.store.engine import close_engine, make_engine, writing
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.write_turn import WriteTurn, taking_turns
 
@@ -124,3 +125,29 @@ def test_other_databases_take_none(tmp_path, monkeypatch):
             pass
         engine.dispose()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_is_closed_leaves_no_lock_file_open(tmp_path):
+    engine = make_engine(URL.create("sqlite", database=str(tmp_path / "x.db")))
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE t (n int)"))
+    assert open_files(tmp_path / "x.db-turn") == 1
+    close_engine(engine)
+    assert open_files(tmp_path / "x.db-turn") == 0
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+    close_engine(engine)
+    assert open_files(tmp_path / "x.db-turn") == 0
+
+
+def test_a_lock_file_is_not_closed_while_somebody_writes(tmp_path):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    with turn.held():
+        turn.close()
+        assert open_files(tmp_path / "x-turn") == 1
+    turn.close()
+    assert open_files(tmp_path / "x-turn") == 0
+
+
+def open_files(path):
+    return [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()].count(str(path))
