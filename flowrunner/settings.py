@@ -41,7 +41,7 @@ def boolean(value: Any) -> bool:
     found = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     word = str(value).strip().lower()
     if word not in found:
-        raise ValueError("want true or false")
+        raise ValueError("must be true or false")
     return found[word]
 
 
@@ -53,7 +53,7 @@ def words(value: Any) -> tuple[str, ...]:
     if isinstance(value, os.PathLike):
         value = [value]
     if isinstance(value, bytes) or not (isinstance(value, str) or hasattr(value, "__iter__")):
-        raise ValueError("want a list, or words with commas between them")
+        raise ValueError("must be a list, or words separated by commas")
     parts = value.split(",") if isinstance(value, str) else list(value)
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
@@ -63,10 +63,10 @@ def integer(low: int, high: int | None = None) -> Callable[[Any], int]:
 
     def parse(value: Any) -> int:
         if isinstance(value, bool):
-            raise ValueError("want a whole number")
+            raise ValueError("must be a whole number")
         number = int(value)
         if number < low or (high is not None and number > high):
-            raise ValueError(f"want a whole number from {low}" + (f" to {high}" if high is not None else ""))
+            raise ValueError(f"must be a whole number, {low} or more" + (f" to {high}" if high is not None else ""))
         return number
 
     return parse
@@ -79,7 +79,7 @@ def seconds(value: Any) -> float:
     """
     number = float(value)
     if not 0 <= number < float("inf"):
-        raise ValueError("want a number of seconds, 0 or more")
+        raise ValueError("must be a number of seconds, 0 or more")
     return number
 
 
@@ -99,7 +99,7 @@ def rates(value: Any) -> tuple[str, ...]:
     found = tuple(part.strip().lower() for part in re.split(r"[;,|]", str(value)) if part.strip())
     for part in found:
         if not _RATE.fullmatch(part):
-            raise ValueError("want a number and a time, such as 60/minute, with ; between several")
+            raise ValueError("must be a rate such as 60/minute; separate several with ;")
     return found
 
 
@@ -110,7 +110,7 @@ def limits_store(value: Any) -> str:
     """
     kinds = ("redis://", "rediss://", "redis+unix://", "redis+sentinel://", "redis+cluster://")
     if value not in ("database", "memory") and not str(value).startswith(kinds):
-        raise ValueError("want database, memory, or the URL of a Redis server, redis://...")
+        raise ValueError("must be database, memory, or the URL of a Redis server (redis://...)")
     return str(value)
 
 
@@ -119,7 +119,7 @@ def choice(*options: str) -> Callable[[Any], str]:
 
     def parse(value: Any) -> str:
         if value not in options:
-            raise ValueError(f"want one of {', '.join(options)}")
+            raise ValueError(f"must be one of {', '.join(options)}")
         return str(value)
 
     return parse
@@ -182,7 +182,7 @@ def api_parts(value: Any) -> tuple[str, ...]:
     found = words(value)
     unknown = [name for name in found if name not in API_PARTS]
     if unknown:
-        raise ValueError(f"there is no part {unknown[0]}; want all, none, or some of {', '.join(API_PARTS)}")
+        raise ValueError(f"unknown part {unknown[0]}; must be all, none, or some of {', '.join(API_PARTS)}")
     return found
 
 
@@ -191,22 +191,30 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "DATA_DIR",
         None,
-        "folder for the database, uploads, locks and keys; default: the user's folder for data of"
-        " programs, in a site the instance folder",
+        "folder for the database, uploads, locks and keys; default: the user's data folder, or the"
+        " instance folder in a Flask site",
         path,
     ),
-    Setting("FLOWS_DIR", (), "folders of flow files, commas between them; changes are seen without restart", words),
-    Setting("PLUGINS_DIR", None, "a folder of plain Python files or packages, each a plugin", path),
-    Setting("PLUGINS_BLOCKED", (), "names of plugins that are found but not loaded", words),
     Setting(
-        "TRACE_PLUGINS", False, "print each call of a hook on standard error: whom it called, what came back", boolean
+        "FLOWS_DIR", (), "folders of flow files, separated by commas; changes are picked up without a restart", words
+    ),
+    Setting("PLUGINS_DIR", None, "folder of Python files or packages, each loaded as a plugin", path),
+    Setting("PLUGINS_BLOCKED", (), "names of plugins not to load", words),
+    Setting(
+        "TRACE_PLUGINS",
+        False,
+        "print every hook call to standard error, with the plugin called and what it returned",
+        boolean,
     ),
     Setting("MEMORY", "sqlite", "name of the memory backend"),
-    Setting("VECTOR_STORE", "local", "name of the vector store, where all components of vector stores keep chunks"),
+    Setting("VECTOR_STORE", "local", "name of the vector store used by all vector store components"),
     Setting(
-        "MEMORY_RETENTION", (), "which messages are kept, as in session=guest-* age=7d newest=100; age=365d", read_rules
+        "MEMORY_RETENTION",
+        (),
+        "retention rules for messages, such as session=guest-* age=7d newest=100; age=365d",
+        read_rules,
     ),
-    Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between purges by these rules while the server runs; 0: none", seconds),
+    Setting("MEMORY_PURGE_EVERY", 0.0, "seconds between automatic purges by the retention rules; 0: off", seconds),
     Setting(
         "DATABASE_URL",
         None,
@@ -216,20 +224,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "DATABASE_TIMEOUT",
         30.0,
-        "seconds that a database on a server (PostgreSQL) may take to answer a statement; 0: as long as it wants",
+        "seconds to wait for a PostgreSQL statement; 0: no limit",
         seconds,
     ),
     Setting(
         "AUTH",
         "key",
-        "key: every request needs an API key; none: everybody on this machine is the local user, and"
-        " nobody else is answered",
+        "key: every request needs an API key; none: no keys, requests from this machine only, all as the local user",
         choice("key", "none"),
     ),
     Setting(
         "API",
         None,
-        "parts of the API besides what talking needs: all, none, or some of flows, variables, files,"
+        "optional parts of the API to serve: all, none, or some of flows, variables, files,"
         " keys, monitor, webhook, openapi; default: all, but none when mounted in a site",
         api_parts,
     ),
@@ -237,194 +244,206 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "TRUSTED_HOSTS",
         (),
-        "host names that requests may name; default: any, but without keys only those of this machine",
+        "host names accepted in the Host header; default: any, or those of this machine if FLOWRUNNER_AUTH is none",
         words,
     ),
-    Setting("CORS_ORIGINS", (), "origins whose pages may call the API; default: none", words),
+    Setting("CORS_ORIGINS", (), "origins allowed to call the API from a browser (CORS); default: none", words),
     Setting(
         "SESSION_POLICY",
         "flow_id",
-        "session of a run that names none: flow_id, generate or require",
+        "session id of a run that gives none: flow_id, generate or require",
         choice(*SESSION_POLICIES),
     ),
     Setting(
         "TURNS",
         "queue",
-        "runs of one session at a time: queue, reject (409) or parallel",
+        "what happens to a second run of a session: queue, reject (409) or parallel",
         choice("queue", "reject", "parallel"),
     ),
-    Setting("TURN_WAIT", 30.0, "seconds that a run waits for its turn before 409", seconds),
-    Setting("RUN_TIMEOUT", 300.0, "seconds that a run may take; 0: as long as it wants", seconds),
+    Setting("TURN_WAIT", 30.0, "seconds a run waits for its session or for a free place before 409 or 503", seconds),
+    Setting("RUN_TIMEOUT", 300.0, "time limit of a run in seconds; 0: none", seconds),
     Setting(
         "COMPONENT_TIMEOUT",
         0.0,
-        "seconds that a component that waits (network, model) may take; 0: as long as the run",
+        "time limit in seconds of a component that calls a network or a model; 0: that of the run",
         seconds,
     ),
-    Setting("CANCEL_WHEN_LEFT", True, "cancel a plain run whose client has left", boolean),
-    Setting(
-        "STOP_WAIT", 20.0, "seconds that runs have to end when the server stops, before they are cancelled", seconds
-    ),
+    Setting("CANCEL_WHEN_LEFT", True, "cancel a run, if it is not streamed, when its client disconnects", boolean),
+    Setting("STOP_WAIT", 20.0, "seconds runs get to finish when the server stops, before they are cancelled", seconds),
     Setting(
         "MAX_RUNS",
         128,
-        "runs at a time in one process; more wait for TURN_WAIT, callers in turn, then 503",
+        "concurrent runs of one process; more wait up to FLOWRUNNER_TURN_WAIT, callers in turn, then 503",
         integer(1, 10000),
     ),
-    Setting("POOL_SIZE", 128, "threads for components that wait, for streams and webhooks", integer(1, 1000)),
+    Setting(
+        "POOL_SIZE", 128, "size of the thread pool for blocking components, streams and webhooks", integer(1, 1000)
+    ),
     Setting(
         "ENGINE",
         "pool",
-        "name of the engine that begins webhooks and background runs: pool (the threads of the"
-        " servers), celery, procrastinate",
+        "name of the engine that executes webhooks and background runs: pool (threads of the"
+        " server), celery or procrastinate",
     ),
     Setting(
         "MAX_RUNS_PER_USER",
         None,
-        "runs at a time of one user, or of all nameless visitors from one address, in"
-        " one process, then 429; default: half of MAX_RUNS for those whom a site knows, MAX_RUNS for API keys",
+        "concurrent runs per user, or of all anonymous visitors from one address, in"
+        " one process; beyond it 429; default: half of FLOWRUNNER_MAX_RUNS for users of a site,"
+        " FLOWRUNNER_MAX_RUNS for API keys",
         integer(1, 10000),
     ),
     Setting(
         "RATE_PER_KEY",
         (),
-        "runs that one API key, one user of a site, or all nameless visitors from one address"
-        " may ask for, such as 10/second; 600/hour, over all processes and hosts, then 429 (extra [limits])",
+        "rate of runs per caller (an API key, a user of the site, or all anonymous visitors"
+        " from one address), such as 10/second; 600/hour; over all processes and hosts; beyond it 429 (extra [limits])",
         rates,
     ),
-    Setting("RATE_PER_SESSION", (), "runs that may be asked for in one session that requests name; likewise", rates),
-    Setting("RATE_PER_FLOW", (), "runs of one flow that may be asked for; likewise", rates),
+    Setting("RATE_PER_SESSION", (), "rate of runs per session named by requests, such as 60/minute", rates),
+    Setting("RATE_PER_FLOW", (), "rate of runs per flow, such as 60/minute", rates),
     Setting(
         "RATE_PER_ADDRESS",
         (),
-        "runs that clients of one address may ask for; of IPv6 one network (/64); likewise",
+        "rate of runs per client address, or IPv6 network (/64), such as 60/minute",
         rates,
     ),
     Setting(
         "LIMITS_STORE",
         "database",
-        "where rates are counted: database (the app's own), the URL of a Redis server,"
-        " or memory (each process by itself)",
+        "where rates are counted: database (the app's own), memory (per process), or the URL of a Redis server",
         limits_store,
         secret=True,
     ),
     Setting(
         "RUNS_PER_KEY",
         0,
-        "runs at a time of one API key, one user, or all nameless visitors from one address,"
-        " over all processes and hosts, then 429; 0: any number",
+        "concurrent runs per caller (an API key, a user of the site, or all anonymous visitors"
+        " from one address), over all processes and hosts; beyond it 429; 0: no limit",
         integer(0, 1_000_000),
     ),
     Setting(
         "RUNS_PER_SESSION",
         0,
-        "runs at a time in one session that requests name, waiting ones too; likewise",
+        "concurrent runs per session named by requests, including those that wait; 0: no limit",
         integer(0, 1_000_000),
     ),
-    Setting("RUNS_PER_FLOW", 0, "runs at a time of one flow; likewise", integer(0, 1_000_000)),
-    Setting("RUNS_PER_ADDRESS", 0, "runs at a time for clients of one address; likewise", integer(0, 1_000_000)),
+    Setting("RUNS_PER_FLOW", 0, "concurrent runs per flow; 0: no limit", integer(0, 1_000_000)),
+    Setting("RUNS_PER_ADDRESS", 0, "concurrent runs per client address; 0: no limit", integer(0, 1_000_000)),
     Setting(
         "MAX_WRONG_KEYS",
         30,
-        "wrong API keys of one address in a minute, in one process, then 429; right ones are"
-        " taken all the same; 0: any number",
+        "wrong API keys accepted from one address per minute and process before 429; valid"
+        " keys still work; 0: no limit",
         integer(0, 1_000_000),
     ),
     Setting(
         "TRUSTED_PROXIES",
         0,
-        "proxies in front of a server of its own that add the address and the scheme they"
-        " were asked by to X-Forwarded-For and X-Forwarded-Proto, and may name the path that they have taken off in"
-        " X-Forwarded-Prefix; 0: these headers are not believed",
+        "number of proxies in front of a stand-alone server whose X-Forwarded-For, -Proto"
+        " and -Prefix headers are trusted; 0: these headers are ignored",
         integer(0, 10),
     ),
-    Setting("MAX_BODY", 64 * 1024 * 1024, "bytes of a request body", integer(1)),
+    Setting("MAX_BODY", 64 * 1024 * 1024, "maximum size of a request body in bytes", integer(1)),
     Setting(
         "UNKNOWN",
         "leave-out",
-        "components of a type that no plugin offers, where a flow answers without them:"
-        " leave-out runs the rest and says so in its answer, refuse runs nothing",
+        "what to do about components that no plugin offers: leave-out runs the rest of"
+        " the flow, where that gives an answer, and reports them; refuse does not run the flow",
         choice("leave-out", "refuse"),
     ),
-    Setting("MAX_VERTICES", 5000, "vertices of a flow", integer(1)),
-    Setting("MAX_TEXT", MOST_TEXT, "characters that one component of a run may make", integer(1000)),
+    Setting("MAX_VERTICES", 5000, "maximum components of a flow", integer(1)),
+    Setting("MAX_TEXT", MOST_TEXT, "maximum characters one component may produce in a run", integer(1000)),
     Setting(
         "MAX_INPUT",
         0,
-        "characters of the input, tweaks and variables of one run together, then 422; 0: as many as MAX_BODY lets in",
+        "maximum characters of a run's input, tweaks and variables together, else 422; 0: limited by"
+        " FLOWRUNNER_MAX_BODY only",
         integer(0),
     ),
-    Setting("MAX_TWEAKS", 10_000, "fields that the tweaks of one run may name", integer(0)),
-    Setting("ENVELOPE", "1.13", "shape of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
-    Setting("RESUME_SECONDS", 30.0, "seconds that a run goes on after its SSE stream was cut", seconds),
+    Setting("MAX_TWEAKS", 10_000, "maximum fields set by the tweaks of one run", integer(0)),
+    Setting("ENVELOPE", "1.13", "format of run answers: 1.13 or 1.0", choice("1.13", "1.0")),
+    Setting("RESUME_SECONDS", 30.0, "seconds a run continues after its SSE stream was interrupted", seconds),
     Setting("HEARTBEAT", 10.0, "seconds between heartbeats of an SSE stream", seconds),
     Setting(
         "IDEMPOTENCY_SECONDS",
         24 * 3600.0,
-        "seconds that the answer to a request with an Idempotency-Key is kept; 0: such keys are not looked at",
+        "seconds to keep the answer to a request with an Idempotency-Key; 0: ignore the header",
         seconds,
     ),
     Setting(
         "RESULT_SECONDS",
         24 * 3600.0,
-        "seconds that the result of a background run or webhook is kept; 0: it is not",
+        "seconds to keep the result of a background run or webhook; 0: not kept",
         seconds,
     ),
-    Setting("MAX_ANSWER", 1024 * 1024, "bytes of an answer or result that is kept; larger ones are not", integer(1)),
-    Setting("RUN_LOG", True, "keep builds, transactions and runs", boolean),
+    Setting(
+        "MAX_ANSWER",
+        1024 * 1024,
+        "maximum size in bytes of an answer or result to keep; larger ones are not kept",
+        integer(1),
+    ),
+    Setting("RUN_LOG", True, "keep a log of runs, with their builds and transactions", boolean),
     Setting("RUN_LOG_PER_VERTEX", 50, "build records kept per vertex", integer(1)),
     Setting("RUN_LOG_TOTAL", 3000, "build records kept in all", integer(1)),
-    Setting("LOG_FORMAT", "text", "text or json", choice("text", "json")),
-    Setting("LOG_LEVEL", "INFO", "least level that is logged", choice("DEBUG", "INFO", "WARNING", "ERROR")),
-    Setting("ACCESS_LOG", False, "log a line per request, without queries, headers and bodies", boolean),
+    Setting("LOG_FORMAT", "text", "format of log lines: text or json", choice("text", "json")),
+    Setting("LOG_LEVEL", "INFO", "lowest level to log", choice("DEBUG", "INFO", "WARNING", "ERROR")),
+    Setting("ACCESS_LOG", False, "log one line per request, without query, headers or body", boolean),
     Setting("VARIABLES", KEY_VARIABLES, "names of environment variables that flows may read", words),
     Setting(
         "SECRET_KEY",
         None,
-        "key that encrypts stored variables; default: made once, kept in the data folder",
+        "key that encrypts stored secrets; default: generated once and kept in the data folder",
         secret=True,
     ),
     Setting(
         "ALLOW_PRIVATE_ADDRESSES",
         (),
-        "hosts or networks that fetching components may reach though they are private; all: every one",
+        "private hosts or networks that components may fetch from; all: any",
         words,
     ),
-    Setting("PLAYGROUND", False, "serve the page at /playground", boolean),
-    Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "bytes of an uploaded file", integer(1)),
+    Setting("PLAYGROUND", False, "serve the playground at /playground", boolean),
+    Setting("MAX_FILE_SIZE", 32 * 1024 * 1024, "maximum size of an uploaded file in bytes", integer(1)),
     Setting(
         "FILES_IN_DATABASE",
         None,
-        "bytes up to which an uploaded file is kept in the database, where all hosts"
-        " find it; default: 8388608 on PostgreSQL, 0 on SQLite",
+        "uploads of up to this many bytes are stored in the database, where all hosts"
+        " find them; default: 8388608 on PostgreSQL, 0 on SQLite",
         integer(0),
     ),
-    Setting(
-        "FILES_DIR", None, "folder of the other uploaded files, which hosts share; default: in the data folder", path
-    ),
-    Setting("MAX_FILES", 1000, "uploaded files of one owner", integer(1)),
-    Setting("MAX_FILES_SIZE", 1024 * 1024 * 1024, "bytes of all uploaded files of one owner", integer(1)),
+    Setting("FILES_DIR", None, "folder of larger uploads, shared by all hosts; default: in the data folder", path),
+    Setting("MAX_FILES", 1000, "maximum uploaded files per owner", integer(1)),
+    Setting("MAX_FILES_SIZE", 1024 * 1024 * 1024, "maximum bytes of all uploaded files of one owner", integer(1)),
     Setting(
         "MAX_VISITOR_FILES",
         1000,
-        "uploaded files of all nameless visitors together; those from one address may add a tenth of it in an hour",
+        "maximum uploaded files of all anonymous visitors together; one address may add a tenth of that per hour",
         integer(1),
     ),
-    Setting("MAX_VISITOR_FILES_SIZE", 1024 * 1024 * 1024, "bytes of these files; likewise", integer(1)),
-    Setting("MAX_FLOWS", 1000, "stored flows of one owner", integer(1)),
-    Setting("MAX_FLOWS_SIZE", 512 * 1024 * 1024, "bytes of all stored flows of one owner", integer(1)),
-    Setting("MAX_VARIABLES", 1000, "variables of one owner", integer(1)),
-    Setting("MAX_KEYS", 1000, "API keys of one owner", integer(1)),
+    Setting(
+        "MAX_VISITOR_FILES_SIZE",
+        1024 * 1024 * 1024,
+        "maximum bytes of these files; one address may add a tenth of that per hour",
+        integer(1),
+    ),
+    Setting("MAX_FLOWS", 1000, "maximum stored flows per owner", integer(1)),
+    Setting("MAX_FLOWS_SIZE", 512 * 1024 * 1024, "maximum bytes of all stored flows of one owner", integer(1)),
+    Setting("MAX_VARIABLES", 1000, "maximum variables per owner", integer(1)),
+    Setting("MAX_KEYS", 1000, "maximum API keys per owner", integer(1)),
     Setting("METRICS", False, "serve /metrics (extra [metrics])", boolean),
-    Setting("TRACING", False, "OpenTelemetry spans (extra [otel])", boolean),
-    Setting("BIND", "127.0.0.1:7860", "address and port of flowrunner serve and of gunicorn with our configuration"),
+    Setting("TRACING", False, "record OpenTelemetry spans (extra [otel])", boolean),
+    Setting(
+        "BIND",
+        "127.0.0.1:7860",
+        "address and port that flowrunner serve and gunicorn (with flowrunner.serving) listen on",
+    ),
     Setting(
         "WORKERS",
         None,
-        "processes of flowrunner serve and of gunicorn with our configuration; default: 1 and 2",
+        "worker processes; default: 1 with flowrunner serve, 2 with gunicorn",
         integer(1, 256),
     ),
-    Setting("THREADS", 128, "threads of each of these processes", integer(1, 10000)),
+    Setting("THREADS", 128, "threads of each worker process", integer(1, 10000)),
 )
 
 
@@ -513,7 +532,7 @@ def refuse_unknown(table: Iterable[Setting], overrides: Mapping[str, Any]) -> No
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0].lower()}?" if near else "."
-            raise SettingsInvalid(f"{name.lower()} is no setting that flowrunner or a plugin knows{hint}")
+            raise SettingsInvalid(f"{name.lower()} is not a setting of flowrunner or of a plugin{hint}")
 
 
 def warn_about_unknown(
@@ -534,7 +553,7 @@ def warn_about_unknown(
         if isinstance(name, str) and name.startswith(prefix) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
-            sentences.append(f"{name} is no setting that flowrunner or a plugin knows{hint}")
+            sentences.append(f"{name} is not a setting of flowrunner or of a plugin{hint}")
     for sentence in sentences:
         logger.warning("%s", sentence)
     return sentences

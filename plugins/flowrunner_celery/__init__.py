@@ -18,9 +18,9 @@ def _open(app: Any, settings: Settings) -> Any:
 @hookimpl
 def register_engines(register: Callable[..., None]) -> None:
     broker = Setting(
-        "CELERY_BROKER", "redis://localhost:6379/0", "address of Celery's broker: Redis or RabbitMQ", secret=True
+        "CELERY_BROKER", "redis://localhost:6379/0", "URL of Celery's broker, Redis or RabbitMQ", secret=True
     )
-    queue = Setting("CELERY_QUEUE", "flowrunner", "name of the queue on which Celery's workers find runs")
+    queue = Setting("CELERY_QUEUE", "flowrunner", "name of the Celery queue for runs")
     register("celery", _open, settings=(broker, queue))
 
 

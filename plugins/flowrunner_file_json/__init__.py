@@ -28,5 +28,5 @@ def _open(app: Any, settings: Settings) -> FileJson:
 
 @hookimpl
 def register_memory_backends(register: Callable[..., None]) -> None:
-    folder = Setting("FILE_JSON_DIR", None, "folder of the conversations; default: messages in the data folder", _path)
+    folder = Setting("FILE_JSON_DIR", None, "folder for conversations; default: messages in the data folder", _path)
     register("file-json", _open, settings=(folder,))

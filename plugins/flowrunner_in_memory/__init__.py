@@ -15,7 +15,7 @@ __all__ = ["InMemory"]
 def _whole_number(value: Any) -> int:
     number = int(value)
     if number < 0:
-        raise ValueError("want a whole number, 0 or more")
+        raise ValueError("must be a whole number, 0 or more")
     return number
 
 
@@ -29,7 +29,7 @@ def register_memory_backends(register: Callable[..., None]) -> None:
     bound = Setting(
         "IN_MEMORY_MAX_MESSAGES",
         0,
-        "messages kept in all, the oldest are dropped; 0: as many as there are",
+        "maximum messages kept, dropping the oldest; 0: no limit",
         _whole_number,
     )
     register("in-memory", _open, settings=(bound,))

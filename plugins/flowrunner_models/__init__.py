@@ -41,7 +41,7 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
 def _truth(value: Any) -> bool:
     word = str(value).strip().lower()
     if word not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise ValueError("want true or false")
+        raise ValueError("must be true or false")
     return word in ("1", "true", "yes", "on")
 
 
@@ -49,43 +49,43 @@ def _words(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else list(value)
     found = tuple(str(part).strip() for part in parts if str(part).strip())
     if any("=" not in part for part in found):
-        raise ValueError("want provider=address, commas between them")
+        raise ValueError("must be provider=address, separated by commas")
     return found
 
 
 SETTINGS: Final = (
-    Setting("MODEL", "", "provider:model for components that name none, such as openai:gpt-4o-mini or local"),
-    Setting("MODEL_FORCE", False, "use FLOWRUNNER_MODEL for every component, whatever the flow names", _truth),
+    Setting("MODEL", "", "default provider:model, such as openai:gpt-4o-mini or local, for components that name none"),
+    Setting("MODEL_FORCE", False, "use FLOWRUNNER_MODEL for every component, overriding what the flow names", _truth),
     Setting(
         "MODEL_BASE_URLS",
         (),
-        "addresses of model servers by provider: openai=http://127.0.0.1:1234/v1,...; all= for every provider",
+        "addresses of model servers by provider, such as openai=http://127.0.0.1:1234/v1,...; all= sets every provider",
         _words,
     ),
     Setting(
         "MODEL_PRICES",
         (),
-        "what models cost, for the cost of answers: model=input/output or"
-        " model=input/output/cached, dollars for a million tokens, commas between them",
+        "prices to compute the cost of answers: model=input/output or"
+        " model=input/output/cached, in dollars per million tokens, separated by commas",
         read_prices,
     ),
     Setting(
         "LOCAL_MODEL",
         None,
-        "a GGUF file for the provider local; default: the weights of an installed package",
+        "GGUF file for the provider local; default: the weights of an installed package",
         lambda value: Path(value).expanduser().absolute(),
     ),
     Setting(
         "MCP_SERVERS",
         (),
-        "MCP servers that flows name: name=address or name=command, commas between them, or"
-        " a JSON file of mcpServers with headers and env",
+        "MCP servers available to flows: name=address or name=command, separated by commas,"
+        " or a JSON file of mcpServers with headers and env",
         read_servers,
     ),
     Setting(
         "MCP_COMMANDS",
         (),
-        "whole command lines of MCP servers that flows may name themselves, commas between them",
+        "command lines of MCP servers that flows may start themselves, separated by commas",
         read_commands,
     ),
 )

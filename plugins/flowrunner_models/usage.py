@@ -52,7 +52,7 @@ def read_prices(text: Any) -> dict[str, Price]:
         except ValueError:
             numbers = []
         if not model.strip() or len(numbers) not in (2, 3) or not all(0 <= n < 1e6 for n in numbers):
-            raise ValueError("want model=input/output or model=input/output/cached, dollars for a million tokens")
+            raise ValueError("must be model=input/output or model=input/output/cached, in dollars per million tokens")
         found[model.strip()] = Price(numbers[0], numbers[1], numbers[-1] if len(numbers) == 3 else numbers[0])
     return found
 

@@ -23,7 +23,7 @@ def register_engines(register: Callable[..., None]) -> None:
         "URL of procrastinate's PostgreSQL database; default: that of the app's own data",
         secret=True,
     )
-    queue = Setting("PROCRASTINATE_QUEUE", "flowrunner", "name of the queue on which procrastinate's workers find runs")
+    queue = Setting("PROCRASTINATE_QUEUE", "flowrunner", "name of the procrastinate queue for runs")
     register("procrastinate", _open, settings=(url, queue))
 
 

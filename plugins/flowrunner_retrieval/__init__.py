@@ -41,7 +41,7 @@ COMPONENTS: Final[tuple[type[Component], ...]] = (
 def _from_one(value: Any) -> int:
     number = int(value)
     if number < 1:
-        raise ValueError("want a whole number from 1")
+        raise ValueError("must be a whole number, 1 or more")
     return number
 
 
@@ -49,7 +49,7 @@ LOCAL_SETTINGS: Final = (
     Setting(
         "LOCAL_VECTORS_MB",
         512,
-        "megabytes of memory in which the vector store local keeps vectors for searching",
+        "megabytes of memory that the vector store local uses to cache vectors",
         _from_one,
     ),
 )
@@ -58,14 +58,14 @@ LOCAL_SETTINGS: Final = (
 def _seconds(value: Any) -> float:
     number = float(value)
     if not 0 < number <= 86_400:
-        raise ValueError("want seconds, more than 0")
+        raise ValueError("must be a number of seconds, more than 0")
     return number
 
 
 def _truth(value: Any) -> bool:
     word = str(value).strip().lower()
     if word not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise ValueError("want true or false")
+        raise ValueError("must be true or false")
     return word in ("1", "true", "yes", "on")
 
 
@@ -75,25 +75,28 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 SETTINGS: Final = (
-    Setting("DOCUMENT_FOLDERS", (), "folders of which flows may read files; default: none", _words),
+    Setting("DOCUMENT_FOLDERS", (), "folders that flows may read files from; default: none", _words),
     Setting(
         "EMBEDDING",
         "",
-        "provider:model for components that name no embedding model, such as openai:text-embedding-3-small or local",
+        "default provider:model, such as openai:text-embedding-3-small or local, for components that name no"
+        " embedding model",
     ),
-    Setting("EMBEDDING_FORCE", False, "use FLOWRUNNER_EMBEDDING for every component, whatever the flow names", _truth),
+    Setting(
+        "EMBEDDING_FORCE", False, "use FLOWRUNNER_EMBEDDING for every component, overriding what the flow names", _truth
+    ),
     Setting(
         "LOCAL_EMBEDDINGS",
         None,
-        "a GGUF file of an embedding model for the provider local; default: the model for chats",
+        "GGUF file of the embedding model for the provider local; default: the chat model",
         lambda value: Path(value).expanduser().absolute(),
     ),
-    Setting("SQL_ROWS", 10_000, "rows that an SQL query of a flow may give", _from_one),
-    Setting("SQL_SECONDS", 30.0, "seconds that an SQL query of a flow may take", _seconds),
+    Setting("SQL_ROWS", 10_000, "maximum rows an SQL query of a flow may return", _from_one),
+    Setting("SQL_SECONDS", 30.0, "time limit in seconds of an SQL query of a flow", _seconds),
     Setting(
         "SQL_WRITES",
         False,
-        "let SQL queries of all flows change their databases; otherwise only those of which the flow's author says it",
+        "let SQL queries of all flows change their databases; by default only where the flow's author allows it",
         _truth,
     ),
 )

@@ -62,7 +62,7 @@ def refusal(serve):
     ("environment", "sentence"),
     [
         ({"FLOWRUNNER_RUN_TIMEOUT": "soon"}, "FLOWRUNNER_RUN_TIMEOUT 'soon' cannot be used"),
-        ({"FLOWRUNNER_AUTH": "maybe"}, "FLOWRUNNER_AUTH 'maybe' cannot be used: want one of key, none."),
+        ({"FLOWRUNNER_AUTH": "maybe"}, "FLOWRUNNER_AUTH 'maybe' cannot be used: must be one of key, none."),
         ({"FLOWRUNNER_WORKERS": "0"}, "FLOWRUNNER_WORKERS '0' cannot be used"),
         ({"FLOWRUNNER_BIND": "unix:/tmp/x"}, "FLOWRUNNER_BIND 'unix:/tmp/x' cannot be used"),
         ({"FLOWRUNNER_MEMORY": "sqlight"}, "No plugin offers the memory backend 'sqlight'; offered are: file-json,"),
@@ -174,7 +174,7 @@ def test_the_sentence_is_all_that_is_printed(tmp_path):
     """The same in a process of its own, since what it prints is what people see."""
     done = _run(serve_command(tmp_path), FLOWRUNNER_TURNS="never")
     assert done.returncode == 1
-    sentence = "flowrunner: FLOWRUNNER_TURNS 'never' cannot be used: want one of queue, reject, parallel.\n"
+    sentence = "flowrunner: FLOWRUNNER_TURNS 'never' cannot be used: must be one of queue, reject, parallel.\n"
     assert (done.stdout, done.stderr) == ("", sentence)
 
 
@@ -194,7 +194,7 @@ def test_gunicorn_stops_instead_of_starting_workers_again_and_again(tmp_path, pr
     ]
     done = _run(command, FLOWRUNNER_DATA_DIR=str(tmp_path), FLOWRUNNER_TURNS="never")
     assert done.returncode == 4, done.stderr
-    assert "flowrunner: FLOWRUNNER_TURNS 'never' cannot be used: want one of queue, reject, parallel." in done.stderr
+    assert "flowrunner: FLOWRUNNER_TURNS 'never' cannot be used: must be one of queue, reject, parallel." in done.stderr
     assert done.stderr.count("Booting worker") <= 1
     assert "Traceback" not in done.stderr
 

@@ -153,7 +153,7 @@ def test_ipv6_loopback_explicit_keys_and_logs_as_json(start_server, tmp_path):
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
     warnings = [line["message"] for line in lines if "FLOWRUNNER_MEMOR " in line["message"]]
     assert warnings == [
-        "FLOWRUNNER_MEMOR is no setting that flowrunner or a plugin knows; did you mean FLOWRUNNER_MEMORY?"
+        "FLOWRUNNER_MEMOR is not a setting of flowrunner or of a plugin; did you mean FLOWRUNNER_MEMORY?"
     ]
 
 

@@ -43,7 +43,7 @@ def read_servers(value: Any) -> tuple[tuple[str, ServerEntry], ...]:
     for part in filter(None, (one.strip() for one in text.split(","))):
         name, equals, place = part.partition("=")
         if not (equals and name.strip() and place.strip()):
-            raise ValueError("want name=address or name=command, commas between them, or a JSON file")
+            raise ValueError("must be name=address or name=command, separated by commas, or a JSON file")
         entries.append((name.strip(), _of_text(place.strip())))
     return tuple(entries)
 
@@ -85,7 +85,7 @@ def entry_of(config: Mapping[str, Any]) -> ServerEntry:
 def _of_mapping(found: Any) -> tuple[tuple[str, ServerEntry], ...]:
     servers = found.get("mcpServers", found) if isinstance(found, Mapping) else None
     if not isinstance(servers, Mapping) or not all(isinstance(one, Mapping) for one in servers.values()):
-        raise ValueError('want {"mcpServers": {"name": {"url": ...}}}')
+        raise ValueError('must be {"mcpServers": {"name": {"url": ...}}}')
     return tuple((str(name), entry_of(one)) for name, one in servers.items())
 
 

@@ -73,7 +73,7 @@ def _text(context: RunContext, kind: str, *given: Any) -> str:
     """Return the text of the one of file, path and text that is given."""
     texts = [text_of(one) for one in given]
     if sum(bool(text.strip()) for text in texts) != 1:
-        raise ValueError(f"want one of {kind}_file, {kind}_path and {kind}_string")
+        raise ValueError(f"set one of {kind}_file, {kind}_path and {kind}_string")
     if texts[2].strip():
         return texts[2]
     return read_text(find_file(context, texts[0] or texts[1]), cancelled=context.cancelled)
