@@ -46,6 +46,11 @@ MISSING: Final = Outage(
     "a file or folder of its data is not there",
     "Bring it back, or restore a backup (flowrunner restore) and restart the server.",
 )
+MISPLACED: Final = Outage(
+    "misplaced",
+    "something else is where a file or folder of its data belongs",
+    "Move it away, and bring back what was there.",
+)
 REPLACED: Final = Outage(
     "replaced",
     "its data was removed or replaced while it ran, and it must be restarted",
@@ -70,7 +75,8 @@ _ERRNO: Final = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FULL),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), READ_ONLY),
     **dict.fromkeys((errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT), BROKEN),
-    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ESTALE), MISSING),
+    **dict.fromkeys((errno.ENOENT, errno.ESTALE), MISSING),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), MISPLACED),
 }
 _SQLITE: Final = (
     ("disk is full", FULL),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
+from operator import itemgetter
 from pathlib import Path
 
 from flowrunner import (
@@ -124,7 +125,7 @@ class FileJson(MemoryBackend):
         after = 0 if query.after is None else self._cursor(query, query.after)
         before = self._store.catalogue.last_seq + 1 if query.before is None else self._cursor(query, query.before)
         enough = None if query.limit is None or query.after is not None else query.limit + query.offset
-        newest: list[Row] = []
+        newest: list[tuple[int, str, Row]] = []
         ids = None if query.ids is None else frozenset(query.ids)
         meant = query if ids is None else dataclasses.replace(query, ids=None)
         for bound, file in self._candidates(query) if enough != 0 else ():
@@ -141,11 +142,11 @@ class FileJson(MemoryBackend):
                 if row[0] <= after:
                     break
                 if row[0] < before and (ids is None or row[1].id in ids) and meant.matches(row[1]):
-                    heapq.heappush(newest, row)
-                    if enough is not None and len(newest) > enough and heapq.heappop(newest) is row:
+                    heapq.heappush(newest, (row[0], str(row[1].id), row))
+                    if enough is not None and len(newest) > enough and heapq.heappop(newest)[2] is row:
                         break
-        newest.sort(key=lambda row: row[0])
-        return query.window(newest)
+        newest.sort(key=itemgetter(0))
+        return query.window([row for _, _, row in newest])
 
     def _candidates(self, query: MessageQuery) -> Iterator[tuple[float, Callable[[], SessionFile]]]:
         """Go through the files in which messages of a query may be, and a bound of the places in each.

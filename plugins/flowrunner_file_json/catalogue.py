@@ -6,6 +6,7 @@ seen knows every session that may have changed; whether and how it did, the sess
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +15,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from flowrunner import EVERY_OWNER, Owner
-from flowrunner_file_json.files import append_bytes, replace_file
+from flowrunner_file_json.files import append_bytes, replace_file, set_aside
 
 _SLACK: Final = 1000
+#: What reading a line raises that is none of ours.
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+class CatalogueBroken(Exception):
+    """The log cannot be used. It can be made anew from the sessions' files, by whoever holds the lock."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}")
 
 
 @dataclass(slots=True)
@@ -76,26 +86,50 @@ class Catalogue:
         """
         try:
             with self.path.open("rb") as file:
-                return bool(json.loads(file.readline()).get("boot") == self._boot)
-        except (FileNotFoundError, ValueError):
+                return bool(json.loads(file.readline())["boot"] == self._boot)
+        except (FileNotFoundError, IsADirectoryError, *UNREADABLE):
             return False
 
     def read(self) -> tuple[list[Change], bool]:
-        """Take in new lines; return the changes they announce, and whether the whole log is a new one."""
-        anew = self._reopen()
-        self._file.seek(self._offset)
-        content = self._file.read()
+        """Take in new lines; return the changes they announce, and whether the whole log is a new one.
+
+        :raises CatalogueBroken: if it is not there, or is not what was written.
+        """
+        try:
+            anew = self._reopen()
+            if self._file.seek(0, os.SEEK_END) < self._offset:
+                raise CatalogueBroken(self.path, "it has become shorter")
+            self._file.seek(self._offset)
+            content = self._file.read()
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise CatalogueBroken(self.path, "it is not there") from error
         end = content.rfind(b"\n") + 1
         changes = []
         for line in content[:end].splitlines():
-            record = json.loads(line)
-            if "file" in record:
-                changes.append(_parse(record))
-                self._take(changes[-1])
-            else:
-                self.last_seq = max(self.last_seq, record["last"])
+            try:
+                record = json.loads(line)
+                if "file" in record:
+                    changes.append(_parse(record))
+                    self._take(changes[-1])
+                else:
+                    self.last_seq = max(self.last_seq, record["last"])
+            except UNREADABLE as error:
+                raise CatalogueBroken(self.path, "a line of it cannot be read") from error
         self._offset += end
         return changes, anew
+
+    def sizes(self) -> dict[str, Change]:
+        """Return the last change of each session that can be read of the log, whoever wrote it, and when.
+
+        It says how much a session's file had at least, for each file is on disk before the next change is announced.
+        """
+        found = {}
+        with contextlib.suppress(OSError):
+            for line in self.path.read_bytes().splitlines():
+                with contextlib.suppress(*UNREADABLE):
+                    change = _parse(json.loads(line))
+                    found[change.digest] = change
+        return found
 
     def announce(self, changes: Iterable[Change]) -> None:
         """Write that sessions are about to change.
@@ -112,6 +146,8 @@ class Catalogue:
 
     def write_anew(self, entries: Iterable[Entry]) -> None:
         """Write the log anew with these sessions only."""
+        if self.path.is_dir():
+            set_aside(self.path)
         kept = sorted(entries, key=lambda entry: entry.newest)
         lines: list[dict[str, Any]] = [{"version": 1, "boot": self._boot, "last": self.last_seq}]
         lines += [
@@ -154,6 +190,7 @@ class Catalogue:
             if (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev):
                 return False
             self._file.close()
+            self._file = None
         self._file = self.path.open("rb", buffering=0)
         self._offset = self._lines = 0
         self.entries = {}
@@ -182,6 +219,9 @@ class Catalogue:
 
 
 def _parse(record: Mapping[str, Any]) -> Change:
+    texts, numbers = ("file", "owner", "session"), (record["newest"], record.get("size", 0))
+    if any(type(record[name]) is not str for name in texts) or any(type(number) is not int for number in numbers):
+        raise ValueError("no change of a session")
     return Change(
         record["file"],
         record["owner"],

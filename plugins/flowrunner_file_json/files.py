@@ -58,6 +58,16 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def set_aside(path: Path) -> Path:
+    """Rename what is damaged, so that it is kept and no longer in the way; return its new path."""
+    aside, number = path.with_name(f"{path.name}.damaged"), 1
+    while aside.is_symlink() or aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    path.rename(aside)
+    return aside
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until names that were made or changed in a folder are on disk."""
     if os.name != "posix":

@@ -12,10 +12,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from flowrunner_file_json.files import append_bytes
+from flowrunner import MemoryFailed
+from flowrunner_file_json.files import append_bytes, set_aside
 
 _ID: Final = 32
 _LINE: Final = _ID + 1 + 64 + 1
+
+
+class IndexBroken(MemoryFailed):
+    """The index is not what was written. It can be made anew from the sessions' files, by whoever holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("An index of the message store was damaged and is made anew; try again.")
+        self.path = path
 
 
 class IdIndex:
@@ -33,11 +42,15 @@ class IdIndex:
 
         :param session: the digest of the session.
         :raises OSError: if that cannot be written.
+        :raises IndexBroken: if there is something else in its place.
         """
         for key in map(_digest, ids):
             path = self._path(key)
-            self._heal(path)
-            append_bytes(path, f"{key} {session}\n".encode(), sync=self._sync)
+            try:
+                self._heal(path)
+                append_bytes(path, f"{key} {session}\n".encode(), sync=self._sync)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+                raise IndexBroken(path) from error
 
     def make_anew(self, sessions: Mapping[str, Sequence[str]]) -> None:
         """Make the whole index anew.
@@ -48,18 +61,31 @@ class IdIndex:
         for session, ids in sessions.items():
             for key in map(_digest, ids):
                 lines.setdefault(self._path(key), []).append(f"{key} {session}\n")
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            set_aside(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)
         for path, some in lines.items():
             path.write_text("".join(some))
 
     def look_up(self, message_id: str) -> list[str]:
-        """Return the digests of the sessions in whose files a message may be, the latest hint first."""
+        """Return the digests of the sessions in whose files a message may be, the latest hint first.
+
+        :raises IndexBroken: if what is there was not written here.
+        """
         key = _digest(message_id).encode()
+        path = self._path(key.decode())
         try:
-            content = self._path(key.decode()).read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError:
+            if not self.folder.is_dir():
+                raise IndexBroken(self.folder) from None
             return []
+        except (IsADirectoryError, NotADirectoryError) as error:
+            raise IndexBroken(path) from error
+        whole = len(content) // _LINE * _LINE
+        if content[_ID:whole:_LINE].strip(b" ") or content[_LINE - 1 : whole : _LINE].strip(b"\n"):
+            raise IndexBroken(path)
         found: list[str] = []
         position = content.find(key)
         while position >= 0:

@@ -8,11 +8,14 @@ the note to the next one who wants to use the store.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from flowrunner_file_json.files import replace_file, sync_folder, write_new
+from flowrunner_file_json.files import replace_file, set_aside, sync_folder, write_new
+
+logger = logging.getLogger("flowrunner")
 
 _BESIDE: Final = ".new"
 
@@ -46,10 +49,16 @@ def replace_together(note: Path, contents: Mapping[Path, bytes | None]) -> None:
 
 
 def complete(note: Path, folder: Path) -> None:
-    """Do what a note says, if there is one; what has been done already is left as it is."""
+    """Do what a note says, if there is one; what has been done already is left as it is.
+
+    A note that somebody damaged is set aside with what was to be written: nobody was told that it had been.
+    """
     if not note.exists():
         return
-    told = json.loads(note.read_bytes())
+    told = _read(note)
+    if told is None:
+        _give_up(note, folder)
+        return
     for name in told["replace"]:
         beside = _beside(folder / name)
         if beside.exists():
@@ -59,6 +68,30 @@ def complete(note: Path, folder: Path) -> None:
     sync_folder(folder)
     note.unlink()
     sync_folder(note.parent)
+
+
+def _read(note: Path) -> Mapping[str, list[str]] | None:
+    """Return what a note says; None if it cannot be read."""
+    try:
+        told = json.loads(note.read_bytes())
+        names = [*told["replace"], *told["remove"]]
+    except (IsADirectoryError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    whole = all(isinstance(name, str) and Path(name).name == name for name in names)
+    return told if whole else None
+
+
+def _give_up(note: Path, folder: Path) -> None:
+    kept = [set_aside(path).name for path in sorted(folder.glob("*" + _BESIDE))]
+    aside = set_aside(note)
+    logger.error(
+        "The file %s, which says what was left half done, is damaged: it is now %s. Conversations that a process moved"
+        " or changed together as it died may be changed in part; what was to take their place is kept in %s: %s.",
+        note,
+        aside.name,
+        folder,
+        ", ".join(kept) or "nothing",
+    )
 
 
 def remove_leftovers(note: Path, folder: Path) -> None:

@@ -23,11 +23,30 @@ from flowrunner import Message, MessageChanges, MessageInvalid
 _FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message) if f.name not in ("owner", "session_id"))
 _SEQUENCES: Final = ("files", "content_blocks")
 
+#: What a field of a message or of a change may be. ``files`` holds texts, ``content_blocks`` objects.
+_NULL: Final = type(None)
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("text", "category"), (str,)),
+    **dict.fromkeys(("sender", "sender_name", "context_id", "flow_id", "run_id"), (str, _NULL)),
+    **dict.fromkeys(("error", "edit"), (bool,)),
+    **dict.fromkeys(_SEQUENCES, (list,)),
+    "properties": (dict,),
+    "duration": (int, float, _NULL),
+    "session_metadata": (dict, _NULL),
+}
+_MEMBERS: Final[Mapping[str, type]] = {"files": str, "content_blocks": dict}
+_CHANGED: Final = frozenset(f.name for f in dataclasses.fields(MessageChanges))
+_MOST_SEQ: Final = 2**63
+
 #: Lower than where recursion ends, also for a reader that is called from deep within a program.
 _MOST_DEEP: Final = 200
 _CONTAINERS: Final = (Mapping, list, tuple)
 
 VERSION: Final = 1
+
+
+class RecordInvalid(ValueError):
+    """A record says what none can say; the text names the field and quotes nothing."""
 
 
 def header_line(owner: str, session_id: str) -> bytes:
@@ -85,15 +104,48 @@ def check_depth(messages: Iterable[Message]) -> None:
 
 
 def to_message(record: Mapping[str, Any], owner: str, session_id: str) -> Message:
-    """Return the message of a record; members that are not known are left out."""
+    """Return the message of a record; members that are not known are left out.
+
+    :raises RecordInvalid: if a member is of another kind than it can be.
+    """
     known = {name: record[name] for name in _FIELDS if name in record}
+    _check(known)
+    if not isinstance(known["id"], str) or not known["id"]:
+        raise RecordInvalid("its id is no text")
     known["timestamp"] = datetime.fromisoformat(known["timestamp"])
+    if known["timestamp"].tzinfo is None:
+        raise RecordInvalid("its timestamp names no time zone")
     return Message(**_with_tuples(known), owner=owner, session_id=session_id)
 
 
-def to_changes(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that an edit changes, and their values."""
+def to_seq(value: Any) -> int:
+    """Return the place of a message in the order of append.
+
+    :raises RecordInvalid: if it is none.
+    """
+    if type(value) is not int or not 0 < value < _MOST_SEQ:
+        raise RecordInvalid("its seq is no place in an order")
+    return value
+
+
+def to_changes(record: Mapping[str, Any], session_id: str) -> dict[str, Any]:
+    """Return the fields that an edit changes, and their values.
+
+    :raises RecordInvalid: if they cannot be changed so, or the messages would not be of this session any more.
+    """
+    if not record.keys() <= _CHANGED or record.get("session_id", session_id) != session_id:
+        raise RecordInvalid("it changes what no edit can change")
+    _check(record)
     return _with_tuples(dict(record))
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    for name, kinds in _TYPES.items():
+        if name in values and type(values[name]) not in kinds:
+            raise RecordInvalid(f"its {name} is no {kinds[0].__name__}")
+    for name, kind in _MEMBERS.items():
+        if any(type(member) is not kind for member in values.get(name, ())):
+            raise RecordInvalid(f"its {name} holds what is no {kind.__name__}")
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from flowrunner import MemoryFailed, Message, MessageChanges
+from flowrunner import MemoryFailed, Message, MessageChanges, MessageInvalid
 from flowrunner_file_json.files import append_bytes
 from flowrunner_file_json.records import (
+    VERSION,
+    RecordInvalid,
     delete_record,
     edit_record,
     encode_lines,
@@ -21,6 +26,7 @@ from flowrunner_file_json.records import (
     message_records,
     to_changes,
     to_message,
+    to_seq,
 )
 
 logger = logging.getLogger("flowrunner")
@@ -32,7 +38,17 @@ _SMALL: Final = 64
 
 Row = tuple[int, Message]
 
+#: What goes wrong with one file and says nothing of the others.
+_OF_THE_FILE: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.EIO)
+_LONGEST_HEADER: Final = 1_000_000
+
 _KINDS: Final = ("version", "message", "edit", "delete")
+
+
+#: What is said of a file whose version is not known here.
+_FOREIGN: Final = "a release of flowrunner wrote it that is not this"
+#: How many characters of a file's name tell its session.
+DIGEST: Final = 64
 
 
 class Damaged(MemoryFailed):
@@ -43,10 +59,13 @@ class Damaged(MemoryFailed):
 
     def __init__(self, path: Path, line: int, what: str) -> None:
         super().__init__("The file of this conversation is damaged; the log of the server says where, and what to do.")
-        self.line = line
+        self.path, self.line = path, line
         where = f"{path}, line {line}" if line else str(path)
+        self.what = f"The file {where}, is damaged: {what}"
+        #: It is not damaged at all, but of another release, which can read it.
+        self.is_foreign = what == _FOREIGN
         self.told = (
-            f"The file {where}, is damaged: {what}. Its other messages are kept, and other sessions are not concerned."
+            f"{self.what}. Its other messages are kept, and other sessions are not concerned."
             " Bring the file back from a backup; or stop the server and type flowrunner memory mend, which sets it"
             " aside and keeps what can be read."
         )
@@ -91,28 +110,45 @@ class SessionFile:
         """The place of the newest message; 0 if there is none."""
         return self.rows[next(reversed(self.rows))][0] if self.rows else 0
 
-    def read(self) -> None:
+    def read(self, least: int = 0) -> None:
         """Take in what the file has got since the last time.
 
         A last line that was cut off, or a group of records that is not complete, is what a process
         left that died while it wrote: it was acknowledged to nobody. It is cut off and logged.
 
-        :raises MemoryFailed: if a line within the file cannot be read.
+        :param least: how many bytes are known to have been on disk.
+        :raises Damaged: if a line within the file cannot be read, if the file has lost something, or cannot be read.
         """
         try:
-            size = self.path.stat().st_size
+            size = self._size_on_disk()
+            if size != self._size:
+                self._read(size, least)
+        except OSError as error:
+            # If it is the folder that cannot be used, it is not this file that is damaged.
+            if error.errno not in _OF_THE_FILE or not os.access(self.path.parent, os.R_OK | os.X_OK):
+                raise
+            raise Damaged(self.path, 0, f"it cannot be read ({error.strerror})") from error
+        if self._size < least:
+            raise Damaged(self.path, 0, f"it has {self._size} bytes and had {least} at least")
+
+    def _size_on_disk(self) -> int:
+        try:
+            found = self.path.stat()
         except FileNotFoundError:
-            size = 0
+            return 0
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged(self.path, 0, "it is no file")
+        return found.st_size
+
+    def _read(self, size: int, least: int) -> None:
         if size < self._size:
             # Who writes a file anew says so first, and then nothing is known of it any more.
             raise Damaged(self.path, 0, f"it has {size} bytes and had {self._size}")
-        if size == self._size:
-            return
         with self.path.open("rb") as file:
             file.seek(self._size)
             content = file.read()
         end = self._take_lines(content)
-        if end < len(content):
+        if end < len(content) and self._size >= least:
             self._heal(len(content) - end)
 
     def forget(self) -> None:
@@ -166,7 +202,8 @@ class SessionFile:
                     self._take_record(complete)
                 except (LookupError, TypeError, ValueError, AttributeError) as error:
                     line = self._line(content, position - 1)
-                    raise Damaged(self.path, line, f"a record lacks what it needs ({type(error).__name__})") from error
+                    what = str(error) if isinstance(error, RecordInvalid) else type(error).__name__
+                    raise Damaged(self.path, line, f"a record lacks what it needs ({what})") from error
             group = []
             end = position
         self._size += end
@@ -179,6 +216,12 @@ class SessionFile:
             raise Damaged(self.path, self._line(content, position), "the line is no JSON") from error
         if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
             raise Damaged(self.path, self._line(content, position), "the line is no record")
+        if (b"\\ud" in line or b"\\uD" in line) and not _can_be_written(record):
+            raise Damaged(self.path, self._line(content, position), "a text holds what no encoding can write")
+        if position == 0 and self._size == 0 and "version" not in record:
+            raise Damaged(self.path, 1, "the line does not name the session")
+        if "version" in record and record["version"] != VERSION:
+            raise Damaged(self.path, self._line(content, position), _FOREIGN)
         return record
 
     def _line(self, content: bytes, position: int) -> int:
@@ -190,16 +233,26 @@ class SessionFile:
         return before + content.count(b"\n", 0, position) + 1
 
     def _take_record(self, record: Mapping[str, Any]) -> None:
+        """Take in one record.
+
+        :raises ValueError: or another error of its kind if it is none.
+        """
         if "version" in record:
+            if (record["owner"], record["session"]) != (self.owner, self.session_id):
+                raise RecordInvalid("it names another session than the name of the file")
             return
         self._records += 1
         if "message" in record:
-            message = to_message(record["message"], self.owner, self.session_id)
-            self.rows[str(message.id)] = (record["seq"], message)
-        for name in record.get("edit", ()):
-            if name in self.rows:
-                seq, message = self.rows[name]
-                self.rows[name] = (seq, message.replace(**to_changes(record["changes"])))
+            message, seq = to_message(record["message"], self.owner, self.session_id), to_seq(record["seq"])
+            if message.id in self.rows:
+                raise RecordInvalid("its id is that of a message before it")
+            self.rows[str(message.id)] = (seq, message)
+        if "edit" in record:
+            changes = to_changes(record["changes"], self.session_id)
+            for name in record["edit"]:
+                if name in self.rows:
+                    seq, message = self.rows[name]
+                    self.rows[name] = (seq, message.replace(**changes))
         for name in record.get("delete", ()):
             self.rows.pop(name, None)
 
@@ -214,35 +267,46 @@ class SessionFile:
             file.truncate(self._size)
 
 
-def salvage(path: Path) -> bytes:
-    """Return those lines of a damaged file, from its header on, that can be read; nothing if it has no header."""
-    header = None
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        header = read_header(path)
-    if header is None:
-        return b""
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = lines[:1]
-    for line in lines[1:]:
-        trial = SessionFile(path.parent, *header)
+def _can_be_written(record: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.dumps(record, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def salvage(path: Path, owner: str, session_id: str) -> tuple[bytes, int]:
+    """Return a whole file of those records of a damaged one that can be read, and how many those are."""
+    trial = SessionFile(path.parent, owner, session_id)
+    kept: list[bytes] = []
+    for line in path.read_bytes().split(b"\n"):
         # Each by itself: a record that belongs to one that is lost must not wait for it.
-        record = None
-        with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(line) if line.endswith(b"\n") else None
-        if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
-            continue
-        record.pop("more", None)
-        with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
-            trial._take_record(record)
-            kept.append(encode_lines([record]))
-    return b"".join(kept)
+        with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, RecursionError, MessageInvalid):
+            record = json.loads(line)
+            record.pop("more", None)
+            if "version" not in record and any(kind in record for kind in _KINDS):
+                whole = encode_lines([record])
+                trial._take_record(record)
+                kept.append(whole)
+    return header_line(owner, session_id) + b"".join(kept) if kept else b"", len(kept)
 
 
 def read_header(path: Path) -> tuple[str, str] | None:
-    """Return owner and session id of a file, or None if it has not even a whole first line."""
+    """Return owner and session id of a file, or None if it has not even a whole first line.
+
+    :raises ValueError: or another error of its kind if that line does not name them.
+    :raises Damaged: if it is no file, which might be waited for without end, or one of another release.
+    :raises OSError: if it cannot be read.
+    """
+    if not path.is_file():
+        raise Damaged(path, 0, "it is no file")
     with path.open("rb") as file:
-        line = file.readline()
+        line = file.readline(_LONGEST_HEADER)
     if not line.endswith(b"\n"):
         return None
     record = json.loads(line)
-    return record["owner"], record["session"]
+    owner, session_id = record["owner"], record["session"]
+    if record["version"] != VERSION:
+        raise Damaged(path, 1, _FOREIGN)
+    if type(owner) is not str or type(session_id) is not str:
+        raise ValueError("no header")
+    return owner, session_id

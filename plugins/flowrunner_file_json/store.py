@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from flowrunner import Message
-from flowrunner_file_json.catalogue import Catalogue, Change, Entry
-from flowrunner_file_json.files import replace_file
-from flowrunner_file_json.id_index import IdIndex
+from flowrunner_file_json.catalogue import UNREADABLE, Catalogue, CatalogueBroken, Change, Entry
+from flowrunner_file_json.files import replace_file, set_aside
+from flowrunner_file_json.id_index import IdIndex, IndexBroken
 from flowrunner_file_json.journal import complete, remove_leftovers, replace_together
 from flowrunner_file_json.session_file import (
+    DIGEST,
     Damaged,
     Row,
     SessionFile,
@@ -57,23 +58,29 @@ class Store:
         self._lock = StoreLock(folder / "lock")
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
         self._counted = 0
-        self._told: set[str] = set()
+        self._told: set[tuple[Path, int]] = set()
         with self._lock.held():
             complete(self._note, self._sessions)
             remove_leftovers(self._note, self._sessions)
             if not (self.catalogue.is_trustworthy() and self.ids.folder.is_dir()):
                 self._make_indexes()
+            self._follow()
             readme = folder / "README.txt"
             if not readme.exists():
                 readme.write_text(README)
 
-    @contextmanager
+    @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; what a process left half done that died is completed first."""
+        """Hold the lock; what a process left half done that died is completed first, and a broken index made anew."""
         with self._lock.held():
             complete(self._note, self._sessions)
             self._follow()
-            yield
+            try:
+                yield
+            except IndexBroken as error:
+                logger.warning("The index %s was damaged; it is made anew.", error.path)
+                self._make_indexes()
+                raise
 
     def close(self) -> None:
         """Close what is open; who goes on opens it again."""
@@ -88,62 +95,79 @@ class Store:
             found = self._files[digest] = SessionFile(self._sessions, owner, session_id)
         else:
             self._files.move_to_end(digest)
-        before = len(found.rows)
+        before, entry = len(found.rows), self.catalogue.entries.get(digest)
         try:
-            self._read(found)
-            entry = self.catalogue.entries.get(digest)
-            if entry is not None and found.size < entry.size:
-                raise Damaged(found.path, 0, f"it has {found.size} bytes and had {entry.size} at least")
+            self._read(found, 0 if entry is None else entry.size)
         except Damaged as error:
             self._tell(error)
+            if error.line:
+                # What was read before that line is read again with it.
+                found.forget()
             raise
+        if found.last_seq > (0 if entry is None else entry.newest):
+            # Whatever is in a file was announced before.
+            raise IndexBroken(self.catalogue.path)
         self._count(max(0, len(found.rows) - before))
         return found
 
-    def _read(self, file: SessionFile) -> None:
+    def _read(self, file: SessionFile, least: int) -> None:
         """Read on; where the end does not fit, from the beginning, which shows what somebody changed there."""
         try:
-            file.read()
+            file.read(least)
         except Damaged as error:
             if not (file.size and error.line):
                 raise
             file.forget()
-            file.read()
+            file.read(least)
 
     def _tell(self, error: Damaged) -> None:
         """Log once where a file is damaged."""
-        if error.told not in self._told:
-            self._told.add(error.told)
+        if (error.path, error.line) not in self._told:
+            self._told.add((error.path, error.line))
             logger.error("%s", error.told)
 
     def mend(self) -> list[str]:
         """Set damaged files aside, keep what can be read of them, and return a sentence for each."""
-        done = []
-        for path in sorted(self._sessions.glob("*.jsonl")):
-            try:
-                header = read_header(path)
-                if header is not None:
-                    self._files.pop(digest_of(*header), None)
-                    self.file(*header)
-                    continue
-                what = f"{path} has no first line that names its session"
-            except Damaged as error:
-                what = error.told.partition(" Its other")[0]
-            except (ValueError, LookupError, TypeError):
-                what = f"The first line of {path} does not name its session"
-            aside = path.with_name(f"{path.name}.damaged")
-            number = 1
-            while aside.exists():
-                number, aside = number + 1, path.with_name(f"{path.name}.damaged-{number}")
-            whole = salvage(path)
-            path.rename(aside)
-            if whole:
-                replace_file(path, whole)
-            kept = max(0, len(whole.splitlines()) - 1)
-            done.append(f"{what}; it is now {aside.name}, and {kept} of its records are kept.")
+        known = self.catalogue.sizes()
+        gone = [change for change in known.values() if change.size and not self._path_of(change).exists()]
+        done = [sentence for path in self._paths() if (sentence := self._mend(path, known)) is not None]
+        done += [f"{self._path_of(change)} is not there any more; its conversation is forgotten." for change in gone]
         self._files.clear()
-        self._make_indexes()
+        self._make_indexes(forget=True)
         return done
+
+    def _mend(self, path: Path, known: Mapping[str, Change]) -> str | None:
+        """Set a file aside if it is damaged, and write what can be read of it anew."""
+        told = known.get(path.stem[-DIGEST:])
+        names = None if told is None else (told.owner, told.session_id)
+        try:
+            header = read_header(path)
+            if header is not None and path.name == file_name(*header):
+                names = header
+                self._files.pop(digest_of(*header), None)
+                with contextlib.suppress(IndexBroken):
+                    self.file(*header)
+                return None
+            what = f"{path} has no first line that names its session"
+        except Damaged as error:
+            if error.is_foreign:
+                return f"{error.what}; it is left as it is."
+            what = error.what
+        except PermissionError as error:
+            return f"{path} cannot be read ({error.strerror}); it is left as it is."
+        except (OSError, *UNREADABLE):
+            what = f"The first line of {path} does not name its session"
+        aside = set_aside(path)
+        whole, kept = salvage(aside, *names) if names is not None and aside.is_file() else (b"", 0)
+        if names is not None and whole:
+            replace_file(path.with_name(file_name(*names)), whole)
+        return f"{what}; it is now {aside.name}, and {kept} of its records are kept."
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._sessions.glob("*.jsonl"))
+
+    def _path_of(self, change: Change) -> Path:
+        return self._sessions / file_name(change.owner, change.session_id)
 
     def file_of(self, entry: Entry) -> SessionFile:
         """Return the file of a session in the catalogue, which then knows its newest message exactly."""
@@ -245,9 +269,19 @@ class Store:
 
     def _follow(self) -> None:
         """Take in what other processes have changed."""
-        changes, anew = self.catalogue.read()
+        self._sessions.stat()
+        try:
+            changes, anew = self.catalogue.read()
+        except CatalogueBroken as error:
+            logger.warning("The catalogue of sessions was damaged and is made anew: %s.", error)
+            self._make_indexes()
+            changes, anew = self.catalogue.read()
         if anew:
             self._files.clear()
+            if self._lacks_files():
+                logger.warning("%s lacks sessions whose files are there; it is made anew.", self.catalogue.path)
+                self._make_indexes()
+                self.catalogue.read()
         for change in changes:
             if change.rewritten:
                 self._files.pop(change.digest, None)
@@ -270,33 +304,64 @@ class Store:
             rows -= len(self._files.popitem(last=False)[1].rows)
         self._counted = rows
 
-    def _make_indexes(self) -> None:
-        """Make catalogue and index of ids anew from the sessions' files."""
+    def _lacks_files(self) -> bool:
+        """Say whether there are sessions' files that the catalogue does not name, though they could be read."""
+        for path in self._sessions.glob("*.jsonl"):
+            if path.stem[-DIGEST:] not in self.catalogue.entries:
+                with contextlib.suppress(OSError, Damaged, *UNREADABLE):
+                    if (header := read_header(path)) is not None and path.name == file_name(*header):
+                        return True
+        return False
+
+    def _make_indexes(self, *, forget: bool = False) -> None:
+        """Make catalogue and index of ids anew from the sessions' files.
+
+        :param forget: leave out what the old catalogue knows of sessions whose files are not there.
+        """
+        self._sessions.stat()
         entries: list[Entry] = []
         ids: dict[str, list[str]] = {}
-        for path in sorted(self._sessions.glob("*.jsonl")):
-            try:
-                header = read_header(path)
-                if header is None:
-                    path.unlink()
-                    continue
-                file = SessionFile(self._sessions, *header)
-                file.read()
-            except Damaged as error:
-                self._tell(error)
-                continue
-            except (ValueError, LookupError, TypeError):
-                self._tell(Damaged(path, 1, "the line does not name the session"))
+        # What is known of a file that has lost something must not be forgotten: its session is no empty one.
+        known = {} if forget else {digest: change for digest, change in self.catalogue.sizes().items() if change.size}
+        for path in self._paths():
+            file = self._opened(path, known)
+            if file is None:
                 continue
             flows = {message.flow_id for _, message in file.rows.values()}
-            digest = digest_of(*header)
-            entries.append(Entry(digest, *header, newest=file.last_seq, exact=True, size=file.size, flows=flows))
+            digest, newest = digest_of(file.owner, file.session_id), file.last_seq
+            known.pop(digest, None)
+            entries.append(Entry(digest, file.owner, file.session_id, newest, True, size=file.size, flows=flows))
             ids[digest] = list(file.rows)
         self.ids.make_anew(ids)
+        entries += [Entry(c.digest, c.owner, c.session_id, c.newest, size=c.size) for c in known.values()]
         self.catalogue.last_seq = max((entry.newest for entry in entries), default=0)
         self.catalogue.write_anew(entries)
         if entries:
             logger.info("The indexes of %s were made anew from %d sessions.", self._sessions, len(entries))
+
+    def _opened(self, path: Path, known: Mapping[str, Change]) -> SessionFile | None:
+        """Return a session's file, read to its end; None if it cannot be, which the log says."""
+        told = known.get(path.stem[-DIGEST:])
+        try:
+            header = read_header(path)
+            if header is None:
+                # So a process leaves it that dies as it makes it.
+                if told is None:
+                    path.unlink()
+                    return None
+                header = told.owner, told.session_id
+            file = SessionFile(self._sessions, *header)
+            if file.path != path:
+                raise Damaged(path, 1, "it names another session than the name of the file")
+            file.read(0 if told is None else told.size)
+            return file
+        except Damaged as error:
+            self._tell(error)
+        except UNREADABLE:
+            self._tell(Damaged(path, 1, "the line does not name the session"))
+        except OSError as error:
+            self._tell(Damaged(path, 0, f"it cannot be read ({error.strerror})"))
+        return None
 
 
 def _boot_id() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class StoreLock:
-    """A lock on a file that holds nothing and is never replaced; it goes with its holder's process."""
+    """A lock on a file that holds nothing; it goes with its holder's process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,14 +25,27 @@ class StoreLock:
     def held(self) -> Iterator[None]:
         """Wait for the lock and keep it while the block runs."""
         with self._threads:
-            if self._file is None:
-                self._file = self._path.open("ab")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            while True:
+                if self._file is None:
+                    self._file = self._path.open("ab")
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+                if self._is_the_one():
+                    break
+                self.renew_file()
             try:
                 yield
             finally:
                 if self._file is not None:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _is_the_one(self) -> bool:
+        """Say whether the file still has its name: others lock what they find by the name."""
+        here = os.fstat(self._file.fileno())
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
     def close(self) -> None:
         """Close the file; who wants the lock again opens it again."""
