@@ -22,6 +22,7 @@ from gunicorn.workers.gthread import TConn as _TConn
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings import PREFIX, SETTINGS, read_settings
+from flowrunner.site.allocator import settle_allocator
 from flowrunner.web.loopback import is_loopback
 
 _OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT", "LOG_FORMAT")
@@ -127,6 +128,7 @@ def when_ready(server: Any) -> None:
     """
     gc.collect()
     gc.freeze()
+    settle_allocator()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -8,23 +8,39 @@ import hmac
 import os
 import tempfile
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Final
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING, Final
 
 from flowrunner.errors import SettingsInvalid
 
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
 KEY_FILE: Final = "secret.key"
+_KEY_SIZE: Final = 32
 
 
 class SecretBox:
-    """Encrypts and decrypts short texts."""
+    """Encrypts and decrypts short texts.
+
+    :param key: 32 bytes in URL-safe base64.
+    :raises ValueError: if it is anything else.
+    """
 
     def __init__(self, key: bytes) -> None:
-        self._fernet = Fernet(key)
+        if len(base64.urlsafe_b64decode(key)) != _KEY_SIZE:
+            raise ValueError(f"A key has {_KEY_SIZE} bytes in URL-safe base64.")
+        self._key = key
         # A key of its own for each use.
         self._digest_key = hmac.digest(key, b"flowrunner digests", "sha256")
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        # Imported when there is a secret: cryptography takes 6 MB of a server.
+        from cryptography.fernet import Fernet
+
+        return Fernet(self._key)
 
     def close(self, text: str) -> str:
         """Return a text encrypted."""
@@ -36,6 +52,8 @@ class SecretBox:
 
     def open(self, text: str) -> str | None:
         """Return what :meth:`close` was given; None if it was closed with another key."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet.decrypt(text.encode()).decode("utf-8", "surrogatepass")
         except InvalidToken:
@@ -75,7 +93,7 @@ def _make(path: Path) -> bytes:
     draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
+            file.write(base64.urlsafe_b64encode(os.urandom(_KEY_SIZE)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -107,3 +108,19 @@ def test_a_flow_that_is_nested_too_deeply_is_refused(engine, settings):
         deep = [deep]
     with pytest.raises(RequestInvalid, match="too deeply"):
         store.create("ann", {"name": "deep", "data": {"nodes": deep, "edges": []}})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [b"", b"no key", KEY[:-4], KEY[:-1], b"A" + KEY, KEY + b"AAAA", KEY + b"\n", KEY.replace(b"M", b"*"), b"\xff" * 44],
+    ids=range(9),
+)
+def test_a_key_is_refused_at_once_where_the_cipher_refuses_it_later(key):
+    try:
+        Fernet(key)
+    except ValueError:
+        with pytest.raises(ValueError):
+            SecretBox(key)
+    else:
+        box = SecretBox(key)
+        assert box.open(box.close("text")) == "text"
