@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import go_alone, reading, writing
@@ -39,13 +41,21 @@ class DatabaseSchema:
                 go_alone(connection, self.version_table)
                 found = self._version(connection)
                 if found is None:
-                    if connection.dialect.name == "postgresql":
-                        _leave_out_rows(self.metadata)
-                    self.metadata.create_all(connection)
-                    self._stamp(connection)
+                    self._create(connection)
+                    connection.exec_driver_sql(f"INSERT INTO {self.version_table} VALUES ('{self.head}')")  # noqa: S608
                     return
         if found != self.head:
             raise SchemaOutdated(self.refusal(found))
+
+    def _create(self, connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            for statement in _sqlite_statements(self):
+                connection.exec_driver_sql(statement)
+            return
+        if connection.dialect.name == "postgresql":
+            _leave_out_rows(self.metadata)
+        self.metadata.create_all(connection)
+        self.versions().create(connection, checkfirst=True)
 
     def current(self, engine: Engine) -> str | None:
         """Return the revision that the database has, or None where it has none of these tables."""
@@ -105,13 +115,8 @@ class DatabaseSchema:
         asked = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
         return bool(connection.exec_driver_sql(asked, (self.version_table,)).scalar())
 
-    def _stamp(self, connection: Connection) -> None:
-        table = self._table()
-        table.create(connection, checkfirst=True)
-        connection.execute(table.insert().values(version_num=self.head))
-
-    def _table(self) -> Table:
-        # The same table as Alembic makes, which reads and writes it from the first upgrade on.
+    def versions(self) -> Table:
+        """Return the version table: the same as Alembic makes, which reads and writes it from the first upgrade on."""
         return Table(
             self.version_table,
             MetaData(),
@@ -125,6 +130,21 @@ class DatabaseSchema:
         if found in self.revisions():
             return f"{what} Make a copy of it, then type: flowrunner db upgrade"
         return f"{what} It was written by a newer version: install that version, or restore an older copy."
+
+
+@cache
+def _sqlite_statements(schema: DatabaseSchema) -> tuple[str, ...]:
+    """Return what makes the tables of a schema on SQLite, compiled once for all databases that a process makes."""
+    from sqlalchemy.dialects import sqlite
+
+    made: list[ExecutableDDLElement] = []
+    for table in (*schema.metadata.sorted_tables, schema.versions()):
+        made.append(CreateTable(table, if_not_exists=True))
+        made += [
+            CreateIndex(index, if_not_exists=True) for index in sorted(table.indexes, key=lambda one: str(one.name))
+        ]
+    dialect = sqlite.dialect()
+    return tuple(str(statement.compile(dialect=dialect)) for statement in made)
 
 
 def _leave_out_rows(metadata: MetaData) -> None:

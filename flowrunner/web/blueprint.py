@@ -75,7 +75,7 @@ class RunnerBlueprint(Blueprint):
         """Add a route."""
         self.routes.append(route)
         self.needs[route.name] = route.needs
-        self._take(route.rule, route.name, route.endpoint(), methods=[route.method])
+        self._take(route.rule, route.name, route.endpoint, methods=[route.method])
 
     def catch(self, rule: str, name: str, view: Callable[..., Response]) -> None:
         """Add a catch-all rule for what no route matches."""

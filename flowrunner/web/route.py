@@ -17,6 +17,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from flask import Response
@@ -49,7 +50,7 @@ class ListOf:
     item: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """A route of the API.
 
@@ -126,8 +127,9 @@ class Route:
             found.add(422)
         return frozenset(found)
 
+    @cached_property
     def endpoint(self) -> View:
-        """Return the function that Flask calls: the view, given what was read and checked of the request."""
+        """The function that Flask calls: the view, given what was read and checked of the request."""
         view, path = self.view, self.path
         if not (path or self.query or self.reads_body):
             return view

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from types import ModuleType
 
+import pluggy
 import pytest
 from click.testing import CliRunner
 
 from flowrunner import MemoryFailed, Message, PluginFailed, Setting, SettingsInvalid, hookimpl
 from flowrunner.cli import cli
+from flowrunner.hookspecs import PROJECT
 from flowrunner.identity import LOCAL_IDENTITY
+from flowrunner.plugins import PluginManager
 
 ECHO = {"echo": {"question": "ChatInput", "answer": "ChatOutput"}}
 
@@ -308,3 +313,42 @@ def test_an_identity_may_be_a_text_or_a_number(start):
     plugin.answer = 7.5
     with pytest.raises(Exception, match="The hook identify of plugin Who returned float"):
         runner.identify(None)
+
+
+def test_what_a_module_marks_is_found_as_pluggy_finds_it():
+    class Kept:
+        @hookimpl
+        def method(self):
+            pass
+
+        @classmethod
+        @hookimpl
+        def of_class(cls):
+            pass
+
+    def unmarked():
+        pass
+
+    @functools.wraps(Kept.method)
+    def wrapped():
+        pass
+
+    module = ModuleType("marks")
+    vars(module).update(
+        function=hookimpl(lambda: None),
+        static=staticmethod(hookimpl(lambda: None)),
+        marked_static=hookimpl(staticmethod(lambda: None)),
+        bound=Kept().method,
+        bound_to_class=Kept.of_class,
+        wrapped=wrapped,
+        unmarked=unmarked,
+        unmarked_static=staticmethod(unmarked),
+        kind=Kept,
+        value=3,
+        partial=functools.partial(Kept.method, None),
+    )
+    ours, plain = PluginManager().pm, pluggy.PluginManager(PROJECT)
+    found = {name: ours.parse_hookimpl_opts(module, name) for name in dir(module)}
+    assert found == {name: plain.parse_hookimpl_opts(module, name) for name in dir(module)}
+    marked = {name for name, options in found.items() if options is not None}
+    assert marked == {"function", "static", "marked_static", "bound", "bound_to_class", "wrapped"}

@@ -6,7 +6,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, Table, Text, inspect, text
+from flowrunner_retrieval.local_store.tables import schema as local_vectors
+from flowrunner_sqlite.tables import schema as sqlite_messages
+from sqlalchemy import Column, Integer, MetaData, Table, Text, create_engine, inspect, text
 
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import reading, writing
@@ -57,6 +59,25 @@ def test_the_scripts_lead_to_the_same_tables(bare_engine):
     with bare_engine.connect() as connection:
         options = {"include_name": lambda name, kind, parents: kind != "table" or name in metadata.tables}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, sqlite_messages, local_vectors], ids=lambda schema: schema.name)
+def test_the_tables_of_a_fresh_file_are_those_of_the_metadata(tmp_path, schema):
+    def described(name, make):
+        engine = create_engine(f"sqlite:///{tmp_path / name}")
+        make(engine)
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT name, sql FROM sqlite_master ORDER BY name")).all()
+        engine.dispose()
+        return {row.name: (row.sql or "").replace(" IF NOT EXISTS", "").strip() for row in found}
+
+    def plainly(engine):
+        schema.metadata.create_all(engine)
+        schema.versions().create(engine)
+
+    made = described("ours.db", schema.ensure)
+    assert {schema.version_table, *schema.metadata.tables} <= set(made)
+    assert made == described("plain.db", plainly)
 
 
 def test_the_head_is_that_of_the_scripts():

@@ -51,7 +51,7 @@ def ask(site):
         environ = {RUNNER: site.runner}
         with app.test_request_context(f"/wish/{ID.upper()}?{query}", method="POST", environ_overrides=environ, **sent):
             try:
-                return route.endpoint()(wish_id=ID.upper()).get_json()
+                return route.endpoint(wish_id=ID.upper()).get_json()
             except FlowRunnerError as error:
                 return error.status, error.detail
 
