@@ -1,7 +1,7 @@
 """Detect before each commit that a SQLite file was removed or replaced.
 
 SQLite goes on with a file that has no name any more, and whatever it says it has stored is gone with
-the process. Looking costs two system calls a transaction.
+the process. Looking costs three system calls a transaction.
 """
 
 from __future__ import annotations
@@ -18,41 +18,53 @@ _Number = tuple[int, int]
 class SqlitePlace:
     """The file of a database, by its name and by its number, which stays the same while it is the same file."""
 
-    __slots__ = ("number", "path")
+    __slots__ = ("filled", "number", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.number: _Number | None = None
+        self.filled = False
 
     def check(self) -> None:
-        """Refuse to go on where the name stands for another file than at first, or for none.
+        """Refuse to go on where the name stands for another file than at first, for an emptied one, or for none.
 
         :raises sqlite3.OperationalError: saying so.
         """
-        found = _number(self.path)
+        try:
+            there = os.stat(self.path)  # noqa: PTH116 - a third of the time of Path.stat, with every transaction
+            found, size = (there.st_dev, there.st_ino), there.st_size
+        except OSError:
+            found, size = _NONE, 0
         if self.number is None:
             self.number = found
         elif found != self.number:
             raise sqlite3.OperationalError(f"the file {self.path} was removed or replaced")
+        if size:
+            self.filled = True
+        elif self.filled:
+            raise sqlite3.OperationalError(f"what the file {self.path} held was removed or replaced: it is empty")
 
 
 class _KeptConnection(sqlite3.Connection):
     """A connection that commits only into the file that its place stands for."""
 
     place: SqlitePlace
-    _log: _Number | None = None
+    _beside: tuple[_Number, _Number] | None = None
 
     def check(self) -> None:
-        """Refuse to go on without the file, or without its log, which is there while anybody has the file open.
+        """Refuse to go on without the file, its log or the index of that, which are there while anybody has it open.
+
+        Two processes with an index each overwrite what the other has stored. Called within a transaction that writes.
 
         :raises sqlite3.OperationalError: saying so.
         """
         self.place.check()
-        log = _number(self.place.path + "-wal")
-        if self._log is None:
-            self._log = log
-        elif log != self._log:
-            raise sqlite3.OperationalError(f"the file {self.place.path}-wal was removed or replaced")
+        found = _number(self.place.path + "-wal"), _number(self.place.path + "-shm")
+        if self._beside is None and _NONE not in found:
+            self._beside = found
+        elif found != self._beside:
+            which = "-wal" if found[0] == _NONE or (self._beside and found[0] != self._beside[0]) else "-shm"
+            raise sqlite3.OperationalError(f"the file {self.place.path}{which} was removed or replaced")
 
     def commit(self) -> None:
         """Commit, if what is committed can be found again."""
@@ -99,12 +111,22 @@ def check_place(connection: Any) -> None:
         connection.place.check()
 
 
+def check_beside(connection: Any) -> None:
+    """Refuse to write without the files that SQLite keeps beside the one that was opened.
+
+    :param connection: the driver's own, in a transaction that writes.
+    :raises sqlite3.OperationalError: saying so.
+    """
+    if isinstance(connection, _KeptConnection):
+        connection.check()
+
+
 _NONE: Final[_Number] = (0, 0)
 
 
 def _number(path: str) -> _Number:
     try:
-        found = os.stat(path)  # noqa: PTH116 - a third of the time of Path.stat, with every transaction
+        found = os.stat(path)  # noqa: PTH116 - as above
     except OSError:
         return _NONE
     return found.st_dev, found.st_ino

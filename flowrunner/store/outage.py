@@ -36,11 +36,16 @@ class Outage:
 #: Bytes: SQLite makes its files larger by 32 KiB at a time.
 _LEAST_ROOM: Final = 64 * 1024
 
+#: SQLite says so, too, where somebody removed a file that it keeps beside the database.
+_OF_THE_DISK: Final = (
+    "See what the system's own log says of the disk. If somebody removed a file beside the database,"
+    " restart the server."
+)
 FULL: Final = Outage("full", "there is no room left on the disk", "Make room; nothing else needs to be done.")
 READ_ONLY: Final = Outage(
     "read_only", "its data cannot be written", "Give the server's user the right to write there again."
 )
-BROKEN: Final = Outage("broken", "the disk fails", "See what the system's own log says of the disk.")
+BROKEN: Final = Outage("broken", "the disk fails", _OF_THE_DISK)
 MISSING: Final = Outage(
     "missing",
     "a file or folder of its data is not there",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
@@ -13,6 +14,15 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.postgres_timeouts import unbounded
+from flowrunner.store.write_turn import was_written
+
+logger = logging.getLogger("flowrunner")
+
+_PREFIX: Final = "flowrunner_"
+_EMPTIED: Final = (
+    "The database file %s was in use before and has lost its tables: they are made anew, and it begins empty. If that"
+    " was not wanted, stop the server and restore a backup (flowrunner restore)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +40,27 @@ class DatabaseSchema:
     head: str
     version_table: str
 
-    def ensure(self, engine: Engine) -> None:
-        """Make the tables in a fresh database; many processes may do so at once.
+    def ensure(self, engine: Engine) -> bool:
+        """Make the tables in a fresh database, and say whether that was done; many processes may do so at once.
 
-        :raises SchemaOutdated: if the database holds an older or a newer schema, saying what to do.
+        :raises SchemaOutdated: if the database holds an older or a newer schema, or a part of one, saying what to do.
         """
         found = self.current(engine)
         if found is None:
+            used = was_written(engine)
             with writing(engine) as connection:
                 go_alone(connection, self.version_table)
                 found = self._version(connection)
                 if found is None:
+                    there = self._refuse_parts(connection)
                     self._create(connection)
                     connection.exec_driver_sql(f"INSERT INTO {self.version_table} VALUES ('{self.head}')")  # noqa: S608
-                    return
+                    if used and not any(name.startswith(_PREFIX) for name in there):
+                        logger.warning(_EMPTIED, engine.url.database)
+                    return True
         if found != self.head:
             raise SchemaOutdated(self.refusal(found))
+        return False
 
     def _create(self, connection: Connection) -> None:
         if connection.dialect.name == "sqlite":
@@ -114,6 +129,25 @@ class DatabaseSchema:
             return inspect(connection).has_table(self.version_table)
         asked = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
         return bool(connection.exec_driver_sql(asked, (self.version_table,)).scalar())
+
+    def _refuse_parts(self, connection: Connection) -> list[str]:
+        """Refuse a database in which some tables are and their version is not: they are made together.
+
+        :returns: the names of the tables that are there.
+        """
+        if connection.dialect.name == "sqlite":
+            asked = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            there = [str(row[0]) for row in connection.exec_driver_sql(asked)]
+        else:
+            there = inspect(connection).get_table_names()
+        ours = [name for name in there if name in self.metadata.tables]
+        if ours:
+            raise SchemaOutdated(
+                f"The database of {self.name} has the table {ours[0]} and no version of its tables"
+                f" ({self.version_table}): it lost a part, or another program made that table. Restore a backup"
+                " (flowrunner restore), or give it a database of its own."
+            )
+        return there
 
     def versions(self) -> Table:
         """Return the version table: the same as Alembic makes, which reads and writes it from the first upgrade on."""

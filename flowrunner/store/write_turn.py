@@ -57,6 +57,10 @@ class WriteTurn:
             finally:
                 lock.release()
 
+    def was_taken(self) -> bool:
+        """Say whether anybody has ever taken this turn."""
+        return os.path.exists(self._path)  # noqa: PTH110
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Write within."""
@@ -119,6 +123,12 @@ def taking_turns(engine: Engine) -> AbstractContextManager[None]:
     """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for."""
     turn = _turn_of(engine)
     return nullcontext() if turn is None else turn.held()
+
+
+def was_written(engine: Engine) -> bool:
+    """Say whether anybody has written to the file of an engine, as far as what lies beside it tells."""
+    turn = _turn_of(engine)
+    return turn is not None and turn.was_taken()
 
 
 def close_turn(engine: Engine) -> None:

@@ -17,15 +17,20 @@ FLOWS = {"quick": waiting_flow(), "slow": waiting_flow(600.0)}
 OTHER_SERVERS = [pytest.param(name, marks=pytest.mark.long) for name in ("postgresql", "redis")]
 
 
+def new_database(request):
+    """Make a database: servers of one have one key."""
+    server, name = request.getfixturevalue("postgres_server"), f"limits_{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
+    return server.url(name).render_as_string(hide_password=False)
+
+
 @pytest.fixture(params=["sqlite", *OTHER_SERVERS])
 def store(request, tmp_path):
     """Return the settings of a server whose limits are counted somewhere."""
     if request.param == "sqlite":
         yield {}
     elif request.param == "postgresql":
-        server, name = request.getfixturevalue("postgres_server"), f"limits_{uuid.uuid4().hex}"
-        server.execute(f"CREATE DATABASE {name}")
-        yield {"database": server.url(name).render_as_string(hide_password=False)}
+        yield {"database": new_database(request)}
     else:
         (tmp_path / "redis").mkdir()
         server = RedisServer(tmp_path / "redis")
@@ -71,7 +76,7 @@ def held(site):
 def test_places_of_all_workers_are_counted_together_and_those_of_a_killed_one_come_back(make_site, request, kind):
     settings = {}
     if kind == "postgresql":
-        settings["database"] = request.getfixturevalue("hosts_database")
+        settings["database"] = new_database(request)
     site = make_site(FLOWS, WORKERS=2, RUNS_PER_KEY=3, **settings).start()
     begin(site, 3)
     refused = [site.post("/api/v1/run/quick", {"input_value": "x"}) for _ in range(6)]
