@@ -34,6 +34,7 @@ BUSY_SECONDS: Final = 30.0
 
 _BEGIN: Final = "flowrunner_begin"
 _PREPARED: Final = "flowrunner_prepared"
+_CLOSED: Final = "flowrunner_closed"
 _EXTENSION: Final = "flowrunner_engines"
 
 
@@ -131,17 +132,9 @@ def close_database(app: Flask | None, settings: Settings) -> None:
 def close_engine(engine: Engine) -> None:
     """Close the connections of an engine of ours; a host's own is left to the host."""
     if _PREPARED in engine.get_execution_options():
-        # A thread that ends later gives back a connection, to this pool or to the one made in its place: neither is
-        # asked any more, so it is closed there.
-        pool = engine.pool
+        engine.update_execution_options(**{_CLOSED: True})
         engine.dispose()
-        for each in (pool, engine.pool):
-            event.listen(each, "checkin", _close_returned)
         close_turn(engine)
-
-
-def _close_returned(connection: Any, record: Any) -> None:
-    record.invalidate()
 
 
 def refuse_usual_file(app: Flask, settings: Settings) -> None:
@@ -188,11 +181,15 @@ def engine_options(url: URL) -> dict[str, Any]:
 def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:
     """Add what our engines have in common: SQLite pragmas, ``BEGIN IMMEDIATE``, safety after a fork.
 
+    An engine that was closed is opened again.
+
     :param patience: seconds that a server may take to answer a statement; 0: as long as it wants.
     """
-    if _PREPARED in engine.get_execution_options():
+    prepared = _PREPARED in engine.get_execution_options()
+    engine.update_execution_options(**{_PREPARED: True, _CLOSED: False})
+    if prepared:
         return engine
-    engine.update_execution_options(**{_PREPARED: True})
+    _close_what_comes_late(engine)
     if engine.dialect.name == "sqlite":
         keep_to_file(engine)
         event.listen(engine, "do_connect", _make_private)
@@ -347,6 +344,18 @@ def _begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     check_place(driver)
     driver.execute(how)
+
+
+def _close_what_comes_late(engine: Engine) -> None:
+    """Close a connection that a thread gives back after the engine was closed: nobody asks its pool any more."""
+    reference = weakref.ref(engine)
+
+    def came_back(connection: Any, record: Any) -> None:
+        found = reference()
+        if found is None or found.get_execution_options()[_CLOSED]:
+            record.invalidate()
+
+    event.listen(engine, "checkin", came_back)
 
 
 def _keep_from_children(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from flowrunner.errors import SettingsInvalid
 from flowrunner.settings import SETTINGS, read_settings
@@ -14,6 +14,7 @@ from flowrunner.store.engine import (
     attach_database,
     bind_key,
     close_database,
+    close_engine,
     database_engine,
     database_url,
     reading,
@@ -92,6 +93,35 @@ class TestAlone:
                      ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")]  # fmt: skip
         assert found == ["wal", 2, 30000, 0]
         close_database(None, settings)
+
+    @pytest.mark.parametrize("times", [0, 1, 2])
+    def test_an_engine_that_was_closed_keeps_its_connection_again_once_it_is_opened(self, app, settings, times):
+        for _ in range(times):
+            engine = attach_database(app, settings)
+            with reading(engine):
+                pass
+            close_database(app, settings)
+            close_engine(engine)
+        engine, opened = attach_database(app, settings), []
+        event.listen(engine, "connect", lambda *connected: opened.append(connected))
+        for _ in range(5):
+            with reading(engine) as connection:
+                connection.execute(text("SELECT 1"))
+        close_database(app, settings)
+        assert len(opened) == 1
+
+    def test_a_connection_that_comes_back_to_a_closed_engine_is_closed(self, app, settings):
+        engine = attach_database(app, settings)
+        before, after = [], []
+        with reading(engine) as connection:
+            before.append(connection.connection.driver_connection)
+            close_database(app, settings)
+            with reading(engine) as late:
+                after.append(late.connection.driver_connection)
+        for driver in (*before, *after):
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                driver.execute("SELECT 1")
+        close_engine(engine)
 
 
 class TestTransactions:
@@ -224,6 +254,29 @@ with reading(engine) as connection:
 close_database(None, settings)
 """
     assert run_python(code, tmp_path) == ["2"]
+
+
+def test_a_worker_keeps_its_connection_though_its_master_has_tried_the_database(run_python, tmp_path):
+    code = """
+import os, sys
+from sqlalchemy import event
+from flowrunner.app import create_app, runner_of
+from flowrunner.store.engine import reading
+
+runner = runner_of(create_app(data_dir=sys.argv[1], auth="none"))
+runner.check()
+if os.fork() == 0:
+    opened = []
+    event.listen(runner.engine, "connect", lambda *connected: opened.append(connected))
+    for _ in range(5):
+        with reading(runner.engine):
+            pass
+    print(len(opened), flush=True)
+    os._exit(0)
+os.wait()
+"""
+    (opened,) = run_python(code, tmp_path)
+    assert int(opened) <= 1
 
 
 def test_a_hosts_own_engine_stays_open(app, settings, tmp_path):
