@@ -100,6 +100,11 @@ ADMIN: Final = Need(Capability.ADMIN)
 ADMIN_OR_LOCAL: Final = Need(Capability.ADMIN, or_local=True)
 
 
+def sees_graphs(identity: Identity) -> bool:
+    """Say whether a caller sees what flows are made of; others talk to them, and see names and descriptions."""
+    return may(identity, Capability.AUTHOR, change=False)
+
+
 def is_own_author(identity: Identity, owner: str | None) -> bool:
     """Say whether a caller sees what an owner wrote as it is; what is shown to all others is masked.
 

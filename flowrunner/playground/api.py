@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Response
 from marshmallow import Schema, fields
@@ -15,7 +15,6 @@ from flowrunner.store.credentials import mask_text
 from flowrunner.store.flowmask import mask_graph
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Texts, filter_text
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.schemas import TEXT, Body
 
@@ -62,16 +61,16 @@ def draw(flow_id: str) -> Response:
     query={"session_id": filter_text("The session that a request would name.")},
     answers={200: {"type": "object"}},
 )
-def describe_flow(flow_id: str, query: Input) -> Response:
+def describe_flow(flow_id: str, query: Input) -> Any:
     """Show the components of a flow, its edges, and what decides each session."""
     runner = this_runner()
     flow = runner.find(flow_id, caller())
     found = facts_of(runner, flow, session_id=query["session_id"] or "")
-    return json_response(found if is_own_author(caller(), flow.owner) else mask_graph(found))
+    return found if is_own_author(caller(), flow.owner) else mask_graph(found)
 
 
 @render_routes.post("/api/v1/render", needs=CONVERSE.that_reads, body=TextsToRender, answers={200: Rendered})
-def render_texts(body: Input) -> Response:
+def render_texts(body: Input) -> dict[str, Any]:
     """Render Markdown: `{"texts": [...]}` gives `{"html": [...]}`, null where a text is to be shown as it is.
 
     Those are texts of more than 50,000 characters, and all that come after 200,000.
@@ -79,4 +78,4 @@ def render_texts(body: Input) -> Response:
     # A parser that nobody needs before they read something need not slow down the start.
     from flowrunner.playground.markdown import render_all
 
-    return json_response({"html": render_all(body["texts"])})
+    return {"html": render_all(body["texts"])}

@@ -12,7 +12,7 @@ from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flowrunner.authority import Capability, is_own_author, may, require
+from flowrunner.authority import Capability, is_own_author, may, require, sees_graphs
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
@@ -73,7 +73,7 @@ class FlowsOfCaller:
     @property
     def sees_graphs(self) -> bool:
         """Whether the caller sees what flows are made of; others see names and descriptions."""
-        return may(self._identity, Capability.AUTHOR, change=False)
+        return sees_graphs(self._identity)
 
     def of_folders(self) -> list[Flow]:
         """Return the flows of the folders that the caller may use."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, delete, insert, select, update
 
@@ -12,26 +13,40 @@ from flowrunner.store.engine import reading
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.tables import stream_events, streams
 
-#: Number, name and data of an event.
-Event = tuple[int, str, str]
 #: Name of the event 0, which no reader gets: it says that the stream shows the outputs of its flow alone.
 _SIGHT: Final = "outputs_only"
 
 
+class StreamEvent(NamedTuple):
+    """One event of a stream: its number from 1, its name and its data as JSON text."""
+
+    number: int
+    event: str
+    data: str
+
+
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """Whether all of a stream is there, and counters that grow while its run, or a reader of it, lives."""
+    """Whether all of a stream is there, and how its run shows that it lives.
+
+    ``beat`` changes while it does; ``silent`` is for how many seconds it has not, as far as that is known at once.
+    """
 
     ended: bool
     beat: int
-    read: int
+    silent: float = 0.0
 
 
 class StreamTable:
     """Reads and writes the events of streams; a crash of the database's machine may lose the last seconds."""
 
+    #: Seconds between two looks at a stream that grows.
+    poll: Final = 0.1
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        #: The beat of each stream at the last sweep, and since when it is that.
+        self._beats: dict[str, tuple[int, float]] = {}
 
     def begin(self, run_id: str, owner: str, flow_id: str, *, outputs_only: bool = False) -> None:
         """Begin a stream.
@@ -45,26 +60,18 @@ class StreamTable:
             if outputs_only:
                 connection.execute(insert(stream_events).values(run_id=run_id, number=0, event=_SIGHT, data=""))
 
-    def is_of(self, run_id: str, owner: str, flow_id: str) -> bool:
-        """Say whether there is such a stream of an owner's flow."""
-        return self.find(run_id) == (owner, flow_id)
-
-    def shows_outputs_only(self, run_id: str) -> bool:
-        """Say whether a stream shows the outputs of its flow alone."""
+    def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
+        """Say whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        this = (streams.c.run_id == run_id, streams.c.owner == owner, streams.c.flow_id == flow_id)
         mark = (stream_events.c.run_id == run_id, stream_events.c.number == 0, stream_events.c.event == _SIGHT)
         with reading(self._engine) as connection:
-            return connection.execute(select(stream_events.c.number).where(*mark)).first() is not None
+            if connection.execute(select(streams.c.run_id).where(*this)).first() is None:
+                return False
+            return sees_all or connection.execute(select(stream_events.c.number).where(*mark)).first() is not None
 
-    def find(self, run_id: str) -> tuple[str, str] | None:
-        """Return owner and flow of a stream; None if there is none any more."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(streams.c.owner, streams.c.flow_id).where(streams.c.run_id == run_id))
-            found = row.first()
-        return None if found is None else (found.owner, found.flow_id)
-
-    def add(self, run_id: str, events: Iterable[Event], *, ended: bool) -> int:
-        """Add events, and show that the run lives; return the counter of readers in other processes."""
-        rows = [{"run_id": run_id, "number": n, "event": event, "data": data} for n, event, data in events]
+    def add(self, run_id: str, events: Iterable[StreamEvent], *, ended: bool) -> int:
+        """Add events, and show that the run lives; return what changes while it is read in other processes."""
+        rows = [{"run_id": run_id, **event._asdict()} for event in events]
         with unhurried(self._engine) as connection:
             if rows:
                 # What was committed although its answer was lost is sent once more.
@@ -77,33 +84,39 @@ class StreamTable:
             )
             return int(connection.execute(changed).scalar() or 0)
 
-    def read(self, run_id: str, after: int) -> tuple[list[Event], StreamState | None]:
-        """Return the events after a number, and what is known of the stream; None if it is gone."""
+    def read(self, run_id: str, after: int, place: int = 0) -> tuple[list[StreamEvent], StreamState | None, int]:
+        """Return the events after a number, what is known of the stream, and where to read on; None if it is gone."""
         wanted = select(stream_events).where(stream_events.c.run_id == run_id, stream_events.c.number > after)
         with reading(self._engine) as connection:
             # The state first: what was ended by then has all its events.
             state: Any = connection.execute(select(streams).where(streams.c.run_id == run_id)).first()
             rows = connection.execute(wanted.order_by(stream_events.c.number)).all()
-        found = None if state is None else StreamState(bool(state.ended), state.beat, state.read)
-        return [(row.number, row.event, row.data) for row in rows], found
+        found = None if state is None else StreamState(bool(state.ended), state.beat)
+        return [StreamEvent(row.number, row.event, row.data) for row in rows], found, place
 
     def sign(self, run_id: str) -> None:
         """Show the run's process that somebody reads."""
         with unhurried(self._engine) as connection:
             connection.execute(update(streams).where(streams.c.run_id == run_id).values(read=streams.c.read + 1))
 
-    def remove(self, run_ids: Iterable[str]) -> None:
+    def remove(self, *run_ids: str) -> None:
         """Remove streams and their events."""
-        gone = list(run_ids)
-        if gone:
-            with unhurried(self._engine) as connection:
-                for table in (stream_events, streams):
-                    connection.execute(delete(table).where(table.c.run_id.in_(gone)))
+        with unhurried(self._engine) as connection:
+            for table in (stream_events, streams):
+                connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
 
-    def beats(self) -> dict[str, int]:
-        """Return the counters of all streams, by which those are found whose process is gone."""
+    def sweep(self, seconds: float) -> None:
+        """Remove the streams whose process has been gone for so long, by this host's own clock."""
+        now = time.monotonic()
         with reading(self._engine) as connection:
-            return {row.run_id: row.beat for row in connection.execute(select(streams.c.run_id, streams.c.beat))}
+            rows = connection.execute(select(streams.c.run_id, streams.c.beat)).all()
+        self._beats = {
+            row.run_id: seen if (seen := self._beats.get(row.run_id, (-1, now)))[0] == row.beat else (row.beat, now)
+            for row in rows
+        }
+        gone = [run_id for run_id, (_, since) in self._beats.items() if now - since > seconds]
+        if gone:
+            self.remove(*gone)
 
 
 def _adding(dialect: str) -> Any:

@@ -12,7 +12,9 @@ from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.memory.message import Message
 from flowrunner.memory.query import MessageQuery, cursor_gone
 from flowrunner.runner import Runner
-from flowrunner.web.auth import caller
+from flowrunner.store.runlog import RunLog
+from flowrunner.store.runrecords import RunRecords
+from flowrunner.web.auth import caller, this_runner
 
 
 def messages_to_read(runner: Runner) -> OwnerMemory | FlowMemory:
@@ -40,6 +42,22 @@ def flows_in_reach(runner: Runner, identity: Identity) -> tuple[str, ...] | None
         except FlowNotFound:
             continue
     return tuple(sorted(found))
+
+
+def in_reach(flow_id: str) -> bool:
+    """Say whether the present caller may use a flow, as far as their key is limited to some."""
+    flows = flows_in_reach(this_runner(), caller())
+    return flows is None or flow_id in flows
+
+
+def run_log_of(flow_id: str | None) -> RunLog | None:
+    """Return the run log; None where none is kept, or the flow that is asked for is out of reach."""
+    return this_runner().stores.run_log if flow_id is None or in_reach(flow_id) else None
+
+
+def run_records(runner: Runner) -> RunRecords:
+    """Return the records of runs, also where no run log is kept beside them."""
+    return runner.stores.run_log or RunRecords(runner.engine, 1)
 
 
 def _limited(runner: Runner, memory: OwnerMemory) -> OwnerMemory | FlowMemory:

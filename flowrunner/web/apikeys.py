@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR
-from flowrunner.store.bound import KeysOfCaller
 from flowrunner.web import schemas
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import caller, stores
 from flowrunner.web.fields import Text, Texts, Truth, Uuid
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 
@@ -61,38 +58,35 @@ class NewKey(Body):
 
 
 @routes.get(BASE, needs=AUTHOR, answers={200: ApiKeys})
-def list_keys() -> Response:
+def list_keys() -> dict[str, Any]:
     """List API keys, without their secrets."""
-    found = [record.to_json() for record in _keys().list()]
-    return json_response({"total_count": len(found), "user_id": caller().id, "api_keys": found})
+    found = [record.to_json() for record in stores().keys.list()]
+    return {"total_count": len(found), "user_id": caller().id, "api_keys": found}
 
 
 @routes.post(BASE, needs=AUTHOR, body=NewKey, body_required=False, answers={200: ApiKey})
-def create_key(body: Input) -> Response:
+def create_key(body: Input) -> dict[str, Any]:
     """Create an API key. It is shown in this answer only."""
-    key = _keys().create(
+    keys = stores().keys
+    key = keys.create(
         body.get("user") or caller().name,
         name=body.get("name") or "",
         admin=body.get("admin") or False,
         read_only=body.get("read_only") or False,
         flows=body.get("flows"),
     )
-    return json_response({**_keys().record_of(key).to_json(), "api_key": key})
+    return {**keys.record_of(key).to_json(), "api_key": key}
 
 
 @routes.delete(f"{BASE}<key_id>", **ONE, answers={200: schemas.Detail})
-def delete_key(key_id: str) -> Response:
+def delete_key(key_id: str) -> dict[str, Any]:
     """Revoke an API key."""
-    _keys().revoke(key_id)
-    return json_response({"detail": "API Key deleted"})
+    stores().keys.revoke(key_id)
+    return {"detail": "API Key deleted"}
 
 
 @routes.post(f"{BASE}<key_id>/rotate", **ONE, answers={200: ApiKey})
-def rotate_key(key_id: str) -> Response:
+def rotate_key(key_id: str) -> dict[str, Any]:
     """Replace an API key. The new one is shown in this answer only."""
-    found, key = _keys().rotate(key_id)
-    return json_response({**found.to_json(), "api_key": key})
-
-
-def _keys() -> KeysOfCaller:
-    return this_runner().stores_of(caller()).keys
+    found, key = stores().keys.rotate(key_id)
+    return {**found.to_json(), "api_key": key}

@@ -12,6 +12,7 @@ from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
 from flowrunner.identity import LOCAL_CALLER, LOCAL_IDENTITY, Identity, is_local
 from flowrunner.runner import Runner
 from flowrunner.runs.limits import counts_addresses
+from flowrunner.store.bound import BoundStores
 from flowrunner.web.csrf import refuse_forged
 from flowrunner.web.loopback import refuse_from_elsewhere
 
@@ -68,6 +69,11 @@ def this_runner() -> Runner:
     """Return the runner whose route answers the present request; an app may have several."""
     found: Runner = request.environ[RUNNER]
     return found
+
+
+def stores() -> BoundStores:
+    """Return the app's own data in the name of the present caller."""
+    return this_runner().stores_of(caller())
 
 
 def _named_owner(request: Request) -> str | None:

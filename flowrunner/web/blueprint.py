@@ -14,6 +14,7 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from flowrunner.authority import OPEN, Need
 from flowrunner.errors import NotAllowed, SettingsInvalid, StoreFailed
 from flowrunner.runner import Runner
+from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamTable
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
 from flowrunner.web.errors import add_error_handlers
@@ -21,9 +22,8 @@ from flowrunner.web.headers import Hygiene
 from flowrunner.web.json_io import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
-from flowrunner.web.shared_stream import SharedStreams
 from flowrunner.web.site_hooks import asking, look_around, refuse_frames
-from flowrunner.web.spool import Spool
+from flowrunner.web.spool import Spool, StreamStore
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -43,17 +43,16 @@ class RunnerBlueprint(Blueprint):
         self.runner = runner
         self.routes: list[Route] = []
         self.needs: dict[str, Need] = {}
-        self.spool = Spool(
-            lambda: runner.settings.data_dir / "streams", runner.settings.resume_seconds, shared=self._shared_streams
-        )
-        self._streams: SharedStreams | None = None
+        self.spool = Spool(self._stream_store, runner.settings.resume_seconds)
+        self._streams: StreamStore | None = None
         #: The OpenAPI description, by the address below which it is asked for; and the page made of it.
         self.descriptions: dict[str, bytes] = {}
 
-    def _shared_streams(self) -> SharedStreams | None:
-        """Return what keeps streams in the database, where several hosts may share it."""
-        if self._streams is None and self.runner.engine.dialect.name != "sqlite":
-            self._streams = SharedStreams(StreamTable(self.runner.engine), self.runner.settings.resume_seconds)
+    def _stream_store(self) -> StreamStore:
+        """Return what keeps streams: the database where several hosts may share it, else a folder."""
+        if self._streams is None:
+            engine, folder = self.runner.engine, self.runner.settings.data_dir / "streams"
+            self._streams = StreamFolder(folder) if engine.dialect.name == "sqlite" else StreamTable(engine)
         return self._streams
 
     def register(self, app: App, options: dict[str, Any]) -> None:

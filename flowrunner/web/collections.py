@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
-from flowrunner.authority import AUTHOR, Capability, require
+from flowrunner.authority import AUTHOR
 from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, ListOf, RouteGroup
+from flowrunner.web.schemas import Deleted
 
 BASE: Final = "/api/v1/collections"
 #: Names of collections hold anything, so that they stand in the query and in no path.
@@ -38,47 +38,35 @@ class IndexedDocument(Schema):
     chunks = fields.Integer(required=True)
 
 
-class ChunksDeleted(Schema):
-    """How many chunks are gone."""
-
-    deleted = fields.Integer(required=True)
-
-
 @routes.get(f"{BASE}/", needs=AUTHOR, answers={200: ListOf(Collection)})
-def list_collections() -> Response:
+def list_collections() -> list[dict[str, Any]]:
     """List the caller's collections."""
-    found = _vectors(change=False).collections()
-    return json_response(
-        [{"name": c.name, "documents": c.documents, "chunks": c.chunks, "dimensions": c.dimensions} for c in found]
-    )
+    return [asdict(found) for found in _vectors().collections()]
 
 
 @routes.get(f"{BASE}/documents", needs=AUTHOR, query={"collection": NAME}, answers={200: ListOf(IndexedDocument)})
-def list_documents(query: Input) -> Response:
+def list_documents(query: Input) -> list[dict[str, Any]]:
     """List the documents of a collection."""
-    found = _vectors(change=False).documents(query["collection"])
+    found = _vectors().documents(query["collection"])
     if not found:
         raise NotFound("Collection not found")
-    return json_response([{"name": one.name, "chunks": one.chunks} for one in found])
+    return [asdict(document) for document in found]
 
 
 @routes.delete(
     f"{BASE}/",
     needs=AUTHOR,
     query={"collection": NAME, "document": Text("Only the chunks of this document.", load_default=None)},
-    answers={200: ChunksDeleted},
+    answers={200: Deleted},
 )
-def delete_collection(query: Input) -> Response:
+def delete_collection(query: Input) -> dict[str, int]:
     """Delete a collection, or one of its documents."""
-    vectors, document = _vectors(change=True), query["document"]
-    more = {} if document is None else {"document": document}
-    count = vectors.delete(query["collection"], **more)
+    document = query["document"]
+    count = _vectors().delete(query["collection"], **({} if document is None else {"document": document}))
     if not count:
         raise NotFound("Collection not found" if document is None else "Document not found")
-    return json_response({"deleted": count})
+    return {"deleted": count}
 
 
-def _vectors(*, change: bool) -> OwnerVectors:
-    identity = caller()
-    require(identity, Capability.AUTHOR, change=change)
-    return this_runner().vectors.for_owner(identity.id)
+def _vectors() -> OwnerVectors:
+    return this_runner().vectors.for_owner(caller().id)

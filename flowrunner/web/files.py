@@ -13,13 +13,11 @@ from werkzeug.wsgi import wrap_file
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import FlowNotFound
 from flowrunner.memory.message import utc_now
-from flowrunner.store.bound import FilesOfCaller
 from flowrunner.store.files import LONGEST_NAME, StoredFile, check_name
 from flowrunner.web import schemas
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import ListOf, RouteGroup
 from flowrunner.web.schemas import DOWNLOAD, UPLOAD
 
@@ -64,65 +62,62 @@ class OwnFile(Schema):
 
 
 @routes.post(f"{V1}/upload/<flow_id>", **OF_FLOW, body=UPLOAD, answers={201: FlowFile}, errors=(429,))
-def upload_file(flow_id: str) -> Response:
+def upload_file(flow_id: str) -> dict[str, Any]:
     """Upload a file for a flow."""
     flow_id = _flow(flow_id)
     given = _uploaded()
     kept = _save(given, _dated(f"{utc_now():%Y-%m-%d_%H-%M-%S}_", given.filename or ""), flow_id)
-    return json_response({"flowId": flow_id, "file_path": kept.path}, 201)
+    return {"flowId": flow_id, "file_path": kept.path}
 
 
 @routes.get(f"{V1}/list/<flow_id>", **OF_FLOW, answers={200: FileNames})
-def list_files(flow_id: str) -> Response:
+def list_files(flow_id: str) -> dict[str, Any]:
     """List the files of a flow."""
-    return json_response({"files": [f.name for f in _files().list(flow_id=_flow(flow_id))]})
+    return {"files": [file.name for file in stores().files.list(flow_id=_flow(flow_id))]}
 
 
 @routes.get(f"{V1}/download/<flow_id>/<name>", **OF_FLOW, answers={200: DOWNLOAD})
 def download_file(flow_id: str, name: str) -> Response:
     """Download a file of a flow."""
-    return _send(_files().find(flow_id=_flow(flow_id), name=name))
+    return _send(stores().files.find(flow_id=_flow(flow_id), name=name))
 
 
 @routes.delete(f"{V1}/delete/<flow_id>/<name>", **OF_FLOW, answers={200: schemas.Said})
-def delete_file(flow_id: str, name: str) -> Response:
+def delete_file(flow_id: str, name: str) -> dict[str, Any]:
     """Delete a file of a flow."""
-    found = _files().find(flow_id=_flow(flow_id), name=name)
-    _files().delete(found)
-    return json_response({"message": f"File {found.name} deleted successfully"})
+    found = stores().files.find(flow_id=_flow(flow_id), name=name)
+    stores().files.delete(found)
+    return {"message": f"File {found.name} deleted successfully"}
 
 
 @own_routes.post(f"{V2}/", needs=AUTHOR, body=UPLOAD, answers={201: OwnFile}, errors=(429,))
-def upload_own_file() -> Response:
+def upload_own_file() -> dict[str, Any]:
     """Upload a file for all flows of the caller."""
     given = _uploaded()
-    return json_response(_own(_save(given, given.filename or "", None)), 201)
+    return _own(_save(given, given.filename or "", None))
 
 
 @own_routes.get(f"{V2}/", needs=AUTHOR, answers={200: ListOf(OwnFile)})
-def list_own_files() -> Response:
+def list_own_files() -> list[dict[str, Any]]:
     """List the caller's files that belong to no flow."""
-    found = _files().list(flow_id=None)
-    more = ({"user_id": f.owner, "created_at": f.created_at, "updated_at": f.created_at} for f in found)
-    return json_response([{**_own(file), **rest} for file, rest in zip(found, more, strict=True)])
+    return [
+        {**_own(file), "user_id": file.owner, "created_at": file.created_at, "updated_at": file.created_at}
+        for file in stores().files.list(flow_id=None)
+    ]
 
 
 @own_routes.get(f"{V2}/<file_id>", **OWN, answers={200: DOWNLOAD})
 def download_own_file(file_id: str) -> Response:
     """Download a file of the caller."""
-    return _send(_files().find(flow_id=None, file_id=file_id))
+    return _send(stores().files.find(flow_id=None, file_id=file_id))
 
 
 @own_routes.delete(f"{V2}/<file_id>", **OWN, answers={200: schemas.Detail})
-def delete_own_file(file_id: str) -> Response:
+def delete_own_file(file_id: str) -> dict[str, Any]:
     """Delete a file of the caller."""
-    found = _files().find(flow_id=None, file_id=file_id)
-    _files().delete(found)
-    return json_response({"detail": f"File {_stem(found.name)} deleted successfully"})
-
-
-def _files() -> FilesOfCaller:
-    return this_runner().stores_of(caller()).files
+    found = stores().files.find(flow_id=None, file_id=file_id)
+    stores().files.delete(found)
+    return {"detail": f"File {_stem(found.name)} deleted successfully"}
 
 
 def _flow(flow_id: str) -> str:
@@ -145,12 +140,12 @@ def _uploaded() -> FileStorage:
 def _save(given: FileStorage, name: str, flow_id: str | None) -> StoredFile:
     stream: Any = given.stream
     media_type = (given.mimetype or "")[:255] or None
-    return _files().save(stream, name=name, flow_id=flow_id, media_type=media_type)
+    return stores().files.save(stream, name=name, flow_id=flow_id, media_type=media_type)
 
 
 def _send(found: StoredFile) -> Response:
     """Send a file as an attachment, never inline: it may contain anything."""
-    opened: Any = wrap_file(request.environ, _files().open(found))
+    opened: Any = wrap_file(request.environ, stores().files.open(found))
     answer = Response(opened, content_type="application/octet-stream", direct_passthrough=True)
     answer.content_length = found.size
     plain = found.name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")

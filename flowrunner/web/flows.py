@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
 
 from flask import Response
-from marshmallow import INCLUDE, Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError
@@ -21,16 +21,15 @@ from flowrunner.flows.as_nodes import as_nodes
 from flowrunner.flows.model import Flow
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, find_graph, is_native, read_parts, unwrap
-from flowrunner.store.bound import FlowsOfCaller
 from flowrunner.store.flowrecord import EXTRA, StoredFlow
 from flowrunner.web import schemas
-from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.fields import Anything, Flag, Items, Nested, Number, Uuid
+from flowrunner.web.auth import caller, stores, this_runner
+from flowrunner.web.fields import Anything, Flag, Items, Nested, Uuid
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.json_io import dumps, json_response, parse_json_bytes
-from flowrunner.web.messages import IDS
+from flowrunner.web.json_io import dumps, parse_json_bytes
+from flowrunner.web.pages import IDS, numbered, one_page
 from flowrunner.web.route import Input, ListOf, Media, RouteGroup
-from flowrunner.web.schemas import BYTES, UPLOAD, Body, Open
+from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Open
 
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000
@@ -43,12 +42,8 @@ ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"flow_id": Uuid()}}
 routes = RouteGroup("flows")
 
 
-class FlowChanges(Schema):
-    """Members of a flow that are to be changed."""
-
-    # What these hold is checked where flows are stored, since they come from files, too.
-    class Meta:
-        unknown = INCLUDE
+class FlowChanges(Open):
+    """Members of a flow that are to be changed; checked where flows are stored, since files bring them, too."""
 
     id = Anything(json={"type": "string", "format": "uuid"}, allow_none=True)
     name = Anything(json={"type": "string"}, allow_none=True)
@@ -90,12 +85,6 @@ class FlowAnswer(FlowHeader):
     user_id = fields.String(required=True, allow_none=True)
 
 
-class FlowsDeleted(Schema):
-    """How many flows were deleted."""
-
-    deleted = fields.Integer(required=True)
-
-
 @routes.get(
     BASE,
     needs=CONVERSE,
@@ -103,57 +92,42 @@ class FlowsDeleted(Schema):
         "get_all": Flag("All in one list; false: page by page.", load_default=True),
         "header_flows": Flag("Without their data."),
         "folder_id": Uuid("Only those of this project."),
-        "page": Number("Number of the page, from 1.", low=1, load_default=1),
-        "size": Number("Flows on a page.", low=1, high=MOST_FLOWS_A_PAGE, load_default=50),
+        **numbered("Flows", MOST_FLOWS_A_PAGE),
     },
     answers={200: {"anyOf": [ListOf(FlowHeader), {"type": "object"}]}},
 )
-def list_flows(query: Input) -> Response:
+def list_flows(query: Input) -> Any:
     """List flows: those of the folders and the caller's own."""
-    flows = _flows()
-    header = query["header_flows"] or not flows.sees_graphs
-    placed = Placing() if flows.sees_graphs else None
-    shown = [_folder_json(flow, header=header, placed=placed) for flow in flows.of_folders()]
-    for stored in flows.stored():
-        one = stored.to_header() if header else stored.to_json()
-        shown.append(one if placed is None else placed.put(one))
-    if query["folder_id"] is not None:
-        shown = [one for one in shown if one["folder_id"] == query["folder_id"]]
-    if query["get_all"]:
-        return json_response(shown)
-    page, size, total = query["page"], query["size"], len(shown)
-    items = shown[(page - 1) * size : page * size]
-    return json_response({"items": items, "total": total, "page": page, "size": size, "pages": -(-total // size)})
+    shown = shown_flows(query["folder_id"], header=bool(query["header_flows"]))
+    return shown if query["get_all"] else one_page(shown, query["page"], query["size"])
 
 
 @routes.post(BASE, needs=AUTHOR, body=FlowBody, answers={201: FlowAnswer}, errors=(409,))
-def create_flow(body: Input) -> Response:
+def create_flow(body: Input) -> dict[str, Any]:
     """Create a flow."""
-    return json_response(_stored_json(_flows().create(body)), 201)
+    return _stored_json(stores().flows.create(body))
 
 
-@routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: FlowsDeleted})
-def delete_flows(body: list[str]) -> Response:
+@routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: Deleted})
+def delete_flows(body: list[str]) -> dict[str, int]:
     """Delete flows by their ids; those of others are ignored."""
-    return json_response({"deleted": _flows().delete_many(body)})
+    return {"deleted": stores().flows.delete_many(body)}
 
 
 @routes.post(f"{BASE}upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
-def upload_flows() -> Response:
+def upload_flows() -> Sequence[dict[str, Any]]:
     """Create the flows of an uploaded file.
 
     It holds one flow, `{"flows": [...]}`, or is an archive of such files.
     """
-    settings = this_runner().settings
-    file = uploaded_file(settings.max_body)
-    limits = Limits(max_vertices=settings.max_vertices)
-    return json_response(create_all(flows_in(file.read(), file.filename or "", limits)), 201)
+    file = uploaded_file(this_runner().settings.max_body)
+    return create_all(flows_in(file.read(), file.filename or ""))
 
 
 @routes.post(f"{BASE}batch/", needs=AUTHOR, body=FlowBatch, answers={201: ListOf(FlowAnswer)})
-def create_flows(body: Input) -> Response:
+def create_flows(body: Input) -> Sequence[dict[str, Any]]:
     """Create several flows."""
-    return json_response(create_all(body["flows"]), 201)
+    return create_all(body["flows"])
 
 
 @routes.post(
@@ -162,50 +136,46 @@ def create_flows(body: Input) -> Response:
     body=IDS,
     answers={200: Media({"application/json": FlowAnswer, "application/x-zip-compressed": BYTES})},
 )
-def download_flows(body: list[str]) -> Response:
+def download_flows(body: list[str]) -> Any:
     """Download flows: one as JSON, several as a ZIP archive."""
     wanted = list(dict.fromkeys(body))
     if len(wanted) > MOST_DOWNLOADED:
         raise BadRequest(f"At most {MOST_DOWNLOADED} flows are downloaded at once; this list has {len(wanted)}.")
     # One by one, so that they are never all in memory.
-    found = _found(wanted)
-    first = next(found, None)
+    found = filter(None, map(_find, wanted))
+    first, second = next(found, None), next(found, None)
     if first is None:
         raise FlowNotFound("No flows found.")
-    second = next(found, None)
     if second is None:
-        answer = json_response(first)
-        answer.headers["Content-Disposition"] = "attachment; filename=flow.json"
-        return answer
-    answer = Response(archive_of(chain((first, second), found)), content_type="application/x-zip-compressed")
-    answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
-    return answer
+        return first, {"Content-Disposition": "attachment; filename=flow.json"}
+    return archive_of(chain((first, second), found))
 
 
 @routes.get(f"{BASE}<flow_id>", **ONE, answers={200: FlowAnswer})
-def read_flow(flow_id: str) -> Response:
+def read_flow(flow_id: str) -> dict[str, Any]:
     """Show a flow."""
-    return json_response(_show(flow_id))
+    flow, placed = stores().flows.folder_flow(flow_id), Placing()
+    return placed.put(stores().flows.get(flow_id).to_json() if flow is None else _folder_json(flow))
 
 
 @routes.patch(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer}, errors=(409,))
-def change_flow(flow_id: str, body: Input) -> Response:
+def change_flow(flow_id: str, body: Input) -> dict[str, Any]:
     """Change members of a flow."""
-    return json_response(_stored_json(_flows().update(flow_id, body)))
+    return _stored_json(stores().flows.update(flow_id, body))
 
 
 @routes.put(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer, 201: FlowAnswer}, errors=(409,))
-def put_flow(flow_id: str, body: Input) -> Response:
+def put_flow(flow_id: str, body: Input) -> tuple[dict[str, Any], int]:
     """Replace a flow, or create it under that id."""
-    stored, new = _flows().put(flow_id, body)
-    return json_response(_stored_json(stored), 201 if new else 200)
+    stored, new = stores().flows.put(flow_id, body)
+    return _stored_json(stored), 201 if new else 200
 
 
 @routes.delete(f"{BASE}<flow_id>", **ONE, answers={200: schemas.Said})
-def delete_flow(flow_id: str) -> Response:
+def delete_flow(flow_id: str) -> dict[str, str]:
     """Delete a flow; its messages stay."""
-    _flows().delete(flow_id)
-    return json_response({"message": "Flow deleted successfully"})
+    stores().flows.delete(flow_id)
+    return {"message": "Flow deleted successfully"}
 
 
 def as_read(shown: dict[str, Any]) -> dict[str, Any]:
@@ -225,22 +195,12 @@ class Placing:
     """Says of flows in which project they are."""
 
     def __init__(self) -> None:
-        self._projects = this_runner().stores_of(caller()).projects
+        self._projects = stores().projects
         self._known = {one.id for one in self._projects.list()}
 
     def put(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Return a flow as the API shows it, with the id of a project that is there."""
         return {**as_read(shown), "folder_id": self._projects.place_of(shown.get("folder_id"), self._known)}
-
-
-def _flows() -> FlowsOfCaller:
-    return this_runner().stores_of(caller()).flows
-
-
-def _show(flow_id: str) -> dict[str, Any]:
-    flow = _flows().folder_flow(flow_id)
-    placed = Placing()
-    return placed.put(_flows().get(flow_id).to_json()) if flow is None else _folder_json(flow, placed=placed)
 
 
 def _stored_json(stored: StoredFlow) -> dict[str, Any]:
@@ -257,11 +217,11 @@ def _warnings_of(flow_id: str) -> list[str]:
         return [error.message]
 
 
-def _folder_json(flow: Flow, *, header: bool = False, placed: Placing | None = None) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
+    return {
         "name": flow.name,
         "description": flow.description,
-        "data": None if header else _flows().folder_graph(flow),
+        "data": None if header else stores().flows.folder_graph(flow),
         "is_component": flow.is_component,
         "updated_at": None,
         "webhook": any(v.type == "Webhook" for v in flow.vertices),
@@ -272,28 +232,35 @@ def _folder_json(flow: Flow, *, header: bool = False, placed: Placing | None = N
         "user_id": None,
         **({"examples": list(flow.examples)} if flow.examples else {}),
     }
-    return shown if placed is None else placed.put(shown)
 
 
 def create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
-    made = _flows().create_many([{**item, "id": None} for item in given])
+    """Create several flows, all or none, and return them as the API shows them."""
+    made = stores().flows.create_many([{**item, "id": None} for item in given])
     return [_stored_json(stored) for stored in made]
 
 
-def shown_flows(project_id: str) -> list[dict[str, Any]]:
-    """Return the flows of a project as the API shows them."""
-    flows, placed = _flows(), Placing()
-    shown = [_folder_json(flow, placed=placed) for flow in flows.of_folders()]
-    shown += [placed.put(stored.to_json()) for stored in flows.stored()]
-    return [one for one in shown if one["folder_id"] == project_id]
+def shown_flows(project_id: str | None, *, header: bool = False) -> list[dict[str, Any]]:
+    """Return the flows of a project, or all, as the API shows them to the caller.
+
+    :param header: leave out what they are made of, as for all who may not see that.
+    """
+    flows = stores().flows
+    header = header or not flows.sees_graphs
+    shown = [_folder_json(flow, header=header) for flow in flows.of_folders()]
+    shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
+    if flows.sees_graphs:
+        shown = list(map(Placing().put, shown))
+    return [one for one in shown if project_id in (None, one["folder_id"])]
 
 
-def flows_in(data: bytes, filename: str, limits: Limits) -> list[dict[str, Any]]:
+def flows_in(data: bytes, filename: str) -> list[dict[str, Any]]:
     """Return the flows of an uploaded file, as JSON; one that has no name is called as its file.
 
     :raises FlowInvalid: for the first of them that is none: an upload is taken as a whole or not at all.
     :raises BadRequest: if there is none.
     """
+    limits = Limits(max_vertices=this_runner().settings.max_vertices)
     parts = read_parts(data, limits=limits) if is_archive(data) else _parts_of_json(data, PurePath(filename).stem)
     for part in parts:
         try:
@@ -324,13 +291,13 @@ def _name_of(part: Part) -> Any:
     return PurePosixPath(part.label).name.replace(".json", "") if given is None else given
 
 
-def _found(flow_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for flow_id in flow_ids:
-        with suppress(FlowNotFound):
-            yield _show(flow_id)
+def _find(flow_id: str) -> Any:
+    with suppress(FlowNotFound):
+        return read_flow(flow_id)
 
 
-def archive_of(found: Iterable[dict[str, Any]]) -> bytes:
+def archive_of(found: Iterable[dict[str, Any]]) -> Response:
+    """Return flows as a ZIP archive to be saved, with a file for each."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for flow in found:
@@ -342,4 +309,5 @@ def archive_of(found: Iterable[dict[str, Any]]) -> bytes:
             entry = zipfile.ZipInfo(f"{flow['id']}.json")
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)
-    return packed.getvalue()
+    headers = {"Content-Disposition": "attachment; filename=flows.zip"}
+    return Response(packed.getvalue(), headers=headers, content_type="application/x-zip-compressed")

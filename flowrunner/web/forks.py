@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import CONVERSE
@@ -14,7 +13,6 @@ from flowrunner.memory.paging import newest_within, weight_of
 from flowrunner.web.access import messages_to_change
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text, Uuid
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 from flowrunner.web.sessions import BASE
@@ -41,7 +39,7 @@ class Forked(Schema):
 
 
 @routes.post(f"{BASE}/sessions/fork", needs=CONVERSE, body=Fork, answers={201: Forked}, errors=(429,))
-def fork_session(body: Input) -> Response:
+def fork_session(body: Input) -> dict[str, Any]:
     """Copy what was said in a session before one of its messages into a new session; the old one stays as it is.
 
     Where nothing was said before, the new session is empty.
@@ -63,7 +61,7 @@ def fork_session(body: Input) -> Response:
     if copies:
         runner.count_upload(identity, sum(map(_size_of, copies)))
         runner.memory_of(identity).append(copies)
-    return json_response({"session_id": fork, "count": len(copies)}, 201)
+    return {"session_id": fork, "count": len(copies)}
 
 
 def _size_of(message: Message) -> int:

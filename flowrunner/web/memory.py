@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
-from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may
+from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may, sees_graphs
 from flowrunner.errors import BadRequest
-from flowrunner.identity import Identity, is_local
+from flowrunner.identity import is_local
 from flowrunner.memory.purging import Purged, preview_purge, purge
 from flowrunner.memory.retention import RetentionRule, read_rules
 from flowrunner.memory.sizes import disk_size, size_of
@@ -18,7 +17,6 @@ from flowrunner.runner import Runner
 from flowrunner.web.access import messages_to_read
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 
@@ -93,7 +91,7 @@ class PurgePreview(Schema):
 
 
 @routes.get("/api/v1/memory", needs=CONVERSE, answers={200: MemoryFacts})
-def describe_memory() -> Response:
+def describe_memory() -> dict[str, Any]:
     """Show how many sessions and messages the caller has, and to those who may know it, how they are kept.
 
     No more than a thousand sessions are counted. Authors are told of the backend, admins also of its place and
@@ -102,18 +100,15 @@ def describe_memory() -> Response:
     runner, identity = this_runner(), caller()
     memory = messages_to_read(runner)
     size = size_of(memory)
-    operates = _operates(identity)
-    knows = operates or may(identity, Capability.AUTHOR, change=False)
-    return json_response(
-        {
-            "sessions": size.sessions,
-            "messages": size.messages,
-            "more": size.more,
-            "every_owner": not isinstance(memory.owner, str),
-            "backend": _backend(runner, operates=operates) if knows else None,
-            "retention": _retention(runner) if operates else None,
-        }
-    )
+    operates = is_local(identity) or may(identity, Capability.ADMIN, change=False)
+    return {
+        "sessions": size.sessions,
+        "messages": size.messages,
+        "more": size.more,
+        "every_owner": not isinstance(memory.owner, str),
+        "backend": _backend(runner, operates=operates) if operates or sees_graphs(identity) else None,
+        "retention": _retention(runner) if operates else None,
+    }
 
 
 @routes.post(
@@ -123,7 +118,7 @@ def describe_memory() -> Response:
     body_required=False,
     answers={200: PurgePreview},
 )
-def preview_memory_purge(body: Input) -> Response:
+def preview_memory_purge(body: Input) -> dict[str, Any]:
     """Show what retention rules would remove; nothing is removed.
 
     An answer looks at a part of the sessions, the latest first, and says where the next one goes on. Rules with a
@@ -134,7 +129,7 @@ def preview_memory_purge(body: Input) -> Response:
     late = time.monotonic() + MOST_SECONDS
     names = runner.flow_names()
     if any(rule.total is not None for rule in rules):
-        return json_response(_whole(runner, rules, names, late))
+        return _whole(runner, rules, names, late)
     after = None if body["after_session"] is None else (body["after_owner"] or "", body["after_session"])
     found = preview_purge(
         runner.memory,
@@ -145,15 +140,13 @@ def preview_memory_purge(body: Input) -> Response:
         stopped=lambda: time.monotonic() > late,
     )
     last = found.last
-    return json_response(
-        {
-            "rules": _rows(found.purged),
-            "looked_at": found.sessions,
-            "more": found.cut,
-            "after_session": last.session_id if last else None,
-            "after_owner": last.owner if last else None,
-        }
-    )
+    return {
+        "rules": _rows(found.purged),
+        "looked_at": found.sessions,
+        "more": found.cut,
+        "after_session": last.session_id if last else None,
+        "after_owner": last.owner if last else None,
+    }
 
 
 def _whole(runner: Runner, rules: tuple[RetentionRule, ...], names: dict[str, str], late: float) -> dict[str, Any]:
@@ -187,10 +180,6 @@ def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
 
 def _rows(purged: list[Purged]) -> list[dict[str, Any]]:
     return [{"rule": str(one.rule), "messages": one.messages, "sessions": one.sessions} for one in purged]
-
-
-def _operates(identity: Identity) -> bool:
-    return is_local(identity) or may(identity, Capability.ADMIN, change=False)
 
 
 def _backend(runner: Runner, *, operates: bool) -> dict[str, Any]:

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 
-from flask import Response
-
 from flowrunner.authority import CONVERSE
 from flowrunner.engine.shapes import message_fields
-from flowrunner.errors import BadRequest
-from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS
-from flowrunner.memory.message import Message
+from flowrunner.errors import BadRequest, NotFound
+from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS, MessageChanges
+from flowrunner.memory.message import Message, make_properties
 from flowrunner.memory.paging import newest_within
 from flowrunner.web import schemas
 from flowrunner.web.access import messages_to_change, messages_to_read
-from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.fields import Items, Number, Text, Uuid, filter_text
-from flowrunner.web.json_io import dumps, empty_response, json_response
-from flowrunner.web.message_edit import MessageEdit, apply_edit
+from flowrunner.web.auth import caller, stores, this_runner
+from flowrunner.web.fields import Items, Object, Text, Truth, Uuid, filter_text
+from flowrunner.web.json_io import dumps
+from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, ListOf, RouteGroup
+from flowrunner.web.schemas import Body
 
-MOST_MESSAGES: Final = 200
-USUAL_MESSAGES: Final = 100
 #: Characters of a page of messages; one message may have more, and is a page of its own then.
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
-MOST_IDS: Final = 10_000
 #: Ids that one call of the store gets; a database takes no statement of any length.
 _IDS_AT_ONCE: Final = 500
-
-#: Where a list goes on: the cursor of the next page, absent after the last one.
-NEXT_CURSOR: Final = "X-Next-Cursor"
+_FOREIGN_FILE: Final = "Message attachment is outside the permitted storage scope."
 
 routes = RouteGroup("messages")
 
-# What several lists take.
-FLOW: Final = Uuid("Only what came from this flow.")
-LIMIT: Final = Number("Return at most so many; 0 means 100, and more than 200 means 200.", load_default=USUAL_MESSAGES)
-OFFSET: Final = Number("Skip so many of the newest.", load_default=0)
-IDS: Final = Items(
-    Uuid(), most=MOST_IDS, too_many=f"At most {MOST_IDS} ids are taken at once; this list has {{count}}."
-)
+
+class MessageEdit(Body):
+    """What may be changed in a message; null and other members change nothing."""
+
+    text = Text(allow_none=True)
+    sender = Text(allow_none=True, least=1)
+    sender_name = Text(allow_none=True, least=1)
+    session_id = Text(allow_none=True, least=1)
+    context_id = Text(allow_none=True)
+    files = Items(Text(), allow_none=True)
+    edit = Truth(allow_none=True)
+    error = Truth(allow_none=True)
+    properties = Object(allow_none=True)
+    session_metadata = Object(allow_none=True)
+    category = Text(allow_none=True)
+    content_blocks = Items(Object(), allow_none=True)
 
 
 @routes.get(
@@ -63,19 +68,18 @@ IDS: Final = Items(
     answers={200: ListOf(schemas.Message)},
     pages=True,
 )
-def list_messages(query: Input) -> Response:
+def list_messages(query: Input) -> Any:
     """List messages: the newest, or the newest before the cursor."""
     found, cursor = find_messages(query)
-    return with_cursor(json_response(message_rows(found)), cursor)
+    return message_rows(found), next_page(cursor)
 
 
 @routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
-def delete_messages(body: list[str]) -> Response:
+def delete_messages(body: list[str]) -> None:
     """Delete messages by their ids; unknown ones are ignored."""
     memory = messages_to_change(this_runner())
     for start in range(0, len(body), _IDS_AT_ONCE):
         memory.delete(ids=tuple(body[start : start + _IDS_AT_ONCE]))
-    return empty_response()
 
 
 @routes.put(
@@ -85,9 +89,11 @@ def delete_messages(body: list[str]) -> Response:
     body=MessageEdit,
     answers={200: schemas.EditedMessage},
 )
-def edit_message(message_id: str, body: Input) -> Response:
+def edit_message(message_id: str, body: Input) -> dict[str, Any]:
     """Edit a message."""
-    return json_response(edited_row(apply_edit(this_runner(), message_id, body)))
+    row = message_fields(apply_edit(message_id, body))
+    del row["duration"]
+    return row
 
 
 def find_messages(query: Input) -> tuple[list[Message], str | None]:
@@ -97,7 +103,7 @@ def find_messages(query: Input) -> tuple[list[Message], str | None]:
     is it sorted.
     """
     key, descending = read_order(query["order_by"], query["order"])
-    limit = min(query["limit"] or USUAL_MESSAGES, MOST_MESSAGES)
+    limit = limit_of(query)
     asked = {name: query[name] for name in ("flow_id", "sender", "sender_name", "context_id", "offset")}
     if query["end_user_id"] is not None:
         # Callers have no users of their own here, so no message is of one.
@@ -159,15 +165,41 @@ def message_row(message: Message) -> dict[str, Any]:
     return row
 
 
-def edited_row(message: Message) -> dict[str, Any]:
-    """Return a message as the answer to an edit shows it: ``files`` is a list, without ``duration``."""
-    row = message_fields(message)
-    del row["duration"]
-    return row
+def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:
+    """Change a message of the present caller and return it. A new text marks it as edited, whatever else is asked.
+
+    :param body: as :class:`MessageEdit` reads it.
+    :raises NotFound: if the caller has no such message.
+    :raises BadRequest: for a file that is none of the caller's uploads.
+    """
+    given = {name: value for name, value in body.items() if value is not None}
+    if "properties" in given:
+        given["properties"] = make_properties(**given["properties"])
+    for name in given.keys() & {"files", "content_blocks"}:
+        given[name] = tuple(given[name])
+    changes = MessageChanges(**given)
+    _check_files(changes)
+    memory = messages_to_change(this_runner())
+    found = memory.fetch(ids=(message_id,))
+    if found and caller().flows is not None:
+        # A key that is limited to flows names files of the message's flow alone.
+        _check_files(changes, found[0].flow_id or "")
+    if found and changes.text is not None and changes.text != found[0].text:
+        changes = replace(changes, edit=True)
+    if found and changes.given():
+        found = memory.update(changes, ids=(message_id,))
+    if not found:
+        raise NotFound("Message not found")
+    return found[0]
 
 
-def with_cursor(answer: Response, cursor: str | None) -> Response:
-    """Set the header with the cursor of the next page, if there is one."""
-    if cursor is not None:
-        answer.headers[NEXT_CURSOR] = cursor
-    return answer
+def _check_files(changes: MessageChanges, flow_id: str | None = None) -> None:
+    """Refuse files that the caller may not name in a message.
+
+    :param flow_id: the flow whose files alone may be named.
+    """
+    for name in changes.files or ():
+        try:
+            stores().files.path_of(name, flow_id=flow_id)
+        except BadRequest:
+            raise BadRequest(_FOREIGN_FILE) from None

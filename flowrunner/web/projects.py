@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from flask import Response
-from marshmallow import INCLUDE, Schema, fields
+from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
 from flowrunner.flows.archives import is_archive
-from flowrunner.flows.parsing import Limits
-from flowrunner.store.bound_projects import ProjectsOfCaller
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import stores, this_runner
 from flowrunner.web.fields import Anything, Items, Number, Uuid
 from flowrunner.web.flows import MOST_FLOWS_A_PAGE, FlowAnswer, archive_of, create_all, flows_in, shown_flows
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.json_io import empty_response, json_response
+from flowrunner.web.pages import one_page
 from flowrunner.web.route import Input, ListOf, Media, RouteGroup, View
-from flowrunner.web.schemas import BYTES, UPLOAD
+from flowrunner.web.schemas import BYTES, UPLOAD, Open
 
 BASE: Final = "/api/v1/projects/"
 OLDER: Final = "/api/v1/folders/"
@@ -44,11 +42,8 @@ def _both(method: str, rest: str = "", **declared: Any) -> Callable[[View], View
     return declare
 
 
-class ProjectChanges(Schema):
+class ProjectChanges(Open):
     """Members of a project that are to be changed."""
-
-    class Meta:
-        unknown = INCLUDE
 
     name = Anything(json={"type": "string"}, allow_none=True)
     description = Anything(json={"type": "string"}, allow_none=True)
@@ -56,11 +51,8 @@ class ProjectChanges(Schema):
     components = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
 
 
-class NewProject(Schema):
+class NewProject(Open):
     """A project to make, and the flows that go into it."""
-
-    class Meta:
-        unknown = INCLUDE
 
     name = Anything(json={"type": "string"}, required=True)
     description = Anything(json={"type": "string"}, allow_none=True)
@@ -84,54 +76,44 @@ class ProjectWithFlows(ProjectAnswer):
 
 
 @_both("GET", needs=AUTHOR, answers={200: ListOf(ProjectAnswer)})
-def list_projects() -> Response:
+def list_projects() -> list[dict[str, Any]]:
     """List the caller's projects; there is one at least."""
-    return json_response([found.to_json() for found in _projects().list()])
+    return [found.to_json() for found in stores().projects.list()]
 
 
 @_both("POST", needs=AUTHOR, body=NewProject, answers={201: ProjectAnswer})
-def create_project(body: Input) -> Response:
+def create_project(body: Input) -> dict[str, Any]:
     """Make a project, and move flows into it."""
     moved = [*(body.get("flows_list") or ()), *(body.get("components_list") or ())]
-    made = _projects().create(body["name"], body.get("description"), moved)
-    return json_response(made.to_json(), 201)
+    return stores().projects.create(body["name"], body.get("description"), moved).to_json()
 
 
 @_both("POST", "upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
-def upload_project() -> Response:
+def upload_project() -> Sequence[dict[str, Any]]:
     """Make a project of an uploaded file with flows.
 
     The file is JSON with `folder_name`, `folder_description` and `flows`, or an archive of flows, which is called as
     its file.
     """
-    settings = this_runner().settings
-    file = uploaded_file(settings.max_body)
+    file = uploaded_file(this_runner().settings.max_body)
     data, filename = file.read(), file.filename or ""
     name, description = _head_of(data, filename)
-    found = flows_in(data, filename, Limits(max_vertices=settings.max_vertices))
-    made = _projects().create(name, description)
+    found = flows_in(data, filename)
+    made = stores().projects.create(name, description)
     try:
-        return json_response(create_all([{**flow, "folder_id": made.id} for flow in found]), 201)
+        return create_all([{**flow, "folder_id": made.id} for flow in found])
     except FlowRunnerError:
-        _projects().delete(made.id)
+        stores().projects.delete(made.id)
         raise
 
 
-@_both(
-    "GET",
-    "download/<project_id>",
-    **ONE,
-    answers={200: Media({"application/x-zip-compressed": BYTES})},
-)
+@_both("GET", "download/<project_id>", **ONE, answers={200: Media({"application/x-zip-compressed": BYTES})})
 def download_project(project_id: str) -> Response:
     """Download the flows of a project as a ZIP archive."""
-    found = _projects().get(project_id)
-    flows = shown_flows(found.id)
+    flows = shown_flows(stores().projects.get(project_id).id)
     if not flows:
         raise NotFound("No flows found in project")
-    answer = Response(archive_of(flows), content_type="application/x-zip-compressed")
-    answer.headers["Content-Disposition"] = "attachment; filename=flows.zip"
-    return answer
+    return archive_of(flows)
 
 
 @_both(
@@ -144,35 +126,27 @@ def download_project(project_id: str) -> Response:
     },
     answers={200: {"anyOf": [ProjectWithFlows, {"type": "object"}]}},
 )
-def read_project(project_id: str, query: Input) -> Response:
+def read_project(project_id: str, query: Input) -> dict[str, Any]:
     """Show a project and its flows."""
-    found = _projects().get(project_id).to_json()
+    found = stores().projects.get(project_id).to_json()
     flows = shown_flows(found["id"])
-    page, size, total = query["page"], query["size"], len(flows)
-    if not page or not size:
-        return json_response({**found, "flows": flows})
-    items = flows[(page - 1) * size : page * size]
-    paged = {"items": items, "total": total, "page": page, "size": size, "pages": -(-total // size)}
-    return json_response({"folder": found, "flows": paged})
+    if not query["page"] or not query["size"]:
+        return {**found, "flows": flows}
+    return {"folder": found, "flows": one_page(flows, query["page"], query["size"])}
 
 
 @_both("PATCH", "<project_id>", **ONE, body=ProjectChanges, answers={200: ProjectAnswer})
-def change_project(project_id: str, body: Input) -> Response:
+def change_project(project_id: str, body: Input) -> dict[str, Any]:
     """Change name and description of a project, or which flows are in it."""
     given = [body[name] for name in ("flows", "components") if body.get(name) is not None]
     moved = [flow_id for several in given for flow_id in several] if given else None
-    return json_response(_projects().update(project_id, body, moved).to_json())
+    return stores().projects.update(project_id, body, moved).to_json()
 
 
 @_both("DELETE", "<project_id>", **ONE, answers={204: None})
-def delete_project(project_id: str) -> Response:
+def delete_project(project_id: str) -> None:
     """Delete a project with the flows in it; their messages stay."""
-    _projects().delete(project_id)
-    return empty_response()
-
-
-def _projects() -> ProjectsOfCaller:
-    return this_runner().stores_of(caller()).projects
+    stores().projects.delete(project_id)
 
 
 def _head_of(data: bytes, filename: str) -> tuple[Any, Any]:

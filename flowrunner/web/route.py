@@ -6,9 +6,12 @@ From there come the reading and refusing of input, the OpenAPI description and t
 
 
     @routes.post("/api/v1/variables/", needs=AUTHOR, body=NewVariable, answers={201: Variable})
-    def create_variable(body: Input) -> Response:
+    def create_variable(body: Input) -> dict[str, Any]:
         \"\"\"Store a variable.\"\"\"
-        return json_response(..., 201)
+        return stores().variables.create(**body).to_json()
+
+A view returns the JSON of its answer, or as in Flask a tuple of it with another status, headers or both. The status
+is the first that is declared unless it says otherwise. What is not JSON it returns as a response of its own.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ from marshmallow.fields import Field
 
 from flowrunner.authority import Need
 from flowrunner.web.input import QueryReader, read_body, read_path
+from flowrunner.web.json_io import empty_response, json_response
 
 Input: TypeAlias = Mapping[str, Any]
-View: TypeAlias = Callable[..., Response]
+View: TypeAlias = Callable[..., Any]
 
 _VALUE: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
 #: Statuses of errors of every route that wants a caller, and of every route that takes a body.
@@ -128,24 +132,38 @@ class Route:
         return frozenset(found)
 
     @cached_property
-    def endpoint(self) -> View:
-        """The function that Flask calls: the view, given what was read and checked of the request."""
+    def endpoint(self) -> Callable[..., Response]:
+        """The function that Flask calls: the view, between what is read of a request and its answer."""
         view, path = self.view, self.path
-        if not (path or self.query or self.reads_body):
-            return view
         query = QueryReader(self.query) if self.query else None
         schema = self.body() if isinstance(self.body, type) else self.body
+        status = next(iter(self.answers), 200)
 
-        def read(**values: Any) -> Response:
+        def respond(**values: Any) -> Response:
             if path:
                 values.update(read_path(path, values))
             if query is not None:
                 values["query"] = query.read()
             if schema is not None and not isinstance(schema, Media):
                 values["body"] = read_body(schema, required=self.body_required)
-            return view(**values)
+            given = view(**values)
+            return given if isinstance(given, Response) else _make_answer(given, status)
 
-        return read
+        return respond
+
+
+def _make_answer(given: Any, status: int) -> Response:
+    headers: Mapping[str, str] = {}
+    if isinstance(given, tuple):
+        given, *rest = given
+        for one in rest:
+            if isinstance(one, int):
+                status = one
+            else:
+                headers = one
+    answer = empty_response() if given is None else json_response(given, status)
+    answer.headers.update(headers)
+    return answer
 
 
 class RouteGroup:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
-from flowrunner.authority import AUTHOR, CONVERSE, Capability, may
+from flowrunner.authority import AUTHOR, CONVERSE, sees_graphs
 from flowrunner.store.ledger import RUN_STATES
-from flowrunner.store.runrecords import RunRecords
 from flowrunner.web import schemas
-from flowrunner.web.access import flows_in_reach
+from flowrunner.web.access import flows_in_reach, run_log_of, run_records
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
-from flowrunner.web.json_io import empty_response, json_response
-from flowrunner.web.messages import FLOW, with_cursor
+from flowrunner.web.pages import FLOW, next_page, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRANSACTIONS: Final = 100
@@ -139,40 +136,34 @@ class StepPage(Schema):
     query={"flow_id": THIS_FLOW, "all": Flag("Every build that is kept, newest first.")},
     answers={200: Builds},
 )
-def list_builds(query: Input) -> Response:
+def list_builds(query: Input) -> dict[str, Any]:
     """List the newest build of each component of a flow, or all that are kept."""
     flow_id = query["flow_id"]
-    log = _log(flow_id)
-    found = {} if log is None else log.builds(flow_id, caller().scope, every=bool(query["all"]))
-    return json_response({"vertex_builds": found})
+    log = run_log_of(flow_id)
+    return {"vertex_builds": log.builds(flow_id, caller().scope, every=bool(query["all"])) if log else {}}
 
 
 @routes.delete("/api/v1/monitor/builds", needs=AUTHOR, query={"flow_id": THIS_FLOW}, answers={204: None})
-def delete_builds(query: Input) -> Response:
+def delete_builds(query: Input) -> None:
     """Delete the builds of a flow."""
-    log = _log(query["flow_id"])
+    log = run_log_of(query["flow_id"])
     if log is not None:
         log.delete_builds(query["flow_id"], caller().id)
-    return empty_response()
 
 
 @routes.get(
     "/api/v1/monitor/transactions",
     needs=AUTHOR,
-    query={
-        "flow_id": THIS_FLOW,
-        "page": Number("Number of the page, from 1.", low=1, load_default=1),
-        "size": Number("Transactions on a page.", low=1, high=MOST_TRANSACTIONS, load_default=50),
-    },
+    query={"flow_id": THIS_FLOW, **numbered("Transactions", MOST_TRANSACTIONS)},
     answers={200: TransactionPage},
 )
-def list_transactions(query: Input) -> Response:
+def list_transactions(query: Input) -> dict[str, Any]:
     """List the inputs and outputs of a flow's components, newest first."""
     flow_id, page, size = query["flow_id"], query["page"], query["size"]
-    log = _log(flow_id)
+    log = run_log_of(flow_id)
     if log is None:
-        return json_response({"items": [], "total": 0, "page": 1, "size": size, "pages": 0})
-    return json_response(log.transactions(flow_id, caller().scope, page=page, size=size))
+        return one_page([], 1, size)
+    return log.transactions(flow_id, caller().scope, page=page, size=size)
 
 
 @routes.get(
@@ -188,12 +179,12 @@ def list_transactions(query: Input) -> Response:
     answers={200: RunPage},
     pages=True,
 )
-def list_runs(query: Input) -> Response:
+def list_runs(query: Input) -> Any:
     """List runs, newest first."""
     flow_id, limit = query["flow_id"], query["limit"]
-    log = _log(flow_id)
+    log = run_log_of(flow_id)
     if log is None:
-        return json_response({"items": [], "cursor": None})
+        return {"items": [], "cursor": None}
     found = log.runs(
         caller().scope,
         flow_id=flow_id,
@@ -204,9 +195,8 @@ def list_runs(query: Input) -> Response:
         limit=limit + 1,
     )
     following = found[limit - 1]["id"] if len(found) > limit else None
-    sees_all = may(caller(), Capability.AUTHOR, change=False)
-    items = found[:limit] if sees_all else [without_parts(run) for run in found[:limit]]
-    return with_cursor(json_response({"items": items, "cursor": following}), following)
+    items = found[:limit] if sees_graphs(caller()) else [without_parts(run) for run in found[:limit]]
+    return {"items": items, "cursor": following}, next_page(following)
 
 
 @routes.get(
@@ -219,27 +209,17 @@ def list_runs(query: Input) -> Response:
     },
     answers={200: StepPage},
 )
-def list_steps(run_id: str, query: Input) -> Response:
+def list_steps(run_id: str, query: Input) -> dict[str, Any]:
     """List what the components of a run did: when, with what, and with what result.
 
     Also of a run that is under way, as far as it has come. A component that ran in a loop is there once for
     each time. `cursor` is the `after` of the next page, null on the last.
     """
-    runner = this_runner()
-    records = runner.stores.run_log or RunRecords(runner.engine, 1)
     after = -1 if query["after"] is None else query["after"]
-    found, more = records.steps(run_id, caller().scope, after=after, limit=query["limit"])
-    return json_response({"steps": found, "cursor": found[-1]["number"] if more else None})
+    found, more = run_records(this_runner()).steps(run_id, caller().scope, after=after, limit=query["limit"])
+    return {"steps": found, "cursor": found[-1]["number"] if more else None}
 
 
 def without_parts(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a run without what tells of what its flow is made: its warnings and components."""
     return {name: [] if name in ("warnings", "vertices") else value for name, value in run.items()}
-
-
-def _log(flow_id: str | None) -> Any:
-    """Return the run log; None without one, or if the caller may not access the flow."""
-    flows = flows_in_reach(this_runner(), caller())
-    if flow_id is not None and flows is not None and flow_id not in flows:
-        return None
-    return this_runner().stores.run_log

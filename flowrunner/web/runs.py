@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,36 +13,30 @@ from flask import Response, request
 from marshmallow import Schema, fields
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.authority import CONVERSE, Capability, may
+from flowrunner.authority import CONVERSE, sees_graphs
 from flowrunner.engine.shapes import message_json
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, StoreFailed
 from flowrunner.memory import Owner, OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.runner import Runner
 from flowrunner.store.ledger import SUCCESS
-from flowrunner.store.runrecords import RunRecords
+from flowrunner.store.streams import StreamEvent
 from flowrunner.web import schemas
-from flowrunner.web.access import FlowMemory, flows_in_reach, messages_to_read
+from flowrunner.web.access import FlowMemory, in_reach, messages_to_read, run_records
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.blueprint import this_blueprint
-from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text, Uuid
-from flowrunner.web.json_io import dump_line, json_response
+from flowrunner.web.json_io import dump_line
 from flowrunner.web.messages import message_rows
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.runlog import RunSummary, without_parts
-from flowrunner.web.sse import RETRY, answer_frames, frame_text
-from flowrunner.web.stored_stream import Frame
-from flowrunner.web.streams import event_stream
+from flowrunner.web.schemas import TEXT
+from flowrunner.web.sse import answer_frames
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds between two looks at a run whose events come from its record.
-_LOOK: Final = 0.5
-
-_TEXT: Final = {"type": "string"}
 #: Each event of the stream.
-_EVENT: Final = {"type": "object", "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT}, "required": ["data"]}
+_EVENT: Final = {"type": "object", "properties": {"id": TEXT, "event": TEXT, "data": TEXT}, "required": ["data"]}
 
 routes = RouteGroup("runs")
 
@@ -66,7 +60,7 @@ class Run(RunSummary):
 
 
 @routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
-def read_run(run_id: str) -> Response:
+def read_run(run_id: str) -> dict[str, Any]:
     """Show a run: its state, times, session, components, messages, and its result.
 
     The result is that of a background run or webhook, in the shape of a run's answer; it is kept for a
@@ -75,9 +69,7 @@ def read_run(run_id: str) -> Response:
     runner = this_runner()
     shown = _find(runner, run_id)
     messages = messages_to_read(runner).fetch(run_id=run_id, flow_id=shown["flow_id"])
-    return json_response(
-        {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
-    )
+    return {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
 
 
 @routes.get(
@@ -98,10 +90,7 @@ def read_run_events(run_id: str) -> Response:
     shown = _find(runner, run_id)
     reader = _Reader.of_request(runner)
     stream = this_blueprint().spool.find(run_id, identity.id, shown["flow_id"], sees_all=reader.sees_all)
-    if stream is not None:
-        return answer_frames(stream, run_id, after, runner.settings.heartbeat)
-    follower = _Follower(reader, run_id, after, Presence(request.environ))
-    return event_stream(follower.frames(), run_id)
+    return answer_frames(stream or _RecordedStream(reader, run_id), run_id, after, runner.settings.heartbeat)
 
 
 def _find(runner: Runner, run_id: str) -> dict[str, Any]:
@@ -113,8 +102,7 @@ def _find(runner: Runner, run_id: str) -> dict[str, Any]:
         shown = _Reader.of_request(runner).record(run_id)
     except SQLAlchemyError as error:
         raise StoreFailed("The server's database cannot be asked now; try again.") from error
-    flows = flows_in_reach(runner, caller())
-    if flows is not None and shown["flow_id"] not in flows:
+    if not in_reach(shown["flow_id"]):
         raise NotFound("Run not found")
     return shown
 
@@ -131,15 +119,14 @@ class _Reader:
     @classmethod
     def of_request(cls, runner: Runner) -> _Reader:
         """Return what the present caller may read."""
-        identity = caller()
-        return cls(runner, identity.scope, messages_to_read(runner), may(identity, Capability.AUTHOR, change=False))
+        return cls(runner, caller().scope, messages_to_read(runner), sees_graphs(caller()))
 
     def record(self, run_id: str) -> dict[str, Any]:
         """Return the record of a run, without its components and warnings where the caller may not see the flow.
 
         :raises NotFound: if there is none.
         """
-        found = (self.runner.stores.run_log or RunRecords(self.runner.engine, 1)).run(run_id, self.scope)
+        found = run_records(self.runner).run(run_id, self.scope)
         return found if self.sees_all else without_parts(found)
 
     def result(self, run_id: str) -> Mapping[str, Any] | None:
@@ -166,64 +153,56 @@ def _after(run_id: str) -> int:
     return int(number[:9])
 
 
-class _Follower:
-    """Makes the events of a run out of what is stored of it, as that grows.
+class _RecordedStream:
+    """The events of a run made out of what is stored of it, as that grows.
 
     What was streamed had more events, with numbers of their own: of those a client that comes back after
     they are gone gets the last one.
     """
 
-    def __init__(self, reader: _Reader, run_id: str, after: int, presence: Presence) -> None:
+    def __init__(self, reader: _Reader, run_id: str) -> None:
         self._reader = reader
         self._run_id = run_id
-        self._after = after
-        self._presence = presence
         self._number = 0
         self._seen: set[str] = set()
 
-    def frames(self) -> Iterator[str]:
-        """Yield the events as they come; where they cannot be read, the stream is cut, and its client comes back."""
-        yield RETRY
-        try:
-            yield from self._follow()
-        except (SQLAlchemyError, FlowRunnerError) as error:
-            logger.warning("The events of a run could not be read: %s", type(error).__name__)
+    def enter(self) -> None:
+        """Nothing to do: the run does not depend on its readers."""
 
-    def _follow(self) -> Iterator[str]:
-        heartbeat, quiet = self._reader.runner.settings.heartbeat, 0.0
-        while True:
+    leave = enter
+
+    def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
+        """Return the events after a number; where they cannot be read, the stream is cut, and its client comes back."""
+        try:
             # The messages are asked after the state: none that came before the end is missed.
             shown = self._reader.record(self._run_id)
             messages = self._reader.memory.fetch(run_id=self._run_id, flow_id=shown["flow_id"])
-            text = "".join(self._tell(message) for message in messages if str(message.id) not in self._seen)
-            if shown["ended_at"] is not None:
-                yield text + self._last(shown)
-                return
-            quiet = 0.0 if text else quiet + _LOOK
-            if heartbeat and quiet >= heartbeat:
-                text, quiet = ": heartbeat\n\n", 0.0
-            if text:
-                yield text
-            if self._presence.is_over():
-                return
-            time.sleep(_LOOK)
+        except (SQLAlchemyError, FlowRunnerError) as error:
+            logger.warning("The events of a run could not be read: %s", type(error).__name__)
+            return [], True
+        found = [self._tell(message) for message in messages if str(message.id) not in self._seen]
+        if shown["ended_at"] is not None:
+            self._number = max(self._number, after)
+            found.append(self._last(shown))
+            return [event for event in found if event.number > after], True
+        found = [event for event in found if event.number > after]
+        if not found:
+            time.sleep(seconds)
+        return found, False
 
-    def _tell(self, message: Message) -> str:
+    def _tell(self, message: Message) -> StreamEvent:
         self._seen.add(str(message.id))
-        return self._frame("error" if message.error else "add_message", message_json(message, with_id=True))
+        return self._event("error" if message.error else "add_message", message_json(message, with_id=True))
 
-    def _last(self, shown: Mapping[str, Any]) -> str:
-        self._number = max(self._number, self._after)
+    def _last(self, shown: Mapping[str, Any]) -> StreamEvent:
         if shown["status"] == SUCCESS:
-            return self._frame("end", {"result": self._reader.result(self._run_id)})
+            return self._event("end", {"result": self._reader.result(self._run_id)})
         error = shown["error"] or {"code": "internal_error", "message": f"The run ended as {shown['status']}."}
         said = error["message"]
         if error["code"] == "run_cancelled" and not said.startswith("The run was stopped"):
             said = f"The run was stopped: {said}."
-        return self._frame("error", {"error": said, "code": error["code"]})
+        return self._event("error", {"error": said, "code": error["code"]})
 
-    def _frame(self, event: str, data: Any) -> str:
+    def _event(self, event: str, data: Any) -> StreamEvent:
         self._number += 1
-        if self._number <= self._after:
-            return ""
-        return frame_text(Frame(self._number, event, dump_line(data)), self._run_id)
+        return StreamEvent(self._number, event, dump_line(data))

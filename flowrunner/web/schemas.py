@@ -27,7 +27,7 @@ class Body(Schema):
 
 
 class Open(Schema):
-    """What an answer holds, and may hold more of."""
+    """What a request or an answer holds, and may hold more of."""
 
     class Meta:
         unknown = INCLUDE
@@ -87,6 +87,12 @@ class Detail(Schema):
     """A sentence on what was done."""
 
     detail = fields.String(required=True)
+
+
+class Deleted(Schema):
+    """How many things are gone."""
+
+    deleted = fields.Integer(required=True)
 
 
 class Said(Schema):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, request
 from marshmallow import Schema, fields
 
@@ -9,7 +11,6 @@ from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.web.auth import local_token, this_runner
-from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Media, RouteGroup
 from flowrunner.web.schemas import TEXT, Open
 
@@ -72,59 +73,55 @@ class Config(Open):
 
 
 @health_routes.get("/health", needs=OPEN, answers={200: Health})
-def health() -> Response:
+def health() -> dict[str, str]:
     """Tell that the server is up."""
-    return json_response({"status": "ok"})
+    return {"status": "ok"}
 
 
 @health_routes.get("/health_check", needs=OPEN, answers={200: HealthCheck, 503: HealthCheck})
-def health_check() -> Response:
+def health_check() -> Any:
     """Check memory and database; 503 if one does not answer."""
     states = this_runner().check_health()
     good = all(state == "ok" for state in states.values())
     shown = {"status": "ok" if good else "error", "chat": states["memory"], "db": states["database"]}
-    return json_response(shown, 200 if good else 503)
+    return shown, 200 if good else 503
 
 
 @health_routes.get("/ready", needs=OPEN, answers={200: Ready, 503: Ready})
-def ready() -> Response:
+def ready() -> Any:
     """Say whether requests should be sent here: not while a store cannot be used, or the process stops."""
     reason = this_runner().why_not_ready()
-    if reason:
-        return json_response({"status": "not ready", "reason": reason}, 503)
-    return json_response({"status": "ready"})
+    return ({"status": "not ready", "reason": reason}, 503) if reason else {"status": "ready"}
 
 
 @about_routes.get("/api/v1/version", needs=OPEN, answers={200: Version})
-def version() -> Response:
+def version() -> dict[str, str]:
     """Show the version."""
     main = ".".join(__version__.split(".")[:3])
-    return json_response({"version": __version__, "main_version": main, "package": "flowrunner"})
+    return {"version": __version__, "main_version": main, "package": "flowrunner"}
 
 
 @about_routes.get("/api/v1/auto_login", needs=OPEN, answers={200: Login}, errors=(403,))
-def auto_login() -> Response:
+def auto_login() -> dict[str, Any]:
     """Give clients of an open server a token; where keys are asked, say that there is none."""
     token = local_token(this_runner(), request)
     if token is None:
         said = "Auto login is disabled."
         raise AutoLoginOff(said, detail={"message": said, "auto_login": False})
-    return json_response({"access_token": token, "refresh_token": None, "token_type": "bearer"})
+    return {"access_token": token, "refresh_token": None, "token_type": "bearer"}
 
 
 @about_routes.get("/api/v1/config", needs=OPEN, answers={200: Config})
-def config() -> Response:
+def config() -> dict[str, Any]:
     """Show the settings that clients may know."""
     settings = this_runner().settings
-    return json_response(
-        {
-            "type": "public",
-            "max_file_size_upload": settings.max_file_size // (1024 * 1024),
-            "event_delivery": "streaming",
-            "auth": settings.auth,
-            "playground": settings.playground,
-        }
-    )
+    return {
+        "type": "public",
+        "max_file_size_upload": settings.max_file_size // (1024 * 1024),
+        "event_delivery": "streaming",
+        "auth": settings.auth,
+        "playground": settings.playground,
+    }
 
 
 @metrics_routes.get("/metrics", needs=ADMIN_OR_LOCAL, answers={200: Media({"text/plain": TEXT})})

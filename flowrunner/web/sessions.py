@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import CONVERSE
@@ -20,16 +19,14 @@ from flowrunner.memory.query import cursor_gone, fold
 from flowrunner.text.timestamps import timestamp_text
 from flowrunner.web import schemas
 from flowrunner.web.access import FlowMemory, messages_to_change, messages_to_read
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Choice, Items, Text, filter_text
-from flowrunner.web.json_io import empty_response, json_response
-from flowrunner.web.messages import FLOW, LIMIT, OFFSET, message_rows, with_cursor
+from flowrunner.web.messages import message_rows
+from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
 from flowrunner.web.route import Input, ListOf, RouteGroup
 from flowrunner.web.schemas import Body
 
-MOST_SESSIONS: Final = 200
-USUAL_SESSIONS: Final = 100
 MOST_DELETED: Final = 500
 
 #: How the sessions of the reference server's assistant begin.
@@ -78,7 +75,7 @@ class SessionPage(Schema):
     cursor = fields.String(required=True, allow_none=True)
 
 
-class Deleted(Schema):
+class SessionsDeleted(Schema):
     """How many of the sessions that a request named had messages."""
 
     message = fields.String(required=True)
@@ -99,11 +96,11 @@ class Deleted(Schema):
     answers={200: {"anyOf": [ListOf({"type": "string"}), SessionPage]}},
     pages=True,
 )
-def list_sessions(query: Input) -> Response:
+def list_sessions(query: Input) -> Any:
     """List sessions, latest activity first: their ids, or what each holds."""
     runner = this_runner()
     memory = messages_to_read(runner)
-    limit = min(query["limit"] or USUAL_SESSIONS, MOST_SESSIONS)
+    limit = limit_of(query)
     asked = {"flow_id": query["flow_id"], "contains": query["q"], "limit": limit + 1, "offset": query["offset"]}
     if query["cursor"] is not None:
         asked["after"], asked["after_owner"] = _read_cursor(memory, query["cursor"])
@@ -111,15 +108,15 @@ def list_sessions(query: Input) -> Response:
     more, found = len(found) > limit, found[:limit]
     following = _make_cursor(runner.memory, found[-1]) if more else None
     if query["view"] == "ids":
-        return with_cursor(json_response(list(dict.fromkeys(s.session_id for s in found))), following)
+        return list(dict.fromkeys(s.session_id for s in found)), next_page(following)
     if query["q"] and query["cursor"] is None and not query["offset"]:
         found = _found_by_title(memory, query, found) + found
-    titles = runner.stores_of(caller()).titles.of([s.session_id for s in found if s.owner == caller().id])
+    titles = stores().titles.of([s.session_id for s in found if s.owner == caller().id])
     rows = [session_row(s, _title_given(titles, s) or title_from(runner.memory, s)) for s in found]
     if memory.owner is EVERY_OWNER:
         for row, summary in zip(rows, found, strict=True):
             row["owner"] = summary.owner
-    return with_cursor(json_response({"sessions": rows, "cursor": following}), following)
+    return {"sessions": rows, "cursor": following}, next_page(following)
 
 
 def _title_given(titles: Mapping[str, str], summary: _Summary) -> str | None:
@@ -129,7 +126,7 @@ def _title_given(titles: Mapping[str, str], summary: _Summary) -> str | None:
 def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[_Summary]) -> list[_Summary]:
     """Return further sessions whose given title contains what is looked for; only so many of them are."""
     there = {summary.session_id for summary in found}
-    titled = this_runner().stores_of(caller()).titles.find(query["q"], MOST_TITLED)
+    titled = stores().titles.find(query["q"], MOST_TITLED)
     # Those whose id fits, too, stand in the list already, or on a later page of it.
     others = [one for one in titled if one not in there and fold(query["q"]) not in fold(one)]
     summaries = (s for one in others for s in memory.sessions(flow_id=query["flow_id"], session_id=one))
@@ -137,16 +134,15 @@ def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[
 
 
 @routes.patch(f"{BASE}/sessions", needs=CONVERSE, body=SessionTitle, answers={200: SessionTitle})
-def title_session(body: Input) -> Response:
+def title_session(body: Input) -> dict[str, Any]:
     """Give a session a title.
 
     Lists show it in place of the beginning of its first message; an empty one takes it away.
     """
-    runner, session_id = this_runner(), body["session_id"]
-    if not messages_to_change(runner).fetch(session_id=session_id, limit=1):
+    session_id = body["session_id"]
+    if not messages_to_change(this_runner()).fetch(session_id=session_id, limit=1):
         raise NotFound("No messages found with the given session ID")
-    title = runner.stores_of(caller()).titles.set(session_id, body["title"])
-    return json_response({"session_id": session_id, "title": title})
+    return {"session_id": session_id, "title": stores().titles.set(session_id, body["title"])}
 
 
 @routes.delete(
@@ -157,9 +153,9 @@ def title_session(body: Input) -> Response:
         most=MOST_DELETED,
         too_many=f"Cannot delete more than {MOST_DELETED} sessions at once. Please batch your requests.",
     ),
-    answers={200: Deleted},
+    answers={200: SessionsDeleted},
 )
-def delete_sessions(body: list[str]) -> Response:
+def delete_sessions(body: list[str]) -> dict[str, Any]:
     """Delete several sessions.
 
     The answer counts those that had messages.
@@ -168,10 +164,9 @@ def delete_sessions(body: list[str]) -> Response:
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
     _forget_titles(body)
     if not count:
-        return json_response({"message": "No sessions to delete", "deleted_count": 0})
+        return {"message": "No sessions to delete", "deleted_count": 0}
     plural = "" if count == 1 else "s"
-    message = f"Messages deleted successfully for {count} session{plural}"
-    return json_response({"message": message, "deleted_count": count})
+    return {"message": f"Messages deleted successfully for {count} session{plural}", "deleted_count": count}
 
 
 @routes.patch(
@@ -181,7 +176,7 @@ def delete_sessions(body: list[str]) -> Response:
     answers={200: ListOf(schemas.Message)},
     errors=(409,),
 )
-def rename_session(session_id: str, query: Input) -> Response:
+def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:
     """Rename a session, or merge it with another one."""
     check_path()
     runner, new = this_runner(), query["new_session_id"]
@@ -193,23 +188,21 @@ def rename_session(session_id: str, query: Input) -> Response:
     if not moved:
         raise NotFound("No messages found with the given session ID")
     if not runner.memory_of(caller()).fetch(session_id=session_id, limit=1):
-        runner.stores_of(caller()).titles.move(session_id, new)
-    return json_response(message_rows(moved))
+        stores().titles.move(session_id, new)
+    return message_rows(moved)
 
 
 @routes.delete(ONE, needs=CONVERSE, answers={204: None})
-def delete_session(session_id: str) -> Response:
+def delete_session(session_id: str) -> None:
     """Delete a session: all its messages."""
     check_path()
     messages_to_change(this_runner()).delete(session_id=session_id)
     _forget_titles([session_id])
-    return empty_response()
 
 
 def _forget_titles(session_ids: list[str]) -> None:
     """Forget the titles of those sessions in which nothing is left: a limited key removes its own flows' part."""
-    runner, identity = this_runner(), caller()
-    titles, memory = runner.stores_of(identity).titles, runner.memory_of(identity)
+    titles, memory = stores().titles, this_runner().memory_of(caller())
     titled = titles.of(session_ids)
     titles.remove([session_id for session_id in titled if not memory.fetch(session_id=session_id, limit=1)])
 

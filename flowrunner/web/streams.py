@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from flask import Response, request
@@ -39,14 +39,67 @@ _LOOK_SECONDS: Final = 0.25
 _LAST: Final = ("run_finished", "run_failed", "run_cancelled")
 
 
-class RunStream:
-    """A run on a thread of its own; :meth:`batches` gives its events until the last one.
+class StreamedRun:
+    """A run on a thread of its own, whose events are streamed.
+
+    :param claim: the right to run what the key of a request stands for; it looks at the run's events.
+    :raises NotAllowed, RequestInvalid: for what may not be run.
+    """
+
+    def __init__(
+        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, claim: Claim | None, kind: str
+    ) -> None:
+        runner.admit(request, identity)
+        self.cancelled = CancelToken()
+        self.run_id = new_id() if claim is None else claim.run_id
+        self._arguments = (runner, flow, request, identity)
+        self._kind = kind
+        self._emit = self.take if claim is None else claim.watching(self.take, again=flow.idempotent)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the server stopped the run, since it stops itself."""
+        return self.cancelled.reason == STOPPING
+
+    def take(self, event: RunEvent) -> None:
+        """Take an event, on the thread of the run."""
+        raise NotImplementedError
+
+    def end(self, failure: FlowRunnerError | None, *, told: bool) -> None:
+        """Take what ended the run, None for its success.
+
+        :param told: whether an event said so, if any was there before.
+        """
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
+
+    def _run(self) -> None:
+        runner, flow, request, identity = self._arguments
+        failure, told = None, True
+        try:
+            runner.execute(
+                flow, request, identity, emit=self._emit, cancelled=self.cancelled, run_id=self.run_id, kind=self._kind
+            )
+        except FlowRunnerError as error:
+            failure = error
+        except BaseException as error:
+            if not was_told(error):
+                logger.exception("unexpected error in a streamed run")
+            failure, told = FlowRunnerError("Internal Server Error"), False
+            failure.__cause__ = error
+        self.end(failure, told=told)
+
+
+class RunStream(StreamedRun):
+    """A run whose events are queued for one reader; :meth:`batches` gives them until the last one.
 
     Leaving the iteration early, a client that is gone, or a reader that takes nothing for a
     minute, cancels the run.
 
     :param gone: says whether the reader's client has left; asked while nothing happens.
-    :param claim: the right to run what the key of a request stands for; it looks at the run's events.
     :raises FlowRunnerError: from the constructor, where the run fails before its first event: such
         an answer still gets its proper status.
     """
@@ -62,24 +115,14 @@ class RunStream:
         claim: Claim | None = None,
         kind: str = "stream",
     ) -> None:
-        runner.admit(request, identity)
-        self.cancelled = CancelToken()
-        self.run_id = new_id() if claim is None else claim.run_id
-        self._kind = kind
+        super().__init__(runner, flow, request, identity, claim, kind)
         self._gone = gone
-        self._emit = self._put if claim is None else claim.watching(self._put, again=flow.idempotent)
         self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
-        self._arguments = (runner, flow, request, identity)
-        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
+        self.begin()
         first = self._first_event()
         if not isinstance(first, RunEvent):
             raise first if first is not None else FlowRunnerError("The run ended before it began.")
         self._first = first
-
-    @property
-    def was_stopped(self) -> bool:
-        """Whether the server stopped the run, since it stops itself."""
-        return self.cancelled.reason == STOPPING
 
     def go_on_until(self, gone: Callable[[], bool]) -> None:
         """Ask something else from now on whether the reader has left."""
@@ -132,23 +175,10 @@ class RunStream:
                 break
         return batch
 
-    def _run(self) -> None:
-        runner, flow, request, identity = self._arguments
-        ended: FlowRunnerError | None = None
-        try:
-            runner.execute(
-                flow, request, identity, emit=self._emit, cancelled=self.cancelled, run_id=self.run_id, kind=self._kind
-            )
-        except FlowRunnerError as error:
-            ended = error
-        except BaseException as error:
-            if not was_told(error):
-                logger.exception("unexpected error in a streamed run")
-            ended = FlowRunnerError("Internal Server Error")
-            ended.__cause__ = error
-        self._put(ended)
+    def end(self, failure: FlowRunnerError | None, *, told: bool) -> None:
+        self.take(failure)
 
-    def _put(self, event: RunEvent | FlowRunnerError | None) -> None:
+    def take(self, event: RunEvent | FlowRunnerError | None) -> None:
         """Hand an event to the reader; wait for a slow one, but not for one that has left."""
         waited = 0.0
         while waited < _STALLED_SECONDS:
@@ -175,12 +205,12 @@ def answer_stream(runner: Runner, stream: RunStream, frames: Iterator[str], clai
     if claim is None:
         return event_stream(frames, stream.run_id)
     settings = runner.settings
-    recording = Recording(claim, head_of(event_stream(iter(()), stream.run_id)), settings.max_answer)
+    recording = Recording(claim, head_of(event_stream((), stream.run_id)), settings.max_answer)
     kept = KeptStream(frames, recording, stream, settings.resume_seconds).start()
     return event_stream(kept.listen(Presence(request.environ)), stream.run_id)
 
 
-def event_stream(frames: Iterator[str], run_id: str) -> Response:
+def event_stream(frames: Iterable[str], run_id: str) -> Response:
     """Return pieces as an answer that no proxy holds back."""
     response = Response(frames, content_type="text/event-stream; charset=utf-8")
     response.headers[RUN_HEADER] = run_id

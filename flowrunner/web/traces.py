@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from flask import Response
 from marshmallow import Schema, fields
 
-from flowrunner.authority import CONVERSE, Capability, may
+from flowrunner.authority import CONVERSE, sees_graphs
 from flowrunner.errors import NotFound
-from flowrunner.web.access import flows_in_reach
+from flowrunner.web.access import flows_in_reach, in_reach, run_log_of
 from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.fields import Choice, Number, Uuid, filter_text
-from flowrunner.web.json_io import json_response
-from flowrunner.web.messages import FLOW
+from flowrunner.web.fields import Choice, Uuid, filter_text
+from flowrunner.web.pages import FLOW, numbered
 from flowrunner.web.route import Input, RouteGroup
 
 MOST_TRACES: Final = 200
@@ -93,52 +91,45 @@ class TracePage(Schema):
         "flow_id": FLOW,
         "session_id": filter_text("Only runs in this session."),
         "status": Choice(*_STATES, help="Only traces with this status."),
-        "page": Number("Number of the page, from 1; 0 is the first, too.", low=0, load_default=1),
-        "size": Number("Traces on a page.", low=1, high=MOST_TRACES, load_default=50),
+        **numbered("Traces", MOST_TRACES, help="Number of the page, from 1; 0 is the first, too.", low=0),
     },
     answers={200: TracePage},
 )
-def list_traces(query: Input) -> Response:
+def list_traces(query: Input) -> dict[str, Any]:
     """List runs as traces, newest first."""
-    flows, flow_id = flows_in_reach(this_runner(), caller()), query["flow_id"]
-    log = this_runner().stores.run_log
-    if log is None or (flow_id is not None and flows is not None and flow_id not in flows):
-        return json_response({"traces": [], "total": 0, "pages": 0})
-    page, size = max(1, query["page"]), query["size"]
-    states = None if query["status"] is None else _STATES[query["status"]]
+    log = run_log_of(query["flow_id"])
+    if log is None:
+        return {"traces": [], "total": 0, "pages": 0}
     found, total = log.page_of_runs(
         caller().scope,
-        flow_id=flow_id,
-        flows=flows,
+        flow_id=query["flow_id"],
+        flows=flows_in_reach(this_runner(), caller()),
         session_id=query["session_id"],
-        states=states,
-        page=page,
-        size=size,
+        states=None if query["status"] is None else _STATES[query["status"]],
+        page=max(1, query["page"]),
+        size=query["size"],
     )
     tokens = log.tokens([run["id"] for run in found], caller().scope)
     traces = [_trace(run, tokens[run["id"]]) for run in found]
-    return json_response({"traces": traces, "total": total, "pages": -(-total // size)})
+    return {"traces": traces, "total": total, "pages": -(-total // query["size"])}
 
 
 @routes.get("/api/v1/monitor/traces/<trace_id>", needs=CONVERSE, path={"trace_id": Uuid()}, answers={200: WholeTrace})
-def read_trace(trace_id: str) -> Response:
+def read_trace(trace_id: str) -> dict[str, Any]:
     """Show a run as a trace: its times, its tokens, and a span for each component.
 
     Who may talk to the flow and not see it gets no spans, and neither input nor output. Of a run with more than
     1,000 components, or more than an answer can hold, the first are shown.
     """
     log, scope = this_runner().stores.run_log, caller().scope
-    flows = flows_in_reach(this_runner(), caller())
-    if log is None:
-        raise NotFound("Trace not found")
-    run = log.run(trace_id, scope)
-    if flows is not None and run["flow_id"] not in flows:
+    run = None if log is None else log.run(trace_id, scope)
+    if log is None or run is None or not in_reach(run["flow_id"]):
         raise NotFound("Trace not found")
     shown = {**_trace(run, log.tokens([trace_id], scope)[trace_id]), "endTime": run["ended_at"], "spans": []}
-    if may(caller(), Capability.AUTHOR, change=False):
+    if sees_graphs(caller()):
         steps, _ = log.steps(trace_id, scope, limit=MOST_SPANS)
         shown |= {**_said(steps), "spans": [_span(trace_id, step) for step in steps]}
-    return json_response(shown)
+    return shown
 
 
 def _said(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

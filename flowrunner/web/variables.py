@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Response
+from typing import Any
+
 from marshmallow import fields
 
 from flowrunner.authority import AUTHOR
-from flowrunner.store.bound import VariablesOfCaller
 from flowrunner.store.variables import VARIABLE_TYPES
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import stores
 from flowrunner.web.fields import Text, Texts
-from flowrunner.web.json_io import empty_response, json_response
 from flowrunner.web.route import Input, ListOf, RouteGroup
 from flowrunner.web.schemas import Body, Open
 
@@ -47,29 +46,24 @@ class VariableChanges(Body):
 
 
 @routes.get("/api/v1/variables/", needs=AUTHOR, answers={200: ListOf(Variable)})
-def list_variables() -> Response:
+def list_variables() -> list[dict[str, Any]]:
     """List the caller's variables; the values of credentials are not shown."""
-    return json_response([variable.to_json() for variable in _variables().list()])
+    return [variable.to_json() for variable in stores().variables.list()]
 
 
 @routes.post("/api/v1/variables/", needs=AUTHOR, body=NewVariable, answers={201: Variable})
-def create_variable(body: Input) -> Response:
+def create_variable(body: Input) -> dict[str, Any]:
     """Store a variable, encrypted."""
-    return json_response(_variables().create(**{**body, "default_fields": body["default_fields"] or ()}).to_json(), 201)
+    return stores().variables.create(**{**body, "default_fields": body["default_fields"] or ()}).to_json()
 
 
 @routes.patch("/api/v1/variables/<variable_id>", needs=AUTHOR, body=VariableChanges, answers={200: Variable})
-def change_variable(variable_id: str, body: Input) -> Response:
+def change_variable(variable_id: str, body: Input) -> dict[str, Any]:
     """Change a variable."""
-    return json_response(_variables().update(variable_id, body).to_json())
+    return stores().variables.update(variable_id, body).to_json()
 
 
 @routes.delete("/api/v1/variables/<variable_id>", needs=AUTHOR, answers={204: None})
-def delete_variable(variable_id: str) -> Response:
+def delete_variable(variable_id: str) -> None:
     """Delete a variable."""
-    _variables().delete(variable_id)
-    return empty_response()
-
-
-def _variables() -> VariablesOfCaller:
-    return this_runner().stores_of(caller()).variables
+    stores().variables.delete(variable_id)

@@ -3,7 +3,6 @@
 import pytest
 
 from flowrunner.store.streams import StreamTable
-from flowrunner.web.shared_stream import SharedStreams
 from tests.web.site import flow_through, open_site
 
 SECRET = "the author's instructions"
@@ -21,7 +20,7 @@ def site(request, tmp_path):
     with open_site(tmp_path) as made:
         if request.param == "database":
             blueprint = made.app.blueprints["flowrunner"]
-            blueprint._streams = SharedStreams(StreamTable(made.runner.engine), 60)
+            blueprint._streams = StreamTable(made.runner.engine)
         made.add_user("ann")
         flow = flow_through("Prompt", PROMPT, output="prompt", field="x", name="one")
         made.flow("ann", flow)

@@ -7,16 +7,22 @@ import time
 
 import pytest
 
-from flowrunner.web.spool import LiveStream, Spool
-from flowrunner.web.stored_stream import StoredStream
+from flowrunner.store.stream_files import StreamFolder
+from flowrunner.store.streams import StreamEvent
+from flowrunner.web.spool import DistantStream, LiveStream, Spool
 from tests.waiting import wait_until
 
 RUN = "11111111-1111-4111-8111-111111111111"
 
 
 @pytest.fixture
-def spool(tmp_path):
-    return Spool(lambda: tmp_path / "streams", grace=0.3)
+def store(tmp_path):
+    return StreamFolder(tmp_path / "streams")
+
+
+@pytest.fixture
+def spool(store):
+    return Spool(lambda: store, grace=0.3)
 
 
 def numbers(frames):
@@ -40,10 +46,10 @@ def test_a_long_stream_is_read_from_memory_and_from_the_file(spool):
     stream.leave()
 
 
-def test_another_process_reads_what_is_written(spool, tmp_path):
+def test_another_process_reads_what_is_written(spool, store):
     stream = spool.open(RUN, "ann", "flow", lambda reason: None)
     stream.append("token", "1")
-    reader = StoredStream(stream.path)
+    reader = DistantStream(store, RUN)
     frames, done = reader.read(0, 5)
     assert (numbers(frames), done) == ([1], False)
     stream.append("token", "2")
@@ -61,32 +67,55 @@ def test_only_the_owner_of_the_flow_finds_it(spool):
     assert spool.find(RUN.replace("1", "2"), "ann", "flow", sees_all=True) is None
 
 
-def test_a_stream_without_a_reader_is_stopped_and_then_forgotten(spool):
+def test_a_stream_without_a_reader_is_stopped_and_then_forgotten(spool, tmp_path):
     stopped = []
     stream = spool.open(RUN, "ann", "flow", stopped.append)
     assert wait_until(lambda: stopped)
     stream.close()
-    assert wait_until(lambda: not stream.path.exists())
+    assert wait_until(lambda: not list((tmp_path / "streams").iterdir()))
     assert wait_until(lambda: not spool._writing)
 
 
-def test_a_reader_in_another_process_keeps_it_going(spool):
-    stopped = []
-    stream = spool.open(RUN, "ann", "flow", stopped.append)
-    reader = StoredStream(stream.path)
-    reader.enter()
-    future = time.time() + 60
-    os.utime(stream.path.with_suffix(".reader"), (future, future))
-    assert not wait_until(lambda: stopped, seconds=1)
-    stream.close()
+def test_a_reader_in_another_process_keeps_it_going(store):
+    store.begin(RUN, "ann", "flow")
+    stream = LiveStream(store, RUN, lambda reason: None)
+    left = stream.alone_since()
+    stream.append("token", "1")
+    stream.write()
+    assert stream.alone_since() == left
+    DistantStream(store, RUN).enter()
+    stream.append("token", "2")
+    stream.write()
+    assert stream.alone_since() > left
 
 
-def test_a_run_whose_process_died_ends_with_an_error(tmp_path):
-    path = tmp_path / "x.events"
+def test_what_was_written_in_part_is_read_once(store, tmp_path):
+    store.begin(RUN, "ann", "flow")
+    with (tmp_path / "streams" / f"{RUN}.events").open("a") as file:
+        file.write('[1, "token", "1"]\n[2, "tok')
+    store.add(RUN, [StreamEvent(number, "token", str(number)) for number in (1, 2)], ended=True)
+    frames, done = DistantStream(store, RUN).read(0, 1)
+    assert (numbers(frames), done) == ([1, 2], True)
+
+
+def test_what_processes_left_behind_is_removed_in_time(store, tmp_path):
+    store.begin(RUN, "ann", "flow")
+    store.sign(RUN)
+    store.sweep(60)
+    assert store.is_in_reach(RUN, "ann", "flow", sees_all=True)
+    for path in (tmp_path / "streams").iterdir():
+        os.utime(path, (time.time() - 90, time.time() - 90))
+    store.sweep(60)
+    assert not list((tmp_path / "streams").iterdir())
+
+
+def test_a_run_whose_process_died_ends_with_an_error(store, tmp_path):
+    store.begin(RUN, "ann", "flow")
+    path = tmp_path / "streams" / f"{RUN}.events"
     path.write_text('{"owner": "ann", "flow": "flow"}\n[1, "token", "1"]\n[2, "tok')
     past = time.time() - 60
     os.utime(path, (past, past))
-    reader = StoredStream(path)
+    reader = DistantStream(store, RUN)
     frames, done = reader.read(0, 1)
     assert (numbers(frames), done) == ([1], False)
     frames, done = reader.read(1, 1)

@@ -11,11 +11,10 @@ from marshmallow.fields import Field
 
 from flowrunner import __version__
 from flowrunner.web.fields import Text
+from flowrunner.web.pages import NEXT_CURSOR
 from flowrunner.web.route import ListOf, Media, Route
 from flowrunner.web.schemas import Error
 
-#: The header of a list that says where it goes on.
-NEXT_CURSOR: Final = "X-Next-Cursor"
 _NEXT: Final = "The cursor of the next page, if there is one."
 #: What every route that wants a caller takes, too.
 _OWNER: Final = Text("The owner in whose name the request is made; admin keys only. Also as header X-Flowrunner-Owner.")

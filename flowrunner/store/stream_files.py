@@ -1,0 +1,124 @@
+"""Events of streams in a folder that the processes of one host share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from flowrunner.store.streams import StreamEvent, StreamState
+
+_ENDED: Final = "null\n"
+
+
+class StreamFolder:
+    """Keeps streams as :class:`~flowrunner.store.streams.StreamTable` does, each in a file of its own.
+
+    A line is an event; the first says whose stream it is, the last is ``null``. A second file beside it is touched by
+    whoever reads in another process.
+
+    :param folder: made when the first stream begins. Ids of runs become names in it, so they must be UUIDs.
+    """
+
+    poll: Final = 0.05
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def begin(self, run_id: str, owner: str, flow_id: str, *, outputs_only: bool = False) -> None:
+        """Begin a stream.
+
+        :raises OSError: if the folder cannot be written to.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        head = {"owner": owner, "flow": flow_id, "outputs_only": outputs_only}
+        self._file(run_id).write_text(json.dumps(head) + "\n", encoding="utf-8")
+
+    def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
+        """Say whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        try:
+            with self._file(run_id).open(encoding="utf-8") as file:
+                head = json.loads(file.readline())
+        except (OSError, ValueError):
+            return False
+        if (head.get("owner"), head.get("flow")) != (owner, flow_id):
+            return False
+        return sees_all or head.get("outputs_only") is True
+
+    def add(self, run_id: str, events: Iterable[StreamEvent], *, ended: bool) -> int:
+        """Add events, and show that the run lives; return what changes while it is read in other processes.
+
+        :raises OSError: if the file cannot be written.
+        """
+        lines = "".join(json.dumps(event) + "\n" for event in events) + _ENDED * ended
+        if lines:
+            with self._file(run_id).open("a", encoding="utf-8") as file:
+                # On a line of their own, also where an earlier attempt ended half-way.
+                file.write("\n" + lines)
+        else:
+            os.utime(self._file(run_id))
+        try:
+            return self._reader(run_id).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def read(self, run_id: str, after: int, place: int = 0) -> tuple[list[StreamEvent], StreamState | None, int]:
+        """Return the events after a number, what is known of the stream, and where to read on; None if it is gone.
+
+        :param place: where the last reading ended.
+        """
+        try:
+            with self._file(run_id).open("rb") as file:
+                written = os.fstat(file.fileno())
+                file.seek(place)
+                data = file.read()
+        except OSError:
+            return [], None, place
+        # The last line may be half there.
+        data = data[: data.rfind(b"\n") + 1]
+        events, ended = [], False
+        for line in data.splitlines():
+            entry = _entry(line)
+            ended = ended or entry is None
+            # What was written in part was written once more.
+            if isinstance(entry, list) and entry[0] > after:
+                events.append(StreamEvent(*entry))
+                after = entry[0]
+        silent = time.time() - written.st_mtime
+        return events, StreamState(ended, written.st_mtime_ns, silent), place + len(data)
+
+    def sign(self, run_id: str) -> None:
+        """Show the run's process that somebody reads."""
+        with contextlib.suppress(OSError):
+            self._reader(run_id).touch()
+
+    def remove(self, run_id: str) -> None:
+        """Remove a stream and its events."""
+        for path in (self._file(run_id), self._reader(run_id)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def sweep(self, seconds: float) -> None:
+        """Remove what processes left behind that have been gone for so long."""
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > seconds:
+                        path.unlink()
+
+    def _file(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.events"
+
+    def _reader(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.reader"
+
+
+def _entry(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}

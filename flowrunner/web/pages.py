@@ -1,0 +1,53 @@
+"""Lists that are answered page by page: what they take, and how they say where they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from marshmallow.fields import Field
+
+from flowrunner.web.fields import Items, Number, Uuid
+
+#: The header with the cursor of the next page, absent after the last one.
+NEXT_CURSOR: Final = "X-Next-Cursor"
+
+_USUAL: Final = 100
+_MOST: Final = 200
+_MOST_IDS: Final = 10_000
+
+FLOW: Final = Uuid("Only what came from this flow.")
+LIMIT: Final = Number("Return at most so many; 0 means 100, and more than 200 means 200.", load_default=_USUAL)
+OFFSET: Final = Number("Skip so many of the newest.", load_default=0)
+#: A body that names things by their ids.
+IDS: Final = Items(
+    Uuid(), most=_MOST_IDS, too_many=f"At most {_MOST_IDS} ids are taken at once; this list has {{count}}."
+)
+
+
+def limit_of(query: Mapping[str, Any]) -> int:
+    """Return how many a query with ``LIMIT`` asks for."""
+    return min(query["limit"] or _USUAL, _MOST)
+
+
+def next_page(cursor: str | None) -> dict[str, str]:
+    """Return the header of a page that says where the list goes on; nothing after the last page."""
+    return {} if cursor is None else {NEXT_CURSOR: cursor}
+
+
+def numbered(things: str, most: int, **page: Any) -> dict[str, Field[Any]]:
+    """Return the fields of a query for a page by its number.
+
+    :param things: what stands on a page.
+    :param most: how many of them at most.
+    :param page: how the number differs from one that counts from 1.
+    """
+    about = {"help": "Number of the page, from 1.", "low": 1, "load_default": 1, **page}
+    return {"page": Number(**about), "size": Number(f"{things} on a page.", low=1, high=most, load_default=50)}
+
+
+def one_page(found: Sequence[Any], page: int, size: int) -> dict[str, Any]:
+    """Return the page of a list, and how many there are."""
+    items = found[(page - 1) * size : page * size]
+    total = len(found)
+    return {"items": items, "total": total, "page": page, "size": size, "pages": -(-total // size)}
