@@ -20,11 +20,11 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim
 from flowrunner.site.callers import as_identity
 from flowrunner.site.once import run_once, site_key, stream_once
+from flowrunner.site.text_stream import text_pieces
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.mounts import pick_name, runners_of
 from flowrunner.web.site_hooks import check_neighbours
 from flowrunner.web.streams import RunStream
-from flowrunner.web.text_stream import text_pieces
 
 Who = Identity | str | int | None
 

@@ -20,12 +20,12 @@ from flowrunner.memory.message import new_id, utc_now
 from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, make_key
 from flowrunner.session import Session
+from flowrunner.site.text_stream import text_pieces
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.json_io import dumps
 from flowrunner.web.kept_stream import KeptStream, Recording
 from flowrunner.web.once import KEY_HEADER
 from flowrunner.web.streams import RunStream
-from flowrunner.web.text_stream import text_pieces
 
 #: Where a request of the site counts the runs that it has asked for.
 _COUNT: Final = "flowrunner.runs_asked_for"

@@ -14,7 +14,7 @@ from flowrunner.web import schemas
 from flowrunner.web.auth import caller, stores
 from flowrunner.web.fields import Text, Texts, Truth, Uuid
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.schemas import Body, answer
 
 BASE: Final = "/api/v1/api_key/"
 ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"key_id": Uuid()}}
@@ -39,12 +39,13 @@ class ApiKey(Schema):
     expires_at = fields.String(required=True, allow_none=True)
 
 
-class ApiKeys(Schema):
-    """Keys, without their texts."""
-
-    total_count = fields.Integer(required=True)
-    user_id = fields.String(required=True)
-    api_keys = fields.List(fields.Nested(ApiKey), required=True)
+#: Keys, without their texts.
+ApiKeys: Final = answer(
+    "ApiKeys",
+    total_count=fields.Integer(),
+    user_id=fields.String(),
+    api_keys=fields.List(fields.Nested(ApiKey)),
+)
 
 
 class NewKey(Body):

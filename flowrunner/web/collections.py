@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import AUTHOR
 from flowrunner.errors import NotFound
@@ -13,7 +13,7 @@ from flowrunner.vectors import OwnerVectors
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
 from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Deleted
+from flowrunner.web.schemas import Deleted, answer
 
 BASE: Final = "/api/v1/collections"
 #: Names of collections hold anything, so that they stand in the query and in no path.
@@ -22,20 +22,15 @@ NAME: Final = Text("The name of the collection.", required=True, least=1)
 routes = RouteGroup("collections")
 
 
-class Collection(Schema):
-    """A collection of the vector store."""
-
-    name = fields.String(required=True)
-    documents = fields.Integer(required=True)
-    chunks = fields.Integer(required=True)
-    dimensions = fields.Integer(required=True)
-
-
-class IndexedDocument(Schema):
-    """What chunks of a collection were cut from."""
-
-    name = fields.String(required=True)
-    chunks = fields.Integer(required=True)
+Collection: Final = answer(
+    "Collection",
+    name=fields.String(),
+    documents=fields.Integer(),
+    chunks=fields.Integer(),
+    dimensions=fields.Integer(),
+)
+#: What chunks of a collection were cut from.
+IndexedDocument: Final = answer("IndexedDocument", name=fields.String(), chunks=fields.Integer())
 
 
 @routes.get(f"{BASE}/", needs=AUTHOR, answers={200: ListOf(Collection)})

@@ -31,7 +31,8 @@ class _Field(fields.Field[Any]):
     :param json: more keywords of its JSON schema.
     """
 
-    #: Type and message for a value of the wrong type.
+    #: What a value must be, and type and message for one that is not.
+    takes: ClassVar[type] = object
     unfit: ClassVar[tuple[str, str]]
 
     def __init__(self, help: str = "", *, json: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -42,6 +43,11 @@ class _Field(fields.Field[Any]):
         """Return the error for a value that is missing or of the wrong type."""
         return wrong(*(("missing", "Field required") if key == "required" else self.unfit))
 
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
+        if not isinstance(value, self.takes):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **options)
+
 
 class Text(_Field, fields.String):
     """Any text.
@@ -50,28 +56,20 @@ class Text(_Field, fields.String):
     :param blank: what an empty text counts as.
     """
 
+    takes = str
     unfit = ("string_type", "Input should be a valid string")
 
-    def __init__(
-        self,
-        help: str = "",
-        *,
-        least: int = 0,
-        blank: str | None = "",
-        json: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(help, json={"minLength": least or None, **(json or {})}, **options)
+    def __init__(self, help: str = "", *, least: int = 0, blank: str | None = "", **options: Any) -> None:
+        super().__init__(help, json={"minLength": least or None, **options.pop("json", {})}, **options)
         self._least = least
         self._blank = blank
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> Any:
-        if not isinstance(value, str):
-            raise self.make_error("invalid")
-        if len(value) < self._least:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **options)
+        if len(text) < self._least:
             message = f"String should have at least {self._least} character{'' if self._least == 1 else 's'}"
             raise wrong("string_too_short", message, min_length=self._least)
-        return value or self._blank
+        return text or self._blank
 
 
 def filter_text(help: str) -> Text:
@@ -82,19 +80,18 @@ def filter_text(help: str) -> Text:
 class Choice(_Field, fields.String):
     """One of some words."""
 
-    unfit = Text.unfit
+    takes, unfit = str, Text.unfit
 
     def __init__(self, *words: str, help: str = "", **options: Any) -> None:
         super().__init__(help, json={"enum": [*words, *((None,) if options.get("allow_none") else ())]}, **options)
         self.words = words
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> str:
-        if not isinstance(value, str):
-            raise self.make_error("invalid")
-        if value not in self.words:
-            *others, last = (f"'{word}'" for word in self.words)
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
+        word = super()._deserialize(value, attr, data, **options)
+        if word not in self.words:
+            *others, last = (f"'{one}'" for one in self.words)
             raise wrong("enum", f"Input should be {', '.join(others)} or {last}")
-        return value
+        return word
 
 
 class Number(_Field, fields.Integer):
@@ -134,12 +131,8 @@ class Flag(_Field, fields.Boolean):
 class Truth(_Field, fields.Boolean):
     """A truth value in a body."""
 
+    takes = bool
     unfit = ("bool_type", "Input should be a valid boolean")
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid")
-        return value
 
 
 class Uuid(_Field, fields.UUID):
@@ -164,12 +157,8 @@ def _why_no_uuid(text: Any) -> str:
 class Object(_Field, fields.Dict):
     """A JSON object of any members."""
 
+    takes = dict
     unfit = ("dict_type", "Input should be a valid dictionary")
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> dict[Any, Any]:
-        if not isinstance(value, dict):
-            raise self.make_error("invalid")
-        return value
 
 
 class Items(_Field, fields.List[Any]):
@@ -179,6 +168,7 @@ class Items(_Field, fields.List[Any]):
     :param too_many: what is said then.
     """
 
+    takes = list
     unfit = ("list_type", "Input should be a valid list")
 
     def __init__(
@@ -188,13 +178,10 @@ class Items(_Field, fields.List[Any]):
         self._most = most
         self._too_many = too_many or f"At most {most} items are taken at once; this list has {{count}}."
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.make_error("invalid")
-        if self._most is not None and len(value) > self._most:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
+        if isinstance(value, list) and self._most is not None and len(value) > self._most:
             raise BadRequest(self._too_many.format(count=len(value)))
-        found: list[Any] = super()._deserialize(value, attr, data, **options)
-        return found
+        return super()._deserialize(value, attr, data, **options)
 
 
 class Texts(_Field, fields.List[str]):
@@ -214,18 +201,13 @@ class Texts(_Field, fields.List[str]):
         return value
 
 
-class Nested(_Field, fields.Nested):
+class Nested(_Field, fields.Nested):  # type: ignore[misc]
     """An object of a schema."""
 
-    unfit = Object.unfit
+    takes, unfit = dict, Object.unfit
 
     def __init__(self, schema: type[Schema], help: str = "", **options: Any) -> None:
         super().__init__(help, nested=schema, **options)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **options: Any) -> Any:
-        if not isinstance(value, dict):
-            raise self.make_error("invalid")
-        return super()._deserialize(value, attr, data, partial, **options)
 
 
 class Anything(_Field, fields.Raw):

@@ -19,7 +19,7 @@ from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.route import ListOf, RouteGroup
-from flowrunner.web.schemas import DOWNLOAD, UPLOAD
+from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer
 
 #: What a multipart body has besides the file.
 _AROUND: Final = 64 * 1024
@@ -35,17 +35,9 @@ routes = RouteGroup("files")
 own_routes = RouteGroup("files")
 
 
-class FlowFile(Schema):
-    """Where a file is kept, as runs and messages name it."""
-
-    flowId = fields.String(required=True)  # noqa: N815 - the reference server's word
-    file_path = fields.String(required=True)
-
-
-class FileNames(Schema):
-    """Names of files."""
-
-    files = fields.List(fields.String(), required=True)
+#: Where a file is kept, as runs and messages name it.
+FlowFile: Final = answer("FlowFile", flowId=fields.String(), file_path=fields.String())
+FileNames: Final = answer("FileNames", files=fields.List(fields.String()))
 
 
 class OwnFile(Schema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import CONVERSE
 from flowrunner.errors import BadRequest, NotFound
@@ -14,7 +14,7 @@ from flowrunner.web.access import messages_to_change
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text, Uuid
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.schemas import Body, answer
 from flowrunner.web.sessions import BASE
 
 #: Messages that are copied at most, and their characters: they are stored together, all or none.
@@ -31,11 +31,8 @@ class Fork(Body):
     message_id = Uuid(required=True)
 
 
-class Forked(Schema):
-    """The copy, and how many messages it has."""
-
-    session_id = fields.String(required=True)
-    count = fields.Integer(required=True)
+#: The copy, and how many messages it has.
+Forked: Final = answer("Forked", session_id=fields.String(), count=fields.Integer())
 
 
 @routes.post(f"{BASE}/sessions/fork", needs=CONVERSE, body=Fork, answers={201: Forked}, errors=(429,))

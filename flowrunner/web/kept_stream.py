@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Response
 
@@ -13,6 +13,9 @@ from flowrunner.errors import FlowRunnerError
 from flowrunner.runs.once import Claim
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.json_io import dumps
+
+if TYPE_CHECKING:
+    from flowrunner.web.streams import RunStream
 
 #: Headers of an answer that are part of it.
 _KEPT_HEADERS: Final = ("content-type", "x-run-id", "x-accel-buffering", "cache-control")
@@ -25,17 +28,6 @@ def head_of(response: Response) -> list[Any]:
     """Return status and headers of an answer as they are kept."""
     headers = [[name, value] for name, value in response.headers if name.lower() in _KEPT_HEADERS]
     return [response.status_code, headers]
-
-
-class Goes(Protocol):
-    """A run that is streamed."""
-
-    @property
-    def was_stopped(self) -> bool:
-        """Whether the server stopped it."""
-
-    def go_on_until(self, gone: Callable[[], bool]) -> None:
-        """Ask from now on whether its reader has left."""
 
 
 class Recording:
@@ -83,7 +75,7 @@ class KeptStream:
     :param grace: seconds that the run goes on without a reader.
     """
 
-    def __init__(self, frames: Iterator[str], recording: Recording, stream: Goes, grace: float) -> None:
+    def __init__(self, frames: Iterator[str], recording: Recording, stream: RunStream, grace: float) -> None:
         self._frames = frames
         self._recording = recording
         self._stream = stream

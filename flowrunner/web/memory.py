@@ -18,7 +18,7 @@ from flowrunner.web.access import messages_to_read
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.schemas import Body, answer
 
 #: Sessions that one answer looks at, and seconds that it may take.
 MOST_LOOKED_AT: Final = 500
@@ -42,11 +42,8 @@ class Backend(Schema):
     bytes_more = fields.Boolean(required=True)
 
 
-class Retention(Schema):
-    """How long messages are kept, and how many seconds lie between two purges; null where none are made."""
-
-    rules = fields.List(fields.String(), required=True)
-    every = fields.Float(required=True, allow_none=True)
+#: How long messages are kept, and how many seconds lie between two purges; null where none are made.
+Retention: Final = answer("Retention", rules=fields.List(fields.String()), every=fields.Float(allow_none=True))
 
 
 class MemoryFacts(Schema):
@@ -68,12 +65,8 @@ class PreviewAsked(Body):
     after_owner = Text(load_default=None, allow_none=True)
 
 
-class RulePreview(Schema):
-    """What one rule would remove."""
-
-    rule = fields.String(required=True)
-    messages = fields.Integer(required=True)
-    sessions = fields.Integer(required=True)
+#: What one rule would remove.
+RulePreview: Final = answer("RulePreview", rule=fields.String(), messages=fields.Integer(), sessions=fields.Integer())
 
 
 class PurgePreview(Schema):

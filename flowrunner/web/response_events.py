@@ -4,95 +4,168 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from flowrunner.engine.events import RunEvent
+from flowrunner.engine.result import RunResult
 from flowrunner.web.json_io import dump_line
-from flowrunner.web.reply_text import Reply, usage_of
 from flowrunner.web.streams import RunStream
+
+_BROKEN_OFF: Final = ("run_failed", "run_cancelled")
+_DONE: Final = "data: [DONE]\n\n"
 
 
 def openai_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
     """Yield a run as the events that OpenAI's clients read."""
-    events = _Events(head)
-    yield events.frame("response.created", response=dict(head))
-    yield events.frame("response.in_progress", response=dict(head))
-    reply = Reply()
+    return _frames(stream, _Events(head))
+
+
+def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a run as the reference server does: ``response.chunk`` objects, then ``[DONE]``."""
+    return _frames(stream, _Chunks(head))
+
+
+def text_item(item_id: str, text: str, **more: Any) -> dict[str, Any]:
+    """Return a text as an output item.
+
+    :param more: further members of its part.
+    """
+    part = {"type": "output_text", "text": text, "annotations": [], **more}
+    return {"type": "message", "id": item_id, "status": "completed", "role": "assistant", "content": [part]}
+
+
+def usage_of(result: RunResult) -> dict[str, Any] | None:
+    """Return the tokens of a run's answer as OpenAI counts them; None where no model was asked."""
+    message = next((vertex.message for vertex in result.reported if vertex.message is not None), None)
+    usage = dict(message.properties.get("usage") or {}) if message is not None else {}
+    if not usage:
+        return None
+    return {
+        "input_tokens_details": {"cached_tokens": usage.pop("cached_tokens", 0)},
+        "output_tokens_details": {"reasoning_tokens": usage.pop("reasoning_tokens", 0)},
+        **usage,
+    }
+
+
+def _frames(stream: RunStream, told: _Events | _Chunks) -> Iterator[str]:
+    yield told.begin()
     for batch in stream.batches():
-        text = ""
-        for event in batch:
-            for part in reply.read(event):
-                if part.fresh:
-                    text += events.end_item() + events.begin_item()
-                text += events.delta(part.text)
-            if event.kind == "run_finished":
-                text += events.end_item() + events.complete(event)
-            elif event.kind in ("run_failed", "run_cancelled"):
-                text += events.end_item() + events.fail(event)
+        text = "".join(map(told.tell, batch))
         if text:
             yield text
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the text; ``fresh`` where a new text begins, what came before having been a step."""
+
+    text: str
+    fresh: bool = False
+
+
+class _Reply:
+    """Follows the events of a run and gives the parts of its first reply, for clients that cannot take words back."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._message_id: str | None = None
+        self._begins = True
+
+    def read(self, event: RunEvent) -> Iterator[_Part]:
+        """Yield the parts that an event brings; together they are the text of the run's answer."""
+        data = event.data
+        if event.kind == "token":
+            if self._message_id in (None, data["message_id"]):
+                self._message_id = data["message_id"]
+                yield self._say(data["text"])
+        elif event.kind == "message_added" and not data["stored"]:
+            if data["message"].id == self._message_id and self.text and data["message"].content_blocks:
+                self._begin_anew()
+        elif event.kind == "run_finished":
+            final = data["result"].text
+            if not final.startswith(self.text):
+                self._begin_anew()
+            rest = final[len(self.text) :]
+            if rest:
+                yield self._say(rest)
+
+    def _say(self, text: str) -> _Part:
+        fresh, self._begins = self._begins, False
+        self.text += text
+        return _Part(text, fresh)
+
+    def _begin_anew(self) -> None:
+        self.text, self._begins = "", True
+
+
 class _Events:
-    """Makes the events of one response, numbered."""
+    """Makes OpenAI's events of one response, numbered."""
 
     def __init__(self, head: Mapping[str, Any]) -> None:
         self._head = head
+        self._reply = _Reply()
         self._number = -1
         self._items: list[dict[str, Any]] = []
         self._text: list[str] | None = None
 
-    def frame(self, kind: str, **members: Any) -> str:
-        """Return one event."""
+    def begin(self) -> str:
+        """Return the events before the run."""
+        return self._frame("response.created", response=self._head) + self._frame(
+            "response.in_progress", response=self._head
+        )
+
+    def tell(self, event: RunEvent) -> str:
+        """Return the events that one of the run becomes."""
+        text = ""
+        for part in self._reply.read(event):
+            if part.fresh:
+                text += self._end_item() + self._begin_item()
+            text += self._delta(part.text)
+        if event.kind == "run_finished":
+            # As in a plain answer: texts before the last were steps to it.
+            text += self._end_item()
+            done = {"status": "completed", "output": self._items[-1:], "usage": usage_of(event.data["result"])}
+            text += self._frame("response.completed", response={**self._head, **done})
+        elif event.kind in _BROKEN_OFF:
+            text += self._end_item()
+            error = {"code": "server_error", "message": _failure(event)[0]}
+            failed = {"status": "failed", "output": self._items, "error": error}
+            text += self._frame("response.failed", response={**self._head, **failed})
+        return text
+
+    def _frame(self, kind: str, **members: Any) -> str:
         self._number += 1
         return f"event: {kind}\ndata: {dump_line({'type': kind, 'sequence_number': self._number, **members})}\n\n"
 
-    def begin_item(self) -> str:
-        """Begin a text."""
+    def _begin_item(self) -> str:
         self._text = []
-        item = {"id": self._item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
-        return self.frame("response.output_item.added", output_index=len(self._items), item=item) + self.frame(
-            "response.content_part.added", **self._place, part=_text_part("")
+        item = {**text_item(self._item_id, ""), "status": "in_progress", "content": []}
+        return self._frame("response.output_item.added", output_index=len(self._items), item=item) + self._frame(
+            "response.content_part.added", **self._place, part=self._whole_item("")["content"][0]
         )
 
-    def delta(self, text: str) -> str:
-        """Continue a text."""
+    def _delta(self, text: str) -> str:
         if self._text is None:
             return ""
         self._text.append(text)
-        return self.frame("response.output_text.delta", **self._place, delta=text, logprobs=[])
+        return self._frame("response.output_text.delta", **self._place, delta=text, logprobs=[])
 
-    def end_item(self) -> str:
+    def _end_item(self) -> str:
         """End the text, if one was begun."""
         if self._text is None:
             return ""
         text, place = "".join(self._text), self._place
-        item = {
-            "id": self._item_id,
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [_text_part(text)],
-        }
-        frames = self.frame("response.output_text.done", **place, text=text, logprobs=[])
-        frames += self.frame("response.content_part.done", **place, part=_text_part(text))
-        frames += self.frame("response.output_item.done", output_index=len(self._items), item=item)
+        item = self._whole_item(text)
+        frames = self._frame("response.output_text.done", **place, text=text, logprobs=[])
+        frames += self._frame("response.content_part.done", **place, part=item["content"][0])
+        frames += self._frame("response.output_item.done", output_index=len(self._items), item=item)
         self._items.append(item)
         self._text = None
         return frames
 
-    def complete(self, event: RunEvent) -> str:
-        """End the response. Its output is that of a plain answer: texts before the last were steps to it."""
-        response = {**self._head, "status": "completed", "output": self._items[-1:], "usage": _usage(event)}
-        return self.frame("response.completed", response=response)
-
-    def fail(self, event: RunEvent) -> str:
-        """End the response with a failure."""
-        message, _ = _failure(event)
-        error = {"code": "server_error", "message": message}
-        return self.frame(
-            "response.failed", response={**self._head, "status": "failed", "output": self._items, "error": error}
-        )
+    def _whole_item(self, text: str) -> dict[str, Any]:
+        return text_item(self._item_id, text, logprobs=[])
 
     @property
     def _item_id(self) -> str:
@@ -104,55 +177,46 @@ class _Events:
         return {"item_id": self._item_id, "output_index": len(self._items), "content_index": 0}
 
 
-def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a run as the reference server does: ``response.chunk`` objects, then ``[DONE]``."""
-    created = int(time.time())
+class _Chunks:
+    """Makes the reference server's chunks of one response."""
 
-    def chunk(delta: Mapping[str, Any], status: str | None = None, reason: str | None = None) -> str:
+    def __init__(self, head: Mapping[str, Any]) -> None:
+        self._head = head
+        self._reply = _Reply()
+        self._created = int(time.time())
+
+    def begin(self) -> str:
+        """Return the chunk before the run."""
+        return self._chunk({"content": ""})
+
+    def tell(self, event: RunEvent) -> str:
+        """Return the chunks that an event of the run becomes."""
+        text = "".join(self._chunk({"content": part.text}) for part in self._reply.read(event))
+        if event.kind == "run_finished":
+            done = {name: self._head[name] for name in ("id", "object", "created_at", "model")}
+            done.update(status="completed", usage=usage_of(event.data["result"]))
+            completed = dump_line({"type": "response.completed", "response": done})
+            text += self._chunk({}, "completed", "stop") + f"event: response.completed\ndata: {completed}\n\n" + _DONE
+        elif event.kind in _BROKEN_OFF:
+            message, code = _failure(event)
+            error = dump_line({"error": {"message": message, "type": "processing_error", "code": code}})
+            text += self._chunk({"content": message}, "failed", "error") + f"event: error\ndata: {error}\n\n" + _DONE
+        return text
+
+    def _chunk(self, delta: Mapping[str, Any], status: str | None = None, reason: str | None = None) -> str:
         members = {
-            "id": head["id"],
+            "id": self._head["id"],
             "object": "response.chunk",
-            "created": created,
-            "model": head["model"],
-            "delta": dict(delta),
+            "created": self._created,
+            "model": self._head["model"],
+            "delta": delta,
             "status": status,
             "finish_reason": reason,
         }
         return f"data: {dump_line(members)}\n\n"
-
-    yield chunk({"content": ""})
-    reply = Reply()
-    for batch in stream.batches():
-        text = ""
-        for event in batch:
-            for part in reply.read(event):
-                text += chunk({"content": part.text})
-            if event.kind == "run_finished":
-                text += chunk({}, "completed", "stop")
-                done = {name: head[name] for name in ("id", "object", "created_at", "model")}
-                done.update(status="completed", usage=_usage(event))
-                completed = dump_line({"type": "response.completed", "response": done})
-                text += f"event: response.completed\ndata: {completed}\n\n"
-                text += "data: [DONE]\n\n"
-            elif event.kind in ("run_failed", "run_cancelled"):
-                message, code = _failure(event)
-                error = {"error": {"message": message, "type": "processing_error", "code": code}}
-                text += chunk({"content": message}, "failed", "error") + f"event: error\ndata: {dump_line(error)}\n\n"
-                text += "data: [DONE]\n\n"
-        if text:
-            yield text
-
-
-def _usage(event: RunEvent) -> dict[str, Any] | None:
-    reported = event.data["result"].reported
-    return usage_of(next((v.message for v in reported if v.message is not None), None))
 
 
 def _failure(event: RunEvent) -> tuple[str, str]:
     if event.kind == "run_failed":
         return event.data["error"].message, event.data["error"].code
     return f"The run was stopped: {event.data['reason']}.", "run_cancelled"
-
-
-def _text_part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}

@@ -26,8 +26,7 @@ from flowrunner.web.errors import note_error, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
-from flowrunner.web.reply_text import usage_of
-from flowrunner.web.response_events import chunk_frames, openai_frames
+from flowrunner.web.response_events import chunk_frames, openai_frames, text_item, usage_of
 from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input
 from flowrunner.web.route import Input, Media, RouteGroup
 from flowrunner.web.run import as_seen
@@ -158,8 +157,8 @@ def _answer_plainly(
     runner: Runner, flow: Flow, asked: RunRequest, head: Mapping[str, Any], claim: Claim | None
 ) -> Response:
     def shape(result: RunResult) -> Response:
-        message = next((v.message for v in result.reported if v.message is not None), None)
-        shown = completed(head, [message_item(head["id"], result.text)], usage_of(message))
+        output = [text_item(f"msg_{head['id']}", result.text)]
+        shown = {**head, "status": "completed", "output": output, "usage": usage_of(result)}
         answer = json_response({**shown, "warnings": list(result.warnings)} if result.warnings else shown)
         answer.headers.add(RUN_HEADER, result.run_id)
         return answer
@@ -209,18 +208,6 @@ def response_head(session: str, model: str, previous: str | None) -> dict[str, A
         "user": None,
         "metadata": {},
     }
-
-
-def message_item(session: str, text: str, number: int = 0) -> dict[str, Any]:
-    """Return a text as an output item."""
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    name = f"msg_{session}" if number == 0 else f"msg_{session}_{number}"
-    return {"type": "message", "id": name, "status": "completed", "role": "assistant", "content": content}
-
-
-def completed(head: Mapping[str, Any], output: list[dict[str, Any]], usage: Any) -> dict[str, Any]:
-    """Return a response at its end."""
-    return {**head, "status": "completed", "output": output, "usage": usage}
 
 
 def _chat_input(runner: Runner, flow: Flow) -> str:

@@ -15,6 +15,7 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
 from flowrunner.web.pages import FLOW, next_page, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import answer
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100
@@ -40,10 +41,10 @@ class Build(Schema):
     data = fields.Dict(required=True)
 
 
-class Builds(Schema):
-    """Builds by component."""
-
-    vertex_builds = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)), required=True)
+#: Builds by component.
+Builds: Final = answer(
+    "Builds", vertex_builds=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)))
+)
 
 
 class Transaction(Schema):
@@ -58,14 +59,14 @@ class Transaction(Schema):
     status = fields.String(required=True, metadata={"enum": ["success", "error"]})
 
 
-class TransactionPage(Schema):
-    """A page of transactions, newest first."""
-
-    items = fields.List(fields.Nested(Transaction), required=True)
-    total = fields.Integer(required=True)
-    page = fields.Integer(required=True)
-    size = fields.Integer(required=True)
-    pages = fields.Integer(required=True)
+TransactionPage: Final = answer(
+    "TransactionPage",
+    items=fields.List(fields.Nested(Transaction)),
+    total=fields.Integer(),
+    page=fields.Integer(),
+    size=fields.Integer(),
+    pages=fields.Integer(),
+)
 
 
 class RunSummary(Schema):
@@ -86,20 +87,15 @@ class RunSummary(Schema):
     warnings = fields.List(fields.String(), required=True)
 
 
-class RunPage(Schema):
-    """A page of runs, newest first."""
-
-    items = fields.List(fields.Nested(RunSummary), required=True)
-    cursor = fields.String(required=True, allow_none=True)
-
-
-class Usage(Schema):
-    """What a model took, and which one that was."""
-
-    model = fields.String(required=True, allow_none=True)
-    input_tokens = fields.Integer(required=True)
-    output_tokens = fields.Integer(required=True)
-    total_tokens = fields.Integer(required=True)
+RunPage: Final = answer("RunPage", items=fields.List(fields.Nested(RunSummary)), cursor=fields.String(allow_none=True))
+#: What a model took, and which one that was.
+Usage: Final = answer(
+    "Usage",
+    model=fields.String(allow_none=True),
+    input_tokens=fields.Integer(),
+    output_tokens=fields.Integer(),
+    total_tokens=fields.Integer(),
+)
 
 
 class Step(Schema):
@@ -123,11 +119,7 @@ class Step(Schema):
     usage = fields.Nested(Usage, required=True, allow_none=True)
 
 
-class StepPage(Schema):
-    """A page of steps, in the order in which they ended."""
-
-    steps = fields.List(fields.Nested(Step), required=True)
-    cursor = fields.Integer(required=True, allow_none=True)
+StepPage: Final = answer("StepPage", steps=fields.List(fields.Nested(Step)), cursor=fields.Integer(allow_none=True))
 
 
 @routes.get(

@@ -33,6 +33,16 @@ class Open(Schema):
         unknown = INCLUDE
 
 
+def answer(name: str, /, **members: fields.Field[Any]) -> type[Schema]:
+    """Return the schema of an answer of few members, all of which are always there.
+
+    :param name: the name of the schema in the description.
+    """
+    for member in members.values():
+        member.required = True
+    return Schema.from_dict(members, name=name)
+
+
 class Error(Schema):
     """What went wrong: in words or as a list of places, and as a code that stays the same."""
 
@@ -75,27 +85,15 @@ class EditedMessage(MessageBase):
     run_id = fields.String(required=True, allow_none=True)
 
 
-class Session(Schema):
-    """The session of a run, and who decided it."""
-
-    id = fields.String(required=True)
-    source = fields.String(required=True, allow_none=True)
-    component = fields.String(required=True, allow_none=True)
-
-
-class Detail(Schema):
-    """A sentence on what was done."""
-
-    detail = fields.String(required=True)
-
-
-class Deleted(Schema):
-    """How many things are gone."""
-
-    deleted = fields.Integer(required=True)
-
-
-class Said(Schema):
-    """A sentence on what was done."""
-
-    message = fields.String(required=True)
+#: The session of a run, and who decided it.
+Session: Final = answer(
+    "Session",
+    id=fields.String(),
+    source=fields.String(allow_none=True),
+    component=fields.String(allow_none=True),
+)
+#: A sentence on what was done.
+Detail: Final = answer("Detail", detail=fields.String())
+Said: Final = answer("Said", message=fields.String())
+#: How many things are gone.
+Deleted: Final = answer("Deleted", deleted=fields.Integer())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, request
 from marshmallow import Schema, fields
@@ -12,25 +12,25 @@ from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.web.auth import local_token, this_runner
 from flowrunner.web.route import Media, RouteGroup
-from flowrunner.web.schemas import TEXT, Open
+from flowrunner.web.schemas import TEXT, Open, answer
 
 health_routes = RouteGroup("server")
 about_routes = RouteGroup("server")
 metrics_routes = RouteGroup("server")
 
 
-class Health(Schema):
-    """The server is there."""
-
-    status = fields.String(required=True)
-
-
-class HealthCheck(Schema):
-    """Whether memory and database answer."""
-
-    status = fields.String(required=True)
-    chat = fields.String(required=True)
-    db = fields.String(required=True)
+Health: Final = answer("Health", status=fields.String())
+#: Whether memory and database answer.
+HealthCheck: Final = answer("HealthCheck", status=fields.String(), chat=fields.String(), db=fields.String())
+#: Which program this is.
+Version: Final = answer("Version", version=fields.String(), main_version=fields.String(), package=fields.String())
+#: A token, as a login gives it.
+Login: Final = answer(
+    "Login",
+    access_token=fields.String(),
+    refresh_token=fields.String(allow_none=True),
+    token_type=fields.String(),
+)
 
 
 class Ready(Schema):
@@ -38,22 +38,6 @@ class Ready(Schema):
 
     status = fields.String(required=True)
     reason = fields.String()
-
-
-class Version(Schema):
-    """Which program this is."""
-
-    version = fields.String(required=True)
-    main_version = fields.String(required=True)
-    package = fields.String(required=True)
-
-
-class Login(Schema):
-    """A token, as a login gives it."""
-
-    access_token = fields.String(required=True)
-    refresh_token = fields.String(required=True, allow_none=True)
-    token_type = fields.String(required=True)
 
 
 class AutoLoginOff(NotAllowed):

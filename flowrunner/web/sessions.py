@@ -25,7 +25,7 @@ from flowrunner.web.messages import message_rows
 from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
 from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.schemas import Body, answer
 
 MOST_DELETED: Final = 500
 
@@ -68,18 +68,11 @@ class SessionTitle(Body):
     title = Text(required=True)
 
 
-class SessionPage(Schema):
-    """A page of summaries."""
-
-    sessions = fields.List(fields.Nested(SessionSummary), required=True)
-    cursor = fields.String(required=True, allow_none=True)
-
-
-class SessionsDeleted(Schema):
-    """How many of the sessions that a request named had messages."""
-
-    message = fields.String(required=True)
-    deleted_count = fields.Integer(required=True)
+SessionPage: Final = answer(
+    "SessionPage", sessions=fields.List(fields.Nested(SessionSummary)), cursor=fields.String(allow_none=True)
+)
+#: How many of the sessions that a request named had messages.
+SessionsDeleted: Final = answer("SessionsDeleted", message=fields.String(), deleted_count=fields.Integer())
 
 
 @routes.get(

@@ -16,6 +16,7 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Uuid, filter_text
 from flowrunner.web.pages import FLOW, numbered
 from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import answer
 
 MOST_TRACES: Final = 200
 #: Spans of one trace; a run that loops may have any number.
@@ -43,12 +44,13 @@ class Trace(Schema):
     output = fields.Dict(required=True, allow_none=True)
 
 
-class TokenUsage(Schema):
-    """What a model took."""
-
-    promptTokens = fields.Integer(required=True)  # noqa: N815
-    completionTokens = fields.Integer(required=True)  # noqa: N815
-    totalTokens = fields.Integer(required=True)  # noqa: N815
+#: What a model took.
+TokenUsage: Final = answer(
+    "TokenUsage",
+    promptTokens=fields.Integer(),
+    completionTokens=fields.Integer(),
+    totalTokens=fields.Integer(),
+)
 
 
 class Span(Schema):
@@ -76,12 +78,9 @@ class WholeTrace(Trace):
     spans = fields.List(fields.Nested(Span), required=True)
 
 
-class TracePage(Schema):
-    """A page of traces, newest first."""
-
-    traces = fields.List(fields.Nested(Trace), required=True)
-    total = fields.Integer(required=True)
-    pages = fields.Integer(required=True)
+TracePage: Final = answer(
+    "TracePage", traces=fields.List(fields.Nested(Trace)), total=fields.Integer(), pages=fields.Integer()
+)
 
 
 @routes.get(
