@@ -6,17 +6,11 @@ What stands in ``__all__`` is what a plugin may use; everything else may change 
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.addresses import AddressRefused, checked_address
-from flowrunner.components import (
-    CancelToken,
-    Component,
-    ConversationMemory,
-    Input,
-    Output,
-    RunContext,
-    Source,
-    Tool,
-    text_of,
-)
+from flowrunner.components.cancelling import CancelToken
+from flowrunner.components.context import ConversationMemory, RunContext, Source
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, Output
+from flowrunner.components.values import Tool, text_of
 from flowrunner.errors import (
     BadRequest,
     ChunkInvalid,
@@ -64,7 +58,7 @@ from flowrunner.memory.message import (
 from flowrunner.memory.query import cursor_gone, summarise
 from flowrunner.outgoing import Destination, destination, refuse_secrets, telling_headers
 from flowrunner.session import Session, resolve_session_id
-from flowrunner.settings import Setting, Settings
+from flowrunner.settings.setting import Setting, Settings
 from flowrunner.text.budget import TextBudget
 from flowrunner.text.json_text import json_text
 from flowrunner.vectors import (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from flowrunner.components import INPUT_TYPES, OBJECT_TYPES, TYPE_ALIASES, Component, Input, Output
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import INPUT_TYPES, OBJECT_TYPES, TYPE_ALIASES, Input, Output
 from flowrunner.errors import PluginFailed, is_interrupt, reason_of
 
 PORT_TYPES: Final = frozenset((*INPUT_TYPES, *OBJECT_TYPES, *TYPE_ALIASES, *TYPE_ALIASES.values()))

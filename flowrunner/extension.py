@@ -12,7 +12,7 @@ from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.context import ask_outside_of_runs
 from flowrunner.runner import Runner
-from flowrunner.settings import PREFIX
+from flowrunner.settings.reading import PREFIX
 from flowrunner.site.building import Wishes, build_runner, load_plugins
 from flowrunner.site.callers import read_offer
 from flowrunner.site.closing import close_unheld

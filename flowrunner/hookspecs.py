@@ -11,11 +11,11 @@ import pluggy
 if TYPE_CHECKING:
     from flask import Request
 
-    from flowrunner.components import Component
+    from flowrunner.components.contract import Component
     from flowrunner.identity import Identity
     from flowrunner.memory import MessageChanges, MessageQuery, SessionQuery, SessionSummary
     from flowrunner.memory.message import Message
-    from flowrunner.settings import Setting, Settings
+    from flowrunner.settings.setting import Setting, Settings
 
 PROJECT: Final = "flowrunner"
 

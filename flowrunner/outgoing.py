@@ -13,7 +13,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flowrunner.addresses import AddressRefused, checked_address
-from flowrunner.components import Input, RunContext, text_of
+from flowrunner.components.context import RunContext
+from flowrunner.components.ports import Input
+from flowrunner.components.values import text_of
 from flowrunner.word import Given, Word
 
 #: Headers that tell nothing about whoever sends them. Any other could hold a secret.

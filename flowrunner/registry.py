@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowrunner.components import Component
+from flowrunner.components.contract import Component
 from flowrunner.declarations import make_component
 from flowrunner.errors import PluginFailed
-from flowrunner.memory import MemoryFactory
-from flowrunner.settings import PREFIX, SETTINGS, Setting
+from flowrunner.memory.backend import MemoryFactory
+from flowrunner.settings.reading import PREFIX
+from flowrunner.settings.setting import Setting
+from flowrunner.settings.table import SETTINGS
 from flowrunner.text.type_names import is_class_name, loose, spellings
-from flowrunner.vectors import VectorStoreFactory
+from flowrunner.vectors.store import VectorStoreFactory
 
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 #: The engine that needs nothing: the threads of whichever server accepted a run.

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.authority import Capability, require
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import Emit, Observer, RunEvent
-from flowrunner.engine.plan import Plan, make_plan
+from flowrunner.engine.plan import make_plan
+from flowrunner.engine.planned import Plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
@@ -48,7 +49,7 @@ from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.limits import Limits
 from flowrunner.runs.service import STOPPING, Runs
-from flowrunner.settings import Settings
+from flowrunner.settings.setting import Settings
 from flowrunner.shares import Places, Uploads, WrongKeys, group_of
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text

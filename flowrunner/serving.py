@@ -21,7 +21,8 @@ from gunicorn.workers.gthread import TConn as _TConn
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
-from flowrunner.settings import PREFIX, SETTINGS, read_settings
+from flowrunner.settings.reading import PREFIX, read_settings
+from flowrunner.settings.table import SETTINGS
 from flowrunner.site.allocator import settle_allocator
 from flowrunner.web.loopback import is_loopback
 

@@ -22,7 +22,7 @@ from flowrunner.flows.naming import endpoint_name_from
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, read_parts
 from flowrunner.registry import Registry
-from flowrunner.settings import Settings
+from flowrunner.settings.setting import Settings
 from flowrunner.text.printable import printable
 
 #: Names that one line lists.

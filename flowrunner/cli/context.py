@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flowrunner.memory import Memory
     from flowrunner.plugins import PluginManager
-    from flowrunner.settings import Settings
+    from flowrunner.settings.setting import Settings
     from flowrunner.store.keys import KeyStore
     from flowrunner.store.schema import DatabaseSchema
 

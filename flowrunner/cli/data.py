@@ -54,7 +54,8 @@ def move_command(folder: Path | None, data_dir: Path | None) -> None:
 
 
 def _folder(data_dir: Path | None) -> Path:
-    from flowrunner.settings import SETTINGS, read_settings
+    from flowrunner.settings.reading import read_settings
+    from flowrunner.settings.table import SETTINGS
     from flowrunner.site.data_folder import usual_data_folder
 
     table = (setting for setting in SETTINGS if setting.name == "DATA_DIR")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowrunner.components import Component, Input, Output, RunContext
+from flowrunner.components.context import RunContext
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, Output
 from flowrunner.engine.plan import needed_for_outputs
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.model import Edge, Flow

@@ -16,6 +16,7 @@ from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
 from flowrunner.runner import Runner
+from flowrunner.settings.values import split_address
 from flowrunner.site.older_data import notes_on
 from flowrunner.telemetry.logs import set_up_logging
 from flowrunner.web.loopback import LOCAL_NAMES, is_loopback
@@ -88,22 +89,6 @@ def _serious_notes(runner: Runner) -> Iterator[str]:
 
     for finding in serious(Installation(runner.plugins, runner.settings, data_dir=runner.settings.data_dir)):
         yield f"{finding.message} {finding.remedy}"
-
-
-def split_address(bind: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``, ``[v6 address]:port``, or a host alone.
-
-    :raises SettingsInvalid: for anything else, such as a socket file.
-    """
-    host, colon, port = bind.rpartition(":")
-    if not colon or bind.endswith("]"):
-        host, port = bind, "7860"
-    if not host or "/" in bind or not port.isdecimal() or int(port) > 65535:
-        raise SettingsInvalid(
-            f"FLOWRUNNER_BIND {bind!r} cannot be used: flowrunner serve wants HOST:PORT. For anything else start"
-            " gunicorn -c python:flowrunner.serving wsgi:app."
-        )
-    return host.strip("[]"), int(port)
 
 
 def refuse_taken_port(host: str, port: int) -> None:

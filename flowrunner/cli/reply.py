@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flowrunner.cli.output import say
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.identity import LOCAL_IDENTITY
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import FlowRunnerError
 from flowrunner.memory.message import utc_now
-from flowrunner.settings import PREFIX, Settings
+from flowrunner.settings.reading import PREFIX
+from flowrunner.settings.setting import Settings
 from flowrunner.store.engine import close_database, database_engine, database_url, reading
 from flowrunner.store.secretbox import KEY_FILE, SecretBox, open_secret_box
 from flowrunner.store.tables import SCHEMA, api_keys, runs, variables

@@ -13,7 +13,7 @@ from flowrunner.errors import is_interrupt
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.model import Flow, Vertex
 from flowrunner.registry import Registry
-from flowrunner.settings import PREFIX
+from flowrunner.settings.reading import PREFIX
 
 
 def find_flow_trouble(installation: Installation) -> Iterator[Diagnosis]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
-from flowrunner.settings import PREFIX
+from flowrunner.settings.reading import PREFIX
 from flowrunner.site.data_folder import doubts_about, environment_around
 from flowrunner.site.older_data import find_older_places, sentence_about
 from flowrunner.store.engine import DATABASE_FILE

@@ -12,7 +12,7 @@ from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.folder import FolderLibrary
 from flowrunner.flows.parsing import Limits
 from flowrunner.plugins import PluginManager
-from flowrunner.settings import Settings
+from flowrunner.settings.setting import Settings
 from flowrunner.site.building import load_plugins
 from flowrunner.site.data_folder import usual_data_folder
 from flowrunner.store.engine import database_url

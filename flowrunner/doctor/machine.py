@@ -10,7 +10,7 @@ from typing import Final
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.runs.limits import rates_of
-from flowrunner.settings import PREFIX
+from flowrunner.settings.reading import PREFIX
 
 #: Where https://sqlite.org/wal.html says that the WAL-reset bug was mended: 3.51.3, and two older lines.
 _MENDED: Final = {(3, 44): 6, (3, 50): 7, (3, 51): 3}

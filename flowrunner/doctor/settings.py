@@ -10,7 +10,7 @@ from typing import Final
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import FlowRunnerError
-from flowrunner.settings import PREFIX, warn_about_unknown
+from flowrunner.settings.reading import PREFIX, warn_about_unknown
 from flowrunner.store.engine import database_url
 
 #: Settings that turn something on, the package that does it, and the extra that installs it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from flowrunner.components import RunContext
+from flowrunner.components.context import RunContext
 from flowrunner.engine.ordering import ORDER_INPUT
 from flowrunner.engine.planned import PlannedVertex
 from flowrunner.engine.provenance import injected

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex
+from flowrunner.engine.planned import SESSION_INPUT, Plan, PlannedVertex
 from flowrunner.engine.sessions import foresee_sessions, make_frame
 from flowrunner.session import Session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowrunner.components import SHARED
+from flowrunner.components.contract import SHARED
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.declared import told_by
 from flowrunner.flows.model import Edge, Flow, hash_content

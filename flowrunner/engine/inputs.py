@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from flowrunner.components import RunContext, Source, text_of
+from flowrunner.components.context import RunContext, Source
+from flowrunner.components.values import text_of
 from flowrunner.engine.dependence import WatchedContext, noting
 from flowrunner.engine.ordering import ORDER_INPUT
-from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
+from flowrunner.engine.planned import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance, injected
 from flowrunner.engine.run_memory import VertexMemory
 from flowrunner.engine.state import RunState

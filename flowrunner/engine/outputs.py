@@ -11,7 +11,8 @@ from pathlib import PurePath
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from flowrunner.components import Tool, canonical_type
+from flowrunner.components.ports import canonical_type
+from flowrunner.components.values import Tool
 from flowrunner.engine.planned import PlannedVertex
 from flowrunner.flows.declared import declared_outputs
 from flowrunner.memory.message import Message

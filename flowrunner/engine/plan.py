@@ -6,13 +6,15 @@ A plan is made once per content of a flow and shared by all its runs; it holds n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from flowrunner.components import Component, Input, Source, canonical_type
+from flowrunner.components.context import Source
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, canonical_type
 from flowrunner.engine.cycles import find_cycles, fold, fold_loop
 from flowrunner.engine.loops import find_loops, outside_of
 from flowrunner.engine.ordering import order_by_collections, order_by_turn
-from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
+from flowrunner.engine.planned import SESSION_INPUT, Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.scope import find_scope, find_stream_targets, mark_watched
 from flowrunner.engine.targets import TweakTargets
 from flowrunner.engine.values import convert
@@ -21,10 +23,6 @@ from flowrunner.flows.findings import refuse_unrunnable
 from flowrunner.flows.model import Edge, Flow, Vertex
 from flowrunner.flows.ports import TOOL_OUTPUTS, VertexPorts, inputs_of, is_absent, number_of, outputs_of, takes
 from flowrunner.registry import Registry
-
-__all__ = ["SESSION_INPUT", "Plan", "PlannedEdge", "PlannedVertex", "configure", "make_plan", "needed_for_outputs"]
-
-SESSION_INPUT: Final = "session_id"
 
 
 def make_plan(flow: Flow, registry: Registry, *, refuse_unknown: bool = False) -> Plan:

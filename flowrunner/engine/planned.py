@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner.components import Component, Input, Source
+from flowrunner.components.context import Source
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input
 from flowrunner.engine.targets import TweakTargets
 from flowrunner.flows.model import Flow, Vertex
 from flowrunner.session import Session
@@ -14,6 +16,9 @@ from flowrunner.session import Session
 if TYPE_CHECKING:
     from flowrunner.engine.cycles import PlannedCycle
     from flowrunner.engine.loops import PlannedLoop
+
+#: The input that every vertex has for its session, declared or not.
+SESSION_INPUT: Final = "session_id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flowrunner.components import Input
-from flowrunner.engine.plan import SESSION_INPUT, PlannedEdge, PlannedVertex
+from flowrunner.components.ports import Input
+from flowrunner.engine.planned import SESSION_INPUT, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import Handed
 from flowrunner.engine.state import RunState
 from flowrunner.outgoing import weakest_address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flowrunner.engine.plan import PlannedVertex
+from flowrunner.engine.planned import PlannedVertex
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.sessions import SessionFrame

@@ -10,13 +10,13 @@ import time
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.branches import left_out
 from flowrunner.engine.cycles import MOST_ROUNDS, PlannedCycle, rounds_of
 from flowrunner.engine.events import Emit, EventStream, RunEvent
 from flowrunner.engine.loops import PlannedLoop, finish_loop
 from flowrunner.engine.pausing import WorkingPlace, pausing, working
-from flowrunner.engine.plan import Plan, PlannedVertex
+from flowrunner.engine.planned import Plan, PlannedVertex
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.report import answer_session, select_reported
 from flowrunner.engine.request import RunRequest

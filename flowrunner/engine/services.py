@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowrunner.engine.events import Emit
 from flowrunner.engine.frozen import FrozenResults
 from flowrunner.engine.turn import Turns
 from flowrunner.memory import Memory
-from flowrunner.settings import Settings
-from flowrunner.vectors import Vectors, VectorsWithin
+from flowrunner.settings.setting import Settings
 from flowrunner.word import Word
+
+if TYPE_CHECKING:
+    from flowrunner.vectors import Vectors, VectorsWithin
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex
+from flowrunner.engine.planned import SESSION_INPUT, Plan, PlannedVertex
 from flowrunner.memory.message import new_id
 from flowrunner.session import Session, resolve_session_id
 

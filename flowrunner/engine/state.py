@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import EventStream
-from flowrunner.engine.plan import Plan, PlannedEdge, PlannedVertex
+from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.run_memory import RunMemory

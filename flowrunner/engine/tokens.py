@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowrunner.components import text_of
-from flowrunner.engine.plan import PlannedVertex
+from flowrunner.components.values import text_of
+from flowrunner.engine.planned import PlannedVertex
 from flowrunner.engine.state import RunState
 from flowrunner.memory.message import Message, make_properties, new_id
 from flowrunner.session import Session

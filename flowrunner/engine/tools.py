@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from flowrunner.components import Input, Tool
-from flowrunner.engine.plan import PlannedVertex
+from flowrunner.components.ports import Input
+from flowrunner.components.values import Tool
+from flowrunner.engine.planned import PlannedVertex
 from flowrunner.engine.shapes import value_json
 from flowrunner.engine.values import convert
 from flowrunner.flows.declared import declared_outputs

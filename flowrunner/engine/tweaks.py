@@ -6,7 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.engine.plan import SESSION_INPUT, Plan, PlannedVertex, configure
+from flowrunner.engine.plan import configure
+from flowrunner.engine.planned import SESSION_INPUT, Plan, PlannedVertex
 from flowrunner.engine.sizes import size_of
 from flowrunner.errors import FlowInvalid, RequestInvalid, TweakRefused
 

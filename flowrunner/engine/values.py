@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.components import Input, text_of
+from flowrunner.components.ports import Input
+from flowrunner.components.values import text_of
 from flowrunner.memory.message import Message
 
 TEXT_TYPES: Final = frozenset({"Message", "str", "secret"})

@@ -8,11 +8,11 @@ from datetime import datetime
 from types import GeneratorType
 from typing import Any
 
-from flowrunner.components import Component
+from flowrunner.components.contract import Component
 from flowrunner.engine.dependence import is_personal
 from flowrunner.engine.inputs import context_for, session_of, values_of
 from flowrunner.engine.outputs import check_answer, check_tools, refuse_part, refuse_silence
-from flowrunner.engine.plan import SESSION_INPUT, PlannedVertex
+from flowrunner.engine.planned import SESSION_INPUT, PlannedVertex
 from flowrunner.engine.provenance import Provenance
 from flowrunner.engine.result import VertexResult
 from flowrunner.engine.state import RunState

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.components import Component, Input, canonical_type
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, canonical_type
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows.langflow import types_meet
 from flowrunner.flows.model import Edge, Vertex

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from flowrunner.engine.plan import Plan, make_plan, needed_for_outputs
+from flowrunner.engine.plan import make_plan, needed_for_outputs
+from flowrunner.engine.planned import Plan
 from flowrunner.errors import FlowRunnerError
 from flowrunner.flows import findings as codes
 from flowrunner.flows.graph import find_circles, find_isolated
 from flowrunner.flows.model import Edge, Finding, Flow, Vertex
 from flowrunner.flows.ports import FlowPorts, number_of, takes
 from flowrunner.registry import Registry
-from flowrunner.settings import PREFIX, Settings
+from flowrunner.settings.reading import PREFIX
+from flowrunner.settings.setting import Settings
 
 Level = Literal["error", "warning"]
 _LEVELS: Final = ("error", "warning", "note")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowrunner.components import Component
+from flowrunner.components.contract import Component
 from flowrunner.flows.layout import layout
 from flowrunner.flows.model import Edge, Flow, Port, Vertex
 from flowrunner.flows.native import VALUE, VARIABLE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from flowrunner.components import Component, Input, Output
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, Output
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows.model import Vertex
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.components import canonical_type
+from flowrunner.components.ports import canonical_type
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows import findings as codes
 from flowrunner.flows.fields import read_template

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from flowrunner.components import Component, Input, Output, canonical_type
+from flowrunner.components.contract import Component
+from flowrunner.components.ports import Input, Output, canonical_type
 from flowrunner.errors import FlowInvalid
 from flowrunner.flows.declared import declared_inputs, declared_outputs
 from flowrunner.flows.model import Edge, Flow, Vertex

@@ -15,8 +15,8 @@ from flowrunner.store.credentials import mask_text
 from flowrunner.store.flowmask import mask_graph
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Texts, filter_text
-from flowrunner.web.route import Input, Media, RouteGroup
-from flowrunner.web.schemas import TEXT, Body
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import TEXT, Body, Media
 
 MOST_TEXTS: Final = 200
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pluggy
 
 from flowrunner import hookspecs
-from flowrunner.components import Component
+from flowrunner.components.contract import Component
 from flowrunner.errors import PluginFailed, reason_of
 from flowrunner.hookspecs import PROJECT
 

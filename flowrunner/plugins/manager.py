@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, cast
 import pluggy
 
 from flowrunner import hookspecs
-from flowrunner.components import Component
+from flowrunner.components.contract import Component
 from flowrunner.errors import FlowRunnerError, PluginFailed, SettingsInvalid, is_interrupt, reason_of
 from flowrunner.hookspecs import PROJECT
 from flowrunner.memory import Memory, MemoryBackend, MemoryFactory, MemoryOperations
@@ -33,7 +33,7 @@ from flowrunner.plugins.loading import (
 from flowrunner.plugins.memory_hooks import HookedMemory, put_backend, refuse_second_backend
 from flowrunner.plugins.tracing import shape_of, trace_calls
 from flowrunner.registry import POOL, BackendOffer, Registry
-from flowrunner.settings import Setting, Settings
+from flowrunner.settings.setting import Setting, Settings
 from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
 
 logger = logging.getLogger("flowrunner")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.result import RunResult, RunStart
 from flowrunner.errors import FlowRunnerError, RunCancelled
 from flowrunner.memory.message import utc_now

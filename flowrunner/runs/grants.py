@@ -10,8 +10,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from flowrunner.components import CancelToken
-from flowrunner.engine.plan import Plan
+from flowrunner.components.cancelling import CancelToken
+from flowrunner.engine.planned import Plan
 from flowrunner.engine.request import UNKNOWN, Handed, RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
@@ -20,7 +20,8 @@ from flowrunner.errors import FlowNotFound, FlowRunnerError
 from flowrunner.flows.library import Library, may_use
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
-from flowrunner.settings import KEY_VARIABLES, Settings
+from flowrunner.settings.setting import Settings
+from flowrunner.settings.table import KEY_VARIABLES
 from flowrunner.shares import Uploads
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.vectors import LONGEST_NAME, Vectors

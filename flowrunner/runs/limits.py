@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.engine.plan import SESSION_INPUT
+from flowrunner.engine.planned import SESSION_INPUT
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import StoreFailed, TooMany
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.runs.registry import RunRegistry
-from flowrunner.settings import Settings
+from flowrunner.settings.setting import Settings
 from flowrunner.shares import group_of
 from flowrunner.store.counts import HeldPlaces, name_of
 

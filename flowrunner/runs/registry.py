@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import StoreFailed
 from flowrunner.runs.entry import RunEntry
 from flowrunner.runs.process import ProcessMark

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import sessions_of
 from flowrunner.errors import FlowRunnerError, ServerStops, StoreFailed, is_interrupt

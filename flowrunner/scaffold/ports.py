@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flowrunner.components import INPUT_TYPES, OBJECT_TYPES, canonical_type
+from flowrunner.components.ports import INPUT_TYPES, OBJECT_TYPES, canonical_type
 from flowrunner.errors import BadRequest, FlowRunnerError
 from flowrunner.flows.reading import find_graph, read_parts
 

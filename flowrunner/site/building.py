@@ -22,16 +22,10 @@ from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
 from flowrunner.runner import Opened, Runner
 from flowrunner.runs.limits import open_rates, rates_of
-from flowrunner.settings import (
-    API_PARTS,
-    PREFIX,
-    SETTINGS,
-    Setting,
-    Settings,
-    read_settings,
-    refuse_unknown,
-    warn_about_unknown,
-)
+from flowrunner.settings.reading import PREFIX, read_settings, refuse_unknown, warn_about_unknown
+from flowrunner.settings.setting import Setting, Settings
+from flowrunner.settings.table import SETTINGS
+from flowrunner.settings.values import API_PARTS
 from flowrunner.site.callers import Offer, choose_identify
 from flowrunner.site.data_folder import usual_data_folder
 from flowrunner.site.instance_folder import choose_data_folder, instance_data_folder

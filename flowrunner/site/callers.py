@@ -11,7 +11,8 @@ from flowrunner.errors import FlowRunnerError, SettingsInvalid, is_interrupt, re
 from flowrunner.flows.model import Flow
 from flowrunner.identity import VISITOR, Identity
 from flowrunner.plugins import PluginManager, plugin_at_fault
-from flowrunner.settings import Settings, words
+from flowrunner.settings.setting import Settings
+from flowrunner.settings.values import words
 
 #: Bytes of an owner's id in UTF-8; a database has no index of longer ones beside a name.
 LONGEST_ID: Final = 255

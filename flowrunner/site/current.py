@@ -9,7 +9,7 @@ from flask import Flask, current_app, has_app_context, has_request_context
 from flask import request as flask_request
 from werkzeug.local import LocalProxy
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import Emit
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from flowrunner.errors import SettingsInvalid
-from flowrunner.settings import PREFIX, Settings
+from flowrunner.settings.reading import PREFIX
+from flowrunner.settings.setting import Settings
 
 #: Where a service keeps its data whose user has no home folder.
 SERVICE_FOLDER: Final = Path("/var/lib/flowrunner")

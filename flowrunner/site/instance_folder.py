@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from flowrunner.errors import SettingsInvalid
-from flowrunner.settings import PREFIX, Settings
+from flowrunner.settings.reading import PREFIX
+from flowrunner.settings.setting import Settings
 from flowrunner.site.data_folder import make_data_folder
 from flowrunner.store.engine import bind_key
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask
 
 from flowrunner.errors import SettingsInvalid
 from flowrunner.memory import MemoryBackend
-from flowrunner.settings import words
+from flowrunner.settings.values import words
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")

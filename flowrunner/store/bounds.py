@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowrunner.errors import BadRequest, BodyTooLarge
 
 if TYPE_CHECKING:
-    from flowrunner.settings import Settings
+    from flowrunner.settings.setting import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from flowrunner.store.write_turn import close_turn, taking_turns
 if TYPE_CHECKING:
     from flask import Flask
 
-    from flowrunner.settings import Settings
+    from flowrunner.settings.setting import Settings
 
 logger = logging.getLogger("flowrunner")
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
-from flowrunner.settings import Settings
+from flowrunner.settings.setting import Settings
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.runrecords import RunRecords
 from flowrunner.store.runrows import RowMaker, Rows

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flowrunner.settings import SETTINGS, read_settings
+from flowrunner.settings.reading import read_settings
+from flowrunner.settings.table import SETTINGS
 from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.text.printable import printable
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from flowrunner.components import Component, RunContext
-from flowrunner.engine.plan import Plan
+from flowrunner.components.context import RunContext
+from flowrunner.components.contract import Component
+from flowrunner.engine.planned import Plan
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import run
 from flowrunner.errors import FlowInvalid, FlowRunnerError

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Request, request
 
 from flowrunner.addresses import network_of
 from flowrunner.errors import FlowRunnerError, NotAllowed, TooMany
 from flowrunner.identity import LOCAL_CALLER, LOCAL_IDENTITY, Identity, is_local
-from flowrunner.runner import Runner
 from flowrunner.runs.limits import counts_addresses
-from flowrunner.store.bound import BoundStores
 from flowrunner.web.csrf import refuse_forged
 from flowrunner.web.loopback import refuse_from_elsewhere
+
+if TYPE_CHECKING:
+    from flowrunner.runner import Runner
+    from flowrunner.store.bound import BoundStores
 
 KEY_HEADER: Final = "x-api-key"
 #: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.

@@ -17,8 +17,8 @@ from flowrunner.errors import FlowNotFound, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.runner import Runner
 from flowrunner.web.mounts import blueprints_of, pick_name, runners_of
-from flowrunner.web.route import Media, RouteGroup
-from flowrunner.web.schemas import TEXT
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.schemas import TEXT, Media
 
 logger = logging.getLogger("flowrunner")
 

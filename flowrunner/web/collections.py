@@ -12,8 +12,8 @@ from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
-from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Deleted, answer
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Deleted, ListOf, answer
 
 BASE: Final = "/api/v1/collections"
 #: Names of collections hold anything, so that they stand in the query and in no path.

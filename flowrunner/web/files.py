@@ -18,8 +18,8 @@ from flowrunner.web import schemas
 from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
-from flowrunner.web.route import ListOf, RouteGroup
-from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.schemas import DOWNLOAD, UPLOAD, ListOf, answer
 
 #: What a multipart body has besides the file.
 _AROUND: Final = 64 * 1024

@@ -28,8 +28,8 @@ from flowrunner.web.fields import Anything, Flag, Items, Nested, Uuid
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.json_io import dumps, parse_json_bytes
 from flowrunner.web.pages import IDS, numbered, one_page
-from flowrunner.web.route import Input, ListOf, Media, RouteGroup
-from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Open
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, ListOf, Media, Open
 
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000

@@ -19,8 +19,8 @@ from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Items, Object, Text, Truth, Uuid, filter_text
 from flowrunner.web.json_io import dumps
 from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
-from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body, ListOf
 
 #: Characters of a page of messages; one message may have more, and is a page of its own then.
 MOST_CHARACTERS: Final = 16 * 1024 * 1024

@@ -17,8 +17,8 @@ from flowrunner.web.fields import Anything, Items, Number, Uuid
 from flowrunner.web.flows import MOST_FLOWS_A_PAGE, FlowAnswer, archive_of, create_all, flows_in, shown_flows
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.pages import one_page
-from flowrunner.web.route import Input, ListOf, Media, RouteGroup, View
-from flowrunner.web.schemas import BYTES, UPLOAD, Open
+from flowrunner.web.route import Input, RouteGroup, View
+from flowrunner.web.schemas import BYTES, UPLOAD, ListOf, Media, Open
 
 BASE: Final = "/api/v1/projects/"
 OLDER: Final = "/api/v1/folders/"

@@ -28,10 +28,10 @@ from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
 from flowrunner.web.response_events import chunk_frames, openai_frames, text_item, usage_of
 from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input
-from flowrunner.web.route import Input, Media, RouteGroup
+from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run import as_seen
 from flowrunner.web.run_body import header_variables
-from flowrunner.web.schemas import EVENTS, Body, Open
+from flowrunner.web.schemas import EVENTS, Body, Media, Open
 from flowrunner.web.streams import RUN_HEADER, RunStream, answer_stream
 
 routes = RouteGroup("runs")

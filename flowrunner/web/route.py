@@ -30,6 +30,7 @@ from marshmallow.fields import Field
 from flowrunner.authority import Need
 from flowrunner.web.input import QueryReader, read_body, read_path
 from flowrunner.web.json_io import empty_response, json_response
+from flowrunner.web.schemas import Media
 
 Input: TypeAlias = Mapping[str, Any]
 View: TypeAlias = Callable[..., Any]
@@ -38,20 +39,6 @@ _VALUE: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
 #: Statuses of errors of every route that wants a caller, and of every route that takes a body.
 _OF_CALLERS: Final = frozenset({401, 403, 404, 429, 503})
 _OF_BODIES: Final = frozenset({413, 415, 422})
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A body or an answer that is not just JSON: what it is, by media type. Such a body is read by the view itself."""
-
-    content: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list of things of a schema."""
-
-    item: Any
 
 
 @dataclass(frozen=True)

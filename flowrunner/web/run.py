@@ -27,10 +27,10 @@ from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
 from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, shaping, stays
-from flowrunner.web.route import Input, Media, RouteGroup
+from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream
 from flowrunner.web.run_files import with_files
-from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Open
+from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import RUN_HEADER, stream_lines
 

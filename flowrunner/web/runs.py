@@ -28,9 +28,9 @@ from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.fields import Text, Uuid
 from flowrunner.web.json_io import dump_line
 from flowrunner.web.messages import message_rows
-from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.route import RouteGroup
 from flowrunner.web.runlog import RunSummary, without_parts
-from flowrunner.web.schemas import TEXT
+from flowrunner.web.schemas import TEXT, Media
 from flowrunner.web.sse import answer_frames
 
 logger = logging.getLogger("flowrunner")

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
-from flowrunner.web.route import Media
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A body or an answer that is not just JSON: what it is, by media type. Such a body is read by the view itself."""
+
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of things of a schema."""
+
+    item: Any
+
 
 TEXT: Final[Mapping[str, Any]] = {"type": "string"}
 BYTES: Final[Mapping[str, Any]] = {"type": "string", "format": "binary"}

@@ -11,8 +11,8 @@ from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.web.auth import local_token, this_runner
-from flowrunner.web.route import Media, RouteGroup
-from flowrunner.web.schemas import TEXT, Open, answer
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.schemas import TEXT, Media, Open, answer
 
 health_routes = RouteGroup("server")
 about_routes = RouteGroup("server")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from marshmallow import Schema, fields
 
 from flowrunner.authority import CONVERSE
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory
 from flowrunner.memory import SessionSummary as _Summary
@@ -24,8 +24,8 @@ from flowrunner.web.fields import Choice, Items, Text, filter_text
 from flowrunner.web.messages import message_rows
 from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.paths import SESSION_CONVERTER, check_path
-from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Body, answer
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body, ListOf, answer
 
 MOST_DELETED: Final = 500
 

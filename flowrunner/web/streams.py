@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Response, request
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError

@@ -10,8 +10,8 @@ from flowrunner.authority import AUTHOR
 from flowrunner.store.variables import VARIABLE_TYPES
 from flowrunner.web.auth import stores
 from flowrunner.web.fields import Text, Texts
-from flowrunner.web.route import Input, ListOf, RouteGroup
-from flowrunner.web.schemas import Body, Open
+from flowrunner.web.route import Input, RouteGroup
+from flowrunner.web.schemas import Body, ListOf, Open
 
 routes = RouteGroup("variables")
 

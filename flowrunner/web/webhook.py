@@ -12,10 +12,10 @@ from flowrunner.errors import BadRequest, FlowRunnerError, UnsupportedBody
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.json_io import dumps, parse_json_bytes, read_bytes
 from flowrunner.web.once import KEY_FIELD
-from flowrunner.web.route import Media, RouteGroup
+from flowrunner.web.route import RouteGroup
 from flowrunner.web.run import Started, as_seen, start_once
 from flowrunner.web.run_body import header_variables
-from flowrunner.web.schemas import TEXT
+from flowrunner.web.schemas import TEXT, Media
 
 routes = RouteGroup("runs")
 

@@ -9,8 +9,8 @@ from flowrunner.web.auth import RUNNER
 from flowrunner.web.fields import Choice, Flag, Items, Number, Object, Text, Texts, Truth, Uuid, filter_text
 from flowrunner.web.input import QueryReader
 from flowrunner.web.json_io import json_response
-from flowrunner.web.route import ListOf, Media, RouteGroup
-from flowrunner.web.schemas import Body
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.schemas import Body, ListOf, Media
 
 ID = "5f0c2d2e-8a36-4f0c-9a3d-6a1f3f1c0001"
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from flowrunner.components import CancelToken
+from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import SessionBusy
 from flowrunner.memory import MemoryBackend

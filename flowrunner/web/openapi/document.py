@@ -12,8 +12,8 @@ from marshmallow.fields import Field
 from flowrunner import __version__
 from flowrunner.web.fields import Text
 from flowrunner.web.pages import NEXT_CURSOR
-from flowrunner.web.route import ListOf, Media, Route
-from flowrunner.web.schemas import Error
+from flowrunner.web.route import Route
+from flowrunner.web.schemas import Error, ListOf, Media
 
 _NEXT: Final = "The cursor of the next page, if there is one."
 #: What every route that wants a caller takes, too.

@@ -9,8 +9,8 @@ from flask import Response, request
 from flowrunner.authority import OPEN
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.json_io import dumps
-from flowrunner.web.route import Media, RouteGroup
-from flowrunner.web.schemas import TEXT
+from flowrunner.web.route import RouteGroup
+from flowrunner.web.schemas import TEXT, Media
 
 routes = RouteGroup("server")
 #: The page among the descriptions that are kept; an address below which one is asked for is no such word.

@@ -1,144 +1,24 @@
-"""The table of settings, read once per app from configuration, environment and defaults."""
+"""The table of the core's settings. Plugins add theirs."""
 
 from __future__ import annotations
 
-import difflib
-import logging
-import os
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from flowrunner.errors import SettingsInvalid, is_interrupt, reason_of
 from flowrunner.memory.retention import read_rules
 from flowrunner.session import SESSION_POLICIES
-from flowrunner.text.budget import MOST_TEXT
-
-logger = logging.getLogger("flowrunner")
-
-PREFIX: Final = "FLOWRUNNER_"
-
-
-def text(value: Any) -> str:
-    """Take any text."""
-    return str(value)
-
-
-def path(value: Any) -> Path:
-    """Take the path of a file or folder; ``~`` is the home folder."""
-    return Path(value).expanduser().absolute()
-
-
-def boolean(value: Any) -> bool:
-    """Take true/false, yes/no, on/off, 1/0.
-
-    :raises ValueError: for anything else.
-    """
-    if isinstance(value, bool):
-        return value
-    found = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    word = str(value).strip().lower()
-    if word not in found:
-        raise ValueError("must be true or false")
-    return found[word]
-
-
-def words(value: Any) -> tuple[str, ...]:
-    """Take a list, or words with commas between them; a path is one word.
-
-    :raises ValueError: for anything else.
-    """
-    if isinstance(value, os.PathLike):
-        value = [value]
-    if isinstance(value, bytes) or not (isinstance(value, str) or hasattr(value, "__iter__")):
-        raise ValueError("must be a list, or words separated by commas")
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(str(part).strip() for part in parts if str(part).strip())
-
-
-def integer(low: int, high: int | None = None) -> Callable[[Any], int]:
-    """Take a whole number within bounds."""
-
-    def parse(value: Any) -> int:
-        if isinstance(value, bool):
-            raise ValueError("must be a whole number")
-        number = int(value)
-        if number < low or (high is not None and number > high):
-            raise ValueError(f"must be a whole number, {low} or more" + (f" to {high}" if high is not None else ""))
-        return number
-
-    return parse
-
-
-def seconds(value: Any) -> float:
-    """Take a number of seconds, 0 or more.
-
-    :raises ValueError: for a negative number or no number.
-    """
-    number = float(value)
-    if not 0 <= number < float("inf"):
-        raise ValueError("must be a number of seconds, 0 or more")
-    return number
-
-
-#: A window is no longer than what databases count in seconds.
-_RATE: Final = re.compile(
-    r"[1-9]\d{0,8} *(?:/|per) *(?:[1-9]\d{0,5} *)?(?:second|minute|hour|day|month|year)s?", re.ASCII
+from flowrunner.settings.setting import Setting
+from flowrunner.settings.values import (
+    api_parts,
+    boolean,
+    choice,
+    integer,
+    limits_store,
+    path,
+    rates,
+    seconds,
+    words,
 )
-
-
-def rates(value: Any) -> tuple[str, ...]:
-    """Take how often something may happen, such as ``10/second; 600/hour``: all of these hold.
-
-    :raises ValueError: for anything else.
-    """
-    if isinstance(value, (list, tuple)):
-        value = ";".join(map(str, value))
-    found = tuple(part.strip().lower() for part in re.split(r"[;,|]", str(value)) if part.strip())
-    for part in found:
-        if not _RATE.fullmatch(part):
-            raise ValueError("must be a rate such as 60/minute; separate several with ;")
-    return found
-
-
-def limits_store(value: Any) -> str:
-    """Take where limits are counted: ``database``, ``memory``, or the URL of a Redis server.
-
-    :raises ValueError: for anything else.
-    """
-    kinds = ("redis://", "rediss://", "redis+unix://", "redis+sentinel://", "redis+cluster://")
-    if value not in ("database", "memory") and not str(value).startswith(kinds):
-        raise ValueError("must be database, memory, or the URL of a Redis server (redis://...)")
-    return str(value)
-
-
-def choice(*options: str) -> Callable[[Any], str]:
-    """Take one of the named words."""
-
-    def parse(value: Any) -> str:
-        if value not in options:
-            raise ValueError(f"must be one of {', '.join(options)}")
-        return str(value)
-
-    return parse
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: its name without the prefix, its default, what it is for, and how it is read.
-
-    ``parse`` takes the configured value or the text of the environment variable and raises
-    ``ValueError`` or ``TypeError`` with a reason. ``secret`` values are never shown.
-    """
-
-    name: str
-    default: Any
-    help: str
-    parse: Callable[[Any], Any] = text
-    secret: bool = False
-
+from flowrunner.text.budget import MOST_TEXT
 
 #: Environment variables in which providers' keys are kept; what flows may read where nothing else is set.
 KEY_VARIABLES: Final = (
@@ -168,25 +48,6 @@ KEY_VARIABLES: Final = (
     "WATSONX_API_KEY",
 )
 
-#: Parts of the API that are not needed to talk.
-API_PARTS: Final = ("flows", "variables", "files", "keys", "monitor", "webhook", "openapi")
-
-
-def api_parts(value: Any) -> tuple[str, ...]:
-    """Take names of parts of the API; ``all`` or True stands for every one, ``none`` or False for none.
-
-    :raises ValueError: for a part that is not there.
-    """
-    if isinstance(value, bool) or value in ("all", "none"):
-        return API_PARTS if value in (True, "all") else ()
-    found = words(value)
-    unknown = [name for name in found if name not in API_PARTS]
-    if unknown:
-        raise ValueError(f"unknown part {unknown[0]}; must be all, none, or some of {', '.join(API_PARTS)}")
-    return found
-
-
-#: The core's own settings. Plugins add theirs.
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "DATA_DIR",
@@ -445,115 +306,3 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("THREADS", 128, "threads of each worker process", integer(1, 10000)),
 )
-
-
-class Settings:
-    """The settings of one runner, read once.
-
-    ``settings.data_dir`` is the value of ``FLOWRUNNER_DATA_DIR``; a name that nobody declared
-    raises AttributeError. ``sources`` says where each value came from.
-    """
-
-    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str], prefix: str) -> None:
-        self._values = dict(values)
-        vars(self).update({name.lower(): value for name, value in values.items()})
-        self.sources = dict(sources)
-        self.prefix = prefix
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-    def __contains__(self, name: str) -> bool:
-        return name.upper() in self._values
-
-    def with_values(self, **values: Any) -> Settings:
-        """Return a copy with some values replaced, by lower-case name."""
-        return Settings({**self._values, **{k.upper(): v for k, v in values.items()}}, self.sources, self.prefix)
-
-
-def read_settings(
-    table: Iterable[Setting],
-    *,
-    config: Mapping[str, Any],
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    defaults: Mapping[str, Any] | None = None,
-    prefix: str = PREFIX,
-) -> Settings:
-    """Read settings, the first that is given: command line, configuration, arguments, environment, default.
-
-    :param table: what is declared, the core's and the plugins'.
-    :param config: an app's configuration.
-    :param overrides: what the command line gives, by name without prefix.
-    :param defaults: arguments of the extension, by name without prefix.
-    :raises SettingsInvalid: for a value that cannot be used, naming the setting.
-    """
-    environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for setting in table:
-        full = prefix + setting.name
-        if overrides and overrides.get(setting.name) is not None:
-            raw, source = overrides[setting.name], "command line"
-        elif config.get(full) is not None:
-            raw, source = config[full], "configuration"
-        elif defaults and defaults.get(setting.name) is not None:
-            raw, source = defaults[setting.name], "argument"
-        elif environ.get(full, "") != "":
-            raw, source = environ[full], "environment"
-        else:
-            values[setting.name], sources[setting.name] = setting.default, "default"
-            continue
-        try:
-            values[setting.name] = setting.parse(raw)
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            shown = "" if setting.secret else f" {raw!r}"
-            raise SettingsInvalid(f"{full}{shown} cannot be used: {_why(error)}.") from error
-        sources[setting.name] = source
-    return Settings(values, sources, prefix)
-
-
-def _why(error: BaseException) -> str:
-    """Return the reason of a ``parse``; what it did not raise on purpose has its name."""
-    return str(error).rstrip(".") if isinstance(error, (ValueError, TypeError)) else reason_of(error)
-
-
-def refuse_unknown(table: Iterable[Setting], overrides: Mapping[str, Any]) -> None:
-    """Refuse settings given in code that nobody declares.
-
-    :param overrides: by name without prefix.
-    :raises SettingsInvalid: with the nearest name that is known.
-    """
-    known = [setting.name for setting in table]
-    for name in overrides:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0].lower()}?" if near else "."
-            raise SettingsInvalid(f"{name.lower()} is not a setting of flowrunner or of a plugin{hint}")
-
-
-def warn_about_unknown(
-    table: Iterable[Setting],
-    *,
-    config: Mapping[str, Any],
-    environ: Mapping[str, str] | None = None,
-    prefix: str = PREFIX,
-) -> list[str]:
-    """Warn about names with our prefix that nobody declares, with the nearest known one.
-
-    :returns: the sentences, which are logged too.
-    """
-    environ = os.environ if environ is None else environ
-    known = [prefix + setting.name for setting in table]
-    sentences = []
-    for name in sorted({*config, *environ}):
-        if isinstance(name, str) and name.startswith(prefix) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            sentences.append(f"{name} is not a setting of flowrunner or of a plugin{hint}")
-    for sentence in sentences:
-        logger.warning("%s", sentence)
-    return sentences

@@ -1,0 +1,95 @@
+"""How a run is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flowrunner.errors import RunCancelled, RunTimeout
+
+
+class CancelToken:
+    """Says that a run should stop; components that wait look at it. It is true once the run should."""
+
+    __slots__ = ("_acts", "_event", "_late", "_lock", "deadline", "reason")
+
+    def __init__(self) -> None:
+        #: A reading of the monotonic clock after which the run should stop, too; None where it may take any time.
+        self.deadline: float | None = None
+        self._late = ""
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._acts: list[Callable[[], object]] = []
+        self.reason = ""
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Ask the run to stop. Only the first reason is kept."""
+        self.reason = self.reason or reason
+        with self._lock:
+            self._event.set()
+            acts, self._acts = self._acts, []
+        for act in acts:
+            act()
+
+    @contextmanager
+    def stops_at(self, deadline: float | None, late: str) -> Iterator[None]:
+        """Count as set after a moment, for the length of a block; an earlier one that is set already stays.
+
+        So a loop that looks at the token stops in time, although nobody cancels it.
+
+        :param late: what :class:`~flowrunner.RunTimeout` says then.
+        """
+        before = self.deadline, self._late
+        if deadline is not None and (self.deadline is None or deadline < self.deadline):
+            self.deadline, self._late = deadline, late
+        try:
+            yield
+        finally:
+            self.deadline, self._late = before
+
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def call_when_set(self, act: Callable[[], object]) -> Callable[[], None]:
+        """Have something done at the moment of the cancellation, at once if that has passed.
+
+        For what waits where it cannot look, such as a socket: ``act`` ends the waiting. It runs on
+        the thread that cancels and must not raise.
+
+        :returns: a function that forgets ``act`` again.
+        """
+        with self._lock:
+            if not self._event.is_set():
+                self._acts.append(act)
+                return lambda: self._forget(act)
+        act()
+        return lambda: None
+
+    def _forget(self, act: Callable[[], object]) -> None:
+        with self._lock:
+            if act in self._acts:
+                self._acts.remove(act)
+
+    def is_set(self) -> bool:
+        """Say whether the run should stop."""
+        return self._event.is_set() or self._is_late()
+
+    __bool__ = is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most that long for a cancellation; say whether it came."""
+        if self.deadline is not None:
+            seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
+        return self._event.wait(seconds) or self._is_late()
+
+    def raise_if_set(self) -> None:
+        """Raise :class:`~flowrunner.RunCancelled` if the run should stop.
+
+        :raises RunTimeout: if it should because it takes too long.
+        """
+        if self._event.is_set():
+            raise RunCancelled(f"The run was stopped: {self.reason}.")
+        if self._is_late():
+            raise RunTimeout(self._late)
