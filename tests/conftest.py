@@ -1,7 +1,11 @@
 """Fixtures that tests of several parts use."""
 
+import gc
+import importlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +30,40 @@ settings.load_profile("suite")
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes share the tests: one more than cores, since many tests wait for servers and disks."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collect without the garbage collector, and have it pass over what was collected for good.
+
+    It would walk over ten thousand tests and all modules again and again: a fifth of what a test with an app takes.
+    """
+    gc.disable()
+    _share_rewriting(session.config)
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+
+
+def _share_rewriting(config: pytest.Config) -> None:
+    """Import a part of the test modules, which leaves its rewritten assertions for the other processes of a run.
+
+    In a fresh clone each process would rewrite them all. What cannot be imported says so when it is collected.
+    """
+    given = getattr(config, "workerinput", None)
+    if given is None or sys.dont_write_bytecode or config.args != config.getini("testpaths"):
+        return
+    modules = sorted(Path(__file__).parent.rglob("test_*.py"))
+    for path in modules[int(given["workerid"].removeprefix("gw")) :: int(given["workercount"])]:
+        name = ".".join(path.relative_to(config.rootpath).with_suffix("").parts)
+        try:
+            importlib.import_module(name)
+        except (Exception, pytest.skip.Exception):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="session", autouse=True)
