@@ -392,7 +392,7 @@ def test_settings_are_read():
     assert read_commands("npx -y x, python -m y") == (("npx", "-y", "x"), ("python", "-m", "y"))
     assert entry_of({"url": "https://h", "headers": [{"key": "A", "value": "b"}], "type": "sse"}).sse
     for bad in ("a", "=x", "a=", "/nowhere/file.json", {"mcpServers": []}, {"a": {}}):
-        with pytest.raises(ValueError, match="want|cannot be read|has an url"):
+        with pytest.raises(ValueError, match="must be|want|cannot be read|has an url"):
             read_servers(bad)
 
 
