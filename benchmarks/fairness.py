@@ -1,9 +1,15 @@
-"""What three polite callers feel of a greedy one: 120 connections of one key beside three of others.
+"""What three polite callers feel of a greedy one, and what a greedy one gets done alone.
 
-    python benchmarks/fairness.py [--greedy 120] [--polite 3] [--seconds 10] [--workers 2] [--flow basic-chat]
+    python benchmarks/fairness.py [--greedy 120] [--polite 3] [--seconds 10] [--rounds 3] [--workers 2]
 
-Every caller has a key of its own and asks again as soon as it is answered. Budget: the 95th percentile of the
-polite ones beside the greedy one is at most 2 times what it is without it.
+The first part has 120 connections of one key beside three of others. Every caller has a key of its own and asks again
+as soon as it is answered. Rounds are had with the polite ones all connected to one worker and with each to another
+one, as far as there are so many: who is connected where is chance otherwise, and decides how much they feel. Budget:
+the 95th percentile of the polite ones beside the greedy one is at most 2 times what it is without it.
+
+The second part has 64 threads of one key in one process, with the disk as it is and with one whose commits take 20 ms:
+alone, a greedy caller has all of the machine. Its figures are runs in a second, to be compared with those of another
+version on the same machine (``--alone`` measures nothing else).
 """
 
 from __future__ import annotations
@@ -14,11 +20,15 @@ import multiprocessing
 import os
 import selectors
 import socket
+import statistics
 import tempfile
+import threading
 import time
 
 from run import make_key
 from servers import ROOT, serve
+
+WHERE = {"together": "all on one worker", "apart": "on different workers"}
 
 
 def main() -> None:
@@ -31,35 +41,102 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--flow", default="basic-chat")
+    parser.add_argument("--alone", action="store_true")
     asked = parser.parse_args()
+    if not asked.alone:
+        measure_polite(asked)
+    for commit in (0.0, 0.02):
+        rates = [measure_alone(asked, commit) for _ in range(asked.rounds)]
+        disk = "a commit takes 20 ms" if commit else "the disk as it is"
+        shown = f"{statistics.median(rates):.0f} runs/s ({min(rates):.0f} to {max(rates):.0f})"
+        print(f"64 threads of one key alone, {disk}: {shown}")
+
+
+def measure_polite(asked: argparse.Namespace) -> None:
+    """Measure the polite callers beside the greedy one, and print what it is against without it."""
     with tempfile.TemporaryDirectory() as data:
         env = {"FLOWRUNNER_DATA_DIR": data, "FLOWRUNNER_FLOWS_DIR": str(ROOT / "examples" / "flows")}
+        env["FLOWRUNNER_LOG_LEVEL"] = "WARNING"
         keys = [make_key(env, f"caller-{number}") for number in range(1 + asked.polite)]
         config = {"GUNICORN_CMD_ARGS": "-c gunicorn.conf.py"}
         with serve("wsgi:app", workers=asked.workers, threads=asked.threads, env={**env, **config}) as server:
             path = f"/api/v1/run/{asked.flow}"
-            talk(server.port, path, [*keys[1:]], 2.0)
-            ratios = [compare(server.port, path, keys, asked) for _ in range(asked.rounds)]
-    print(f"ratio of the 95th percentiles: {sorted(ratios)[len(ratios) // 2]:.2f}  (budget 2)")
+            talk(connect(server.port, path, keys[1:]), 2.0)
+            found = {
+                where: [compare(server.port, path, keys, asked, where) for _ in range(asked.rounds)]
+                for where in WHERE
+                if where == "together" or asked.workers > 1
+            }
+    for where, ratios in found.items():
+        for percent, of_all in zip((50, 95), zip(*ratios, strict=True), strict=True):
+            budget = "  (budget 2)" if percent == 95 else ""
+            shown = f"{statistics.median(of_all):.2f} ({min(of_all):.2f} to {max(of_all):.2f})"
+            print(f"ratio of p{percent}, polite ones {WHERE[where]}: {shown}{budget}")
 
 
-def compare(port: int, path: str, keys: list[str], asked: argparse.Namespace) -> float:
-    """Measure the polite callers alone and beside the greedy one; return the ratio of their 95th percentiles."""
-    alone = talk(port, path, keys[1:], asked.seconds)
+def compare(port: int, path: str, keys: list[str], asked: argparse.Namespace, where: str) -> tuple[float, float]:
+    """Measure the polite callers alone and beside the greedy one; return the ratios of median and 95th percentile."""
+    polite = connect(port, path, keys[1:], where)
+    alone = talk(polite, asked.seconds)
     heard = multiprocessing.Queue()
     crowd = multiprocessing.Process(
-        target=lambda: heard.put(len(talk(port, path, [keys[0]] * asked.greedy, asked.seconds + 2)))
+        target=lambda: heard.put(len(talk(connect(port, path, [keys[0]] * asked.greedy), asked.seconds + 2)))
     )
     crowd.start()
     time.sleep(1)
-    beside = talk(port, path, keys[1:], asked.seconds)
+    beside = talk(polite, asked.seconds)
     served = heard.get()
     crowd.join()
+    for caller in polite:
+        caller.socket.close()
     for name, times in (("alone", alone), ("beside", beside)):
         shown = "  ".join(f"p{n} {at(times, n) * 1000:.1f} ms" for n in (50, 95, 99))
-        print(f"polite {name:7} {len(times) / asked.seconds:6.0f}/s  {shown}")
-    print(f"greedy         {served / (asked.seconds + 2):6.0f}/s")
-    return at(beside, 95) / at(alone, 95)
+        print(f"{where:8} polite {name:7} {len(times) / asked.seconds:6.0f}/s  {shown}")
+    print(f"{where:8} greedy         {served / (asked.seconds + 2):6.0f}/s", flush=True)
+    return at(beside, 50) / at(alone, 50), at(beside, 95) / at(alone, 95)
+
+
+def measure_alone(asked: argparse.Namespace, commit: float) -> float:
+    """Return how many runs a second 64 threads of one caller get done in one process."""
+    # In a process of its own, so that the next measurement begins afresh.
+    heard = multiprocessing.Queue()
+    crowd = multiprocessing.Process(target=lambda: heard.put(run_alone(asked.flow, asked.seconds, commit)))
+    crowd.start()
+    rate: float = heard.get()
+    crowd.join()
+    return rate
+
+
+def run_alone(flow: str, seconds: float, commit: float) -> float:
+    """Run a flow on 64 threads for so long; return the runs of a second."""
+    from flowrunner_sqlite.writer import GroupCommit
+
+    from flowrunner.app import create_app
+    from flowrunner.identity import Identity
+
+    if commit:
+        write = GroupCommit._write
+        # Within the transaction, as a disk takes it.
+        GroupCommit._write = lambda self, rows, along: (write(self, rows, along), time.sleep(commit))[0]
+    with tempfile.TemporaryDirectory() as data:
+        os.environ.update(FLOWRUNNER_DATA_DIR=data, FLOWRUNNER_FLOWS_DIR=str(ROOT / "examples" / "flows"))
+        os.environ["FLOWRUNNER_LOG_LEVEL"] = "WARNING"
+        app = create_app()
+        runner = app.extensions["flowrunner"]["flowrunner"]
+        greedy, end, done = Identity("greedy"), time.monotonic() + seconds, [0] * 64
+
+        def ask(number: int) -> None:
+            while time.monotonic() < end:
+                runner.run(flow, "Hello there, how are you?", session_id=f"s{number}", identity=greedy)
+                done[number] += 1
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        runner.close()
+    return sum(done) / seconds
 
 
 def at(times: list[float], percent: int) -> float:
@@ -95,22 +172,51 @@ class Caller:
             raise SystemExit(f"answered {self.data[:300]!r}")
         return bool(found) and len(body) >= int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
+    def worker(self) -> str:
+        """Ask once; return which worker the connection belongs to: its number is in the id of the request."""
+        self.ask()
+        while not self.answered():
+            pass
+        return self.data.lower().split(b"x-request-id:")[1].split(b"\r\n")[0].split(b"-")[1].decode()
 
-def talk(port: int, path: str, keys: list[str], seconds: float) -> list[float]:
-    """Ask on one connection for each key, for so long; return how long each answer took."""
-    waiting = selectors.DefaultSelector()
+
+def connect(port: int, path: str, keys: list[str], where: str = "") -> list[Caller]:
+    """Return a connection for each key.
+
+    :param where: ``together`` on one worker, or ``apart``, the second one on another than the first; blank: anywhere.
+    """
+    callers: list[Caller] = []
+    workers: list[str] = []
     for number, key in enumerate(keys):
-        caller = Caller(port, path, key, number)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            caller = Caller(port, path, key, number)
+            worker = caller.worker() if where else ""
+            if not where or not workers or (worker == workers[-1]) == (where == "together"):
+                break
+            caller.socket.close()
+        else:
+            raise SystemExit("no connection was made to the worker that is wanted")
+        callers.append(caller)
+        workers.append(worker)
+    return callers
+
+
+def talk(callers: list[Caller], seconds: float) -> list[float]:
+    """Ask on each connection for so long; return how long each answer took."""
+    waiting = selectors.DefaultSelector()
+    for caller in callers:
         waiting.register(caller.socket, selectors.EVENT_READ, caller)
         caller.ask()
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    times, end, left = [], time.perf_counter() + seconds, len(callers)
+    while left:
         for ready, _ in waiting.select(1):
             if ready.data.answered():
                 times.append(time.perf_counter() - ready.data.asked)
-                ready.data.ask()
-    for ready in list(waiting.get_map().values()):
-        ready.data.socket.close()
+                if time.perf_counter() < end:
+                    ready.data.ask()
+                else:
+                    left -= 1
     return times
 
 

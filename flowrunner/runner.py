@@ -44,6 +44,7 @@ from flowrunner.memory.message import new_id
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager, plugin_at_fault
+from flowrunner.runs.callers import Callers
 from flowrunner.runs.failures import log_failure
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
@@ -56,6 +57,7 @@ from flowrunner.store.credentials import mask_text
 from flowrunner.store.outage import as_store_failed, outage_of
 from flowrunner.store.probe import check_writable, look_at_database
 from flowrunner.store.watch import Looks, StoreWatch
+from flowrunner.store.write_turn import give_way
 from flowrunner.text.printable import printable
 from flowrunner.vectors import Vectors
 
@@ -143,7 +145,8 @@ class Runner:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._planning = threading.Lock()
         #: The places for runs of this process.
-        self.places = FairPlaces(settings.max_runs)
+        self._callers = Callers()
+        self.places = FairPlaces(settings.max_runs, callers=self._callers)
         self._working = Lent(_WORKING, _LENT_SECONDS, spare=1)
         self._shares = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
         self._uploads = Uploads(max(1, settings.max_visitor_files // 10), max(1, settings.max_visitor_files_size // 10))
@@ -201,6 +204,9 @@ class Runner:
         self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
         if settings.memory_retention and settings.memory_purge_every:
             self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
+        if settings.data_dir is not None:
+            self._callers.share(Path(settings.data_dir) / "callers")
+        give_way(opened.engine, self.places.gives_way)
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,
@@ -510,6 +516,7 @@ class Runner:
         self.runs.close()
         self._pool.shutdown(wait=True)
         self._turns.close()
+        self._callers.close()
         opened.memory.close()
         opened.vectors.close()
         opened.close()

@@ -6,23 +6,24 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
+from flowrunner.runs.callers import Callers
+
 
 class Place:
-    """A place, or the wish for one. ``what`` says what is done there, for those who do not do it at once."""
+    """A place, or the wish for one. ``what`` says what is done there."""
 
-    __slots__ = ("clock", "group", "held", "since", "storing", "used", "what", "woken")
+    __slots__ = ("began", "group", "held", "since", "storing", "used", "what", "woken")
 
     def __init__(self, group: str, what: str = "") -> None:
         self.group = group
         self.what = what
         self.held = self.storing = False
-        # When it was given, how long its thread had had the processor by then, and the clock that tells.
-        self.since = self.used = 0.0
-        self.clock: int | None = None
+        # When it was given; when its thread began to work, and how long that had had the processor by then.
+        self.since = self.began = self.used = 0.0
         # A plain lock, released to wake the one who waits: an Event costs three times as much.
         self.woken: threading.Lock | None = None
 
@@ -34,18 +35,18 @@ class FairPlaces:
 
     :param number: how many there are.
     :param spare: how many of them one caller alone may not have.
+    :param callers: is told who asks; :meth:`crowds` needs it.
     """
 
     #: Seconds after which whoever waits looks whether it still may, or should.
     look_every: float = 0.25
     #: Places of one caller that are many.
     _MANY: Final = 8
-    #: Seconds after which a caller who asks no more counts as gone.
-    _RECENT: Final = 2.0
 
-    def __init__(self, number: int, *, spare: int = 0) -> None:
+    def __init__(self, number: int, *, spare: int = 0, callers: Callers | None = None) -> None:
         self._number = number
         self._most = number - spare
+        self._callers = callers
         self.begin()
         _begin_after_fork(self)
 
@@ -58,8 +59,8 @@ class FairPlaces:
         # When each caller who has or wants one was served last, in places given.
         self._served: dict[str, int] = {}
         self._given = 0
-        #: When each caller asked last, the latest at the end.
-        self._asked: OrderedDict[str, float] = OrderedDict()
+        if self._callers is not None:
+            self._callers.begin()
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
         """Take a place, waiting for it; say whether there was one.
@@ -67,14 +68,22 @@ class FairPlaces:
         :param wait: asked now and then while there is none: whether to wait on. It may raise instead.
         """
         with self._lock:
-            self._note(place.group)
+            news = self._callers is not None and self._callers.note(place.group, time.monotonic())
             # While a place is free, those who wait have as many as they may.
-            if self._free > 0 and self._taken[place.group] < self._most:
+            got = self._free > 0 and self._taken[place.group] < self._most
+            if got:
                 self._give(place)
-                return True
-            woken = place.woken = threading.Lock()
-            woken.acquire()
-            self._waiting.setdefault(place.group, deque()).append(place)
+            else:
+                place.woken = threading.Lock()
+                place.woken.acquire()
+                self._waiting.setdefault(place.group, deque()).append(place)
+        if news and self._callers is not None:
+            self._callers.tell()
+        return got or self._wait(place, wait)
+
+    def _wait(self, place: Place, wait: Callable[[], bool]) -> bool:
+        woken = place.woken
+        assert woken is not None
         try:
             while not woken.acquire(timeout=self.look_every):
                 self.look()
@@ -95,12 +104,17 @@ class FairPlaces:
                 self._hand_out()
 
     def crowds(self, group: str) -> bool:
-        """Say whether a caller has many places while others ask for some, too."""
-        if self._taken[group] <= self._MANY:
+        """Say whether a caller has many places while others ask for some, too, here or in another process."""
+        if self._taken[group] <= self._MANY or self._callers is None:
             return False
-        with self._lock:
-            others = next(((other, at) for other, at in reversed(self._asked.items()) if other != group), None)
-        return others is not None and time.monotonic() - others[1] < self._RECENT
+        return self._callers.others_ask(group, time.monotonic())
+
+    def gives_way(self) -> bool:
+        """Say whether this process works for one caller alone, who crowds: others ask other processes."""
+        if self._callers is None:
+            return False
+        alone = self._callers.alone(time.monotonic())
+        return alone is not None and self.crowds(alone)
 
     @property
     def waiting(self) -> int:
@@ -110,14 +124,6 @@ class FairPlaces:
 
     def look(self) -> None:
         """Called while somebody waits; see :class:`Lent`."""
-
-    def _note(self, group: str) -> None:
-        now = time.monotonic()
-        self._asked[group] = now
-        self._asked.move_to_end(group)
-        oldest = next(iter(self._asked))
-        if now - self._asked[oldest] > self._RECENT:
-            del self._asked[oldest]
 
     def _give_up(self, place: Place) -> bool:
         """Forget a wish; say whether it has been met meanwhile."""
@@ -165,14 +171,10 @@ class FairPlaces:
             place.woken.release()
 
 
-#: Returns the clock of a thread's time at the processor; not every system has one that other threads can read.
-_clock_of: Callable[[int], int] | None = getattr(time, "pthread_getcpuclockid", None)
-
-
 class Lent(FairPlaces):
-    """Places for work; one that is held for too long counts as given back, and so does one that is not used.
+    """Places for work; one that is held for too long counts as given back.
 
-    What turns out to wait, rather than to work, takes no place for a while: its place is of more use to others.
+    What turns out to wait, rather than to work, takes no place: it is of more use to others.
 
     :param number: how many there are.
     :param seconds: for how long a place is lent while others wait.
@@ -180,12 +182,12 @@ class Lent(FairPlaces):
     """
 
     look_every = 0.1
-    #: Whoever has a place for so many seconds, and of the processor less than that part of them, waits for something.
-    _LONG: Final = 0.1
+    #: What has the processor for less than that part of its time waits for something, once so many seconds are known.
     _PART: Final = 100
-    #: Seconds for which what was found to wait is let in without a place.
-    _KNOWN: Final = 60.0
-    _MOST_KNOWN: Final = 1000
+    _ENOUGH: Final = 0.1
+    #: Seconds after which what was seen before counts half, and of how many kinds of work something is known.
+    _HALF: Final = 1.0
+    _MOST_KINDS: Final = 1000
 
     def __init__(self, number: int, seconds: float, *, spare: int = 0) -> None:
         self._seconds = seconds
@@ -195,60 +197,64 @@ class Lent(FairPlaces):
         """Begin with all places free."""
         super().begin()
         self._held: dict[Place, None] = {}
-        self._idle: dict[str, float] = {}
+        # Of each kind of work, the seconds that it took, and those of the processor.
+        self._seen: dict[str, tuple[float, float]] = {}
         self._looked = 0.0
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
         """Take a place, or go without one where it would not be used."""
-        if self._idle and self._idle.get(place.what, 0.0) > time.monotonic():
-            return False
-        place.used = time.thread_time()
-        # Asked of a thread that has ended, this is undefined; what it returns is safe to ask then.
-        place.clock = None if _clock_of is None else _clock_of(threading.get_ident())
-        return super().take(place, wait)
+        got = not self._waits(place.what) and super().take(place, wait)
+        self.begin_part(place)
+        return got
 
     def leave(self, place: Place) -> None:
-        """Give a place back, if it is still held."""
-        now = time.monotonic()
+        """Give a place back, if it is still held; a second time does nothing."""
         with self._lock:
-            if not place.held:
-                return
-            if now - place.since > self._LONG and self._is_idle(place, now):
-                self._let_in(place.what, now)
-            self._take_back(place)
-            self._hand_out()
+            self._end_part(place)
+            if place.held:
+                self._take_back(place)
+                self._hand_out()
+
+    def begin_part(self, place: Place) -> None:
+        """Note that the thread that calls begins to work."""
+        place.began, place.used = time.monotonic(), time.thread_time()
+
+    def end_part(self, place: Place) -> None:
+        """Note that it pauses, and keeps its place."""
+        with self._lock:
+            self._end_part(place)
 
     def look(self) -> None:
-        """Take back the places that have been held for too long, or are not used."""
+        """Take back the places that have been held for too long."""
         now = time.monotonic()
         if now - self._looked < self.look_every / 2:
             return
         with self._lock:
             self._looked = now
-            idle = [p for p in self._held if now - p.since > self._LONG and self._is_idle(p, now)]
-            late = [p for p in self._held if now - p.since > self._seconds and p not in idle]
-            for place in (*idle, *late):
+            for place in [place for place in self._held if now - place.since > self._seconds]:
                 self._take_back(place)
-            for place in idle:
-                self._let_in(place.what, now)
             self._hand_out()
 
-    def _is_idle(self, place: Place, now: float) -> bool:
-        """Say whether its holder waits for something; for the store it waits so that others are let in between."""
-        if place.storing or place.clock is None:
-            return False
-        try:
-            used = time.clock_gettime(place.clock) - place.used
-        except OSError:
-            # Its thread has ended.
-            return True
-        return used * self._PART < now - place.since
+    def _waits(self, what: str) -> bool:
+        taken, used = self._seen.get(what, (0.0, 0.0))
+        return taken > self._ENOUGH and used * self._PART < taken
 
-    def _let_in(self, what: str, now: float) -> None:
-        """Let in without a place whoever does the same, for a while."""
-        if len(self._idle) >= self._MOST_KNOWN:
-            self._idle.clear()
-        self._idle[what] = now + self._KNOWN
+    def _end_part(self, place: Place) -> None:
+        if not place.began:
+            return
+        taken, used = self._seen.get(place.what, (0.0, 0.0))
+        share = 1.0 if taken < self._HALF else 0.5
+        taken = taken * share + time.monotonic() - place.began
+        used = used * share + time.thread_time() - place.used
+        place.began = 0.0
+        if len(self._seen) >= self._MOST_KINDS:
+            self._seen.clear()
+        self._seen[place.what] = (taken, used)
+        if self._waiting and self._waits(place.what):
+            self._let_in(place.what)
+
+    def _let_in(self, what: str) -> None:
+        """Let in without a place whoever waits to do the same."""
         for group, queue in list(self._waiting.items()):
             left: deque[Place] = deque()
             for place in queue:
@@ -318,6 +324,7 @@ class Work:
         """Give the place back, or keep it if the caller crowds."""
         if self._crowds():
             self._place.storing = True
+            self._places.end_part(self._place)
         else:
             self.leave()
 
@@ -325,6 +332,7 @@ class Work:
         """Take the place again, or count from here."""
         if self._place.storing:
             self._place.storing = False
-            self._place.since, self._place.used = time.monotonic(), time.thread_time()
+            self._place.since = time.monotonic()
+            self._places.begin_part(self._place)
         else:
             self.take()

@@ -13,13 +13,15 @@ from flowrunner.store.write_turn import taking_turns
 
 
 @contextmanager
-def unhurried(engine: Engine) -> Iterator[Connection]:
+def unhurried(engine: Engine, *, background: bool = False) -> Iterator[Connection]:
     """Open a writing transaction that survives the end of the process, and not always that of the machine.
 
     A crash of the machine may lose the last seconds, never consistency; and who stores a message
     never waits for the disk because of it.
+
+    :param background: nobody waits for it, so it gives way to all others.
     """
-    with store_errors(engine), taking_turns(engine), engine.connect() as connection:
+    with store_errors(engine), taking_turns(engine, background=background), engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
         driver: Any = connection.connection.driver_connection
         if sqlite:

@@ -30,7 +30,7 @@ _GATHER: Final = 0.25
 _IDLE: Final = 10.0
 _RETRY: Final = 1.0
 _MOST_WAITING: Final = 20_000
-_BATCH: Final = 1000
+_BATCH: Final = 200
 
 #: What a run has done is added to what is known of it, in lines.
 _ADD: Final = (
@@ -161,7 +161,9 @@ class RunLog(RunRecords):
             self._closing.wait(_GATHER)
             self._awake = False
             while self._queue or self._unwritten:
-                if not self._drain() and self._closing.wait(_RETRY):
+                # What comes while a batch is written gathers, too: many small transactions keep runs from theirs.
+                wait = 0.0 if len(self._queue) > _BATCH else _GATHER
+                if self._closing.wait(wait if self._drain() else _RETRY):
                     break
 
     def _drain(self) -> bool:
@@ -191,14 +193,17 @@ class RunLog(RunRecords):
     def _write(self, rows: Rows) -> None:
         if not (rows.begun or rows.going or rows.ended):
             return
-        with unhurried(self._engine) as connection:
-            dialect = connection.dialect.name
-            # Those that have ended began before most others: a new row is newer than the rows before it.
-            for new, conflict in ((rows.ended, _COMPLETED), (rows.begun, _KNOWN)):
-                if new:
-                    # Past the SQL compiler: for plain rows of one kind it costs more than the database.
-                    values = [tuple(row.values()) for row in new]
-                    connection.exec_driver_sql(_insert(runs, tuple(new[0]), dialect) + conflict, values)
+        dialect = self._engine.dialect.name
+        # Past the SQL compiler: for plain rows of one kind it costs more than the database.
+        # Those that have ended began before most others: a new row is newer than the rows before it.
+        inserts = [
+            (_insert(runs, tuple(new[0]), dialect) + conflict, [tuple(row.values()) for row in new])
+            for new, conflict in ((rows.ended, _COMPLETED), (rows.begun, _KNOWN))
+            if new
+        ]
+        with unhurried(self._engine, background=True) as connection:
+            for statement, values in inserts:
+                connection.exec_driver_sql(statement, values)
             if rows.going:
                 connection.exec_driver_sql(_go_on(dialect), rows.going)
             self._keep_bounds(connection, rows)

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of whoever waits.
 _LOOK: Final = 0.0005
+#: Seconds for which a process gives way to others, and for which what nobody waits for does.
+_GIVE_WAY: Final = 0.05
+_BACKGROUND: Final = 0.25
 #: Bytes of the lock file: the one who writes, and the one who writes next.
 _NOW, _NEXT = 0, 1
 _turns: Final[dict[str, WriteTurn]] = {}
@@ -29,7 +32,7 @@ class WriteTurn:
     """The turns of one file. They are a courtesy: SQLite's own lock decides, also where this one cannot be had.
 
     Whoever wants to write first becomes the next one, and stays so until it writes; nobody who has written can
-    be before it.
+    be before it. Whoever gives way does not become the next one for a while: it writes when nobody else does.
 
     :param path: of the lock file.
     :param patience: seconds after which a turn is no longer waited for.
@@ -38,6 +41,8 @@ class WriteTurn:
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
         self._patience = patience
+        #: Says whether this process has nothing to write for those who should be served first.
+        self.gives_way: Callable[[], bool] = _never
         self.begin()
         _begin_after_fork(self)
 
@@ -62,12 +67,21 @@ class WriteTurn:
         return os.path.exists(self._path)  # noqa: PTH110
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Write within."""
-        deadline, lock = time.monotonic() + self._patience, self._lock
-        mine = lock.acquire(timeout=self._patience)
+    def held(self, *, background: bool = False) -> Iterator[None]:
+        """Write within.
+
+        :param background: nobody waits for what is written, so it gives way to all others, in this process, too.
+        """
+        lock = self._lock
+        if background:
+            held = mine = self._find_gap(_BACKGROUND)
+        else:
+            held = mine = self.gives_way() and self._find_gap(_GIVE_WAY)
+        if not mine:
+            deadline = time.monotonic() + self._patience
+            mine = lock.acquire(timeout=self._patience)
         try:
-            held = mine and self._take(deadline)
+            held = held or (mine and self._take(deadline))
             try:
                 yield
             finally:
@@ -76,6 +90,18 @@ class WriteTurn:
         finally:
             if mine:
                 lock.release()
+
+    def _find_gap(self, seconds: float) -> bool:
+        """Wait for a moment at which nobody writes or wants to; say whether there was one, in which all is taken."""
+        until = time.monotonic() + seconds
+        while True:
+            if self._lock.acquire(blocking=False):
+                if self._take(0.0):
+                    return True
+                self._lock.release()
+            if time.monotonic() > until:
+                return False
+            time.sleep(_LOOK)
 
     def _take(self, deadline: float) -> bool:
         try:
@@ -119,10 +145,28 @@ def _begin_after_fork(turn: WriteTurn) -> None:
     os.register_at_fork(after_in_child=begin)
 
 
-def taking_turns(engine: Engine) -> AbstractContextManager[None]:
-    """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for."""
+def _never() -> bool:
+    return False
+
+
+def taking_turns(engine: Engine, *, background: bool = False) -> AbstractContextManager[None]:
+    """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for.
+
+    :param background: nobody waits for what is written.
+    """
     turn = _turn_of(engine)
-    return nullcontext() if turn is None else turn.held()
+    return nullcontext() if turn is None else turn.held(background=background)
+
+
+def give_way(engine: Engine, when: Callable[[], bool]) -> None:
+    """Let this process write after all others while it has nothing to write for those who should be served first.
+
+    :param when: a method that says so; its object is not kept alive.
+    """
+    turn = _turn_of(engine)
+    if turn is not None:
+        method = weakref.WeakMethod(when)
+        turn.gives_way = lambda: (found := method()) is not None and found()
 
 
 def was_written(engine: Engine) -> bool:

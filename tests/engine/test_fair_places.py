@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrunner.engine.pausing import pausing, working
-from flowrunner.runs import fair
+from flowrunner.runs.callers import Callers
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.pool import Job, in_turn
 from tests.waiting import wait_until
@@ -200,34 +200,73 @@ def test_a_run_that_a_run_starts_on_its_thread_shares_its_place():
     assert not outer.held and inner.taken == 0
 
 
+class Clock:
+    """The time, and that of the processor, as a test wants them."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.used = 1.0
+        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("flowrunner.runs.fair.time.thread_time", lambda: self.used)
+
+    def pass_by(self, seconds, used=0.0):
+        self.now += seconds
+        self.used += used
+
+
 class TestLent:
+    def do(self, lent, clock, what, seconds, used):
+        """Do something once; return whether it took a place."""
+        place = Place("a", what)
+        held = lent.take(place)
+        clock.pass_by(seconds, used)
+        lent.leave(place)
+        return held
+
     def test_a_place_of_a_thread_that_has_ended_comes_back(self):
-        lent, second = Lent(1, 1000.0), Place("b", "other")
+        lent, second = Lent(1, 0.05), Place("b", "other")
         thread = threading.Thread(target=lent.take, args=(Place("a", "works"),))
         thread.start()
         thread.join(30)
         assert lent.take(second) and second.held
 
-    def test_where_clocks_of_other_threads_cannot_be_read_places_are_lent_all_the_same(self, monkeypatch):
-        monkeypatch.setattr(fair, "_clock_of", None)
-        lent = Lent(1, 0.05)
-        first, second = Place("a", "works"), Place("b", "other")
+    def test_what_turns_out_to_wait_takes_no_place_and_those_who_wait_to_do_the_same_are_let_in(self, make_queue):
+        lent = Lent(1, 1000.0)
+        queue, first = make_queue(lent), Place("a", "sleeps")
         assert lent.take(first)
-        assert lent.take(second) and second.held and not first.held
-        assert not wait_until(lambda: time.monotonic() - second.since > 0.2, 30) or second.held
-        lent.leave(second)
-        assert lent.take(Place("c", "third"), lambda: False)
-
-    def test_a_place_at_which_nothing_is_done_is_given_to_the_next_and_more_of_the_kind_need_none(self, make_queue):
-        queue = make_queue(Lent(1, 1000.0))
-        # Their threads wait as a component does that does not say so.
-        for _ in range(20):
+        for _ in range(5):
             queue.ask("a", "sleeps")
-        assert wait_until(lambda: len(queue.met) == 20, 30)
-        started = Place("b", "sleeps")
-        assert queue.places.take(started) is False
-        other = Place("b", "works")
-        assert queue.places.take(other) and other.held
+        queue.ask("b", "works")
+        # Its thread waits as a component does that does not say so.
+        first.began -= 10
+        lent.leave(first)
+        assert wait_until(lambda: len(queue.met) == 6, 30)
+        assert [group for group, place, _ in queue.met if place.held] == ["b"]
+        assert lent.take(Place("c", "sleeps")) is False
+
+    def test_what_works_is_not_taken_for_waiting_since_it_was_kept_from_the_processor_once(self, monkeypatch):
+        lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
+        for _ in range(100):
+            assert self.do(lent, clock, "works", 0.005, 0.001)
+        assert self.do(lent, clock, "works", 2.0, 0.001)
+        assert self.do(lent, clock, "works", 0.005, 0.001)
+
+    def test_what_works_after_all_takes_a_place_again(self, monkeypatch):
+        lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
+        assert self.do(lent, clock, "changes", 0.5, 0.0)
+        assert not self.do(lent, clock, "changes", 0.5, 0.0)
+        assert not self.do(lent, clock, "changes", 0.5, 0.5)
+        assert self.do(lent, clock, "changes", 0.5, 0.5)
+
+    def test_a_moment_says_nothing(self, monkeypatch):
+        lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
+        assert self.do(lent, clock, "is new", 0.09, 0.0)
+        assert self.do(lent, clock, "is new", 0.001, 0.0)
+
+    def test_of_a_bounded_number_of_kinds_something_is_known(self, monkeypatch):
+        lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
+        for number in range(2500):
+            assert self.do(lent, clock, f"flow {number}", 1.0, 0.0)
+        assert len(lent._seen) <= 1000
 
     def test_a_place_that_is_held_for_too_long_counts_as_given_back(self):
         lent = Lent(1, 0.05)
@@ -245,7 +284,7 @@ class TestLent:
 class TestCrowding:
     @pytest.fixture
     def places(self):
-        places = FairPlaces(100)
+        places = FairPlaces(100, callers=Callers())
         for _ in range(20):
             assert places.take(Place("greedy"))
         return places
@@ -261,19 +300,16 @@ class TestCrowding:
         assert not places.crowds("greedy")
 
     def test_many_callers_with_a_run_each_do_not_crowd(self):
-        places = FairPlaces(100)
+        places = FairPlaces(100, callers=Callers())
         for number in range(60):
             assert places.take(Place(f"caller {number}"))
         assert not any(places.crowds(f"caller {number}") for number in range(60))
 
-    def test_callers_who_are_gone_are_forgotten(self, monkeypatch):
-        places, now = FairPlaces(1000), time.monotonic()
-        for number in range(50):
-            assert places.take(Place(f"caller {number}"))
-        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 60)
-        for _ in range(50):
-            assert places.take(Place("late"))
-        assert list(places._asked) == ["late"]
+    def test_places_that_know_no_callers_are_never_crowded(self):
+        places = FairPlaces(100)
+        for group in ["greedy"] * 20 + ["polite"]:
+            assert places.take(Place(group))
+        assert not places.crowds("greedy") and not places.gives_way()
 
     @pytest.mark.parametrize("crowds", [False, True])
     def test_a_run_keeps_its_place_while_it_stores_only_where_its_caller_crowds(self, crowds):
@@ -290,19 +326,35 @@ class TestCrowding:
         work.leave()
         assert lent.take(Place("b", "other"), lambda: False)
 
-    def test_waiting_for_the_store_is_no_idling(self):
-        lent = Lent(1, 1000.0)
+    @pytest.mark.parametrize("crowds", [False, True])
+    def test_waiting_for_the_store_is_no_waiting_of_the_run(self, crowds, monkeypatch):
+        lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
+        work = Work(lent, "a", "flow", lambda: True, lambda: crowds)
+        for _ in range(5):
+            work.take()
+            clock.pass_by(0.01, 0.005)
+            work.begin_storing()
+            clock.pass_by(60)
+            work.end_storing()
+            clock.pass_by(0.01, 0.005)
+            work.leave()
+        assert lent._seen["flow"] == (pytest.approx(0.1), pytest.approx(0.05))
+        assert lent.take(Place("b", "flow"))
+
+    def test_a_store_that_hangs_keeps_no_places(self, monkeypatch):
+        lent, clock = Lent(1, 1.0), Clock(monkeypatch)
         work = Work(lent, "a", "flow", lambda: True, lambda: True)
         work.take()
         work.begin_storing()
-        work._place.since -= 100
+        clock.pass_by(0.9)
         lent.look()
         assert work._place.held
-        work.end_storing()
-        work._place.since -= 100
-        lent._looked = 0.0
+        clock.pass_by(0.2)
         lent.look()
         assert not work._place.held
+        work.end_storing()
+        work.leave()
+        assert lent.take(Place("b", "flow"))
 
 
 def job(seq, group):

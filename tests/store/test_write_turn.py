@@ -1,16 +1,20 @@
 """Processes that write to one SQLite file take turns, however eager one of them is."""
 
+import fcntl
 import multiprocessing
 import os
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, create_engine, text
 
+from flowrunner.store import write_turn
 from flowrunner.store.engine import close_engine, make_engine, writing
 from flowrunner.store.relaxed_commits import unhurried
-from flowrunner.store.write_turn import WriteTurn, taking_turns
+from flowrunner.store.write_turn import WriteTurn, give_way, taking_turns
+from tests.waiting import wait_until
 
 
 def hold(path, begun, end):
@@ -151,3 +155,100 @@ def test_a_lock_file_is_not_closed_while_somebody_writes(tmp_path):
 
 def open_files(path):
     return [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()].count(str(path))
+
+
+def lock(path, byte, begun, end):
+    """Hold one of the two places of the lock file: 0 to write, 1 to be next."""
+    with Path(path).open("a+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, byte)
+        begun.set()
+        end.wait(30)
+
+
+@pytest.fixture
+def hold_byte(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    end, made = fork.Event(), []
+
+    def hold_byte(byte):
+        begun = fork.Event()
+        made.append(fork.Process(target=lock, args=(str(tmp_path / "x-turn"), byte, begun, end)))
+        made[-1].start()
+        assert begun.wait(30)
+        return end
+
+    yield hold_byte
+    end.set()
+    for process in made:
+        process.join(30)
+
+
+@pytest.mark.parametrize("byte", [0, 1], ids=["writes", "is next"])
+def test_who_gives_way_finds_no_gap_while_another_process_writes_or_is_next(tmp_path, hold_byte, byte):
+    hold_byte(byte)
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    assert turn._find_gap(0.0) is False
+    # It holds nothing meanwhile, so that others become next before it.
+    assert not turn._lock.locked()
+    hold_byte(1 - byte)
+
+
+def test_who_gives_way_finds_no_gap_while_another_thread_writes(tmp_path):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    with turn.held():
+        assert turn._find_gap(0.0) is False
+    with turn.held(background=True):
+        assert turn._find_gap(0.0) is False
+    assert turn._find_gap(0.0) is True
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_who_gives_way_writes_all_the_same_after_a_while(tmp_path, hold_byte, background, monkeypatch):
+    monkeypatch.setattr(write_turn, "_GIVE_WAY", 0.01)
+    monkeypatch.setattr(write_turn, "_BACKGROUND", 0.01)
+    end = hold_byte(0)
+    turn, written = WriteTurn(str(tmp_path / "x-turn"), 30.0), threading.Event()
+    turn.gives_way = lambda: True
+
+    def write():
+        with turn.held(background=background):
+            written.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    # It is the next one by now.
+    assert wait_until(turn._lock.locked, 30)
+    assert not written.is_set()
+    end.set()
+    thread.join(30)
+    assert written.is_set()
+
+
+class Says:
+    def __init__(self):
+        self.asked = 0
+
+    def yes(self):
+        self.asked += 1
+        return True
+
+
+def test_a_process_gives_way_as_long_as_there_is_somebody_who_says_so(tmp_path):
+    engine, says = make_engine(URL.create("sqlite", database=str(tmp_path / "x.db"))), Says()
+    give_way(engine, says.yes)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE t (n int)"))
+    assert says.asked == 1
+    # What nobody waits for gives way anyhow.
+    with unhurried(engine, background=True) as connection:
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+    assert says.asked == 1
+    left = weakref.ref(says)
+    del says
+    assert left() is None
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO t VALUES (2)"))
+    close_engine(engine)
+    elsewhere = create_engine("sqlite://")
+    give_way(elsewhere, Says().yes)
+    elsewhere.dispose()
