@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from flowrunner.errors import RunCancelled, RunTimeout
 
@@ -33,21 +33,14 @@ class CancelToken:
         for act in acts:
             act()
 
-    @contextmanager
-    def stops_at(self, deadline: float | None, late: str) -> Iterator[None]:
+    def stops_at(self, deadline: float | None, late: str) -> AbstractContextManager[None]:
         """Count as set after a moment, for the length of a block; an earlier one that is set already stays.
 
         So a loop that looks at the token stops in time, although nobody cancels it.
 
         :param late: what :class:`~flowrunner.RunTimeout` says then.
         """
-        before = self.deadline, self._late
-        if deadline is not None and (self.deadline is None or deadline < self.deadline):
-            self.deadline, self._late = deadline, late
-        try:
-            yield
-        finally:
-            self.deadline, self._late = before
+        return _TimeLimit(self, deadline, late)
 
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
@@ -93,3 +86,22 @@ class CancelToken:
             raise RunCancelled(f"The run was stopped: {self.reason}.")
         if self._is_late():
             raise RunTimeout(self._late)
+
+
+class _TimeLimit:
+    """The block of :meth:`CancelToken.stops_at`."""
+
+    __slots__ = ("_before", "_limit", "_token")
+
+    def __init__(self, token: CancelToken, deadline: float | None, late: str) -> None:
+        self._token = token
+        self._limit = deadline, late
+
+    def __enter__(self) -> None:
+        token, (deadline, late) = self._token, self._limit
+        self._before = token.deadline, token._late
+        if deadline is not None and (token.deadline is None or deadline < token.deadline):
+            token.deadline, token._late = deadline, late
+
+    def __exit__(self, *failure: object) -> None:
+        self._token.deadline, self._token._late = self._before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from typing import Protocol
 
 from flowrunner.engine.result import RunResult, RunStart
@@ -11,8 +11,9 @@ from flowrunner.engine.result import RunResult, RunStart
 class RunRecord(Protocol):
     """The record of one run, as the engine sees it."""
 
-    def committing(self, start: RunStart, result: RunResult | None) -> AbstractContextManager[None]:
-        """Surround a commit of messages, so that what is recorded of the run is committed with them.
+    def commit(self, store: Callable[[], object], start: RunStart, result: RunResult | None) -> None:
+        """Commit messages, and with them what is recorded of the run.
 
+        :param store: commits the messages.
         :param result: what the run gave, where this is its last commit and it has succeeded.
         """

@@ -56,7 +56,8 @@ class RunMemory:
         :param message_id: an id that was promised to readers of a stream.
         :raises TypeError: for what is no message.
         """
-        (message,) = each_message(message)
+        if not isinstance(message, Message):
+            (message,) = each_message(message)
         with self._lock:
             if message.id is not None and message.id in self._places:
                 return self._change(message)
@@ -108,8 +109,7 @@ class RunMemory:
             return
         # Messages of several sessions are several commits, and only after the last is all well.
         whole = len({message.session_id for message in pending}) == 1
-        with self._record.committing(self._start, result if whole else None):
-            self._of_owner.append(pending)
+        self._record.commit(lambda: self._of_owner.append(pending), self._start, result if whole else None)
 
     def mark_unanswered(self, state: str) -> None:
         """Mark the questions of this run that got no answer; readers of its events learn that from its end.

@@ -26,8 +26,8 @@ class RunState:
 
     ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
     held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
-    the monotonic clock, or None. ``found`` are the variables of fields that were looked up, ``words``
-    whose word outputs are, as far as somebody asked. ``excluded`` says by router what its branches not
+    the monotonic clock, or None. ``word`` says whose the flow is. ``found`` are the variables of fields that
+    were looked up, ``words`` whose word outputs are, as far as somebody asked. ``excluded`` says by router what its branches not
     taken leave out, ``rounds`` how often a member of a cycle ran, ``personal`` which
     of the watched vertices give what depends on the request or the session, and
     ``asked`` which variables they asked for by name.
@@ -54,9 +54,11 @@ class RunState:
     personal: set[int] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     sizes: OutputSizes = field(init=False)
+    word: Word = field(init=False)
 
     def __post_init__(self) -> None:
         self.sizes = OutputSizes(self.services.settings.max_text)
+        self.word = Word.OPERATOR if self.plan.flow.owner in (None, self.services.operator) else Word.AUTHOR
 
     def is_live(self, edge: PlannedEdge) -> bool:
         """Say whether an edge brings a value: its vertex ran, and took that branch."""
@@ -73,11 +75,6 @@ class RunState:
             self.results.pop(index, None)
             self.rounds.pop(index, None)
             self.excluded.pop(index, None)
-
-    @property
-    def word(self) -> Word:
-        """Whose word the flow is."""
-        return Word.OPERATOR if self.plan.flow.owner in (None, self.services.operator) else Word.AUTHOR
 
     def variable(self, name: str, *, asked: bool = False, chosen: bool = False) -> FoundVariable | None:
         """Return a variable: of the request, else of the owner, else of the environment's allowed ones."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,7 +60,6 @@ class Turns:
         self._file: int | None = None
         self._pid = 0
 
-    @contextlib.contextmanager
     def hold(
         self,
         owner: str,
@@ -69,7 +68,7 @@ class Turns:
         held: frozenset[str] = frozenset(),
         cancelled: CancelToken,
         patient: bool = False,
-    ) -> Iterator[frozenset[str]]:
+    ) -> contextlib.AbstractContextManager[frozenset[str]]:
         """Hold sessions for the length of a ``with`` block.
 
         They are taken in sorted order, so that two runs cannot wait for each other.
@@ -81,18 +80,9 @@ class Turns:
         """
         wanted = sorted(set(sessions) - held)
         if self._strategy == "parallel" or not wanted:
-            yield held.union(wanted)
-            return
+            return contextlib.nullcontext(held.union(wanted))
         wait = math.inf if patient else self._wait if self._strategy == "queue" else 0.0
-        deadline = time.monotonic() + wait
-        taken: list[_Held] = []
-        try:
-            for session_id in wanted:
-                taken.append(self._take(owner, session_id, deadline, cancelled))
-            yield held.union(wanted)
-        finally:
-            for one in reversed(taken):
-                self._give_back(one)
+        return _Turn(self, owner, wanted, held, wait, cancelled)
 
     def close(self) -> None:
         """Close the lock file."""
@@ -204,6 +194,37 @@ class Turns:
     def _busy(self, session_id: str) -> SessionBusy:
         shown = session_id if len(session_id) <= 80 else session_id[:80] + "…"
         return SessionBusy(f"Another run is still busy with the session {shown}; try again when it has answered.")
+
+
+class _Turn:
+    """The block of :meth:`Turns.hold`."""
+
+    __slots__ = ("_cancelled", "_held", "_owner", "_taken", "_turns", "_wait", "_wanted")
+
+    def __init__(
+        self, turns: Turns, owner: str, wanted: list[str], held: frozenset[str], wait: float, cancelled: CancelToken
+    ) -> None:
+        self._turns = turns
+        self._owner = owner
+        self._wanted = wanted
+        self._held = held
+        self._wait = wait
+        self._cancelled = cancelled
+        self._taken: list[_Held] = []
+
+    def __enter__(self) -> frozenset[str]:
+        deadline = time.monotonic() + self._wait
+        try:
+            for session_id in self._wanted:
+                self._taken.append(self._turns._take(self._owner, session_id, deadline, self._cancelled))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self._held.union(self._wanted)
+
+    def __exit__(self, *failure: object) -> None:
+        for one in reversed(self._taken):
+            self._turns._give_back(one)
 
 
 def _place(owner: str, session_id: str) -> int:

@@ -169,9 +169,9 @@ class OwnerMemory:
             raise MessageInvalid("A message is stored under one owner; name it first.")
         bound: list[Message] = []
         for message in each_message(messages):
-            missing = message.missing_to_store()
-            if missing:
-                raise MessageInvalid(f"A message cannot be stored without {' and '.join(missing)}.")
+            if not (message.session_id and message.sender and message.sender_name):
+                missing = " and ".join(message.missing_to_store())
+                raise MessageInvalid(f"A message cannot be stored without {missing}.")
             if message.owner != self.owner or message.id is None:
                 message = message.replace(owner=self.owner, id=message.id or new_id())
             bound.append(message)

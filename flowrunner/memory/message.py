@@ -190,8 +190,12 @@ def each_message(messages: Message | Iterable[Message]) -> list[Message]:
     """
     if isinstance(messages, Message):
         return [messages]
-    iterable = isinstance(messages, Iterable) and not isinstance(messages, (str, bytes, Mapping))
-    found: list[Any] = list(messages) if iterable else [messages]
+    found: list[Any]
+    if type(messages) is list:
+        found = messages
+    else:
+        iterable = isinstance(messages, Iterable) and not isinstance(messages, (str, bytes, Mapping))
+        found = list(messages) if iterable else [messages]
     for one in found:
         if not isinstance(one, Message):
             raise TypeError(f"a {type(one).__name__} was given where a Message is wanted")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flowrunner.components.cancelling import CancelToken
@@ -68,14 +67,13 @@ class RunEntry:
         self.parcel = parcel
         self.state = ""
 
-    @contextmanager
-    def committing(self, start: RunStart, result: RunResult | None) -> Iterator[None]:
-        """Surround a commit of messages; see :class:`~flowrunner.engine.recording.RunRecord`."""
+    def commit(self, store: Callable[[], object], start: RunStart, result: RunResult | None) -> None:
+        """Commit messages, and the record along with them; see :class:`~flowrunner.engine.recording.RunRecord`."""
         if self.recorded and result is None:
-            yield
+            store()
             return
         if self._registry.fleeting and result is not None and not self.recorded:
-            yield
+            store()
             self.state = SUCCESS
             return
         statements = self._statements(start, result)
@@ -83,13 +81,13 @@ class RunEntry:
             statements += self.parcel.statements(result)
         if self._registry.carries:
             with Cargo(self._registry.ledger.engine, statements) as cargo:
-                yield
+                store()
             written = cargo.delivered or self._registry.write(statements, needed=False)
         elif result is None:
             written = self._registry.write(statements, needed=True)
-            yield
+            store()
         else:
-            yield
+            store()
             written = self._registry.write(statements, needed=False)
         if self.parcel is not None and result is not None:
             self.parcel.delivered = written

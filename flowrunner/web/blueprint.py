@@ -16,13 +16,13 @@ from flowrunner.errors import NotAllowed, SettingsInvalid, StoreFailed
 from flowrunner.runner import Runner
 from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamTable
-from flowrunner.web.auth import IDENTITY, RUNNER, authenticate
+from flowrunner.web.auth import IDENTITY, RUNNER, authenticate, this_request
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import Hygiene
 from flowrunner.web.json_io import json_response
 from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
-from flowrunner.web.site_hooks import asking, look_around, refuse_frames
+from flowrunner.web.site_hooks import asking, look_around
 from flowrunner.web.spool import Spool, StreamStore
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -121,8 +121,7 @@ def make_blueprint(
     add_error_handlers(blueprint)
 
     def identify_caller() -> None:
-        # Through the proxy every look at the request costs three calls more.
-        asked = request._get_current_object()  # type: ignore[attr-defined]
+        asked = this_request()
         asked.environ[RUNNER] = runner
         if runner.is_open:
             runner.runs.wake()
@@ -141,7 +140,7 @@ def make_blueprint(
 
     before = (hygiene.before, *(() if guard is None else (asking(guard),)), identify_caller)
     blueprint.before_request(_in_turn(before))
-    blueprint.after_request(lambda response: hygiene.after(refuse_frames(response)))
+    blueprint.after_request(hygiene.after)
     return blueprint
 
 

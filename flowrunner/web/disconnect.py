@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Any, Final
-
-_SOCKETS: Final = ("gunicorn.socket", "werkzeug.socket")
+from typing import Any
 
 
 class Presence:
     """Looks whether the client of the present request still holds its connection open."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        self._socket = next((environ[name] for name in _SOCKETS if environ.get(name) is not None), None)
+        self._socket = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
     def is_over(self) -> bool:
         """Say whether the client closed the connection; False where that cannot be seen (TLS, another server)."""

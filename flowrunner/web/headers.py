@@ -19,8 +19,9 @@ from flowrunner.identity import Identity
 from flowrunner.runner import Runner
 from flowrunner.store.credentials import mask_text
 from flowrunner.telemetry.correlation import REQUEST_ID
-from flowrunner.web.auth import IDENTITY
+from flowrunner.web.auth import IDENTITY, this_request
 from flowrunner.web.cors import Cors
+from flowrunner.web.site_hooks import refuse_frames
 from flowrunner.web.trusted_hosts import TrustedHosts
 
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -71,7 +72,7 @@ class Hygiene:
 
         :raises HostNotTrusted: for a host that is not on the list.
         """
-        environ = request.environ
+        environ = this_request().environ
         self._name(environ)
         if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
             raise HostNotTrusted("The host of the request is not trusted: add it to FLOWRUNNER_TRUSTED_HOSTS.")
@@ -92,19 +93,21 @@ class Hygiene:
     def after(self, response: Response) -> Response:
         """Add our headers to an answer, and write the access log."""
         headers = response.headers
-        wanted = _PAGE if headers.get("Content-Type", "").startswith(_PAGES) else _DATA
-        if len(headers) > 2:
-            given = {name.lower() for name, _ in headers}
-            wanted = {name: header for name, header in wanted.items() if name not in given}
-        for header in wanted.values():
-            headers.add(*header)
+        given = {name.lower(): value for name, value in headers}
+        kind = given.get("content-type", "")
+        if kind.startswith("text/html"):
+            refuse_frames(response)
+            given = {name.lower(): value for name, value in headers}
+        for name, header in (_PAGE if kind.startswith(_PAGES) else _DATA).items():
+            if name not in given:
+                headers.add(*header)
         # A site that refuses a request by itself does so before our hooks see it.
-        environ = request.environ
+        environ = this_request().environ
         headers.add("X-Request-Id", environ.get(_NAMED) or self._name(environ))
         if response.status_code in (429, 503) and "Retry-After" not in headers:
             headers.add("Retry-After", _RETRY_SECONDS)
         if self._cors:
-            self._cors.allow(request.environ, response)
+            self._cors.allow(environ, response)
         if self._timed:
             self._note(response)
         return response

@@ -12,7 +12,7 @@ from marshmallow.fields import Field
 from werkzeug.datastructures import FileStorage
 
 from flowrunner.errors import RequestInvalid
-from flowrunner.web.auth import this_runner
+from flowrunner.web.auth import this_request, this_runner
 from flowrunner.web.fields import entries_of
 from flowrunner.web.json_io import read_json, refuse_packed
 
@@ -60,7 +60,7 @@ class QueryReader:
 
         :raises RequestInvalid: for what is missing or wrong, each with its place.
         """
-        if request.environ.get("QUERY_STRING"):
+        if this_request().environ.get("QUERY_STRING"):
             return _read("query", self._fields, request.args)
         return _read("query", self._fields, {}) if self._nothing is None else self._nothing
 

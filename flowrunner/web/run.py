@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import RUN, Capability, may
@@ -19,13 +19,13 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, KeyedAnswer
 from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.envelopes import old_envelope
 from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
-from flowrunner.web.json_io import json_response
+from flowrunner.web.json_io import PlainResponse, json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, shaping, stays
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream
@@ -108,6 +108,7 @@ class StreamKind(Flag):
 )
 def run_flow(flow: str, query: Input) -> Response:
     """Run a flow."""
+    request = this_request()
     runner, identity = this_runner(), caller()
     body, streaming = read_run_body(runner), query["stream"]
     found = runner.find(flow, identity)
@@ -152,7 +153,7 @@ def _answer_plainly(
 ) -> Response:
     leaves = runner.settings.cancel_when_left
     if claim is None:
-        gone = Presence(request.environ).is_over if leaves else None
+        gone = Presence(this_request().environ).is_over if leaves else None
         return answer_run(runner.execute(flow, asked, identity, gone=gone), envelope)
     claim.shape = shaping(lambda result: answer_run(result, envelope))
     result = runner.execute(
@@ -224,7 +225,7 @@ def cancel_run(run_id: str) -> Response:
 def answer_run(result: RunResult, envelope: str) -> Response:
     """Return the answer of a run in the shape that the request asks for."""
     if wants_text():
-        answer = Response(result.text, content_type="text/plain; charset=utf-8")
+        answer: Response = PlainResponse(result.text, content_type="text/plain; charset=utf-8")
     else:
         answer = json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
     answer.headers.add(RUN_HEADER, result.run_id)
@@ -234,4 +235,5 @@ def answer_run(result: RunResult, envelope: str) -> Response:
 def wants_text() -> bool:
     """Return whether the request wants plain text instead of JSON."""
     # Most requests have no such wish: what they cannot hold is not parsed.
+    request = this_request()
     return "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import request
+from flask import Request
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.runner import Runner
+from flowrunner.web.auth import this_request
 from flowrunner.web.fields import Choice, Object, Text, Texts
 from flowrunner.web.input import check_body, invalid
 from flowrunner.web.json_io import parse_json_bytes, read_object, refuse_packed
@@ -42,13 +43,14 @@ def read_run_body(runner: Runner) -> Mapping[str, Any]:
 
     :raises FlowRunnerError: as :func:`~flowrunner.web.json_io.read_object`.
     """
+    request = this_request()
     kind = request.environ.get("CONTENT_TYPE", "")
     if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
-        return _read_multipart(runner.settings.max_body)
+        return _read_multipart(request, runner.settings.max_body)
     return read_object(request, limit=runner.settings.max_body, strict_type=runner.settings.auth == "none")
 
 
-def _read_multipart(limit: int) -> dict[str, Any]:
+def _read_multipart(request: Request, limit: int) -> dict[str, Any]:
     """Return the named fields of a multipart body; ``tweaks`` is JSON text, ``files`` may stand there several times."""
     refuse_packed(request)
     request.max_content_length = limit
@@ -64,7 +66,7 @@ def header_variables() -> dict[str, str]:
     """Return the variables that the request's headers bring. WSGI gives names in capitals, with underscores."""
     return {
         name[len(VARIABLE_HEADER) :]: value
-        for name, value in request.environ.items()
+        for name, value in this_request().environ.items()
         if name.startswith(VARIABLE_HEADER)
     }
 

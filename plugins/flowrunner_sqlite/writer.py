@@ -163,6 +163,8 @@ class GroupCommit:
 
     def _batch(self, call: _Call) -> list[_Call]:
         """Return the call and those that came after it, up to one that wants to write alone; owners in turn."""
+        if not self._queue:
+            return [call]
         with self._lock:
             following = list(takewhile(lambda other: other.rows is not None, self._queue))
             if len(following) < _MOST_TOGETHER:
