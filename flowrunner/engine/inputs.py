@@ -118,38 +118,46 @@ def context_for(
     provenance: Provenance,
 ) -> RunContext:
     """Return the context of one vertex."""
-    flow = state.plan.flow
-    context = WatchedContext if planned.watched else RunContext
-    made = context(
-        flow_id=flow.id,
-        flow_name=flow.name,
-        run_id=state.run_id,
+    make = state.contexts
+    if make is None:
+        make = state.contexts = partial(RunContext, **_of_run(state))
+    made = (make if not planned.watched else partial(WatchedContext, **make.keywords))(
         vertex_id=planned.vertex.id,
         display_name=planned.display_name,
-        owner=state.owner,
         session=session,
         memory=VertexMemory(state.memory, speech.promised(planned.index)),
-        cancelled=state.cancelled,
         variable=provenance.variable,
-        settings=state.services.settings,
-        run_flow=_flow_starter(state),
-        stored_file=lambda name: state.services.stored_file(state.owner, name),
-        save_file=None if (save := state.services.save_file) is None else partial(save, state.owner, flow.id),
         streaming=speech.wanted_from(planned),
-        sources=_sources(state, planned),
+        sources=_sources(state, planned) if planned.incoming else {},
         missing=missing,
-        flow_values=state.shared,
         wanted=planned.wanted,
         iteration=state.rounds.get(planned.index, 1),
         leads_back=planned.leads_back,
-        word=state.word,
         given=provenance.given,
-        vectors=vectors.for_owner(state.owner) if (vectors := state.services.vectors) is not None else None,
     )
     if isinstance(made, WatchedContext):
         made.noted = lambda: state.personal.add(planned.index)
         made.variable = noting(state, planned, provenance.variable)
     return made
+
+
+def _of_run(state: RunState) -> dict[str, Any]:
+    """Return what the contexts of all vertices of a run have in common."""
+    flow, services, owner = state.plan.flow, state.services, state.owner
+    return {
+        "flow_id": flow.id,
+        "flow_name": flow.name,
+        "run_id": state.run_id,
+        "owner": owner,
+        "cancelled": state.cancelled,
+        "settings": services.settings,
+        "run_flow": _flow_starter(state),
+        "stored_file": lambda name: services.stored_file(owner, name),
+        "save_file": None if services.save_file is None else partial(services.save_file, owner, flow.id),
+        "flow_values": state.shared,
+        "word": state.word,
+        "vectors": None if services.vectors is None else services.vectors.for_owner(owner),
+    }
 
 
 def _flow_starter(state: RunState) -> Any:

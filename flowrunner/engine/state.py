@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from flowrunner.components.cancelling import CancelToken
+from flowrunner.components.context import RunContext
 from flowrunner.engine.events import EventStream
 from flowrunner.engine.planned import Plan, PlannedEdge, PlannedVertex
 from flowrunner.engine.request import RunRequest
@@ -26,9 +28,10 @@ class RunState:
 
     ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
     held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
-    the monotonic clock, or None. ``word`` says whose the flow is. ``found`` are the variables of fields that
-    were looked up, ``words`` whose word outputs are, as far as somebody asked. ``excluded`` says by router what its branches not
-    taken leave out, ``rounds`` how often a member of a cycle ran, ``personal`` which
+    the monotonic clock, or None. ``word`` says whose the flow is, and
+    ``contexts`` makes the contexts of its vertices, once there is one. ``found`` are the variables of fields that
+    were looked up, ``words`` whose word outputs are, as far as somebody asked. ``excluded`` says by router
+    what its branches not taken leave out, ``rounds`` how often a member of a cycle ran, ``personal`` which
     of the watched vertices give what depends on the request or the session, and
     ``asked`` which variables they asked for by name.
     """
@@ -55,6 +58,7 @@ class RunState:
     asked: set[str] = field(default_factory=set)
     sizes: OutputSizes = field(init=False)
     word: Word = field(init=False)
+    contexts: partial[RunContext] | None = None
 
     def __post_init__(self) -> None:
         self.sizes = OutputSizes(self.services.settings.max_text)
