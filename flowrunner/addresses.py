@@ -61,7 +61,7 @@ def checked_address(host: str, allowed: Iterable[str] = ()) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise AddressRefused(f"the host {host[:200]} cannot be found") from None
+        raise AddressRefused(f"the host {host[:200]} cannot be resolved") from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     if not addresses:
         raise AddressRefused(f"the host {host[:200]} has no address")
@@ -72,8 +72,8 @@ def checked_address(host: str, allowed: Iterable[str] = ()) -> str:
         address = ipaddress.ip_address(text)
         if not is_public(address) and not any(address in network for network in networks):
             raise AddressRefused(
-                f"the host {host[:200]} is at a private address, which is not fetched"
-                " (FLOWRUNNER_ALLOW_PRIVATE_ADDRESSES allows hosts and networks)"
+                f"the host {host[:200]} has a private address, which is not allowed"
+                " (add the host or network to FLOWRUNNER_ALLOW_PRIVATE_ADDRESSES)"
             )
     return addresses[0]
 

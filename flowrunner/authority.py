@@ -51,15 +51,15 @@ def require(identity: Identity, capability: Capability, *, change: bool = True) 
 
 def _reason(identity: Identity, capability: Capability, *, change: bool) -> str:
     if identity.read_only and (change or capability is Capability.RUN):
-        return "This API key may only read."
+        return "This API key is read-only."
     if capability is Capability.ADMIN:
         return "Only an admin may do this."
     if identity.flows is not None:
         return (
-            "This API key is limited to single flows: it runs those and sees what was said in them, and reaches no"
-            " flow files, variables, keys or other files."
+            "This API key is limited to certain flows: it can run them and read their conversations, but cannot"
+            " access flow definitions, variables, keys or other files."
         )
-    return "You may run flows and talk to them, but neither read nor change them, nor what belongs to them."
+    return "You may run flows, but not read or change them, nor their files and variables."
 
 
 @dataclass(frozen=True, slots=True)

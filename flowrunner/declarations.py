@@ -28,7 +28,7 @@ def make_component(given: Any) -> Component:
     """
     if not (isinstance(given, type) and issubclass(given, Component)):
         what = f"an object of {type(given).__name__}" if isinstance(given, Component) else _shown(given)
-        raise PluginFailed(f"{what}, which is no component class")
+        raise PluginFailed(f"{what}, which is not a component class")
     name = getattr(given, "type_name", None)
     if not isinstance(name, str) or not name.strip():
         raise PluginFailed(f"{given!r}, which has no type_name")
@@ -41,7 +41,7 @@ def make_component(given: Any) -> Component:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            raise PluginFailed(f"the component {name}, which cannot be made: {reason_of(error)}") from error
+            raise PluginFailed(f"the component {name}, which cannot be instantiated: {reason_of(error)}") from error
         own = not _DECLARED_SET.isdisjoint(getattr(made, "__dict__", ()))
         problem = None if known and not own else next(_problems_of_run(made), None)
         if problem is None:
@@ -62,47 +62,49 @@ def _problems_of_class(given: type[Component]) -> Iterator[str]:
     yield from _flag("blocking", given.blocking)
     for method in ("inputs_for", "outputs_for", "packages_for"):
         if not callable(getattr(given, method)):
-            yield f"its {method} is {_shown(getattr(given, method))}, where a method is wanted"
+            yield f"its {method} is {_shown(getattr(given, method))}, but must be a method"
     yield from _ports(given, "inputs", Input)
     yield from _ports(given, "outputs", Output)
     for attribute, known in _KINDS.items():
         kind = getattr(given, attribute)
         if kind is not None and kind not in known:
-            yield f"its {attribute} is {kind!r}, which is none of {', '.join(known)}"
+            yield f"its {attribute} is {kind!r}, but must be one of {', '.join(known)}"
     yield from _names("streams_through", given.streams_through)
     if given.inputs_for is Component.inputs_for:
         declared = {port.name for port in given.inputs}
         for name in given.streams_through:
             if name not in declared:
-                yield f"its streams_through names {name}, which is no input of it"
+                yield f"its streams_through names {name}, which is not one of its inputs"
 
 
 def _ports(given: type[Component], attribute: str, kind: type[Input] | type[Output]) -> Iterator[str]:
     """Find what is wrong with the inputs or the outputs."""
     ports, word = getattr(given, attribute), kind.__name__
     if isinstance(ports, kind):
-        yield f"its {attribute} is one {word}: a tuple of one is written with a comma, {attribute} = ({word}(...),)"
+        yield (
+            f"its {attribute} is a single {word}; write a one-element tuple with a comma, {attribute} = ({word}(...),)"
+        )
         return
     if not isinstance(ports, (tuple, list)):
-        yield f"its {attribute} is {_shown(ports)}, where a tuple of {word} is wanted"
+        yield f"its {attribute} is {_shown(ports)}, but must be a tuple of {word}"
         return
     taken: set[str] = set()
     for port in ports:
         if not isinstance(port, kind):
             hint = f': write {word}("{port}")' if isinstance(port, str) and port.isidentifier() else ""
-            yield f"its {attribute} contains {_shown(port)}, which is no {word}{hint}"
+            yield f"its {attribute} contains {_shown(port)}, which is not an {word}{hint}"
             return
         yield from _port(port, attribute.removesuffix("s"))
         for name in (port.name, *port.aliases):
             if name in taken:
-                yield f"two of its {attribute} are called {name}"
+                yield f"two of its {attribute} are named {name}"
             taken.add(name)
 
 
 def _port(port: Input | Output, word: str) -> Iterator[str]:
     """Find what is wrong with one input or output."""
     if not isinstance(port.name, str) or not port.name.strip():
-        yield f"the name of an {word} is {_shown(port.name)}, where a text is wanted"
+        yield f"the name of an {word} is {_shown(port.name)}, but must be a string"
         return
     here = f"the {word} {port.name}"
     lists = ("aliases", "accepts", "options") if isinstance(port, Input) else ("aliases",)
@@ -122,26 +124,23 @@ def _port(port: Input | Output, word: str) -> Iterator[str]:
 
 def _names(attribute: str, value: Any) -> Iterator[str]:
     if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) for one in value):
-        yield f"its {attribute} is {_shown(value)}, where a tuple of texts is wanted"
+        yield f"its {attribute} is {_shown(value)}, but must be a tuple of strings"
 
 
 def _flag(attribute: str, value: Any) -> Iterator[str]:
     # "no" would be true.
     if not isinstance(value, bool):
-        yield f"its {attribute} is {_shown(value)}, where True or False is wanted"
+        yield f"its {attribute} is {_shown(value)}, but must be True or False"
 
 
 def _problems_of_run(made: Component) -> Iterator[str]:
     """Find why ``run`` could not be called with a context and the declared inputs as keywords."""
     run: Any = made.run
     if not callable(run):
-        yield f"its run is {_shown(run)}, where a method is wanted: def run(self, context, ...)"
+        yield f"its run is {_shown(run)}, but must be a method: def run(self, context, ...)"
         return
     if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
-        yield (
-            "its run is an async def, which nobody awaits: write def run, and asyncio.run(...) in it for what must be"
-            " awaited"
-        )
+        yield ("its run is an async def, which is not supported: write def run, and call asyncio.run(...) in it")
         return
     try:
         # What a decorator takes counts, not what the function inside it takes.
@@ -165,7 +164,7 @@ def _misfits(parameters: list[inspect.Parameter], inputs: list[str], dynamic: bo
     elif parameters and parameters[0].kind is kinds.VAR_POSITIONAL:
         context, rest = None, parameters
     else:
-        yield "its run takes no context: write def run(self, context, ...)"
+        yield "its run does not take the context: write def run(self, context, ...)"
         return
     if context is not None and context.kind is kinds.POSITIONAL_OR_KEYWORD and context.name in inputs:
         yield (
@@ -175,13 +174,13 @@ def _misfits(parameters: list[inspect.Parameter], inputs: list[str], dynamic: bo
     named = [one for one in rest if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
     for one in rest:
         if one.kind is kinds.POSITIONAL_ONLY and one.default is kinds.empty:
-            yield f"its run takes {one.name} by position, and inputs are given by name"
+            yield f"its run takes {one.name} by position, but inputs are passed by keyword"
     for name in inputs:
         if not takes_all and name not in {one.name for one in named}:
             yield f"its run does not take the input {name}"
     for one in named:
         if one.name not in inputs and one.default is kinds.empty and not dynamic:
-            yield f"its run takes {one.name}, which is no input of it"
+            yield f"its run takes {one.name}, which is not one of its inputs"
 
 
 def _shown(value: Any) -> str:

@@ -180,7 +180,7 @@ class KeyInFlight(FlowRunnerError):
     code = "idempotency_in_flight"
     retry_after = 1
 
-    def __init__(self, message: str = "A request with this Idempotency-Key is under way; try again.") -> None:
+    def __init__(self, message: str = "A request with this Idempotency-Key is in progress; try again.") -> None:
         super().__init__(message)
 
 

@@ -132,19 +132,17 @@ class FlowRunner:
     def _refuse_second(self, app: Flask, runners: dict[str, Runner], prefix: str) -> None:
         if self.name in runners:
             raise SettingsInvalid(
-                f"This app has a runner named {self.name!r} already; give the second one another name:"
-                " FlowRunner(name=...)."
+                f"This app already has a runner named {self.name!r}; pass another name: FlowRunner(name=...)."
             )
         for name, other in runners.items():
             if other.settings.prefix == prefix:
                 raise SettingsInvalid(
-                    f"The runners {name!r} and {self.name!r} would both read settings with the prefix {prefix}; give"
-                    " the second one another name."
+                    f"The runners {name!r} and {self.name!r} would both read settings with the prefix {prefix}; pass"
+                    " another name."
                 )
         if self.name in app.blueprints:
             raise SettingsInvalid(
-                f"This app has a blueprint named {self.name!r} already; give the runner another name:"
-                " FlowRunner(name=...)."
+                f"This app already has a blueprint named {self.name!r}; pass another name: FlowRunner(name=...)."
             )
 
     def _arguments(self, app: Flask) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Destination:
         """
         server = server_of(self.url)
         if server is None:
-            raise AddressRefused("the address cannot be read")
+            raise AddressRefused("the address is not valid")
         return checked_address(server[1], self.private_hosts)
 
 
@@ -101,8 +101,8 @@ def refuse_secrets(context: RunContext, to: Destination, sent: Mapping[str, Any]
     if kept:
         whose = "the request" if to.word is Word.REQUEST else "the author of the flow"
         raise AddressRefused(
-            f"the address is the word of {whose} ({', '.join(to.fields)}), and what {' and '.join(kept)} would send"
-            " there may hold secrets of others: leave it out, or name the server in the flow itself"
+            f"the address was set by {whose} ({', '.join(to.fields)}), so values of {' and '.join(kept)}, which"
+            " may hold secrets of others, are not sent to it: leave it out, or set the server in the flow itself"
         )
 
 

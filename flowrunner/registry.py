@@ -69,7 +69,7 @@ class Registry:
             if taken in self._components or taken in self._aliases:
                 other = self._offered_by[self._aliases.get(taken, taken)]
                 raise PluginFailed(
-                    f"Plugin {plugin} offers the component type {taken}, which plugin {other} has taken."
+                    f"Plugin {plugin} offers the component type {taken}, which plugin {other} already offers."
                 )
         self._components[name] = made
         self._loose, self._unknown = None, set()
@@ -101,17 +101,19 @@ class Registry:
     def _add_offer(self, offers: dict[str, BackendOffer], offer: BackendOffer, what: str) -> None:
         if not isinstance(offer.name, str) or not _BACKEND_NAME.fullmatch(offer.name):
             raise PluginFailed(
-                f"Plugin {offer.plugin} offers a {what} called {offer.name!r}; such a name has letters, digits"
-                " and hyphens."
+                f"Plugin {offer.plugin} offers a {what} called {offer.name!r}; a name has letters, digits and"
+                " hyphens only."
             )
         if not callable(offer.factory):
             raise PluginFailed(
                 f"Plugin {offer.plugin} offers the {what} {offer.name} with {offer.factory!r} as its factory;"
-                " that is a function of app and settings which returns it."
+                " a factory is a function of app and settings."
             )
         if offer.name in offers:
             other = offers[offer.name].plugin
-            raise PluginFailed(f"Plugin {offer.plugin} offers the {what} {offer.name}, which plugin {other} has taken.")
+            raise PluginFailed(
+                f"Plugin {offer.plugin} offers the {what} {offer.name}, which plugin {other} already offers."
+            )
         prefix = offer.name.upper().replace("-", "_") + "_"
         for setting in offer.settings:
             if isinstance(setting, Setting) and not setting.name.removeprefix(PREFIX).startswith(prefix):
@@ -134,18 +136,18 @@ class Registry:
         name = setting.name
         if isinstance(name, str) and name.upper().startswith(PREFIX):
             raise PluginFailed(
-                f"Plugin {plugin} declares the setting {name}; leave {PREFIX} out, which stands before every name of a"
-                f" setting: {name.upper().removeprefix(PREFIX)}."
+                f"Plugin {plugin} declares the setting {name}; leave out {PREFIX}, which is added to every"
+                f" name: {name.upper().removeprefix(PREFIX)}."
             )
         if not isinstance(name, str) or not _SETTING_NAME.fullmatch(name) or name in _RESERVED:
             raise PluginFailed(
-                f"Plugin {plugin} declares the setting {name!r}; such a name has capital letters, digits and"
-                f" underscores and is none of {', '.join(_RESERVED)}."
+                f"Plugin {plugin} declares the setting {name!r}; a name has capital letters, digits and"
+                f" underscores, and may not be one of {', '.join(_RESERVED)}."
             )
         if not callable(setting.parse):
-            raise PluginFailed(f"Plugin {plugin} declares the setting {name}, whose parse is no function.")
+            raise PluginFailed(f"Plugin {plugin} declares the setting {name}, whose parse is not a function.")
         if setting.name in self._settings:
-            raise PluginFailed(f"Plugin {plugin} declares the setting {setting.name}, which is taken.")
+            raise PluginFailed(f"Plugin {plugin} declares the setting {setting.name}, which already exists.")
         self._settings[setting.name] = setting
 
     @property

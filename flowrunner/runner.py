@@ -253,7 +253,7 @@ class Runner:
 
         :param flow: id or endpoint name.
         :param input_value: text for the flow's input; None injects none.
-        :param session_id: the session; blank leaves it to the rule.
+        :param session_id: the session; blank for the run's own.
         :param identity: who runs it; the local user unless said otherwise.
         :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
         :raises FlowRunnerError: what stopped the run, such as ``FlowNotFound`` or ``ComponentFailed``.
@@ -358,7 +358,7 @@ class Runner:
             else:
                 log_failure(run_id, flow, error)
             if isinstance(error, RunCancelled) and cancelled.reason == STOPPING:
-                stopped = ServerStops("The run was stopped: the server stops; ask again.")
+                stopped = ServerStops("The run was stopped: the server is stopping; try again.")
                 stopped.run_id = run_id
                 raise stopped from error
             if failure is not None and failure is not error:
@@ -384,7 +384,7 @@ class Runner:
 
         if not self.places.take(place, wait):
             most = self.settings.max_runs
-            raise TooBusy(f"The server runs {most} flows already (FLOWRUNNER_MAX_RUNS); try again.")
+            raise TooBusy(f"The server is at its limit of {most} concurrent runs (FLOWRUNNER_MAX_RUNS); try again.")
         try:
             yield
         finally:

@@ -86,8 +86,8 @@ def refuse_open_server(server: Any) -> None:
     for address in server.cfg.address:
         if isinstance(address, tuple) and not is_loopback(str(address[0])):
             sys.exit(
-                f"flowrunner: {address[0]} can be reached from other machines, so API keys are wanted there: it cannot"
-                f" be open to everybody ({PREFIX}AUTH=none)."
+                f"flowrunner: {address[0]} can be reached from other machines and so requires API keys; remove"
+                f" {PREFIX}AUTH=none."
             )
 
 

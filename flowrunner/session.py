@@ -70,4 +70,4 @@ def resolve_session_id(
         return conversation
     if default is not None:
         return default
-    raise SessionRequired("This server wants a session: send a session_id with the request.")
+    raise SessionRequired("This server requires a session: send a session_id with the request.")

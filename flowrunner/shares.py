@@ -53,7 +53,9 @@ class Places:
     def _hold(self, group: str, most: int) -> Iterator[None]:
         with self._lock:
             if self._taken[group] >= most:
-                raise TooMany(f"You run {most} flows at a time already (FLOWRUNNER_MAX_RUNS_PER_USER); try again.")
+                raise TooMany(
+                    f"You are at your limit of {most} concurrent runs (FLOWRUNNER_MAX_RUNS_PER_USER); try again."
+                )
             self._taken[group] += 1
         try:
             yield
@@ -93,7 +95,7 @@ class Uploads:
             while recent and now - recent[0][0] > _HOUR:
                 recent.popleft()
             if len(recent) >= self._number or sum(s for _, s in recent) + size > self._size:
-                raise TooMany("Visitors from your address have uploaded as much as they may in an hour; try later.")
+                raise TooMany("The upload limit per hour for visitors from your address is reached; try later.")
             recent.append((now, size))
 
     def _forget(self, now: float) -> None:

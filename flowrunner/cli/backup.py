@@ -43,7 +43,7 @@ def backup_command(
     size = sum(facts["bytes"] for facts in contents.values())
     say(f"wrote {len(contents)} files, {size:,} bytes, into {folder}")
     if not with_secret_key:
-        say("without the key of stored secrets; keep secret.key of the data folder elsewhere", err=True)
+        say("the encryption key is not included; keep a copy of secret.key from the data folder", err=True)
 
 
 @click.command("restore")
@@ -65,15 +65,15 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
         url, target = url_of(place.settings), place.settings.data_dir
         if manifest["messages_in_database"] and place.settings.memory != manifest["memory"]:
             raise BadRequest(
-                f"The conversations of this backup are of the memory backend {manifest['memory']}: restore with"
-                f" --memory {manifest['memory']}, then bring them over with flowrunner memory copy."
+                f"The conversations of this backup come from the memory backend {manifest['memory']}: restore with"
+                f" --memory {manifest['memory']}, then copy them with flowrunner memory copy."
             )
         if held := holdings_of(target):
-            raise Conflict(f"{target} holds data already ({held}); a backup is restored into an empty place.")
+            raise Conflict(f"{target} already holds data ({held}); restore a backup into an empty folder.")
         if url.get_backend_name() == "sqlite":
             Path(str(url.database)).unlink(missing_ok=True)
         elif SCHEMA.current(place.engine) is not None:
-            raise Conflict("The database has tables of flowrunner already; a backup is restored into an empty one.")
+            raise Conflict("The database already has flowrunner tables; restore a backup into an empty database.")
         restore_database(folder, manifest, url)
         has_key = restore_rest(folder, target)
         SCHEMA.ensure(place.engine)
@@ -83,7 +83,7 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
     say(f"restored the backup of {manifest['made_at']} into {target}; verified")
     if not has_key:
         say(
-            "It holds no key of stored secrets: put secret.key of the old data folder there, or set"
-            " FLOWRUNNER_SECRET_KEY as it was, before a server starts.",
+            "The backup does not include the encryption key: copy secret.key from the old data folder,"
+            " or set FLOWRUNNER_SECRET_KEY to its old value, before you start the server.",
             err=True,
         )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _SHOWN_BEFORE: Final = 6
 _HELP: Final = """\
-/new             begin a new session
-/session ID      continue another session; without ID, say which this is
+/new             start a new session
+/session ID      switch to another session; without ID, show the current one
 /history [N]     show the last N messages of this session (20)
 /help            show this
 /quit            leave; so does Ctrl-D. Ctrl-C stops a reply."""
@@ -29,7 +29,7 @@ _HELP: Final = """\
 
 @click.command("chat")
 @click.argument("flow")
-@click.option("--session-id", default="", help="Session to continue; a new one otherwise.")
+@click.option("--session-id", default="", help="Session to continue; default: a new one.")
 @running_options
 def chat_command(flow: str, session_id: str, **places: Any) -> None:
     """Talk with FLOW (a flow file, an id or an endpoint name) in the terminal.
@@ -54,7 +54,7 @@ class Chat:
         if self._asks:
             with contextlib.suppress(ImportError):
                 import readline  # noqa: F401 - line editing and the history of what was typed
-        say(printable(f"{self._flow.name}, session {self._session}. /help says what can be typed."), err=True)
+        say(printable(f"{self._flow.name}, session {self._session}. Type /help for the commands."), err=True)
         self._show_history(_SHOWN_BEFORE)
         while (line := self._read()) is not None:
             text = line.strip()
@@ -86,7 +86,7 @@ class Chat:
         try:
             reply(self._runner, self._flow, RunRequest(input_value=text, session_id=self._session))
         except RunCancelled:
-            say("The reply was stopped.", err=True)
+            say("Reply stopped.", err=True)
         except FlowRunnerError as error:
             say(printable(f"flowrunner: {error.sentence}"), err=True)
 

@@ -32,7 +32,7 @@ _plugins_dir = click.option(
     "--plugins-dir",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="FLOWRUNNER_PLUGINS_DIR",
-    help="A folder of plain Python files or packages, each a plugin.",
+    help="Folder of plugins.",
 )
 
 
@@ -65,7 +65,7 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
     if as_json:
         say(json.dumps(reports, indent=2))
     if not reports:
-        raise FlowInvalid(f"There is no flow in {', '.join(map(str, files))}{_more(passed)}.")
+        raise FlowInvalid(f"No flow found in {', '.join(map(str, files))}{_more(passed)}.")
     if not as_json:
         _print_summary(reports, passed)
     if any(not report["loads"] or _has_errors(report) for report in reports):
@@ -75,7 +75,7 @@ def check_command(files: tuple[Path, ...], as_json: bool, plugins_dir: Path | No
 @click.command("convert")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write, or a folder for several flows.")
-@click.option("--exact", is_flag=True, help="Keep everything, so that the content hash stays the same.")
+@click.option("--exact", is_flag=True, help="Keep everything, so that the content hash does not change.")
 @click.option("--positions", is_flag=True, help="Keep the positions of components on the canvas.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @_plugins_dir
@@ -87,7 +87,7 @@ def convert_command(
     done: list[tuple[str, Conversion]] = []
     for part in _read(file):
         if part.flow is None:
-            raise part.error or FlowInvalid(f"{file} holds no flow.")
+            raise part.error or FlowInvalid(f"{file} does not contain a flow.")
         made = convert_flow(part.flow, registry, exact=exact, positions=positions)
         done.append((part.flow.endpoint_name or endpoint_name_from(part.flow.name) or part.flow.id, made))
         for note in made.notes:
@@ -97,7 +97,7 @@ def convert_command(
     elif len(done) == 1:
         say(done[0][1].text, nl=False)
     else:
-        raise FlowInvalid(f"The file holds {len(done)} flows; name a folder for them with -o.")
+        raise FlowInvalid(f"The file contains {len(done)} flows; choose an output folder with -o.")
 
 
 def report_file(path: Path, registry: Registry, settings: Settings | None = None) -> list[dict[str, Any]]:
@@ -118,13 +118,13 @@ def _read(path: Path) -> list[Part]:
     except (ValueError, FlowRunnerError) as error:
         return [Part(path.stem, {}, error=FlowInvalid(str(error)))]
     parts = read_parts(data, name_hint=path.stem, endpoint_hint=path.stem, limits=limits)
-    return parts or [Part(path.stem, {}, error=FlowInvalid("The file holds no flow."))]
+    return parts or [Part(path.stem, {}, error=FlowInvalid("The file does not contain a flow."))]
 
 
 def _report(path: Path, part: Part, registry: Registry, settings: Settings | None) -> dict[str, Any]:
     flow = part.flow
     if flow is None:
-        message = part.error.message if part.error is not None else "The file holds no flow."
+        message = part.error.message if part.error is not None else "The file does not contain a flow."
         found = [Finding(codes.UNREADABLE, message, level="error")]
         name = part.raw.get("name")
         shown = name if isinstance(name, str) and name else part.label
@@ -135,7 +135,7 @@ def _report(path: Path, part: Part, registry: Registry, settings: Settings | Non
         if is_interrupt(error):
             raise
         # A plugin's component may stumble over settings that it never expected; the report goes on.
-        message = f"The flow cannot be checked: {type(error).__name__}: {reason_of(error)}."
+        message = f"The flow could not be checked: {type(error).__name__}: {reason_of(error)}."
         found = [*flow.findings, Finding(codes.REFUSED, message, level="error")]
     return {
         "file": str(path),
@@ -234,9 +234,9 @@ def _write(targets: dict[Path, str], source: Path, force: bool) -> None:
     try:
         for path in filter(Path.is_file, targets):
             if path.samefile(source):
-                raise FlowInvalid(f"{path} is the file that is converted; name another one with -o.")
+                raise FlowInvalid(f"{path} is the input file; choose another output file with -o.")
             if not force:
-                raise FlowInvalid(f"{path} is there already; --force replaces it.")
+                raise FlowInvalid(f"{path} already exists; use --force to overwrite it.")
         for path, text in targets.items():
             if len(targets) > 1:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,4 +21,4 @@ def check_config_command(data_dir: Path | None, database_url: str | None) -> Non
     runner = runner_of(create_app(**{name: value for name, value in given.items() if value is not None}))
     runner.check()
     settings = runner.settings
-    say(f"The settings can be used: memory {settings.memory}, data in {settings.data_dir}.")
+    say(f"The settings are valid: memory {settings.memory}, data in {settings.data_dir}.")

@@ -31,7 +31,7 @@ def _open(owner: str, data_dir: Path | None, database_url: str | None) -> Iterat
 
 def _unknown(vectors: OwnerVectors, collection: str) -> NotFound:
     hint = did_you_mean(collection, [one.name for one in vectors.collections()])
-    return NotFound(f"There is no collection {collection} of this owner{f'; {hint}' if hint else '.'}")
+    return NotFound(f"This owner has no collection {collection}{f'; {hint}' if hint else '.'}")
 
 
 @click.group("collections", cls=SuggestingGroup)
@@ -58,7 +58,7 @@ def list_command(collection: str | None, owner: str, data_dir: Path | None, data
 
 @collections_commands.command("delete")
 @click.argument("collection")
-@click.option("--document", "documents", multiple=True, help="Only this document; repeatable.")
+@click.option("--document", "documents", multiple=True, help="Only this document; may be repeated.")
 @_owner
 @data_options
 def delete_command(

@@ -86,8 +86,9 @@ def open_memory(
         try:
             if not memory.backend.durable:
                 raise BadRequest(
-                    f"The memory backend {memory.name} keeps messages in its own process only, so there is nothing here"
-                    " that a command could work on."
+                    f"The memory backend {memory.name} keeps messages in the memory of the server process, so"
+                    f" this command"
+                    " cannot reach them."
                 )
             yield memory, place
         finally:

@@ -38,7 +38,7 @@ def data_commands(ctx: click.Context, data_dir: Path | None, as_json: bool) -> N
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")
 def move_command(folder: Path | None, data_dir: Path | None) -> None:
-    """Move the data in FOLDER, or in the one older folder that holds some, to the present data folder."""
+    """Move the data in FOLDER, or in the only older folder that has some, to the current data folder."""
     from flowrunner.errors import BadRequest
     from flowrunner.site.older_data import find_older_places, move_data
 
@@ -47,7 +47,7 @@ def move_command(folder: Path | None, data_dir: Path | None) -> None:
         older = find_older_places(target)
         if len(older) != 1:
             names = ", ".join(str(one.folder) for one in older)
-            raise BadRequest(f"Say which: {names}." if older else "No older place with data was found.")
+            raise BadRequest(f"Say which: {names}." if older else "No older data folder was found.")
         folder = older[0].folder
     held = move_data(folder.absolute(), target)
     say(f"moved {held} from {folder} to {target}")

@@ -16,7 +16,7 @@ from flowrunner.cli.output import say
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor_command(data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
-    """Check the installation: report what is wrong, or will be soon, and what to do.
+    """Check the installation: report problems, present and impending, and how to fix them.
 
     Nothing is changed. Exit status 1 if there is an error, 0 if there are only warnings.
     """
@@ -36,6 +36,6 @@ def doctor_command(data_dir: Path | None, database_url: str | None, as_json: boo
 
 def _summary(levels: list[str]) -> str:
     if not levels:
-        return "Nothing is wrong."
+        return "No problems found."
     counts = [(levels.count(level), level) for level in ("error", "warning") if level in levels]
     return ", ".join(f"{count} {level}{'s' if count > 1 else ''}" for count, level in counts) + "."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("explain")
 @click.argument("flow")
-@click.option("--session-id", default="", help="Session id of the request.")
+@click.option("--session-id", default="", help="Session id sent with the request.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -28,5 +28,5 @@ def read_flow_file(path: Path) -> Flow:
         raise FlowInvalid(f"{path} cannot be read: {error.strerror or error}.") from error
     flows = read_flows(data, name_hint=path.stem, endpoint_hint=path.stem)
     if len(flows) != 1:
-        raise FlowInvalid(f"{path} holds {len(flows) or 'no'} flows; name one by its endpoint name and --flows-dir.")
+        raise FlowInvalid(f"{path} holds {len(flows) or 'no'} flows; choose one by its endpoint name and --flows-dir.")
     return flows[0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("give")
-@click.option("--from", "source", required=True, help="Present owner: the user of an API key, or local.")
+@click.option("--from", "source", required=True, help="Current owner: the user of an API key, or local.")
 @click.option("--to", "target", required=True, help="New owner: the user of an API key, or local.")
 @click.option("--messages-only", is_flag=True, help="Transfer conversations only, no flows, variables, files or runs.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be transferred.")
@@ -44,7 +44,7 @@ def give_command(
 
     giver, taker = owner_named(source), owner_named(target)
     if giver == taker:
-        raise BadRequest("It is theirs already: --from and --to name the same owner.")
+        raise BadRequest("Nothing to do: --from and --to name the same owner.")
     given: dict[str, Any] = {} if memory is None else {"MEMORY": memory}
     with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
         SCHEMA.ensure(place.engine)
@@ -60,7 +60,7 @@ def give_command(
         done = give_messages(opened, giver, taker, journal, paths=paths)
         counts = {"messages": done.messages}
         for session_id in done.merged:
-            say(f"The session {session_id} was there already; both are one now, in order of time.", err=True)
+            say(f"The session {session_id} already existed; the two were merged in order of time.", err=True)
         if not messages_only:
             counts["files"] = give_files(place.engine, files, plan, giver, taker)
             things = give_things(place.engine, folder, giver, taker)

@@ -74,11 +74,11 @@ def greeting(performance: Performance, address: str) -> str:
     lines.append(f"  conversations: {performance.memory}")
     lines += [f"  note: {sentence}" for sentence in performance.notes]
     if performance.open:
-        lines.append("  access: open for everybody on this machine, until an API key is made and the server restarted")
+        lines.append("  access: open to everybody on this machine, until you create an API key and restart the server")
     elif performance.has_keys:
         lines.append("  access: with an API key")
     else:
-        lines.append("  access: with an API key; make one with flowrunner keys create --user NAME")
+        lines.append("  access: with an API key; create one with flowrunner keys create --user NAME")
     lines += [f"  page: {address}{page}" for page in performance.pages]
     if performance.flows:
         key = "" if performance.open else "-H 'x-api-key: KEY' "
@@ -92,7 +92,7 @@ def greeting(performance: Performance, address: str) -> str:
 
 def _flows(performance: Performance) -> str:
     if not performance.folders:
-        return "no folder of flows (only those made over the API)"
+        return "no flows folder (only flows stored over the API)"
     shown = ", ".join(performance.flows[:_MOST_FLOWS_SHOWN])
     more = len(performance.flows) - _MOST_FLOWS_SHOWN
     number = f"{len(performance.flows)} flow{'' if len(performance.flows) == 1 else 's'}"

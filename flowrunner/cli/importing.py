@@ -32,11 +32,9 @@ def import_commands() -> None:
 @click.option(
     "--secret-key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Langflow's file secret_key, to read the values of credentials; else LANGFLOW_SECRET_KEY.",
+    help="Langflow's secret_key file, to decrypt credentials; default: LANGFLOW_SECRET_KEY.",
 )
-@click.option(
-    "--to", "user", help="Assign everything to this user, or to local, instead of to users of the same names."
-)
+@click.option("--to", "user", help="Assign everything to this user, or to local, instead of to users of the same name.")
 @click.option("--without-keys", is_flag=True, help="Create no API keys. Implied by --to local.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; show what would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -70,7 +68,7 @@ def langflow_command(
 
     source = _open_source(place, secret_key_file)
     given = {} if memory is None else {"MEMORY": memory}
-    again = "What is stored stays; the same command goes on." if not dry_run else ""
+    again = "What was stored is kept; run the command again to continue." if not dry_run else ""
     try:
         with (
             open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, here),
@@ -130,7 +128,7 @@ def _owners(source: Source, user: str | None) -> Callable[[str], str]:
 
     users = source.users()
     if not users:
-        raise BadRequest("This server has no users, so there is nothing to import.")
+        raise BadRequest("The source has no users, so there is nothing to import.")
     if user is not None:
         everybody = owner_named(user)
         return lambda name: everybody
@@ -145,7 +143,7 @@ def _print_report(report: Report, dry_run: bool) -> None:
     for note in report.notes:
         say(shown_text(note))
     if not dry_run and not report.faults:
-        say("Everything that was stored was read back and is the same, in the same order.")
+        say("Everything that was stored was read back and compared: it is identical, in the same order.")
     for user, name, key in report.keys:
         say(f"new key of {shown_text(user)}, {shown_text(name)}: {key}")
     for fault in report.faults:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("ingest")
 @click.argument("flow")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--component", help="Id of the component that reads the files, if the flow has several.")
+@click.option("--component", help="Id of the component that reads the files, if several do.")
 @click.option("--owner", default="local", show_default=True, help="Owner of the collection.")
 @click.option("--flows-dir", type=click.Path(exists=True, file_okay=False), help="Folder of flow files.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database.")
@@ -49,7 +49,7 @@ def ingest_command(
         if files:
             target = _reader(runner, part, component)
             several = _expand(files)
-            again = "Files that were loaded stay; the same command loads them anew, and the rest."
+            again = "Files loaded so far are kept; run the command again to load all of them."
             with progress("files", len(several), go_on=again) as shown:
                 for one in several:
                     _ingest(runner, part, identity, target, one, names)
@@ -77,10 +77,10 @@ def _reader(runner: Runner, part: Flow, component: str | None) -> tuple[str, str
             found[vertex.id] = offered.files_input
     if component is not None:
         if component not in found:
-            raise BadRequest(f"{component} reads no files here; those that do: {', '.join(found) or 'none'}.")
+            raise BadRequest(f"{component} does not read files; these components do: {', '.join(found) or 'none'}.")
         return component, found[component]
     if len(found) != 1:
-        what = f"{', '.join(found)}; name one with --component" if found else "none"
+        what = f"{', '.join(found)}; choose one with --component" if found else "none"
         raise BadRequest(f"One component must read the files, and in what fills collections there are: {what}.")
     return next(iter(found.items()))
 

@@ -25,9 +25,11 @@ def keys_commands() -> None:
 @keys_commands.command("create")
 @click.option("--user", required=True, help="User the key belongs to. All keys of a user have the same data.")
 @click.option("--name", default="", help="What the key is for.")
-@click.option("--admin", is_flag=True, help="Let it read the conversations of every owner.")
-@click.option("--read-only", is_flag=True, help="Let it read only: change nothing, run nothing.")
-@click.option("--flow", "flows", multiple=True, help="Limit it to a flow, by id or endpoint name; repeatable.")
+@click.option("--admin", is_flag=True, help="Allow reading the conversations of every owner.")
+@click.option("--read-only", is_flag=True, help="Make the key read-only: it cannot run flows or change anything.")
+@click.option(
+    "--flow", "flows", multiple=True, help="Limit the key to a flow, by id or endpoint name; may be repeated."
+)
 @data_options
 def create_command(
     user: str,
@@ -43,7 +45,7 @@ def create_command(
         if flows:
             names = FlowNames(place, EVERY_OWNER)
             for unknown in (flow for flow in flows if flow not in names.by_name):
-                say(f"{names.unknown(unknown).message} The key is limited to it all the same.", err=True)
+                say(f"{names.unknown(unknown).message} The key is limited to it anyway.", err=True)
         first = not keys.list()
         key = keys.create(user, name=name, admin=admin, read_only=read_only, flows=flows or None)
         offered = _offer(place, user) if first else ""
@@ -107,6 +109,6 @@ def _offer(place: Place, user: str) -> str:
     if not has or owner_of_user(user.strip()) == LOCAL_IDENTITY.id:
         return ""
     return (
-        f"Until now there were no keys, and what was stored is the local user's ({shown_counts(has)}); this key does"
-        f" not open it. To give it to {user}: flowrunner memory give --from local --to {shlex.quote(user)}"
+        f"This is the first key; existing data belongs to the local user ({shown_counts(has)}), which this key"
+        f" cannot access. To transfer it to {user}: flowrunner memory give --from local --to {shlex.quote(user)}"
     )

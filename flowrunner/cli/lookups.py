@@ -48,7 +48,7 @@ class FlowNames:
         """
         ids = self.by_name.get(name, set())
         if len(ids) > 1:
-            raise BadRequest(f"Several flows are called {name}; name one by its id: {', '.join(sorted(ids))}.")
+            raise BadRequest(f"Several flows are named {name}; choose one by its id: {', '.join(sorted(ids))}.")
         return next(iter(ids), None)
 
     def unknown(self, name: str) -> FlowNotFound:
@@ -118,7 +118,7 @@ def _refuse_owner(place: Place, memory: Memory | None, owner: str, user: str | N
     if owner in {owner_of_user(name) for name in users}:
         return
     if user is None:
-        raise NotFound(f"Nothing is stored of an owner {owner}, and no API key is theirs.")
+        raise NotFound(f"There is no owner {owner}: no data is stored for that id, and it has no API key.")
     raise NotFound(_sentence(f"There is no user {user}", user, [*users, LOCAL_IDENTITY.id]))
 
 

@@ -50,8 +50,10 @@ def purge_command(
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(given)) as (opened, place):
         asked = place.settings.memory_retention
         if not asked:
-            raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
-        with progress("messages removed", go_on="What is removed stays so; the same command goes on.") as shown:
+            raise BadRequest("There are no retention rules: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
+        with progress(
+            "messages removed", go_on="What was removed stays removed; run the command again to continue."
+        ) as shown:
             for purged in purge(opened, asked, dry_run=dry_run, flow_names=_flow_names(place)):
                 shown.add(purged.messages)
                 shown.clear()
@@ -83,7 +85,11 @@ def export_command(
         whose = owner or EVERY_OWNER
         bound = opened.for_owner(whose)
         total = sum(one.count for one in each_session(bound)) if session_id is None else None
-        unfinished = "Nothing was written; repeat it." if file is not None else "The output is not complete; repeat it."
+        unfinished = (
+            "Nothing was written; run the command again."
+            if file is not None
+            else "The output is incomplete; run the command again."
+        )
         with progress("messages", total, go_on=unfinished) as shown, _writing(file) as stream:
             for line in export_lines(bound, session_id=session_id):
                 stream.write(f"{line}\n".encode())
@@ -96,7 +102,7 @@ def export_command(
 @memory_commands.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 @click.option("--owner", help="Store everything under this owner.")
-@click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
+@click.option("--skip-existing", is_flag=True, help="Skip messages that already exist.")
 @memory_options
 def import_command(
     file: Path | None,
@@ -112,7 +118,9 @@ def import_command(
     with (
         open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _),
         _reading(file) as lines,
-        progress("messages", go_on="What is stored stays; the same command with --skip-existing goes on.") as shown,
+        progress(
+            "messages", go_on="What was stored is kept; run the command again with --skip-existing to continue."
+        ) as shown,
     ):
         done = import_lines(opened, lines, owner=owner, skip_existing=skip_existing, told=shown.add)
     say(f"stored {done.stored} messages" + (f", passed over {done.skipped}" if skip_existing else ""))
@@ -122,12 +130,12 @@ def import_command(
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option(
-    "--from-set", "from_set", multiple=True, metavar="NAME=VALUE", help="A setting of the backend FROM; repeatable."
+    "--from-set", "from_set", multiple=True, metavar="NAME=VALUE", help="Setting of the backend FROM; may be repeated."
 )
 @click.option(
-    "--to-set", "to_set", multiple=True, metavar="NAME=VALUE", help="A setting of the backend TO; repeatable."
+    "--to-set", "to_set", multiple=True, metavar="NAME=VALUE", help="Setting of the backend TO; may be repeated."
 )
-@click.option("--skip-existing", is_flag=True, help="Skip messages that exist already.")
+@click.option("--skip-existing", is_flag=True, help="Skip messages that already exist.")
 @data_options
 def copy_command(
     source: str,
@@ -145,17 +153,19 @@ def copy_command(
 
     one, other = {"MEMORY": source, **_pairs(from_set)}, {"MEMORY": target, **_pairs(to_set)}
     if one == other:
-        raise BadRequest("FROM and TO are the same place; --to-set gives TO settings of its own.")
+        raise BadRequest("FROM and TO are the same store; give TO its own settings with --to-set.")
     with (
         open_memory(data_dir=data_dir, database_url=database_url, settings=one) as (first, _),
         open_memory(data_dir=data_dir, database_url=database_url, settings=other) as (second, _),
     ):
         total = sum(one.count for one in each_session(first.for_owner(EVERY_OWNER)))
         with progress(
-            "messages", total, go_on="What is stored stays; the same command with --skip-existing goes on."
+            "messages", total, go_on="What was stored is kept; run the command again with --skip-existing to continue."
         ) as shown:
             done = copy_messages(first, second, skip_existing=skip_existing, told=shown.add)
-        unchecked = f"All messages are copied; not compared. flowrunner memory verify --memory {target} prints digests."
+        unchecked = (
+            f"All messages were copied, but not compared. flowrunner memory verify --memory {target} prints digests."
+        )
         with progress("messages compared", 2 * total, go_on=unchecked) as shown:
             there = digest_sessions(first.for_owner(EVERY_OWNER), told=shown.add)
             known = {(digest.owner, digest.session_id) for digest in there}
@@ -172,11 +182,13 @@ def copy_command(
 @memory_commands.command("mend")
 @memory_options
 def mend_command(memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
-    """Set damaged files of conversations aside, and keep what can be read (file-json; stop the server first)."""
+    """Set damaged conversation files aside, and keep what is readable (file-json; stop the server first)."""
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
         mend = getattr(opened.backend, "mend", None)
         if mend is None:
-            raise BadRequest(f"The memory backend {opened.name} has nothing to mend; restore a backup of it.")
+            raise BadRequest(
+                f"The memory backend {opened.name} cannot be repaired by this command; restore it from a backup."
+            )
         sentences = mend()
     for sentence in sentences:
         say(sentence)
@@ -206,7 +218,7 @@ def verify_command(
         place,
     ):
         whose = owner or EVERY_OWNER
-        with progress("messages", go_on="Nothing was compared; repeat it.") as shown:
+        with progress("messages", go_on="Nothing was compared; run the command again.") as shown:
             found = digest_sessions(opened.for_owner(whose), session_id=session_id, told=shown.add)
         if not found:
             refuse_nothing(place, opened, whose, session_id=session_id)
@@ -245,7 +257,7 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             # What stands there may be a password, so it is not shown.
-            raise BadRequest("A setting is given as NAME=VALUE, such as FILE_JSON_DIR=archive.")
+            raise BadRequest("Give a setting as NAME=VALUE, such as FILE_JSON_DIR=archive.")
         found[name.upper().removeprefix("FLOWRUNNER_")] = value
     return found
 

@@ -20,7 +20,7 @@ from flowrunner.memory import MessageChanges
 @click.option("--session-id", "--session", "session_id", help="Only this session.")
 @click.option("--flow", help="Only messages of this flow: id, endpoint name or name.")
 @click.option("--sender", help="Only this sender: User or Machine.")
-@click.option("--search", "text", help="Only messages with all these words.")
+@click.option("--search", "text", help="Only messages that contain all these words.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @owner_options
@@ -80,7 +80,7 @@ def edit_command(
     whose = need_owner(user, owner)
     with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
         if not opened.for_owner(whose).update(MessageChanges(text=text, edit=True), ids=(message_id,)):
-            raise NotFound(f"There is no message {message_id} of this owner.")
+            raise NotFound(f"This owner has no message {message_id}.")
     say(f"edited {message_id}")
 
 
@@ -102,7 +102,7 @@ def delete_command(
         there = {message.id for message in bound.fetch(ids=message_ids)}
         gone = bound.delete(ids=message_ids)
     if lacking := [name for name in message_ids if name not in there]:
-        raise NotFound(f"There is no message {', '.join(lacking)} of this owner; deleted {gone} others.")
+        raise NotFound(f"This owner has no message {', '.join(lacking)}; deleted {gone} others.")
     say(f"deleted {gone} messages")
 
 

@@ -21,13 +21,13 @@ def new_commands() -> None:
 @click.argument("name")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Folder to create; default: flowrunner-NAME.")
 def memory_command(name: str, folder: Path | None) -> None:
-    """Write a package with a memory backend called NAME: it works at once, and its tests say whether it still does."""
+    """Create a package with a working memory backend named NAME, and its tests."""
     from flowrunner.scaffold import write_memory_package
     from flowrunner.site.building import load_plugins
 
     manager, _ = load_plugins({}, keep_going=True)
     if name in manager.registry.backends:
-        raise BadRequest(f"There is a memory backend {name} already; choose another name.")
+        raise BadRequest(f"A memory backend named {name} already exists; choose another name.")
     _refuse_taken(name)
     place = folder or Path(f"flowrunner-{name}")
     _tell(write_memory_package(name, place), place)
@@ -37,7 +37,7 @@ def memory_command(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Folder to create; default: flowrunner-NAME.")
 def plugin_command(name: str, folder: Path | None) -> None:
-    """Write a package with a plugin called NAME: a component, a hook, an entry point, and their tests."""
+    """Create a package with a plugin named NAME: a component, a hook, an entry point, and tests."""
     from flowrunner.scaffold import write_plugin_package
 
     _refuse_taken(name)
@@ -51,23 +51,23 @@ def plugin_command(name: str, folder: Path | None) -> None:
     "--from",
     "flow",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="An exported flow with a node of this type, whose inputs and outputs are taken; its code is not read.",
+    help="An exported flow with a node of this type, to take its inputs and outputs from; its code is not read.",
 )
 @click.option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
     default=Path("my-plugins"),
-    help="Folder of plugins to write into; default: my-plugins.",
+    help="Plugins folder to write to; default: my-plugins.",
 )
 def component_command(name: str, flow: Path | None, folder: Path) -> None:
-    """Write a component of the type TYPE, and a test of it that passes."""
+    """Create a component of type TYPE, with a passing test."""
     from flowrunner.scaffold import write_component
     from flowrunner.site.building import load_plugins
 
     manager, _ = load_plugins({}, keep_going=True)
     if manager.registry.component(name) is not None:
-        raise BadRequest(f"There is a component of the type {name} already; choose another name.")
+        raise BadRequest(f"A component of type {name} already exists; choose another name.")
     try:
         data = None if flow is None else flow.read_bytes()
     except OSError as error:
@@ -76,7 +76,7 @@ def component_command(name: str, flow: Path | None, folder: Path) -> None:
     for path in written:
         say(path)
     if data is not None:
-        say("The inputs and outputs are those of the flow; its code was not read, nor the values of its fields.")
+        say("Inputs and outputs were taken from the flow; its code and field values were not read.")
     say(
         f"next: say what it does in {written[0]}, and pytest {written[1]}; a server finds it with"
         f" FLOWRUNNER_PLUGINS_DIR={folder}"
@@ -86,7 +86,7 @@ def component_command(name: str, flow: Path | None, folder: Path) -> None:
 def _refuse_taken(name: str) -> None:
     package = f"flowrunner_{name.replace('-', '_')}"
     if package.isidentifier() and find_spec(package) is not None:
-        raise BadRequest(f"There is a package {package} already, which it would hide; choose another name.")
+        raise BadRequest(f"A package {package} already exists and would be hidden; choose another name.")
 
 
 def _tell(written: list[Path], place: Path) -> None:

@@ -26,8 +26,8 @@ _GAP: Final = 2
 def owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say whose things are meant and where the data is."""
     command = click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(command)
-    command = click.option("--owner", help="Only of this owner, by id.")(command)
-    command = click.option("--user", help="Only of this user of API keys.")(command)
+    command = click.option("--owner", help="Only this owner, by id.")(command)
+    command = click.option("--user", help="Only this API key user.")(command)
     return data_options(command)
 
 
@@ -52,7 +52,7 @@ def need_owner(user: str | None, owner: str | None) -> str:
     """
     found = read_owner(user, owner)
     if not isinstance(found, str):
-        raise BadRequest("Say whose it is: --user NAME, or --owner ID; local for a server without keys.")
+        raise BadRequest("Choose the owner with --user NAME or --owner ID (local for a server without keys).")
     return found
 
 

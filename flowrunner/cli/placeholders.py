@@ -78,7 +78,7 @@ def with_stand_ins(flow: Flow, registry: Registry) -> tuple[Flow, Registry, list
     warnings = [
         f"{vertex.shown_name} ({vertex.id}): no plugin offers {vertex.type}, so the flow "
         + (
-            "cannot run; what is said here holds if it hands on what arrives."
+            "cannot run; this report assumes that it passes its input on."
             if vertex.id in needed
             else "runs without it."
         )

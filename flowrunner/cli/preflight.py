@@ -104,7 +104,7 @@ def refuse_taken_port(host: str, port: int) -> None:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SettingsInvalid(
-            f"Nothing can listen on {host}, port {port}: {reason}. Choose another with --host and --port."
+            f"Nothing can listen on {host}, port {port}: {reason}. Choose another address with --host and --port."
         ) from error
 
 
@@ -129,7 +129,7 @@ def _memory(runner: Runner) -> str:
     """Say which backend keeps conversations, and where: as far as it says so itself."""
     memory = runner.memory
     if not (memory.backend.durable or memory.backend.shared):
-        return f"{memory.name}, gone when the server stops"
+        return f"{memory.name}, lost when the server stops"
     return f"{memory.name}, in {memory.backend.place}" if memory.backend.place else memory.name
 
 
@@ -148,12 +148,12 @@ def _is_open(runner: Runner, host: str, keys: bool) -> bool:
         return auth == "none" or not (said or keys or runner.identify)
     if auth == "none":
         raise SettingsInvalid(
-            f"{host} can be reached from other machines, so API keys are wanted there: it cannot be open to everybody"
-            " (FLOWRUNNER_AUTH=none or --auth none)."
+            f"{host} can be reached from other machines and so requires API keys; remove FLOWRUNNER_AUTH=none or --auth"
+            " none."
         )
     if not (keys or runner.identify):
         raise SettingsInvalid(
-            f"{host} can be reached from other machines and there is no API key yet: make one with"
+            f"{host} can be reached from other machines and there is no API key yet: create one with"
             " flowrunner keys create --user NAME, or listen on 127.0.0.1."
         )
     return False

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "tweaks",
     multiple=True,
     metavar="COMPONENT.FIELD=VALUE",
-    help="Tweak a field of a component; repeatable.",
+    help="Tweak a field of a component; may be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON instead of the text.")
 @running_options
@@ -101,7 +101,7 @@ def read_tweaks(texts: tuple[str, ...]) -> dict[str, Any]:
     for text in texts:
         place, equals, value = text.partition("=")
         if not equals or not place:
-            raise RequestInvalid(f"The tweak {text!r} is not of the form COMPONENT.FIELD=VALUE.")
+            raise RequestInvalid(f"Invalid tweak {text!r}: use COMPONENT.FIELD=VALUE.")
         component, dot, field = place.rpartition(".")
         if dot:
             tweaks.setdefault(component, {})[field] = _value(value)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--user", help="Only of this user of API keys.")
-@click.option("--owner", help="Only of this owner, by id.")
+@click.option("--user", help="Only this API key user.")
+@click.option("--owner", help="Only this owner, by id.")
 @data_options
 @click.pass_context
 def runs_commands(

@@ -10,11 +10,11 @@ import click
 
 @click.command("serve")
 @click.argument("flows_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--host", help="Address to listen on; default: that of FLOWRUNNER_BIND, or 127.0.0.1.")
+@click.option("--host", help="Address to listen on; default: FLOWRUNNER_BIND, or 127.0.0.1.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="Port to listen on; default: that of FLOWRUNNER_BIND, or 7860. 0 picks a free one.",
+    help="Port to listen on; default: FLOWRUNNER_BIND, or 7860. 0 picks a free port.",
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes; default: FLOWRUNNER_WORKERS, or 1.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the database, locks and uploads.")

@@ -18,7 +18,7 @@ from flowrunner.memory import MessageChanges
 
 @click.group("sessions", cls=SuggestingGroup, invoke_without_command=True)
 @click.option("--flow", help="Only sessions with messages of this flow: id, endpoint name or name.")
-@click.option("--search", help="Only ids that contain this.")
+@click.option("--search", help="Only session ids that contain this text.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @owner_options

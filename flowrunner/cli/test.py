@@ -25,9 +25,9 @@ SUFFIX = ".json"
 @click.argument("flows", type=click.Path(exists=True, file_okay=False))
 @click.argument("conversations", type=click.Path(path_type=Path))
 @click.option("--record", "flow", metavar="FLOW", help="Record a conversation with FLOW.")
-@click.option("--say", "says", multiple=True, metavar="TEXT", help="Message to send when recording; repeatable.")
-@click.option("--name", help="Name of the recording; default: that of the flow.")
-@click.option("--update", is_flag=True, help="Update the recordings with the present answers.")
+@click.option("--say", "says", multiple=True, metavar="TEXT", help="Message to send when recording; may be repeated.")
+@click.option("--name", help="Name of the recording; default: the name of the flow.")
+@click.option("--update", is_flag=True, help="Update the recordings with the current answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 @click.option("--plugins-dir", type=click.Path(exists=True, file_okay=False), help="Folder of plugins.")
 def test_command(
@@ -62,7 +62,7 @@ def _record(runner: Runner, flow: str, says: tuple[str, ...], folder: Path, name
     from flowrunner.testing.conversations import record, save
 
     if not says:
-        raise FlowInvalid("A conversation without words cannot be recorded: add --say TEXT, once for each turn.")
+        raise FlowInvalid("Nothing to record: add --say TEXT, once for each turn.")
     path = folder if folder.suffix == SUFFIX else folder / f"{Path(name or flow).name}{SUFFIX}"
     save(record(runner, flow, says), path)
     return path
@@ -85,7 +85,7 @@ def _compare(runner: Runner, path: Path, update: bool) -> list[Difference]:
 def _files(place: Path) -> list[Path]:
     found = sorted(place.rglob(f"*{SUFFIX}")) if place.is_dir() else [place]
     if not found:
-        raise FlowInvalid(f"{place} holds no recorded conversation; record one with --record FLOW --say TEXT.")
+        raise FlowInvalid(f"{place} contains no recorded conversation; record one with --record FLOW --say TEXT.")
     return found
 
 

@@ -17,7 +17,7 @@ from flowrunner.errors import BadRequest
 
 @click.command("validate")
 @click.argument("target", metavar="FILE|MODULE:FUNCTION")
-@click.option("--only", multiple=True, metavar="GROUP", help="Only this group of tests; repeatable.")
+@click.option("--only", multiple=True, metavar="GROUP", help="Only this group of tests; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def validate_command(target: str, only: tuple[str, ...], as_json: bool) -> None:
     """Test a memory backend against the contract, in temporary folders; exit with status 1 if it fails.
@@ -39,9 +39,9 @@ def validate_command(target: str, only: tuple[str, ...], as_json: bool) -> None:
     else:
         file = Path(target.partition("::")[0])
         if not file.is_file():
-            raise BadRequest(f"There is no file {file}; name a file with tests, or MODULE:FUNCTION.")
+            raise BadRequest(f"There is no file {file}; give a file with tests, or MODULE:FUNCTION.")
         if only:
-            raise BadRequest("--only goes with MODULE:FUNCTION; of a file, name the class: FILE::CLASS.")
+            raise BadRequest("--only works with MODULE:FUNCTION; for a file, name the class: FILE::CLASS.")
         report = validate_file(target)
     say(json.dumps(report.to_record(), indent=2, ensure_ascii=False) if as_json else report.text(), nl=as_json)
     if not report.passed:

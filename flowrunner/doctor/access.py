@@ -21,27 +21,29 @@ def find_open_doors(installation: Installation) -> Iterator[Diagnosis]:
     if not listens_here_only(settings):
         yield from _where_others_reach(settings)
     if settings.key_in_query:
-        message = f"{PREFIX}KEY_IN_QUERY lets clients put the API key into the address, which proxies and browsers log."
+        message = f"{PREFIX}KEY_IN_QUERY lets clients send the API key in the URL, which proxies and browsers log."
         yield warning("key-in-address", message, "Turn it off; clients send the header x-api-key.")
     if "*" in settings.cors_origins:
-        message = f"{PREFIX}CORS_ORIGINS is *: a page of any site may call the API from its visitors' browsers."
-        yield warning("origins-unchecked", message, "Name the origins of your own pages.")
+        message = f"{PREFIX}CORS_ORIGINS is *: any website may call the API from its visitors' browsers."
+        yield warning("origins-unchecked", message, "List the origins of your own pages.")
     if "*" in installation.environ.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split():
-        message = "FORWARDED_ALLOW_IPS is *: whoever reaches the server may claim any address, scheme and path."
-        yield warning("proxy-unchecked", message, "Name the addresses of your proxies.")
+        message = "FORWARDED_ALLOW_IPS is *: any client may forge its address, scheme and path."
+        yield warning("proxy-unchecked", message, "List the addresses of your proxies.")
 
 
 def _where_others_reach(settings: Settings) -> Iterator[Diagnosis]:
     bind = settings.bind
     if settings.auth == "none":
-        message = f"{PREFIX}AUTH is none and {PREFIX}BIND {bind}, which other machines reach."
+        message = f"{PREFIX}AUTH is none and {PREFIX}BIND {bind}, which other machines can reach."
         yield error("open-to-others", message, f"Listen on 127.0.0.1, or set {PREFIX}AUTH to key.")
     if not settings.trusted_hosts:
-        message = f"{PREFIX}TRUSTED_HOSTS is not set and {PREFIX}BIND {bind}: requests may name any host."
+        message = (
+            f"{PREFIX}TRUSTED_HOSTS is not set and {PREFIX}BIND {bind}: requests with any Host header are answered."
+        )
         yield warning("hosts-unchecked", message, f"Set {PREFIX}TRUSTED_HOSTS to the names of the server.")
     if "all" in settings.allow_private_addresses:
-        message = f"{PREFIX}ALLOW_PRIVATE_ADDRESSES is all: flows may fetch from every machine of the internal network."
-        yield warning("private-addresses-open", message, "Name the hosts or networks that flows need.")
+        message = f"{PREFIX}ALLOW_PRIVATE_ADDRESSES is all: flows may fetch from any machine on the internal network."
+        yield warning("private-addresses-open", message, "List the hosts or networks that flows need.")
 
 
 def listens_here_only(settings: Settings) -> bool:

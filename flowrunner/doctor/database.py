@@ -36,8 +36,8 @@ def find_database_trouble(installation: Installation) -> Iterator[Diagnosis]:
     if settings is None or installation.plugins is None or installation.data_dir is None:
         return
     if settings.secret_key and len(settings.secret_key) < _LEAST_KEY:
-        message = f"{PREFIX}SECRET_KEY has {len(settings.secret_key)} characters, which can be guessed."
-        remedy = "Take 32 random bytes (openssl rand -hex 32); stored secrets must then be given again."
+        message = f"{PREFIX}SECRET_KEY has {len(settings.secret_key)} characters and could be guessed."
+        remedy = "Use 32 random bytes (openssl rand -hex 32); stored secrets must then be entered again."
         yield warning("secret-key-weak", message, remedy)
     file = installation.sqlite_file
     if file is not None and not file.is_file():
@@ -103,10 +103,10 @@ def _other_releases(installation: Installation, engine: Engine) -> Iterator[Diag
         if found in (None, schema.head):
             continue
         if found in schema.revisions():
-            message = f"The tables of {schema.name} are of an older release ({found}; this one has {schema.head})."
+            message = f"The tables of {schema.name} are from an older release ({found}; this one needs {schema.head})."
             yield error("database-outdated", message, "flowrunner backup DIR, then flowrunner db upgrade")
         else:
-            message = f"The tables of {schema.name} are of a newer release ({found}; this one has {schema.head})."
+            message = f"The tables of {schema.name} are from a newer release ({found}; this one needs {schema.head})."
             yield error("database-newer", message, "Install that release, or restore an older backup.")
 
 
@@ -119,13 +119,15 @@ def _postgres_trouble(connection: Connection, installation: Installation) -> Ite
     each = getattr(pool, "_max_overflow", 0) + getattr(pool, "size", lambda: 0)()
     wanted = each * installation.workers()
     if wanted > allowed:
-        message = f"{installation.workers()} processes may open {wanted} connections; the database allows {allowed}."
-        yield warning("database-connections", message, "Raise max_connections, or put pgbouncer in front of it.")
+        message = (
+            f"{installation.workers()} processes may open {wanted} connections, but the database allows only {allowed}."
+        )
+        yield warning("database-connections", message, "Raise max_connections, or put PgBouncer in front of it.")
 
 
 def _without_unicode(encoding: str) -> Diagnosis:
-    message = f"The database keeps text as {encoding}, which has no room for most of the world's characters."
-    return error("database-encoding", message, "Make a database with ENCODING 'UTF8' and restore a backup into it.")
+    message = f"The database encoding is {encoding}, which cannot store all of Unicode."
+    return error("database-encoding", message, "Create a database with ENCODING 'UTF8' and restore a backup into it.")
 
 
 def _content_trouble(connection: Connection, installation: Installation, settings: Settings) -> Iterator[Diagnosis]:
@@ -134,12 +136,12 @@ def _content_trouble(connection: Connection, installation: Installation, setting
     has_keys = connection.execute(select(api_keys.c.id).limit(1)).first() is not None
     asks = settings.sources.get("AUTH") != "default" or not listens_here_only(settings)
     if settings.auth == "key" and asks and not has_keys and not _others_identify(installation):
-        message = "Every request needs an API key, and there is none."
+        message = "Every request needs an API key, but there are none."
         yield error("no-keys", message, "flowrunner keys create --user NAME")
     newest = connection.execute(select(func.max(runs.c.accepted_at))).scalar()
     if newest is not None and str(newest) > moment_text(utc_now() + _AHEAD):
         message = (
-            f"The newest run was accepted at {newest}, and the clock of this machine says {moment_text(utc_now())}."
+            f"The newest run was accepted at {newest}, but the clock of this machine shows {moment_text(utc_now())}."
         )
         yield error("clock-wrong", message, "Set the clock (timedatectl set-ntp true): turns are ordered by it.")
     yield from _sealed_trouble(connection, installation, settings)
@@ -163,12 +165,13 @@ def _sealed_trouble(connection: Connection, installation: Installation, settings
     box = _box(settings, installation.data_dir)
     if box is None:
         message = (
-            f"Secrets are stored, and the key that opens them is gone or damaged: {installation.data_dir / KEY_FILE}."
+            f"There are stored secrets, but the key that decrypts them is missing or damaged:"
+            f" {installation.data_dir / KEY_FILE}."
         )
-        yield error("secret-key-missing", message, "Restore that file from a backup, or store the secrets anew.")
+        yield error("secret-key-missing", message, "Restore that file from a backup, or enter the secrets again.")
     elif all(box.open(text) is None for text in texts):
-        message = "The stored secrets were encrypted with another key, and cannot be read with this one."
-        remedy = f"Set {PREFIX}SECRET_KEY to the key of before, or restore {installation.data_dir / KEY_FILE}."
+        message = "The stored secrets were encrypted with another key and cannot be decrypted."
+        remedy = f"Set {PREFIX}SECRET_KEY to the previous key, or restore {installation.data_dir / KEY_FILE}."
         yield error("secret-key-other", message, remedy)
 
 

@@ -38,8 +38,8 @@ def _look_at(flow: Flow, registry: Registry) -> Iterator[Diagnosis]:
         # A plugin's component may stumble over settings that it never expected.
         if is_interrupt(failure):
             raise
-        message = f"The flow {flow.name} cannot be checked: {type(failure).__name__}."
-        yield error("flow-cannot-run", message, "flowrunner check FILE says more.")
+        message = f"The flow {flow.name} could not be checked: {type(failure).__name__}."
+        yield error("flow-cannot-run", message, "Run flowrunner check FILE for details.")
         return
     errors = [finding for finding in found if finding.level == "error"]
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
@@ -50,7 +50,7 @@ def _look_at(flow: Flow, registry: Registry) -> Iterator[Diagnosis]:
 
 
 def _what_to_do(flow: Flow) -> str:
-    return f"flowrunner check says more; flowrunner explain {flow.endpoint_name or flow.id} shows what runs."
+    return f"Run flowrunner check for details; flowrunner explain {flow.endpoint_name or flow.id} shows what runs."
 
 
 def _missing_packages(flow: Flow, registry: Registry) -> Iterator[Diagnosis]:
@@ -88,5 +88,5 @@ def _missing_variables(flow: Flow, set_here: set[str]) -> Iterator[Diagnosis]:
                 missing.setdefault(variable, vertex)
     for variable, vertex in missing.items():
         message = f"{vertex.shown_name} of the flow {flow.name} reads the variable {variable}, which is not set here."
-        remedy = f"Set it, with its name in {PREFIX}VARIABLES; or each user stores a variable of that name."
+        remedy = f"Set it and list its name in {PREFIX}VARIABLES, or let each user store a variable of that name."
         yield warning("variable-missing", message, remedy)

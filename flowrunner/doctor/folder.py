@@ -36,7 +36,7 @@ def find_folder_trouble(installation: Installation) -> Iterator[Diagnosis]:
         return
     obstacle = _obstacle(folder)
     if obstacle is not None:
-        yield error("data-folder", obstacle, f"Set {PREFIX}DATA_DIR to a folder that this user may write.")
+        yield error("data-folder", obstacle, f"Set {PREFIX}DATA_DIR to a folder that this user can write to.")
     for sentence in doubts_about(folder):
         inside = environment_around(Path(os.path.realpath(folder))) is not None
         code = "data-in-environment" if inside else "data-in-temporary-folder"
@@ -58,7 +58,7 @@ def find_unsafe_files(installation: Installation) -> Iterator[Diagnosis]:
         except OSError:
             continue
         if stat.S_IMODE(found.st_mode) & 0o077 and (not shut or path == folder):
-            message = f"Other users of this machine may read {path} (mode {stat.S_IMODE(found.st_mode):04o})."
+            message = f"Other users of this machine can read {path} (mode {stat.S_IMODE(found.st_mode):04o})."
             yield warning("data-open-to-others", message, f"chmod go-rwx {path}")
         if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
             strangers.append(f"{path} belongs to user {found.st_uid}, and this is user {os.geteuid()}.")
@@ -74,8 +74,8 @@ def find_little_room(installation: Installation) -> Iterator[Diagnosis]:
         return
     free = shutil.disk_usage(place).free
     if free < _LITTLE_ROOM:
-        message = f"The disk of {installation.data_dir} has {free // 1024 // 1024} MB left."
-        remedy = "Free some room; flowrunner memory purge removes what your rules do not keep."
+        message = f"The disk of {installation.data_dir} has {free // 1024 // 1024} MB of free space."
+        remedy = "Free some space; flowrunner memory purge removes what your retention rules do not keep."
         yield (error if free < _NO_ROOM else warning)("disk-full", message, remedy)
 
 
@@ -85,7 +85,7 @@ def find_network_file_system(installation: Installation) -> Iterator[Diagnosis]:
     place = _nearest(database)
     kind = file_system_of(place) if place is not None else ""
     if kind in _NETWORK:
-        message = f"The database {database} lies on a network file system ({kind}), which can damage it."
+        message = f"The database {database} is on a network file system ({kind}), which can damage it."
         remedy = f"Set {PREFIX}DATA_DIR to a folder on a local disk, or {PREFIX}DATABASE_URL to PostgreSQL."
         yield error("sqlite-on-network", message, remedy)
 
@@ -109,9 +109,9 @@ def _obstacle(folder: Path) -> str | None:
     """Say why a folder cannot be used, or None."""
     place = _nearest(folder)
     if place is None or not place.is_dir():
-        return f"The folder {folder} cannot be made: {place} is a file."
+        return f"The folder {folder} cannot be created: {place} is a file."
     if not os.access(place, os.W_OK | os.X_OK):
-        return f"Nothing can be written into {place}, where the data is to lie."
+        return f"The data folder {place} is not writable."
     return None
 
 

@@ -22,7 +22,7 @@ def find_sqlite_defect(installation: Installation) -> Iterator[Diagnosis]:
     version = sqlite3.sqlite_version_info
     if installation.sqlite_file is None or not has_reset_defect(version):
         return
-    message = f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: very rarely, two writers damage a database."
+    message = f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: in rare cases, two writers damage a database."
     remedy = "Use a Python with SQLite 3.51.3 or newer, or PostgreSQL; make backups meanwhile (flowrunner backup)."
     yield warning("sqlite-defect", message, remedy)
 
@@ -47,11 +47,11 @@ def find_limits_per_process(installation: Installation) -> Iterator[Diagnosis]:
     if settings is None or (workers := installation.workers()) < 2:
         return
     if settings.limits_store == "memory" and any(rates_of(settings).values()):
-        message = f"{PREFIX}LIMITS_STORE is memory with {workers} processes: each lets callers ask as often as all may."
+        message = f"{PREFIX}LIMITS_STORE is memory with {workers} processes: each process grants the whole rate."
         yield warning("limits-per-process", message, f"Leave {PREFIX}LIMITS_STORE out, or name a Redis server.")
     if settings.max_runs_per_user is not None:
-        message = f"{PREFIX}MAX_RUNS_PER_USER is counted in each of {workers} processes by itself."
-        yield warning("limits-per-process", message, f"Set {PREFIX}RUNS_PER_KEY, which all processes count together.")
+        message = f"{PREFIX}MAX_RUNS_PER_USER is counted separately in each of {workers} processes."
+        yield warning("limits-per-process", message, f"Set {PREFIX}RUNS_PER_KEY, which is counted over all processes.")
 
 
 def find_few_files(installation: Installation) -> Iterator[Diagnosis]:
@@ -67,12 +67,12 @@ def find_few_files(installation: Installation) -> Iterator[Diagnosis]:
     # A thread has its client, a connection of its own to the database with log and index, and may call a model.
     wanted = 5 * settings.threads + 100
     if bound < wanted:
-        message = f"A process may open {bound} files, and its {settings.threads} threads may want {wanted}."
+        message = f"A process may open {bound} files, and its {settings.threads} threads may need {wanted}."
         yield warning("too-few-files", message, f"Raise it (ulimit -n, LimitNOFILE=), or lower {PREFIX}THREADS.")
 
 
 def find_missing_time_zones(installation: Installation) -> Iterator[Diagnosis]:
     """Find a machine that knows no time zone but UTC."""
     if installation.settings is not None and not zoneinfo.available_timezones():
-        message = "This machine has no time zone database, so components know UTC alone."
+        message = "This machine has no time zone database, so components only know UTC."
         yield warning("time-zones-missing", message, "Install tzdata, from the system's packages or with pip.")

@@ -27,14 +27,14 @@ _EXTRAS: Final = (
 def find_refused(installation: Installation) -> Iterator[Diagnosis]:
     """Find a setting, or a plugin's wish for one, because of which nothing starts."""
     if installation.refusal:
-        yield error("setting-invalid", installation.refusal, "Set it to a value of the table in docs/configuration.md.")
+        yield error("setting-invalid", installation.refusal, "Set it to a value listed in docs/settings.md.")
     settings = installation.settings
     if settings is None:
         return
     for folder in map(Path, settings.flows_dir):
         if not folder.expanduser().is_dir():
-            message = f"{PREFIX}FLOWS_DIR names {folder}, which is no folder."
-            yield error("setting-invalid", message, "Make the folder, or name another.")
+            message = f"{PREFIX}FLOWS_DIR names {folder}, which is not a folder."
+            yield error("setting-invalid", message, "Create the folder, or set another.")
     try:
         if installation.data_dir is not None:
             database_url(settings)
@@ -56,7 +56,7 @@ def find_failed_plugins(installation: Installation) -> Iterator[Diagnosis]:
     for record in installation.plugins.records if installation.plugins is not None else ():
         if record.state == "failed":
             message = f"The plugin {record.name} cannot be loaded: {record.why().rstrip('.')}."
-            yield error("plugin-failed", message, f"Mend or remove it, or name it in {PREFIX}PLUGINS_BLOCKED.")
+            yield error("plugin-failed", message, f"Fix or remove it, or list it in {PREFIX}PLUGINS_BLOCKED.")
 
 
 def find_unknown_stores(installation: Installation) -> Iterator[Diagnosis]:
@@ -85,6 +85,6 @@ def find_idle_retention(installation: Installation) -> Iterator[Diagnosis]:
     """Find rules of retention that nothing applies."""
     settings = installation.settings
     if settings is not None and settings.memory_retention and not settings.memory_purge_every:
-        message = f"{PREFIX}MEMORY_RETENTION has rules, but the server never applies them by itself."
+        message = f"{PREFIX}MEMORY_RETENTION has rules, but nothing applies them."
         remedy = f"Set {PREFIX}MEMORY_PURGE_EVERY to a number of seconds, or run flowrunner memory purge from cron."
         yield warning("retention-never-runs", message, remedy)

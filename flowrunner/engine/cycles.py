@@ -215,4 +215,4 @@ def _mark_back(planned: Sequence[PlannedVertex], head: int, among: set[int]) -> 
 def _refuse(planned: Sequence[PlannedVertex], stuck: Sequence[int]) -> None:
     if stuck:
         names = ", ".join(f"{planned[i].display_name} ({planned[i].vertex.id})" for i in stuck[:8])
-        raise FlowInvalid(f"These components wait for each other in a circle and can never run: {names}.")
+        raise FlowInvalid(f"These components form a cycle that can never run: {names}.")

@@ -88,7 +88,7 @@ def _known_vertices(
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise FlowInvalid(
                 f"No plugin offers {names}{more}, which the flow {flow.name} {'has' if refuse_unknown else 'needs'};"
-                " flowrunner check tells more."
+                " run flowrunner check for details."
             )
         warnings += [f"{v.display_name or v.type} ({v.id}) is left out: no plugin offers {v.type}." for v in unknown]
     return known, {vertex.id: index for index, (vertex, _) in enumerate(known)}
@@ -115,7 +115,7 @@ def _refuse_dangling(flow: Flow) -> None:
     for edge in flow.edges:
         for end in (edge.source, edge.target):
             if end not in ids:
-                raise FlowInvalid(f"An edge of the flow {flow.name} names the vertex {end}, which is not there.")
+                raise FlowInvalid(f"An edge of the flow {flow.name} names the vertex {end}, which does not exist.")
 
 
 def _plan_vertex(index: int, vertex: Vertex, component: Component) -> PlannedVertex:
@@ -192,7 +192,7 @@ def _join(
             f" and {number_of(ports[target.index].inputs)}."
         )
     if declared is None:
-        warnings.append(f"{target.display_name} has no input {edge.input}; what arrives there is lost.")
+        warnings.append(f"{target.display_name} has no input {edge.input}; the value is lost.")
         return
     output = _output_of(edge, source, target, ports[source.index], declared)
     made = PlannedEdge(source.index, output, target.index, declared.name)

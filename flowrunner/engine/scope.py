@@ -27,7 +27,7 @@ def find_scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[in
     for vertex in planned:
         if vertex.index not in inside:
             name = f"{vertex.display_name} ({vertex.vertex.id})"
-            warnings.append(f"{name} is an island: nothing that starts the flow leads to it, so it does not run.")
+            warnings.append(f"{name} is not connected to the flow's input, so it does not run.")
         elif _lacks_input(vertex):
             inside.discard(vertex.index)
             name = f"{vertex.display_name} ({vertex.vertex.id})"

@@ -80,7 +80,7 @@ def make_tool(
         merged = dict(values)
         for name, value in arguments.items():
             if name not in chosen:
-                raise ValueError(f"there is no argument {name}; known are {', '.join(chosen) or 'none'}")
+                raise ValueError(f"there is no argument {name}; must be one of {', '.join(chosen) or 'none'}")
             try:
                 merged[name] = convert(chosen[name], value)
             except ValueError as error:

@@ -112,7 +112,7 @@ class VertexRunner:
         """
         for name, variable in missing.items():
             if planned.inputs[name].type != "secret":
-                raise ValueError(f"the variable {variable}, which {name} names, is set nowhere")
+                raise ValueError(f"the variable {variable}, which {name} names, is not set")
         for name in planned.secrets:
             if type(values.get(name)) is Unopened:
                 raise ValueError(

@@ -31,7 +31,7 @@ def check_flow(flow: Flow, registry: Registry, settings: Settings | None = None)
     found = list(flow.findings)
     plan, refusal = _try_plan(flow, registry)
     if not flow.vertices:
-        found.append(Finding(codes.EMPTY_FLOW, "The flow has no components; a run of it answers nothing."))
+        found.append(Finding(codes.EMPTY_FLOW, "The flow has no components, so a run returns nothing."))
     found += _check_types(flow, registry)
     ports = FlowPorts(flow, registry)
     found += _check_edges(flow, ports)
@@ -56,13 +56,13 @@ def _check_types(flow: Flow, registry: Registry) -> Iterator[Finding]:
     needs, needed = _Needs(flow), needed_for_outputs(flow, registry)
     for vertex in flow.vertices:
         if registry.component(vertex.type) is None:
-            message = f"No plugin offers the component type {vertex.type}, which {_shown(vertex)} has."
+            message = f"No plugin offers the component type {vertex.type} of {_shown(vertex)}."
             level: Level = "error" if vertex.id in needed else "warning"
             yield Finding(codes.UNKNOWN_COMPONENT, message, vertex.id, vertex.type, level, needs.of(vertex))
         elif vertex.edited:
             message = (
                 f"The author changed the code of {_shown(vertex)}; embedded code is never run,"
-                f" so it does what every {vertex.type} does."
+                f" so the stock {vertex.type} runs instead."
             )
             yield Finding(codes.EDITED_COMPONENT, message, vertex.id, vertex.type)
 
@@ -131,7 +131,7 @@ def _no_input(edge: Edge, source: Vertex, target: Vertex, number: str) -> Findin
     if not edge.input:
         message = f"An edge from {_shown(source)} to {_shown(target)} names no input, and {number}."
         return Finding(codes.UNCLEAR_PORT, message, target.id, target.type, "error")
-    message = f"{_shown(target)} has no input {edge.input}; what {_shown(source)} sends there is lost."
+    message = f"{_shown(target)} has no input {edge.input}; the value from {_shown(source)} is lost."
     return Finding(codes.UNKNOWN_INPUT, message, target.id, target.type)
 
 
@@ -159,7 +159,7 @@ def _check_circles(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
         if bounded.issuperset(circle):
             continue
         listed = ", ".join(names[vertex_id] for vertex_id in circle[:8]) + (" and more" if len(circle) > 8 else "")
-        message = f"These components wait for each other in a circle and can never run: {listed}."
+        message = f"These components form a cycle that can never run: {listed}."
         yield Finding(codes.CYCLE, message, circle[0], level=level)
 
 
@@ -176,10 +176,10 @@ def _check_scope(flow: Flow, plan: Plan | None) -> Iterator[Finding]:
         if vertex.id not in left_out:
             continue
         if vertex.id in outputs and vertex.id not in fed:
-            message = f"{_shown(vertex)} has nothing that feeds it, so it does not run."
+            message = f"{_shown(vertex)} has no incoming edge, so it does not run."
             yield Finding(codes.NO_INPUT, message, vertex.id, vertex.type)
         else:
-            message = f"{_shown(vertex)} is an island: nothing that starts the flow leads to it, so it does not run."
+            message = f"{_shown(vertex)} is not connected to the flow's input, so it does not run."
             yield Finding(codes.ISLAND, message, vertex.id, vertex.type)
 
 

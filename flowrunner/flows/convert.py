@@ -66,7 +66,9 @@ def convert_flow(
     ports = FlowPorts(flow, registry) if registry is not None and not exact else None
     document["edges"] = [_edge(edge, vertices, ports, exact) for edge in flow.edges]
     if exact and read_flow(document).content_hash != flow.content_hash:
-        notes.append("The result has another content hash: what cannot run has no place in the native form.")
+        notes.append(
+            "The content hash of the result differs: the native form has no place for components that cannot run."
+        )
     return Conversion(document, layout(document), tuple(notes))
 
 

@@ -62,7 +62,7 @@ def _asked(
             raise
         raise FlowInvalid(f"its {method} failed: {reason_of(error)}.") from error
     if isinstance(answer, kind):
-        raise FlowInvalid(f"its {method} returned one {kind.__name__}, where a tuple of them is wanted.")
+        raise FlowInvalid(f"its {method} returned a single {kind.__name__}; it must return a tuple of them.")
     for port in ports:
         if not isinstance(port, kind):
             raise FlowInvalid(f"its {method} returned {port!r:.80}, where a tuple of {kind.__name__} is wanted.")

@@ -28,24 +28,24 @@ STANDS_IN: Final = "stands-in"
 
 #: Every code, with what it means.
 FINDINGS: Final = {
-    UNREADABLE: "the file, or this flow of it, cannot be read",
-    MISSING_VERTEX: "an edge names a component that is not there",
-    EDGE_INVALID: "an edge brings a type that its input does not take",
+    UNREADABLE: "the file, or this flow in it, cannot be read",
+    MISSING_VERTEX: "an edge names a component that does not exist",
+    EDGE_INVALID: "an edge carries a type that its input does not accept",
     UNKNOWN_OUTPUT: "an edge starts at an output that the component does not have",
     UNKNOWN_INPUT: "an edge leads to an input that the component does not have; the value is lost",
-    UNCLEAR_PORT: "an edge names no output or input, and the component has several",
+    UNCLEAR_PORT: "an edge names no output or input, but the component has several",
     UNKNOWN_COMPONENT: "no plugin offers a component of this type",
-    SAVED_COMPONENT: "the file is a saved component and no flow",
-    CYCLE: "components wait for each other in a circle, with no router among them that ends it",
-    ISLAND: "a component is joined to nothing that is reached by the flow's input, so it does not run",
-    NO_INPUT: "a chat or text output has nothing that feeds it, so it does not run",
-    EDITED_COMPONENT: "the author changed the code of a stock component; what runs is the stock behaviour",
+    SAVED_COMPONENT: "the file is a saved component, not a flow",
+    CYCLE: "components form a cycle without a router that can end it",
+    ISLAND: "a component cannot be reached from the flow's input, so it does not run",
+    NO_INPUT: "a chat or text output has no incoming edge, so it does not run",
+    EDITED_COMPONENT: "the code of a stock component was changed; the stock component runs instead",
     SEVERAL_EDGES: "several edges lead into an input that takes one value",
     EMPTY_FLOW: "the flow has no components",
-    BAD_ID: "the id in the file is no UUID; one is made from the flow's name",
-    BAD_ENDPOINT_NAME: "the endpoint name in the file cannot stand in an address and is not used",
-    REFUSED: "the flow cannot be made ready to run",
-    STANDS_IN: "a component named after a service is answered by the store that a setting chooses",
+    BAD_ID: "the id in the file is not a UUID; one is derived from the flow's name",
+    BAD_ENDPOINT_NAME: "the endpoint name in the file is not valid in a URL and is ignored",
+    REFUSED: "the flow cannot be prepared to run",
+    STANDS_IN: "a component named after a service uses the store that a setting selects",
 }
 
 #: Findings of an edge, which the reference server answers with 500.

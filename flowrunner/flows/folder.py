@@ -182,7 +182,7 @@ class FolderLibrary:
         flows = tuple(part.flow for part in parts if part.flow is not None)
         problems = tuple(part.error.message for part in parts if part.error is not None)
         if problems and not flows and known is not None and known.flows:
-            return _File(stamp, known.flows, (*problems, "What was read of this file before stays in use."))
+            return _File(stamp, known.flows, (*problems, "The version read before stays in use."))
         return _File(stamp, flows, problems)
 
     def _parts(self, path: Path) -> list[Part]:
@@ -261,6 +261,6 @@ def _with_free_names(
         flow_id = derived_id(f"{flow.id}/{path.name}/{flow.name}")
         other = origins[flow.id].path.name
         remarks.append(
-            f"The flow {flow.name!r} has the id of one in {other}; it is served as {flow_id} until it has its own."
+            f"The flow {flow.name!r} has the same id as one in {other}; it is served as {flow_id} until it has its own."
         )
     return dataclasses.replace(flow, id=flow_id, endpoint_name=name), remarks

@@ -80,7 +80,7 @@ def flatten(graph: Mapping[str, Any], path: Path = ()) -> Flattened:
         for raw, node_path in _objects(scope.graph, "nodes", scope.path):
             node = _read_node(raw, node_path, scope)
             if node.id in ids or (node.id in taken and scope.parent is None):
-                raise FlowInvalid(f"{place(*node_path)}: the id {node.id!r} stands twice.")
+                raise FlowInvalid(f"{place(*node_path)}: duplicate id {node.id!r}.")
             local = node.id
             node.id = ids[local] = _free_id(local, scope.parent, taken)
             taken.add(node.id)
@@ -110,10 +110,10 @@ def _objects(graph: Mapping[str, Any], key: str, path: Path) -> Iterator[tuple[M
     if entries is None:
         return
     if not isinstance(entries, list):
-        raise FlowInvalid(f"{place(*path, key)}: a list is wanted.")
+        raise FlowInvalid(f"{place(*path, key)}: must be a list.")
     for index, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise FlowInvalid(f"{place(*path, key, index)}: an object is wanted.")
+            raise FlowInvalid(f"{place(*path, key, index)}: must be an object.")
         yield entry, (*path, key, index)
 
 
@@ -196,7 +196,7 @@ def _read_edge(raw: Mapping[str, Any], path: Path) -> RawEdge:
         if isinstance(found, int) and not isinstance(found, bool):
             found = str(found)
         if not isinstance(found, str) or not found:
-            raise FlowInvalid(f"{place(*path, key)}: the edge does not say which node it means.")
+            raise FlowInvalid(f"{place(*path, key)}: the edge names no node.")
         ids.append(found)
     return RawEdge(ids[0], ids[1], start, end)
 

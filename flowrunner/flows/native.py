@@ -127,7 +127,7 @@ def _read_settings(settings: Mapping[str, Any], variables: set[str], path: Path)
         if isinstance(value, Mapping) and len(value) == 1 and VARIABLE in value:
             wanted = value[VARIABLE]
             if not isinstance(wanted, str) or not wanted:
-                raise FlowInvalid(f"{place(*path, name, VARIABLE)}: the name of a variable is wanted.")
+                raise FlowInvalid(f"{place(*path, name, VARIABLE)}: must be the name of a variable.")
             values[name] = wanted
             variables.add(name)
         elif isinstance(value, Mapping) and len(value) == 1 and VALUE in value:
@@ -155,5 +155,5 @@ def _read_field_types(fields: Mapping[str, Any], path: Path) -> dict[str, str]:
 def _read_position(position: list[Any], path: Path) -> tuple[float, float]:
     made = make_position(*position) if len(position) == 2 else None
     if made is None:
-        raise FlowInvalid(f"{place(*path)}: two numbers are wanted, x and y.")
+        raise FlowInvalid(f"{place(*path)}: must be two numbers, x and y.")
     return made

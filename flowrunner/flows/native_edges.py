@@ -63,7 +63,7 @@ class EdgeReader:
         check_keys(entry, EDGE_KEYS, path)
         for key in ("source", "target"):
             if not entry.get(key):
-                raise FlowInvalid(f"{place(*path, key)}: the edge does not say which component it means.")
+                raise FlowInvalid(f"{place(*path, key)}: the edge names no component.")
         return Edge(
             source=entry["source"],
             output=entry.get("output") or None,
@@ -92,7 +92,7 @@ class EdgeReader:
         found = split_end(text, self._vertices)
         if len(found) > 1:
             raise FlowInvalid(
-                f"{place(*path)}: {text!r} can be read in {len(found)} ways;"
+                f"{place(*path)}: {text!r} is ambiguous ({len(found)} readings);"
                 " write the edge as an object with source, output, target and input."
             )
         if not found:

@@ -45,7 +45,7 @@ class Limits:
         """
         if len(name) > self.max_name:
             where = place(*path)
-            raise FlowInvalid(f"{where}: {len(name)} characters are too many; at most {self.max_name} are accepted.")
+            raise FlowInvalid(f"{where}: {len(name)} characters; at most {self.max_name} are accepted.")
 
 
 def place(*steps: str | int) -> str:
@@ -96,7 +96,7 @@ def parse_json(data: bytes | str, limits: Limits) -> Any:
             text, object_pairs_hook=make_object, parse_constant=refuse_constant, parse_float=finite_number
         )
     except json.JSONDecodeError as error:
-        raise FlowInvalid(f"Line {error.lineno}, column {error.colno} is no JSON: {error.msg}.") from error
+        raise FlowInvalid(f"Line {error.lineno}, column {error.colno} is not valid JSON: {error.msg}.") from error
     except RecursionError as error:
         raise FlowInvalid(_too_deep(limits)) from error
     except ValueError as error:
@@ -106,7 +106,7 @@ def parse_json(data: bytes | str, limits: Limits) -> Any:
     check_depth(value, limits)
     if repeated:
         where = next((path for path, found in _walk(value) if found is repeated[0]["object"]), ())
-        raise FlowInvalid(f"{place(*where)}: the key {repeated[0]['key'][:_SHOWN]!r} stands twice.")
+        raise FlowInvalid(f"{place(*where)}: the key {repeated[0]['key'][:_SHOWN]!r} occurs twice.")
     if _SURROGATE_ESCAPE.search(text):
         check_texts(value)
     return value
@@ -122,7 +122,7 @@ def check_depth(value: Any, limits: Limits) -> None:
 
 
 def check_texts(value: Any) -> None:
-    """Refuse what JSON files cannot hold: half characters, NaN, and anything that is no JSON value.
+    """Refuse what JSON files cannot hold: half characters, NaN, and anything that is not a JSON value.
 
     :raises FlowInvalid: naming the key path.
     """
@@ -132,18 +132,18 @@ def check_texts(value: Any) -> None:
         elif found.__class__ is dict:
             for key in found:
                 if not isinstance(key, str):
-                    raise FlowInvalid(f"{place(*path)}: the key {key!r} is no text.")
+                    raise FlowInvalid(f"{place(*path)}: the key {key!r} is not a string.")
                 _refuse_half_characters(key, path)
         elif isinstance(found, float):
             if not math.isfinite(found):
-                raise FlowInvalid(f"{place(*path)}: {found} is no number that JSON knows.")
+                raise FlowInvalid(f"{place(*path)}: {found} is not a JSON number.")
         elif not (found is None or found.__class__ in (bool, int, list)):
-            raise FlowInvalid(f"{place(*path)}: {type(found).__name__} is no JSON value.")
+            raise FlowInvalid(f"{place(*path)}: {type(found).__name__} is not a JSON value.")
 
 
 def _refuse_half_characters(text: str, path: Path) -> None:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise FlowInvalid(f"{place(*path)}: the text holds half of a character (a lone surrogate).")
+        raise FlowInvalid(f"{place(*path)}: the text contains a lone surrogate (half of a character).")
 
 
 def _walk(value: Any) -> Iterator[tuple[Path, Any]]:

@@ -112,12 +112,12 @@ def unwrap(value: Any, label: str) -> Iterator[Part]:
         yield Part(label, value)
         return
     if not isinstance(wrapped, list):
-        raise FlowInvalid("This is no flow: the file holds neither an object nor a list of flows.")
+        raise FlowInvalid("Not a flow: the file must contain an object or a list of flows.")
     for index, entry in enumerate(wrapped):
         if isinstance(entry, Mapping):
             yield Part(f"{label}[{index}]", entry)
         else:
-            error = FlowInvalid(f"{place('flows', index)}: an object is wanted.")
+            error = FlowInvalid(f"{place('flows', index)}: must be an object.")
             yield Part(f"{label}[{index}]", {}, error=error)
 
 
@@ -146,7 +146,7 @@ def read_flow(
     limits.check_name(str(name), "name")
     is_component = raw.get("is_component") is True
     if is_component:
-        message = "The file is a saved component and no flow, so it cannot run."
+        message = "The file is a saved component, not a flow, so it cannot run."
         noticed.append(Finding(codes.SAVED_COMPONENT, message, level="error"))
     description = raw.get("description")
     return Flow(
@@ -181,15 +181,15 @@ def find_graph(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Path]:
         if data is None:
             return {}, ("data",)
         if not isinstance(data, Mapping):
-            raise FlowInvalid("data: an object with nodes and edges is wanted.")
+            raise FlowInvalid("data: must be an object with nodes and edges.")
         if data and not any(key in data for key in ("components", "nodes", "edges")):
-            raise FlowInvalid(f"data: neither nodes nor edges are there, but {_shown_keys(data)}.")
+            raise FlowInvalid(f"data: has neither nodes nor edges, but {_shown_keys(data)}.")
         return data, ("data",)
     if "nodes" in raw:
         return raw, ()
     hints = [hint for key in list(raw)[:20] if (hint := nearest(key, FORM_KEYS)) != "."]
     raise FlowInvalid(
-        "This is no flow: it has neither components (native form) nor data or nodes (Langflow export),"
+        "Not a flow: it has neither components (native form) nor data or nodes (Langflow export),"
         f" but {_shown_keys(raw)}{hints[0] if hints else '.'}"
     )
 
@@ -205,7 +205,7 @@ def _id_of(raw: Mapping[str, Any], name: str, noticed: list[Finding]) -> str:
     if found is not None:
         return found
     if own not in (None, ""):
-        message = "The id in the file is no UUID; one is made from the flow's name."
+        message = "The id in the file is not a UUID; one is derived from the flow's name."
         noticed.append(Finding(codes.BAD_ID, message))
     return derived_id(name)
 
@@ -215,7 +215,7 @@ def _endpoint_name_of(raw: Mapping[str, Any], hint: str | None, noticed: list[Fi
     if is_endpoint_name(own):
         return str(own)
     if own not in (None, ""):
-        message = "The endpoint name in the file is not used: it may have letters, digits, - and _ only."
+        message = "The endpoint name in the file is ignored: only letters, digits, - and _ are allowed."
         noticed.append(Finding(codes.BAD_ENDPOINT_NAME, message))
     return endpoint_name_from(hint) if hint else None
 

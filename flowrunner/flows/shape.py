@@ -25,10 +25,10 @@ def check_keys(entry: Any, known: Mapping[str, str], path: Path) -> None:
     :raises FlowInvalid: naming the key path.
     """
     if not isinstance(entry, Mapping):
-        raise FlowInvalid(f"{place(*path)}: an object is wanted.")
+        raise FlowInvalid(f"{place(*path)}: must be an object.")
     for key, value in entry.items():
         if key not in known:
-            raise FlowInvalid(f"{place(*path, key)}: this key is not known{nearest(key, known)}")
+            raise FlowInvalid(f"{place(*path, key)}: unknown key{nearest(key, known)}")
         check_kind(value, known[key], (*path, key))
 
 
@@ -38,7 +38,7 @@ def check_kind(value: Any, kind: str, path: Path) -> None:
     :raises FlowInvalid: naming the key path.
     """
     if not isinstance(value, _KINDS[kind]):
-        raise FlowInvalid(f"{place(*path)}: {_article(kind)} is wanted.")
+        raise FlowInvalid(f"{place(*path)}: must be {_article(kind)}.")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ def flask_login(*, admin: SaysOfUser | None = None, author: SaysOfUser | None = 
         from flask_login import current_user
 
         if not hasattr(current_app, "login_manager"):
-            raise FlowRunnerError("identity.flask_login() wants Flask-Login: call login_manager.init_app(app).")
+            raise FlowRunnerError("identity.flask_login() needs Flask-Login: call login_manager.init_app(app).")
         user = current_user._get_current_object()
         if user is None or not user.is_authenticated:
             return None
@@ -107,7 +107,7 @@ def http_basic(
         if wait and not known.has(address, given.username, password):
             # Not even looked at: a right guess must not be told from a wrong one.
             raise TooMany(
-                f"Too many wrong passwords have come from your address: try again in {wait} second{'s' * (wait != 1)}.",
+                f"Too many wrong passwords from your address: try again in {wait} second{'s' * (wait != 1)}.",
                 retry_after=wait,
             )
         if not fits(given.username, password):
@@ -189,7 +189,7 @@ def jwt(
     :raises FlowRunnerError: if no algorithm is named.
     """
     if not algorithms or isinstance(algorithms, str) or "none" in {name.lower() for name in algorithms}:
-        raise FlowRunnerError("jwt(algorithms=[...]): name the algorithms that are believed, such as ['RS256'].")
+        raise FlowRunnerError("jwt(algorithms=[...]): list the accepted algorithms, such as ['RS256'].")
 
     def identify(request: Request) -> Identity | None:
         import jwt as pyjwt
@@ -282,7 +282,7 @@ def _visitor_signer() -> TimestampSigner:
     from itsdangerous import TimestampSigner
 
     if not current_app.secret_key:
-        raise FlowRunnerError("identity.visitors() signs a cookie and wants the app's SECRET_KEY.")
+        raise FlowRunnerError("identity.visitors() signs a cookie and needs the app's SECRET_KEY.")
     keys = [*(current_app.config.get("SECRET_KEY_FALLBACKS") or ()), current_app.secret_key]
     return TimestampSigner(keys, salt="flowrunner-visitor", key_derivation="hmac", digest_method=hashlib.sha256)
 

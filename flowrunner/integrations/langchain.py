@@ -129,7 +129,7 @@ class ConversationHistory(BaseChatMessageHistory):
         elif gone:
             there = source.fetch(session_id=self.session_id, ids=tuple(gone))
             if len(there) < len(gone):
-                raise ValueError("a RemoveMessage names a message that this conversation does not have")
+                raise ValueError("a RemoveMessage names a message that is not in this conversation")
             source.delete(session_id=self.session_id, ids=tuple(gone))
         return kept
 

@@ -80,7 +80,7 @@ def from_langchain(
     :raises ValueError: for a ``RemoveMessage``, which is none.
     """
     if isinstance(message, RemoveMessage):
-        raise ValueError("a RemoveMessage is no message but the wish to remove one: give it to a ConversationHistory")
+        raise ValueError("a RemoveMessage cannot be stored as a message; pass it to a ConversationHistory")
     if isinstance(message, BaseMessageChunk):
         message = message_chunk_to_message(message)
     record = _as_json(message_to_dict(message))

@@ -114,7 +114,9 @@ class Arrival:
         else:
             tally.present += 1
             if _digest(here.data) != _digest(found.values.get("data")):
-                self.report.notes.append(f"The flow {name} ({here.id}) is here already and differs; it was left.")
+                self.report.notes.append(
+                    f"The flow {name} ({here.id}) already exists here and differs; it was not changed."
+                )
             return
         if self._dry_run:
             tally.stored += 1
@@ -124,7 +126,7 @@ class Arrival:
             stored = self._flows.create(owner, values)
         except Conflict as error:
             tally.refused += 1
-            self.report.notes.append(f"The flow {name} was left out: {error.message}")
+            self.report.notes.append(f"The flow {name} was skipped: {error.message}")
             return
         except FlowRunnerError as error:
             tally.refused += 1
@@ -134,10 +136,10 @@ class Arrival:
         if (stored.name, stored.endpoint_name) != (name, found.values.get("endpoint_name")):
             self.report.notes.append(
                 f"The flow {name} is called {stored.name} ({stored.endpoint_name or 'no endpoint name'}): its name was"
-                " taken."
+                " already in use."
             )
         if _digest(stored.data) != _digest(found.values.get("data")):
-            self.report.faults.append(f"The flow {name} came out of the store differently.")
+            self.report.faults.append(f"The flow {name} differs after it was stored.")
 
     def import_messages(self) -> None:
         """Store the messages in their order; those that are here are passed over, and then both sides are compared."""
@@ -168,7 +170,7 @@ class Arrival:
         self.report.sessions = len(sessions)
         if homeless:
             self.report.notes.append(
-                f"{homeless} messages belong to no user and to no flow that is still there; they go to"
+                f"{homeless} messages belong to no user and to no existing flow; they are assigned to"
                 f" {self._source.users()[0]}."
             )
         if not self._dry_run and ids:
@@ -185,7 +187,9 @@ class Arrival:
         }
         changed = sum(1 for m in page if m.id in known and _record(known[m.id]) != _record(m))
         if changed:
-            self.report.notes.append(f"{changed} messages are here already and differ, since they were changed here.")
+            self.report.notes.append(
+                f"{changed} messages already exist here and differ, because they were changed here."
+            )
         fresh = [message for message in page if message.id not in known]
         tally.present += len(page) - len(fresh)
         return fresh
@@ -253,7 +257,7 @@ class Arrival:
                 except BadRequest as error:
                     tally.stored -= 1
                     tally.refused += 1
-                    self.report.faults.append(f"The key {name} cannot be made anew: {error.message}")
+                    self.report.faults.append(f"The key {name} cannot be recreated: {error.message}")
 
     def finish(self) -> Report:
         """Return the report, with what the source had to say at its end."""
@@ -261,7 +265,7 @@ class Arrival:
         return self.report
 
 
-_NO_VALUE: Final = "it is encrypted there; give the secret key and import again, or set it."
+_NO_VALUE: Final = "it is encrypted in the source; import again with the secret key, or set the value by hand."
 
 
 class _Digests:
@@ -287,7 +291,7 @@ class _Digests:
             if mine != theirs:
                 yield f"Of {mine} messages of the session {place[1]!r} the store gives {theirs} back."
             elif digest.digest() != other._sums[place].digest():
-                yield f"The session {place[1]!r} came out of the store differently, or in another order."
+                yield f"The session {place[1]!r} differs, or is in another order, after it was stored."
 
 
 def _record(message: Message) -> Mapping[str, Any]:

@@ -64,10 +64,10 @@ class LangflowDatabase:
         except (SQLAlchemyError, DBAPIError) as error:
             self._engine.dispose()
             reason = (str(getattr(error, "orig", error)).splitlines() or [type(error).__name__])[0]
-            raise BadRequest(f"The database of Langflow cannot be read: {reason}.") from error
+            raise BadRequest(f"The Langflow database cannot be read: {reason}.") from error
         if not {"flow", "user"} <= self._tables:
             self.close()
-            raise BadRequest("This is no database of Langflow: it has no tables flow and user.")
+            raise BadRequest("This is not a Langflow database: it has no tables flow and user.")
         self._users = {read_id(row["id"]): row for row in self._rows("user")}
         self._projects = {read_id(row["id"]): row.get("name") for row in self._rows("folder")}
         self._owners: dict[str | None, str] = {}
@@ -87,7 +87,7 @@ class LangflowDatabase:
                 continue
             yield FoundFlow(user, self._projects.get(read_id(row.get("folder_id"))), _flow_values(row))
         if examples:
-            self.notes.append(f"{examples} flows belong to no user, as Langflow's own examples do; they are left out.")
+            self.notes.append(f"{examples} flows belong to no user, like Langflow's own examples; they are skipped.")
 
     def count_messages(self) -> int:
         """Return how many messages there are."""
@@ -114,7 +114,7 @@ class LangflowDatabase:
                 continue
             yield FoundMessage(self._name(row.get("user_id")) or flows.get(message.flow_id, ""), message)
         if unread:
-            self.notes.append(f"{unread} messages have no id or no moment that can be read; they are left out.")
+            self.notes.append(f"{unread} messages have no readable id or timestamp; they are skipped.")
 
     def variables(self) -> Iterator[FoundVariable]:
         """Yield the variables of all users."""
@@ -169,7 +169,7 @@ def _engine(place: str) -> Engine:
     try:
         url = make_url(place)
     except Exception as error:
-        raise BadRequest("What names the database of Langflow is no database URL.") from error
+        raise BadRequest("The name of the Langflow database is not a database URL.") from error
     if url.get_backend_name() == "sqlite":
         return _engine(str(url.database))
     if url.drivername.startswith("postgres"):

@@ -50,7 +50,7 @@ def _keys(secret_key: str) -> list[bytes]:
         try:
             Fernet(padded)
         except ValueError:
-            raise BadRequest("The secret key of Langflow is no key: its file holds 43 letters and digits.") from None
+            raise BadRequest("This is not a secret key of Langflow: its file contains 43 letters and digits.") from None
         return [padded.encode()]
     # A short text is no key: newer releases take its digest, older ones fed a generator of numbers with it.
     seeded = random.Random(secret_key)

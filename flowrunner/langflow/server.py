@@ -62,7 +62,7 @@ class LangflowServer:
                 continue
             yield FoundMessage(self._user, message)
         if unread:
-            self.notes.append(f"{unread} messages have no id or no moment that can be read; they are left out.")
+            self.notes.append(f"{unread} messages have no readable id or timestamp; they are skipped.")
 
     def variables(self) -> Iterator[FoundVariable]:
         """Yield the user's variables; the values of credentials are not shown by the API."""
@@ -76,7 +76,8 @@ class LangflowServer:
             )
         if hidden:
             self.notes.append(
-                f"The API shows no value of {hidden} variables; from the database with its secret key they can be read."
+                f"The API does not show the values of {hidden} variables; to import them, read the database with"
+                f" its secret key."
             )
 
     def api_keys(self) -> Iterator[FoundKey]:
@@ -109,7 +110,7 @@ class LangflowServer:
     def _list(self, path: str) -> list[dict[str, Any]]:
         found = self._get(path)
         if not isinstance(found, list):
-            raise BadRequest(f"{self._address}{path.partition('?')[0]} answers something else than a list.")
+            raise BadRequest(f"{self._address}{path.partition('?')[0]} did not answer with a list.")
         return [row for row in found if isinstance(row, dict)]
 
     def _get(self, path: str, *, missing: Any = None) -> Any:
@@ -130,11 +131,10 @@ class LangflowServer:
                     return missing
             if error.code in (401, 403):
                 raise BadRequest(
-                    f"{shown} refuses the key ({error.code}): set LANGFLOW_API_KEY to an API key of the user whose"
-                    " things are to be imported."
+                    f"{shown} refuses the key ({error.code}): set LANGFLOW_API_KEY to an API key of the user to import."
                 ) from None
             raise BadRequest(f"{shown} answers with {error.code}.") from None
         except (URLError, OSError) as error:
             raise BadRequest(f"{shown} cannot be reached: {getattr(error, 'reason', error)}.") from None
         except (ValueError, RecursionError):
-            raise BadRequest(f"{shown} answers something else than JSON; is it a Langflow server?") from None
+            raise BadRequest(f"{shown} did not answer with JSON; is it a Langflow server?") from None

@@ -166,7 +166,7 @@ class OwnerMemory:
         :raises MemoryFailed: if the store fails.
         """
         if self.owner is EVERY_OWNER:
-            raise MessageInvalid("A message is stored under one owner; name it first.")
+            raise MessageInvalid("A message is stored under one owner; set the owner first.")
         bound: list[Message] = []
         for message in each_message(messages):
             if not (message.session_id and message.sender and message.sender_name):

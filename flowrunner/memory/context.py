@@ -46,8 +46,8 @@ def find_memory() -> OwnerMemory:
         if found is not None:
             return found
     raise NotAllowed(
-        "No run and no request is under way here, so nobody knows whose messages are meant: pass memory=..., or put"
-        " the call into 'with use_memory(...):'."
+        "There is no current run or request to take the owner of the messages from: pass memory=..., or use 'with"
+        " use_memory(...):'."
     )
 
 

@@ -62,10 +62,10 @@ def get_messages(
     :raises ValueError: for another ``order_by`` or ``order``, or a negative limit.
     """
     if order_by is not None and order_by not in ORDER_FIELDS:
-        raise ValueError(f"order_by is {order_by!r}; known are {', '.join(ORDER_FIELDS)}")
+        raise ValueError(f"order_by is {order_by!r}; must be one of {', '.join(ORDER_FIELDS)}")
     descending = order_by is not None and (order or "ASC").upper() == "DESC"
     if (order or "ASC").upper() not in ("ASC", "DESC"):
-        raise ValueError(f"order is {order!r}; known are ASC and DESC")
+        raise ValueError(f"order is {order!r}; must be ASC or DESC")
     if limit is not None and limit < 0:
         raise ValueError(f"limit is {limit}; it must be 0 or more")
     filters = {

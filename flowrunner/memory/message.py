@@ -198,7 +198,7 @@ def each_message(messages: Message | Iterable[Message]) -> list[Message]:
         found = list(messages) if iterable else [messages]
     for one in found:
         if not isinstance(one, Message):
-            raise TypeError(f"a {type(one).__name__} was given where a Message is wanted")
+            raise TypeError(f"a {type(one).__name__} was given but must be a Message")
     return found
 
 
@@ -271,7 +271,7 @@ def make_content_block(title: str, contents: Iterable[Mapping[str, Any]], **more
     for entry in entries:
         if entry.get("type") not in CONTENT_KINDS:
             raise ValueError(
-                f"a content entry has the type {entry.get('type')!r}; known are {', '.join(CONTENT_KINDS)}"
+                f"a content entry has the type {entry.get('type')!r}; must be one of {', '.join(CONTENT_KINDS)}"
             )
     return {"title": title, "contents": entries, "allow_markdown": True, "media_url": None, **more}
 

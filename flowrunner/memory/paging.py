@@ -151,4 +151,4 @@ def _neighbours(
 
 
 def _too_fast() -> Conflict:
-    return Conflict("The messages were deleted faster than they could be read; try again.")
+    return Conflict("The messages were deleted while they were being read; try again.")

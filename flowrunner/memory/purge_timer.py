@@ -73,7 +73,7 @@ class PurgeTimer:
             try:
                 pause = self.act_if_due()
             except Exception:
-                logger.exception("messages could not be purged; this is tried again")
+                logger.exception("messages could not be purged; trying again later")
                 pause = self._every
 
 

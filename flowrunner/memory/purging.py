@@ -110,7 +110,7 @@ def preview_purge(
     :raises NotFound: if the session behind which to begin is gone.
     """
     if any(rule.total is not None for rule in rules):
-        raise ValueError("a rule with a total concerns all sessions together")
+        raise ValueError("a rule with a total applies to all sessions together")
     owner, session_id = after or (None, None)
     work = _Purge(memory, rules, now or utc_now(), True, flow_names or {}, stopped)
     work.late = stopped

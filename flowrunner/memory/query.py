@@ -154,7 +154,7 @@ _EXACT: Final = (
 
 def cursor_gone(cursor: str) -> NotFound:
     """Return the error for a cursor whose message or session is not there."""
-    return NotFound(f"The cursor {cursor} names nothing that is there.")
+    return NotFound(f"The cursor {cursor} names no stored message.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

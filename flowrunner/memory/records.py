@@ -37,9 +37,9 @@ def from_line(line: str | bytes, owner: str | None = None) -> Message:
     except RecursionError:
         raise BadRequest(_TOO_DEEP) from None
     except ValueError as error:
-        raise BadRequest(f"it is no JSON ({error})") from error
+        raise BadRequest(f"it is not valid JSON ({error})") from error
     if not isinstance(record, Mapping):
-        raise BadRequest("it is no JSON object")
+        raise BadRequest("it is not a JSON object")
     record = _completed(record, owner)
     for name in _NEEDED:
         if not isinstance(record.get(name), str) or not record[name]:
@@ -48,7 +48,7 @@ def from_line(line: str | bytes, owner: str | None = None) -> Message:
     try:
         return Message.from_record(record)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise BadRequest(f"it is no message ({error})") from error
+        raise BadRequest(f"it is not a message ({error})") from error
 
 
 def _completed(record: Mapping[str, Any], owner: str | None) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ def _completed(record: Mapping[str, Any], owner: str | None) -> Mapping[str, Any
         try:
             found["files"] = json.loads(found["files"] or "[]")
         except ValueError:
-            raise BadRequest("its files is no list of texts") from None
+            raise BadRequest("its files is not a list of strings") from None
     if "error" not in found and found.get("category") == "error":
         found["error"] = True
     metadata = found.get("session_metadata")
@@ -76,7 +76,7 @@ def _check_kinds(record: Mapping[str, Any]) -> None:
     for name, value in record.items():
         is_right, kind = _KINDS.get(name, _ANYTHING)
         if not (is_right(value) or (value is None and name in _MAY_BE_NULL)):
-            raise BadRequest(f"its {name} is no {kind}")
+            raise BadRequest(f"its {name} is not {kind}")
     for name in _IDS:
         if len(record.get(name) or "") > _MOST_OF_AN_ID:
             raise BadRequest(f"its {name} has more than {_MOST_OF_AN_ID} characters")
@@ -109,16 +109,16 @@ def _is_list_of_objects(value: Any) -> bool:
 _TOO_DEEP: Final = f"it is nested more than {MOST_DEEP} levels deep"
 _LARGEST: Final = 1e15
 _ANYTHING: Final[tuple[Callable[[Any], bool], str]] = (lambda value: True, "")
-_TEXT: Final = (_is_text, "text")
-_TRUTH: Final = (_is_truth, "truth value")
+_TEXT: Final = (_is_text, "a string")
+_TRUTH: Final = (_is_truth, "a boolean")
 _KINDS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys((*_NEEDED, "text", "context_id", "timestamp", "flow_id", "run_id", "category"), _TEXT),
     **dict.fromkeys(("error", "edit"), _TRUTH),
-    "duration": (_is_number, "number of seconds"),
-    "files": (_is_list_of_texts, "list of texts"),
-    "content_blocks": (_is_list_of_objects, "list of objects"),
-    "properties": (_is_object, "object"),
-    "session_metadata": (_is_object, "object"),
+    "duration": (_is_number, "a number of seconds"),
+    "files": (_is_list_of_texts, "a list of strings"),
+    "content_blocks": (_is_list_of_objects, "a list of objects"),
+    "properties": (_is_object, "an object"),
+    "session_metadata": (_is_object, "an object"),
 }
 _MAY_BE_NULL: Final = (
     "context_id",

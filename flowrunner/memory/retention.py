@@ -69,9 +69,9 @@ def _words(text: str) -> list[dict[str, str]]:
         for word in part.split():
             name, equals, given = word.partition("=")
             if not equals or not given:
-                raise ValueError(f"{word!r} is not of the form name=value")
+                raise ValueError(f"{word!r} must have the form name=value")
             if name in rule:
-                raise ValueError(f"{name} stands twice in one rule")
+                raise ValueError(f"{name} occurs twice in one rule")
             rule[name] = given
         if rule:
             rules.append(rule)
@@ -80,7 +80,7 @@ def _words(text: str) -> list[dict[str, str]]:
 
 def _rule(given: Any) -> RetentionRule:
     if not isinstance(given, Mapping):
-        raise ValueError(f"a rule is an object with some of {_known()}")
+        raise ValueError(f"a rule is an object with any of {_known()}")
     members: dict[str, Any] = {}
     for name, value in given.items():
         if name in _PATTERNS:
@@ -92,7 +92,7 @@ def _rule(given: Any) -> RetentionRule:
         elif name == "age":
             members[name] = _age(value)
         else:
-            raise ValueError(f"a rule knows no {name!r}, only {_known()}")
+            raise ValueError(f"a rule has no {name!r}, only {_known()}")
     return RetentionRule(**members)
 
 

@@ -102,12 +102,12 @@ def read_lines(lines: Iterable[str | bytes], owner: str | None = None) -> Iterat
         try:
             message = from_line(line, owner)
         except BadRequest as error:
-            raise BadRequest(f"Line {number} is no message of an export: {error.message}.{_hint(error)}") from error
+            raise BadRequest(f"Line {number} is not an exported message: {error.message}.{_hint(error)}") from error
         yield number, message
 
 
 def _hint(error: BadRequest) -> str:
-    return " Say whose it becomes with --owner." if error.message == "it lacks owner" else ""
+    return " Set the owner with --owner." if error.message == "it lacks owner" else ""
 
 
 def _rows(lines: Iterable[str | bytes]) -> Iterator[str | bytes]:
@@ -205,8 +205,9 @@ def _append(memory: Memory, page: list[tuple[int, Message]]) -> None:
     except MessageInvalid as error:
         where = f"Message {first}" if first == last else f"Messages {first} to {last}"
         raise Conflict(
-            f"{where} of the export cannot be stored: {error.message} All before are stored; to pass over what is there"
-            " already, repeat it with --skip-existing."
+            f"{where} of the export cannot be stored: {error.message} Everything before them was stored; run the"
+            f" command"
+            " again with --skip-existing."
         ) from error
 
 

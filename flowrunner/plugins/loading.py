@@ -34,7 +34,7 @@ def load_file(path: Path) -> ModuleType:
         name, path, submodule_search_locations=[str(path.parent)] if path.name == "__init__.py" else None
     )
     if spec is None or spec.loader is None:
-        raise PluginFailed(f"{path} is no Python file")
+        raise PluginFailed(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -85,7 +85,7 @@ def refuse_unknown_hooks(pm: pluggy.PluginManager, name: str) -> None:
     """
     for caller in pm.get_hookcallers(pm.get_plugin(name)) or []:
         if not caller.has_spec():
-            raise PluginFailed(f"it implements {caller.name}, which is no hook of flowrunner")
+            raise PluginFailed(f"it implements {caller.name}, which is not a flowrunner hook")
 
 
 def why_refused(pm: pluggy.PluginManager, plugin: Any, error: pluggy.PluginValidationError) -> str:
@@ -93,12 +93,13 @@ def why_refused(pm: pluggy.PluginManager, plugin: Any, error: pluggy.PluginValid
     for name, function, options in _marked(pm, plugin):
         spec = getattr(getattr(pm.hook, options["specname"] or name, None), "spec", None)
         if (options["wrapper"] or options["hookwrapper"]) and not inspect.isgeneratorfunction(function):
-            return f"its {name} is a wrapper and does not yield: write answer = yield, which calls what it wraps"
+            return f"its {name} is a wrapper but does not yield: call the wrapped hook with answer = yield"
         known = () if spec is None else spec.argnames
         strange = [one for one in _parameters(function) if one not in known]
         if spec is not None and strange:
             return (
-                f"its {name} takes {strange[0]}, which the hook does not give: it gives {', '.join(known) or 'nothing'}"
+                f"its {name} takes {strange[0]}, which is not an argument of the hook; it has"
+                f" {', '.join(known) or 'nothing'}"
             )
     return " ".join(str(error).split())
 
@@ -111,15 +112,14 @@ def refuse_idle_functions(pm: pluggy.PluginManager, name: str) -> None:
     """
     for hook, function, options in _marked(pm, pm.get_plugin(name)):
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise PluginFailed(f"its {hook} is an async def, which nobody awaits: write def {hook}")
+            raise PluginFailed(f"its {hook} is an async def, which is not supported: write def {hook}")
         wraps = options["wrapper"] or options["hookwrapper"]
         if inspect.isgeneratorfunction(function) and not wraps:
             raise PluginFailed(
-                f"its {hook} yields, and so is never carried out: leave the yield out, or wrap with"
-                " @hookimpl(wrapper=True)"
+                f"its {hook} yields and would never run: remove the yield, or use @hookimpl(wrapper=True)"
             )
         if hook.startswith("register_") and "register" not in _parameters(function) and not wraps:
-            raise PluginFailed(f"its {hook} does not take register, without which it offers nothing")
+            raise PluginFailed(f"its {hook} does not take register, so it cannot offer anything")
 
 
 def _marked(pm: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -156,11 +156,10 @@ def why_useless(pm: pluggy.PluginManager, name: str) -> str:
         return f"its function {unmarked[0]} is not marked with @hookimpl"
     for name, member in members.items():
         if isinstance(member, type) and issubclass(member, Component) and member.__module__ == _module_of(plugin):
-            return f"no function register_components, marked with @hookimpl, offers its component {name}"
+            return f"its component {name} is not registered: add a function register_components marked with @hookimpl"
         if isinstance(member, type) and member.__module__ == _module_of(plugin) and _has_marked(member):
             return (
-                f"its class {name} has functions marked with @hookimpl, and those of the file itself are looked for:"
-                " write them outside of the class"
+                f"the functions marked with @hookimpl are in the class {name}: move them to the top level of the file"
             )
     return NOTHING_MARKED
 

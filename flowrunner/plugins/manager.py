@@ -141,7 +141,7 @@ class PluginManager:
         :raises PluginFailed: if the folder is not there, or one of its plugins fails.
         """
         if not folder.is_dir():
-            raise PluginFailed(f"The plugins folder {folder} is not there.")
+            raise PluginFailed(f"The plugins folder {folder} does not exist.")
         for path in sorted(folder.iterdir()):
             package = path / "__init__.py"
             if path.name.startswith((".", "_")) or not (path.suffix == ".py" or package.is_file()):
@@ -156,20 +156,18 @@ class PluginManager:
         """
         shown = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if isinstance(plugin, Component):
-            raise PluginFailed(f"plugins=[...]: give the component class {shown} itself, not an object of it.")
+            raise PluginFailed(f"plugins=[...]: pass the component class {shown}, not an instance.")
         if isinstance(plugin, MemoryBackend):
-            raise PluginFailed(f"plugins=[...]: {shown} is a memory backend: give it as memory=...")
+            raise PluginFailed(f"plugins=[...]: {shown} is a memory backend: pass it as memory=...")
         if self.pm.has_plugin(shown) or self.pm.is_registered(plugin):
-            raise PluginFailed(
-                f"plugins=[...]: there is a plugin {shown} already; give each once, and no two of one name."
-            )
+            raise PluginFailed(f"plugins=[...]: there are two plugins named {shown}.")
         given = _OneComponent(plugin) if isinstance(plugin, type) and issubclass(plugin, Component) else plugin
         useless = NOTHING_MARKED
         if plugin is not None:
             self._load(shown, lambda: given, GIVEN, "", "", (), False)
             useless = why_useless(self.pm, shown)
         if useless == NOTHING_MARKED:
-            useless = "give component classes, and plugins whose functions are marked with @hookimpl"
+            useless = "pass component classes, or plugins whose functions are marked with @hookimpl"
         if useless:
             raise PluginFailed(f"plugins=[...]: {plugin!r} would do nothing: {useless}.")
 
@@ -208,7 +206,7 @@ class PluginManager:
         offer = self.registry.backends.get(settings.memory)
         if offer is None:
             known = ", ".join(sorted(self.registry.backends)) or "none"
-            raise PluginFailed(f"No plugin offers the memory backend {settings.memory!r}; offered are: {known}.")
+            raise PluginFailed(f"No plugin offers the memory backend {settings.memory!r}; available are: {known}.")
         return offer
 
     def open_memory(self, app: Any, settings: Settings) -> Memory:
@@ -228,7 +226,7 @@ class PluginManager:
             ) from error
         if not isinstance(backend, MemoryBackend):
             raise PluginFailed(
-                f"The memory backend {offer.name} of plugin {offer.plugin} is no MemoryBackend: its factory returned"
+                f"The memory backend {offer.name} of plugin {offer.plugin} is not a MemoryBackend: its factory returned"
                 f" {type(backend).__name__}."
             )
         return self.use_memory(backend, offer.name)
@@ -261,7 +259,7 @@ class PluginManager:
         offer = self.registry.engines.get(name)
         if offer is None:
             known = ", ".join((POOL, *sorted(self.registry.engines)))
-            raise PluginFailed(f"No plugin offers the engine {name!r}; there are: {known}.")
+            raise PluginFailed(f"No plugin offers the engine {name!r}; available are: {known}.")
         return offer
 
     def open_engine(self, app: Any, settings: Settings) -> Any:
@@ -310,8 +308,8 @@ class PluginManager:
                 answer = impl.function(make_argument(impl.plugin_name))
                 if answer is not None and hook.startswith("register_"):
                     raise PluginFailed(
-                        f"Plugin {impl.plugin_name} failed in {hook}: it returned {shape_of(answer)}, at which nobody"
-                        " looks: call register(...) for each."
+                        f"Plugin {impl.plugin_name} failed in {hook}: it returned {shape_of(answer)}, which is ignored:"
+                        " call register(...) for each."
                     )
             except (PluginFailed, SettingsInvalid):
                 raise
@@ -346,7 +344,9 @@ class PluginManager:
     def _engine_callback(self, plugin: str) -> Callable[..., None]:
         def register(name: str, factory: Callable[[Any, Any], Any], settings: Iterable[Setting] = ()) -> None:
             if name == POOL:
-                raise PluginFailed(f"Plugin {plugin} offers the engine {POOL}, which is the process's own.")
+                raise PluginFailed(
+                    f"Plugin {plugin} offers an engine named {POOL}, which is reserved for the built-in one."
+                )
             self.registry.add_engine(BackendOffer(name, factory, _several(name, settings, plugin), plugin))
 
         register.__qualname__ = "register"
@@ -410,15 +410,15 @@ class PluginManager:
 def _several(name: str, settings: Iterable[Setting], plugin: str) -> tuple[Setting, ...]:
     if isinstance(settings, Setting):
         raise PluginFailed(
-            f"Plugin {plugin} offers {name} with one Setting: a tuple of one is written with a comma,"
-            " settings=(Setting(...),)."
+            f"Plugin {plugin} offers {name} with a single Setting; write a one-element tuple with a"
+            " comma, settings=(Setting(...),)."
         )
     return tuple(settings)
 
 
 def _no_store(name: str, registry: Registry) -> str:
     known = ", ".join(sorted(registry.vector_stores)) or "none"
-    return f"No plugin offers the vector store {name!r}; offered are: {known}."
+    return f"No plugin offers the vector store {name!r}; available are: {known}."
 
 
 def _build_store(offer: BackendOffer, app: Any, settings: Settings) -> VectorStore:
@@ -431,7 +431,7 @@ def _build_store(offer: BackendOffer, app: Any, settings: Settings) -> VectorSto
             f"The vector store {offer.name} of plugin {offer.plugin} cannot start: {_failure_of(error)}."
         ) from error
     if not isinstance(store, VectorStore):
-        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} is no VectorStore.")
+        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} is not a VectorStore.")
     return store
 
 

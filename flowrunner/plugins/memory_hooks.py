@@ -101,8 +101,8 @@ def refuse_second_backend(pm: pluggy.PluginManager) -> None:
             wraps = implementation.wrapper or implementation.hookwrapper
             if not wraps and implementation.plugin_name != BACKEND_NAME:
                 raise PluginFailed(
-                    f"Plugin {implementation.plugin_name} implements {hook}; only the chosen backend may."
-                    " Wrap it with @hookimpl(wrapper=True), or offer a backend of its own name."
+                    f"Plugin {implementation.plugin_name} implements {hook}; only the selected backend may."
+                    " Wrap it with @hookimpl(wrapper=True), or offer a backend under its own name."
                 )
 
 
@@ -131,11 +131,11 @@ def _checked(function: Callable[..., Any], plugin: str, hook: str) -> Callable[.
         if answer is None:
             raise MemoryFailed(
                 f"No memory backend answered {hook}: the plugin {plugin} wraps it and returned nothing. A wrapper"
-                " returns the result, as in `return (yield)`."
+                " must return the result, as in `return (yield)`."
             )
         if not isinstance(answer, wanted):
             raise MemoryFailed(
-                f"The plugin {plugin} wraps {hook} and returned {type(answer).__name__}, where {word} is wanted."
+                f"The plugin {plugin} wraps {hook} and returned {type(answer).__name__}; it must return {word}."
             )
         return answer
 

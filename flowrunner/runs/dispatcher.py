@@ -46,7 +46,7 @@ class Dispatcher:
         try:
             self._ledger.unsend(run_ids)
         except SQLAlchemyError as error:
-            logger.warning("The engine is told of %d runs in a while: %s", len(run_ids), type(error).__name__)
+            logger.warning("%d runs will be handed to the engine later: %s", len(run_ids), type(error).__name__)
 
     def _send(self, run_id: str) -> bool:
         if time.monotonic() < self._quiet_until:
@@ -60,11 +60,11 @@ class Dispatcher:
             if not self._failing:
                 self._failing = True
                 said = mask_text(reason_of(error))
-                logger.warning("The engine %s cannot be reached; runs wait until it can: %s", self.name, said)
+                logger.warning("The engine %s cannot be reached; runs wait until it is back: %s", self.name, said)
             return False
         if self._failing:
             self._failing = False
-            logger.info("The engine %s is reached again.", self.name)
+            logger.info("The engine %s can be reached again.", self.name)
         return True
 
     def go_on(self, lane: str) -> None:
@@ -72,7 +72,7 @@ class Dispatcher:
         try:
             following = self._ledger.next_of(lane, self.name)
         except SQLAlchemyError as error:
-            logger.warning("The next run of a session is begun later: %s", type(error).__name__)
+            logger.warning("The next run of a session starts later: %s", type(error).__name__)
             return
         if following is not None:
             self.send(following)

@@ -122,10 +122,10 @@ class Grants:
         """
         depth = _DEPTH.get()
         if depth >= MOST_NESTED:
-            raise FlowRunnerError(f"flows start each other more than {MOST_NESTED} deep, the last of them {flow[:100]}")
+            raise FlowRunnerError(f"flows are nested more than {MOST_NESTED} deep, the last one is {flow[:100]}")
         started = _STARTED.get()
         if started is not None and next(started) > MOST_STARTED:
-            raise FlowRunnerError(f"one run starts more than {MOST_STARTED} flows, the last of them {flow[:100]}")
+            raise FlowRunnerError(f"one run started more than {MOST_STARTED} flows, the last one is {flow[:100]}")
         found = self._library.get_named(flow, Identity(owner, author=True))
         services = self.services
         if identity is not None and within is not None:
@@ -156,8 +156,9 @@ class Grants:
         if found is not None:
             if found.value is None:
                 raise FlowRunnerError(
-                    f"the variable {name} cannot be opened: it was stored with another key than the present"
-                    f" {self._settings.prefix}SECRET_KEY; bring that key back, or give the variable its value anew"
+                    f"the variable {name} cannot be decrypted: it was stored with another"
+                    f" {self._settings.prefix}SECRET_KEY;"
+                    f" restore that key, or set the variable again"
                 )
             word = Word.OPERATOR if owner == self.services.operator else Word.AUTHOR
             return FoundVariable(found.value, word, found.is_credential)

@@ -96,9 +96,9 @@ class Keeper:
         except (SQLAlchemyError, FlowRunnerError, OSError) as error:
             if not self._failing and not self._closing.is_set():
                 self._failing = True
-                logger.warning("Runs cannot be looked after now (%s); it is tried again.", type(error).__name__)
+                logger.warning("Runs cannot be checked now (%s); trying again.", type(error).__name__)
         except Exception:
-            logger.exception("unexpected error while looking after runs")
+            logger.exception("unexpected error while checking runs")
 
     def _stop_the_unwanted(self) -> None:
         for run_id, reason in self._registry.ledger.asked_to_stop(self._registry.process_id).items():

@@ -88,7 +88,7 @@ class Limits:
             most = self._most[missing]
             raise TooMany(
                 f"{_KINDS[missing]} may run {most} flow{'s' * (most != 1)} at a time"
-                f" ({self._prefix}RUNS_PER_{missing}), and so many run already: try again."
+                f" ({self._prefix}RUNS_PER_{missing}), and that many are running: try again."
             )
         try:
             yield
@@ -109,7 +109,7 @@ class Limits:
             wanted = {name: self._most[kind] for name, kind in names.items()}
             missing = self._held.take(run_id, self._registry.process_id, wanted)
         except SQLAlchemyError as error:
-            raise StoreFailed("The server cannot count runs now, so nothing was run; try again.") from error
+            raise StoreFailed("The server cannot count runs now, so the run was not started; try again.") from error
         return None if missing is None else names[missing]
 
     def leave(self, run_id: str) -> None:
@@ -121,7 +121,7 @@ class Limits:
         try:
             self.give_back()
         except SQLAlchemyError as error:
-            logger.warning("The places of a run are given back later: %s", type(error).__name__)
+            logger.warning("The places of a run will be released later: %s", type(error).__name__)
 
     @property
     def owes_places(self) -> bool:

@@ -60,7 +60,7 @@ def make_key(box: SecretBox, word: str, identity: Identity, flow_id: str, asked:
     :raises KeyInvalid: for a word that is too long, empty or no plain text.
     """
     if not 1 <= len(word) <= LONGEST_KEY or not (word.isascii() and word.isprintable()):
-        raise KeyInvalid(f"Idempotency-Key: 1 to {LONGEST_KEY} printable ASCII characters are wanted, such as a UUID.")
+        raise KeyInvalid(f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
     shown = json.dumps(asked, sort_keys=True, default=str)
     return Key(_digest(json_text([identity.id, flow_id, sight, word])), identity.id, box.digest(shown))
 
@@ -96,7 +96,7 @@ class Claim:
         self.shape: Callable[[RunResult], str] | None = None
         #: The run has begun, so that it must not be begun again.
         self.begun = False
-        #: The answer is stored already, with the last commit of the run.
+        #: The answer already exists, with the last commit of the run.
         self.delivered = False
 
     def watching(self, emit: Emit | None, *, again: bool = False) -> Emit:
@@ -119,7 +119,7 @@ class Claim:
         try:
             self._store.begin(self._key.id, self.run_id)
         except SQLAlchemyError as error:
-            raise StoreFailed("The run cannot be recorded now, so it was not begun; try again.") from error
+            raise StoreFailed("The run cannot be recorded now, so it was not started; try again.") from error
 
     def statements(self, result: RunResult) -> list[Statement]:
         """Return what goes along with the last commit of the run."""
@@ -134,7 +134,7 @@ class Claim:
         try:
             self._store.write(statement)
         except SQLAlchemyError as error:
-            logger.warning("An answer could not be kept, and it is tried again: %s", type(error).__name__)
+            logger.warning("An answer could not be stored; trying again: %s", type(error).__name__)
             self._unwritten.append(statement)
 
     def keeps(self, error: FlowRunnerError) -> bool:
@@ -149,7 +149,7 @@ class Claim:
         try:
             self._store.free(self._key.id, self.run_id)
         except SQLAlchemyError as error:
-            logger.warning("A key could not be given back: %s", type(error).__name__)
+            logger.warning("An idempotency key could not be released: %s", type(error).__name__)
 
 
 class Once:
@@ -192,7 +192,7 @@ class Once:
                 elif not self._freed(found, key):
                     return self.answer_of(found, key)
         except SQLAlchemyError as error:
-            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+            raise StoreFailed("The server's database cannot be read now; try again.") from error
         raise KeyInFlight()
 
     def row(self, key: Key, run_id: str, **values: Any) -> dict[str, Any]:
@@ -221,24 +221,24 @@ class Once:
             found = self.store.find(key.id)
             return None if found is None or self._freed(found, key) else self.answer_of(found, key)
         except SQLAlchemyError as error:
-            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+            raise StoreFailed("The server's database cannot be read now; try again.") from error
 
     def answer_of(self, row: Row[Any], key: Key) -> str:
         """Return the answer that a row has; raises as :meth:`take`."""
         if row.request != key.request:
-            raise KeyReused("This Idempotency-Key was used for another request; a new request wants a new key.")
+            raise KeyReused("This Idempotency-Key was used for a different request; use a new key for a new request.")
         if row.state == OPEN:
             raise KeyInFlight()
         if row.state == LOST:
             raise RunLost(
-                f"The process of the run {row.run_id} ended before the run did; whatever it had stored until then is"
-                " kept. To ask again, use another Idempotency-Key."
+                f"The process of the run {row.run_id} ended before the run did; what it had stored by then is kept."
+                " To run it again, use another Idempotency-Key."
             )
         text = None if row.state == GONE else self.store.text_of(row)
         if text is None:
             raise AnswerGone(
-                f"The answer to this Idempotency-Key is not kept any more. GET /api/v1/runs/{row.run_id} says what"
-                " became of its run; to ask again, use another key."
+                f"The answer to this Idempotency-Key is no longer kept. GET /api/v1/runs/{row.run_id} shows the"
+                " outcome of its run; to run it again, use another key."
             )
         return text
 

@@ -149,7 +149,7 @@ class BackgroundPool:
         try:
             first = self._ledger.first_open(lanes)
         except SQLAlchemyError as error:
-            logger.warning("Background runs wait, since the database cannot be read: %s", type(error).__name__)
+            logger.warning("Background runs wait because the database cannot be read: %s", type(error).__name__)
             return [job for job in jobs if job.lane is None]
         return [job for job in jobs if job.lane is None or first.get(job.lane, job.seq) >= job.seq]
 

@@ -65,13 +65,13 @@ class Rates:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            raise StoreFailed("The server cannot count requests now, so nothing was run; try again.") from error
+            raise StoreFailed("The server cannot count requests now, so the run was not started; try again.") from error
 
     def _refusal(self, setting: str, who: str, item: RateLimitItem, name: str) -> TooMany:
         stats = self._counter.get_window_stats(item, name)
         wait = max(1, math.ceil(stats.reset_time - time.time()))
-        often = f"{item.amount} in {_number_of(item.multiples, item.GRANULARITY.name)}"
-        said = f"{who} may ask for runs {often} ({self._prefix}{setting}): try again in {_number_of(wait, 'second')}."
+        often = f"{_number_of(item.amount, 'run')} in {_number_of(item.multiples, item.GRANULARITY.name)}"
+        said = f"{who} may start {often} ({self._prefix}{setting}): try again in {_number_of(wait, 'second')}."
         return TooMany(said, retry_after=wait)
 
 

@@ -121,7 +121,7 @@ class RunRegistry:
             self.ledger.write(statements)
         except SQLAlchemyError as error:
             if needed:
-                raise StoreFailed("The run cannot be recorded now, so it was not begun; try again.") from error
+                raise StoreFailed("The run cannot be recorded now, so it was not started; try again.") from error
             self._troubled(error)
             return False
         return True

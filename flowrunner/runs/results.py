@@ -48,4 +48,4 @@ class KeptResult:
             for statement in self.statements(result):
                 self._store.write(statement)
         except SQLAlchemyError as error:
-            logger.warning("The result of the run %s could not be kept: %s", self._run_id, type(error).__name__)
+            logger.warning("The result of the run %s could not be stored: %s", self._run_id, type(error).__name__)

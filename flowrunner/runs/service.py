@@ -153,7 +153,7 @@ class Runs:
         :raises StoreFailed: if it cannot be recorded.
         """
         if self.stopping:
-            raise ServerStops("The server is about to stop; try again.")
+            raise ServerStops("The server is stopping; try again.")
         run_id = run_id or new_id()
         lane = self._lane(flow, request, identity.id)
         try:
@@ -195,7 +195,7 @@ class Runs:
         try:
             row = self.ledger.find(run_id, owner)
         except SQLAlchemyError as error:
-            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+            raise StoreFailed("The server's database cannot be read now; try again.") from error
         return None if row is None else RunFound(row.flow_id, row.ended_at is None)
 
     def stop(self, run_id: str, owner: Owner, reason: str) -> bool:
@@ -218,7 +218,7 @@ class Runs:
                 return True
             return self.ledger.ask_to_stop(run_id, reason)
         except SQLAlchemyError as error:
-            raise StoreFailed("The server's database cannot be asked now; try again.") from error
+            raise StoreFailed("The server's database cannot be read now; try again.") from error
 
     def stop_all(self) -> None:
         """End in good order: begin nothing more, wait for what is under way, then cancel it.
@@ -243,20 +243,20 @@ class Runs:
         try:
             left = self.ledger.let_go(self.registry.process_id)
             if left:
-                logger.info("%d accepted runs that have not begun are left to the next process.", left)
+                logger.info("%d accepted runs that have not started are left to another process.", left)
         except SQLAlchemyError as error:
-            logger.warning("Accepted runs could not be let go: %s", type(error).__name__)
+            logger.warning("Accepted runs could not be released: %s", type(error).__name__)
 
     def _cancel_all(self) -> None:
         running = list(self.registry.active.values())
         shown = (len(running), self._stop_wait)
-        logger.warning("The server stops: %d runs that did not end within %g seconds are cancelled.", *shown)
+        logger.warning("The server is stopping: %d runs that did not finish within %g seconds are cancelled.", *shown)
         for entry in running:
             entry.cancelled.cancel(STOPPING)
         self._wait_for_runs(_LAST_WORDS)
         for entry in list(self.registry.active.values()):
             # It does not look at its token; its record must not wait for it.
-            logger.warning("The run %s does not end; it counts as cancelled.", entry.run_id)
+            logger.warning("The run %s does not stop; it is recorded as cancelled.", entry.run_id)
             self.registry.end(entry.run_id, CANCELLED, "run_cancelled", f"The run was stopped: {STOPPING}.")
 
     def close(self) -> None:
@@ -327,7 +327,7 @@ class Runs:
                 # Whoever ends the run before it sends it again.
                 return QUEUED
         except SQLAlchemyError as error:
-            raise StoreFailed("The run cannot begin now, since the database fails; it is begun later.") from error
+            raise StoreFailed("The run cannot start now because of a database failure; it starts later.") from error
         if self._runner.limits.hold_places and not self._has_place(run_id, lambda: self._asked(row)):
             # It is sent again with the next sweep.
             self.ledger.unsend([run_id])
@@ -375,7 +375,7 @@ class Runs:
         except StoreFailed:
             raise
         except SQLAlchemyError as error:
-            raise StoreFailed("The server cannot count runs now; the run begins later.") from error
+            raise StoreFailed("The server cannot count runs now; the run starts later.") from error
         except Exception:
             # It cannot be run, which is said when it begins. Nobody else may have to wait for it.
             return True
@@ -390,17 +390,17 @@ class Runs:
                     # It begins anew, so what it said before its process ended is not said twice.
                     self._runner.memory.for_owner(row.owner).delete(run_id=row.id, flow_id=row.flow_id)
             except FlowRunnerError as error:
-                logger.warning("The accepted run %s cannot begin: %s", row.id, error.message)
+                logger.warning("The accepted run %s cannot start: %s", row.id, error.message)
                 self.registry.end(row.id, ERROR, error.code, error.message)
                 return
             except SQLAlchemyError as error:
                 # As in _run: it stays queued.
-                logger.warning("The accepted run %s could not begin: %s", row.id, type(error).__name__)
+                logger.warning("The accepted run %s could not start: %s", row.id, type(error).__name__)
                 return
             except Exception:
                 # Left open it would keep all later runs of its session waiting, also after a restart.
-                logger.exception("The accepted run %s cannot begin.", row.id)
-                self.registry.end(row.id, ERROR, "internal_error", "The run could not begin; the log says why.")
+                logger.exception("The accepted run %s cannot start.", row.id)
+                self.registry.end(row.id, ERROR, "internal_error", "The run could not start; see the log.")
                 return
             sent = self.dispatcher is not None and row.engine is not None
             with going_back_to(cause):
@@ -421,7 +421,7 @@ class Runs:
                 return
         except SQLAlchemyError as error:
             # It stays queued under this process: the next sweep of another one, or of a later start, finds it.
-            logger.warning("The accepted run %s could not begin: %s", run_id, type(error).__name__)
+            logger.warning("The accepted run %s could not start: %s", run_id, type(error).__name__)
             return
         kept = self._kept_result(run_id, request, identity) if self._result_term else None
         try:

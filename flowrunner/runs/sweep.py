@@ -92,11 +92,13 @@ class Sweeper:
             try:
                 mark_unanswered(self._memory.for_owner(row.owner), row.id, LOST)
             except FlowRunnerError as error:
-                logger.warning("The question of the lost run %s could not be marked: %s", row.id, error.message)
+                logger.warning(
+                    "The question of the lost run %s could not be marked as unanswered: %s", row.id, error.message
+                )
         for lane in {row.lane for row in lost if row.lane is not None}:
             self._release(lane)
         if queued:
-            logger.info("%d accepted runs that had not begun are taken over.", len(queued))
+            logger.info("Taking over %d accepted runs that had not started.", len(queued))
             self._adopt(queued)
         settled = 0 if process is None else self._answers.settle(process)
         return len(queued) + len(lost) + settled

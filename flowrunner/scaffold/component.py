@@ -50,12 +50,12 @@ def write_component(name: str, folder: Path, *, flow: bytes | None = None) -> li
     module = _NOT_WORDS.sub("_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
     class_name = "".join(word[:1].upper() + word[1:] for word in _NOT_WORDS.split(name))
     if not _NAME.fullmatch(name) or not module.isidentifier() or keyword.iskeyword(module):
-        raise BadRequest(f"{name!r} is no type of a component: it begins with a letter, such as MyLookup.")
+        raise BadRequest(f"{name!r} is not a component type: a type begins with a letter, such as MyLookup.")
     node = _USUAL if flow is None else find_node(flow, name)
     places = folder / f"{module}.py", folder / "tests" / f"test_{module}.py"
     for place in places:
         if place.exists():
-            raise BadRequest(f"{place} is there already; name another folder with --dir.")
+            raise BadRequest(f"{place} already exists; choose another folder with --dir.")
     texts = _component(name, class_name, node), _test(name, class_name, module, node)
     for place, text in zip(places, texts, strict=True):
         place.parent.mkdir(parents=True, exist_ok=True)

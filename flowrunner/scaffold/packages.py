@@ -69,7 +69,7 @@ def _refuse_name(name: str, what: str, example: str) -> None:
 def _write(kind: str, folder: Path, words: Mapping[str, str]) -> list[Path]:
     """Write the templates of a kind into a folder, with words in place of their names."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadRequest(f"{folder} is there already; name another folder with --dir.")
+        raise BadRequest(f"{folder} already exists; choose another folder with --dir.")
     written = []
     for template in sorted((_HERE / kind).rglob("*.tmpl")):
         place = template.relative_to(_HERE / kind).with_suffix("").as_posix().replace("PACKAGE", words["package"])

@@ -71,7 +71,9 @@ def find_node(flow: bytes, type_name: str) -> FoundNode:
                 return _read(node["node"])
             known.append(str(node["type"])[:_LONGEST])
     if not known:
-        raise BadRequest("The file holds no exported flow with nodes; the native form tells of no inputs and outputs.")
+        raise BadRequest(
+            "The file is not an exported flow with nodes; the native form does not list inputs and outputs."
+        )
     raise BadRequest(f"The flow has no node of the type {type_name}; it has {', '.join(sorted(set(known)))[:1000]}.")
 
 

@@ -142,7 +142,7 @@ def split_address(bind: str) -> tuple[str, int]:
         host, port = bind, "7860"
     if not host or "/" in bind or not port.isdecimal() or int(port) > 65535:
         raise SettingsInvalid(
-            f"FLOWRUNNER_BIND {bind!r} cannot be used: flowrunner serve wants HOST:PORT. For anything else start"
+            f"FLOWRUNNER_BIND {bind!r} cannot be used: flowrunner serve needs HOST:PORT. For other binds start"
             " gunicorn -c python:flowrunner.serving wsgi:app."
         )
     return host.strip("[]"), int(port)

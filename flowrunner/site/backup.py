@@ -49,7 +49,7 @@ def write_backup(
     :raises BadRequest: if a program that is needed is missing or fails, or there is no key to take.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise Conflict(f"{target} holds something already; a backup is a folder of its own.")
+        raise Conflict(f"{target} is not empty; write the backup to a new folder.")
     draft = target.with_name(f".{target.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
@@ -93,15 +93,17 @@ def read_backup(source: Path) -> dict[str, Any]:
         manifest = json.loads((source / MANIFEST).read_text("utf-8"))
         contents, form = dict(manifest["contents"]), manifest["form"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRequest(f"{source} is no backup: it has no {MANIFEST} that can be read.") from error
+        raise BadRequest(f"{source} is not a backup: it has no readable {MANIFEST}.") from error
     if form != _FORM:
-        raise BadRequest(f"{source} was written by another release ({manifest.get('version')}); restore with that one.")
+        raise BadRequest(
+            f"{source} was written by another release ({manifest.get('version')}); restore it with that release."
+        )
     there = set(_paths(source)) - {MANIFEST}
     for path in sorted(there ^ set(contents)):
         raise BadRequest(f"The backup {source} {'lacks' if path in contents else 'has, besides its own,'} {path}.")
     for path, facts in contents.items():
         if _facts(source / path) != facts:
-            raise BadRequest(f"In the backup {source} {path} is not as it was written.")
+            raise BadRequest(f"In the backup {source}, {path} was changed after it was written.")
     found: dict[str, Any] = manifest
     return found
 
@@ -114,7 +116,8 @@ def restore_database(source: Path, manifest: dict[str, Any], url: URL) -> None:
     kind = url.get_backend_name()
     if kind != manifest["database"]:
         raise BadRequest(
-            f"The backup holds a database of {manifest['database']}, and FLOWRUNNER_DATABASE_URL names one of {kind}."
+            f"The backup holds a database of {manifest['database']}, but FLOWRUNNER_DATABASE_URL names a {kind}"
+            f" database."
         )
     if kind == "sqlite":
         place = Path(str(url.database))
@@ -178,7 +181,7 @@ def _check_sqlite(place: Path) -> None:
 
 def _copy_key(data_dir: Path, target: Path) -> None:
     if not (data_dir / KEY_FILE).is_file():
-        raise BadRequest("There is no key file to take along: FLOWRUNNER_SECRET_KEY holds the key, so keep that.")
+        raise BadRequest("There is no key file to include: the key is set by FLOWRUNNER_SECRET_KEY, so keep that.")
     (target / KEY_FILE).touch(mode=0o600)
     shutil.copyfile(data_dir / KEY_FILE, target / KEY_FILE)
 
@@ -194,9 +197,9 @@ def _run_tool(program: str, url: URL, *arguments: str, name_database: bool = Tru
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError:
-        raise BadRequest(f"{program} is not installed here; it comes with PostgreSQL's clients.") from None
+        raise BadRequest(f"{program} is not installed; it is part of the PostgreSQL client programs.") from None
     if done.returncode:
-        raise BadRequest(f"{program} fails: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        raise BadRequest(f"{program} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
 
 
 def _paths(folder: Path) -> Iterator[str]:

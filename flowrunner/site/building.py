@@ -130,8 +130,8 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     _refuse_missing_folders(settings)
     if settings.trusted_proxies and not wishes.alone:
         raise SettingsInvalid(
-            f"{settings.prefix}TRUSTED_PROXIES is for a server of its own: in a site, put werkzeug's ProxyFix around"
-            " the app."
+            f"{settings.prefix}TRUSTED_PROXIES is for a stand-alone server: in a site, wrap the app in werkzeug's"
+            " ProxyFix."
         )
     if settings.api is None:
         settings = settings.with_values(api=API_PARTS if wishes.alone else ())
@@ -261,7 +261,7 @@ def _refuse_missing_extras(settings: Settings) -> None:
 def _refuse_missing_folders(settings: Settings) -> None:
     for folder in _flow_folders(settings):
         if not folder.is_dir():
-            raise SettingsInvalid(f"{settings.prefix}FLOWS_DIR: the folder {folder} is not there.")
+            raise SettingsInvalid(f"{settings.prefix}FLOWS_DIR: the folder {folder} does not exist.")
 
 
 def _prepare_database(app: Flask, usual: Settings, settings: Settings, wishes: Wishes) -> None:
@@ -305,7 +305,7 @@ def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
 def _name_of_database(settings: Settings, wishes: Wishes) -> str:
     """Return what the owner wrote that decides on the database, for a sentence."""
     if settings.database_url:
-        return f"The database that {settings.prefix}DATABASE_URL names"
+        return f"The database set by {settings.prefix}DATABASE_URL"
     if wishes.db is not None:
         return "The database of db=, the site's own,"
     return f"The database file {settings.data_dir / DATABASE_FILE}"

@@ -36,8 +36,8 @@ def choose_identify(
         return None
     if given is not None and settings.auth == "none":
         raise SettingsInvalid(
-            f"{settings.prefix}AUTH=none makes everybody the same user, and identity= says who is who: leave one of"
-            " them out."
+            f"{settings.prefix}AUTH=none makes everybody the same user, which contradicts identity=: remove one of"
+            " them."
         )
 
     def identify(request: Any) -> Identity | None:
@@ -63,8 +63,8 @@ def read_offer(flows: Any) -> Offer | None:
         names = frozenset(words(flows))
     except ValueError as error:
         raise SettingsInvalid(
-            f"FlowRunner(flows={flows!r}): give the names of the flows that the site offers, or a function that takes"
-            " an identity and a flow and says whether it is offered."
+            f"FlowRunner(flows={flows!r}): pass the names of the flows to offer, or a function of an identity and a"
+            " flow that returns whether to offer it."
         ) from error
     return lambda identity, flow: flow.id in names or flow.endpoint_name in names
 
@@ -109,12 +109,12 @@ def as_identity(answer: Any, who: str = "The identity callable") -> Identity | N
         answer = Identity(str(answer))
     if not isinstance(answer, Identity):
         raise FlowRunnerError(
-            f"{who} returned {type(answer).__name__}; it returns an Identity, the id of a user, or None for nobody."
+            f"{who} returned {type(answer).__name__}; it must return an Identity, the id of a user, or None."
         )
     if not isinstance(answer.id, str) or not _can_be_kept(answer.id):
-        raise FlowRunnerError(f"{who} returned an id that is not text of 1 to {LONGEST_ID} bytes in UTF-8.")
+        raise FlowRunnerError(f"{who} returned an id that is not a string of 1 to {LONGEST_ID} bytes in UTF-8.")
     if answer.nameless and not answer.id.startswith(VISITOR):
-        raise FlowRunnerError(f"The id of somebody nameless begins with {VISITOR}, by which limits count them.")
+        raise FlowRunnerError(f"The id of an anonymous visitor must begin with {VISITOR}, for limits to count them.")
     return answer
 
 

@@ -55,15 +55,15 @@ class BoundRunner:
             return LOCAL_IDENTITY
         if not has_request_context():
             raise NotAllowed(
-                "There is no request here that could say who acts: name somebody, as in"
+                "There is no current request to take the identity from: pass one, as in"
                 " current_runner.run(..., identity='user-7')."
             )
         found = identify(flask_request) if identify is not None else None
         if found is None:
             raise NotAllowed(
-                "Nobody is logged in, so there is nobody to run this for: name somebody with identity=..."
+                "Nobody is logged in: pass the user to run as with identity=..."
                 if identify is not None
-                else "FlowRunner was given no identity=, so nobody knows who acts: name somebody with identity=..."
+                else "FlowRunner was made without identity=: pass the user to run as with identity=..."
             )
         return found
 
@@ -171,8 +171,7 @@ def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRun
     if app is None:
         if not has_app_context():
             raise RuntimeError(
-                "current_runner belongs to an app, and none is active here: put this into a view, or into"
-                " 'with app.app_context():'."
+                "Working outside of application context: use current_runner in a view, or in 'with app.app_context():'."
             )
         app = current_app._get_current_object()  # type: ignore[attr-defined]
     runner = runners_of(app)[pick_name(app, name)]

@@ -33,10 +33,10 @@ def usual_data_folder() -> Path:
         return folder
     if SERVICE_FOLDER.is_dir() and os.access(SERVICE_FOLDER, os.W_OK | os.X_OK):
         return SERVICE_FOLDER
-    reason = f"{folder} cannot be made" if folder.is_absolute() else "the user who runs it has no home folder"
+    reason = f"{folder} cannot be created" if folder.is_absolute() else "the user running it has no home folder"
     raise SettingsInvalid(
-        f"There is no folder for the data, since {reason}: set {PREFIX}DATA_DIR to a folder that this user may write,"
-        f" such as {SERVICE_FOLDER}."
+        f"There is no data folder: {reason}; set {PREFIX}DATA_DIR to a folder that this user can write"
+        f" to, such as {SERVICE_FOLDER}."
     )
 
 
@@ -50,9 +50,9 @@ def make_data_folder(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} cannot be made: {reason}.") from error
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} cannot be created: {reason}.") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: nothing can be written into the folder {folder}.")
+        raise SettingsInvalid(f"{settings.prefix}DATA_DIR: the folder {folder} is not writable.")
 
 
 def doubts_about(folder: Path) -> list[str]:
@@ -62,13 +62,13 @@ def doubts_about(folder: Path) -> list[str]:
     found = []
     if environment is not None:
         found.append(
-            f"The data lies in {folder}, inside the Python environment {environment}: it is gone when that is made"
-            f" anew. Set {PREFIX}DATA_DIR to a folder outside of it."
+            f"The data folder {folder} is inside the Python environment {environment} and is lost when that is"
+            f" recreated. Set {PREFIX}DATA_DIR to a folder outside of it."
         )
     elif temporary := _temporary_around(place):
         found.append(
-            f"The data lies in {folder}, under {temporary}, where systems remove files by themselves. Set"
-            f" {PREFIX}DATA_DIR to a folder that stays."
+            f"The data folder {folder} is under {temporary}, where the system removes old files. Set"
+            f" {PREFIX}DATA_DIR to a permanent folder."
         )
     return found
 

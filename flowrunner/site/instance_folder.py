@@ -55,7 +55,7 @@ def choose_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> DataFo
     except SettingsInvalid as error:
         if not _is_kept_elsewhere(app, settings, wishes):
             raise
-        logger.warning("%s Locks and streams lie in a temporary folder, which other machines do not see.", error)
+        logger.warning("%s Locks and streams are kept in a temporary folder, which other machines cannot see.", error)
         return _temporary(settings)
     return DataFolder(found)
 

@@ -51,7 +51,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
     except AssertionError:
         # Flask takes no more parts once it has answered a request.
         raise SettingsInvalid(
-            "This app has answered a request already; mount flowrunner where the app is made, before it serves."
+            "This app has already handled a request; set up flowrunner where the app is created."
         ) from None
     take_every_method(app, (f"{full}.{endpoint}" for endpoint in CATCH_ALL))
     runner.around = _app_context(app)
@@ -86,7 +86,7 @@ def _refuse_taken_place(app: Flask, place: Place) -> None:
     for rule in app.url_map.iter_rules():
         if rule.rule == wanted and (rule.subdomain or "") == (place.subdomain or "") and _is_ours(app, rule):
             raise SettingsInvalid(
-                f"Another runner of this app lies at {place.url_prefix or '/'} already; give this one another place:"
+                f"Another runner of this app is already mounted at {place.url_prefix or '/'}; pass another prefix:"
                 " FlowRunner(url_prefix=...)."
             )
 

@@ -89,7 +89,10 @@ def find_older_places(current: Path) -> list[Holdings]:
 
 def sentence_about(held: Holdings) -> str:
     """Return what a user is told of an older place."""
-    return f"An older place holds data ({held}): {held.folder}. flowrunner data move {held.folder} brings it here."
+    return (
+        f"An older data folder contains data ({held}): {held.folder}. Move it here with flowrunner data"
+        f" move {held.folder}."
+    )
 
 
 def notes_on(folder: Path) -> list[str]:
@@ -99,7 +102,7 @@ def notes_on(folder: Path) -> list[str]:
 
 def announce_data_folder(folder: Path) -> None:
     """Log where the data lies, and what a user should know of that place."""
-    logger.info("The data lies in %s.", folder)
+    logger.info("The data is in %s.", folder)
     for sentence in notes_on(folder):
         logger.warning("%s", sentence)
 
@@ -113,12 +116,12 @@ def move_data(source: Path, target: Path) -> Holdings:
     """
     held, there = holdings_of(source), holdings_of(target)
     if not held:
-        raise BadRequest(f"There is no data of flowrunner in {source}.")
+        raise BadRequest(f"There is no flowrunner data in {source}.")
     if os.path.realpath(source) == os.path.realpath(target):
-        raise BadRequest(f"The data lies in {source} already.")
+        raise BadRequest(f"The data is already in {source}.")
     if there:
         raise Conflict(
-            f"{target} holds data of its own ({there}), which would be lost. Conversations can be joined:"
+            f"{target} contains data ({there}), which would be lost. To merge conversations:"
             f" flowrunner memory copy sqlite sqlite --from-set DATA_DIR={source} --to-set DATA_DIR={target}."
         )
     _take_alone(source)
@@ -130,7 +133,10 @@ def move_data(source: Path, target: Path) -> Holdings:
     draft.chmod(0o700)
     if (copied := holdings_of(draft)).counts != held.counts:
         shutil.rmtree(draft)
-        raise Conflict(f"{source} changed while it was copied ({held}, then {copied}): stop what uses it, and repeat.")
+        raise Conflict(
+            f"{source} changed while it was copied ({held}, then {copied}): stop what uses it, and"
+            f" run the command again."
+        )
     _flush(draft)
     if target.exists():
         shutil.rmtree(target)
@@ -178,7 +184,7 @@ def _take_alone(folder: Path) -> None:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
         except sqlite3.OperationalError as error:
             raise Conflict(
-                f"Something has the database in {folder} open, a server perhaps: stop it, and repeat."
+                f"The database in {folder} is in use, perhaps by a server: stop it, and run the command again."
             ) from error
 
 

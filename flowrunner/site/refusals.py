@@ -27,13 +27,12 @@ def refuse_arguments(
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingsInvalid(
-            f"FlowRunner(name={name!r}): a name is made of lower-case letters, digits, - and _, and begins with a"
-            " letter."
+            f"FlowRunner(name={name!r}): a name has lower-case letters, digits, - and _, and begins with a letter."
         )
     if not isinstance(url_prefix, str) or not _is_plain_path(url_prefix):
         raise SettingsInvalid(
-            f"FlowRunner(url_prefix={url_prefix!r}): a prefix is a plain path such as '/assistant'; '/' gives the"
-            " whole app to the runner."
+            f"FlowRunner(url_prefix={url_prefix!r}): a prefix is a plain path such as '/assistant', or '/' for the"
+            " whole app."
         )
     if subdomain is not None and not (isinstance(subdomain, str) and _SUBDOMAIN.fullmatch(subdomain)):
         raise SettingsInvalid(
@@ -44,13 +43,12 @@ def refuse_arguments(
             _refuse_no_function(word, function)
     if memory is not None and not isinstance(memory, (str, MemoryBackend)):
         raise SettingsInvalid(
-            f"FlowRunner(memory={memory!r}): give the name of a memory backend, such as 'in-memory', or an object"
-            " that is one."
+            f"FlowRunner(memory={memory!r}): pass the name of a memory backend, such as 'in-memory', or a"
+            f" MemoryBackend."
         )
     if isinstance(plugins, (str, bytes, type)) or not hasattr(plugins, "__iter__"):
         raise SettingsInvalid(
-            f"FlowRunner(plugins={plugins!r}): give a list of component classes and plugins, also for one:"
-            " plugins=[...]."
+            f"FlowRunner(plugins={plugins!r}): pass a list of component classes and plugins: plugins=[...]."
         )
 
 
@@ -62,7 +60,7 @@ def read_folders(flows_dir: Any) -> tuple[str, ...]:
     try:
         return words(flows_dir)
     except ValueError as error:
-        raise SettingsInvalid(f"FlowRunner(flows_dir={flows_dir!r}): give a folder, or a list of folders.") from error
+        raise SettingsInvalid(f"FlowRunner(flows_dir={flows_dir!r}): pass a folder, or a list of folders.") from error
 
 
 def refuse_target(app: Any, subdomain: str | None) -> None:
@@ -72,41 +70,39 @@ def refuse_target(app: Any, subdomain: str | None) -> None:
     """
     if not isinstance(app, (Flask, Blueprint)):
         raise SettingsInvalid(
-            f"FlowRunner.init_app wants the Flask app, or one of its blueprints, and got {type(app).__name__}."
+            f"FlowRunner.init_app takes a Flask app or one of its blueprints, not a {type(app).__name__}."
         )
     if isinstance(app, Flask) and app.url_map.host_matching:
         raise SettingsInvalid(
-            "This app matches hosts (host_matching), and flowrunner's routes name none; mount it in an app of its own"
-            " behind the same server."
+            "This app uses host_matching, which flowrunner's routes do not support; use a separate app behind the same"
+            " server."
         )
     if subdomain is not None and isinstance(app, Blueprint):
         raise SettingsInvalid(
-            f"FlowRunner(subdomain={subdomain!r}): in a blueprint of the site, its subdomain counts:"
-            f" Blueprint(..., subdomain={subdomain!r})."
+            f"FlowRunner(subdomain={subdomain!r}): a blueprint has its own subdomain: Blueprint(...,"
+            f" subdomain={subdomain!r})."
         )
     if subdomain is not None and isinstance(app, Flask) and not app.subdomain_matching:
         raise SettingsInvalid(
-            f"FlowRunner(subdomain={subdomain!r}): this app looks at no subdomains, so nothing would be found there:"
-            " make it with Flask(..., subdomain_matching=True), and set SERVER_NAME."
+            f"FlowRunner(subdomain={subdomain!r}): this app does not match subdomains: create it with Flask(...,"
+            " subdomain_matching=True), and set SERVER_NAME."
         )
 
 
 def _refuse_no_function(word: str, function: Any) -> None:
     if not callable(function):
         raise SettingsInvalid(
-            f"FlowRunner({word}={function!r}): give a function that takes the request; do not call it yourself."
+            f"FlowRunner({word}={function!r}): pass a function that takes the request, without calling it."
         )
     if isinstance(function, type):
-        raise SettingsInvalid(f"FlowRunner({word}={function.__name__}): give an object of that class, not the class.")
+        raise SettingsInvalid(f"FlowRunner({word}={function.__name__}): pass an instance of that class, not the class.")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-        raise SettingsInvalid(f"FlowRunner({word}=...): give a plain function; one made with async def is not awaited.")
+        raise SettingsInvalid(f"FlowRunner({word}=...): pass a plain function; async def is not supported.")
     name = getattr(function, "__name__", type(function).__name__)
     if getattr(function, "__module__", "") == _RECIPES and getattr(function, "__qualname__", "") == name:
-        raise SettingsInvalid(
-            f"FlowRunner({word}={name}): {name} makes the function that is wanted: call it, {name}()."
-        )
+        raise SettingsInvalid(f"FlowRunner({word}={name}): {name} returns the function to pass: call it, {name}().")
     if not _takes_one(function):
-        raise SettingsInvalid(f"FlowRunner({word}={name}): give a function that takes one argument, the request.")
+        raise SettingsInvalid(f"FlowRunner({word}={name}): pass a function that takes one argument, the request.")
 
 
 def _takes_one(function: Any) -> bool:

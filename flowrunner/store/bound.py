@@ -164,8 +164,8 @@ class FlowsOfCaller:
         """Refuse to write back what was shown masked: the masks would take the place of the secrets."""
         if self._identity.acting and _holds_mask(values.get("data")):
             raise NotAllowed(
-                f"This flow was shown to you without its secrets; what holds {MASK} would be stored in their place."
-                " Let its owner change it."
+                f"This flow was shown to you with its secrets masked; saving it would replace them with {MASK}. Ask"
+                " its owner to change it."
             )
 
 
@@ -272,9 +272,9 @@ class KeysOfCaller:
         who = self._identity
         require(who, Capability.AUTHOR)
         if admin and not may(who, Capability.ADMIN):
-            raise NotAllowed("Only an admin key may make another one.")
+            raise NotAllowed("Only an admin key may create another one.")
         if not may(who, Capability.ADMIN) and owner_of_user(user) != who.id:
-            raise NotAllowed("A key is made for oneself; only an admin key makes one for another user.")
+            raise NotAllowed("Only an admin key may create a key for another user.")
         return self._store.create(user, admin=admin, **more)
 
     def record_of(self, key: str) -> KeyRecord:
@@ -304,7 +304,7 @@ class KeysOfCaller:
         for record in self._store.list(self._identity.scope):
             if record.id == key_id:
                 if record.admin and not may(self._identity, Capability.ADMIN):
-                    raise NotAllowed("Only an admin key may dispose of another one.")
+                    raise NotAllowed("Only an admin key may delete another one.")
                 return record
         raise NotFound("API Key not found")
 

@@ -39,12 +39,10 @@ class TitlesOfCaller:
         """
         require(self._identity, Capability.CONVERSE)
         if self._is_limited:
-            raise NotAllowed(
-                "This API key is limited to single flows, and a title may tell of others; use another key."
-            )
+            raise NotAllowed("This API key is limited to certain flows and cannot set titles; use another key.")
         line = " ".join(title.split())
         if len(line) > LONGEST_TITLE or "\0" in line or not is_unicode(line):
-            said = f"A title is a text of at most {LONGEST_TITLE} characters"
+            said = f"A title must be a string of at most {LONGEST_TITLE} characters"
             raise RequestInvalid(f"title: {said}.", [{"type": "value_error", "loc": ["body", "title"], "msg": said}])
         self._store.set(self._identity.id, session_id, line)
         return line

@@ -42,8 +42,8 @@ class Bound:
         kind = self.setting.removeprefix("MAX_").removeprefix("VISITOR_").lower()
         if self.number is not None and number + more > self.number:
             raise BadRequest(
-                f"{self.whose} may have {self.number} {kind} at most (FLOWRUNNER_{self.setting}), and there are"
-                f" {number} already: delete some first."
+                f"{self.whose} may have at most {self.number} {kind} (FLOWRUNNER_{self.setting}) and already has"
+                f" {number}: delete some first."
             )
         if self.size is not None and size + bytes_more > self.size:
             raise BodyTooLarge(

@@ -52,14 +52,14 @@ def database_url(settings: Settings, app: Flask | None = None) -> URL:
         url = make_url(settings.database_url)
     except Exception as error:
         # The URL may hold a password, so neither it nor the parser's words are shown.
-        raise SettingsInvalid(f"{name} is no database URL.") from error
+        raise SettingsInvalid(f"{name} is not a database URL.") from error
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
         _check_driver(url, name)
         return url
     if not url.database or url.database.startswith((":memory:", "file:")):
-        raise SettingsInvalid(f"{name} must name a SQLite file: a database in memory is not shared and not kept.")
+        raise SettingsInvalid(f"{name} must name a SQLite file: an in-memory database is neither shared nor kept.")
     if not Path(url.database).is_absolute():
         url = url.set(database=str(_data_folder(settings, app) / url.database))
     return url
@@ -73,7 +73,7 @@ def _check_driver(url: URL, name: str) -> None:
     try:
         url.get_dialect().import_dbapi()
     except NoSuchModuleError:
-        raise SettingsInvalid(f"{name} names a database of a kind that SQLAlchemy does not know.") from None
+        raise SettingsInvalid(f"{name} names a kind of database that SQLAlchemy does not support.") from None
     except ImportError as error:
         is_usual = url.drivername == "postgresql+psycopg"
         what = "pip install 'flask-flowrunner[postgres]'" if is_usual else f"install {error.name or 'it'}"
@@ -243,7 +243,9 @@ def _data_folder(settings: Settings, app: Flask | None) -> Path:
 def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> Engine:
     host = app.extensions.get("sqlalchemy")
     if db is not None and db is not host:
-        raise SettingsInvalid("The db given to flowrunner is not of this app: call db.init_app(app) before it.")
+        raise SettingsInvalid(
+            "The db passed to flowrunner is not initialized for this app: call db.init_app(app) first."
+        )
     if host is None:
         url = database_url(settings, app)
         if not alone:
@@ -273,15 +275,16 @@ def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
     """
     if theirs.dialect.name != "postgresql":
         raise SettingsInvalid(
-            f"FlowRunner(db=...): the site's database is {theirs.dialect.name}; flowrunner keeps its data on"
-            " SQLite or PostgreSQL:"
-            " leave db out, and it keeps a SQLite file of its own."
+            f"FlowRunner(db=...): the site's database is {theirs.dialect.name}, but flowrunner supports SQLite"
+            " and PostgreSQL: leave"
+            " db out to use a separate SQLite file."
         )
     for other in app.extensions.get(_EXTENSION, {}).values():
         if other.url == theirs.url:
             raise SettingsInvalid(
-                "Another runner of this app keeps its data in the site's database already, and both would use the same"
-                f" tables: give this one a database of its own ({settings.prefix}DATABASE_URL), or leave db out."
+                "Another runner of this app already uses the tables in the site's database: give this one its"
+                " own database"
+                f" ({settings.prefix}DATABASE_URL), or leave db out."
             )
     return prepare_engine(create_engine(theirs.url, pool=theirs.pool.recreate()), settings.database_timeout)
 
@@ -307,7 +310,7 @@ def _refuse_shared_file(url: URL, engines: dict[str | None, Engine]) -> None:
             raise SettingsInvalid(
                 f"The SQLite file {ours} is the site's own (its {bind}). SQLite lets one connection write at a"
                 " time, so a request with an open transaction of the site would wait for itself: give flowrunner"
-                " a file of its own."
+                " its own file."
             )
 
 

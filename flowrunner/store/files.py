@@ -254,7 +254,7 @@ class FileStore:
                 while chunk := stream.read(_CHUNK):
                     size += len(chunk)
                     if size > self._max_size:
-                        raise BodyTooLarge(f"The file is larger than the {self._max_size} bytes that are taken.")
+                        raise BodyTooLarge(f"The file is larger than the limit of {self._max_size} bytes.")
                     digest.update(chunk)
                     target.write(chunk)
                 target.flush()
@@ -272,9 +272,9 @@ def check_name(name: str) -> None:
     :raises BadRequest: for an empty or overlong one, one with a folder in it, or with control characters.
     """
     if not name or name in (".", "..") or len(name) > LONGEST_NAME or "/" in name or "\\" in name:
-        raise BadRequest("A file needs a name of at most 255 characters, without a folder.")
+        raise BadRequest("A file name must have at most 255 characters and no folder.")
     if not name.isprintable():
-        raise BadRequest("The name of the file has characters that cannot be shown.")
+        raise BadRequest("The file name contains control characters.")
 
 
 def _amount(connection: Connection, whose: ColumnElement[bool]) -> tuple[int, int]:

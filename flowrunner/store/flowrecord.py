@@ -246,9 +246,9 @@ def _endpoint_name(value: Any) -> str | None:
 def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str:
     value = values[name]
     if not isinstance(value, str) or len(value) > longest:
-        raise _invalid(name, f"a text of at most {longest} characters is wanted")
+        raise _invalid(name, f"must be a string of at most {longest} characters")
     if "\0" in value or not is_unicode(value):
-        raise _invalid(name, "the text has characters that cannot be kept")
+        raise _invalid(name, "contains characters that cannot be stored")
     return value
 
 

@@ -215,11 +215,11 @@ class FlowStore:
         flow_id = canonical_uuid(given)
         if flow_id is None:
             raise RequestInvalid(
-                "id: a UUID is wanted.",
+                "id: must be a UUID.",
                 [{"type": "uuid_parsing", "loc": ["body", "id"], "msg": "Input should be a valid UUID"}],
             )
         if self._taken(flow_id):
-            raise Conflict("A flow of a folder has this id.")
+            raise Conflict("A flow in a flows folder has this id.")
         return flow_id
 
     def _insert_all(self, owner: str, several: Sequence[Mapping[str, Any]]) -> Sequence[StoredFlow]:
@@ -236,7 +236,7 @@ class FlowStore:
     def _insert(self, connection: Connection, owner: str, columns: Mapping[str, Any]) -> StoredFlow:
         flow_id = columns["id"]
         if connection.execute(select(flows.c.id).where(flows.c.id == flow_id, flows.c.owner == owner)).first():
-            raise Conflict("A flow with this id exists already.")
+            raise Conflict("A flow with this id already exists.")
         now = moment_text(utc_now())
         row = {
             "description": None,

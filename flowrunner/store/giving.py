@@ -124,12 +124,14 @@ def _give_flows(connection: Connection, source: str, target: str, given: Given) 
     given.counts["flows"] = 0
     for row in rows:
         if row.id in ids:
-            given.notes.append(f"The flow {row.name} ({row.id}) stays: the other owner has one of this id.")
+            given.notes.append(
+                f"The flow {row.name} ({row.id}) was not transferred: the new owner has a flow with this id."
+            )
             continue
         name = free_name(row.name, names)
         endpoint = free_endpoint_name(row.endpoint_name, endpoints) if row.endpoint_name else None
         if (name, endpoint) != (row.name, row.endpoint_name):
-            given.notes.append(f"The flow {row.name} is called {name} now ({endpoint or 'no endpoint name'}).")
+            given.notes.append(f"The flow {row.name} was renamed to {name} ({endpoint or 'no endpoint name'}).")
         names.add(name)
         endpoints.add(endpoint)
         same = (flows.c.id == row.id, flows.c.owner == source)
@@ -141,7 +143,7 @@ def _give_variables(connection: Connection, source: str, target: str, given: Giv
     theirs = set(connection.execute(select(variables.c.name).where(variables.c.owner == target)).scalars())
     mine = connection.execute(select(variables.c.name).where(variables.c.owner == source)).scalars().all()
     for name in sorted(set(mine) & theirs):
-        given.notes.append(f"The variable {name} stays: the other owner has one of this name.")
+        given.notes.append(f"The variable {name} was not transferred: the new owner has one of this name.")
     free = set(mine) - theirs
     for name in free:
         same = (variables.c.owner == source, variables.c.name == name)

@@ -40,6 +40,6 @@ def confirm_key(engine: Engine, box: SecretBox, setting: str) -> None:
                     connection.execute(insert(facts).values(name=_NAME, value=mark))
     if box.open(mark) is None:
         raise SettingsInvalid(
-            f"The secrets in this database were encrypted with another key than this host has: set {setting} to the"
-            " key of the host that was first, or copy the file secret.key from its data folder into this one's."
+            f"The secrets in this database were encrypted with a different key: set {setting} to the key used by the"
+            " first host, or copy secret.key from its data folder to this one."
         )

@@ -134,17 +134,17 @@ class KeyStore:
         """
         user = user.strip()
         if not user:
-            raise BadRequest("A key needs the name of its user.")
+            raise BadRequest("A key needs a user name.")
         if not (user + name).isprintable():
-            raise BadRequest("The name of a key or of its user has characters that cannot be shown.")
+            raise BadRequest("The name of a key or of its user contains control characters.")
         if max(len(user), len(name)) > _LONGEST_NAME:
-            raise BadRequest(f"The name of a key or of its user has at most {_LONGEST_NAME} characters.")
+            raise BadRequest(f"The name of a key or of its user may have at most {_LONGEST_NAME} characters.")
         key = _make_key()
         chosen = None if flows is None else sorted(set(flows))
         if admin and chosen is not None:
-            raise BadRequest("A key is for an admin or limited to flows, not both: leave out one of them.")
+            raise BadRequest("An admin key cannot be limited to flows: choose one of the two.")
         if chosen is not None and (len(chosen) > _MOST_FLOWS or any(len(flow) > _LONGEST_NAME for flow in chosen)):
-            raise BadRequest(f"A key is limited to {_MOST_FLOWS} flows at most; for more, make another key.")
+            raise BadRequest(f"A key can be limited to at most {_MOST_FLOWS} flows; for more, create another key.")
         values = {
             "id": new_id(),
             "owner": owner_of_user(user),
@@ -287,7 +287,7 @@ class KeyStore:
                     for key_id, moment in uses.items():
                         connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=moment))
             except SQLAlchemyError as error:
-                logger.warning("The last use of %d API keys could not be noted: %s", len(uses), type(error).__name__)
+                logger.warning("The last use of %d API keys could not be recorded: %s", len(uses), type(error).__name__)
 
 
 def _make_key() -> str:

@@ -259,7 +259,7 @@ class Ledger:
                 [row.id for row in lost],
                 LOST,
                 "run_lost",
-                "The process of this run ended before the run did; whatever it had stored until then is kept.",
+                "The process of this run ended before the run did; what it had stored by then is kept.",
             )
             if gone is not None:
                 connection.execute(places.delete().where(places.c.process == gone))

@@ -94,7 +94,7 @@ _is_suspect_word: Final = lru_cache(maxsize=4096)(is_suspect)
 
 
 def _refuse(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_refuse)

@@ -38,18 +38,15 @@ _LEAST_ROOM: Final = 64 * 1024
 
 #: SQLite says so, too, where somebody removed a file that it keeps beside the database.
 _OF_THE_DISK: Final = (
-    "See what the system's own log says of the disk. If somebody removed a file beside the database,"
-    " restart the server."
+    "Check the system log for disk errors. If somebody removed a file beside the database, restart the server."
 )
-FULL: Final = Outage("full", "there is no room left on the disk", "Make room; nothing else needs to be done.")
-READ_ONLY: Final = Outage(
-    "read_only", "its data cannot be written", "Give the server's user the right to write there again."
-)
+FULL: Final = Outage("full", "the disk is full", "Free some space; nothing else is needed.")
+READ_ONLY: Final = Outage("read_only", "its data cannot be written", "Give the server's user write permission again.")
 BROKEN: Final = Outage("broken", "the disk fails", _OF_THE_DISK)
 MISSING: Final = Outage(
     "missing",
-    "a file or folder of its data is not there",
-    "Bring it back, or restore a backup (flowrunner restore) and restart the server.",
+    "a file or folder of its data is missing",
+    "Put it back, or restore a backup (flowrunner restore) and restart the server.",
 )
 MISPLACED: Final = Outage(
     "misplaced",
@@ -59,22 +56,22 @@ MISPLACED: Final = Outage(
 REPLACED: Final = Outage(
     "replaced",
     "its data was removed or replaced while it ran, and it must be restarted",
-    "Put the file back that was there, or restart the server, which then works with what is there now.",
+    "Put the original file back, or restart the server to use what is there now.",
     is_total=True,
 )
 DAMAGED: Final = Outage(
     "damaged",
     "its database is damaged",
-    "Stop the server, keep a copy of the file and of those beside it, and restore a backup (flowrunner restore); what"
-    " is whole in a SQLite file can be saved with: sqlite3 FILE .recover",
+    "Stop the server, keep a copy of the file and of those beside it, and restore a backup (flowrunner restore); to"
+    " save what is readable in a SQLite file, use: sqlite3 FILE .recover",
 )
 AWAY: Final = Outage(
-    "away", "its database cannot be reached", "See whether the database runs and takes connections.", is_total=True
+    "away", "its database cannot be reached", "Check that the database runs and accepts connections.", is_total=True
 )
 SILENT: Final = Outage(
-    "silent", "its database does not answer", "See whether the database is frozen or overloaded.", is_total=True
+    "silent", "its database does not answer", "Check whether the database hangs or is overloaded.", is_total=True
 )
-BUSY: Final = Outage("busy", "its database is busy", "See which program holds the database, if that goes on.")
+BUSY: Final = Outage("busy", "its database is busy", "If this continues, find the program that locks the database.")
 
 _ERRNO: Final = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FULL),

@@ -28,7 +28,7 @@ def look_at_database(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             asked = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
             if connection.execute(text(asked)).scalar():
-                raise DatabaseFailed(READ_ONLY, f"it takes no changes ({engine.url.render_as_string()})")
+                raise DatabaseFailed(READ_ONLY, f"it is read-only ({engine.url.render_as_string()})")
         connection.exec_driver_sql(_EACH_TABLE)
     if engine.dialect.name == "sqlite" and engine.url.database:
         path = engine.url.database

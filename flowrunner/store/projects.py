@@ -19,7 +19,7 @@ from flowrunner.text.timestamps import moment_text
 
 #: How the project is called that an owner has without making one.
 USUAL_NAME: Final = "Starter Project"
-_USUAL_DESCRIPTION: Final = "Where flows are that were put into no other project."
+_USUAL_DESCRIPTION: Final = "Flows that are in no other project."
 _LONGEST_NAME: Final = 255
 _LONGEST_DESCRIPTION: Final = 10_000
 _MOST_PROJECTS: Final = 1000
@@ -74,7 +74,7 @@ class ProjectStore:
             go_alone(connection, f"projects of {owner}")
             there = _all(connection, owner)
             if len(there) >= _MOST_PROJECTS:
-                raise BadRequest(f"You have {len(there)} projects; more are not kept.")
+                raise BadRequest(f"You already have {len(there)} projects, which is the limit.")
             found = Project(new_id(), owner, free_name(name, {one.name for one in there}), description)
             _insert(connection, found)
         return found
@@ -151,9 +151,9 @@ def _description(value: Any) -> str | None:
 
 def _text(field: str, value: Any, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest:
-        raise _invalid(field, f"a text of at most {longest} characters is wanted")
+        raise _invalid(field, f"must be a string of at most {longest} characters")
     if "\0" in value or not is_unicode(value):
-        raise _invalid(field, "the text has characters that cannot be kept")
+        raise _invalid(field, "contains characters that cannot be stored")
     return value
 
 

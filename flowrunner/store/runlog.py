@@ -100,7 +100,7 @@ class RunLog(RunRecords):
         self.flush()
         left = len(self._queue) + len(self._unwritten)
         if left:
-            logger.warning("The run log could not be written at the end: %d entries are lost.", left)
+            logger.warning("The run log could not be written at shutdown: %d entries are lost.", left)
             self._queue.clear()
             self._unwritten.clear()
 
@@ -180,9 +180,7 @@ class RunLog(RunRecords):
                 # Busy, full or away: it is tried again. The statement holds data, so only the kind is said.
                 if not self._warned:
                     self._warned = True
-                    logger.warning(
-                        "The run log cannot be written now (%s); it is tried again.", type(error.orig).__name__
-                    )
+                    logger.warning("The run log cannot be written now (%s); trying again.", type(error.orig).__name__)
                 return False
             except SQLAlchemyError as error:
                 self._cannot_keep(error)
@@ -222,12 +220,12 @@ class RunLog(RunRecords):
             connection.execute(delete(runs).where(runs.c.seq <= newest - self._total, runs.c.ended_at.is_not(None)))
 
     def _cannot_keep(self, error: Exception) -> None:
-        logger.warning("An entry of the run log cannot be kept: %s", type(error).__name__)
+        logger.warning("An entry of the run log cannot be stored: %s", type(error).__name__)
 
     def _report_dropped(self) -> None:
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            logger.warning("The run log was too busy: %d events were not kept.", dropped)
+            logger.warning("The run log could not keep up: %d events were dropped.", dropped)
 
 
 @lru_cache

@@ -160,9 +160,9 @@ class DatabaseSchema:
 
     def refusal(self, found: str) -> str:
         """Return the sentence that says what is wrong with a revision and what to do."""
-        what = f"The database of {self.name} has the schema {found}, and this program wants {self.head}."
+        what = f"The database of {self.name} has schema version {found}, but this program needs {self.head}."
         if found in self.revisions():
-            return f"{what} Make a copy of it, then type: flowrunner db upgrade"
+            return f"{what} Make a copy of it, then run: flowrunner db upgrade"
         return f"{what} It was written by a newer version: install that version, or restore an older copy."
 
 

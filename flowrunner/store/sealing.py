@@ -66,6 +66,6 @@ def _is_of_another_key(value: Any, box: SecretBox) -> bool:
 def _open(text: str, box: SecretBox) -> Any:
     opened = box.open(text[len(SEAL) :])
     if opened is None:
-        logger.warning("A credential in a stored flow was encrypted with another key; it stays as it is.")
+        logger.warning("A credential in a stored flow was encrypted with another key and was left unchanged.")
         return Unopened(text)
     return json.loads(opened)

@@ -75,7 +75,7 @@ def open_secret_box(secret_key: str | None, folder: Path) -> SecretBox:
         return SecretBox(key)
     except ValueError as error:
         raise SettingsInvalid(
-            f"The file {path} holds no key: restore it, or remove it and store secrets anew."
+            f"The file {path} contains no key: restore it, or delete it and enter the secrets again."
         ) from error
 
 

@@ -166,7 +166,9 @@ class VariableStore:
 
     def _refuse_showing(self, variable_id: str, owner: Owner) -> None:
         if self.get(variable_id, owner).type == CREDENTIAL:
-            raise BadRequest("The value of a credential is never shown: give a new value with the type Generic.")
+            raise BadRequest(
+                "The value of a credential is never shown: set a new value together with the type Generic."
+            )
 
     def delete(self, variable_id: str, owner: Owner) -> None:
         """Remove a variable.
@@ -220,17 +222,17 @@ class VariableStore:
             if not name:
                 raise BadRequest("Variable name cannot be empty")
             if "\0" in name or len(name) > 255 or not is_unicode(name):
-                raise BadRequest("A variable's name is plain text of at most 255 characters")
+                raise BadRequest("A variable name must be plain text of at most 255 characters")
             columns["name"] = name
         if "value" in given:
             if not given["value"]:
                 raise BadRequest("Variable value cannot be empty")
             if len(given["value"]) > LONGEST_VALUE:
-                raise BadRequest(f"The value of a variable is a text of at most {LONGEST_VALUE} characters")
+                raise BadRequest(f"The value of a variable must be a string of at most {LONGEST_VALUE} characters")
             columns["value"] = self._box.close(given["value"])
         if "type" in given:
             if given["type"] not in VARIABLE_TYPES:
-                raise BadRequest(f"The type of a variable is {' or '.join(VARIABLE_TYPES)}")
+                raise BadRequest(f"The type of a variable must be {' or '.join(VARIABLE_TYPES)}")
             columns["type"] = given["type"]
         if "default_fields" in given:
             columns["default_fields"] = json.dumps(_texts("default_fields", given["default_fields"]))
@@ -258,5 +260,5 @@ def _texts(member: str, value: Any) -> list[str]:
         message = "Input should be a valid list of texts"
         raise RequestInvalid(f"{member}: {message}", [{"type": "list_type", "loc": ["body", member], "msg": message}])
     if len(value) > _MOST_FIELDS or any(len(item) > _LONGEST_FIELD for item in value):
-        raise BadRequest(f"{member} has at most {_MOST_FIELDS} names, of at most {_LONGEST_FIELD} characters each")
+        raise BadRequest(f"{member} may have at most {_MOST_FIELDS} names of at most {_LONGEST_FIELD} characters each")
     return list(value)

@@ -145,7 +145,7 @@ class StoreWatch:
         now = time.monotonic()
         if error is not None and now - self._said_at >= _QUIET:
             self._said_at = now
-            logger.error("A store failed, and works now: %s", _told(error, outage_of(error)))
+            logger.error("A store failed and works again: %s", _told(error, outage_of(error)))
 
     def _say_gone(self, error: BaseException, outage: Outage | None) -> None:
         if not self._told[0]:
@@ -155,7 +155,7 @@ class StoreWatch:
     def _say_back(self) -> None:
         if self._told[0]:
             self._told[0] = 0
-            logger.warning("The stores can be used again, after %.0f seconds.", time.monotonic() - self._since)
+            logger.warning("The stores work again after %.0f seconds.", time.monotonic() - self._since)
 
 
 def _told(error: BaseException, outage: Outage | None) -> str:

@@ -53,24 +53,24 @@ class Metrics:
         )
         self._request_seconds = client.Histogram(
             "flowrunner_request_seconds",
-            "Time until a request was answered, or its stream began.",
+            "Seconds until a request was answered or its stream started.",
             ("endpoint",),
             buckets=_SECONDS,
             registry=registry,
         )
         self._runs = client.Counter("flowrunner_runs", "Runs that ended.", ("status",), registry=registry)
         self._run_seconds = client.Histogram(
-            "flowrunner_run_seconds", "Length of runs.", buckets=_SECONDS, registry=registry
+            "flowrunner_run_seconds", "Duration of runs in seconds.", buckets=_SECONDS, registry=registry
         )
         self._running = client.Gauge(
-            "flowrunner_runs_running", "Runs at this moment.", registry=registry, multiprocess_mode="livesum"
+            "flowrunner_runs_running", "Runs in progress.", registry=registry, multiprocess_mode="livesum"
         )
         self._components = client.Counter(
             "flowrunner_components", "Components that ran.", ("type", "status"), registry=registry
         )
         self._component_seconds = client.Histogram(
             "flowrunner_component_seconds",
-            "Length of components' runs.",
+            "Duration of component runs in seconds.",
             ("type",),
             buckets=_SECONDS,
             registry=registry,

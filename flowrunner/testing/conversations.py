@@ -70,7 +70,7 @@ def load(path: Path) -> Conversation:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise FlowInvalid(f"{path} is no recorded conversation: {reason}.") from error
+        raise FlowInvalid(f"{path} is not a recorded conversation: {reason}.") from error
 
 
 def save(conversation: Conversation, path: Path) -> None:

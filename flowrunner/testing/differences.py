@@ -47,7 +47,7 @@ def find_differences(recorded: Conversation, now: Conversation) -> list[Differen
 
 def show_differences(name: str, found: list[Difference]) -> str:
     """Return differences as text for people; empty where there are none."""
-    return "\n".join([f"{name} is not what was recorded:", *map(str, found)]) if found else ""
+    return "\n".join([f"{name} differs from the recording:", *map(str, found)]) if found else ""
 
 
 def _in_turn(number: int, before: Turn, now: Turn, ignored: frozenset[str]) -> list[Difference]:

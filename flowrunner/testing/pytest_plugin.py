@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what an ini file and the command line may say."""
     group = parser.getgroup("flowrunner")
-    group.addoption("--flowrunner-update", action="store_true", help="write what flows say now into conversations")
+    group.addoption(
+        "--flowrunner-update", action="store_true", help="update recorded conversations with the current answers"
+    )
     parser.addini("flowrunner_flows", "folder of flow files for the fixture flow_runner, relative to the ini file")
 
 

@@ -130,7 +130,7 @@ def validate(
     :raises ValueError: for a group that there is not.
     """
     if getattr(sys.modules["__main__"].__spec__, "name", "") == "flowrunner.testing.memory.worker":
-        raise RuntimeError('validate() is called as the file is imported; put it under if __name__ == "__main__":')
+        raise RuntimeError('validate() is called on import; put it under if __name__ == "__main__":')
     given: dict[str, Any] = {"open_backend": open_backend, "open_again": open_again, "break_writes": break_writes}
     given |= {"crash_store": crash_store, "clear_store": clear_store}
     body: dict[str, Any] = {name: staticmethod(value) for name, value in given.items() if value is not None}
@@ -147,7 +147,7 @@ def _make_class(only: Sequence[str], body: dict[str, Any], attributes: dict[str,
     }
     unknown = [name for name in attributes if name.startswith("_") or not hasattr(MemoryBackendContract, name)]
     if unknown:
-        raise TypeError(f"a class of tests has no attribute {', '.join(unknown)}")
+        raise TypeError(f"a test class has no attribute {', '.join(unknown)}")
     strange = [name for name in only if name not in groups]
     if strange:
         raise ValueError(f"the kit has no group {', '.join(strange)}; it has {', '.join(reversed(groups))}")

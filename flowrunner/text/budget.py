@@ -39,4 +39,4 @@ class TextBudget:
 
 def too_long(most: int) -> ValueError:
     """Return the error for a component that makes more than it may."""
-    return ValueError(f"it would make more than {most} characters of text (FLOWRUNNER_MAX_TEXT)")
+    return ValueError(f"it would produce more than {most} characters of text (FLOWRUNNER_MAX_TEXT)")

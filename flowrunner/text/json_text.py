@@ -45,7 +45,7 @@ def refuse_constant(name: str) -> NoReturn:
 
     :raises ValueError: always.
     """
-    raise ValueError(f"{name} is no number that JSON knows")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def finite_number(text: str) -> float:

@@ -55,7 +55,7 @@ class ChunkQuery:
 
     def __post_init__(self) -> None:
         if not self.owner or not self.collection:
-            raise ChunkInvalid("Chunks are of one owner and one collection; name both.")
+            raise ChunkInvalid("Chunks belong to one owner and one collection; set both.")
 
     def matches(self, chunk: Chunk) -> bool:
         """Say whether a chunk of this owner and collection is meant, whatever ``limit`` and ``offset`` say."""

@@ -81,7 +81,7 @@ class Vectors:
             if is_interrupt(error):
                 raise
             # What else there is to close must not stay open for it.
-            logger.error("The vector store %s failed while it was closed: %s.", self.name, reason_of(error))
+            logger.error("The vector store %s failed to close: %s.", self.name, reason_of(error))
 
 
 class VectorsWithin:
@@ -160,8 +160,9 @@ class OwnerVectors:
         asked = self._query(collection, query)
         if by_request and self._reaches is not None:
             raise NotAllowed(
-                f"The collection {collection!r} is not emptied for a request with an API key that is limited to flows:"
-                " only the author of a flow has it do that."
+                f"The collection {collection!r} cannot be emptied by a request whose API key is limited to"
+                f" certain flows;"
+                " only the flow's author can have it emptied."
             )
         done: int = self._ask("delete_chunks", asked)
         return done
@@ -201,8 +202,9 @@ class OwnerVectors:
         _refuse_name(collection, "collection")
         if self._reaches is not None and not self._reaches(collection):
             raise NotAllowed(
-                f"The collection {collection[:100]!r} is out of reach of an API key that is limited to flows: the flow"
-                " itself does not name it. Leave the collection as the flow has it, or use a key without that limit."
+                f"The collection {collection[:100]!r} cannot be used with an API key that is limited to certain flows,"
+                " because the flow itself does not name it. Use the collection set in the flow, or a key without"
+                " that limit."
             )
 
 
@@ -230,6 +232,7 @@ def _cut(name: str) -> str:
 def _refuse_name(name: str, what: str) -> None:
     if not isinstance(name, str) or not name or storable(name) != name or _cut(name) != name:
         raise ChunkInvalid(
-            f"A {what} is a text of 1 to {LONGEST_NAME} characters, {_MOST_BYTES} bytes in UTF-8, that every database"
-            " can keep."
+            f"A {what} must be a string of 1 to {LONGEST_NAME} characters, at most {_MOST_BYTES} bytes in UTF-8,"
+            f" without"
+            " characters that databases cannot store."
         )

@@ -271,7 +271,7 @@ def flows_in(data: bytes, filename: str) -> list[dict[str, Any]]:
             named = error.message.startswith(part.label)
             raise FlowInvalid(error.message if named else f"{part.label}: {error.message}") from None
     if not parts:
-        raise BadRequest("The file holds no flow.")
+        raise BadRequest("The file does not contain a flow.")
     return [{**part.raw, "name": _name_of(part)} for part in parts]
 
 
@@ -281,7 +281,7 @@ def _parts_of_json(data: bytes, stem: str) -> list[Part]:
     except FlowRunnerError as error:
         raise BadRequest(f"Invalid JSON file: {error.message}") from error
     if not isinstance(found, (dict, list)):
-        raise BadRequest("Invalid JSON file: it holds no flow.")
+        raise BadRequest("Invalid JSON file: it does not contain a flow.")
     return list(unwrap(found, stem))
 
 

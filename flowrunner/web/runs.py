@@ -101,7 +101,7 @@ def _find(runner: Runner, run_id: str) -> dict[str, Any]:
     try:
         shown = _Reader.of_request(runner).record(run_id)
     except SQLAlchemyError as error:
-        raise StoreFailed("The server's database cannot be asked now; try again.") from error
+        raise StoreFailed("The server's database cannot be read now; try again.") from error
     if not in_reach(shown["flow_id"]):
         raise NotFound("Run not found")
     return shown

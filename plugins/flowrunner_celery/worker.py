@@ -22,7 +22,7 @@ def worker_for(app: Any) -> Celery:
     settings = runner.settings
     if settings.engine != "celery":
         raise SettingsInvalid(
-            f"This worker would wait in vain: {settings.prefix}ENGINE is {settings.engine!r}, not 'celery'."
+            f"This worker has nothing to do: {settings.prefix}ENGINE is {settings.engine!r}, not 'celery'."
         )
     made = make_celery(settings.celery_broker, settings.celery_queue)
     carrying_out(made, app)

@@ -69,7 +69,7 @@ class _Tokens:
             if found is None:
                 rest = text[place:].lstrip()
                 raise ValueError(
-                    f"{rest[:20]!r} cannot be read; only numbers, + - * / // % ** and parentheses are supported"
+                    f"{rest[:20]!r} cannot be parsed; only numbers, + - * / // % ** and parentheses are supported"
                 )
             self._parts.append(found[1] or found[2])
             place = found.end()
@@ -129,7 +129,7 @@ def _raise(base: Number, exponent: Number) -> Number:
         if exponent < 0:
             base = float(base)
     elif base < 0 and exponent != int(exponent):
-        raise ValueError("a negative number has no real root of this kind")
+        raise ValueError("the result is not a real number")
     result: Number = base**exponent
     return _bounded(result)
 

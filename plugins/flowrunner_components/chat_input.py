@@ -27,7 +27,7 @@ class ChatInput(Component):
             "str",
             aliases=("message",),
             tool=True,
-            info="what the user says; the request's input_value goes here",
+            info="the user's message; set by the request's input_value",
         ),
         Input("should_store_message", "bool", default=True, aliases=("store_message",)),
         Input("sender", "str", default=USER),
@@ -83,7 +83,7 @@ def _owned_files(context: RunContext, files: Iterable[Any]) -> tuple[str, ...]:
         if name is None or name == "":
             continue
         if not isinstance(name, str):
-            raise BadRequest(f"files holds {type(name).__name__}, not the name of a file.")
+            raise BadRequest(f"files contains a {type(name).__name__}, not a file name.")
         context.stored_file(name)
         names.append(name)
     return tuple(names)

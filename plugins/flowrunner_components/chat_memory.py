@@ -15,7 +15,7 @@ class ChatMemory(Component):
     aliases = ("RedisChatMemoryComponent", "Redis")
     display_name = "Redis Chat Memory"
     answered_by = "MEMORY"
-    inputs = (Input("session_id", "str", info="the session; blank leaves it to the rule"),)
+    inputs = (Input("session_id", "str", info="the session; blank for the run's own"),)
     outputs = (Output("memory", "Memory"),)
 
     def run(self, context: RunContext, /, *, session_id: str) -> Mapping[str, Any]:
@@ -38,7 +38,7 @@ _OTHERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 def _type_of(type_name: str, shown: str, aliases: tuple[str, ...]) -> type[ChatMemory]:
     """Return the component type of one name."""
-    doc = f"Hand the conversations of the memory backend on, in place of {shown}."
+    doc = f"Give access to the conversations of the memory backend, in place of {shown}."
     made = {"__doc__": doc, "type_name": type_name, "aliases": aliases, "display_name": shown}
     return type(type_name, (ChatMemory,), made)
 

@@ -36,9 +36,9 @@ class ChatOutput(Component):
             "str",
             default="{text}",
             aliases=("record_template",),
-            info="how to write an object; the default shows it as JSON",
+            info="template for an object; default: as JSON",
         ),
-        Input("clean_data", "bool", default=True, info="leave empty rows out of a table"),
+        Input("clean_data", "bool", default=True, info="leave out empty rows of a table"),
         *LOOKS,
     )
     outputs = (Output("message", aliases=("message_response",)),)

@@ -39,7 +39,7 @@ def compare(operator: str, text: str, match: str, *, case_sensitive: bool = True
     if operator == _REGEX:
         return matches_start(match, text, ignore_case=not case_sensitive)
     if operator not in _TEXTS:
-        raise ValueError(f"operator is {operator!r}; known are {', '.join(OPERATORS)}")
+        raise ValueError(f"operator is {operator!r}; must be one of {', '.join(OPERATORS)}")
     if not case_sensitive:
         text, match = text.lower(), match.lower()
     return _TEXTS[operator](text, match)

@@ -22,16 +22,18 @@ class ConditionalRouter(Component):
         Input("operator", "str", default="equals", options=OPERATORS),
         Input("match_text", "str"),
         Input("case_sensitive", "bool", default=True),
-        Input("true_case_message", accepts=("Data",), info="what goes on if it holds; default: the text"),
-        Input("false_case_message", accepts=("Data",), info="what goes on if not; default: the text"),
-        Input("message", accepts=("Data",), info="what goes on either way, in older flows"),
-        Input("max_iterations", "int", default=10, info="in a cycle: how often it compares, at most"),
+        Input(
+            "true_case_message", accepts=("Data",), info="value to pass on if the condition is true; default: the text"
+        ),
+        Input("false_case_message", accepts=("Data",), info="value to pass on if it is false; default: the text"),
+        Input("message", accepts=("Data",), info="value to pass on in both cases, in older flows"),
+        Input("max_iterations", "int", default=10, info="in a cycle: maximum number of comparisons"),
         Input(
             "default_route",
             "str",
             default="false_result",
             options=("true_result", "false_result"),
-            info="in a cycle: the branch that the last time takes; one that leads out is preferred",
+            info="in a cycle: the branch taken the last time, preferably one that leaves the cycle",
         ),
     )
     outputs = (Output("true_result"), Output("false_result"))

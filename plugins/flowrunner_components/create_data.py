@@ -33,7 +33,7 @@ class Pass(Component):
     display_name = "Pass"
     inputs = (
         Input("input_message", required=True),
-        Input("ignored_message", accepts=("Data", "Table"), info="what is waited for; it is not looked at"),
+        Input("ignored_message", accepts=("Data", "Table"), info="a value to wait for; it is not used"),
     )
     outputs = (Output("output_message"),)
 

@@ -47,4 +47,4 @@ def find_zone(name: str) -> tzinfo:
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         pass
-    raise ValueError(f"the time zone {name!r} is not known; use a name such as Europe/Berlin")
+    raise ValueError(f"unknown time zone {name!r}; use a name such as Europe/Berlin")

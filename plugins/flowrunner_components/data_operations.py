@@ -33,10 +33,10 @@ class DataOperations(Component):
         Input("rename_keys_input", "any", info="in Rename Keys: old names and new ones"),
         Input("append_update_data", "any", info="in Append or Update: names and values"),
         Input("filter_key", "list", default=[], info="in Filter Values: the member that holds a list"),
-        Input("filter_values", "any", info="in Filter Values: members of its items and what they are compared with"),
+        Input("filter_values", "any", info="in Filter Values: members of its items and the values to compare with"),
         Input("operator", "str", default="equals", info="in Filter Values: equals, contains, greater than, ..."),
         Input("selected_key", "str", info="in Path Selection: a path such as .results[0]"),
-        Input("mapped_json_display", "str", info="in Path Selection: what an editor shows"),
+        Input("mapped_json_display", "str", info="in Path Selection: the result shown in an editor"),
         Input("query", "str", info="in JQ Expression: a path such as .results[0]"),
     )
     outputs = (Output("data_output", "Data"),)
@@ -48,16 +48,16 @@ class DataOperations(Component):
         """
         items = [as_data(_opened(item)) for item in values["data"] if item not in (None, "")]
         if not items:
-            raise ValueError("no data arrives")
+            raise ValueError("no data was received")
         name = chosen_operation(values["operations"])
         if not name:
             return {"data_output": items[0] if len(items) == 1 else {"results": items}}
         if name not in _OPERATIONS:
-            raise ValueError(f"operations is {name[:40]!r}; known are {', '.join(_OPERATIONS)}")
+            raise ValueError(f"operations is {name[:40]!r}; must be one of {', '.join(_OPERATIONS)}")
         if name == "Combine":
             return {"data_output": combined(context.watched(items))}
         if len(items) > 1:
-            raise ValueError(f"{name} takes one object, and {len(items)} arrive")
+            raise ValueError(f"{name} takes one object but received {len(items)}")
         return {"data_output": as_data(_OPERATIONS[name](items[0], {**values, _EACH: context.watched}))}
 
 
@@ -92,7 +92,7 @@ def _select(item: Data, values: Mapping[str, Any]) -> Data:
         raise ValueError(
             f"there is no member {', '.join(missing)[:200]}; members are {', '.join(map(str, item))[:500]}"
             if missing
-            else "select_keys_input names nothing"
+            else "select_keys_input is empty"
         )
     return {name: item[name] for name in names}
 
@@ -135,10 +135,10 @@ def _filter(item: Data, values: Mapping[str, Any]) -> Data:
     names = words_of(values["filter_key"])
     wanted = pairs_of(values["filter_values"])
     if not names:
-        raise ValueError("filter_key names nothing")
+        raise ValueError("filter_key is empty")
     rows = item.get(names[0])
     if not isinstance(rows, list):
-        raise ValueError(f"the member {names[0]} is no list")
+        raise ValueError(f"the member {names[0]} is not a list")
     holds = comparison(values["operator"])
     kept = [
         row
@@ -180,7 +180,7 @@ def comparison(name: str) -> Callable[[Any, Any], bool]:
     """
     word = name.strip().lower() or "equals"
     if word not in _COMPARISONS:
-        raise ValueError(f"the operator is {name[:40]!r}; known are {', '.join(_COMPARISONS)}")
+        raise ValueError(f"the operator is {name[:40]!r}; must be one of {', '.join(_COMPARISONS)}")
     return _COMPARISONS[word]
 
 
@@ -311,7 +311,7 @@ class FilterValues(Component):
     inputs = (
         Input("input_data", "any", required=True, many=True, accepts=("Data", "Table")),
         Input("filter_key", "str", required=True, info="name of the member"),
-        Input("filter_value", "str", info="what it is compared with"),
+        Input("filter_value", "str", info="value to compare with"),
         Input("operator", "str", default="equals", info="equals, not equals, contains, starts with, ends with, ..."),
     )
     outputs = (Output("filtered_data", "Data"),)
@@ -350,7 +350,7 @@ class MergeData(Component):
         items = [row for item in data_inputs if item not in (None, "") for row in as_table(item)]
         word = operation.strip().lower() or "concatenate"
         if word not in ("concatenate", "append", "merge", "join"):
-            raise ValueError(f"operation is {operation[:40]!r}; known are Concatenate, Append, Merge and Join")
+            raise ValueError(f"operation is {operation[:40]!r}; must be Concatenate, Append, Merge or Join")
         if word == "append":
             return {"combined_data": items}
         if word == "concatenate":

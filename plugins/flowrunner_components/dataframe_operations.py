@@ -28,18 +28,18 @@ class DataFrameOperations(Component):
             " Value, Select Columns, Sort, Drop Duplicates, Concatenate, Merge",
         ),
         Input("column_name", "str"),
-        Input("filter_value", "str", info="in Filter: what the column is compared with"),
+        Input("filter_value", "str", info="in Filter: the value to compare with"),
         Input("filter_operator", "str", default="equals", info="equals, not equals, contains, greater than, ..."),
         Input("ascending", "bool", default=True, info="in Sort"),
         Input("new_column_name", "str", info="in Add Column and Rename Column"),
         Input("new_column_value", "str", info="in Add Column"),
         Input("columns_to_select", "list", default=[]),
         Input("num_rows", "int", default=5, info="in Head and Tail"),
-        Input("replace_value", "str", info="in Replace Value: what is replaced"),
-        Input("replacement_value", "str", info="in Replace Value: by what"),
+        Input("replace_value", "str", info="in Replace Value: the value to replace"),
+        Input("replacement_value", "str", info="in Replace Value: the new value"),
         Input("left_dataframe", "any", accepts=("Table",), info="in Merge"),
         Input("right_dataframe", "any", accepts=("Table",), info="in Merge"),
-        Input("merge_on_column", "str", info="in Merge: the column that both have"),
+        Input("merge_on_column", "str", info="in Merge: the column to join on"),
         Input("merge_how", "str", default="inner", options=("inner", "outer", "left", "right")),
     )
     outputs = (Output("output", "Table"), Output("data", "Data"))
@@ -56,7 +56,7 @@ class DataFrameOperations(Component):
         if name in _OPERATIONS:
             made = _OPERATIONS[name](rows, {**values, _EACH: context.watched})
         elif name not in ("", "Concatenate", "Convert to Data List"):
-            raise ValueError(f"operation is {name[:40]!r}; known are {', '.join(_OPERATIONS)}, Concatenate")
+            raise ValueError(f"operation is {name[:40]!r}; must be one of {', '.join(_OPERATIONS)}, Concatenate")
         return {"output": made, "data": made}
 
 

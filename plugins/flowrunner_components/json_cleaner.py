@@ -26,8 +26,10 @@ class JsonCleaner(Component):
     inputs = (
         Input("json_str", "str", required=True, tool=True, aliases=("input_value",)),
         Input("remove_control_chars", "bool", default=False),
-        Input("normalize_unicode", "bool", default=False, info="letters with accents as one character each"),
-        Input("validate_json", "bool", default=False, info="refuse what is no JSON before it is mended"),
+        Input(
+            "normalize_unicode", "bool", default=False, info="normalize Unicode: letters with accents as one character"
+        ),
+        Input("validate_json", "bool", default=False, info="refuse invalid JSON instead of repairing it"),
     )
     outputs = (Output("output"),)
 
@@ -70,16 +72,16 @@ def clean(text: str) -> str:
 
 def _mended(text: str) -> str:
     if len(text) > _LONGEST:
-        raise ValueError(f"a text of more than {_LONGEST} characters is not mended")
+        raise ValueError(f"a text of more than {_LONGEST} characters is not repaired")
     try:
         from json_repair import repair_json
     except ImportError:
-        raise ValueError("mending JSON needs pip install 'flask-flowrunner[data]'") from None
+        raise ValueError("repairing JSON needs pip install 'flask-flowrunner[data]'") from None
     try:
         found = json.loads(repair_json(text))
         return json.dumps(found, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise ValueError("the text holds no JSON") from error
+        raise ValueError("the text contains no JSON") from error
 
 
 def _inner(text: str) -> str:
@@ -92,7 +94,7 @@ def _inner(text: str) -> str:
     starts = [place for place in (text.find("{"), text.find("[")) if place >= 0]
     end = max(text.rfind("}"), text.rfind("]"))
     if not starts:
-        raise ValueError("the text holds no JSON: there is no object and no list in it")
+        raise ValueError("the text contains no JSON object or list")
     start = min(starts)
     return text[start : end + 1] if end > start else text[start:]
 
@@ -101,4 +103,4 @@ def _refuse_other(text: str) -> None:
     try:
         read_json(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the text is no JSON: {error}") from error
+        raise ValueError(f"the text is not valid JSON: {error}") from error

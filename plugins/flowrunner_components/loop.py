@@ -16,7 +16,14 @@ class Loop(Component):
     type_name = "LoopComponent"
     aliases = ("Loop",)
     display_name = "Loop"
-    inputs = (Input("data", "any", accepts=("Table", "Data", "Message"), info="the list; one object is a list of one"),)
+    inputs = (
+        Input(
+            "data",
+            "any",
+            accepts=("Table", "Data", "Message"),
+            info="the list; a single object counts as a list of one",
+        ),
+    )
     outputs = (Output("item", "Data"), Output("done", "Table"))
     loop_output: ClassVar[str | None] = "item"
 

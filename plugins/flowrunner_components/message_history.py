@@ -28,13 +28,13 @@ class MessageHistory(Component):
     inputs = (
         Input("mode", "str", default=RETRIEVE, options=(RETRIEVE, STORE)),
         Input("message", info="in Store: what to store"),
-        Input("memory", "Memory", info="an external memory; without one the runner's own"),
+        Input("memory", "Memory", info="an external memory; default: the runner's own"),
         Input(
             "sender_type", "str", default=BOTH, options=(BOTH, "Machine", "User"), info="in Retrieve: whose messages"
         ),
         Input("sender", "str", info="in Store: who it is from; in Retrieve: the older name of sender_type"),
         Input("sender_name", "str", info="in Retrieve: only messages of this name; in Store: the name to store"),
-        Input("n_messages", "int", default=100, info="how many, the newest; 0 for none"),
+        Input("n_messages", "int", default=100, info="maximum number of messages, the newest; 0 for none"),
         Input("context_id", "str", info="only messages of this context; in Store: the context to store"),
         Input("order", "str", default="Ascending", options=("Ascending", "Descending")),
         Input("template", "str", default="{sender_name}: {text}", aliases=("record_template",)),
@@ -128,7 +128,9 @@ def _lookup(row: Data) -> Lookup:
         if name in row:
             return field_text(row[name])
         if is_name(name):
-            raise ValueError(f"the template names {name}, which no message has; fields are {', '.join(row)}")
+            raise ValueError(
+                f"the template uses {name}, which is not a field of a message; fields are {', '.join(row)}"
+            )
         return None
 
     return lookup
@@ -136,4 +138,4 @@ def _lookup(row: Data) -> Lookup:
 
 def _refuse_other(field: str, value: str, known: Sequence[str]) -> None:
     if value and value not in known:
-        raise ValueError(f"{field} is {value!r}; known are {' and '.join(known)}")
+        raise ValueError(f"{field} is {value!r}; must be {' or '.join(known)}")

@@ -23,8 +23,8 @@ class Parser(Component):
         Input("input_data", "Data", required=True, accepts=("Table", "Message")),
         Input("mode", "str", default="Parser", options=("Parser", STRINGIFY)),
         Input("pattern", "str", default="Text: {text}", aliases=("template",), info="text with {fields}"),
-        Input("sep", "str", default="\n", info="what stands between rows"),
-        Input("clean_data", "bool", default=True, info="in Stringify: leave empty rows out of a table"),
+        Input("sep", "str", default="\n", info="separator between rows"),
+        Input("clean_data", "bool", default=True, info="in Stringify: leave out empty rows of a table"),
     )
     outputs = (Output("parsed_text", aliases=("parse_combined_text",)),)
 
@@ -36,7 +36,7 @@ class Parser(Component):
         :raises ValueError: for a mode that there is not.
         """
         if mode not in ("", "Parser", STRINGIFY):
-            raise ValueError(f"mode is {mode!r}; known are Parser and {STRINGIFY}")
+            raise ValueError(f"mode is {mode!r}; must be Parser or {STRINGIFY}")
         if mode == STRINGIFY:
             text = shown_text(input_data, clean=clean_data)
         else:

@@ -34,7 +34,7 @@ def _steps(path: str) -> list[str | int | None]:
     while place < len(text):
         match = _STEP.match(text, place)
         if match is None or len(steps) >= _MOST:
-            raise ValueError(f"the path {path[:80]} is not understood; paths are like .results[0].name")
+            raise ValueError(f"invalid path {path[:80]}; write paths like .results[0].name")
         quoted, number, name, other = match.groups()
         word = name if name is not None else quoted if quoted is not None else other
         steps.append(int(number) if number is not None else word)

@@ -38,7 +38,7 @@ class Prompt(Component):
             if value is not None:
                 return as_text(value)
             if name in variables or is_name(name):
-                raise ValueError(f"the variable {name} has no value: nothing is connected to it and nobody set it")
+                raise ValueError(f"the variable {name} has no value: it is neither connected nor set")
             return None
 
         text = fill(template, lookup, context.text_budget(), double=use_double_brackets)

@@ -68,7 +68,7 @@ def matches_start(pattern: str, text: str, *, ignore_case: bool = False) -> bool
     classes = _ASCII_CLASSES if len(encoded) == len(text) else _CLASSES
     compiled = _compile(_translate(pattern, classes), ignore_case)
     if compiled.programsize * len(encoded) > MAX_WORK:
-        raise ValueError("the regular expression takes too long on this text: a smaller one or a shorter text will do")
+        raise ValueError("the regular expression takes too long on this text; simplify it or shorten the text")
     if compiled.match(encoded) is not None:
         return True
     # Python's $ also stands before a line break that ends the text.
@@ -139,5 +139,5 @@ def _escape(sign: str, classes: dict[str, str], inside: bool) -> str:
     if sign in "AbBafnrtvx0123456789" or (sign.isascii() and not sign.isalnum() and sign != "_"):
         return f"\\{sign}"
     if sign.isascii() and sign != "_":
-        raise ValueError(f"{_LEAD} the escape \\{sign} is not known")
+        raise ValueError(f"{_LEAD} unknown escape \\{sign}")
     return sign

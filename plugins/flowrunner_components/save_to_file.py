@@ -51,10 +51,15 @@ class SaveToFile(Component):
             info="what to write",
             aliases=("input_value", "message", "data", "df", "dataframe"),
         ),
-        Input("file_name", "str", tool=True, aliases=("file_path",), info="the name, with or without its end"),
-        Input("file_format", "str", tool=True, info="csv, tsv, json, jsonl, markdown, txt, html; blank: by the place"),
-        Input("append_mode", "bool", default=False, info="put it behind what the file holds"),
-        Input("storage_location", "any", info="without effect but for the format: the file is always kept here"),
+        Input("file_name", "str", tool=True, aliases=("file_path",), info="the file name, with or without extension"),
+        Input(
+            "file_format",
+            "str",
+            tool=True,
+            info="csv, tsv, json, jsonl, markdown, txt or html; blank: by storage_location",
+        ),
+        Input("append_mode", "bool", default=False, info="append to the file"),
+        Input("storage_location", "any", info="ignored except for the format: the file is always stored here"),
         Input("local_format", "str", default="", info="the format where the place is Local"),
         Input("aws_format", "str", default="", info="where it is AWS"),
         Input("gdrive_format", "str", default="", info="where it is Google Drive"),
@@ -69,7 +74,7 @@ class SaveToFile(Component):
         :raises ValueError: without a name, for a format that is not written, and where there is no room.
         """
         if context.save_file is None:
-            raise ValueError("this run keeps no files")
+            raise ValueError("this run cannot store files")
         name, form = _name_and_format(values)
         append = values["append_mode"]
         made = _written(values["input"], form, context.text_budget(), head=not append)
@@ -83,16 +88,16 @@ def _name_and_format(values: Mapping[str, Any]) -> tuple[str, str]:
     """Return the name of the file with its end, and the format."""
     given = text_of(values["file_name"]).strip().replace("\\", "/").rpartition("/")[2]
     if not given.strip("."):
-        raise ValueError("file_name names no file")
+        raise ValueError("file_name is empty")
     place = _place(values["storage_location"])
     field = next((field for word, field in _PLACES.items() if word in place), "local_format")
     stem, dot, end = given.rpartition(".")
     own = end.lower() if dot and stem and end.lower() in _ENDS else ""
     form = (text_of(values["file_format"]) or own or text_of(values[field]) or "txt").strip().lower()
     if form in ("excel", "xlsx", "parquet", "zip", "jpg", "mp3"):
-        raise ValueError(f"files of the format {form} are not written; csv, json, markdown, txt and html are")
+        raise ValueError(f"files of the format {form} cannot be written; use csv, json, markdown, txt or html")
     if form not in _ENDS:
-        raise ValueError(f"the format {form[:40]} is not known; there are {', '.join(_ENDS)}")
+        raise ValueError(f"unknown format {form[:40]}; must be one of {', '.join(_ENDS)}")
     name = given if own else f"{given[:_LONGEST_NAME]}.{_ENDS[form]}"
     return name, form
 

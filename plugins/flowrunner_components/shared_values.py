@@ -23,7 +23,7 @@ class Notify(Component):
     inputs = (
         Input("context_key", "str", required=True, aliases=("name",), info="the name"),
         Input("input_value", "any", accepts=("Data", "Message", "Table"), info="the value"),
-        Input("append", "bool", default=False, info="put it behind what is there"),
+        Input("append", "bool", default=False, info="append to the existing value"),
     )
     outputs = (Output("result", "Data", aliases=("output", "data")),)
 
@@ -67,7 +67,7 @@ class Listen(Component):
 def _key(name: Any) -> str:
     wanted = text_of(name).strip()
     if not wanted:
-        raise ValueError("context_key names no value")
+        raise ValueError("context_key is empty")
     return _KEY + wanted
 
 

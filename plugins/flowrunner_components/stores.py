@@ -18,7 +18,7 @@ def memory_of(context: RunContext, external: Any) -> ConversationMemory:
     if external is None or external == "" or external == []:
         return context.memory
     if not (callable(getattr(external, "append", None)) and callable(getattr(external, "fetch", None))):
-        raise ValueError(f"the external memory is a {type(external).__name__}, which cannot keep messages")
+        raise ValueError(f"the external memory is a {type(external).__name__}, which cannot store messages")
     found: ConversationMemory = external
     return found
 

@@ -27,7 +27,7 @@ def read_json(text: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number that JSON knows")
+        raise ValueError(f"{text[:20]} is not a JSON number")
     return number
 
 

@@ -14,7 +14,7 @@ from .values import as_data
 _BETWEEN: Final = re.compile(r"^([^~|]+)[~|](.+)$")
 INPUTS: Final = (
     Input("flow_name_selected", "str", aliases=("flow_name",), info="the flow, by its name, endpoint name or id"),
-    Input("flow_id_selected", "str", aliases=("flow_id",), info="its id; stronger than the name"),
+    Input("flow_id_selected", "str", aliases=("flow_id",), info="the flow's id; takes precedence over its name"),
     Input("input_value", "any", accepts=("Message", "Data", "Table"), tool=True, info="what the flow is asked"),
     Input("flow_tweak_data", "any", accepts=("Data",), info="settings of the flow's components for this run"),
 )
@@ -43,7 +43,7 @@ class RunFlow(Component):
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Return what the flow answered; of outputs that the vertex lists as ``vertex~output`` what that gave.
 
-        :raises ValueError: if no flow is named.
+        :raises ValueError: if no flow is set.
         :raises FlowNotFound: if the owner has none of that name, or the caller may not run it.
         """
         return _outputs(context, start_flow(context, values, values["input_value"]))
@@ -71,9 +71,9 @@ class FlowTool(Component):
     display_name = "Flow as Tool"
     inputs = (
         *INPUTS,
-        Input("tool_name", "str", aliases=("name",), info="what the agent calls it"),
-        Input("tool_description", "str", aliases=("description",), info="what it is good for"),
-        Input("return_direct", "bool", default=False, info="without effect: the agent reads the answer"),
+        Input("tool_name", "str", aliases=("name",), info="name of the tool, for the agent"),
+        Input("tool_description", "str", aliases=("description",), info="what the tool is for, for the agent"),
+        Input("return_direct", "bool", default=False, info="ignored: the agent reads the answer"),
     )
     outputs = (Output("message", aliases=("text",)),)
 
@@ -108,7 +108,7 @@ def start_flow(context: RunContext, values: Mapping[str, Any], asked: Any, given
     names = [text_of(values[field]).strip() for field in ("flow_id_selected", "flow_name_selected")]
     wanted = [name for name in dict.fromkeys(names) if name]
     if not wanted:
-        raise ValueError("no flow is named")
+        raise ValueError("no flow is set")
     text = None if asked in (None, "", []) else text_of(asked)
     tweaks, words = _tweaks(context, values)
     more = {

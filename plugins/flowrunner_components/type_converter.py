@@ -18,8 +18,8 @@ class TypeConverter(Component):
     display_name = "Type Convert"
     inputs = (
         Input("input_data", required=True, accepts=("Data", "Table")),
-        Input("auto_parse", "bool", default=False, info="read a text that holds JSON or CSV"),
-        Input("output_type", "str", default="Message", info="the output that an editor shows; all are there"),
+        Input("auto_parse", "bool", default=False, info="parse text that contains JSON or CSV"),
+        Input("output_type", "str", default="Message", info="the output shown in an editor; all are available"),
     )
     outputs = (Output("message_output"), Output("data_output", "Data"), Output("dataframe_output", "Table"))
 

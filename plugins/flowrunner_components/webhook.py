@@ -15,7 +15,7 @@ class Webhook(Component):
 
     type_name = "Webhook"
     input_kind = "webhook"
-    inputs = (Input("data", "str", aliases=("payload",), info="the body of the call"),)
+    inputs = (Input("data", "str", aliases=("payload",), info="the body of the request"),)
     outputs = (Output("output_data", "Data", aliases=("data",)),)
 
     def run(self, context: RunContext, /, *, data: str) -> Mapping[str, Any]:
@@ -24,7 +24,7 @@ class Webhook(Component):
 
 
 def read_payload(text: str) -> dict[str, Any]:
-    """Return a body as an object: empty for no body, under ``payload`` if it is no JSON object."""
+    """Return a body as an object: empty for no body, under ``payload`` if it is not a JSON object."""
     if not text:
         return {}
     try:

@@ -108,7 +108,7 @@ class FileJson(MemoryBackend):
     def _refuse_taken(self, ids: Sequence[str]) -> None:
         for place, name in enumerate(ids):
             if name in ids[:place] or self._store.file_with(name) is not None:
-                raise MessageInvalid(f"A message with the id {name} is stored already.")
+                raise MessageInvalid(f"A message with the id {name} already exists.")
 
     def _forget(self, files: Sequence[SessionFile], ids: Sequence[str], but: str | None = None) -> None:
         """Remove what the index of ids says of messages that have left their files."""

@@ -81,7 +81,7 @@ def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False
         try:
             lines.append(json.dumps(marked, ensure_ascii=False).encode() + b"\n")
         except UnicodeEncodeError as error:
-            raise MessageInvalid("The text holds a lone surrogate, which no encoding can write.") from error
+            raise MessageInvalid("The text contains a lone surrogate, which cannot be encoded.") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise MessageInvalid(f"The message cannot be stored: {error}.") from error
     return b"".join(lines)

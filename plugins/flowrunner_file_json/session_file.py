@@ -58,16 +58,16 @@ class Damaged(MemoryFailed):
     """
 
     def __init__(self, path: Path, line: int, what: str) -> None:
-        super().__init__("The file of this conversation is damaged; the log of the server says where, and what to do.")
+        super().__init__("The file of this conversation is damaged; the server log says where and what to do.")
         self.path, self.line = path, line
         where = f"{path}, line {line}" if line else str(path)
         self.what = f"The file {where}, is damaged: {what}"
         #: It is not damaged at all, but of another release, which can read it.
         self.is_foreign = what == _FOREIGN
         self.told = (
-            f"{self.what}. Its other messages are kept, and other sessions are not concerned."
-            " Bring the file back from a backup; or stop the server and type flowrunner memory mend, which sets it"
-            " aside and keeps what can be read."
+            f"{self.what}. Its other messages and other sessions are not affected. Restore the"
+            " file from a backup, or stop the server and run flowrunner memory mend, which sets the file aside and"
+            " keeps what is readable."
         )
 
 
@@ -203,7 +203,7 @@ class SessionFile:
                 except (LookupError, TypeError, ValueError, AttributeError) as error:
                     line = self._line(content, position - 1)
                     what = str(error) if isinstance(error, RecordInvalid) else type(error).__name__
-                    raise Damaged(self.path, line, f"a record lacks what it needs ({what})") from error
+                    raise Damaged(self.path, line, f"a record is incomplete ({what})") from error
             group = []
             end = position
         self._size += end
@@ -213,11 +213,11 @@ class SessionFile:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise Damaged(self.path, self._line(content, position), "the line is no JSON") from error
+            raise Damaged(self.path, self._line(content, position), "the line is not JSON") from error
         if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
-            raise Damaged(self.path, self._line(content, position), "the line is no record")
+            raise Damaged(self.path, self._line(content, position), "the line is not a record")
         if (b"\\ud" in line or b"\\uD" in line) and not _can_be_written(record):
-            raise Damaged(self.path, self._line(content, position), "a text holds what no encoding can write")
+            raise Damaged(self.path, self._line(content, position), "a text contains characters that cannot be encoded")
         if position == 0 and self._size == 0 and "version" not in record:
             raise Damaged(self.path, 1, "the line does not name the session")
         if "version" in record and record["version"] != VERSION:
@@ -258,8 +258,8 @@ class SessionFile:
 
     def _heal(self, surplus: int) -> None:
         logger.warning(
-            "The file %s ends within a record, as a process leaves it that dies while it writes; %d bytes that"
-            " nobody was told of are cut off.",
+            "The file %s ends in the middle of a record, because a process died while writing it; %d bytes that"
+            " were never acknowledged are cut off.",
             self.path,
             surplus,
         )

@@ -236,7 +236,7 @@ class Store:
             self.replace({file: list(file.rows.values())})
         except OSError as error:
             # The record is on disk and counts; only the room that it would have saved is not saved.
-            logger.warning("The file %s cannot be written anew: %s", file.path, error)
+            logger.warning("The file %s cannot be rewritten: %s", file.path, error)
 
     def replace(self, contents: Mapping[SessionFile, Sequence[Row]]) -> None:
         """Write sessions' files anew, all or none; one without messages is removed.
@@ -337,7 +337,7 @@ class Store:
         self.catalogue.last_seq = max((entry.newest for entry in entries), default=0)
         self.catalogue.write_anew(entries)
         if entries:
-            logger.info("The indexes of %s were made anew from %d sessions.", self._sessions, len(entries))
+            logger.info("The indexes of %s were rebuilt from %d sessions.", self._sessions, len(entries))
 
     def _opened(self, path: Path, known: Mapping[str, Change]) -> SessionFile | None:
         """Return a session's file, read to its end; None if it cannot be, which the log says."""

@@ -79,7 +79,7 @@ class InMemory(MemoryBackend):
     def _refuse_taken(self, ids: Sequence[str]) -> None:
         taken = [i for n, i in enumerate(ids) if i in self._places or i in ids[:n]]
         if taken:
-            raise MessageInvalid(f"A message with the id {taken[0]} is stored already.")
+            raise MessageInvalid(f"A message with the id {taken[0]} already exists.")
 
     def _put(self, place: int, message: Message) -> None:
         self._messages[place] = message

@@ -35,7 +35,7 @@ def warn_about_workers(environ: Mapping[str, str] = os.environ) -> None:
     workers = count_workers(environ)
     if workers > 1:
         logger.warning(
-            "The memory backend in-memory keeps messages in one process, and %d workers run: each has its own"
+            "The memory backend in-memory keeps messages in one process, but %d workers run: each has its own"
             " conversations. Choose sqlite or file-json, or run one worker.",
             workers,
         )

@@ -101,7 +101,7 @@ def _use(context: RunContext, tools: Mapping[str, Tool], call: ToolCall, *, forg
         arguments = _read(call.arguments)
         tool = tools.get(call.name)
         if tool is None:
-            raise ValueError(f"there is no tool {call.name}; there are {', '.join(tools) or 'none'}")
+            raise ValueError(f"there is no tool {call.name}; available are {', '.join(tools) or 'none'}")
         text, failed = tool.answer(arguments), False
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if isinstance(error, FlowRunnerError) and not isinstance(error, ComponentFailed):
@@ -128,8 +128,10 @@ def _read(text: str) -> Mapping[str, Any]:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the arguments are no JSON ({error}); send a JSON object; you wrote: {wrote}") from None
-    raise ValueError(f"the arguments are no JSON object; you wrote: {wrote}")
+        raise ValueError(
+            f"the arguments are not valid JSON ({error}); send a JSON object; you wrote: {wrote}"
+        ) from None
+    raise ValueError(f"the arguments are not a JSON object; you wrote: {wrote}")
 
 
 def _renamed(tool: Tool, name: str) -> Tool:

@@ -34,7 +34,7 @@ class ApiRequest(Component):
         Input("headers", "any", accepts=("Data",), info="rows of key and value"),
         Input("timeout", "int", default=30),
         Input("follow_redirects", "bool", default=False),
-        Input("include_httpx_metadata", "bool", default=False, info="give the headers of the answer too"),
+        Input("include_httpx_metadata", "bool", default=False, info="also return the response headers"),
     )
     outputs = (Output("data", "Data", aliases=("api_response", "make_requests")),)
 
@@ -51,9 +51,9 @@ class ApiRequest(Component):
             url, method, headers, body = curl.url, curl.method, curl.headers, curl.body
             redirects = redirects or curl.redirects
         if not url:
-            raise ValueError("no address is given")
+            raise ValueError("no address is set")
         if method not in (*_METHODS, "HEAD"):
-            raise ValueError(f"the method {method[:20]} is not known")
+            raise ValueError(f"unknown method {method[:20]}")
         url = _with_query(url if "://" in url else f"https://{url}", values["query_params"])
         if body is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
@@ -106,7 +106,7 @@ def _with_query(url: str, given: Any) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise FetchFailed("the address cannot be read") from None
+        raise FetchFailed("the address is not valid") from None
     query = "&".join(part for part in (parts.query, urlencode(more)) if part)
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 

@@ -25,7 +25,7 @@ class BatchRun(ModelUser):
     display_name = "Batch Run"
     inputs = (
         Input("df", "Table", required=True, accepts=("Data", "Message"), aliases=("dataframe",), info="the rows"),
-        Input("column_name", "str", info="which column to ask about; blank for the whole row"),
+        Input("column_name", "str", info="the column to send; blank for the whole row"),
         Input("system_message", info="how the model should answer"),
         Input("output_column_name", "str", default="model_response"),
         Input("enable_metadata", "bool", default=False, info="add what was asked, and its length"),
@@ -41,7 +41,7 @@ class BatchRun(ModelUser):
         """
         rows = [row if isinstance(row, Mapping) else {"text": text_of(row)} for row in _rows(values["df"])]
         if len(rows) > _MOST_ROWS:
-            raise ValueError(f"the table has {len(rows)} rows; at most {_MOST_ROWS} are asked about")
+            raise ValueError(f"the table has {len(rows)} rows; at most {_MOST_ROWS} are accepted")
         asked = [_question(row, values["column_name"]) for row in rows]
         model, system = self.model_of(context, values), text_of(values["system_message"])
         with ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="flowrunner-batch") as pool:
@@ -76,5 +76,5 @@ def _question(row: Mapping[str, Any], column: str) -> str:
     if not column:
         return json.dumps(dict(row), ensure_ascii=False, default=text_of)
     if column not in row:
-        raise ValueError(f"the table has no column {column}; there are {', '.join(map(str, row))[:500]}")
+        raise ValueError(f"the table has no column {column}; it has {', '.join(map(str, row))[:500]}")
     return text_of(row[column])

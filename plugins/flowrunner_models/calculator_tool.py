@@ -35,7 +35,7 @@ def work_out(expression: str) -> str:
     except ZeroDivisionError:
         raise ValueError("division by zero") from None
     except (SyntaxError, RecursionError, OverflowError, MemoryError):
-        raise ValueError("that is no arithmetic expression") from None
+        raise ValueError("that is not an arithmetic expression") from None
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else f"{value}"
 
 
@@ -52,7 +52,7 @@ def _value(node: ast.expr) -> Number:
         function = _TWO.get(type(node.op))
         if function is not None:
             return _bounded(function(left, right))
-    raise ValueError("only numbers, + - * / // % ** and parentheses are understood")
+    raise ValueError("only numbers, + - * / // % ** and parentheses are supported")
 
 
 def _power(base: Number, exponent: Number) -> Number:
@@ -60,7 +60,7 @@ def _power(base: Number, exponent: Number) -> Number:
         raise ValueError("the power is too large")
     value = base**exponent
     if isinstance(value, complex):
-        raise ValueError("the root of a negative number is none here")
+        raise ValueError("the root of a negative number is not a real number")
     return _bounded(value)
 
 

@@ -22,8 +22,8 @@ from .reasoning import Splitter
 from .tool_calls import Calls
 from .usage import read_usage
 
-_NO_CHUNK: Final = "the model's stream has something in it that is no chunk"
-_NO_MESSAGE: Final = "the model's answer has no message in it"
+_NO_CHUNK: Final = "the model's stream contains something that is not a chunk"
+_NO_MESSAGE: Final = "the model's answer contains no message"
 _FILTERED: Final = frozenset(
     {"content_filter", "content_filtered", "safety", "recitation", "prohibited_content", "sensitive", "blocklist"}
 )
@@ -170,7 +170,7 @@ class Chunks:
         :raises ModelAnswerInvalid: if the stream broke off.
         """
         if not self._done and not self._draft.reason:
-            raise ModelAnswerInvalid("the model's answer broke off")
+            raise ModelAnswerInvalid("the model's answer was cut off")
         yield from self._draft.close()
 
     def reply(self) -> Reply:
@@ -184,24 +184,24 @@ def why_empty(reply: Reply) -> ModelSaidNothing | None:
         return None
     reason = reply.reason.lower()
     if reason in _FILTERED:
-        return ModelSaidNothing(f"the provider's filter held the answer back ({reply.reason})")
+        return ModelSaidNothing(f"the provider's filter withheld the answer ({reply.reason})")
     if reason == "refusal":
         return ModelSaidNothing("the model refused to answer and does not say why")
     if reason in _TOO_LONG:
         so_far = "only thoughts were there" if reply.thoughts else "a word of it was there"
         when = "when" if reply.thoughts else "before"
         return ModelSaidNothing(
-            f"the answer reached its limit of tokens {when} {so_far} ({reply.reason}): raise max_tokens"
+            f"the answer reached the token limit {when} {so_far} ({reply.reason}): raise max_tokens"
         )
     if reply.thoughts:
-        return ModelSaidNothing(f"the model thought aloud and then gave no answer (finish reason: {reply.reason})")
-    return ModelSaidNothing(f"the model answered with nothing (finish reason: {reply.reason})")
+        return ModelSaidNothing(f"the model returned reasoning but no answer (finish reason: {reply.reason})")
+    return ModelSaidNothing(f"the model returned an empty answer (finish reason: {reply.reason})")
 
 
 def failure_of(error: Any) -> ModelFailed:
     """Return what an error within an answer means."""
     status = status_in(error)
-    said = sentence_in(error) or "the provider reports an error and does not say which"
+    said = sentence_in(error) or "the provider reports an unspecified error"
     details = json.dumps(error, ensure_ascii=False, default=str)[:4000]
     kind: type[ModelFailed] = ModelAnswerInvalid
     if status is not None:
@@ -249,4 +249,4 @@ def _chunks(data: str, *, failed: bool) -> list[Any]:
     except (ValueError, RecursionError):
         if failed:
             return [{"error": {"message": data}}]
-        raise ModelAnswerInvalid("the model's stream has a line in it that is no JSON") from None
+        raise ModelAnswerInvalid("the model's stream has a line in it that is not JSON") from None

@@ -83,7 +83,7 @@ def read_curl(command: str) -> CurlRequest:
     try:
         words = shlex.split(command.replace("\\\n", " "))
     except ValueError:
-        raise ValueError("the curl command cannot be read") from None
+        raise ValueError("the curl command cannot be parsed") from None
     found, data, as_query = CurlRequest(), list[str](), False
     for name, value in _options(words[1:] if words[:1] == ["curl"] else words):
         if name == "url":
@@ -145,7 +145,7 @@ def _data(name: str, value: str) -> str:
     """Return a piece of the body, encoded where the option says so."""
     head, equals, content = value.partition("=") if name == "data-urlencode" else ("", "", value)
     if name != "data-raw" and (value.startswith("@") or (name == "data-urlencode" and "@" in head)):
-        raise ValueError("a curl command cannot send a file of the server")
+        raise ValueError("a curl command cannot send a file from the server")
     if name != "data-urlencode":
         return content
     return (f"{head}=" if head else "") + quote_plus(content) if equals else quote_plus(value)

@@ -69,4 +69,4 @@ def _document(content: bytes) -> object:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
-        raise ModelAnswerInvalid("the model's answer is no JSON") from None
+        raise ModelAnswerInvalid("the model's answer is not JSON") from None

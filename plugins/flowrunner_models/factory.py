@@ -104,7 +104,7 @@ def _openai_model(
         options = replace(options, extra={})
     name = choice.model or split_name(getattr(context.settings, "model", ""))[1]
     if not name:
-        raise ModelNotChosen(f"no model of {provider.name} is chosen: set model_name")
+        raise ModelNotChosen(f"no model of {provider.name} is set: set model_name")
     return OpenAIModel(
         connections,
         provider=provider.name,

@@ -42,7 +42,7 @@ class ModelRefused(ModelFailed):
 
 
 class ModelBusy(ModelFailed):
-    """The provider takes no more requests for now (429), also after the retries."""
+    """The provider accepts no more requests for now (429), also after the retries."""
 
 
 class ModelBroken(ModelFailed):

@@ -92,7 +92,7 @@ def fetch(
             method, body = "GET", None
         if _server(target) != _server(url):
             if body is not None:
-                raise FetchFailed(f"{_host(url)} redirects to another server, to which the body is not sent")
+                raise FetchFailed(f"{_host(url)} redirects to another server; the body is not sent there")
             told = telling_headers(sent)
             sent = {name: value for name, value in sent.items() if name not in told}
         private = to.private_hosts if _server(target) == first else to.allowed
@@ -140,7 +140,7 @@ def _parts(url: str) -> SplitResult:
         if parts.scheme in ("http", "https") and parts.hostname:
             return parts
     except ValueError:
-        raise FetchFailed("the address cannot be read") from None
+        raise FetchFailed("the address is not valid") from None
     raise FetchFailed("only http and https addresses are fetched")
 
 
@@ -150,7 +150,7 @@ def _server(url: str) -> tuple[str, str, int]:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise FetchFailed("the address has a port that is none") from None
+        raise FetchFailed("the address has an invalid port") from None
     return parts.scheme, parts.hostname or "", port
 
 
@@ -205,7 +205,7 @@ def _read(
         if len(body) > limits.size:
             raise FetchFailed(f"the answer is larger than {limits.size} bytes")
     if response.length or (unpack is not None and came and not unpack.eof):
-        raise FetchFailed(f"the answer of {connection.host} broke off")
+        raise FetchFailed(f"the answer of {connection.host} was cut off")
     return bytes(body)
 
 

@@ -44,11 +44,13 @@ OLLAMA_URL: Final = "ollama_base_url"
 MODEL_FIELDS: Final = ("model", "llm", "agent_llm")
 
 CHOICE_INPUTS: Final = (
-    Input("model", "any", accepts=("LanguageModel",), info="a model over an edge, or which one to use"),
+    Input("model", "any", accepts=("LanguageModel",), info="a connected model, or the model to use"),
     Input("llm", "any", accepts=("LanguageModel",), info="the older name of model"),
-    Input("agent_llm", "any", accepts=("LanguageModel",), info="the provider, or a model over an edge"),
-    Input("provider", "str", info="which provider; stronger than model"),
-    Input("model_name", "str", aliases=("model_id", "deployment_name"), info="which model; stronger than model"),
+    Input("agent_llm", "any", accepts=("LanguageModel",), info="the provider, or a connected model"),
+    Input("provider", "str", info="the provider; takes precedence over model"),
+    Input(
+        "model_name", "str", aliases=("model_id", "deployment_name"), info="the model name; takes precedence over model"
+    ),
     Input("azure_deployment", "str"),
     *(Input(name, "secret") for name in KEY_FIELDS),
     *(Input(name, "str") for name in URL_FIELDS),
@@ -57,15 +59,15 @@ CHOICE_INPUTS: Final = (
 
 OPTION_INPUTS: Final = (
     Input("temperature", "float"),
-    Input("max_tokens", "int", info="length of the answer at most; 0 leaves it to the provider"),
+    Input("max_tokens", "int", info="maximum length of the answer; 0: the provider's default"),
     Input("max_output_tokens", "int", info="the older name of max_tokens"),
     Input("top_p", "float"),
     Input("seed", "int", aliases=("random_seed",)),
-    Input("stop_tokens", "str", aliases=("stop_sequence",), info="words that end the answer, commas between them"),
+    Input("stop_tokens", "str", aliases=("stop_sequence",), info="stop sequences, separated by commas"),
     Input("json_mode", "bool", default=False, info="ask for a JSON object"),
-    Input("model_kwargs", "dict", default={}, info="further members of the request"),
-    Input("timeout", "float", info="seconds of silence at most; default 120"),
-    Input("max_retries", "int", info="further tries after 429, 5xx and broken connections; default 2"),
+    Input("model_kwargs", "dict", default={}, info="additional members of the request"),
+    Input("timeout", "float", info="seconds to wait for data; default 120"),
+    Input("max_retries", "int", info="retries after 429, 5xx and broken connections; default 2"),
 )
 
 HISTORY_INPUTS: Final = (
@@ -74,10 +76,10 @@ HISTORY_INPUTS: Final = (
         "any",
         accepts=("Table", "Data", "Message"),
         aliases=("chat_history",),
-        info="earlier messages, as rows or text; become turns of the conversation",
+        info="earlier messages, as rows or text, to include as turns of the conversation",
     ),
-    Input("n_messages", "int", default=100, info="turns of the history at most, the newest; 0 for none"),
-    Input("history_tokens", "int", default=0, info="tokens of the history at most, about; 0 for any number"),
+    Input("n_messages", "int", default=100, info="maximum turns of the history, the newest; 0 for none"),
+    Input("history_tokens", "int", default=0, info="approximate maximum tokens of the history; 0: no limit"),
 )
 
 MODEL_INPUTS: Final = (*CHOICE_INPUTS, *OPTION_INPUTS)

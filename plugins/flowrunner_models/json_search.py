@@ -83,7 +83,7 @@ class _Search:
         return self._ends[start]
 
     def _follow(self, start: int) -> None:
-        """Read from a bracket to its end, or to where this is no JSON; note the ends of all brackets on the way."""
+        """Read from a bracket to its end, or to where this is not JSON; note the ends of all brackets on the way."""
         text, at = self._text, start
         opened: list[tuple[int, int]] = []
         deepest, wanted = 0, "value"

@@ -54,7 +54,7 @@ def _checked(place: str, key: str) -> str:
     if key[:1] in ("{", "["):
         raise ModelFailed(f'{place} holds an object, not an API key; a variable is named as {{"$variable": "NAME"}}')
     if not key.isascii() or not key.isprintable():
-        raise ModelFailed(f"{place} holds characters that no API key has")
+        raise ModelFailed(f"{place} contains characters that are not valid in an API key")
     return key
 
 
@@ -62,24 +62,28 @@ def no_key(context: RunContext, provider: Provider, server: Server) -> str:
     """Return the sentence for a key that is missing."""
     brought = f"(header X-LANGFLOW-GLOBAL-VAR-{provider.keys[0]})" if provider.keys else "(in api_key)"
     if server.word is Word.REQUEST and not server.known:
-        return f"{provider.name} wants an API key, which must come with the request {brought}, since the address does"
+        return (
+            f"{provider.name} requires an API key, which must be sent with the request {brought}, because"
+            f" the address was"
+        )
     named = [variable for name, variable in context.missing.items() if name in KEY_FIELDS and variable]
     wanted = " or ".join(dict.fromkeys([*named, *provider.keys[:1]]))
     unread = [name for name in provider.keys if name in os.environ and name not in context.settings.variables]
     if unread:
         return (
-            f"{provider.name} wants an API key: {unread[0]} is in the environment, but FLOWRUNNER_VARIABLES, the list"
-            " of what flows may read there, does not name it"
+            f"{provider.name} requires an API key: {unread[0]} is set in the environment, but not listed in"
+            " FLOWRUNNER_VARIABLES"
         )
     if server.by_request or server.word is Word.REQUEST:
         return (
-            f"{provider.name}, which the request chose, wants an API key: the variable {wanted} is set nowhere, or"
-            f" out of reach of a key that is limited to flows; send one with the request {brought}, or let the flow"
-            " itself choose the provider"
+            f"{provider.name}, which the request chose, requires an API key: the variable {wanted} is not set, or"
+            f" not available to an API key limited to certain flows; send a key with the request {brought}, or let"
+            " the flow choose the provider"
         )
     if server.word is not Word.OPERATOR and not server.known:
         return (
-            f"{provider.name} wants an API key: keys of the server's environment go to addresses of its operator alone,"
-            f" and this one is the flow author's; set api_key in the flow, or store a variable {wanted}"
+            f"{provider.name} requires an API key: keys from the server's environment are only sent to addresses set by"
+            f" the operator, and this one was set by the flow's author; set api_key in the flow, or"
+            f" store a variable {wanted}"
         )
-    return f"{provider.name} wants an API key: the variable {wanted} is set nowhere"
+    return f"{provider.name} requires an API key: the variable {wanted} is not set"

@@ -36,7 +36,7 @@ class LanguageModel(ModelUser):
             info="what to ask; rows of a history become turns",
         ),
         Input("system_message", info="how the model should answer", aliases=("system_prompt",)),
-        Input("stream", "bool", default=False, info="without effect: a run streams if its request asks for it"),
+        Input("stream", "bool", default=False, info="ignored: a run streams if its request asks for it"),
         *MODEL_INPUTS,
         *HISTORY_INPUTS,
     )
@@ -147,7 +147,7 @@ def _as_json(context: RunContext, text: str) -> dict[str, Any]:
         return {}
     found = find_json(text, context.cancelled.raise_if_set)
     if found is None:
-        raise ValueError("the model's answer holds no JSON")
+        raise ValueError("the model's answer contains no JSON")
     rows = found if isinstance(found, list) else [found]
     rows = [row if isinstance(row, dict) else {"text": json.dumps(row, ensure_ascii=False)} for row in rows]
     return {"data_output": rows[0] if len(rows) == 1 else {"results": rows}, "dataframe_output": rows}

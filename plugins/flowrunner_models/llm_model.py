@@ -91,7 +91,7 @@ def _prompt(
     known = getattr(getattr(model, "Options", None), "model_fields", {})
     given = {name: getattr(options, name) for name in _OPTIONS if name in known and getattr(options, name) is not None}
     if tools and not getattr(model, "supports_tools", False):
-        raise ModelRefused(f"the model {model.model_id} takes no tools")
+        raise ModelRefused(f"the model {model.model_id} does not support tools")
     turns = only_pictures(turns, getattr(model, "attachment_types", ()), model.model_id)
     said = [turn for turn in turns if turn.role != "system"]
     if not reads_turns(model):

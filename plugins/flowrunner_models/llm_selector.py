@@ -17,7 +17,7 @@ from .reasoning import set_apart, without_thoughts
 
 #: What the judge is told to look for.
 _AIMS: Final = {
-    "quality": "the one whose answer will be the best",
+    "quality": "the one that will answer best",
     "speed": "the one that will answer the fastest and still well enough",
     "cost": "the cheapest one that will answer well enough",
     "balanced": "the one with the best balance of quality, speed and cost",
@@ -34,16 +34,16 @@ class LlmSelector(ModelUser):
         Input("models", "LanguageModel", many=True, info="the models to choose among"),
         Input("input_value", accepts=("Data",), tool=True, info="what is to be answered"),
         Input("judge_llm", "any", accepts=("LanguageModel",), info="the model that chooses"),
-        Input("optimization", "str", default="balanced", options=tuple(_AIMS), info="what the choice looks for"),
+        Input("optimization", "str", default="balanced", options=tuple(_AIMS), info="the goal of the choice"),
         Input(
             "fallback_to_first",
             "bool",
             default=True,
             aliases=("fallback_to_first_model",),
-            info="take the first model where the judge names none",
+            info="use the first model if the judge names none",
         ),
-        Input("use_openrouter_specs", "bool", default=True, info="without effect: nothing is fetched about models"),
-        Input("timeout", "int", default=10, info="without effect, as nothing is fetched"),
+        Input("use_openrouter_specs", "bool", default=True, info="ignored: nothing is fetched about models"),
+        Input("timeout", "int", default=10, info="ignored, as nothing is fetched"),
     )
     outputs = (
         Output("output"),
@@ -60,7 +60,7 @@ class LlmSelector(ModelUser):
         models = [model for model in values["models"] or () if isinstance(model, ChatModel)]
         text, files = text_of(values["input_value"]), files_of(values["input_value"])
         if not models:
-            raise ValueError("no models are connected to choose among")
+            raise ValueError("no models are connected")
         if not text.strip() and not files:
             raise ValueError("the message to the models is empty")
         place, decision = _judge(context, values, models, text)

@@ -48,12 +48,10 @@ def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", for
     elif not provider_word:
         provider_word = usual or _guess(model) or chosen_by_operator[0]
     if not provider_word:
-        raise ModelNotChosen(
-            "no model is chosen: connect one, set provider and model_name, or set FLOWRUNNER_MODEL for all of them"
-        )
+        raise ModelNotChosen("no model is set: connect one, set provider and model_name, or set FLOWRUNNER_MODEL")
     provider = find_provider(provider_word)
     if provider is None:
-        raise ModelNotChosen(f"nothing is known of a model provider called {provider_word[:80]}")
+        raise ModelNotChosen(f"unknown model provider {provider_word[:80]}")
     return Choice(provider, model or provider.model)
 
 

@@ -179,7 +179,7 @@ class OpenAIModel(ChatModel):
         if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2"):
             if "Timeout" in type(error).__name__:
                 return _TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
-            return _TryAgain(ModelAnswerInvalid(f"the answer of {self.provider} broke off"))
+            return _TryAgain(ModelAnswerInvalid(f"the answer of {self.provider} was cut off"))
         return error
 
     def _refusal(self, error: Any) -> Exception:
@@ -188,7 +188,7 @@ class OpenAIModel(ChatModel):
         if status in (401, 403):
             return ModelKeyRefused(said or f"{self.provider} does not accept the API key", status=status)
         if status == 429:
-            return _TryAgain(ModelBusy(said or f"{self.provider} takes no more requests", status=429), _delay(error))
+            return _TryAgain(ModelBusy(said or f"{self.provider} accepts no more requests", status=429), _delay(error))
         # Some engines fail with 500 where a template of theirs refuses the order of roles: that does not pass.
         if (status >= 500 and not is_about_roles(details)) or status in _AGAIN:
             failure = ModelBroken(said or f"{self.provider} failed", status=status, details=details)

@@ -45,7 +45,7 @@ def with_pictures(context: RunContext, turns: Sequence[Turn]) -> list[Turn]:
     room = _Room()
     found = [_with_pictures(context, turn, room) if turn.files else turn for turn in reversed(turns)]
     if found and _is_empty(found[0]):
-        raise ValueError("the message to the model is empty: it has no text, and its files are no pictures")
+        raise ValueError("the message to the model is empty: it has no text, and its files are not images")
     return [turn for turn in reversed(found) if not _is_empty(turn)]
 
 
@@ -60,7 +60,7 @@ def only_pictures(turns: Sequence[Turn], taken: Collection[str], model: str) -> 
     """
     other = [picture.media_type for picture in turns[-1].pictures if picture.media_type not in taken] if turns else []
     if other:
-        raise ModelRefused(f"the model {model} takes no pictures of the type {other[0]}")
+        raise ModelRefused(f"the model {model} does not accept images of type {other[0]}")
     return [replace(t, pictures=tuple(p for p in t.pictures if p.media_type in taken)) for t in turns]
 
 
@@ -124,6 +124,6 @@ def _read(context: RunContext, name: str, room: _Room) -> Picture | None:
         if media_type is None:
             return None
         if path.stat().st_size > room.bytes or room.pictures < 1:
-            raise OSError(f"{name} is more than one request takes")
+            raise OSError(f"{name} is larger than one request may carry")
         file.seek(0)
         return Picture(name.rpartition("/")[2], media_type, file.read())

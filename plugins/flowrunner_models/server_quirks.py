@@ -105,7 +105,7 @@ class Habits:
 
     def remember(self, server: str, model: str, habits: Sequence[str]) -> None:
         """Keep habits that a request was answered with."""
-        logger.info("the model %s is asked without what its server refuses: %s", model, ", ".join(habits))
+        logger.info("the model %s is called without the parameters its server refuses: %s", model, ", ".join(habits))
         with self._lock:
             known = self._known.pop((server, model), ())
             self._known[server, model] = tuple(dict.fromkeys((*known, *habits)))

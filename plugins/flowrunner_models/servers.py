@@ -149,7 +149,7 @@ def _full_url(given: str, provider: Provider) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ModelFailed("the address of the model server is no http or https address")
+        raise ModelFailed("the address of the model server is not an http or https URL")
     path = parts.path.rstrip("/")
     path = path.removesuffix("/chat/completions")
     return f"{parts.scheme}://{parts.netloc}{path or provider.path}"

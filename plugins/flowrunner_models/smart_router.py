@@ -27,7 +27,7 @@ class SmartRouter(ModelUser):
         Input("input_text", required=True, accepts=("Data",), tool=True, info="the text to place"),
         Input("routes", "any", info="rows of route_category, route_description and output_value"),
         Input("message", accepts=("Data",), info="what goes on in place of the text"),
-        Input("enable_else_output", "bool", default=False, info="a branch for what fits no category"),
+        Input("enable_else_output", "bool", default=False, info="add a branch for text that fits no category"),
         Input("custom_prompt", "str", info="more instructions; {routes} and {input_text} stand for those"),
         *MODEL_INPUTS,
     )
@@ -41,7 +41,7 @@ class SmartRouter(ModelUser):
         """
         routes = _routes(values["routes"])
         if not routes:
-            raise ValueError("no routes are given")
+            raise ValueError("no routes are set")
         text = text_of(values["input_text"])
         reply = self.model_of(context, values).ask(_turns(routes, text, values), cancelled=context.cancelled)
         place = None if reply.refused else _find(reply.text, routes)

@@ -66,7 +66,7 @@ def misfit(value: Any, schema: Mapping[str, Any], place: str = "the answer") -> 
     kind = schema.get("type")
     if kind == "object":
         if not isinstance(value, Mapping):
-            return f"{place} is no object"
+            return f"{place} is not an object"
         for name in schema.get("required", ()):
             if name not in value:
                 return f"{place} lacks {name}"
@@ -78,10 +78,10 @@ def misfit(value: Any, schema: Mapping[str, Any], place: str = "the answer") -> 
         return ""
     if kind == "array":
         if not isinstance(value, list):
-            return f"{place} is no list"
+            return f"{place} is not a list"
         return next((m for item in value if (m := misfit(item, schema.get("items") or {}, place))), "")
     wanted = _PYTHON.get(str(kind))
     if wanted is None or value is None:
         return ""
     wrong_bool = isinstance(value, bool) and kind != "boolean"
-    return f"{place} is no {kind}" if wrong_bool or not isinstance(value, wanted) else ""
+    return f"{place} is not of type {kind}" if wrong_bool or not isinstance(value, wanted) else ""

@@ -34,7 +34,7 @@ class StructuredOutput(ModelUser):
         Input("system_prompt", default=_PROMPT, aliases=("system_message",)),
         Input("schema_name", "str"),
         Input("output_schema", "any", info="the fields: rows of name, type, description and multiple"),
-        Input("multiple", "bool", default=False, info="older flows: a list of such objects"),
+        Input("multiple", "bool", default=False, info="in older flows: a list of such objects"),
         *CHOICE_INPUTS,
         *OPTION_INPUTS,
     )
@@ -51,7 +51,7 @@ class StructuredOutput(ModelUser):
         """
         item = schema_of(values["output_schema"])
         if item is None:
-            raise ValueError("output_schema names no field")
+            raise ValueError("output_schema has no field")
         model = self.model_of(context, values)
         found = ask_for_json(
             context,

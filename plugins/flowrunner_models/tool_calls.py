@@ -56,7 +56,7 @@ class Calls:
 
     def _take(self, delta: Any) -> None:
         if not isinstance(delta, Mapping):
-            raise TypeError("a call is an object")
+            raise TypeError("a call must be an object")
         function = delta.get("function")
         function = function if isinstance(function, Mapping) else delta if "name" in delta else {}
         key, name = _word(delta.get("id")), _word(function.get("name"))
@@ -147,7 +147,7 @@ def read_arguments(text: str) -> dict[str, Any] | None:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _is_object(text: str) -> bool:

@@ -42,9 +42,9 @@ class Url(Component):
         Input("format", "str", default="Text", options=("Text", "HTML", "Markdown", "Raw HTML", "JSON")),
         Input("timeout", "int", default=30, info="seconds for each page"),
         Input("headers", "any", info="headers to send: rows of key and value"),
-        Input("filter_text_html", "bool", default=True, info="leave out what is no text"),
-        Input("continue_on_failure", "bool", default=True, info="go on with the other pages"),
-        Input("check_response_status", "bool", default=False, info="an error status is a failure"),
+        Input("filter_text_html", "bool", default=True, info="leave out what is not text"),
+        Input("continue_on_failure", "bool", default=True, info="continue with the other pages"),
+        Input("check_response_status", "bool", default=False, info="treat an error status as a failure"),
     )
     outputs = (
         Output("page_results", "Table", aliases=("data", "dataframe", "results")),
@@ -62,10 +62,10 @@ class Url(Component):
         """
         wanted = _addresses(values["urls"])
         if not wanted:
-            raise ValueError("no address is given")
+            raise ValueError("no address is set")
         rows, failures = _crawl(context, wanted, values)
         if not rows:
-            raise FetchFailed("; ".join(failures) or "nothing was found there")
+            raise FetchFailed("; ".join(failures) or "nothing was found")
         if not context.wanted:
             return {"page_results": rows}
         text = "\n\n".join(row["text"] for row in rows)

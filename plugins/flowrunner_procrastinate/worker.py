@@ -22,7 +22,7 @@ def worker_for(app: Any) -> procrastinate.App:
     settings = get_runner(app=app).runner.settings
     if settings.engine != "procrastinate":
         raise SettingsInvalid(
-            f"This worker would wait in vain: {settings.prefix}ENGINE is {settings.engine!r}, not 'procrastinate'."
+            f"This worker has nothing to do: {settings.prefix}ENGINE is {settings.engine!r}, not 'procrastinate'."
         )
     made = make_procrastinate(settings)
     carrying_out(made, settings.procrastinate_queue, app)

@@ -79,7 +79,7 @@ class SqliteMemory(MemoryBackend):
             with contract_errors(self._engine):
                 self._index.follow()
         except FlowRunnerError as error:
-            logger.warning("The search index cannot follow: %s", error.message)
+            logger.warning("The search index cannot be updated: %s", error.message)
 
     def fetch_messages(self, query: MessageQuery) -> list[Message]:
         with contract_errors(self._engine):

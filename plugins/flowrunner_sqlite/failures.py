@@ -33,13 +33,13 @@ def contract_errors(engine: Engine) -> Iterator[None]:
 
 
 def taken(error: BaseException) -> MessageInvalid:
-    """Return the error for an id that is stored already."""
-    return MessageInvalid("A message with this id is stored already.")
+    """Return the error for an id that already exists."""
+    return MessageInvalid("A message with this id already exists.")
 
 
 def unreadable(error: UnicodeError) -> MessageInvalid:
     """Return the error for text that is no Unicode text."""
-    return MessageInvalid("The text holds a lone surrogate, which no encoding can write.")
+    return MessageInvalid("The text contains a lone surrogate, which cannot be encoded.")
 
 
 def failed(error: BaseException) -> MemoryFailed:

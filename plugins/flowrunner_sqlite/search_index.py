@@ -86,7 +86,7 @@ class SearchIndex:
                 if not self._take_in():
                     return
         except (DBAPIError, driver_error(self._engine)) as error:
-            logger.warning("The search index cannot follow: %s", failed(error).message)
+            logger.warning("The search index cannot be updated: %s", failed(error).message)
 
     def is_due(self, appended: int) -> bool:
         """Count messages that were appended; say whether it is time to :meth:`follow`."""
@@ -130,7 +130,7 @@ class SearchIndex:
             if error.connection_invalidated or any(word in str(error.orig) for word in ("locked", "full")):
                 raise
             self._available = False
-            logger.info("Searches go without an index, this database offers none: %s", error.orig)
+            logger.info("Searches run without an index, which this database does not support: %s", error.orig)
         return self._available
 
     def _take_in(self) -> bool:

@@ -92,7 +92,7 @@ class SessionLocks:
                     self._ask("SELECT pg_advisory_unlock(:number)", number)
         except Exception as error:
             # The run is over and its answer is right; with the connection the server drops the lock.
-            logger.info("The lock of a session could not be given back: %s", failed(error).message)
+            logger.info("The lock of a session could not be released: %s", failed(error).message)
 
     def _ask_kept(self, statement: str, number: int) -> bool:
         """Ask on the connection that is there, and once on a new one if that was lost since it was last used."""

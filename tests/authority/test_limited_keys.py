@@ -115,9 +115,9 @@ def test_where_a_key_is_kept_back_it_is_said_what_to_do(tmp_path, monkeypatch):
         site.add_user("ann", "limited", flows=["one"])
         body = {"input_value": "hi", "tweaks": {"LanguageModelComponent-m": {"provider": "Groq", "model_name": "m"}}}
         refused = site.call("limited", "POST", "/api/v1/run/one", json=body).text
-    assert "Groq, which the request chose, wants an API key" in refused
+    assert "Groq, which the request chose, requires an API key" in refused
     assert "send one with the request (header X-LANGFLOW-GLOBAL-VAR-GROQ_API_KEY)" in refused
-    assert "or let the flow itself choose the provider" in refused
+    assert "or let the flow choose the provider" in refused
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_an_admins_key_that_an_older_release_limited_sees_its_own_owner_only(sit
 def test_the_api_makes_no_admins_key_that_is_limited(site):
     site.add_user("root", admin=True)
     body = {"name": "x", "user": "zed", "admin": True, "flows": ["one"]}
-    assert "not both" in str(site.ask("root", "POST", "/api/v1/api_key/", 400, json=body))
+    assert "cannot be limited to flows" in str(site.ask("root", "POST", "/api/v1/api_key/", 400, json=body))
 
 
 def test_it_sees_nothing_of_what_a_flow_is_made_of(site):

@@ -111,7 +111,7 @@ def test_gunicorn_does_not_open_it_to_others(start_server, tmp_path, address):
     ours = ("-c", "python:flowrunner.serving")
     server = start_server(gunicorn(address, *ours), environment=environment, ready=False)
     assert server.wait() != 0
-    assert "can be reached from other machines, so API keys are wanted there" in server.output
+    assert "can be reached from other machines and so requires API keys" in server.output
     assert "Traceback" not in server.output
 
 

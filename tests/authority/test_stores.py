@@ -100,7 +100,7 @@ def test_who_only_reads_changes_nothing(site):
     for part, name, _ in operations():
         call = getattr(getattr(mine, part), name)
         if name in changing:
-            with pytest.raises(NotAllowed, match="only read"):
+            with pytest.raises(NotAllowed, match="read-only"):
                 call(*arguments(part, name, stored), **keywords(part, name))
         elif (part, name) in {("flows", "folder_graph"), ("flows", "stored"), ("files", "list"), ("keys", "list")}:
             call(*arguments(part, name, stored), **keywords(part, name))

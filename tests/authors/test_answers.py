@@ -163,7 +163,7 @@ def test_a_component_stores_one_message_or_many(tmp_path):
         many = context.memory.append([one.replace(text="b"), one.replace(text="c")])
         context.memory.of_owner.append(one.replace(text="d"))
         for wrong in ("text", {"text": "x"}, 5, None, [one, "x"]):
-            with pytest.raises(TypeError, match="was given where a Message is wanted"):
+            with pytest.raises(TypeError, match="was given but must be a Message"):
                 context.memory.append(wrong)
         return {"data": [got.text, *(message.text for message in many)]}
 

@@ -53,7 +53,9 @@ def test_the_plan_names_component_and_method(case, method, kind):
 
 def test_one_port_without_a_comma():
     flow, registry = flow_of(outputs_for=lambda self, settings: Output("text"))
-    with pytest.raises(FlowInvalid, match=r"its outputs_for\(\) returned one Output, where a tuple of them is wanted"):
+    with pytest.raises(
+        FlowInvalid, match=r"its outputs_for\(\) returned a single Output; it must return a tuple of" r" them"
+    ):
         make_plan(flow, registry)
 
 

@@ -323,7 +323,7 @@ def test_in_a_vector_store(ending, method, start, caplog):
         else:
             call()
     runner.close()
-    assert "The vector store mine failed while it was closed" in caplog.text
+    assert "The vector store mine failed to close" in caplog.text
 
 
 def test_in_code_that_lies_in_no_file(start):

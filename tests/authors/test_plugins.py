@@ -36,34 +36,34 @@ USELESS = {
     ),
     "a component alone": (
         "from flowrunner import Component\n\n\nclass Shout(Component):\n    type_name = 'Shout'",
-        "no function register_components, marked with @hookimpl, offers its component Shout",
+        "its component Shout is not registered: add a function register_components",
     ),
     "hooks in a class": (
         "from flowrunner import hookimpl\nclass Mine:\n    @hookimpl\n    def run_event(self, event):\n        pass",
-        "its class Mine has functions marked with @hookimpl, .* write them outside of the class",
+        "functions marked with @hookimpl are in the class Mine: move them to the top level",
     ),
     "an argument of another name": (marked("def register_components(registry):\n    pass"),
-        "its register_components takes registry, which the hook does not give: it gives register.$"),
+        "its register_components takes registry, which is not an argument of the hook; it has register.$"),
     "one argument more": (marked("def run_event(event, more):\n    pass"),
-        "its run_event takes more, which the hook does not give: it gives event.$"),
+        "its run_event takes more, which is not an argument of the hook; it has event.$"),
     "an argument where there is none": (marked("def close(memory):\n    pass"),
-        "its close takes memory, which the hook does not give: it gives nothing.$"),
+        "its close takes memory, which is not an argument of the hook; it has nothing.$"),
     "no argument": (marked("def register_components():\n    pass"),
-        "its register_components does not take register, without which it offers nothing"),
+        "its register_components does not take register, so it cannot offer anything"),
     "a wrapper without a yield": (marked("def append_messages(messages):\n    return []", "(wrapper=True)"),
-        "its append_messages is a wrapper and does not yield: write answer = yield"),
+        "its append_messages is a wrapper but does not yield: call the wrapped hook with answer = yield"),
     "async def": (marked("async def register_components(register):\n    pass"),
-        "its register_components is an async def, which nobody awaits: write def register_components"),
+        "its register_components is an async def, which is not supported: write def register_components"),
     "an observer that is async": (marked("async def run_event(event):\n    pass"),
-        "its run_event is an async def, which nobody awaits"),
+        "its run_event is an async def, which is not supported"),
     "a generator": (marked("def register_components(register):\n    yield"),
-        "its register_components yields, and so is never carried out"),
+        "its register_components yields and would never run"),
     "a wrapper that does not say so": (marked("def fetch_messages(query):\n    return (yield)"),
-        "its fetch_messages yields, and so is never carried out: .* @hookimpl.wrapper=True."),
+        "its fetch_messages yields and would never run: .* @hookimpl.wrapper=True."),
     "nothing": ("", "none of its functions is marked with @hookimpl"),
     "a hook that is none": (
         "from flowrunner import hookimpl\n\n\n@hookimpl\ndef register_component(register):\n    pass",
-        "it implements register_component, which is no hook of flowrunner",
+        "it implements register_component, which is not a flowrunner hook",
     ),
 }  # fmt: skip
 
@@ -98,9 +98,9 @@ def test_a_register_that_is_called_wrongly_goes_by_its_own_name(start):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (None, "None would do nothing: give component classes, and plugins"),
+        (None, "None would do nothing: pass component classes, or plugins"),
         ({}, "{} would do nothing"),
-        (sys, "would do nothing: give component classes"),
+        (sys, "would do nothing: pass component classes"),
         (type("P", (), {"append_messages": lambda self: None}), "its function append_messages is not marked"),
     ],
 )
@@ -113,23 +113,23 @@ def test_an_object_that_would_do_nothing(given, words, start):
 def test_plugins_that_are_no_list(given):
     from flowrunner.app import create_app
 
-    with pytest.raises(SettingsInvalid, match="give a list of component classes and plugins, also for one"):
+    with pytest.raises(SettingsInvalid, match="pass a list of component classes and plugins"):
         create_app(plugins=given)
 
 
 SETTINGS = {
-    "the prefix": (Setting("FLOWRUNNER_FOO", 1, "x"), "leave FLOWRUNNER_ out, .*: FOO"),
-    "the prefix in small letters": (Setting("flowrunner_foo", 1, "x"), "leave FLOWRUNNER_ out, .*: FOO"),
-    "small letters": (Setting("foo", 1, "x"), "'foo'; such a name has capital letters"),
-    "a blank": (Setting("FOO BAR", 1, "x"), "such a name has capital letters"),
-    "no name": (Setting("", 1, "x"), "such a name has capital letters"),
-    "a name that is no text": (Setting(5, 1, "x"), "such a name has capital letters"),
-    "a name of the object": (Setting("SOURCES", 1, "x"), "is none of PREFIX, SOURCES, WITH_VALUES"),
+    "the prefix": (Setting("FLOWRUNNER_FOO", 1, "x"), "leave out FLOWRUNNER_, .*: FOO"),
+    "the prefix in small letters": (Setting("flowrunner_foo", 1, "x"), "leave out FLOWRUNNER_, .*: FOO"),
+    "small letters": (Setting("foo", 1, "x"), "'foo'; a name has capital letters"),
+    "a blank": (Setting("FOO BAR", 1, "x"), "a name has capital letters"),
+    "no name": (Setting("", 1, "x"), "a name has capital letters"),
+    "a name that is no text": (Setting(5, 1, "x"), "a name has capital letters"),
+    "a name of the object": (Setting("SOURCES", 1, "x"), "may not be one of PREFIX, SOURCES, WITH_VALUES"),
     "a text": ("FOO", "registers 'FOO' as a setting"),
     "the class": (Setting, "registers <class .*> as a setting"),
     "a pair": (("FOO", 1), "registers .* as a setting"),
-    "a parse that is none": (Setting("FOO", 1, "x", "int"), "FOO, whose parse is no function"),
-    "a name of the core": (Setting("MEMORY", 1, "x"), "declares the setting MEMORY, which is taken"),
+    "a parse that is none": (Setting("FOO", 1, "x", "int"), "FOO, whose parse is not a function"),
+    "a name of the core": (Setting("MEMORY", 1, "x"), "declares the setting MEMORY, which already exists"),
 }
 
 
@@ -148,14 +148,14 @@ def test_a_setting_that_is_none(case, start):
 
 
 BACKENDS = {
-    "one setting without a comma": (("mine", lambda a, s: None, Setting("MINE_X", 1, "x")), "one Setting: .*comma"),
+    "one setting without a comma": (("mine", lambda a, s: None, Setting("MINE_X", 1, "x")), "single Setting; .*comma"),
     "a text for settings": (("mine", lambda a, s: None, "X"), "registers 'X' as a setting"),
     "a setting of another name": (("mine", lambda a, s: None, (Setting("X", 1, "x"),)), "must begin with MINE_"),
-    "with the prefix": (("mine", lambda a, s: None, (Setting("FLOWRUNNER_MINE_X", 1, "x"),)), "leave FLOWRUNNER_ out"),
-    "a name with a blank": (("my store", lambda a, s: None), "called 'my store'; such a name"),
-    "no name": (("", lambda a, s: None), "called ''; such a name"),
-    "a backend for a factory": (("mine", object()), "as its factory; that is a function"),
-    "a taken name": (("sqlite", lambda a, s: None), "which plugin sqlite has taken"),
+    "with the prefix": (("mine", lambda a, s: None, (Setting("FLOWRUNNER_MINE_X", 1, "x"),)), "leave out FLOWRUNNER_"),
+    "a name with a blank": (("my store", lambda a, s: None), "called 'my store'; a name"),
+    "no name": (("", lambda a, s: None), "called ''; a name"),
+    "a backend for a factory": (("mine", object()), "as its factory; a factory is a function"),
+    "a taken name": (("sqlite", lambda a, s: None), "which plugin sqlite already offers"),
 }  # fmt: skip
 
 

@@ -20,10 +20,10 @@ def test_settings_that_can_be_used(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("FLOWRUNNER_DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/none", "FLOWRUNNER_DATABASE_URL names cannot"),
+        ("FLOWRUNNER_DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/none", "FLOWRUNNER_DATABASE_URL cannot"),
         ("FLOWRUNNER_MEMORY", "nothing", "No plugin offers the memory backend 'nothing'"),
-        ("FLOWRUNNER_FLOWS_DIR", "/not/there", "FLOWRUNNER_FLOWS_DIR: the folder /not/there is not there"),
-        ("FLOWRUNNER_DATA_DIR", "/dev/null/data", "FLOWRUNNER_DATA_DIR: the folder /dev/null/data cannot be made"),
+        ("FLOWRUNNER_FLOWS_DIR", "/not/there", "FLOWRUNNER_FLOWS_DIR: the folder /not/there does not exist"),
+        ("FLOWRUNNER_DATA_DIR", "/dev/null/data", "FLOWRUNNER_DATA_DIR: the folder /dev/null/data cannot be created"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, name, value, said):

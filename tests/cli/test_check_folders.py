@@ -67,6 +67,6 @@ def test_a_file_that_is_named_is_never_passed_over(folder):
 
 def test_nothing_to_check_is_an_error(tmp_path):
     done = check(tmp_path)
-    assert isinstance(done.exception, FlowInvalid) and "There is no flow in" in done.exception.message
+    assert isinstance(done.exception, FlowInvalid) and "No flow found in" in done.exception.message
     (tmp_path / "package.json").write_text('{"name": 1}')
     assert "(1 JSON file of another kind)" in check(tmp_path).exception.message

@@ -67,7 +67,7 @@ def test_changes_name_whose_they_are(call):
         ("sessions", "delete", "shared"),
         ("messages", "delete", "x"),
     ):
-        assert "Say whose it is" in call(*arguments, fails=True)
+        assert "Choose the owner" in call(*arguments, fails=True)
     assert "not both" in call("sessions", "--user", "a", "--owner", "b", fails=True)
     assert call("sessions", "rename", "shared", "moved", "--user", "ann") == "moved 2 messages\n"
     assert "no session shared" in call("sessions", "rename", "shared", "moved", "--user", "ann", fails=True)
@@ -81,7 +81,7 @@ def test_changes_name_whose_they_are(call):
     edited = json.loads(call("messages", "--json", "--search", "corrected"))
     assert edited[0]["edit"] and edited[0]["id"] == mine[0]["id"]
     said = call("messages", "delete", mine[0]["id"], str(uuid.uuid4()), "--user", "ann", fails=True)
-    assert "There is no message" in said and "deleted 1 others" in said
+    assert "This owner has no message" in said and "deleted 1 others" in said
     assert call("messages", "delete", mine[1]["id"], "--user", "ann") == "deleted 1 messages\n"
 
 

@@ -89,7 +89,7 @@ def test_how_tweaks_are_written(written, meant):
 
 @pytest.mark.parametrize("written", ["a.b", "=x", ""])
 def test_a_tweak_that_is_none(written):
-    with pytest.raises(RequestInvalid, match=r"is not of the form COMPONENT\.FIELD=VALUE"):
+    with pytest.raises(RequestInvalid, match=r"use COMPONENT\.FIELD=VALUE"):
         read_tweaks((written,))
 
 

@@ -126,7 +126,7 @@ def test_ctrl_c_says_what_was_done_and_how_to_go_on(env):
     for stream in (process.stdin, process.stderr, process.stdout):
         stream.close()
     assert status == 130
-    assert "Interrupted after 500 messages." in said and "--skip-existing goes on" in said
+    assert "Interrupted after 500 messages." in said and "--skip-existing to continue" in said
     assert "stored 100 messages, passed over 500" in call(env, "memory", "import", "--skip-existing", given=lines)
 
 

@@ -198,5 +198,5 @@ def test_a_file_that_is_not_the_owners_is_refused_and_nothing_is_stored(files):
 def test_files_are_names():
     assert say(ListMemory(), files=["", None])[0].files == ()
     assert say(ListMemory(), files=[{"path": f"{FLOW}/note.txt"}])[0].files == (f"{FLOW}/note.txt",)
-    with pytest.raises(BadRequest, match="files holds int"):
+    with pytest.raises(BadRequest, match="files contains a int"):
         say(ListMemory(), files=[3])

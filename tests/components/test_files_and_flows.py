@@ -80,11 +80,15 @@ def test_a_value_is_written(runner, value, settings, name, content):
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({}, "names no file"), ({"file_name": "a/"}, "names no file"), ({"file_name": ".."}, "names no file"),
-     ({"file_name": "a", "local_format": "excel"}, "format excel are not written"),
-     ({"file_name": "a", "file_format": "exe"}, "format exe is not known"),
-     ({"file_name": "a\u0000"}, "cannot be shown")],
-)  # fmt: skip
+    [
+        ({}, "file_name is empty"),
+        ({"file_name": "a/"}, "file_name is empty"),
+        ({"file_name": ".."}, "file_name is empty"),
+        ({"file_name": "a", "local_format": "excel"}, "format excel cannot be written"),
+        ({"file_name": "a", "file_format": "exe"}, "unknown format exe"),
+        ({"file_name": "a\u0000"}, "control characters"),
+    ],
+)
 def test_what_cannot_be_written_is_said(runner, settings, said):
     with pytest.raises(FlowRunnerError, match=said):
         saved(runner, "Hello", **settings)
@@ -108,7 +112,7 @@ def test_files_are_their_owners_and_bounded(runner):
     assert runner.stores.files.path_of("ann", f"{FLOW_ID}/f.txt").read_text() == "of ann"
     for number in range(3):
         saved(runner, "x", ann, file_name=f"f{number}")
-    with pytest.raises(FlowRunnerError, match="4 files at most"):
+    with pytest.raises(FlowRunnerError, match="at most 4 files"):
         saved(runner, "x", ann, file_name="one-too-many")
     assert saved(runner, "again", ann, file_name="f2")[1] == "again"
 
@@ -233,12 +237,12 @@ def test_the_flows_that_a_run_starts_are_counted_together(runner, monkeypatch):
     store_branches("tree", "branch", 4)
     for _ in range(2):
         assert ask(runner, {"flow_name_selected": "bush"}) == "hi"
-    with pytest.raises(FlowRunnerError, match="one run starts more than 12 flows"):
+    with pytest.raises(FlowRunnerError, match="one run started more than 12 flows"):
         ask(runner, {"flow_name_selected": "tree"})
 
 
 def test_a_flow_that_fails_and_one_that_is_not_named_are_said(runner):
-    with pytest.raises(FlowRunnerError, match="no flow is named"):
+    with pytest.raises(FlowRunnerError, match="no flow is set"):
         ask(runner, {})
     store(runner, "bad", [("in", "ChatInput"), ("it", "Nothing"), ("out", "ChatOutput")],
           ["in.message -> it.x", "it.y -> out.input_value"])  # fmt: skip
@@ -268,5 +272,5 @@ def test_what_is_left_is_of_one_run(runner):
 
 
 def test_a_name_is_wanted(runner):
-    with pytest.raises(FlowRunnerError, match="context_key names no value"):
+    with pytest.raises(FlowRunnerError, match="context_key is empty"):
         listened(runner, key=" ")

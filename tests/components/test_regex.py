@@ -121,7 +121,7 @@ def test_patterns_that_hang_other_matchers_are_answered(pattern, text, holds):
         ("a" * 10_001, "longer than"),
         ("[z-a]", "z-a"),
         ("[a", r"missing \]"),
-        (r"\q", r"\\q is not known"),
+        (r"\q", r"unknown escape \\q"),
         (r"\xzz", "escape sequence"),
         ("a)", r"unexpected \)"),
     ],

@@ -226,10 +226,10 @@ def test_a_message_is_removed_as_langgraph_does_it(history, memory):
 
 def test_a_message_that_is_not_there_cannot_be_removed(history):
     history.add_messages([HumanMessage("one", id="a")])
-    with pytest.raises(ValueError, match="does not have"):
+    with pytest.raises(ValueError, match="not in this conversation"):
         history.add_messages([AIMessage("two"), RemoveMessage("a"), RemoveMessage("nobody")])
     assert texts(history) == ["one"]
-    with pytest.raises(ValueError, match="is no message"):
+    with pytest.raises(ValueError, match="cannot be stored as a message"):
         from_langchain(RemoveMessage("a"), "s1")
 
 

@@ -241,7 +241,7 @@ ENVIRONMENTS = [
 def test_an_installation_in_order_has_no_findings(installation):
     assert examine() == []
     done = CliRunner().invoke(cli, ["doctor"])
-    assert (done.exit_code, done.output) == (0, "Nothing is wrong.\n")
+    assert (done.exit_code, done.output) == (0, "No problems found.\n")
 
 
 def test_a_place_without_data_yet_is_in_order(installation):

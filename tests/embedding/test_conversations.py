@@ -128,7 +128,7 @@ class TestFile:
     )  # fmt: skip
     def test_other_files_are_refused_by_name(self, tmp_path, text):
         (tmp_path / "x.json").write_text(text)
-        with pytest.raises(FlowInvalid, match=r"x\.json is no recorded conversation"):
+        with pytest.raises(FlowInvalid, match=r"x\.json is not a recorded conversation"):
             load(tmp_path / "x.json")
 
     @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ class TestCommand:
         assert (done.exit_code, "gone not found" in done.output) == (1, True)
 
     @pytest.mark.parametrize(
-        ("words", "told"), [((), "holds no recorded conversation"), (("--record", "x"), "add --say")]
+        ("words", "told"), [((), "contains no recorded conversation"), (("--record", "x"), "add --say")]
     )
     def test_misuse_is_a_sentence(self, tmp_path, words, told):
         done = self.invoke(FLOWS, tmp_path, *words)

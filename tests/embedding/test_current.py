@@ -172,9 +172,9 @@ class TestContext:
         def work():
             with app.app_context():
                 seen.append(current_runner.run("ask", "x", identity="ann").text)
-                with pytest.raises(NotAllowed, match="There is no request here"):
+                with pytest.raises(NotAllowed, match="There is no current request"):
                     current_runner.run("ask", "x")
-                with pytest.raises(NotAllowed, match="There is no request here"):
+                with pytest.raises(NotAllowed, match="There is no current request"):
                     _ = current_runner.memory
 
         thread = threading.Thread(target=work)
@@ -201,7 +201,7 @@ class TestContext:
 
     def test_without_an_identity_it_says_so(self, site):
         FlowRunner(site, **QUIET)
-        with site.test_request_context(), pytest.raises(NotAllowed, match="was given no identity="):
+        with site.test_request_context(), pytest.raises(NotAllowed, match="was made without identity="):
             current_runner.run("basic-chat", "x")
 
 

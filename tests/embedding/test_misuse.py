@@ -47,32 +47,32 @@ class Shout(Component):
         ({"subdomain": 5}, "a subdomain is a plain name in lower case"),
         ({"subdomain": "<user>"}, "a subdomain is a plain name in lower case"),
         ({"subdomain": ""}, "a subdomain is a plain name in lower case"),
-        ({"subdomain": "chat"}, "make it with Flask(..., subdomain_matching=True), and set SERVER_NAME"),
-        ({"flows_dir": 5}, "FlowRunner(flows_dir=5): give a folder, or a list of folders"),
-        ({"flows_dir": b"flows"}, "give a folder, or a list of folders"),
+        ({"subdomain": "chat"}, "create it with Flask(..., subdomain_matching=True), and set SERVER_NAME"),
+        ({"flows_dir": 5}, "FlowRunner(flows_dir=5): pass a folder, or a list of folders"),
+        ({"flows_dir": b"flows"}, "pass a folder, or a list of folders"),
         ({"plugins_blocked": 5}, "FLOWRUNNER_PLUGINS_BLOCKED 5 cannot be used: must be a list"),
         ({"name": "My Bot"}, "lower-case letters"),
         ({"name": ""}, "lower-case letters"),
-        ({"identity": "me"}, "give a function that takes the request"),
-        ({"identity": Flask}, "give an object of that class"),
+        ({"identity": "me"}, "pass a function that takes the request"),
+        ({"identity": Flask}, "pass an instance of that class"),
         ({"identity": recipes.visitors}, "call it, visitors()"),
         ({"identity": recipes.everybody}, "call it, everybody()"),
         ({"identity": recipes.jwt}, "call it, jwt()"),
-        ({"identity": lambda: "ann"}, "give a function that takes one argument, the request"),
-        ({"identity": lambda request, more: "ann"}, "give a function that takes one argument, the request"),
-        ({"guard": lambda: None}, "FlowRunner(guard=<lambda>): give a function that takes one argument, the request"),
-        ({"guard": 1}, "give a function that takes the request"),
+        ({"identity": lambda: "ann"}, "pass a function that takes one argument, the request"),
+        ({"identity": lambda request, more: "ann"}, "pass a function that takes one argument, the request"),
+        ({"guard": lambda: None}, "FlowRunner(guard=<lambda>): pass a function that takes one argument, the request"),
+        ({"guard": 1}, "pass a function that takes the request"),
         ({"memory": 5}, "name of a memory backend"),
         ({"memory": "redis"}, "No plugin offers the memory backend 'redis'"),
         ({"plugins": Shout}, "a list of component classes"),
         ({"plugins": "shout"}, "a list of component classes"),
         ({"memroy": "sqlite"}, "memroy is not a setting of flowrunner or of a plugin; did you mean memory?"),
         ({"turn_wait": "long"}, "FLOWRUNNER_TURN_WAIT 'long' cannot be used"),
-        ({"identity": by_header, "auth": "none"}, "leave one of them out"),
-        ({"plugins": [Shout, Shout]}, "there is a plugin Shout already; give each once, and no two of one name."),
-        ({"plugins": [Shout()]}, "give the component class Shout itself, not an object of it"),
-        ({"plugins": [InMemory()]}, "InMemory is a memory backend: give it as memory=..."),
-        ({"plugins": ["x"]}, "'x' would do nothing: give component classes, and plugins whose functions are marked"),
+        ({"identity": by_header, "auth": "none"}, "remove one of them"),
+        ({"plugins": [Shout, Shout]}, "there are two plugins named Shout."),
+        ({"plugins": [Shout()]}, "pass the component class Shout, not an instance"),
+        ({"plugins": [InMemory()]}, "InMemory is a memory backend: pass it as memory=..."),
+        ({"plugins": ["x"]}, "'x' would do nothing: pass component classes, or plugins whose functions are marked"),
         ({"plugins": [5]}, "5 would do nothing"),
         ({"plugins": [object]}, "would do nothing"),
     ],
@@ -143,17 +143,17 @@ def test_a_coroutine(site):
     async def who(request):
         return None
 
-    with pytest.raises(SettingsInvalid, match="async def is not awaited"):
+    with pytest.raises(SettingsInvalid, match="async def is not supported"):
         FlowRunner(site, identity=who)
 
 
 def test_no_app():
-    with pytest.raises(SettingsInvalid, match="wants the Flask app, or one of its blueprints, and got str"):
+    with pytest.raises(SettingsInvalid, match="takes a Flask app or one of its blueprints, not a str"):
         FlowRunner().init_app("app")
 
 
 def test_twice(mounted):
-    with pytest.raises(SettingsInvalid, match="give the second one another name"):
+    with pytest.raises(SettingsInvalid, match="pass another name"):
         FlowRunner(mounted, url_prefix="/other")
     FlowRunner(mounted, url_prefix="/other", name="a-b", **QUIET)
     with pytest.raises(SettingsInvalid, match="both read settings with the prefix A_B_FLOWRUNNER_"):
@@ -161,14 +161,14 @@ def test_twice(mounted):
 
 
 def test_a_place_that_is_taken(mounted):
-    with pytest.raises(SettingsInvalid, match="lies at /assistant already"):
+    with pytest.raises(SettingsInvalid, match="already mounted at /assistant"):
         FlowRunner(mounted, url_prefix="/assistant/", name="second", **QUIET)
     assert "second" not in mounted.extensions["flowrunner"]
 
 
 def test_a_blueprint_of_that_name(site):
     site.register_blueprint(Blueprint("flowrunner", __name__))
-    with pytest.raises(SettingsInvalid, match="a blueprint named 'flowrunner' already"):
+    with pytest.raises(SettingsInvalid, match="already has a blueprint named 'flowrunner'"):
         FlowRunner(site, **QUIET)
 
 
@@ -180,7 +180,7 @@ def test_an_app_that_matches_hosts(tmp_path):
 
 def test_too_late(site):
     site.test_client().get("/")
-    with pytest.raises(SettingsInvalid, match="answered a request already"):
+    with pytest.raises(SettingsInvalid, match="already handled a request"):
         FlowRunner(site, **QUIET)
 
 
@@ -197,4 +197,4 @@ def test_an_instance_folder_that_cannot_be_written_and_nothing_to_write(site, tm
     site.testing = False
     FlowRunner(site, memory="in-memory")
     assert get_runner(app=site).run("basic-chat", "x", identity="ann").text == "x"
-    assert "Locks and streams lie in a temporary folder" in caplog.text
+    assert "Locks and streams are kept in a temporary folder" in caplog.text

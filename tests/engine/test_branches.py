@@ -385,12 +385,12 @@ def test_a_failure_in_a_cycle_ends_the_run(rig):
 
 
 def test_a_circle_without_a_router_or_without_a_beginning_is_refused(rig):
-    with pytest.raises(FlowInvalid, match=r"in a circle and can never run: Pass \(a\), Pass \(b\)"):
+    with pytest.raises(FlowInvalid, match=r"form a cycle that can never run: Pass \(a\), Pass \(b\)"):
         rig.plan(
             [ASK, ("a", "Pass"), ("b", "Pass"), ("out", "ChatOutput")],
             ["ask.message -> a.value", "a.text -> b.value", "b.text -> a.session_id", "b.text -> out.input_value"],
         )
-    with pytest.raises(FlowInvalid, match="in a circle"):
+    with pytest.raises(FlowInvalid, match="cycle"):
         rig.plan([ASK, ROUTER, ("a", "Pass")], ["choose.true_result -> a.value", "a.text -> choose.input_text"])
     with pytest.raises(FlowInvalid, match=r"Pass \(a\), Pass \(b\)"):
         rig.plan(

@@ -364,7 +364,7 @@ def test_a_circle_is_refused_by_name(rig):
 
 
 def test_an_edge_to_nowhere_and_an_unknown_output_are_refused(rig):
-    with pytest.raises(FlowInvalid, match="the vertex ghost, which is not there"):
+    with pytest.raises(FlowInvalid, match="the vertex ghost, which does not exist"):
         rig.plan(ECHO[0], ["ask.message -> ghost.input_value"])
     with pytest.raises(EdgeInvalid, match="Chat Input has no output nosuch"):
         rig.plan(ECHO[0], ["ask.nosuch -> answer.input_value"])

@@ -116,7 +116,7 @@ def test_a_stop_that_runs_out_of_time_tells_the_client(make_site, stream):
         assert "the server stops" in answers[0].text
     else:
         assert (answers[0].status_code, answers[0].json()["code"]) == (503, "server_stops")
-    assert "1 runs that did not end within" in site.server.output
+    assert "1 runs that did not finish within" in site.server.output
 
 
 def test_a_stop_leaves_what_has_not_begun_to_the_next_start(make_site):

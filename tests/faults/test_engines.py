@@ -178,7 +178,7 @@ def test_runs_are_accepted_and_begun_later_while_the_broker_is_away(make_site, t
         assert wait_until(lambda: not site.open_runs(), 120), site.states()
         assert set(site.states().values()) == {"success"}
         assert {answer.json()["run_id"] for answer in accepted} < set(site.states())
-        assert wait_until(lambda: "is reached again" in site.server.output), site.server.output
+        assert wait_until(lambda: "can be reached again" in site.server.output), site.server.output
     finally:
         workers.close()
         broker.close()

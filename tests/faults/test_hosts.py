@@ -21,7 +21,7 @@ def test_a_host_with_another_key_does_not_start(hosts, hosts_database, tmp_path)
     command = [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode != 0
-    assert "encrypted with another key than this host has: set FLOWRUNNER_SECRET_KEY" in said.stderr + said.stdout
+    assert "encrypted with a different key: set FLOWRUNNER_SECRET_KEY" in said.stderr + said.stdout
     assert "Traceback" not in said.stderr
 
 

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts, and finds workers through /proc")
 
 FLOWS = {"chat": waiting_flow(), "hook": waiting_flow(source="Webhook")}
-GONE, BACK = "The stores cannot be used", "The stores can be used again"
+GONE, BACK = "The stores cannot be used", "The stores work again"
 
 
 def writes(site):
@@ -124,7 +124,7 @@ def test_a_full_disk(make_site, disk, memory):
     assert timely(site, "/health") == (200, {"status": "ok"})
     bad = (503, {"status": "error", "chat": "error", "db": "error"})
     assert wait_until(lambda: timely(site, "/health_check") == bad, 30)
-    full = (503, {"status": "not ready", "reason": "there is no room left on the disk"})
+    full = (503, {"status": "not ready", "reason": "the disk is full"})
     assert wait_until(lambda: timely(site, "/ready") == full, 30)
     # What is stored can be read; a worker that had not opened its files before the disk was full cannot open them now.
     assert wait_until(lambda: site.ask("GET", "/api/v1/monitor/messages?session_id=s").status_code == 200, 30)

@@ -54,7 +54,7 @@ def test_an_unknown_type_says_what_a_plugin_would_need(registry):
         "N-1",
         "Nosuch",
     )
-    assert finding.message == "No plugin offers the component type Nosuch, which The Nosuch (N-1) has."
+    assert finding.message == "No plugin offers the component type Nosuch of The Nosuch (N-1)."
     assert finding.to_json()["needs"] == {
         "fields": [{"name": "q", "type": "str"}, {"name": "limit", "type": "int"}],
         "inputs": [{"name": "q", "types": ["Message", "str"]}],
@@ -134,9 +134,7 @@ def test_a_circle(registry):
     raw = with_both(["in -> out", "both.row -> b2.data", "b2.row -> both.data"])
     raw["components"]["b2"] = {"type": "Both"}
     found = [f for f in check(raw, registry) if f.code == "cycle"]
-    assert [f.message for f in found] == [
-        "These components wait for each other in a circle and can never run: Both (both), Both (b2)."
-    ]
+    assert [f.message for f in found] == ["These components form a cycle that can never run: Both (both), Both (b2)."]
     with pytest.raises(FlowInvalid):
         make_plan(read(raw), registry)
 

@@ -169,12 +169,12 @@ def test_convert_replaces_no_file_unless_told_so(files, tmp_path):
     (tmp_path / "link.json").symlink_to(path)
     for output in (tmp_path, path, tmp_path / "link.json"):
         result = run(convert_command, path, "-o", output, "--force")
-        assert result.exit_code == 1 and "is the file that is converted" in result.exception.message
+        assert result.exit_code == 1 and "is the input file" in result.exception.message
     assert (tmp_path / "test-flow.json").read_bytes() == before
     several = files("several.json", {"flows": [native(name="new"), native(name="other")]})
     files("other.json", "mine")
     result = run(convert_command, several, "-o", tmp_path)
-    assert result.exception.message == f"{tmp_path / 'other.json'} is there already; --force replaces it."
+    assert result.exception.message == f"{tmp_path / 'other.json'} already exists; use --force to overwrite it."
     assert (tmp_path / "other.json").read_text() == "mine" and not (tmp_path / "new.json").exists()
     assert run(convert_command, several, "-o", tmp_path, "--force").exit_code == 0
     assert len(read_flows((tmp_path / "other.json").read_bytes())) == 1

@@ -57,8 +57,8 @@ def test_the_exact_form_reads_back_as_the_same_flow(raw, known, registry):
 def test_what_cannot_run_has_no_place_in_the_native_form(registry):
     made = convert_flow(read(echo(is_component=True)), registry, exact=True)
     assert made.notes == (
-        "The file is a saved component and no flow, so it cannot run.",
-        "The result has another content hash: what cannot run has no place in the native form.",
+        "The file is a saved component, not a flow, so it cannot run.",
+        "The content hash of the result differs: the native form has no place for components that cannot run.",
     )
 
 

@@ -110,11 +110,11 @@ def test_a_broken_file_is_reported_once_and_leaves_the_others(folder, caplog):
     library = FolderLibrary([folder], check_every=0)
     assert library.find("first").name == "First"
     assert [(p.file, p.message) for p in library.problems] == [
-        (str(folder / "broken.json"), "Line 1, column 10 is no JSON: Expecting value.")
+        (str(folder / "broken.json"), "Line 1, column 10 is not valid JSON: Expecting value.")
     ]
     library.refresh()
     assert [record.message for record in caplog.records] == [
-        f"{folder / 'broken.json'}: Line 1, column 10 is no JSON: Expecting value."
+        f"{folder / 'broken.json'}: Line 1, column 10 is not valid JSON: Expecting value."
     ]
     write(folder / "broken.json", native(name="Mended"))
     assert library.find("broken").name == "Mended"
@@ -125,7 +125,7 @@ def test_what_was_read_of_a_file_stays_while_it_is_broken(folder):
     library = FolderLibrary([folder], check_every=0)
     write(folder / "first.json", "{")
     assert library.find("first").name == "First"
-    assert [p.message for p in library.problems][-1] == "What was read of this file before stays in use."
+    assert [p.message for p in library.problems][-1] == "The version read before stays in use."
 
 
 def test_a_folder_that_is_not_there_is_reported_and_found_later(tmp_path):

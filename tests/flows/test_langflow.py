@@ -227,13 +227,13 @@ def test_a_saved_component_loads_and_is_refused():
     [
         (export([{"data": {"type": "X"}}]), r"data\.nodes\[0\]\.id: the node has no id"),
         (export([{"id": "x", "type": "genericNode", "data": {}}]), r"data\.nodes\[0\]\.data\.type"),
-        (export([node("a", "X"), node("a", "X")]), r"data\.nodes\[1\]: the id 'a' stands twice"),
-        (export(["x"]), r"data\.nodes\[0\]: an object is wanted"),
+        (export([node("a", "X"), node("a", "X")]), r"data\.nodes\[1\]: duplicate id 'a'"),
+        (export(["x"]), r"data\.nodes\[0\]: must be an object"),
         (export([node("a", "X")], [{"source": "a"}]), r"data\.edges\[0\]\.target"),
-        ({"data": {"nodes": {}}}, r"data\.nodes: a list is wanted"),
-        ({"data": []}, "data: an object with nodes and edges is wanted"),
-        ({"data": {"node": []}}, "data: neither nodes nor edges"),
-        ({"nodes": [3]}, r"nodes\[0\]: an object is wanted"),
+        ({"data": {"nodes": {}}}, r"data\.nodes: must be a list"),
+        ({"data": []}, "data: must be an object with nodes and edges"),
+        ({"data": {"node": []}}, "data: has neither nodes nor edges"),
+        ({"nodes": [3]}, r"nodes\[0\]: must be an object"),
     ],
 )
 def test_errors_name_the_place(raw, where):

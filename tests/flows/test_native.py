@@ -111,37 +111,37 @@ ONE = {"type": "T"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"edge": []}, "edge: this key is not known; did you mean edges?"),
-        ({"zzzzzz": 1}, "zzzzzz: this key is not known."),
-        ({"name": 3}, "name: a text is wanted."),
-        ({"components": []}, "components: an object is wanted."),
-        ({"edges": {}}, "edges: a list is wanted."),
+        ({"edge": []}, "edge: unknown key; did you mean edges?"),
+        ({"zzzzzz": 1}, "zzzzzz: unknown key."),
+        ({"name": 3}, "name: must be a text."),
+        ({"components": []}, "components: must be an object."),
+        ({"edges": {}}, "edges: must be a list."),
         ({"components": {"": ONE}}, 'components[""]: a component needs a name.'),
-        ({"components": {"a b": 3}}, 'components["a b"]: an object is wanted.'),
+        ({"components": {"a b": 3}}, 'components["a b"]: must be an object.'),
         ({"components": {"a": {}}}, "components.a.type: the component has no type."),
         ({"components": {"a": {"type": ""}}}, "components.a.type: the component has no type."),
-        ({"components": {"a": {"typ": "T"}}}, "components.a.typ: this key is not known; did you mean type?"),
+        ({"components": {"a": {"typ": "T"}}}, "components.a.typ: unknown key; did you mean type?"),
         (
             {"components": {"a": {**ONE, "setings": {}}}},
-            "components.a.setings: this key is not known; did you mean settings?",
+            "components.a.setings: unknown key; did you mean settings?",
         ),
-        ({"components": {"a": {**ONE, "frozen": "yes"}}}, "components.a.frozen: true or false is wanted."),
-        ({"components": {"a": {**ONE, "position": [1]}}}, "components.a.position: two numbers are wanted, x and y."),
+        ({"components": {"a": {**ONE, "frozen": "yes"}}}, "components.a.frozen: must be true or false."),
+        ({"components": {"a": {**ONE, "position": [1]}}}, "components.a.position: must be two numbers, x and y."),
         (
             {"components": {"a": {**ONE, "position": [1, True]}}},
-            "components.a.position: two numbers are wanted, x and y.",
+            "components.a.position: must be two numbers, x and y.",
         ),
         ({"components": {"a": {**ONE, "outputs": [{}]}}}, "components.a.outputs[0].name: the output has no name."),
-        ({"components": {"a": {**ONE, "outputs": [3]}}}, "components.a.outputs[0]: an object is wanted."),
-        ({"components": {"a": {**ONE, "fields": {"f": 1}}}}, "components.a.fields.f: a text is wanted."),
-        ({"components": {"a": {**ONE, "protected": [1]}}}, "components.a.protected[0]: a text is wanted."),
+        ({"components": {"a": {**ONE, "outputs": [3]}}}, "components.a.outputs[0]: must be an object."),
+        ({"components": {"a": {**ONE, "fields": {"f": 1}}}}, "components.a.fields.f: must be a text."),
+        ({"components": {"a": {**ONE, "protected": [1]}}}, "components.a.protected[0]: must be a text."),
         (
             {"components": {"a": {**ONE, "settings": {"k": {"$variable": 1}}}}},
-            "components.a.settings.k.$variable: the name of a variable is wanted.",
+            "components.a.settings.k.$variable: must be the name of a variable.",
         ),
-        ({"edges": [3]}, "edges[0]: an object is wanted."),
-        ({"edges": [{"source": "in"}]}, "edges[0].target: the edge does not say which component it means."),
-        ({"edges": [{"source": "in", "to": "out"}]}, "edges[0].to: this key is not known."),
+        ({"edges": [3]}, "edges[0]: must be an object."),
+        ({"edges": [{"source": "in"}]}, "edges[0].target: the edge names no component."),
+        ({"edges": [{"source": "in", "to": "out"}]}, "edges[0].to: unknown key."),
     ],
 )
 def test_errors_name_the_place(change, message):
@@ -158,7 +158,7 @@ def test_what_is_no_edge(text):
 
 def test_a_dot_that_can_be_read_in_two_ways():
     components = {"a": ONE, "a.b": ONE, "c": ONE}
-    with pytest.raises(FlowInvalid, match=r"edges\[0\]: 'a.b' can be read in 2 ways"):
+    with pytest.raises(FlowInvalid, match=r"edges\[0\]: 'a.b' is ambiguous"):
         read(native(components=components, edges=["a.b -> c"]))
     flow = read(native(components=components, edges=[{"source": "a.b", "target": "c"}]))
     assert flow.edges[0].source == "a.b"
@@ -167,5 +167,5 @@ def test_a_dot_that_can_be_read_in_two_ways():
 def test_broken_json_has_line_and_column():
     text = json.dumps(native(), indent=2).replace('"edges"', "edges")
     line = 1 + text[: text.index("edges")].count("\n")
-    with pytest.raises(FlowInvalid, match=rf"Line {line}, column 3 is no JSON: Expecting property name"):
+    with pytest.raises(FlowInvalid, match=rf"Line {line}, column 3 is not valid JSON: Expecting property name"):
         read_flows(text)

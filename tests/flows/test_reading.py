@@ -56,7 +56,7 @@ def test_an_entry_of_a_list_that_is_none_leaves_the_others():
     parts = read_parts({"flows": [echo(name="one"), None]}, name_hint="x")
     assert [part.flow.name if part.flow else part.error.message for part in parts] == [
         "one",
-        "flows[1]: an object is wanted.",
+        "flows[1]: must be an object.",
     ]
 
 
@@ -65,7 +65,7 @@ def test_the_native_form_may_stand_under_data_as_the_api_shows_it():
     (flow,) = read_flows(raw)
     assert (flow.name, len(flow.vertices), len(flow.edges)) == ("shown", 2, 1)
     raw["data"]["components"]["in"]["setings"] = {}
-    with pytest.raises(FlowInvalid, match="^data.components.in.setings: this key is not known"):
+    with pytest.raises(FlowInvalid, match="^data.components.in.setings: unknown key"):
         read_flows(raw)
 
 
@@ -79,9 +79,9 @@ def test_an_archive_of_flows():
 def test_a_broken_flow_leaves_the_others_of_its_file():
     parts = read_parts(packed({"a.json": "{", "b.json": native(name="b"), "c.json": {"data": 3}}))
     assert [part.flow.name if part.flow else part.error.message for part in parts] == [
-        "a.json: Line 1, column 2 is no JSON: Expecting property name enclosed in double quotes.",
+        "a.json: Line 1, column 2 is not valid JSON: Expecting property name enclosed in double quotes.",
         "b",
-        "data: an object with nodes and edges is wanted.",
+        "data: must be an object with nodes and edges.",
     ]
 
 
@@ -93,12 +93,12 @@ def test_a_flow_without_data_is_empty():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ("3", "This is no flow: the file holds neither an object nor a list of flows."),
-        ('"x"', "This is no flow: the file holds neither an object nor a list of flows."),
-        ("[3]", r"flows\[0\]: an object is wanted"),
+        ("3", "Not a flow: the file must contain an object or a list of flows."),
+        ('"x"', "Not a flow: the file must contain an object or a list of flows."),
+        ("[3]", r"flows\[0\]: must be an object"),
         ("{}", "but nothing"),
         ('{"component": {}}', "but the keys component; did you mean components?"),
-        ('{"flows": 3}', "This is no flow"),
+        ('{"flows": 3}', "Not a flow"),
     ],
 )
 def test_what_is_no_flow(raw, message):

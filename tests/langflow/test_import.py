@@ -139,7 +139,7 @@ def test_what_is_here_is_passed_over_and_what_differs_is_named(database, here, d
     assert report["flows"]["present"] == 2
     assert report["keys"]["present"] == 1
     assert report["keys_made"] == []
-    assert any("1 messages are here already and differ" in note for note in report["notes"])
+    assert any("1 messages already exist here and differ" in note for note in report["notes"])
     assert any("The flow echo" in note and "differs" in note for note in report["notes"])
     assert runner.memory.for_owner(LANGFLOW).fetch(text="other")
 
@@ -202,7 +202,7 @@ class TestVariables:
 
     def test_a_key_that_is_none_is_refused(self, database, monkeypatch):
         monkeypatch.setenv("LANGFLOW_SECRET_KEY", "no base64, yet longer than thirty-two characters")
-        with pytest.raises(FlowRunnerError, match="secret key of Langflow is no key"):
+        with pytest.raises(FlowRunnerError, match="not a secret key of Langflow"):
             bring(database[1])
 
 
@@ -219,7 +219,9 @@ def test_an_import_that_broke_off_is_repeated(database, here, monkeypatch):
     monkeypatch.setattr(arrival.Arrival, "_append", breaks)
     done = CliRunner().invoke(cli, ["import", "langflow", str(database[1])])
     assert done.exit_code == 130
-    assert "Interrupted after 2 of 6 messages. What is stored stays; the same command goes on." in done.stderr
+    assert (
+        "Interrupted after 2 of 6 messages. What was stored is kept; run the command again to continue." in done.stderr
+    )
     report = bring(database[1])
     assert report["messages"] == {"found": 6, "stored": 4, "present": 2, "refused": 0}
     assert [m.text for m in here().memory.for_owner(EVERY_OWNER).fetch()] == [text for _, _, text, _ in TALK]
@@ -234,7 +236,7 @@ def test_a_store_that_gives_back_something_else_is_found_out(database, here, mon
     monkeypatch.setattr(arrival.Arrival, "_append", loses)
     report = bring(database[1], status=1)
     assert any("session 's2'" in fault or "'s2' the store gives" in fault for fault in report["faults"])
-    assert any("'a/b ü%' came out of the store differently" in fault for fault in report["faults"])
+    assert any("'a/b ü%' differs" in fault for fault in report["faults"])
 
 
 class TestOddDatabases:
@@ -266,7 +268,7 @@ class TestOddDatabases:
         connection.close()
         report = bring(place)
         assert report["faults"] == []
-        assert any("1 messages have no id or no moment" in note for note in report["notes"])
+        assert any("1 messages have no readable id or timestamp" in note for note in report["notes"])
         found = {m.id: m for m in here().memory.for_owner(LANGFLOW).fetch()}
         odd = found[str(uuid.UUID("a" * 32))]
         assert (odd.session_id, odd.sender, odd.text, odd.files) == (str(uuid.UUID(FLOW)), "Machine", "", ())
@@ -283,7 +285,7 @@ class TestOddDatabases:
             connection.close()
         elif content is not None:
             place.write_bytes(content)
-        with pytest.raises(FlowRunnerError, match=r"no database of Langflow|cannot be read|no file"):
+        with pytest.raises(FlowRunnerError, match=r"not a Langflow database|cannot be read|no file"):
             bring(place)
 
     def test_a_path_with_odd_characters(self, tmp_path):
@@ -344,7 +346,7 @@ class TestFromAServer:
         assert report["faults"] == []
         assert report["messages"] == {"found": 460, "stored": 460, "present": 0, "refused": 0}
         assert report["flows"]["stored"] == 1
-        assert any("shows no value of 1 variables" in note for note in report["notes"])
+        assert any("does not show the values of 1 variables" in note for note in report["notes"])
         runner = here()
         texts = [m.text for m in runner.memory.for_owner("local").fetch()]
         assert texts == [f"text {number // 2}" for number in range(460)]

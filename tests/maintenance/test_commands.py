@@ -66,7 +66,7 @@ def test_purge_takes_the_rules_of_the_settings_and_the_names_of_flows(data, monk
 
 def test_purge_without_a_rule_removes_nothing(data):
     before = stored()
-    with pytest.raises(FlowRunnerError, match="No rule says"):
+    with pytest.raises(FlowRunnerError, match="There are no retention rules"):
         flowrunner("memory", "purge")
     assert stored() == before
 
@@ -123,7 +123,7 @@ def test_copy_between_two_places_of_one_backend(data, tmp_path):
     flowrunner("memory", "copy", "sqlite", "sqlite", "--to-set", f"flowrunner_database_url=sqlite:///{tmp_path}/b.db")
     with open_memory(database_url=f"sqlite:///{tmp_path}/b.db") as (memory, _):
         assert memory.for_owner(EVERY_OWNER).fetch() == stored()
-    with pytest.raises(FlowRunnerError, match="same place"):
+    with pytest.raises(FlowRunnerError, match="same store"):
         flowrunner("memory", "copy", "sqlite", "sqlite")
 
 
@@ -151,7 +151,7 @@ def test_verify_tells_of_each_session_and_of_differences(data, tmp_path):
 
 @pytest.mark.parametrize("command", [["export"], ["verify"], ["purge", "--rules", "age=1d"]])
 def test_a_backend_that_keeps_nothing_is_refused(data, command):
-    with pytest.raises(FlowRunnerError, match="in-memory keeps messages in its own process only"):
+    with pytest.raises(FlowRunnerError, match="in-memory keeps messages in the memory of the server process"):
         flowrunner("memory", *command, "--memory", "in-memory")
 
 

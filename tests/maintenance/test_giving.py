@@ -143,8 +143,8 @@ class TestTheCommand:
         runner.stores.files.save(ann, io.BytesIO(b"theirs"), name="a.png")
         runner.close()
         done = self.flowrunner(place, "memory", "give", "--from", "local", "--to", "ann")
-        assert "The flow Mine is called Mine (1) now (mine-1)." in done.stderr
-        assert "The variable GREETING stays" in done.stderr
+        assert "The flow Mine was renamed to Mine (1) (mine-1)." in done.stderr
+        assert "The variable GREETING was not transferred" in done.stderr
         runner = runner_of(create_app(data_dir=place))
         try:
             assert runner.stores.flows.find("mine-1", ann) is not None

@@ -45,7 +45,7 @@ def test_rules_are_read_from_words_and_from_json(given, rules):
         ("newest=-1", "whole number"),
         ("newest=x", "whole number"),
         ("age=1d age=2d", "twice"),
-        ("sessions=x", "knows no 'sessions'"),
+        ("sessions=x", "has no 'sessions'"),
         ('[{"newest": true}]', "whole number"),
         ('[{"session": 5}]', "must be a text"),
         ("[5]", "an object"),

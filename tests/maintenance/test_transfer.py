@@ -90,7 +90,7 @@ def test_an_import_that_broke_off_can_be_repeated(open_store):
     fill(one)
     lines = list(export_lines(one.for_owner(EVERY_OWNER)))
     import_lines(other, lines[:7])
-    with pytest.raises(Conflict, match="is stored already.*--skip-existing"):
+    with pytest.raises(Conflict, match="already exists.*--skip-existing"):
         import_lines(other, lines)
     done = import_lines(other, lines, skip_existing=True)
     assert (done.stored, done.skipped) == (len(lines) - 7, 7)
@@ -108,50 +108,50 @@ def test_everything_may_become_one_owners(open_store):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (line_with(text=5), "its text is no text"),
+        (line_with(text=5), "its text is not a string"),
         (line_with(id="i" * 256), "its id has more than 255 characters"),
         (line_with(owner="o" * 256), "its owner has more than 255 characters"),
         (line_with(flow_id="f" * 256), "its flow_id has more than 255 characters"),
-        (line_with(run_id=3), "its run_id is no text"),
-        (line_with(context_id=3), "its context_id is no text"),
-        (line_with(category=3), "its category is no text"),
-        (line_with(category=None), "its category is no text"),
-        (line_with(timestamp=3), "its timestamp is no text"),
-        (line_with(timestamp="0001-01-01T00:00:00+14:00"), "no message"),
-        (line_with(files="abc"), "its files is no list of texts"),
-        (line_with(files=[1]), "its files is no list of texts"),
-        (line_with(content_blocks="abc"), "its content_blocks is no list of objects"),
-        (line_with(content_blocks=["abc"]), "its content_blocks is no list of objects"),
-        (line_with(properties=[1]), "its properties is no object"),
-        (line_with(session_metadata="x"), "its session_metadata is no object"),
-        (line_with(error="no"), "its error is no truth value"),
-        (line_with(edit=7), "its edit is no truth value"),
-        (line_with(duration="x"), "its duration is no number of seconds"),
-        (line_with(duration=True), "its duration is no number of seconds"),
-        (line_with(duration=10**400), "its duration is no number of seconds"),
+        (line_with(run_id=3), "its run_id is not a string"),
+        (line_with(context_id=3), "its context_id is not a string"),
+        (line_with(category=3), "its category is not a string"),
+        (line_with(category=None), "its category is not a string"),
+        (line_with(timestamp=3), "its timestamp is not a string"),
+        (line_with(timestamp="0001-01-01T00:00:00+14:00"), "not a message"),
+        (line_with(files="abc"), "its files is not a list of strings"),
+        (line_with(files=[1]), "its files is not a list of strings"),
+        (line_with(content_blocks="abc"), "its content_blocks is not a list of objects"),
+        (line_with(content_blocks=["abc"]), "its content_blocks is not a list of objects"),
+        (line_with(properties=[1]), "its properties is not an object"),
+        (line_with(session_metadata="x"), "its session_metadata is not an object"),
+        (line_with(error="no"), "its error is not a boolean"),
+        (line_with(edit=7), "its edit is not a boolean"),
+        (line_with(duration="x"), "its duration is not a number of seconds"),
+        (line_with(duration=True), "its duration is not a number of seconds"),
+        (line_with(duration=10**400), "its duration is not a number of seconds"),
         (line_with(later=3)[:-1] + ', "deep": ' + "[" * 200 + "]" * 200 + "}", "nested more than 200 levels deep"),
         ("[" * 100_000, "nested more than 200 levels deep"),
-        ("{", "no JSON"),
-        ("[]", "no JSON object"),
+        ("{", "not valid JSON"),
+        ("[]", "not a JSON object"),
         ('{"id": "1", "owner": "ann", "session_id": "", "sender": "User", "sender_name": "User"}', "lacks session_id"),
         ('{"id": "1", "owner": "ann", "session_id": "s", "sender": "U", "sender_name": 5}', "lacks sender_name"),
         (
             '{"id": "1", "owner": "a", "session_id": "s", "sender": "U", "sender_name": "U", "timestamp": "noon"}',
-            "no message",
+            "not a message",
         ),
     ],
 )
 def test_a_line_that_is_no_message_is_named_and_those_before_it_are_stored(store, line, reason):
     lines = [*export_lines(_with_one_message(store)), "", line]
     store.for_owner("ann").delete()
-    with pytest.raises(BadRequest, match=f"Line 3 is no message of an export: .*{reason}"):
+    with pytest.raises(BadRequest, match=f"Line 3 is not an exported message: .*{reason}"):
         import_lines(store, lines)
     assert len(everything(store)) == 1
 
 
 def test_lines_before_a_bad_one_are_stored_for_another_owner_too(open_store):
     store = open_store("in-memory")
-    with pytest.raises(BadRequest, match="Line 3 is no message"):
+    with pytest.raises(BadRequest, match="Line 3 is not an exported message"):
         import_lines(store, [line_with(id="1"), line_with(id="2"), "{"], owner="cleo")
     assert [message.owner for message in everything(store)] == ["cleo", "cleo"]
 

@@ -250,7 +250,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_loses_nothing_acknowledged
     told = subprocess.run(
         [sys.executable, "-c", FILLS_THE_DISK, str(tmp_path)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert told[-1].startswith("failed The message store cannot be used now: there is no room left on the disk")
+    assert told[-1].startswith("failed The message store cannot be used now: the disk is full")
     backend = open_folder()
     kept = [message.id for message in backend.fetch_messages(MessageQuery(owner=ANN))]
     assert kept == [line.split()[1] for line in told[:-1]]

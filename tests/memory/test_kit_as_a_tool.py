@@ -105,7 +105,7 @@ def test_hanging_tests_are_named_and_stores_are_cleared_however_a_test_ended(tmp
     assert re.search("3 failed, 2 passed, .*2 errors", ran.stdout)
     assert "ZeroDivisionError" in ran.stdout
     assert "RuntimeError: no server" in ran.stdout
-    assert "open_backend returned NoneType, which is no flowrunner.MemoryBackend" in ran.stdout
+    assert "open_backend returned NoneType, which is not a flowrunner.MemoryBackend" in ran.stdout
     assert "test_all_were_cleared" not in ran.stdout.partition("short test summary")[2]
 
 
@@ -137,7 +137,7 @@ def test_a_call_reports_levels_times_and_what_is_missing():
     assert report.passed, report.text()
     assert report.kit_version == KIT_VERSION
     assert report.levels["contract"] == report.levels["shared"] == "kept"
-    assert report.levels["durable"].startswith("kept in part: the class of tests does not say how to crash_store")
+    assert report.levels["durable"].startswith("kept in part: the test class does not define crash_store")
     assert report.levels["session_lock"] == "not tried: it offers no session_lock"
     assert [group.name for group in report.groups] == ["order", "session locks", "processes", "crashes"]
     assert report.groups[0].passed == 7
@@ -172,7 +172,7 @@ def test_a_call_takes_functions_and_refuses_mistakes():
 
 def test_a_function_that_other_processes_cannot_find_is_said():
     report = validate(lambda folder: SharedFile(folder / "m"), only=("processes",))
-    assert any("let it stand at the top level of a file" in sentence for sentence in report.missing)
+    assert any("define it at the top level of a file" in sentence for sentence in report.missing)
 
 
 def test_a_backend_that_cannot_be_opened_fails_in_its_own_words():
@@ -209,7 +209,7 @@ def test_the_command_tries_a_file_of_tests(tmp_path):
         (("nowhere:open_backend",), "nowhere cannot be imported"),
         (("tests.memory.plain:open_nothing",), "tests.memory.plain has no function open_nothing"),
         (("tests.memory.plain:PlainMemory", "--only", "ordre"), "The kit has no group ordre"),
-        (("tests/memory/test_plain.py", "--only", "order"), "--only goes with MODULE:FUNCTION"),
+        (("tests/memory/test_plain.py", "--only", "order"), "--only works with MODULE:FUNCTION"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

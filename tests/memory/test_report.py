@@ -32,7 +32,7 @@ def test_a_report_names_what_passed_what_failed_and_what_was_left_out():
         "order FAILED 1 of 7",
         "failed: test_the_clock_does_not_decide_order",
         "TestSaysItIsDurable",
-        "crashes left out it does not say that it is shared",
+        "crashes left out it is not marked shared",
     ]
 
 

@@ -142,7 +142,7 @@ def test_a_full_database_loses_nothing_acknowledged(backend, tmp_path):
 
     ClosingMemory.close(backend)
     event.listen(backend._engine, "checkout", limit)
-    with pytest.raises(MemoryFailed, match="no room left"):
+    with pytest.raises(MemoryFailed, match="disk is full"):
         for n in range(100):
             stored += append_texts(backend, "x" * 10_000, id=str(n))
     event.remove(backend._engine, "checkout", limit)

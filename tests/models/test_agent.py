@@ -64,7 +64,12 @@ def test_a_streamed_agent_shows_its_steps_as_they_come(house, model):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [("{broken", "no JSON"), ({"expression": "1/0"}, "rror"), ({"wrong": 1}, "wrong"), ([1], "no JSON object")],
+    [
+        ("{broken", "not valid JSON"),
+        ({"expression": "1/0"}, "rror"),
+        ({"wrong": 1}, "wrong"),
+        ([1], "not a JSON object"),
+    ],
 )
 def test_bad_arguments_go_back_to_the_model(house, model, arguments, said):
     text = "[1]" if arguments == [1] else arguments

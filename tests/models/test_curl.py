@@ -42,14 +42,14 @@ def test_what_is_understood(command, wanted):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("curl 'open", "cannot be read"),
+        ("curl 'open", "cannot be parsed"),
         (f"curl -F a=@b {AT}", "the curl option -F is not supported"),
         (f"curl -sF a=b {AT}", "the curl option -F is not supported"),
         (f"curl --proxy x {AT}", "the curl option --proxy is not supported"),
         (f"curl {AT} -H", "the curl option -H has no value"),
         (f"curl {AT} https://b.example", "more than one address"),
-        (f"curl {AT} -d @/etc/passwd", "a file of the server"),
-        (f"curl {AT} --data-urlencode a@/etc/passwd", "a file of the server"),
+        (f"curl {AT} -d @/etc/passwd", "a file from the server"),
+        (f"curl {AT} --data-urlencode a@/etc/passwd", "a file from the server"),
         (f"curl -b jar {AT}", "the cookies of a file"),
     ],
 )

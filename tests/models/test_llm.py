@@ -84,7 +84,7 @@ def test_tools_go_there_and_back(installed):
     after = [*TURNS, Turn("assistant", "", reply.calls), Turn("tool", "blue", call_id="c1")]
     list(LlmModel("new", Options()).stream(after))
     assert [role for role, _ in installed["new"].seen][-2:] == ["assistant", "tool"]
-    with pytest.raises(ModelRefused, match="no tools"):
+    with pytest.raises(ModelRefused, match="does not support tools"):
         list(LlmModel("old", Options()).stream(TURNS, tools=[tool]))
     with pytest.raises(ModelRefused, match="cannot read"):
         list(LlmModel("old", Options()).stream(after))

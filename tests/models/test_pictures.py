@@ -210,10 +210,10 @@ def test_a_model_that_takes_none_refuses_the_question_and_drops_the_history(tmp_
     old, new = Turn("user", "one", pictures=(picture,)), Turn("user", "two")
     assert only_pictures([old, new], (), "small") == [Turn("user", "one"), new]
     assert only_pictures([old], ("image/png",), "large") == [old]
-    with pytest.raises(ModelRefused, match="small takes no pictures of the type image/png"):
+    with pytest.raises(ModelRefused, match="small does not accept images of type image/png"):
         only_pictures([new, old], ("image/gif",), "small")
     local = LocalModel(Engines(), tmp_path / "small.gguf", Options())
-    with pytest.raises(ModelRefused, match="small takes no pictures"):
+    with pytest.raises(ModelRefused, match="small does not accept images"):
         local.ask([old])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -145,7 +146,7 @@ def test_keys_go_where_each_service_wants_them(server):
 @pytest.mark.parametrize("kind", sorted(BY_NAME))
 def test_a_question_is_wanted_and_a_key_where_there_is_one(server, kind):
     component = BY_NAME[kind]
-    with pytest.raises(ValueError, match="nothing to search for"):
+    with pytest.raises(ValueError, match="search query is empty"):
         search(kind)
     if component.key:
         with pytest.raises(ValueError, match=f"{component.key} is not set"):
@@ -165,7 +166,7 @@ def test_an_answer_that_is_none_is_said_or_is_nothing_found(server, kind, status
         rows = search(kind, **values)
     except ValueError as error:
         assert "hidden-key" not in str(error)
-        assert "127.0.0.1 answers with" in str(error)
+        assert re.search("127.0.0.1 (answers with|did not answer)", str(error))
     else:
         assert status == 200
         assert rows == []
@@ -173,7 +174,7 @@ def test_an_answer_that_is_none_is_said_or_is_nothing_found(server, kind, status
 
 def test_wikipedia_is_asked_in_a_language_and_nothing_else(monkeypatch):
     for lang in ("evil.example/", "en.wikipedia.org@evil", "..", "de#", "a" * 50):
-        with pytest.raises(ValueError, match="is no language"):
+        with pytest.raises(ValueError, match="is not a language"):
             search("WikipediaComponent", input_value="q", lang=lang)
 
 

@@ -204,9 +204,9 @@ def test_a_refusal_is_the_answer_and_marked(open_asker, streaming):
         ({"content": "<think>Hm, hm"}, "length", "raise max_tokens"),
         ({"content": None, "reasoning_content": "Hm"}, "length", "raise max_tokens"),
         ({"content": "  "}, "length", "raise max_tokens"),
-        ({"content": "<think>Hm</think>"}, "stop", "thought aloud"),
-        ({"content": None}, "stop", "answered with nothing"),
-        ({}, "", "answered with nothing"),
+        ({"content": "<think>Hm</think>"}, "stop", "returned reasoning"),
+        ({"content": None}, "stop", "returned an empty answer"),
+        ({}, "", "returned an empty answer"),
     ],
 )
 def test_an_answer_that_is_empty_says_why(open_asker, message, reason, said, component):
@@ -277,7 +277,7 @@ def test_the_model_is_told_what_was_wrong_with_its_arguments(open_asker, streami
     asker.ask("agent", streaming=streaming)
     *_, call, told = asker.server.asked[-1]["messages"]
     assert call["tool_calls"][0]["function"]["arguments"] == "{}"
-    assert "no JSON" in told["content"]
+    assert "not valid JSON" in told["content"]
     assert told["content"].endswith('you wrote: {"a":')
 
 

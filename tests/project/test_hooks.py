@@ -186,7 +186,7 @@ def test_hook_register_engines(start):
 
 def test_an_engine_that_nobody_offers_or_can_build_is_refused(start):
     with pytest.raises(
-        PluginFailed, match="No plugin offers the engine 'shelf'; there are: pool, celery, procrastinate"
+        PluginFailed, match="No plugin offers the engine 'shelf'; available are: pool, celery, procrastinate"
     ):
         start(engine="shelf")
 

@@ -75,7 +75,7 @@ def test_what_cannot_be_ingested_is_said(call, tmp_path):
     done = CliRunner().invoke(
         cli, ["ingest", str(tmp_path / "flow.json"), str(tmp_path / "docs"), "--component", "split"]
     )
-    assert "split reads no files here; those that do: file" in str(done.exception)
+    assert "split does not read files; these components do: file" in str(done.exception)
 
 
 def test_the_example_answers_from_its_three_files(call, monkeypatch, model):

@@ -44,7 +44,9 @@ TWEAKS = [
 
 @pytest.mark.parametrize(("kind", "settings", "tweaks", "output"), TWEAKS, ids=range(len(TWEAKS)))
 def test_a_tweak_reaches_no_other_collection(filled, kind, settings, tweaks, output):
-    with pytest.raises(FlowRunnerError, match="'staff' is out of reach of an API key that is limited to flows"):
+    with pytest.raises(
+        FlowRunnerError, match="'staff' cannot be used with an API key that is limited to certain flows"
+    ):
         run(filled, LIMITED, kind, settings, tweaks, output=output)
     assert [chunk.text for chunk in filled.vectors().fetch("staff")] == ["salaries of everybody"]
     assert run(filled, LIMITED, kind, settings, output=output)
@@ -60,7 +62,7 @@ def test_the_flow_reaches_what_its_author_named_and_its_usual_one(filled):
 @pytest.mark.parametrize("field", ["pre_delete_collection", "drop_old"])
 def test_a_request_empties_no_collection_and_an_author_has_the_flow_do_so(filled, field):
     more = {**SEARCH, "ingest_data": [{"text": "new hours"}]}
-    with pytest.raises(FlowRunnerError, match="'faq' is not emptied for a request"):
+    with pytest.raises(FlowRunnerError, match="'faq' cannot be emptied by a request"):
         run(filled, LIMITED, "LocalDB", more, {field: True})
     assert [chunk.text for chunk in filled.vectors().fetch("faq")] == ["opening hours"]
     run(filled, LIMITED, "LocalDB", more)
@@ -75,7 +77,7 @@ def test_a_variable_names_the_collection_that_its_author_stored_under_it(filled)
     filled.runner.stores.variables.create("local", "WHERE", "faq", type="Generic")
     settings = {"search_query": "x", "collection_name": "WHERE"}
     assert "opening hours" in run(filled, LIMITED, "LocalDB", settings, variables=["collection_name"])
-    with pytest.raises(FlowRunnerError, match="'staff' is out of reach"):
+    with pytest.raises(FlowRunnerError, match="'staff' cannot be used"):
         run(filled, LIMITED, "LocalDB", settings, {"collection_name": "staff"}, variables=["collection_name"])
 
 

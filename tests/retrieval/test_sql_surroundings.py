@@ -132,7 +132,7 @@ def changed(own):
 
 @pytest.mark.parametrize("more", ["?host=db.example", "?passfile=/etc/x", "?hostaddr=192.0.2.7", "?service=own"])
 def test_a_request_that_keeps_the_operators_host_says_no_more_than_others(more):
-    with pytest.raises(DatabaseRefused, match="operator's folder only"):
+    with pytest.raises(DatabaseRefused, match="allowed in flows from the operator's folder"):
         find_database(changed("postgresql://u:pw@127.0.0.1/d"), f"postgresql://u@127.0.0.1/d{more}")
 
 

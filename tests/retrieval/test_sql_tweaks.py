@@ -42,7 +42,7 @@ def flow(shop, **values):
 )  # fmt: skip
 def test_a_tweak_does_not_replace_the_authors_query(house, shop, tweaks):
     assert "tea" in house.run(flow(shop, query=OWN), EDGES).text
-    with pytest.raises(FlowRunnerError, match="a request does not replace it: leave query blank"):
+    with pytest.raises(FlowRunnerError, match="a request cannot replace it: to let requests set it, leave query blank"):
         house.run(flow(shop, query=OWN), EDGES, tweaks=tweaks)
 
 
@@ -51,7 +51,7 @@ def test_naming_the_same_database_otherwise_does_not_help(house, tmp_path, shop)
     vertices = flow("sqlite:///x/shop.db", query=OWN)
     assert "tea" in house.run(vertices, EDGES).text
     for url in ("sqlite:///shop.db", "sqlite:///./shop.db", "sqlite://"):
-        with pytest.raises(FlowRunnerError, match="a request does not replace it"):
+        with pytest.raises(FlowRunnerError, match="a request cannot replace it"):
             house.run(vertices, EDGES, tweaks={"it": {"query": OTHER, "database_url": url}})
 
 

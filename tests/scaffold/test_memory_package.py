@@ -74,7 +74,7 @@ def test_its_tests_are_green(package):
     # A backend that begins in one process has no locks and no server of its own.
     assert {line.rsplit(": ", 1)[1] for line in shown.splitlines() if line.startswith("SKIPPED")} <= {
         "it offers no session_lock",
-        "the class of tests does not say how to crash_store, the server that keeps the messages",
+        "the test class does not define crash_store, which kills the server that stores the messages",
     }
 
 
@@ -106,7 +106,7 @@ def test_it_is_found_once_it_is_installed(package, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "My-Shelf", "my_shelf", "../shelf", "1shelf", "shelf-", "x" * 41, "a b", "ü"])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
-    with pytest.raises(BadRequest, match="small letters"):
+    with pytest.raises(BadRequest, match="lower-case letters"):
         write_memory_package(name, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
@@ -114,7 +114,7 @@ def test_a_name_that_is_none_is_refused(name, tmp_path):
 def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["new", "memory", "sqlite"])
-    assert "There is a memory backend sqlite already" in str(done.exception)
+    assert "A memory backend named sqlite already exists" in str(done.exception)
     assert not list(tmp_path.iterdir())
 
 
@@ -122,13 +122,13 @@ def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch):
 def test_a_name_whose_package_is_there_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["new", "memory", name])
-    assert f"There is a package flowrunner_{name} already" in str(done.exception)
+    assert f"A package flowrunner_{name} already exists" in str(done.exception)
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadRequest, match="is there already"):
+    with pytest.raises(BadRequest, match="already exists"):
         write_memory_package("shelf", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

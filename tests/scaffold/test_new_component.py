@@ -134,14 +134,14 @@ def test_a_server_finds_them(folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["", " ", "1", "../x", "class", "x" * 101, "-", "ü é"])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
-    with pytest.raises(BadRequest, match="is no type of a component"):
+    with pytest.raises(BadRequest, match="is not a component type"):
         write_component(name, tmp_path / "p")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_there_is_left(tmp_path):
     write_component("MyLookup", tmp_path)
-    with pytest.raises(BadRequest, match="is there already"):
+    with pytest.raises(BadRequest, match="already exists"):
         write_component("MyLookup", tmp_path)
     (tmp_path / "other.py").write_text("mine")
     write_component("Another", tmp_path)
@@ -151,19 +151,22 @@ def test_what_is_there_is_left(tmp_path):
 def test_a_type_that_is_taken_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["new", "component", "ChatInput"])
-    assert "There is a component of the type ChatInput already" in str(done.exception)
+    assert "A component of type ChatInput already exists" in str(done.exception)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("flow", "said"),
     [
-        (b"no json", "no exported flow"),
-        (b"{}", "no exported flow"),
-        (b'{"data": {"nodes": [], "edges": []}}', "no exported flow"),
+        (b"no json", "not an exported flow"),
+        (b"{}", "not an exported flow"),
+        (b'{"data": {"nodes": [], "edges": []}}', "not an exported flow"),
         (b'{"components": {"a": {"type": "MyLookup"}}}', "native form"),
         (flow_with(NODE, "Other"), "has no node of the type MyLookup; it has ChatInput, Other"),
-        (b'{"data": {"nodes": [1, {"data": 2}, {"data": {"node": {}, "type": 3}}], "edges": []}}', "no exported flow"),
+        (
+            b'{"data": {"nodes": [1, {"data": 2}, {"data": {"node": {}, "type": 3}}], "edges": []}}',
+            "not an exported flow",
+        ),
         (flow_with({"template": {f"f{n}": field("str") for n in range(501)}}, "MyLookup"), "more than 500"),
     ],
     ids=range(7),
@@ -269,5 +272,5 @@ def test_a_plugin_wants_a_name(name, tmp_path):
 def test_a_plugin_hides_no_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["new", "plugin", "models"])
-    assert "There is a package flowrunner_models already" in str(done.exception)
+    assert "A package flowrunner_models already exists" in str(done.exception)
     assert not list(tmp_path.iterdir())

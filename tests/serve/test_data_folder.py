@@ -83,7 +83,7 @@ class TestTheFolder:
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
         service = tmp_path / "service"
         monkeypatch.setattr(data_folder, "SERVICE_FOLDER", service)
-        with pytest.raises(SettingsInvalid, match="cannot be made: set FLOWRUNNER_DATA_DIR"):
+        with pytest.raises(SettingsInvalid, match="cannot be created; set FLOWRUNNER_DATA_DIR"):
             usual_data_folder()
         service.mkdir()
         assert usual_data_folder() == service
@@ -117,7 +117,7 @@ class TestDoubts:
 
     @pytest.mark.parametrize("folder", ["/tmp/data", "/var/tmp/data", "/dev/shm/data", "/run/data"])
     def test_a_temporary_place(self, folder):
-        assert "systems remove files by themselves" in doubts_about(Path(folder))[0]
+        assert "the system removes old files" in doubts_about(Path(folder))[0]
 
     @pytest.mark.parametrize("folder", ["/var/lib/flowrunner", "/srv/data", "/home/ann/.local/share/flowrunner"])
     def test_a_place_that_stays(self, folder):
@@ -132,11 +132,11 @@ class TestMoving:
         # The new place is there already, since the server was started once.
         flowrunner("keys", "list", home=tmp_path)
         shown = flowrunner("data", home=tmp_path).stdout
-        assert f"An older place holds data (2 messages): {here}" in shown
+        assert f"An older data folder contains data (2 messages): {here}" in shown
         moved = flowrunner("data", "move", home=tmp_path).stdout
         assert moved.startswith("moved 2 messages")
         assert not here.exists()
-        assert "An older place" not in flowrunner("data", home=tmp_path).stdout
+        assert "An older data folder" not in flowrunner("data", home=tmp_path).stdout
         texts = [row["text"] for row in json.loads(flowrunner("messages", "--json", home=tmp_path).stdout)]
         assert texts == ["Hello", "Hello"]
 
@@ -150,7 +150,7 @@ class TestMoving:
     def test_a_place_with_data_of_its_own_is_not_overwritten(self, old_place, tmp_path):
         new = tmp_path / "new"
         say("Other", tmp_path, FLOWRUNNER_DATA_DIR=str(new))
-        with pytest.raises(Conflict, match="holds data of its own"):
+        with pytest.raises(Conflict, match="contains data"):
             move_data(old_place, new)
         assert holdings_of(old_place).counts["messages"] == holdings_of(new).counts["messages"] == 2
 
@@ -160,7 +160,7 @@ class TestMoving:
         runner = runner_of(create_app(data_dir=old_place))
         runner.open()
         try:
-            with pytest.raises(Conflict, match="a server perhaps"):
+            with pytest.raises(Conflict, match="perhaps by a server"):
                 move_data(old_place, tmp_path / "new")
         finally:
             runner.close()
@@ -174,7 +174,7 @@ class TestMoving:
 
     def test_a_place_without_data(self, tmp_path):
         (tmp_path / "old").mkdir()
-        with pytest.raises(BadRequest, match="no data of flowrunner"):
+        with pytest.raises(BadRequest, match="no flowrunner data"):
             move_data(tmp_path / "old", tmp_path / "new")
 
     def test_an_unreadable_database_counts_as_data(self, tmp_path):

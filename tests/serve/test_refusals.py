@@ -65,11 +65,11 @@ def refusal(serve):
         ({"FLOWRUNNER_AUTH": "maybe"}, "FLOWRUNNER_AUTH 'maybe' cannot be used: must be one of key, none."),
         ({"FLOWRUNNER_WORKERS": "0"}, "FLOWRUNNER_WORKERS '0' cannot be used"),
         ({"FLOWRUNNER_BIND": "unix:/tmp/x"}, "FLOWRUNNER_BIND 'unix:/tmp/x' cannot be used"),
-        ({"FLOWRUNNER_MEMORY": "sqlight"}, "No plugin offers the memory backend 'sqlight'; offered are: file-json,"),
-        ({"FLOWRUNNER_PLUGINS_DIR": "/nowhere"}, "The plugins folder /nowhere is not there."),
+        ({"FLOWRUNNER_MEMORY": "sqlight"}, "No plugin offers the memory backend 'sqlight'; available are: file-json,"),
+        ({"FLOWRUNNER_PLUGINS_DIR": "/nowhere"}, "The plugins folder /nowhere does not exist."),
         ({"FLOWRUNNER_LOG_LEVEL": "loud"}, "FLOWRUNNER_LOG_LEVEL 'loud' cannot be used"),
-        ({"FLOWRUNNER_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "DATABASE_URL names cannot be used"),
-        ({"FLOWRUNNER_DATABASE_URL": "what is this"}, "FLOWRUNNER_DATABASE_URL is no database URL."),
+        ({"FLOWRUNNER_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "DATABASE_URL cannot be used"),
+        ({"FLOWRUNNER_DATABASE_URL": "what is this"}, "FLOWRUNNER_DATABASE_URL is not a database URL."),
         ({"FLOWRUNNER_DATABASE_URL": "mysql://u:hunter2@h/x"}, "FLOWRUNNER_DATABASE_URL"),
     ],
     ids=lambda value: "" if isinstance(value, str) else "".join(value).removeprefix("FLOWRUNNER_"),
@@ -135,7 +135,8 @@ def test_a_taken_port_is_said_at_once(refusal):
         port = taken.getsockname()[1]
         said = refusal("--port", str(port))
     assert said == (
-        f"Nothing can listen on 127.0.0.1, port {port}: Address already in use. Choose another with --host and --port."
+        f"Nothing can listen on 127.0.0.1, port {port}: Address already in use. Choose another address with"
+        f" --host and --port."
     )
 
 
@@ -151,11 +152,11 @@ def test_a_folder_of_flows_that_is_not_there_is_wrong_usage(serve):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "server.example"])
 def test_an_address_that_others_reach_wants_a_key(refusal, host):
     assert refusal("--host", host) == (
-        f"{host} can be reached from other machines and there is no API key yet: make one with"
+        f"{host} can be reached from other machines and there is no API key yet: create one with"
         " flowrunner keys create --user NAME, or listen on 127.0.0.1."
     )
     assert "no API key yet" in refusal("--host", host, "--auth", "key")
-    assert "cannot be open to everybody" in refusal("--host", host, "--auth", "none")
+    assert "and so requires API keys" in refusal("--host", host, "--auth", "none")
 
 
 def test_a_plugin_that_knows_the_callers_does_for_keys(tmp_path, serve, monkeypatch):

@@ -40,7 +40,7 @@ def test_the_call_in_the_readme_is_answered_in_its_session_with_its_text(open_se
 def test_it_greets_with_its_address_and_a_call_that_works_as_typed(start_server, tmp_path):
     server = start_server(serve_command(tmp_path))
     assert f"at {server.url}" in server.output
-    assert "open for everybody on this machine" in server.output
+    assert "open to everybody on this machine" in server.output
     call = re.search(r"try: (curl .*)", server.output)[1]
     assert _text(_shell(call)) == "Hello"
     key = make_key(tmp_path)

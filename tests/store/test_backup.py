@@ -87,7 +87,7 @@ def test_the_database_on_postgresql(tmp_path, postgres_server):
     )  # fmt: skip
     flowrunner("restore", tmp_path / "copy", "--data-dir", tmp_path / "new", "--database-url", other)
     check(tmp_path / "new", said, database_url=other)
-    with pytest.raises(FlowRunnerError, match="tables of flowrunner already"):
+    with pytest.raises(FlowRunnerError, match="already has flowrunner tables"):
         flowrunner("restore", tmp_path / "copy", "--data-dir", tmp_path / "third", "--database-url", other)
     with pytest.raises(FlowRunnerError, match="holds a database of postgresql"):
         flowrunner("restore", tmp_path / "copy", "--data-dir", tmp_path / "fourth")
@@ -135,14 +135,16 @@ class TestRefusals:
 
     def test_without_the_key_it_says_so(self, copy, tmp_path):
         assert not (copy / "secret.key").exists()
-        assert "holds no key" in flowrunner("restore", copy, "--data-dir", tmp_path / "new").stderr
+        assert (
+            "does not include the encryption key" in flowrunner("restore", copy, "--data-dir", tmp_path / "new").stderr
+        )
 
     def test_a_folder_that_holds_something(self, copy, tmp_path):
-        with pytest.raises(FlowRunnerError, match="holds something already"):
+        with pytest.raises(FlowRunnerError, match="is not empty"):
             flowrunner("backup", copy, "--data-dir", tmp_path / "data")
 
     def test_a_place_that_holds_data(self, copy, tmp_path):
-        with pytest.raises(FlowRunnerError, match="holds data already"):
+        with pytest.raises(FlowRunnerError, match="already holds data"):
             flowrunner("restore", copy, "--data-dir", tmp_path / "data")
 
     @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "add", "manifest"])

@@ -49,7 +49,7 @@ class TestKeys:
         assert (admin["user"], admin["admin"], admin["flows"]) == ("root", True, None)
 
     def test_an_admins_key_is_not_limited(self, flowrunner):
-        with pytest.raises(BadRequest, match="not both: leave out one of them"):
+        with pytest.raises(BadRequest, match="cannot be limited to flows"):
             flowrunner("keys", "create", "--user", "ann", "--admin", "--flow", "a")
 
     def test_nothing_in_the_list_steers_the_terminal(self, flowrunner):

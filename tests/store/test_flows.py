@@ -70,8 +70,8 @@ class TestCreate:
             ),
             ({"name": " "}, "name", "Value error, Flow name cannot be empty"),
             ({"name": None}, "name", "Field required"),
-            ({"name": "a\0b"}, "name", "Value error, the text has characters that cannot be kept"),
-            ({"description": "\ud800"}, "description", "Value error, the text has characters that cannot be kept"),
+            ({"name": "a\0b"}, "name", "Value error, contains characters that cannot be stored"),
+            ({"description": "\ud800"}, "description", "Value error, contains characters that cannot be stored"),
             ({"id": "zz"}, "id", "Input should be a valid UUID"),
         ],
     )

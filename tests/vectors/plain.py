@@ -24,7 +24,7 @@ class PlainVectors(VectorStore):
         try:
             vectors = [array("f", chunk.vector) for chunk in chunks]
         except TypeError as error:
-            raise ChunkInvalid("A vector holds something that is no number.") from error
+            raise ChunkInvalid("A vector contains something that is not a number.") from error
         with self._lock:
             kept = self._kept.get((owner, collection), {})
             sizes = {len(vector) for vector in vectors} | {len(chunk.vector) for chunk in kept.values()}

@@ -92,7 +92,7 @@ def test_without_numpy_the_error_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_an_unknown_store_is_refused_at_start_up(tmp_path):
-    with pytest.raises(PluginFailed, match="No plugin offers the vector store 'qdrnt'; offered are: .*local"):
+    with pytest.raises(PluginFailed, match="No plugin offers the vector store 'qdrnt'; available are: .*local"):
         create_app(data_dir=tmp_path, memory="in-memory", vector_store="qdrnt")
 
 

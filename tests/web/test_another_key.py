@@ -47,7 +47,7 @@ def test_it_says_that_it_cannot_be_opened(tmp_path, template, variables, said):
     answer = json.dumps(reopened(tmp_path, template, **variables))
     assert said in answer
     assert "FLOWRUNNER_SECRET_KEY" in answer
-    assert "set nowhere" not in answer and "sk-mine" not in answer
+    assert "is not set" not in answer and "sk-mine" not in answer
 
 
 def test_what_cannot_be_opened_is_shown_as_it_is_and_comes_back_unharmed(tmp_path):

@@ -62,9 +62,9 @@ def test_what_is_shown_has_the_graph_under_data(site):
 @pytest.mark.parametrize(
     ("flow", "said"),
     [
-        ({**native(), "edgs": []}, "data: edgs: this key is not known; did you mean edges?"),
+        ({**native(), "edgs": []}, "data: edgs: unknown key; did you mean edges?"),
         (native(components={"a": {}}), "data: components.a.type: the component has no type."),
-        ({"name": "x", "components": 5}, "data: components: an object is wanted."),
+        ({"name": "x", "components": 5}, "data: components: must be an object."),
         ({"name": "x", "nodes": []}, "data: Flow must have edges."),
     ],
 )
@@ -96,14 +96,14 @@ def broken_archive():
     [
         (packed({"a.json": echo_flow("a"), "b.json": "{broken"}), 422, "b.json: Line 1"),
         (packed({"a.json": echo_flow("a"), "c.json": {"name": "c", "components": 5}}), 422, "c.json: components"),
-        (packed({"a.json": [echo_flow("a"), {"x": 1}]}), 422, "a.json[1]: This is no flow"),
+        (packed({"a.json": [echo_flow("a"), {"x": 1}]}), 422, "a.json[1]: Not a flow"),
         (bomb(), 422, "unpacks to more than"),
         (broken_archive(), 422, "The archive cannot be read"),
-        (packed({"readme.txt": "x"}), 400, "The file holds no flow."),
-        (packed({}), 400, "The file holds no flow."),
-        ({"flows": []}, 400, "The file holds no flow."),
-        ({"flows": [echo_flow("a"), None]}, 422, "flows[1]: an object is wanted."),
-        ({"flows": [echo_flow("a"), {"name": "b"}]}, 422, "up[1]: This is no flow"),
+        (packed({"readme.txt": "x"}), 400, "The file does not contain a flow."),
+        (packed({}), 400, "The file does not contain a flow."),
+        ({"flows": []}, 400, "The file does not contain a flow."),
+        ({"flows": [echo_flow("a"), None]}, 422, "flows[1]: must be an object."),
+        ({"flows": [echo_flow("a"), {"name": "b"}]}, 422, "up[1]: Not a flow"),
         ({"flows": [echo_flow("a"), {"name": "b", "data": {"nodes": []}}]}, 422, "Flow must have edges"),
         ({"name": "b", "nods": []}, 422, "did you mean nodes?"),
         (b"5", 400, "it holds no flow"),

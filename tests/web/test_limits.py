@@ -54,7 +54,7 @@ def test_each_way_to_ask_for_a_run_is_counted_and_refused_in_a_sentence(make_lim
     assert [ask(site, door=door).status_code in (200, 202) for _ in range(2)] == [True, True]
     answer = ask(site, door=door)
     assert answer.status_code == 429 and answer.is_json
-    assert "You may ask for runs 2 in 1 hour (FLOWRUNNER_RATE_PER_KEY)" in answer.get_data(as_text=True)
+    assert "You may start 2 runs in 1 hour (FLOWRUNNER_RATE_PER_KEY)" in answer.get_data(as_text=True)
     assert 0 < int(answer.headers["Retry-After"]) <= 7200
     # Nothing of what was refused has begun.
     assert wait_until(lambda: len(site.ask("ann", "GET", "/api/v1/runs?status=success")["items"]) == 2)

@@ -49,7 +49,7 @@ def test_an_upload_says_why_a_flow_cannot_run(site):
     needed = {"components": {"x": {"type": "NoSuchType"}, "out": {"type": "ChatOutput"}}, "edges": ["x.text -> out"]}
     stored = site.ask("ann", "POST", "/api/v1/flows/", 201, json={"name": "n", "data": needed})
     assert stored["warnings"] == [
-        "No plugin offers NoSuchType (vertex x), which the flow n needs; flowrunner check tells more."
+        "No plugin offers NoSuchType (vertex x), which the flow n needs; run flowrunner check for details."
     ]
 
 
@@ -96,7 +96,7 @@ def test_a_setting_refuses_to_run_what_lacks_a_component(make_site):
     site = make_site(unknown="refuse")
     site.add_user("ann")
     stored = site.ask("ann", "POST", "/api/v1/flows/", 201, json=flow())
-    refusal = "No plugin offers NoSuchTool (vertex web), which the flow lacks has; flowrunner check tells more."
+    refusal = "No plugin offers NoSuchTool (vertex web), which the flow lacks has; run flowrunner check for details."
     assert stored["warnings"] == [refusal]
     answer = site.call("ann", "POST", f"/api/v1/run/{stored['id']}", json={"input_value": "hi"})
     assert (answer.status_code, refusal in answer.get_data(as_text=True)) == (422, True)

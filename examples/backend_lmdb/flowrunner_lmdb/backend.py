@@ -47,7 +47,7 @@ class LmdbMemory(MemoryBackend):
         with self._rows(write=True) as rows:
             for place, message in enumerate(messages, rows.next_place()):
                 if rows.place_of(message.id) is not None:
-                    raise MessageInvalid(f"A message with the id {message.id} is stored already.")
+                    raise MessageInvalid(f"A message with the id {message.id} already exists.")
                 rows.put(place, message)
         return list(messages)
 

@@ -42,7 +42,7 @@ class RedisMemory(MemoryBackend):
         with contract_errors():
             taken = self._append(keys=[self._prefix], args=[_owner_set(owner), _session_set(owner, session), *entries])
         if taken is not None:
-            raise MessageInvalid(f"A message with the id {bytes.fromhex(taken.decode()).decode()} is stored already.")
+            raise MessageInvalid(f"A message with the id {bytes.fromhex(taken.decode()).decode()} already exists.")
         return list(messages)
 
     def fetch_messages(self, query):

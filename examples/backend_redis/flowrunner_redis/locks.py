@@ -65,7 +65,7 @@ class SessionLocks:
                 lock.release()
         except (LockError, RedisError, OSError) as error:
             # The run is over and its answer is right; the lease ends by itself.
-            logger.warning("The lock of a session could not be given back: %s", error)
+            logger.warning("The lock of a session could not be released: %s", error)
 
     def _renew(self):
         while not self._stop.wait(self._lease / 3):

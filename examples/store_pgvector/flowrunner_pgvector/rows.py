@@ -46,8 +46,8 @@ def direction_of(vector, dimensions):
     length = _length(found)
     if len(found) != dimensions:
         raise ChunkInvalid(
-            f"The vector to search with has {len(found)} dimensions and the collection {dimensions}:"
-            " it was filled by another embedding model; fill it anew, or search with that model."
+            f"The query vector has {len(found)} dimensions and the collection {dimensions}:"
+            " it was filled with another embedding model; ingest its documents again, or search with that model."
         )
     return _text(_scaled(found, length))
 
@@ -75,13 +75,13 @@ def _vector(vector):
     try:
         return array("f", vector)
     except (TypeError, OverflowError) as error:
-        raise ChunkInvalid("A vector holds something that is no number.") from error
+        raise ChunkInvalid("A vector contains something that is not a number.") from error
 
 
 def _length(vector):
     length = math.hypot(*vector)
     if not math.isfinite(length):
-        raise ChunkInvalid("A vector holds a number that is not finite.")
+        raise ChunkInvalid("A vector contains a number that is not finite.")
     return length
 
 
@@ -99,7 +99,7 @@ def _metadata(metadata):
         marks = [sha256(json.dumps([name, _same(value)], sort_keys=True).encode()) for name, value in metadata.items()]
         return json.dumps(dict(metadata), allow_nan=False), [mark.hexdigest()[:32] for mark in marks]
     except (TypeError, ValueError) as error:
-        raise ChunkInvalid("The metadata of a chunk is no JSON.") from error
+        raise ChunkInvalid("The metadata of a chunk is not JSON.") from error
 
 
 def _same(value):

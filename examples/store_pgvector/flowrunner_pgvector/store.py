@@ -75,8 +75,8 @@ class PgVectors(VectorStore):
             place, had = connection.execute(_UPSERT_COLLECTION, (owner, collection, dimensions)).fetchone()
             if had != dimensions:
                 raise ChunkInvalid(
-                    f"The collection {collection[:100]} holds vectors of {had} dimensions, and these have {dimensions}:"
-                    " they are of another embedding model; name another collection, or delete this one first."
+                    f"The collection {collection[:100]} has vectors of {had} dimensions, but these have {dimensions}:"
+                    " they come from another embedding model; use another collection, or delete this one first."
                 )
             if not self.exact and dimensions <= MOST_INDEXED:
                 make_index(connection, dimensions)
@@ -159,12 +159,12 @@ class PgVectors(VectorStore):
 
     @contextmanager
     def _writing(self):
-        with _failing("The vector store could not write."), self._pool.connection() as connection:
+        with _failing("The vector store could not be written."), self._pool.connection() as connection:
             yield connection
 
     @contextmanager
     def _reading(self):
-        with _failing("The vector store could not read."), self._pool.connection() as connection:
+        with _failing("The vector store could not be read."), self._pool.connection() as connection:
             # One state of the database for all questions of a call.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield connection

@@ -43,7 +43,7 @@ class DurableTests(BackendTests):
     def durable(self, backend: MemoryBackend) -> MemoryBackend:
         """Return the backend, if it says that it keeps what it acknowledged."""
         if not backend.durable:
-            pytest.skip("it does not say that it is durable")
+            pytest.skip("it is not marked durable")
         return backend
 
     def test_messages_survive_closing_and_opening(
@@ -61,7 +61,7 @@ class DurableTests(BackendTests):
     def test_the_dead_block_nobody(self, durable: MemoryBackend, folder: Path, helpers: Helpers) -> None:
         """Messages survive the end of the process, also ``kill -9``."""
         if not durable.shared:
-            pytest.skip("it does not say that it is shared")
+            pytest.skip("it is not marked shared")
         record = Record()
         kill_after(helpers.start(folder, "write_until_killed", start=0), 9, record)
         append_texts(durable, "after the kill", session_id="later")
@@ -89,7 +89,7 @@ class DurableTests(BackendTests):
     ) -> None:
         """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
         if type(self).crash_store is BackendTests.crash_store:
-            pytest.skip("the class of tests does not say how to crash_store, the server that keeps the messages")
+            pytest.skip("the test class does not define crash_store, which kills the server that stores the messages")
         _, edited, gone = append_texts(durable, "kept", "old", "gone")
         append_texts(durable, "moved", session_id="here")
         durable.update_messages(MessageQuery(owner=ANN, ids=(edited.id or "",)), MessageChanges(text="new"))
@@ -142,4 +142,4 @@ def kill_after(crew: Crew, lines: int, record: Record, before: str = "anything",
             time.sleep(delay * (time.monotonic() - start) / told)
             crew.kill()
             killed = True
-    assert crew.statuses != [0], "the process that was to be killed ended by itself"
+    assert crew.statuses != [0], "the process ended before it could be killed"

@@ -31,7 +31,7 @@ class FailureTests(BackendTests):
         append_texts(backend, "a", "b")
         found = self.break_writes(backend)
         if found is None:
-            pytest.skip("the class of tests does not say how to break writes")
+            pytest.skip("the test class does not define how to break writes")
         return found
 
     def test_a_failed_append_stores_nothing(self, backend: MemoryBackend, broken: AbstractContextManager[None]) -> None:

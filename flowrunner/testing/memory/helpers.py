@@ -30,7 +30,7 @@ class Crew:
         failure = ""
         while self.statuses is None:
             line = self._lines.readline()
-            assert line, f"the process that starts others for this test has ended{failure}"
+            assert line, f"the helper process that starts others for this test has ended{failure}"
             word, _, rest = line.strip().partition(" ")
             if word == "failed":
                 failure = failure or f", a process of the test failed:\n{json.loads(rest)}"

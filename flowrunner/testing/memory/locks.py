@@ -36,7 +36,7 @@ def lock(
 ) -> AbstractContextManager[bool]:
     """Return the lock of a session."""
     found = backend.session_lock(owner, session_id, wait)
-    assert found is not None, "session_lock returned a lock before, and now None"
+    assert found is not None, "session_lock returned a lock before, but now None"
     return found
 
 
@@ -109,7 +109,7 @@ class LockTests(BackendTests):
         with lock(locking):
             for loser in (locking, other):
                 assert not is_free(loser)
-                assert not is_free(other), "who did not get the lock has freed it"
+                assert not is_free(other), "a caller that did not get the lock has released it"
 
     @since(2)
     def test_a_block_that_fails_frees_its_lock(self, locking: MemoryBackend) -> None:
@@ -155,9 +155,9 @@ class LockTests(BackendTests):
             assert begun.wait(self.patience)
             for _ in range(LATER):
                 assert not Thread(lambda: is_free(locking)).result(self.patience)
-            assert not waiting.is_over(10 * SHORT), "who was to wait gave up at once"
+            assert not waiting.is_over(10 * SHORT), "a caller told to wait gave up at once"
             events.append("first")
-        assert waiting.result(self.patience) is True, "who was to wait gave up at once"
+        assert waiting.result(self.patience) is True, "a caller told to wait gave up at once"
         assert events == ["first", "second"]
 
     @since(2)
@@ -213,7 +213,7 @@ class LockTests(BackendTests):
             assert is_free(other, "other")
             assert not is_free(other), "the end of the inner run has ended the turn of the outer one"
             with pytest.raises(SessionBusy), turns.hold(ANN, ["talk"], cancelled=cancelled):
-                pytest.fail("a run that is not within the other one got its turn")
+                pytest.fail("a run that is not nested in the other one got its turn")
         assert is_free(other)
         turns.close()
 
@@ -287,8 +287,8 @@ class LockTests(BackendTests):
                 stalled.kill(signal.SIGCONT)
                 assert not is_free(other, wait=lease)
                 stalled.kill(signal.SIGUSR1)
-                assert stalled.finish() == ["left"], "leaving a lock that had ended raised"
-                assert not is_free(other), "the late one freed the lock of the next holder"
+                assert stalled.finish() == ["left"], "leaving an expired lock raised"
+                assert not is_free(other), "a late holder released the lock of the next one"
 
         try_in_time(lease / 8, come_back_late)
         assert is_free(other, wait=self.patience)
@@ -296,5 +296,5 @@ class LockTests(BackendTests):
     def lease(self) -> float:
         """Return the lease that the class names; leave the test out if it names none."""
         if self.lock_lease is None:
-            pytest.skip("the class of tests names no lock_lease")
+            pytest.skip("the test class sets no lock_lease")
         return self.lock_lease

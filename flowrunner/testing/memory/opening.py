@@ -50,7 +50,7 @@ class BackendTests:
         Processes that the kit starts call it too, on an instance that pytest does not know: it may
         use the folder and environment variables, but no fixtures.
         """
-        raise NotImplementedError("A class of tests says in open_backend(folder) how to open its backend.")
+        raise NotImplementedError("A test class must define open_backend(folder).")
 
     def open_again(self, folder: Path) -> MemoryBackend:
         """Open it once more, on the place of one that is open or was closed or killed."""
@@ -109,7 +109,7 @@ class BackendTests:
         """Open the backend for one test."""
         backend = self.open_backend(folder)
         assert isinstance(backend, MemoryBackend), (
-            f"open_backend returned {type(backend).__name__}, which is no flowrunner.MemoryBackend"
+            f"open_backend returned {type(backend).__name__}, which is not a flowrunner.MemoryBackend"
         )
         yield backend
         backend.close()
@@ -131,7 +131,7 @@ class BackendTests:
         """Return what starts other processes; one does it for all classes of tests in a file."""
         place = self.where()
         if place is None:
-            pytest.skip("other processes cannot find open_backend: let it stand at the top level of a file")
+            pytest.skip("other processes cannot find open_backend: define it at the top level of a file")
         file, name = place
         module: Any = request.node.getparent(pytest.Module)
         of_files: dict[str, Helpers] = module.stash.setdefault(_HELPERS, {})

@@ -48,7 +48,7 @@ class SharedTests(BackendTests):
     def shared(self, backend: MemoryBackend) -> MemoryBackend:
         """Return the backend, if it says that other processes see what it stores."""
         if not backend.shared:
-            pytest.skip("it does not say that it is shared")
+            pytest.skip("it is not marked shared")
         return backend
 
     def test_two_backends_in_one_process_are_one_store(

@@ -55,7 +55,7 @@ class Record:
             assert order == sorted(order), "the order is broken"
         # Batches 0 to 4 move together, 5 to 9 move together, and so on.
         blocks = [{_number(message) // 5 for message in messages} for messages in (live, archive)]
-        assert not blocks[0] & blocks[1], "a move is done by half"
+        assert not blocks[0] & blocks[1], "a move is half done"
         assert all(_number(message) > self.moved for message in live), "a move is undone"
         everything = backend.fetch_messages(MessageQuery(owner=ANN))
         assert Counter(message.id for message in everything if message.run_id) == Counter(
@@ -70,10 +70,10 @@ class Record:
         for message in messages:
             names.setdefault(_number(message), []).append(message.sender_name)
         for number, found in names.items():
-            assert len(found) == 3, "a call is there by half, or twice"
-            assert len(set(found)) == 1, "an edit is done by half"
+            assert len(found) == 3, "a call is stored half or twice"
+            assert len(set(found)) == 1, "an edit is half done"
             assert number not in self.edited or found[0] == f"edited {number}", "an edit is lost"
-        assert names.keys() <= self.appended | self.possible, "there are messages that nobody wrote"
+        assert names.keys() <= self.appended | self.possible, "there are messages that were never written"
         assert not self.deleted & names.keys(), "deleted messages are back"
         # A deletion may have been done and not told: that of the last batch before a kill.
         untold = {n for n in self.appended if n % 11 == 10 and n + 1 not in self.appended}

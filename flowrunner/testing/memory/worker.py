@@ -36,7 +36,7 @@ def load_module(file: Path) -> ModuleType:
     """Import a file of tests."""
     spec = importlib.util.spec_from_file_location("tests_of_a_backend", file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

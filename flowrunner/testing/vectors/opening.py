@@ -31,7 +31,7 @@ class StoreTests:
         Processes that the kit starts call it too, on an instance that pytest does not know: it may
         use the folder and environment variables, but no fixtures.
         """
-        raise NotImplementedError("A class of tests says in open_store(folder) how to open its store.")
+        raise NotImplementedError("A test class must define open_store(folder).")
 
     def break_writes(self, store: VectorStore) -> AbstractContextManager[None] | None:
         """Return a context within which the store's writes fail, as on a full disk; None: there is no way."""

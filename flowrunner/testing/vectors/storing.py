@@ -230,7 +230,7 @@ class FailureTests(StoreTests):
         fill(store, 3)
         context = self.break_writes(store)
         if context is None:
-            pytest.skip("the class of tests does not say how to break writes")
+            pytest.skip("the test class does not define how to break writes")
         return context
 
     def test_failed_writes_change_nothing(self, store: VectorStore, broken: AbstractContextManager[None]) -> None:

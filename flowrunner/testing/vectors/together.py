@@ -79,7 +79,7 @@ class SharedTests(StoreTests):
     def shared(self, store: VectorStore) -> VectorStore:
         """Return the store, if it says that other processes see what it keeps."""
         if not store.shared:
-            pytest.skip("it does not say that it is shared")
+            pytest.skip("it is not marked shared")
         return store
 
     def test_processes_lose_nothing_and_see_each_other(self, shared: VectorStore, folder: Path) -> None:
@@ -115,7 +115,7 @@ class DurableTests(StoreTests):
     def durable(self, store: VectorStore) -> VectorStore:
         """Return the store, if it says that it keeps what it acknowledged."""
         if not store.durable:
-            pytest.skip("it does not say that it is durable")
+            pytest.skip("it is not marked durable")
         return store
 
     def test_chunks_survive_closing_and_opening(self, durable: VectorStore, folder: Path) -> None:

@@ -14,7 +14,7 @@ from .connection import ServerFailed
 def text_of_answer(answer: Any, budget: TextBudget) -> str:
     """Return an answer as text.
 
-    :raises ServerFailed: if the tool says that it failed.
+    :raises ServerFailed: if the tool reported a failure.
     """
     parts = [_text(block) for block in getattr(answer, "content", None) or ()]
     structured = getattr(answer, "structured_content", None)
@@ -23,14 +23,14 @@ def text_of_answer(answer: Any, budget: TextBudget) -> str:
         text = json.dumps(structured, ensure_ascii=False, default=str)
     budget.take(len(text))
     if getattr(answer, "is_error", False):
-        raise ServerFailed(text[:1000] or "the tool says that it failed")
+        raise ServerFailed(text[:1000] or "the tool reported a failure")
     return text
 
 
 def rows_of_answer(answer: Any, budget: TextBudget) -> list[dict[str, Any]]:
     """Return an answer as rows: objects as they are, other text under ``text``.
 
-    :raises ServerFailed: if the tool says that it failed.
+    :raises ServerFailed: if the tool reported a failure.
     """
     text_of_answer(answer, budget)
     rows: list[dict[str, Any]] = []

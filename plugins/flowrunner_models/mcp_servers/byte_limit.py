@@ -71,7 +71,7 @@ class _Counted(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._packed:
             # A few bytes of it may stand for any number.
-            self._inflow.refuse("it sent a packed answer, which was not asked for")
+            self._inflow.refuse("it sent a compressed answer, which was not requested")
         async for part in self._stream:
             self._inflow.take(len(part))
             yield part

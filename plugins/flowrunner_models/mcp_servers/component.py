@@ -43,10 +43,10 @@ class McpTools(Component):
         connection = _connect(context, server, values)
         try:
             if not name:
-                raise ValueError("no tool is chosen")
+                raise ValueError("no tool is selected")
             found = {tool.name: tool for tool in connection.list_tools(seconds)}
             if name not in found:
-                raise ServerFailed(f"{connection.label[:100]} has no tool {name[:100]}; there are {_names(found)}")
+                raise ServerFailed(f"{connection.label[:100]} has no tool {name[:100]}; available are {_names(found)}")
             arguments = _arguments(found[name].input_schema, arguments_in(values))
             answer = connection.call_tool(name, arguments, seconds)
             return {"response": rows_of_answer(answer, context.text_budget())}

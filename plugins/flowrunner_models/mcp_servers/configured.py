@@ -68,10 +68,10 @@ def entry_of(config: Mapping[str, Any]) -> ServerEntry:
     command = config.get("command") or ""
     arguments = config.get("args") or ()
     if not (isinstance(url, str) and isinstance(command, str) and isinstance(arguments, (list, tuple))):
-        raise ValueError("an MCP server has an url, or a command with args")
+        raise ValueError("an MCP server needs a url, or a command with args")
     words = (*shlex.split(command), *map(str, arguments)) if command.strip() else ()
     if not (url.strip() or words):
-        raise ValueError("an MCP server has an url, or a command with args")
+        raise ValueError("an MCP server needs a url, or a command with args")
     kind = str(config.get("transport") or config.get("type") or config.get("mode") or "").lower()
     return ServerEntry(
         url.strip(),

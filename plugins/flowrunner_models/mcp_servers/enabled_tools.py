@@ -35,8 +35,8 @@ def chosen_tool(context: RunContext, server: ChosenServer, values: Mapping[str, 
     if name == text_of(given.own or "").strip() or name in (_authors_table(context, values) or ()):
         return name
     raise ServerRefused(
-        f"which tool of the MCP server {server.label[:100]} is called is for the flow's author to say, not for a"
-        f" request: {name[:100]} is neither chosen nor switched on in the flow"
+        f"the tool of the MCP server {server.label[:100]} is set by the flow's author, not by a request:"
+        f" {name[:100]} is neither selected nor enabled in the flow"
     )
 
 

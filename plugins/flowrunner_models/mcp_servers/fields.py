@@ -9,11 +9,11 @@ from flowrunner import Input
 
 INPUTS: Final = (
     Input("mcp_server", "any", address=True, info="the name of a server, or its name and config"),
-    Input("tool", "str", aliases=("tool_name",), info="which tool is called where no agent chooses"),
+    Input("tool", "str", aliases=("tool_name",), info="the tool to call, if no agent chooses one"),
     Input("headers", "any", aliases=("headers_input",), info="headers to send: rows of key and value"),
     Input("tool_execution_timeout", "float", default=0.0, info="seconds that a call may take; 0: 60"),
-    Input("verify_ssl", "bool", default=True, info="false takes any certificate; not from a request"),
-    Input("tools_metadata", "any", info="the tools that the author has switched on"),
+    Input("verify_ssl", "bool", default=True, info="false accepts any certificate; cannot be set by a request"),
+    Input("tools_metadata", "any", info="the tools enabled by the author"),
     Input("mode", "str", info="of older releases: Stdio or SSE"),
     Input("command", "str", info="of older releases: a command of a server"),
     Input("sse_url", "str", aliases=("url",), info="of older releases: an address of a server"),

@@ -47,9 +47,9 @@ def choose_server(context: RunContext, values: Mapping[str, Any]) -> ChosenServe
         return ChosenServer(known[name], name, _word_of_author(context, "mcp_server"))
     if not config:
         raise ServerRefused(
-            f"the MCP server {name[:100]} is not known here: FLOWRUNNER_MCP_SERVERS names servers"
+            f"unknown MCP server {name[:100]}: FLOWRUNNER_MCP_SERVERS lists the servers"
             if name
-            else "no MCP server is chosen"
+            else "no MCP server is set"
         )
     try:
         entry = entry_of(config)
@@ -74,7 +74,7 @@ def _word_of_author(context: RunContext, *names: str) -> Word:
     """
     word = min(context.given(name).word for name in names)
     if word is Word.REQUEST:
-        raise ServerRefused("which MCP server is used is for the flow's author to say, not for a request")
+        raise ServerRefused("the MCP server is set by the flow's author, not by a request")
     return word
 
 
@@ -128,13 +128,11 @@ def _listed(context: RunContext, entry: ServerEntry) -> ServerEntry:
     """Return a command if the operator lists it, word by word: whoever chooses a command runs programs here."""
     if entry.command not in getattr(context.settings, "mcp_commands", ()):
         raise ServerRefused(
-            f"the command {shlex.join(entry.command)[:200]!r} is not among those that the operator lists"
-            " (FLOWRUNNER_MCP_COMMANDS, or FLOWRUNNER_MCP_SERVERS with a name for it)"
+            f"the command {shlex.join(entry.command)[:200]!r} is not listed by the operator in"
+            " FLOWRUNNER_MCP_COMMANDS or FLOWRUNNER_MCP_SERVERS"
         )
     if entry.env:
-        raise ServerRefused(
-            "the environment of a command is for the operator to say: a file of FLOWRUNNER_MCP_SERVERS has it"
-        )
+        raise ServerRefused("the environment of a command is set by the operator, in a file of FLOWRUNNER_MCP_SERVERS")
     return entry
 
 

@@ -33,7 +33,7 @@ class _Search(Component):
         """
         asked = text_of(values[self.question]).strip()
         if not asked:
-            raise ValueError("there is nothing to search for")
+            raise ValueError("the search query is empty")
         if self.key and not values[self.key]:
             raise ValueError(f"{self.key} is not set")
         rows = self.find(context, asked, values)

@@ -68,7 +68,7 @@ def ask_wikipedia(context: RunContext, text: str, count: int, lang: str, longest
     """
     language = lang.strip().lower() or "en"
     if not _LANGUAGE.fullmatch(language):
-        raise ValueError(f"lang {language[:20]} is no language of Wikipedia")
+        raise ValueError(f"lang {language[:20]} is not a language of Wikipedia")
     query = {
         "action": "query",
         "format": "json",
@@ -190,7 +190,7 @@ def _json(answer: Fetched) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise FetchFailed(f"{urlsplit(answer.url).hostname} answers with something else than results")
+        raise FetchFailed(f"{urlsplit(answer.url).hostname} did not answer with search results")
     return found
 
 
@@ -200,7 +200,7 @@ def _xml(answer: Fetched) -> Any:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False)
     root = etree.fromstring(answer.body, parser) if answer.body.strip() else None
     if root is None:
-        raise FetchFailed(f"{urlsplit(answer.url).hostname} answers with something else than results")
+        raise FetchFailed(f"{urlsplit(answer.url).hostname} did not answer with search results")
     return root
 
 

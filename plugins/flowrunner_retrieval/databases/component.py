@@ -23,9 +23,9 @@ INPUTS: Final = (
         info="an address such as postgresql://user:password@host/name or sqlite:///shop.db",
     ),
     Input("query", "str", required=True, tool=True, aliases=("input_value",), info="one SQL statement"),
-    Input("include_columns", "bool", default=True, info="give rows with the names of their columns"),
-    Input("add_error", "bool", default=False, info="give what the database says of a failed query as a row"),
-    Input("read_only", "bool", default=True, info="false lets a query change the database; not from a request"),
+    Input("include_columns", "bool", default=True, info="return rows with column names"),
+    Input("add_error", "bool", default=False, info="return the error of a failed query as a row"),
+    Input("read_only", "bool", default=True, info="false lets a query change the database; cannot be set by a request"),
 )
 
 
@@ -80,8 +80,8 @@ def refuse_tweak(context: RunContext, database: Database) -> None:
     query = context.given("query")
     if query.tweaked and text_of(query.own).strip() and not database.of_request:
         raise QueryRefused(
-            "the query is the word of the flow's author, and a request does not replace it: leave query blank in the"
-            " flow, or feed it by an edge, where requests are to say it"
+            "the query is set by the flow's author and a request cannot replace it: to let requests set it, leave"
+            " query blank in the flow, or connect it"
         )
 
 

@@ -85,14 +85,14 @@ def read_url(text: str) -> URL:
     :raises DatabaseRefused: if it is none.
     """
     if not text.strip():
-        raise DatabaseRefused("no database is given: database_url wants an address such as postgresql://user@host/name")
+        raise DatabaseRefused("no database is set: set database_url to an address such as postgresql://user@host/name")
     try:
         url = make_url(text.strip())
         kind = url.get_backend_name()
         port = url.port
     except (ArgumentError, ValueError):
         # The URL may hold a password, so neither it nor the parser's words are shown.
-        raise DatabaseRefused("database_url is no address of a database, such as postgresql://user@host/name") from None
+        raise DatabaseRefused("database_url is not a database address, such as postgresql://user@host/name") from None
     driver = _DRIVERS.get(kind, url.drivername)
     return (url if driver == url.drivername else url.set(drivername=driver)).set(port=port)
 
@@ -125,12 +125,12 @@ def _checked(to: Destination, url: URL) -> str:
 def _refuse_odd(url: URL) -> None:
     kind = url.get_backend_name()
     if kind not in _KINDS:
-        raise DatabaseRefused(f"databases of the kind {kind[:40]} are for flows of the operator's folder only")
+        raise DatabaseRefused(f"databases of the kind {kind[:40]} are only allowed in flows from the operator's folder")
     odd = sorted(name for name in url.query if name.lower() not in _HARMLESS)
     if odd:
         raise DatabaseRefused(
-            f"the parameter {odd[0][:40]} of database_url is for flows of the operator's folder only: it may reach"
-            " files or other hosts"
+            f"the parameter {odd[0][:40]} of database_url is only allowed in flows from the operator's folder: it"
+            " may access files or other hosts"
         )
 
 
@@ -153,12 +153,12 @@ def _sqlite_database(context: RunContext, url: URL, field: str) -> Database:
     except FileRefused:
         if not said_by_operator:
             raise DatabaseRefused(
-                f"the SQLite file {name.rpartition('/')[2][:100]} is neither among your uploads nor in a folder that"
-                " FLOWRUNNER_DOCUMENT_FOLDERS names"
+                f"the SQLite file {name.rpartition('/')[2][:100]} is neither among your uploads nor in a folder listed"
+                " in FLOWRUNNER_DOCUMENT_FOLDERS"
             ) from None
         path, is_upload = Path(name).expanduser().resolve(), False
     if not is_upload and _is_of_app(context, path):
-        raise DatabaseRefused("the app's own database is not asked by flows")
+        raise DatabaseRefused("flows cannot query the app's own database")
     if not path.is_file():
         raise DatabaseRefused(f"there is no SQLite file {path.name[:100]}, neither at that path nor among your uploads")
     writable = said_by_operator or (is_upload and word is not Word.REQUEST)

@@ -248,7 +248,7 @@ def _driver(database: Database) -> Any:
         return database.url.get_dialect().import_dbapi()
     except NoSuchModuleError:
         kind = database.url.drivername[:40]
-        raise DatabaseRefused(f"SQLAlchemy knows no databases of the kind {kind}: install what brings it") from None
+        raise DatabaseRefused(f"SQLAlchemy has no dialect {kind}: install the package that provides it") from None
     except ImportError as error:
         extra = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}.get(database.kind)
         what = f"pip install 'flask-flowrunner[{extra}]'" if extra else f"install the driver {error.name or 'of it'}"
@@ -266,7 +266,7 @@ def _taken(description: Any, rows: Iterable[Any], bounds: Bounds, ends: float, c
     found: list[tuple[Any, ...]] = []
     for row in rows:
         if len(found) >= bounds.rows:
-            raise QueryFailed(f"more than {bounds.rows} rows would come back: ask for fewer (FLOWRUNNER_SQL_ROWS)")
+            raise QueryFailed(f"more than {bounds.rows} rows would be returned: limit the query (FLOWRUNNER_SQL_ROWS)")
         if time.monotonic() > ends:
             raise _late(bounds)
         cells = tuple(plain_cell(cell) for cell in row)
@@ -299,14 +299,14 @@ def _fetched(cursor: Any) -> Iterator[Any]:
 
 def _refuse_own(found: Any) -> None:
     if found is not None:
-        raise DatabaseRefused("the app's own database is not asked by flows")
+        raise DatabaseRefused("flows cannot query the app's own database")
 
 
 def _failed(error: Exception, ends: float, bounds: Bounds) -> QueryFailed:
     if time.monotonic() > ends or "statement timeout" in str(error):
         return _late(bounds)
     said = str(error).strip().partition("\n")[0]
-    return QueryFailed(f"the database says: {said[:500] or type(error).__name__}")
+    return QueryFailed(f"the database reports: {said[:500] or type(error).__name__}")
 
 
 def _late(bounds: Bounds) -> QueryFailed:

@@ -27,7 +27,7 @@ def clean_query(text: str) -> str:
     found = _FENCE.search(text) if "```" in text else None
     query = (found.group(1) if found else text).strip().rstrip(";").strip()
     if not query:
-        raise QueryRefused("no query is given")
+        raise QueryRefused("no query is set")
     return query
 
 
@@ -40,10 +40,10 @@ def check_reading(query: str, kind: str) -> None:
     word = first_word(query)
     if word not in _READING or (kind in ("mysql", "mariadb") and _TO_FILE.search(query)):
         raise QueryRefused(
-            f"{word.upper()[:40] or 'this'} may change the database, which is read only: the flow's author lets it be"
-            " written with read_only false, unless it lies in FLOWRUNNER_DOCUMENT_FOLDERS or the request names it"
+            f"{word.upper()[:40] or 'this'} may change the database, which is read-only: the flow's author can allow"
+            " writing with read_only false, unless it is in FLOWRUNNER_DOCUMENT_FOLDERS or set by the request"
             if word not in _READING
-            else "a query that writes a file is not sent"
+            else "a query that writes a file is not allowed"
         )
 
 
@@ -70,7 +70,7 @@ def first_word(query: str) -> str:
 def _after_comment(query: str, at: int) -> int:
     """Return where a comment ends, which may hold others; MySQL runs what stands in ``/*! */``."""
     if query.startswith(("/*!", "/*M!"), at):
-        raise QueryRefused("a comment that is run is not sent")
+        raise QueryRefused("an executable comment is not allowed")
     depth = 0
     for mark in re.compile(r"/\*|\*/").finditer(query, at):
         depth += 1 if mark.group() == "/*" else -1

@@ -18,11 +18,11 @@ class Directory(Component):
     display_name = "Directory"
     blocking = True
     inputs = (
-        Input("path", "str", default=".", tool=True, info="a folder below one that FLOWRUNNER_DOCUMENT_FOLDERS names"),
-        Input("types", "str", many=True, info="ends of names, such as pdf; without any, all that can be read"),
-        Input("depth", "int", default=0, info="how many folders further down"),
-        Input("recursive", "bool", default=False, info="all folders further down"),
-        Input("load_hidden", "bool", default=False, info="files whose names begin with a dot, too"),
+        Input("path", "str", default=".", tool=True, info="a folder in one listed in FLOWRUNNER_DOCUMENT_FOLDERS"),
+        Input("types", "str", many=True, info="file extensions, such as pdf; default: all readable files"),
+        Input("depth", "int", default=0, info="levels of subfolders to read"),
+        Input("recursive", "bool", default=False, info="read all subfolders"),
+        Input("load_hidden", "bool", default=False, info="include hidden files"),
         Input("silent_errors", "bool", default=False, info="leave out files that cannot be read"),
     )
     outputs = (Output("dataframe", "Table"), Output("data", "Data"))

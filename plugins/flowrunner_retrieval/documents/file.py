@@ -24,11 +24,11 @@ class File(Component):
         Input(
             "file_path", "any", accepts=("Data", "Message", "Table"), many=True, info="files named by other components"
         ),
-        Input("file_path_str", "str", info="one more name; what an agent gives"),
-        Input("separator", "str", default="\n\n", info="what stands between the texts of several files"),
+        Input("file_path_str", "str", info="one more name; set by an agent"),
+        Input("separator", "str", default="\n\n", info="separator between the texts of several files"),
         Input("silent_errors", "bool", default=False, info="leave out files that cannot be read"),
         Input("ignore_unsupported_extensions", "bool", default=True, info="leave out files of unknown kinds"),
-        Input("text_encoding", "str", info="of text files; UTF-8 unless said otherwise"),
+        Input("text_encoding", "str", info="encoding of text files; default: UTF-8"),
     )
     outputs = (
         Output("message", aliases=("advanced_markdown", "text")),

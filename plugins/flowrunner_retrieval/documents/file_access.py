@@ -60,7 +60,7 @@ def find_file(context: RunContext, name: str) -> FoundFile:
     short = re.split(r"[/\\]", shown)[-1]
     raise FileRefused(
         f"the file {shown} is not among your uploads: upload {short} to this flow, or give a file to"
-        " 'flowrunner ingest' (FLOWRUNNER_DOCUMENT_FOLDERS names folders that flows may read)"
+        " 'flowrunner ingest' (FLOWRUNNER_DOCUMENT_FOLDERS lists the folders that flows may read)"
     )
 
 
@@ -72,19 +72,19 @@ def find_folder(context: RunContext, name: str) -> Path:
     allowed = allowed_folders(context)
     if not allowed:
         raise FileRefused(
-            "no folder may be read: FLOWRUNNER_DOCUMENT_FOLDERS names folders of which flows may read files"
+            "no folder may be read: FLOWRUNNER_DOCUMENT_FOLDERS lists the folders that flows may read files from"
         )
     for folder in allowed:
         found = _inside(folder, name.strip() or ".")
         if found is not None and found.is_dir():
             return found
-    raise FileRefused(f"the folder {name[:200]} is in none of those that FLOWRUNNER_DOCUMENT_FOLDERS names")
+    raise FileRefused(f"the folder {name[:200]} is not in a folder listed in FLOWRUNNER_DOCUMENT_FOLDERS")
 
 
 def files_below(folder: Path, *, depth: int, hidden: bool) -> Iterator[FoundFile]:
     """Yield the files of a folder, by name.
 
-    :param depth: how many folders further down; 0 for none.
+    :param depth: levels of subfolders to read; 0 for none.
     :param hidden: those whose name begins with a dot, too.
     """
     top, count = folder.resolve(), 0

@@ -71,7 +71,7 @@ class FileUnreadable(ValueError):
 def read_text(found: FoundFile, *, encoding: str = "", cancelled: CancelToken | None = None) -> str:
     """Return the text of a file.
 
-    :param encoding: of text files; UTF-8 unless said otherwise, else what their first bytes say.
+    :param encoding: encoding of text files; default: UTF-8, else what their first bytes say.
     :raises FileUnreadable: if its kind is unknown, or it is broken or too large.
     :raises ExtraMissing: if the library for its kind is not installed.
     """
@@ -85,7 +85,7 @@ def read_text(found: FoundFile, *, encoding: str = "", cancelled: CancelToken | 
     elif found.suffix in TEXT_SUFFIXES or _looks_like_text(found.path):
         text = decode(found.path.read_bytes(), encoding)
     else:
-        raise FileUnreadable(f"{found.short_name} is of a kind that is not read: {found.suffix}")
+        raise FileUnreadable(f"{found.short_name} is of an unsupported kind: {found.suffix}")
     if len(text) > _LONGEST:
         raise FileUnreadable(f"{found.short_name} holds more than {_LONGEST} characters")
     return text
@@ -119,7 +119,7 @@ def decode(data: bytes, encoding: str = "") -> str:
         try:
             return data.decode(encoding, "replace")
         except LookupError:
-            raise FileUnreadable(f"there is no encoding {encoding[:40]}") from None
+            raise FileUnreadable(f"unknown encoding {encoding[:40]}") from None
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
             return data.decode(name, "replace")
@@ -181,18 +181,18 @@ def _read_pdf(found: FoundFile, cancelled: CancelToken) -> str:
         with found.path.open("rb") as opened:
             reader = pypdf.PdfReader(opened)
             if reader.is_encrypted and not reader.decrypt(""):
-                raise FileUnreadable(f"{found.short_name} wants a password")
+                raise FileUnreadable(f"{found.short_name} needs a password")
             for number, page in enumerate(reader.pages):
                 cancelled.raise_if_set()
                 if number >= _MOST_PAGES or length > _LONGEST:
-                    raise FileUnreadable(f"{found.short_name} holds too much text")
+                    raise FileUnreadable(f"{found.short_name} contains too much text")
                 parts.append(page.extract_text())
                 length += len(parts[-1])
     except (FileUnreadable, FlowRunnerError):
         raise
     except Exception as error:
         # A damaged file breaks the library anywhere.
-        raise FileUnreadable(f"{found.short_name} is no PDF file that can be read: {error}") from error
+        raise FileUnreadable(f"{found.short_name} is not a readable PDF file: {error}") from error
     return "\n\n".join(part for part in parts if part.strip())
 
 
@@ -202,7 +202,7 @@ def _read_docx(found: FoundFile, cancelled: CancelToken) -> str:
         with zipfile.ZipFile(found.path) as packed:
             # What is packed a thousand times smaller is no text that somebody wrote.
             if sum(entry.file_size for entry in packed.infolist()) > _LARGEST:
-                raise FileUnreadable(f"{found.short_name} holds too much")
+                raise FileUnreadable(f"{found.short_name} contains too much")
         document = docx.Document(str(found.path))
         lines: list[str] = []
         for block in document.iter_inner_content():
@@ -219,7 +219,7 @@ def _read_docx(found: FoundFile, cancelled: CancelToken) -> str:
         raise
     except Exception as error:
         # As above.
-        raise FileUnreadable(f"{found.short_name} is no Word document that can be read") from error
+        raise FileUnreadable(f"{found.short_name} is not a readable Word document") from error
     return "\n".join(lines).strip()
 
 

@@ -35,7 +35,7 @@ class JsonToData(Component):
         text = _text(context, "json", json_file, json_path, json_string)
         found = parse_json(text)
         if found is None and text.strip() != "null":
-            raise ValueError("this is no JSON")
+            raise ValueError("this is not JSON")
         if isinstance(found, list):
             return {"data": [item if isinstance(item, dict) else {"value": item} for item in found]}
         return {"data": found if isinstance(found, dict) else {"value": found}}

@@ -14,20 +14,20 @@ from .embedder import Embedder
 from .factory import make_embedder
 
 EMBEDDING_INPUTS: Final = (
-    Input("model", "any", accepts=("Embeddings",), info="a model over an edge, or which one to use"),
-    Input("model_name", "str", aliases=("model_id", "deployment"), info="which model; stronger than model"),
-    Input("provider", "str", info="which provider; stronger than model"),
+    Input("model", "any", accepts=("Embeddings",), info="a connected model, or the model to use"),
+    Input("model_name", "str", aliases=("model_id", "deployment"), info="the model name; takes precedence over model"),
+    Input("provider", "str", info="the provider; takes precedence over model"),
     Input("azure_deployment", "str"),
     *(Input(name, "secret") for name in KEY_FIELDS),
     *(Input(name, "str") for name in URL_FIELDS if name not in ("base_url", "endpoint_url")),
     Input("base_url", "str", aliases=("inference_endpoint", "endpoint")),
     Input("endpoint_url", "str"),
     Input(OLLAMA_URL, "secret", info="address of an Ollama server"),
-    Input("dimensions", "int", info="of the vectors; empty leaves it to the model"),
-    Input("chunk_size", "int", default=1000, info="texts of one request at most"),
-    Input("max_retries", "int", info="further tries after 429, 5xx and broken connections; default 2"),
-    Input("request_timeout", "float", aliases=("timeout",), info="seconds of silence at most; default 120"),
-    Input("model_kwargs", "dict", default={}, info="further members of the request"),
+    Input("dimensions", "int", info="dimensions of the vectors; default: the model's own"),
+    Input("chunk_size", "int", default=1000, info="maximum texts per request"),
+    Input("max_retries", "int", info="retries after 429, 5xx and broken connections; default 2"),
+    Input("request_timeout", "float", aliases=("timeout",), info="seconds to wait for data; default 120"),
+    Input("model_kwargs", "dict", default={}, info="additional members of the request"),
 )
 
 
@@ -81,12 +81,12 @@ _PROVIDER_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 def _type_of(type_name: str, provider: str, aliases: tuple[str, ...]) -> type[EmbeddingModel]:
     """Return the component type of one provider."""
-    whose = f"an embedding model of {provider}" if provider else "the embedding model that the operator chose"
+    whose = f"an embedding model of {provider}" if provider else "the operator's embedding model"
     return type(
         type_name,
         (EmbeddingModel,),
         {
-            "__doc__": f"Hand {whose} to a vector store.",
+            "__doc__": f"Provide {whose} to a vector store.",
             "type_name": type_name,
             "aliases": aliases,
             "display_name": f"{provider or 'Vectorize'} Embeddings",
@@ -120,7 +120,7 @@ class TextEmbedder(Component):
         """
         text = text_of(message)
         if not isinstance(embedding_model, Embedder):
-            raise ValueError("embedding_model wants an embedding model over an edge")
+            raise ValueError("embedding_model wants a connected embedding model")
         if not text.strip():
             raise ValueError("there is no text to embed")
         (vector,) = embedding_model.embed([text], cancelled=context.cancelled)

@@ -33,7 +33,7 @@ class LlmEmbedder(Embedder):
             model = llm.get_embedding_model(self._model)
         except llm.UnknownModelError as error:
             known = ", ".join(sorted(llm.get_embedding_model_aliases())) or "none"
-            raise EmbeddingFailed(f"llm knows no embedding model {self._model[:80]}; it knows {known}") from error
+            raise EmbeddingFailed(f"llm has no embedding model {self._model[:80]}; it has {known}") from error
         found: list[Vector[float]] = []
         for start in range(0, len(texts), _BATCH):
             cancelled.raise_if_set()

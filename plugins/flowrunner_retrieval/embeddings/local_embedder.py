@@ -89,7 +89,7 @@ class _Engine:
         answer = json.loads(answer) if isinstance(answer, str) else answer
         rows = answer.get("data") if isinstance(answer, Mapping) else None
         if not isinstance(rows, list) or len(rows) != len(texts):
-            raise EmbeddingFailed("the model on this machine gave no vectors")
+            raise EmbeddingFailed("the local model returned no vectors")
         return [row["embedding"] for row in sorted(rows, key=lambda row: int(row["index"]))]
 
     def _unit(self, rows: Sequence[Sequence[float]]) -> Any:

@@ -55,14 +55,14 @@ def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", for
         provider_word = usual or _guess(model)
     if not provider_word:
         raise ModelNotChosen(
-            "no embedding model is chosen: connect one, set provider and model, or set FLOWRUNNER_EMBEDDING for all"
+            "no embedding model is set: connect one, set provider and model, or set FLOWRUNNER_EMBEDDING"
         )
     provider = find_provider(provider_word)
     if provider is None:
-        raise ModelNotChosen(f"nothing is known of a provider called {provider_word[:80]}")
+        raise ModelNotChosen(f"unknown provider {provider_word[:80]}")
     model = model or USUAL.get(provider.name, "")
     if not model:
-        raise ModelNotChosen(f"no embedding model of {provider.name} is chosen: set model")
+        raise ModelNotChosen(f"no embedding model of {provider.name} is set: set model")
     return Choice(provider, model)
 
 

@@ -102,7 +102,7 @@ class OpenAIEmbedder(Embedder):
         if isinstance(error, openai.APIConnectionError):
             host = urlsplit(self._base_url).netloc.rpartition("@")[2]
             return _TryAgain(f"{self._provider} cannot be reached at {host}")
-        return EmbeddingFailed("the answer is no JSON") if isinstance(error, json.JSONDecodeError) else error
+        return EmbeddingFailed("the answer is not JSON") if isinstance(error, json.JSONDecodeError) else error
 
 
 class _TryAgain(Exception):
@@ -132,13 +132,13 @@ def read_vectors(answer: Any, count: int) -> list[Vector[float]]:
     """
     rows = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list) or len(rows) != count:
-        raise EmbeddingFailed(f"the answer holds no vectors for {count} texts")
+        raise EmbeddingFailed(f"the answer does not contain vectors for {count} texts")
     try:
         if all(isinstance(row.get("index"), int) for row in rows):
             rows = sorted(rows, key=lambda row: int(row["index"]))
         return [array("f", row["embedding"]) for row in rows]
     except (AttributeError, KeyError, TypeError, OverflowError) as error:
-        raise EmbeddingFailed("the answer holds something that is no vector") from error
+        raise EmbeddingFailed("the answer contains something that is not a vector") from error
 
 
 def _delay(error: Any) -> float | None:

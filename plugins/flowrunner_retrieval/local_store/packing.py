@@ -26,16 +26,18 @@ def pack(chunks: Sequence[Chunk]) -> tuple[list[bytes], int]:
     try:
         rows = [_bytes(chunk.vector) for chunk in chunks]
     except (TypeError, OverflowError, ValueError) as error:
-        raise ChunkInvalid("A vector holds something that is no number.") from error
+        raise ChunkInvalid("A vector contains something that is not a number.") from error
     size = len(rows[0])
     for chunk, row in zip(chunks, rows, strict=True):
         if len(row) != size:
             found, wanted = len(row) // _BYTES, size // _BYTES
-            raise ChunkInvalid(f"The vector of chunk {chunk.id[:100]} has {found} dimensions, others have {wanted}.")
+            raise ChunkInvalid(
+                f"The vector of chunk {chunk.id[:100]} has {found} dimensions; the others have {wanted}."
+            )
     if not size:
         raise ChunkInvalid("A vector has no dimensions.")
     if not _all_finite(rows):
-        raise ChunkInvalid("A vector holds a number that is not finite.")
+        raise ChunkInvalid("A vector contains a number that is not finite.")
     return rows, size // _BYTES
 
 
@@ -58,16 +60,16 @@ def query_vector(vector: Sequence[float], dimensions: int) -> Any:
         # As in normalised(): single precision overflows where large numbers are squared.
         wide = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ChunkInvalid("The vector to search with holds something that is no number.") from error
+        raise ChunkInvalid("The query vector contains something that is not a number.") from error
     if wide.shape != (dimensions,):
         raise ChunkInvalid(
-            f"The vector to search with has {wide.size} dimensions and the collection {dimensions}:"
-            " it was filled by another embedding model; fill it anew, or search with that model."
+            f"The query vector has {wide.size} dimensions but the collection {dimensions}: it was"
+            " filled with another embedding model; ingest its documents again, or search with that model."
         )
     # What is not finite makes a sum that is not.
     squares = float(wide @ wide)
     if not math.isfinite(squares):
-        raise ChunkInvalid("The vector to search with holds a number that is not finite.")
+        raise ChunkInvalid("The query vector contains a number that is not finite.")
     return (wide / (math.sqrt(squares) or 1.0)).astype(np.float32)
 
 

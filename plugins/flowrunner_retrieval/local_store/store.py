@@ -69,8 +69,8 @@ class LocalVectors(VectorStore):
             place, had = self._touch(connection, owner, collection, dimensions)
             if had != dimensions:
                 raise ChunkInvalid(
-                    f"The collection {collection[:100]} holds vectors of {had} dimensions, and these have {dimensions}:"
-                    " they are of another embedding model; name another collection, or delete this one first."
+                    f"The collection {collection[:100]} has vectors of {had} dimensions, but these have {dimensions}:"
+                    " they come from another embedding model; use another collection, or delete this one first."
                 )
             before = self._last_seq(connection)
             connection.exec_driver_sql(
@@ -137,7 +137,7 @@ class LocalVectors(VectorStore):
                 scored = list(zip(kept.seqs[picked].tolist(), scores[picked].tolist(), strict=True)) if limit else []
                 rows = self._quick.rows(cursor, [seq for seq, _ in scored])
         except (SQLAlchemyError, self._driver_error) as error:
-            raise VectorStoreFailed("The vector store could not read.") from error
+            raise VectorStoreFailed("The vector store could not be read.") from error
         return [Hit(_chunk_of(rows[seq]), _cosine(score)) for seq, score in scored if seq in rows]
 
     def delete_chunks(self, query: ChunkQuery) -> int:
@@ -204,7 +204,7 @@ class LocalVectors(VectorStore):
             with writing(self._engine) as connection:
                 yield connection
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise VectorStoreFailed("The vector store could not write.") from error
+            raise VectorStoreFailed("The vector store could not be written.") from error
 
     @contextmanager
     def _looking(self) -> Iterator[Connection]:
@@ -212,7 +212,7 @@ class LocalVectors(VectorStore):
             with reading(self._engine) as connection:
                 yield connection
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise VectorStoreFailed("The vector store could not read.") from error
+            raise VectorStoreFailed("The vector store could not be read.") from error
 
     def _touch(self, connection: Connection, owner: str, collection: str, dimensions: int) -> tuple[int, int]:
         """Make the collection or give it a new version, which locks it; return its id and its dimensions."""
@@ -301,7 +301,7 @@ def _json(metadata: Any) -> str:
     try:
         return json.dumps(metadata, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise ChunkInvalid("The metadata of a chunk is no JSON.") from error
+        raise ChunkInvalid("The metadata of a chunk is not JSON.") from error
 
 
 #: What :func:`json.loads` does with a text that was written by :func:`_json`: there is no space around it.

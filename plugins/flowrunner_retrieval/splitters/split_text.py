@@ -13,8 +13,8 @@ from .bounded import watch
 from .texts import Row, rows_of, unescaped
 
 _SIZES: Final = (
-    Input("chunk_size", "int", default=1000, info="characters of a chunk at most"),
-    Input("chunk_overlap", "int", default=200, info="characters that two chunks may share"),
+    Input("chunk_size", "int", default=1000, info="maximum characters of a chunk"),
+    Input("chunk_overlap", "int", default=200, info="overlap of neighbouring chunks in characters"),
 )
 _OUTPUTS: Final = (Output("dataframe", "Table"), Output("chunks", "Data", aliases=("data", "text")))
 _DATA: Final = Input(
@@ -79,7 +79,7 @@ class SplitText(_Splitter):
         Input("separator", "str", default="\n", info="where texts are cut; \\n is a line break"),
         Input("text_key", "str", default="text", info="the column that holds the text"),
         Input("keep_separator", "str", default="False", options=("False", "True", "Start", "End")),
-        Input("clean_output", "bool", default=False, info="give the text alone, without metadata"),
+        Input("clean_output", "bool", default=False, info="return the text only, without metadata"),
     )
 
     def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:
@@ -110,7 +110,7 @@ class RecursiveSplitter(_Splitter):
     inputs = (
         _DATA,
         *_SIZES,
-        Input("separators", "str", many=True, info="where to cut, the best first; without any the library's own"),
+        Input("separators", "str", many=True, info="separators to split at, best first; default: those of the library"),
         Input("text_key", "str", default="text", info="the column that holds the text"),
     )
 
@@ -118,7 +118,7 @@ class RecursiveSplitter(_Splitter):
         """Return a splitter at several separators."""
         separators = [unescaped(word) for word in _words(values["separators"])]
         if len(separators) > _MOST_SEPARATORS:
-            raise ValueError(f"separators has {len(separators)} entries; at most {_MOST_SEPARATORS} are tried")
+            raise ValueError(f"separators has {len(separators)} entries; at most {_MOST_SEPARATORS} are accepted")
         more = {"separators": separators} if any(separators) else {}
         return library.RecursiveCharacterTextSplitter(**more, **_sizes(values))
 
@@ -142,7 +142,7 @@ class LanguageSplitter(_Splitter):
         word = values["code_language"].strip().lower()
         known = {language.value: language for language in library.Language}
         if word not in known:
-            raise ValueError(f"code_language is {word[:40]!r}; known are {', '.join(sorted(known))}")
+            raise ValueError(f"code_language is {word[:40]!r}; must be one of {', '.join(sorted(known))}")
         return library.RecursiveCharacterTextSplitter.from_language(known[word], **_sizes(values))
 
 
@@ -152,7 +152,9 @@ SPLITTERS: Final[tuple[type[Component], ...]] = (SplitText, CharacterSplitter, R
 def _sizes(values: Mapping[str, Any]) -> dict[str, int]:
     size, overlap = values["chunk_size"], values["chunk_overlap"]
     if size < 1 or overlap < 0 or overlap > size:
-        raise ValueError(f"chunk_size is {size} and chunk_overlap {overlap}; want 0 <= chunk_overlap <= chunk_size")
+        raise ValueError(
+            f"chunk_size is {size} and chunk_overlap {overlap}; 0 <= chunk_overlap <= chunk_size is required"
+        )
     return {"chunk_size": size, "chunk_overlap": overlap}
 
 

@@ -22,7 +22,7 @@ INPUTS: Final = (
         "any",
         accepts=("Embeddings",),
         aliases=("embedding_model",),
-        info="an embedding model over an edge",
+        info="a connected embedding model",
     ),
     Input(
         "ingest_data",
@@ -39,7 +39,7 @@ INPUTS: Final = (
     Input("search_type", "str", default="Similarity", info="Similarity, Similarity with score threshold, MMR"),
     Input("search_score_threshold", "float", default=0.0, aliases=("min_similarity_score", "score_threshold")),
     Input("search_filter", "any", aliases=("advanced_search_filter",), info="members of the metadata and their values"),
-    Input("allow_duplicates", "bool", default=False, info="store the same text of a document more than once"),
+    Input("allow_duplicates", "bool", default=False, info="allow the same text of a document more than once"),
     Input(
         "pre_delete_collection",
         "bool",
@@ -147,7 +147,7 @@ def vectors_of(context: RunContext) -> OwnerVectors:
     :raises ValueError: where a run was given none.
     """
     if context.vectors is None:
-        raise ValueError("this run was given no vector store")
+        raise ValueError("this run has no vector store")
     return context.vectors
 
 

@@ -39,7 +39,7 @@ class KnowledgeIngestion(_Knowledge):
             "input_df", "any", many=True, accepts=("Table", "Data", "Message"), aliases=("input_data", "ingest_data")
         ),
         Input(
-            "column_config", "list", default=[], info="which columns are embedded (vectorize) and which identify a row"
+            "column_config", "list", default=[], info="the columns to embed (vectorize) and those that identify a row"
         ),
         Input("allow_duplicates", "bool", default=False),
         _EMBEDDING,
@@ -106,7 +106,7 @@ class KnowledgeRetrieval(_Knowledge):
 def _name(values: Mapping[str, Any]) -> str:
     name = text_of(values["knowledge_base"]).strip()
     if not name:
-        raise ValueError("knowledge_base names no knowledge base")
+        raise ValueError("knowledge_base is not set")
     return name[:1000]
 
 

@@ -18,11 +18,11 @@ _INPUTS: Final = (
     Input("collection_name", "str", required=True),
     Input("embedding", "any", accepts=("Embeddings",)),
     Input("number_of_results", "int", default=5),
-    Input("projection_attributes", "str", default="*", info="members of a row that are given; * for all"),
-    Input("static_filters", "any", info="members and values that every row has"),
+    Input("projection_attributes", "str", default="*", info="members of a row to return; * for all"),
+    Input("static_filters", "any", info="members and values that rows must have"),
     Input("use_search_query", "bool", default=False),
 )
-_QUERY: Final = Input("search_query", "str", tool=True, info="what the rows shall be like")
+_QUERY: Final = Input("search_query", "str", tool=True, info="text to search for")
 
 
 class AstraLookup(Component):

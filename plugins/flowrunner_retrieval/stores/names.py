@@ -56,13 +56,13 @@ def _type_of(
 ) -> type[StoreComponent]:
     """Return the component type of one name."""
     made: dict[str, Any] = {
-        "__doc__": f"Keep texts in the vector store that the operator chose, in place of {shown}, and search them.",
+        "__doc__": f"Store and search texts in the operator's vector store, in place of {shown}.",
         "type_name": type_name,
         "aliases": tuple(aliases),
         "display_name": shown,
         "collection_fields": tuple(fields),
         "answered_by": "VECTOR_STORE",
-        "inputs": (*_inputs(count), *(Input(name, "str", info="names the collection") for name in fields)),
+        "inputs": (*_inputs(count), *(Input(name, "str", info="name of the collection") for name in fields)),
     }
     return type(type_name, (StoreComponent,), made)
 

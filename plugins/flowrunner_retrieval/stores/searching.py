@@ -53,8 +53,9 @@ def _refuse_others(collection: str, embedder: Embedder, hits: Sequence[Hit]) -> 
     other = next((m for h in hits if (m := h.chunk.metadata.get(MODEL_KEY, embedder.name)) != embedder.name), None)
     if other is not None:
         raise ValueError(
-            f"the collection {collection[:100]} holds chunks of the embedding model {other} and is searched with"
-            f" {embedder.name}, whose vectors do not compare: search with the first, or ingest its documents anew"
+            f"the collection {collection[:100]} contains chunks of the embedding model {other} but is searched"
+            f" with {embedder.name}, whose vectors are not comparable: search with the first, or"
+            f" ingest its documents again"
         )
 
 
@@ -91,13 +92,13 @@ def read_filter(given: Any) -> dict[str, Any]:
         if one in (None, ""):
             continue
         if not isinstance(one, Mapping):
-            raise ValueError(f"the filter {one!r:.80} is not understood: it is no object of members and their values")
+            raise ValueError(f"invalid filter {one!r:.80}: must be an object of members and values")
         for name, value in one.items():
             if not name or value in ("", None):
                 continue
             if isinstance(value, Mapping) and set(value) == {"$eq"}:
                 value = value["$eq"]
             if name.startswith("$") or (isinstance(value, Mapping) and any(str(key).startswith("$") for key in value)):
-                raise ValueError(f"the filter {name} is not understood: a filter names members and their values")
+                raise ValueError(f"invalid filter {name}: a filter has members and values")
             found[name.removeprefix("metadata.")] = value
     return found
