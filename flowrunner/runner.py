@@ -6,20 +6,15 @@ import logging
 import math
 import threading
 import time
-import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.authority import Capability, require
 from flowrunner.components.cancelling import CancelToken
-from flowrunner.engine.events import Emit, Observer, RunEvent
-from flowrunner.engine.plan import make_plan
-from flowrunner.engine.planned import Plan
+from flowrunner.engine.events import Emit
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
@@ -27,14 +22,8 @@ from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
 from flowrunner.errors import (
     FlowRunnerError,
-    MemoryFailed,
     RequestInvalid,
-    RunCancelled,
-    ServerStops,
-    StoreFailed,
     TooBusy,
-    VectorStoreFailed,
-    is_interrupt,
 )
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
@@ -43,63 +32,40 @@ from flowrunner.memory import Memory, OwnerMemory
 from flowrunner.memory.message import new_id
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
-from flowrunner.plugins import PluginManager, plugin_at_fault
+from flowrunner.plugins import PluginManager
 from flowrunner.runs.callers import Callers
-from flowrunner.runs.failures import log_failure
+from flowrunner.runs.failures import tell_failure
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
+from flowrunner.runs.health import watch_stores
 from flowrunner.runs.limits import Limits
+from flowrunner.runs.observing import Observers
+from flowrunner.runs.opened import Opened
+from flowrunner.runs.plans import Plans
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings.setting import Settings
 from flowrunner.shares import Places, Uploads, WrongKeys, group_of
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text
-from flowrunner.store.outage import as_store_failed, outage_of
-from flowrunner.store.probe import check_writable, look_at_database
-from flowrunner.store.watch import Looks, StoreWatch
+from flowrunner.store.outage import outage_of
 from flowrunner.store.write_turn import give_way
-from flowrunner.text.printable import printable
 from flowrunner.vectors import Vectors
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from flowrunner.runs.engines import RunEngine
     from flowrunner.runs.once import KeyedAnswer
-    from flowrunner.runs.rates import Rates
-    from flowrunner.store.secretbox import SecretBox
     from flowrunner.store.shared_commits import Parcel
     from flowrunner.store.stores import Stores
     from flowrunner.telemetry.metrics import Metrics
 
 logger = logging.getLogger("flowrunner")
 
-#: Errors of what a runner keeps, which its watch must hear of.
-_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
-_MOST_PLANS: Final = 500
 #: How many runs of a process work at a moment: the lock of the interpreter lets no more than one, and whoever comes
 #: next waits for all that are ready.
 _WORKING: Final = 3
 #: Seconds after which a run that has not paused makes room for others.
 _LENT_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a runner holds open: its stores, its conversations, its flows."""
-
-    settings: Settings
-    memory: Memory
-    library: Library
-    stores: Stores
-    vectors: Vectors
-    engine: Engine
-    run_engine: RunEngine | None
-    box: SecretBox
-    rates: Rates | None
-    metrics: Metrics | None
-    observers: Sequence[Observer]
-    close: Callable[[], None]
 
 
 #: Attributes of a runner that open it when they are first asked for.
@@ -142,8 +108,8 @@ class Runner:
         self._opened: Opened | None = None
         self._state = threading.RLock()
         self._closed = False
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._planning = threading.Lock()
+        #: Returns the plan of a flow, made once per content; raises ``FlowInvalid`` if the flow cannot run.
+        self.plan = Plans(plugins.registry, refuse_unknown=settings.unknown == "refuse").of
         #: The places for runs of this process.
         self._callers = Callers()
         self.places = FairPlaces(settings.max_runs, callers=self._callers)
@@ -153,9 +119,8 @@ class Runner:
         #: Which addresses have sent wrong API keys to this process.
         self.wrong_keys = WrongKeys(settings.max_wrong_keys)
         self._purging: PurgeTimer | None = None
-        looks = weakref.WeakMethod(self._looks)
         #: Knows whether the stores can be used; it may be asked before they are open.
-        self.watch = StoreWatch(lambda: found() if (found := looks()) is not None else {})
+        self.watch = watch_stores(self)
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there yet; once open, these are plain attributes.
@@ -188,10 +153,7 @@ class Runner:
         :raises FlowRunnerError: in one sentence, what must be changed.
         """
         if self._opened is None:
-            opened = self._opening()
-            opened.memory.close()
-            opened.vectors.close()
-            opened.close()
+            self._opening().release()
 
     def _take(self, opened: Opened) -> None:
         settings = self.settings = opened.settings
@@ -213,7 +175,7 @@ class Runner:
             wait=settings.turn_wait,
             session_lock=opened.memory.session_lock,
         )
-        self._observers: list[Observer] = [*opened.observers, *self._hook_observers()]
+        observers = self._observers = Observers(opened.observers, self.plugins)
         self._grants = Grants(opened.library, opened.stores, opened.vectors, settings, self._uploads, self.plan)
         self.services = self._grants.services = RunServices(
             memory=opened.memory,
@@ -224,8 +186,8 @@ class Runner:
             stored_file=self._grants.stored_file,
             run_flow=self._grants.run_flow,
             mask=mask_text,
-            observe=self._observe if self._observers else None,
-            observed=_all_kinds(self._observers),
+            observe=observers.show if observers else None,
+            observed=observers.kinds,
             vectors=opened.vectors,
             operator=self.operator,
             save_file=self._grants.save_file,
@@ -350,18 +312,8 @@ class Runner:
             return result
         except BaseException as error:
             entry.fail(error)
-            failure = error if isinstance(error, FlowRunnerError) else as_store_failed(error)
-            if isinstance(failure, _OF_STORES):
-                self.watch.failed(failure)
-                # The watch tells of it, once for all runs.
-                failure.run_id = run_id
-            else:
-                log_failure(run_id, flow, error)
-            if isinstance(error, RunCancelled) and cancelled.reason == STOPPING:
-                stopped = ServerStops("The run was stopped: the server is stopping; try again.")
-                stopped.run_id = run_id
-                raise stopped from error
-            if failure is not None and failure is not error:
+            failure = tell_failure(run_id, flow, error, self.watch, stopping=cancelled.reason == STOPPING)
+            if failure is not error:
                 raise failure from error
             raise
         finally:
@@ -389,22 +341,6 @@ class Runner:
             yield
         finally:
             self.places.leave(place)
-
-    def plan(self, flow: Flow) -> Plan:
-        """Return the plan of a flow, made once per content.
-
-        :raises FlowInvalid: if the flow cannot run.
-        """
-        plan = self._plans.get(flow.content_hash)
-        if plan is None:
-            plan = make_plan(flow, self.plugins.registry, refuse_unknown=self.settings.unknown == "refuse")
-            for warning in plan.warnings:
-                logger.warning("The flow %s (%s): %s", printable(flow.name), flow.id, printable(warning))
-            with self._planning:
-                self._plans[flow.content_hash] = plan
-                while len(self._plans) > _MOST_PLANS:
-                    self._plans.popitem(last=False)
-        return plan if plan.flow is flow else replace(plan, flow=flow)
 
     def start(
         self,
@@ -482,17 +418,10 @@ class Runner:
         rules = self.settings.memory_retention
         found = purge(self.memory, rules, dry_run=dry_run, flow_names=self.flow_names(), stopped=stopped)
         if not dry_run:
-            self._forget_titles(stopped)
+            self.stores.titles.forget_unused(
+                lambda owner, session_id: self.memory.for_owner(owner).fetch(session_id=session_id, limit=1), stopped
+            )
         return found
-
-    def _forget_titles(self, stopped: Callable[[], bool]) -> None:
-        """Remove titles of sessions in which no message is left."""
-        after = ("", "")
-        while not stopped() and (rows := self.stores.titles.all(after)):
-            for owner, digest, session_id in rows:
-                after = (owner, digest)
-                if not self.memory.for_owner(owner).fetch(session_id=session_id, limit=1):
-                    self.stores.titles.remove(owner, [session_id])
 
     def flow_names(self) -> dict[str, str]:
         """Return the endpoint names of the folders' flows by their ids, which retention rules may say."""
@@ -517,9 +446,7 @@ class Runner:
         self._pool.shutdown(wait=True)
         self._turns.close()
         self._callers.close()
-        opened.memory.close()
-        opened.vectors.close()
-        opened.close()
+        opened.release()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self.let_go is not None:
@@ -530,44 +457,3 @@ class Runner:
             if purged.messages:
                 shown = (purged.messages, purged.sessions, purged.rule)
                 logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
-
-    def _looks(self) -> Looks:
-        """Return what shows whether the stores can be used."""
-        return {"database": self._look_at_database, "memory": self._look_at_memory}
-
-    def _look_at_database(self) -> None:
-        self.open()
-        look_at_database(self.engine)
-        check_writable(str(self.settings.data_dir))
-
-    def _look_at_memory(self) -> None:
-        self.open()
-        self.memory.for_owner("health").fetch(limit=1)
-        place = Path(self.memory.backend.place)
-        if place.is_absolute():
-            check_writable(str(place.parent if place.is_file() else place))
-
-    def _hook_observers(self) -> list[Observer]:
-        if not self.plugins.pm.hook.run_event.get_hookimpls():
-            return []
-        return [Observer(lambda event: self.plugins.pm.hook.run_event(event=event))]
-
-    def _observe(self, event: RunEvent) -> None:
-        for observer in self._observers:
-            if observer.kinds is not None and event.kind not in observer.kinds:
-                continue
-            try:
-                observer.emit(event)
-            except FlowRunnerError as error:
-                logger.error("an observer of runs failed: %s", error)
-            except BaseException as error:
-                if is_interrupt(error):
-                    raise
-                plugin = plugin_at_fault(self.plugins.pm, "run_event", error)
-                logger.exception("an observer of runs failed%s", f": the plugin {plugin}" if plugin else "")
-
-
-def _all_kinds(observers: list[Observer]) -> frozenset[str] | None:
-    """Return the kinds of events that any observer looks at; None where one looks at all."""
-    kinds = [observer.kinds for observer in observers]
-    return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))

@@ -4,12 +4,45 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import Final
 
-from flowrunner.errors import ComponentFailed, FlowRunnerError, RunCancelled, RunLost
+from flowrunner.errors import (
+    ComponentFailed,
+    FlowRunnerError,
+    MemoryFailed,
+    RunCancelled,
+    RunLost,
+    ServerStops,
+    StoreFailed,
+    VectorStoreFailed,
+)
 from flowrunner.flows.model import Flow
 from flowrunner.store.credentials import mask_text
+from flowrunner.store.outage import as_store_failed
+from flowrunner.store.watch import StoreWatch
 
 logger = logging.getLogger("flowrunner")
+
+
+#: Errors of what a runner keeps, which its watch must hear of.
+_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
+
+
+def tell_failure(run_id: str, flow: Flow, error: BaseException, watch: StoreWatch, *, stopping: bool) -> BaseException:
+    """Log what ended a run, or have the watch of the stores tell it once for all runs; return what its caller gets.
+
+    :param stopping: whether the run was stopped because the server stops.
+    """
+    failure = error if isinstance(error, FlowRunnerError) else as_store_failed(error)
+    if isinstance(failure, _OF_STORES):
+        watch.failed(failure)
+        failure.run_id = run_id
+    else:
+        log_failure(run_id, flow, error)
+    if stopping and isinstance(error, RunCancelled):
+        failure = ServerStops("The run was stopped: the server is stopping; try again.")
+        failure.run_id = run_id
+    return failure or error
 
 
 def log_failure(run_id: str, flow: Flow, error: BaseException) -> None:

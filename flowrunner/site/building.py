@@ -20,8 +20,9 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
-from flowrunner.runner import Opened, Runner
+from flowrunner.runner import Runner
 from flowrunner.runs.limits import open_rates, rates_of
+from flowrunner.runs.opened import Opened
 from flowrunner.settings.reading import PREFIX, read_settings, refuse_unknown, warn_about_unknown
 from flowrunner.settings.setting import Setting, Settings
 from flowrunner.settings.table import SETTINGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
@@ -32,6 +32,19 @@ class TitleStore:
             if title:
                 values = {"owner": owner, "session": _digest(session_id), "session_id": json_text(session_id)}
                 connection.execute(insert(titles).values(**values, title=title, folded=title.casefold()))
+
+    def forget_unused(self, is_used: Callable[[str, str], object], stopped: Callable[[], bool]) -> None:
+        """Remove the titles of sessions in which nothing is left.
+
+        :param is_used: says whether an owner has anything in a session.
+        :param stopped: asked now and then; once it says so, no more is removed.
+        """
+        after = ("", "")
+        while not stopped() and (rows := self.all(after)):
+            for owner, digest, session_id in rows:
+                after = (owner, digest)
+                if not is_used(owner, session_id):
+                    self.remove(owner, [session_id])
 
     def of(self, owner: str, session_ids: Iterable[str]) -> dict[str, str]:
         """Return the titles of those sessions that have one, by their ids."""

@@ -165,7 +165,7 @@ def spans(make_site):
     site = make_site(plugins_dir=PLUGINS)
     tracing = Tracing(provider)
     site.runner.open()
-    site.runner._observers.append(Observer(tracing.observe, TRACED_EVENTS))
+    site.runner._observers.all.append(Observer(tracing.observe, TRACED_EVENTS))
     object.__setattr__(site.runner.services, "observed", None)
     site.add_user("ann")
     yield site, exporter, tracing
