@@ -25,10 +25,9 @@ RUNS = int(os.environ.get("SOAK_RUNS", "100000"))
 CLIENTS, THREADS = 8, 16
 SESSIONS = 500
 
-#: What may be larger at the end than after the first tenth, by which caches are full and arenas are made. Memory is
-#: flat up to eighty thousand runs; soon after, it has grown by 3 to 8 MB at once in each soak, outside of Python's
-#: objects.
-MEMORY, HANDLES = 1.15, 8
+#: What may be larger at the end than after the first tenth, by which caches are full. All threads allocate from one
+#: heap, whose free end of up to 2 MB is there or given back at the moment of a look.
+MEMORY, HANDLES = 1.05, 8
 
 
 class Client:
