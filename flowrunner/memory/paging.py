@@ -112,6 +112,42 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
         page = _neighbours(memory, page, "after", size, filters)
 
 
+class Following:
+    """Reads messages in order of append as they come, some at a time, from the oldest.
+
+    :param memory: an :class:`~flowrunner.OwnerMemory`, or what reads like one.
+    :param filters: members of :class:`~flowrunner.MessageQuery` but for windows and cursors.
+    """
+
+    def __init__(self, memory: Any, **filters: Any) -> None:
+        #: Whether others may follow already.
+        self.more = True
+        self._memory = memory
+        self._filters = filters
+        self._size = _FIRST
+        self._last: list[Message] = []
+
+    def next(self) -> list[Message]:
+        """Return the messages that follow those that were returned before, or none as long as there are none.
+
+        :raises Conflict: if all messages of a page vanish before the next one is asked for.
+        """
+        size = self._size
+        page = _neighbours(self._memory, self._last, "after", size, self._filters) if self._last else self._oldest()
+        self.more = bool(page)
+        if page:
+            self._last, self._size = page, min(_next_size(page, size, PAGE), PAGE)
+        return page
+
+    def _oldest(self) -> list[Message]:
+        page: list[Message] = self._memory.fetch(limit=self._size, **self._filters)
+        earlier = page
+        while len(earlier) == self._size:
+            page = earlier
+            earlier = _neighbours(self._memory, page, "before", self._size, self._filters)
+        return earlier or page
+
+
 def each_session(memory: OwnerMemory, **filters: Any) -> Iterator[SessionSummary]:
     """Yield all sessions, latest activity first; one that becomes active meanwhile may be left out or come twice.
 

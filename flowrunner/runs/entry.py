@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.result import RunResult, RunStart
-from flowrunner.errors import FlowRunnerError, RunCancelled
+from flowrunner.errors import FlowRunnerError, MemoryFailed, RunCancelled, StoreFailed
 from flowrunner.memory.message import utc_now
 from flowrunner.store.ledger import CANCELLED, ERROR, RUNNING, SUCCESS
 from flowrunner.store.shared_commits import Cargo, Parcel, Statement
@@ -131,6 +131,9 @@ class RunEntry:
             self._end(ERROR, error.code, error.message)
         else:
             self._end(ERROR, "internal_error", "Internal Server Error")
+        if self.recorded and isinstance(error, (MemoryFailed, StoreFailed)):
+            # Whatever failed may have kept the run from marking its question, too.
+            self._registry.unmarked.append((self.owner, self.run_id, self.state))
 
     def _end(self, state: str, code: str = "", message: str = "") -> None:
         self.state = state

@@ -142,14 +142,16 @@ class Claim:
         return self.begun and error.status not in _NOTHING_DONE
 
     def free(self) -> None:
-        """Give the key back: nothing was done in its name."""
+        """Give the key back: nothing was done in its name; where that cannot be said now, it is tried again later."""
         if self.delivered:
             return
         self.delivered = True
+        statement = self._store.freeing(self._key.id, self.run_id)
         try:
-            self._store.free(self._key.id, self.run_id)
+            self._store.write(statement)
         except SQLAlchemyError as error:
-            logger.warning("An idempotency key could not be released: %s", type(error).__name__)
+            logger.warning("An idempotency key could not be released, and it is tried again: %s", type(error).__name__)
+            self._unwritten.append(statement)
 
 
 class Once:

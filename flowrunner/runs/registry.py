@@ -56,6 +56,8 @@ class RunRegistry:
         self._mark: ProcessMark | None = None
         self._marking = threading.Lock()
         self._unwritten: list[tuple[str, str, str, str]] = []
+        #: Owner, id and state of runs that ended as their store failed, and whose questions may not be marked yet.
+        self.unmarked: list[tuple[str, str, str]] = []
 
     def start_in_child(self) -> None:
         """Begin afresh in a forked process: what was under way is the parent's."""

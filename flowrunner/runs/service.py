@@ -21,6 +21,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
+from flowrunner.memory.unanswered import mark_unanswered
 from flowrunner.runs.dispatcher import Dispatcher
 from flowrunner.runs.engines import RunEngine
 from flowrunner.runs.failures import was_told
@@ -264,6 +265,10 @@ class Runs:
         self.stop_all()
         self.pool.shutdown(wait=False)
         self.keeper.close()
+        try:
+            self._write_again()
+        except (SQLAlchemyError, FlowRunnerError) as error:
+            logger.warning("What runs left to be stored could not be stored: %s", type(error).__name__)
         self.registry.close()
 
     def _wait_for_runs(self, seconds: float) -> bool:
@@ -301,6 +306,11 @@ class Runs:
 
     def _write_again(self) -> None:
         self.once.write_again()
+        unmarked = self.registry.unmarked
+        while unmarked:
+            owner, run_id, state = unmarked[0]
+            mark_unanswered(self._runner.memory.for_owner(owner), run_id, state)
+            unmarked.pop(0)
         if self.limits is not None:
             self.limits.give_back()
 

@@ -63,6 +63,10 @@ class AnswerStore:
             f"UPDATE {answers.name} SET {changed}"  # noqa: S608
             f" WHERE id = {mark.format('id')} AND run_id = {mark.format('run_id')} AND state = '{OPEN}'"
         )
+        self._free = (
+            f"DELETE FROM {answers.name}"  # noqa: S608
+            f" WHERE id = {mark.format('id')} AND run_id = {mark.format('run_id')} AND state = '{OPEN}'"
+        )
 
     def row(self, **values: Any) -> dict[str, Any]:
         """Return the row of an answer from its ``id``, ``owner`` and ``run_id``.
@@ -135,11 +139,9 @@ class AnswerStore:
                 update(answers).where(answers.c.id == answer_id, answers.c.run_id == run_id).values(begun=True)
             )
 
-    def free(self, answer_id: str, run_id: str) -> None:
-        """Remove the row of a request that is under way."""
-        mine = (answers.c.id == answer_id, answers.c.run_id == run_id, answers.c.state == OPEN)
-        with unhurried(self._engine) as connection:
-            connection.execute(delete(answers).where(*mine))
+    def freeing(self, answer_id: str, run_id: str) -> Statement:
+        """Return the statement that removes the row of a request that is under way."""
+        return self._free, {"id": answer_id, "run_id": run_id}
 
     def write(self, statement: Statement) -> None:
         """Execute a statement in a transaction of its own."""

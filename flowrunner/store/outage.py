@@ -246,7 +246,7 @@ def _outage_of_driver(error: BaseException) -> Outage | None:
             return None
         said = str(error).lower()
         return next((outage for words, outage in _SQLITE if words in said), None)
-    if type(error).__module__.partition(".")[0] != "psycopg":
+    if not any(kind.__module__.partition(".")[0] == "psycopg" for kind in type(error).__mro__):
         return None
     state = getattr(error, "sqlstate", None)
     if state:

@@ -78,10 +78,17 @@ def _patient_class() -> Any:
                         if not ready and self.patience and time.monotonic() > deadline and not _unbounded.get():
                             # What it was to do may still be done; nothing more can be had from this connection.
                             self.pgconn.finish()
-                            raise NoAnswer(f"the server did not answer within {self.patience:g} seconds")
+                            raise no_answer(self.patience)
                         wanted = gen.send(ready)
                 except StopIteration as end:
                     return end.value
 
-        _classes.append(PatientConnection)
+        _classes.extend((PatientConnection, NoAnswer))
     return _classes[0]
+
+
+def no_answer(seconds: float) -> Exception:
+    """Return the error of a server that did not answer within so many seconds."""
+    _patient_class()
+    made: Exception = _classes[1](f"the server did not answer within {seconds:g} seconds")
+    return made

@@ -13,7 +13,8 @@ from flowrunner.web.fields import Items, Number, Uuid
 NEXT_CURSOR: Final = "X-Next-Cursor"
 
 _USUAL: Final = 100
-_MOST: Final = 200
+#: Entries of a page at most.
+MOST: Final = 200
 _MOST_IDS: Final = 10_000
 
 FLOW: Final = Uuid("Only what came from this flow.")
@@ -27,7 +28,7 @@ IDS: Final = Items(
 
 def limit_of(query: Mapping[str, Any]) -> int:
     """Return how many a query with ``LIMIT`` asks for."""
-    return min(query["limit"] or _USUAL, _MOST)
+    return min(query["limit"] or _USUAL, MOST)
 
 
 def next_page(cursor: str | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from flowrunner.engine.shapes import message_json
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, StoreFailed
 from flowrunner.memory import Owner, OwnerMemory
 from flowrunner.memory.message import Message
+from flowrunner.memory.paging import Following, newest_within
 from flowrunner.runner import Runner
 from flowrunner.store.ledger import SUCCESS
 from flowrunner.store.streams import StreamEvent
@@ -27,8 +28,9 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.fields import Text, Uuid
 from flowrunner.web.json_io import dump_line
-from flowrunner.web.messages import message_rows
-from flowrunner.web.route import RouteGroup
+from flowrunner.web.messages import MOST_CHARACTERS, message_rows
+from flowrunner.web.pages import MOST, next_page
+from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.runlog import RunSummary, without_parts
 from flowrunner.web.schemas import TEXT, Media
 from flowrunner.web.sse import answer_frames
@@ -59,17 +61,29 @@ class Run(RunSummary):
     result = fields.Dict(required=True, allow_none=True)
 
 
-@routes.get("/api/v1/runs/<run_id>", needs=CONVERSE, path={"run_id": Uuid()}, answers={200: Run})
-def read_run(run_id: str) -> dict[str, Any]:
+@routes.get(
+    "/api/v1/runs/<run_id>",
+    needs=CONVERSE,
+    path={"run_id": Uuid()},
+    query={"cursor": Uuid("The X-Next-Cursor of the previous answer: only messages before this one.")},
+    answers={200: Run},
+    pages=True,
+)
+def read_run(run_id: str, query: Input) -> Any:
     """Show a run: its state, times, session, components, messages, and its result.
 
     The result is that of a background run or webhook, in the shape of a run's answer; it is kept for a
-    time (FLOWRUNNER_RESULT_SECONDS) and null otherwise.
+    time (FLOWRUNNER_RESULT_SECONDS) and null otherwise. Of many messages these are the newest 200; X-Next-Cursor
+    says where the ones before them begin.
     """
     runner = this_runner()
     shown = _find(runner, run_id)
-    messages = messages_to_read(runner).fetch(run_id=run_id, flow_id=shown["flow_id"])
-    return {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
+    asked = {"run_id": run_id, "flow_id": shown["flow_id"], "before": query["cursor"]}
+    messages, more = newest_within(messages_to_read(runner), MOST + 1, MOST_CHARACTERS, **asked)
+    if len(messages) > MOST:
+        messages, more = messages[-MOST:], True
+    answer = {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
+    return answer, next_page(messages[0].id if more else None)
 
 
 @routes.get(
@@ -164,7 +178,7 @@ class _RecordedStream:
         self._reader = reader
         self._run_id = run_id
         self._number = 0
-        self._seen: set[str] = set()
+        self._following: Following | None = None
 
     def enter(self) -> None:
         """Nothing to do: the run does not depend on its readers."""
@@ -176,22 +190,24 @@ class _RecordedStream:
         try:
             # The messages are asked after the state: none that came before the end is missed.
             shown = self._reader.record(self._run_id)
-            messages = self._reader.memory.fetch(run_id=self._run_id, flow_id=shown["flow_id"])
+            following = self._following
+            if following is None:
+                asked = {"run_id": self._run_id, "flow_id": shown["flow_id"]}
+                following = self._following = Following(self._reader.memory, **asked)
+            found = [self._tell(message) for message in following.next()]
         except (SQLAlchemyError, FlowRunnerError) as error:
             logger.warning("The events of a run could not be read: %s", type(error).__name__)
             return [], True
-        found = [self._tell(message) for message in messages if str(message.id) not in self._seen]
-        if shown["ended_at"] is not None:
+        if shown["ended_at"] is not None and not following.more:
             self._number = max(self._number, after)
             found.append(self._last(shown))
             return [event for event in found if event.number > after], True
         found = [event for event in found if event.number > after]
-        if not found:
+        if not found and not following.more:
             time.sleep(seconds)
         return found, False
 
     def _tell(self, message: Message) -> StreamEvent:
-        self._seen.add(str(message.id))
         return self._event("error" if message.error else "add_message", message_json(message, with_id=True))
 
     def _last(self, shown: Mapping[str, Any]) -> StreamEvent:

@@ -21,16 +21,19 @@ from flowrunner import Component, Input, Output, hookimpl, text_of
 
 
 class Wait(Component):
-    """Pass a text on after a while; it looks at its token unless it is told not to."""
+    """Pass a text on after a while, or once a file is there; it looks at its token unless it is told not to."""
 
     type_name = "Wait"
     blocking = True
     inputs = (Input("value", accepts=("Data",)), Input("seconds", "float", default=0.0),
-              Input("deaf", "bool", default=False), Input("trace", "str", default=""))
+              Input("deaf", "bool", default=False), Input("trace", "str", default=""), Input("gate", "str", default=""))
     outputs = (Output("value"),)
 
-    def run(self, context, value, seconds, deaf, trace):
+    def run(self, context, value, seconds, deaf, trace, gate):
         said = text_of(value)
+        while gate and not pathlib.Path(gate).exists():
+            if context.cancelled.wait(0.02):
+                context.cancelled.raise_if_set()
         if trace:
             with pathlib.Path(trace).open("a") as file:
                 file.write(said + "\\n")

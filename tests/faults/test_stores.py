@@ -277,7 +277,8 @@ def own_postgres():
 @pytest.fixture
 def postgres_site(tmp_path, own_postgres):
     database = own_postgres.url().render_as_string(hide_password=False)
-    site = Site(tmp_path, FLOWS, database=database, WORKERS=2, DATABASE_TIMEOUT=4)
+    flows = {**FLOWS, "gated": waiting_flow(0, gate=str(tmp_path / "gate"))}
+    site = Site(tmp_path, flows, database=database, WORKERS=2, DATABASE_TIMEOUT=4)
     site.key = make_admin_key(site)
     yield site.start()
     site.close()
@@ -347,3 +348,46 @@ def test_a_frozen_postgresql(postgres_site, own_postgres):
     assert wait_until(lambda: timely(site, "/ready")[0] == 200, 60)
     goes_and_comes_back(site)
     assert succeeded(writes(site)) == {}
+
+
+def said(site, session):
+    """Return the conversation of a session: who said what, and whether it is marked as unanswered."""
+    # Each worker notices by itself that its stores can be used again.
+    answer = wait_until(lambda: (a := site.ask("GET", f"/api/v1/monitor/messages?session_id={session}")).ok and a, 60)
+    return [(m["sender"], m["text"], m["properties"].get("unanswered")) for m in answer.json()]
+
+
+def test_runs_under_way_when_postgresql_goes_leave_no_open_key_and_no_question_unmarked(postgres_site, own_postgres):
+    site, answers, asked = postgres_site, {}, ("", "?stream=true", "?stream=sse")
+
+    def ask(query):
+        headers = {"Idempotency-Key": f"key{query}"}
+        body = {"input_value": "anybody?", "session_id": f"s{query[-3:]}"}
+        answers[query] = site.ask("POST", f"/api/v1/run/gated{query}", json=body, headers=headers)
+
+    threads = [threading.Thread(target=ask, args=(query,)) for query in asked]
+    for thread in threads:
+        thread.start()
+    assert wait_until(lambda: len(site.rows("SELECT 1 FROM flowrunner_messages WHERE text = 'anybody?'")) == 3, 60)
+    own_postgres.halt()
+    (site.folder / "gate").touch()
+    for thread in threads:
+        thread.join()
+    assert answers[""].status_code == 503
+    assert answers[""].headers["Retry-After"]
+    assert all('"error"' in answers[query].text for query in asked[1:])
+    own_postgres.start()
+    assert wait_until(lambda: timely(site, "/ready")[0] == 200, 60)
+    for query in asked:
+        session = f"s{query[-3:]}"
+        assert wait_until(lambda session=session: said(site, session) == [("User", "anybody?", "error")], 60), query
+
+    def is_answered(query):
+        ask(query)
+        return answers[query].status_code == 200 and answers[query]
+
+    for query in asked:
+        # Nobody's process has to end before the key can be used again.
+        assert wait_until(lambda query=query: is_answered(query), 60), answers[query].text
+    assert site.open_runs() == []
+    assert said(site, "s") == [("User", "anybody?", "error"), ("User", "anybody?", None), ("Machine", "anybody?", None)]

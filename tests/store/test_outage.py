@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from flowrunner.store import outage
 from flowrunner.store.outage import BROKEN, FULL, MISSING, READ_ONLY, DatabaseFailed, store_errors
@@ -51,3 +52,12 @@ def test_a_file_that_is_not_there_is_missing(fails, monkeypatch, writable):
 
 def test_a_file_that_is_there_in_a_folder_that_can_be_written_cannot_be_opened(fails):
     assert fails("unable to open database file") is MISSING
+
+
+def test_a_postgresql_that_does_not_answer_is_silent_whoever_asked():
+    pytest.importorskip("psycopg")
+    from flowrunner.store.postgres_timeouts import no_answer
+
+    error = no_answer(4)
+    assert outage.outage_of(error) is outage.SILENT
+    assert outage.outage_of(DBAPIError("SELECT 1", {}, error)) is outage.SILENT
