@@ -6,9 +6,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -293,7 +293,7 @@ class Runner:
         )
         token = count_started()
         try:
-            with place, held, self._place(group, cancelled, patient=patient), self.around():
+            with place, held, _RunPlace(self, group, cancelled, patient), self.around():
                 result = run(
                     plan,
                     request,
@@ -319,28 +319,6 @@ class Runner:
         finally:
             stop_counting(token)
             self.runs.registry.leave(entry)
-
-    @contextmanager
-    def _place(self, group: str, cancelled: CancelToken, *, patient: bool) -> Iterator[None]:
-        """Hold one of the places for runs.
-
-        :param group: with whom the caller shares.
-        :raises TooBusy: if none was free in time.
-        :raises RunCancelled: if the run was cancelled meanwhile.
-        """
-        place, deadline = Place(group), math.inf if patient else time.monotonic() + self.settings.turn_wait
-
-        def wait() -> bool:
-            cancelled.raise_if_set()
-            return time.monotonic() < deadline
-
-        if not self.places.take(place, wait):
-            most = self.settings.max_runs
-            raise TooBusy(f"The server is at its limit of {most} concurrent runs (FLOWRUNNER_MAX_RUNS); try again.")
-        try:
-            yield
-        finally:
-            self.places.leave(place)
 
     def start(
         self,
@@ -457,3 +435,33 @@ class Runner:
             if purged.messages:
                 shown = (purged.messages, purged.sessions, purged.rule)
                 logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
+
+
+class _RunPlace:
+    """A block with one of the places for runs.
+
+    :param group: with whom the caller shares.
+    :param patient: wait as long as it takes.
+    :raises TooBusy: if none was free in time.
+    :raises RunCancelled: if the run was cancelled meanwhile.
+    """
+
+    __slots__ = ("_cancelled", "_deadline", "_place", "_runner")
+
+    def __init__(self, runner: Runner, group: str, cancelled: CancelToken, patient: bool) -> None:
+        self._runner = runner
+        self._cancelled = cancelled
+        self._place = Place(group)
+        self._deadline = math.inf if patient else time.monotonic() + runner.settings.turn_wait
+
+    def __enter__(self) -> None:
+        if not self._runner.places.take(self._place, self._waits):
+            most = self._runner.settings.max_runs
+            raise TooBusy(f"The server is at its limit of {most} concurrent runs (FLOWRUNNER_MAX_RUNS); try again.")
+
+    def __exit__(self, *failure: object) -> None:
+        self._runner.places.leave(self._place)
+
+    def _waits(self) -> bool:
+        self._cancelled.raise_if_set()
+        return time.monotonic() < self._deadline

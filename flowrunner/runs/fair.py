@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -55,7 +55,8 @@ class FairPlaces:
         self._free = self._number
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Place]] = {}
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
+        self._held: dict[Place, None] = {}
         # When each caller who has or wants one was served last, in places given.
         self._served: dict[str, int] = {}
         self._given = 0
@@ -70,7 +71,7 @@ class FairPlaces:
         with self._lock:
             news = self._callers is not None and self._callers.note(place.group, time.monotonic())
             # While a place is free, those who wait have as many as they may.
-            got = self._free > 0 and self._taken[place.group] < self._most
+            got = self._free > 0 and self._taken.get(place.group, 0) < self._most
             if got:
                 self._give(place)
             else:
@@ -101,17 +102,16 @@ class FairPlaces:
         with self._lock:
             if place.held:
                 self._take_back(place)
-                self._hand_out()
 
     def crowds(self, group: str) -> bool:
         """Say whether a caller has many places while others ask for some, too, here or in another process."""
-        if self._taken[group] <= self._MANY or self._callers is None:
+        if self._taken.get(group, 0) <= self._MANY or self._callers is None:
             return False
         return self._callers.others_ask(group, time.monotonic())
 
     def gives_way(self) -> bool:
         """Say whether this process works for one caller alone, who crowds: others ask other processes."""
-        if self._callers is None:
+        if self._callers is None or self._number - self._free <= self._MANY:
             return False
         alone = self._callers.alone(time.monotonic())
         return alone is not None and self.crowds(alone)
@@ -134,33 +134,44 @@ class FairPlaces:
             if queue is not None and place in queue:
                 queue.remove(place)
                 if not queue:
-                    del self._waiting[place.group]
-                    self._forget(place.group)
+                    self._forget_waiting(place.group)
             return False
 
     def _give(self, place: Place) -> None:
+        group = place.group
         self._free -= 1
-        self._taken[place.group] += 1
+        self._taken[group] = self._taken.get(group, 0) + 1
         self._given += 1
-        self._served[place.group] = self._given
-        place.held = True
+        self._served[group] = self._given
+        self._held[place] = None
+        place.held, place.since = True, time.monotonic()
 
     def _take_back(self, place: Place) -> None:
+        """Take a place back, and hand it to whoever waits."""
+        group = place.group
         place.held = False
+        del self._held[place]
         self._free += 1
-        self._taken[place.group] -= 1
-        if not self._taken[place.group]:
-            del self._taken[place.group]
-            self._forget(place.group)
+        left = self._taken[group] - 1
+        if left:
+            self._taken[group] = left
+        else:
+            del self._taken[group]
+            if group not in self._waiting:
+                self._served.pop(group, None)
+        if self._waiting:
+            self._hand_out()
 
-    def _forget(self, group: str) -> None:
-        if group not in self._taken and group not in self._waiting:
+    def _forget_waiting(self, group: str) -> None:
+        """Forget a caller none of whose wishes waits any more."""
+        del self._waiting[group]
+        if group not in self._taken:
             self._served.pop(group, None)
 
     def _hand_out(self) -> None:
         while self._free > 0 and self._waiting:
-            group = min(self._waiting, key=lambda name: (self._taken[name], self._served.get(name, 0)))
-            if self._taken[group] >= self._most:
+            group = min(self._waiting, key=lambda name: (self._taken.get(name, 0), self._served.get(name, 0)))
+            if self._taken.get(group, 0) >= self._most:
                 return
             queue = self._waiting[group]
             place = queue.popleft()
@@ -169,6 +180,9 @@ class FairPlaces:
             self._give(place)
             assert place.woken is not None
             place.woken.release()
+
+
+_NOTHING_SEEN: Final = (0.0, 0.0)
 
 
 class Lent(FairPlaces):
@@ -196,7 +210,6 @@ class Lent(FairPlaces):
     def begin(self) -> None:
         """Begin with all places free."""
         super().begin()
-        self._held: dict[Place, None] = {}
         # Of each kind of work, the seconds that it took, and those of the processor.
         self._seen: dict[str, tuple[float, float]] = {}
         self._looked = 0.0
@@ -204,7 +217,7 @@ class Lent(FairPlaces):
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
         """Take a place, or go without one where it would not be used."""
         got = not self._waits(place.what) and super().take(place, wait)
-        self.begin_part(place)
+        place.began, place.used = time.monotonic(), time.thread_time()
         return got
 
     def leave(self, place: Place) -> None:
@@ -213,7 +226,6 @@ class Lent(FairPlaces):
             self._end_part(place)
             if place.held:
                 self._take_back(place)
-                self._hand_out()
 
     def begin_part(self, place: Place) -> None:
         """Note that the thread that calls begins to work."""
@@ -233,16 +245,15 @@ class Lent(FairPlaces):
             self._looked = now
             for place in [place for place in self._held if now - place.since > self._seconds]:
                 self._take_back(place)
-            self._hand_out()
 
     def _waits(self, what: str) -> bool:
-        taken, used = self._seen.get(what, (0.0, 0.0))
+        taken, used = self._seen.get(what, _NOTHING_SEEN)
         return taken > self._ENOUGH and used * self._PART < taken
 
     def _end_part(self, place: Place) -> None:
         if not place.began:
             return
-        taken, used = self._seen.get(place.what, (0.0, 0.0))
+        taken, used = self._seen.get(place.what, _NOTHING_SEEN)
         share = 1.0 if taken < self._HALF else 0.5
         taken = taken * share + time.monotonic() - place.began
         used = used * share + time.thread_time() - place.used
@@ -265,17 +276,7 @@ class Lent(FairPlaces):
             if left:
                 self._waiting[group] = left
             else:
-                del self._waiting[group]
-                self._forget(group)
-
-    def _give(self, place: Place) -> None:
-        super()._give(place)
-        place.since = time.monotonic()
-        self._held[place] = None
-
-    def _take_back(self, place: Place) -> None:
-        super()._take_back(place)
-        del self._held[place]
+                self._forget_waiting(group)
 
 
 def _begin_after_fork(places: FairPlaces) -> None:

@@ -11,8 +11,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of whoever waits.
 _LOOK: Final = 0.0005
+#: Seconds after which a process that has written comes no longer "at once": who waits has looked by then.
+_CHANCE: Final = 2 * _LOOK
 #: Seconds for which a process gives way to others, and for which what nobody waits for does.
 _GIVE_WAY: Final = 0.05
 _BACKGROUND: Final = 0.25
@@ -31,7 +33,7 @@ _turns: Final[dict[str, WriteTurn]] = {}
 class WriteTurn:
     """The turns of one file. They are a courtesy: SQLite's own lock decides, also where this one cannot be had.
 
-    Whoever wants to write first becomes the next one, and stays so until it writes; nobody who has written can
+    Whoever wants to write first becomes the next one, and stays so until it writes; nobody who has just written can
     be before it. Whoever gives way does not become the next one for a while: it writes when nobody else does.
 
     :param path: of the lock file.
@@ -50,6 +52,7 @@ class WriteTurn:
         """Begin afresh in a forked process: what its parent holds, it does not."""
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._written_at = 0.0
 
     def close(self) -> None:
         """Close the lock file, unless somebody writes; whoever writes later opens it again."""
@@ -66,30 +69,31 @@ class WriteTurn:
         """Say whether anybody has ever taken this turn."""
         return os.path.exists(self._path)  # noqa: PTH110
 
-    @contextmanager
-    def held(self, *, background: bool = False) -> Iterator[None]:
+    def held(self, *, background: bool = False) -> AbstractContextManager[None]:
         """Write within.
 
         :param background: nobody waits for what is written, so it gives way to all others, in this process, too.
         """
-        lock = self._lock
-        if background:
-            held = mine = self._find_gap(_BACKGROUND)
-        else:
-            held = mine = self.gives_way() and self._find_gap(_GIVE_WAY)
-        if not mine:
-            deadline = time.monotonic() + self._patience
-            mine = lock.acquire(timeout=self._patience)
+        return _Held(self, background)
+
+    def take(self, *, background: bool) -> tuple[bool, bool]:
+        """Wait for the turn; say whether it was had within this process, and whether among processes."""
+        gives_way = background or self.gives_way()
+        if gives_way and self._find_gap(_BACKGROUND if background else _GIVE_WAY):
+            return True, True
+        deadline = time.monotonic() + self._patience
+        mine = self._lock.acquire(timeout=self._patience)
+        return mine, mine and (self._take_at_once() or self._take(deadline))
+
+    def leave(self, mine: bool, held: bool) -> None:
+        """Give back what :meth:`take` had."""
         try:
-            held = held or (mine and self._take(deadline))
-            try:
-                yield
-            finally:
-                if held:
-                    self._free(_NOW)
+            if held:
+                self._free(_NOW)
         finally:
             if mine:
-                lock.release()
+                self._written_at = time.monotonic()
+                self._lock.release()
 
     def _find_gap(self, seconds: float) -> bool:
         """Wait for a moment at which nobody writes or wants to; say whether there was one, in which all is taken."""
@@ -103,10 +107,22 @@ class WriteTurn:
                 return False
             time.sleep(_LOOK)
 
+    def _take_at_once(self) -> bool:
+        """Take the turn with one lock instead of three: whoever waits has looked since this process wrote last."""
+        try:
+            if self._file is None:
+                self._open()
+            return time.monotonic() - self._written_at > _CHANCE and self._lock_now(_NOW)
+        except OSError:
+            return False
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     def _take(self, deadline: float) -> bool:
         try:
             if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._open()
             if not self._wait_for(_NEXT, deadline):
                 return False
             try:
@@ -118,19 +134,39 @@ class WriteTurn:
             return False
 
     def _wait_for(self, place: int, deadline: float) -> bool:
-        assert self._file is not None
-        while True:
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-                return True
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() > deadline:
-                    return False
+        while not self._lock_now(place):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(_LOOK)
+        return True
+
+    def _lock_now(self, place: int) -> bool:
+        assert self._file is not None
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
     def _free(self, place: int) -> None:
         assert self._file is not None
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+
+class _Held:
+    """The block of :meth:`WriteTurn.held`; a class, since each run enters it."""
+
+    __slots__ = ("_background", "_taken", "_turn")
+
+    def __init__(self, turn: WriteTurn, background: bool) -> None:
+        self._turn = turn
+        self._background = background
+
+    def __enter__(self) -> None:
+        self._taken = self._turn.take(background=self._background)
+
+    def __exit__(self, *failure: object) -> None:
+        self._turn.leave(*self._taken)
 
 
 def _begin_after_fork(turn: WriteTurn) -> None:

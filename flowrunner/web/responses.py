@@ -107,7 +107,9 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     session = body.get("previous_response_id") or str(uuid.uuid4())
     streaming = body.get("stream") is True
     given = read_input(body["input"])
-    asked = RunRequest(input_value=given.text, session_id=session, variables=header_variables(), streaming=streaming)
+    asked = RunRequest(
+        input_value=given.text, session_id=session, variables=header_variables(request.environ), streaming=streaming
+    )
     asked = as_seen(asked, caller())
     # Its history is part of what a request may bring.
     runner.admit(replace(asked, payload="".join(text for _, text in given.before)), caller())

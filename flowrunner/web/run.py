@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flask import Response
+from flask import Request, Response
 from marshmallow import Schema, fields
 
 from flowrunner.authority import RUN, Capability, may
@@ -19,7 +19,7 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, KeyedAnswer
 from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach
-from flowrunner.web.auth import caller, this_request, this_runner
+from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.envelopes import old_envelope
@@ -109,14 +109,16 @@ class StreamKind(Flag):
 def run_flow(flow: str, query: Input) -> Response:
     """Run a flow."""
     request = this_request()
-    runner, identity = this_runner(), caller()
-    body, streaming = read_run_body(runner), query["stream"]
+    # The one route that passes the request on by hand: it is asked for more often than all others together.
+    environ = request.environ
+    runner, identity = environ[RUNNER], environ[IDENTITY]
+    body, streaming = read_run_body(runner, request), query["stream"]
     found = runner.find(flow, identity)
     if streaming == "sse" and request.headers.get("Last-Event-ID"):
         return resume_sse(runner, this_blueprint().spool, found, identity, request.headers["Last-Event-ID"])
     if streaming is None and wants_stream(body):
         streaming = "lines"
-    asked = read_run_request(body, streaming=streaming is not None)
+    asked = read_run_request(body, environ, streaming=streaming is not None)
     if ("files" in body or "input_request" in body) and (files := files_of(body)):
         asked = with_files(asked, files, found, runner.plugins.registry)
     asked = as_seen(asked, identity)
@@ -124,17 +126,18 @@ def run_flow(flow: str, query: Input) -> Response:
         return _accept(runner, found, asked, identity)
     # Of what a flow is made is for its authors.
     vertices = bool(streaming == "sse" and query["vertices"] and may(identity, Capability.AUTHOR, change=False))
-    envelope = query["envelope"] or runner.settings.envelope
+    envelope, as_text = query["envelope"] or runner.settings.envelope, wants_text(request)
+    shape = "text" if as_text else envelope
 
     def answer(claim: Claim | None) -> Response:
         if streaming == "sse":
             return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=vertices, claim=claim)
         if streaming is not None:
             return stream_lines(runner, found, asked, identity, claim)
-        return _answer_plainly(runner, found, asked, identity, envelope, claim)
+        return _answer_plainly(runner, found, asked, identity, shape, claim, environ)
 
-    if KEY_HEADER in request.environ:
-        key = read_key(runner, found, identity, asked, streaming, vertices, envelope, wants_text())
+    if KEY_HEADER in environ:
+        key = read_key(runner, found, identity, asked, streaming, vertices, envelope, as_text)
         if key is not None:
             return answer_once(runner, key, answer, error_response)
     return answer(None)
@@ -149,13 +152,19 @@ def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
 
 
 def _answer_plainly(
-    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, envelope: str, claim: Claim | None
+    runner: Runner,
+    flow: Flow,
+    asked: RunRequest,
+    identity: Identity,
+    shape: str,
+    claim: Claim | None,
+    environ: Mapping[str, Any],
 ) -> Response:
     leaves = runner.settings.cancel_when_left
     if claim is None:
-        gone = Presence(this_request().environ).is_over if leaves else None
-        return answer_run(runner.execute(flow, asked, identity, gone=gone), envelope)
-    claim.shape = shaping(lambda result: answer_run(result, envelope))
+        gone = Presence(environ).is_over if leaves else None
+        return answer_run(runner.execute(flow, asked, identity, gone=gone), shape)
+    claim.shape = shaping(lambda result: answer_run(result, shape))
     result = runner.execute(
         flow,
         asked,
@@ -165,7 +174,7 @@ def _answer_plainly(
         run_id=claim.run_id,
         parcel=claim,
     )
-    return answer_run(result, envelope)
+    return answer_run(result, shape)
 
 
 def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
@@ -222,18 +231,20 @@ def cancel_run(run_id: str) -> Response:
     return json_response({"message": "The run is asked to stop"}, 202)
 
 
-def answer_run(result: RunResult, envelope: str) -> Response:
-    """Return the answer of a run in the shape that the request asks for."""
-    if wants_text():
+def answer_run(result: RunResult, shape: str) -> Response:
+    """Return the answer of a run.
+
+    :param shape: ``text``, or the version of the envelope.
+    """
+    if shape == "text":
         answer: Response = PlainResponse(result.text, content_type="text/plain; charset=utf-8")
     else:
-        answer = json_response(old_envelope(result) if envelope == "1.0" else result.to_json())
+        answer = json_response(old_envelope(result) if shape == "1.0" else result.to_json())
     answer.headers.add(RUN_HEADER, result.run_id)
     return answer
 
 
-def wants_text() -> bool:
-    """Return whether the request wants plain text instead of JSON."""
+def wants_text(request: Request) -> bool:
+    """Return whether a request wants plain text instead of JSON."""
     # Most requests have no such wish: what they cannot hold is not parsed.
-    request = this_request()
     return "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain"

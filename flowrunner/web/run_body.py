@@ -9,7 +9,6 @@ from flask import Request
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
 from flowrunner.runner import Runner
-from flowrunner.web.auth import this_request
 from flowrunner.web.fields import Choice, Object, Text, Texts
 from flowrunner.web.input import check_body, invalid
 from flowrunner.web.json_io import parse_json_bytes, read_object, refuse_packed
@@ -38,12 +37,11 @@ _DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
-def read_run_body(runner: Runner) -> Mapping[str, Any]:
+def read_run_body(runner: Runner, request: Request) -> Mapping[str, Any]:
     """Return the body of a run request: JSON, or where a key is asked a form.
 
     :raises FlowRunnerError: as :func:`~flowrunner.web.json_io.read_object`.
     """
-    request = this_request()
     kind = request.environ.get("CONTENT_TYPE", "")
     if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
         return _read_multipart(request, runner.settings.max_body)
@@ -62,13 +60,9 @@ def _read_multipart(request: Request, limit: int) -> dict[str, Any]:
     return body
 
 
-def header_variables() -> dict[str, str]:
-    """Return the variables that the request's headers bring. WSGI gives names in capitals, with underscores."""
-    return {
-        name[len(VARIABLE_HEADER) :]: value
-        for name, value in this_request().environ.items()
-        if name.startswith(VARIABLE_HEADER)
-    }
+def header_variables(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that a request's headers bring. WSGI gives names in capitals, with underscores."""
+    return {name[len(VARIABLE_HEADER) :]: value for name, value in environ.items() if name.startswith(VARIABLE_HEADER)}
 
 
 def _context_variables(context: Any) -> dict[str, str]:
@@ -82,12 +76,13 @@ def _context_variables(context: Any) -> dict[str, str]:
     return {str(name).upper(): value for name, value in given.items()}
 
 
-def read_run_request(body: Mapping[str, Any], *, streaming: bool) -> RunRequest:
+def read_run_request(body: Mapping[str, Any], environ: Mapping[str, Any], *, streaming: bool) -> RunRequest:
     """Return the run request of a body, checked.
 
+    :param environ: of WSGI; headers may bring variables.
     :raises RequestInvalid: for a member of the wrong type, with its place.
     """
-    variables = header_variables()
+    variables = header_variables(environ)
     inner = body.get("input_request")
     if isinstance(inner, dict):
         variables = {**_context_variables(body.get("context")), **variables}

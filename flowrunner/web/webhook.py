@@ -44,7 +44,10 @@ def run_webhook(flow: str) -> Response:
         kind = request.mimetype or "without a content type"
         raise UnsupportedBody(f"Where no key is asked, the body must be application/json, not {kind}.")
     asked = RunRequest(
-        input_value="", input_type="chat", payload=_webhook_payload(_webhook_text(data)), variables=header_variables()
+        input_value="",
+        input_type="chat",
+        payload=_webhook_payload(_webhook_text(data)),
+        variables=header_variables(request.environ),
     )
     asked = as_seen(asked, caller())
     runner.plan(found)

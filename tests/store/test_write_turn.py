@@ -4,6 +4,7 @@ import fcntl
 import multiprocessing
 import os
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -252,3 +253,14 @@ def test_a_process_gives_way_as_long_as_there_is_somebody_who_says_so(tmp_path):
     elsewhere = create_engine("sqlite://")
     give_way(elsewhere, Says().yes)
     elsewhere.dispose()
+
+
+def test_whoever_has_just_written_asks_who_is_next_and_after_a_while_one_lock_is_enough(tmp_path, hold_byte):
+    """A process that writes now and then pays for one lock; one that goes on at once is not before who waits."""
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    hold_byte(1)
+    # Somebody is next, and had time to look since this process wrote last, which it never did.
+    assert turn._take_at_once() is True
+    turn.leave(False, True)
+    turn._written_at = time.monotonic() + 60
+    assert turn._take_at_once() is False
