@@ -1,10 +1,12 @@
-"""gunicorn by a fork of a process that has imported everything: ``python tests/fork_server.py FD``.
+"""gunicorn and commands by a fork of a process that has imported everything: ``python tests/fork_server.py FD PATH``.
 
 A test of faults starts gunicorn again and again, and each start imports for over a second what the last one had
-imported. Here one process, started with the first, imports it once; whoever wants a gunicorn gets a fork of it that
-runs the same program with the arguments, the environment, the folder and the output asked for. It is a gunicorn like
-any other from then on: a master with workers, in a session of its own, that may be killed. How gunicorn begins in a
-fresh process is what ``tests/serve`` shows; a test that looks at that uses ``Server`` as it is.
+imported. Here one process, started with the first, imports it once; whoever wants a gunicorn, or a command of
+``flowrunner``, gets a fork of it that runs the same program with the arguments, the environment, the folder and the
+streams asked for. It is a gunicorn like any other from then on: a master with workers, in a session of its own, that
+may be killed. A shell finds the command as a small program, ``forked_command.py``, which asks for the fork at PATH.
+How either begins in a fresh process is what ``tests/serve`` and ``tests/cli`` show; a test that looks at that starts
+the program itself.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 #: The longest order: arguments and environment.
@@ -38,28 +44,77 @@ class ForkServer:
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Forked:
         """Fork a gunicorn with arguments and return its process."""
+        out, out_of_child = os.pipe()
+        with open(os.devnull) as nothing:  # noqa: PTH123
+            streams = (nothing.fileno(), out_of_child, out_of_child)
+            pid, status = self._fork("gunicorn", arguments, environment, folder, streams)
+        os.close(out_of_child)
+        return Forked(pid, out, status)
+
+    def run(
+        self, arguments: Sequence[object], environment: Mapping[str, str], folder: Path, program: str = "flowrunner"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end and return what it printed, as ``subprocess.run`` does.
+
+        :param program: ``flowrunner``, or ``python`` for a piece of code and its arguments, as after ``python -c``.
+        """
+        with open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # noqa: PTH123
+            streams = (nothing.fileno(), out.fileno(), err.fileno())
+            pid, status = self._fork(program, arguments, environment, folder, streams)
+            with Forked(pid, os.dup(out.fileno()), status) as forked:
+                forked.wait(120)
+            for file in (out, err):
+                file.seek(0)
+            return subprocess.CompletedProcess(
+                list(map(str, arguments)), forked.returncode or 0, out.read().decode(), err.read().decode()
+            )
+
+    def put_command(self, folder: Path, environment: dict[str, str]) -> None:
+        """Put the command ``flowrunner`` into a folder, as a program that asks for a fork."""
+        self._ready(environment)
+        client = Path(__file__).with_name("forked_command.py")
+        program = folder / "flowrunner"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {client} {self._path} "$@"\n')
+        program.chmod(0o755)
+
+    def _fork(
+        self,
+        program: str,
+        arguments: Sequence[object],
+        environment: Mapping[str, str],
+        folder: Path,
+        streams: tuple[int, int, int],
+    ) -> tuple[int, int]:
+        self._ready(environment)
+        assert self._socket is not None
+        status, status_of_child = os.pipe()
+        order = {
+            "program": program,
+            "arguments": list(map(str, arguments)),
+            "environment": dict(environment),
+            "folder": str(folder),
+        }
+        socket.send_fds(self._socket, [json.dumps(order).encode()], [*streams, status_of_child])
+        os.close(status_of_child)
+        return int(self._socket.recv(32)), status
+
+    def _ready(self, environment: Mapping[str, str]) -> None:
         if self._socket is None or self._owner != os.getpid():
             self._begin(environment)
-        assert self._socket is not None
-        out, out_of_child = os.pipe()
-        status, status_of_child = os.pipe()
-        order = {"arguments": list(arguments), "environment": dict(environment), "folder": str(folder)}
-        socket.send_fds(self._socket, [json.dumps(order).encode()], [out_of_child, status_of_child])
-        os.close(out_of_child)
-        os.close(status_of_child)
-        pid = int(self._socket.recv(32))
-        return Forked(pid, out, status)
 
     def _begin(self, environment: Mapping[str, str]) -> None:
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._owner = os.getpid()
         # It ends when this process has ended, since nobody else holds the other end of the pair.
-        without = {name: value for name, value in environment.items() if not name.startswith("FLOWRUNNER_")}
-        command = [sys.executable, __file__, str(other.fileno())]
+        without = {k: v for k, v in environment.items() if not k.startswith(("FLOWRUNNER_", "PYTHONWARNINGS"))}
+        self._folder = tempfile.mkdtemp(prefix="forks")
+        self._path = f"{self._folder}/orders"
+        command = [sys.executable, __file__, str(other.fileno()), self._path]
         self._process = subprocess.Popen(
             command, env=without, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
         )
         other.close()
+        assert self._socket.recv(32) == b"ready"
 
     def close(self) -> None:
         """End the process; what it has forked goes on."""
@@ -67,6 +122,7 @@ class ForkServer:
             self._socket.close()
             self._socket = None
             self._process.wait(60)
+            shutil.rmtree(self._folder)
 
 
 class Forked:
@@ -77,6 +133,15 @@ class Forked:
         self.returncode: int | None = None
         self.stdout = os.fdopen(out)
         self._status = status
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait(60)
 
     def poll(self) -> int | None:
         """Return the status if the process has ended."""
@@ -116,7 +181,8 @@ def _import_everything() -> None:
     import gunicorn.app.wsgiapp
     import gunicorn.workers.gthread  # noqa: F401
 
-    import flowrunner.app  # noqa: F401
+    import flowrunner.app
+    import flowrunner.cli  # noqa: F401
     from flowrunner.site.building import load_plugins
 
     with tempfile.TemporaryDirectory() as folder:
@@ -129,29 +195,47 @@ def _import_everything() -> None:
     gc.freeze()
 
 
-def _become(order: Mapping[str, Any], out: int) -> None:
-    """Run gunicorn in this process, which is a fork."""
-    os.setsid()
+def _become(order: Mapping[str, Any], streams: Sequence[int]) -> None:
+    """Run a program in this process, which is a fork."""
+    if order["program"] == "gunicorn":
+        os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    os.close(out)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for stream in {*streams} - {0, 1, 2}:
+        os.close(stream)
     os.environ.clear()
     os.environ.update(order["environment"])
+    if os.environ.get("PYTHONWARNINGS") == "error":
+        warnings.simplefilter("error")
     # ``time`` and ``tempfile`` remember what the environment said.
     time.tzset()
     tempfile.tempdir = None
     os.chdir(order["folder"])
     sys.path[0] = order["folder"]
-    sys.argv = ["gunicorn", *order["arguments"]]
-    runpy.run_module("gunicorn", run_name="__main__", alter_sys=True)
+    sys.path[1:1] = [
+        str(Path(place).absolute()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place
+    ]
+    sys.argv = [order["program"], *order["arguments"]]
+    if order["program"] == "gunicorn":
+        runpy.run_module("gunicorn", run_name="__main__", alter_sys=True)
+        return
+    if order["program"] == "python":
+        sys.argv[:2] = ["-c"]
+        sys.modules["__main__"] = main_module = ModuleType("__main__")
+        exec(compile(order["arguments"][0], "<string>", "exec"), vars(main_module))
+        return
+    from flowrunner.cli import main
+
+    sys.path[0] = str(Path(sys.executable).parent)
+    main()
 
 
-def _run(order: Mapping[str, Any], out: int) -> None:
+def _run(order: Mapping[str, Any], streams: Sequence[int]) -> None:
     status = 1
     try:
-        _become(order, out)
+        _become(order, streams)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -163,6 +247,7 @@ def _run(order: Mapping[str, Any], out: int) -> None:
         with contextlib.suppress(Exception):
             import atexit
 
+            threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -173,6 +258,10 @@ def main() -> None:
     """Import, and fork as often as it is asked for."""
     orders = socket.socket(fileno=int(sys.argv[1]))
     _import_everything()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(sys.argv[2])
+    listener.listen()
+    orders.send(b"ready")
     wake, waker = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(waker, False)
@@ -180,24 +269,39 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     statuses: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([orders, wake], [], [])
+        ready, _, _ = select.select([orders, listener, wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
             _tell_who_has_ended(statuses)
-        if orders not in ready:
-            continue
-        said, descriptors, _, _ = socket.recv_fds(orders, _MOST, 2)
-        if not said:
-            return
-        out, status = descriptors
-        pid = os.fork()
-        if pid == 0:
-            for descriptor in (orders.detach(), wake, waker, status, *statuses.values()):
-                os.close(descriptor)
-            _run(json.loads(said), out)
-        os.close(out)
-        statuses[pid] = status
-        orders.send(str(pid).encode())
+        ours = (orders, listener, wake, waker)
+        if orders in ready:
+            said, descriptors, _, _ = socket.recv_fds(orders, _MOST, 4)
+            if not said:
+                return
+            *streams, status = descriptors
+            orders.send(str(_fork(said, streams, status, statuses, ours)).encode())
+        if listener in ready:
+            caller = listener.accept()[0]
+            said, streams, _, _ = socket.recv_fds(caller, _MOST, 3)
+            # The end of the connection tells the status.
+            pid = _fork(said, streams, os.dup(caller.fileno()), statuses, (*ours, caller))
+            caller.send(str(pid).encode())
+            caller.close()
+
+
+def _fork(said: bytes, streams: Sequence[int], status: int, statuses: dict[int, int], ours: Sequence[Any]) -> int:
+    """Fork a process that runs what is ordered; ``status`` is told how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        for one in ours:
+            os.close(one if isinstance(one, int) else one.detach())
+        for descriptor in (status, *statuses.values()):
+            os.close(descriptor)
+        _run(json.loads(said), streams)
+    for descriptor in streams:
+        os.close(descriptor)
+    statuses[pid] = status
+    return pid
 
 
 def _tell_who_has_ended(statuses: dict[int, int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 
 import pytest
 
@@ -14,7 +13,8 @@ from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import EVERY_OWNER, Memory, digests
 from flowrunner.memory.giving import give_messages
 from flowrunner.store.keys import owner_of_user
-from tests.live_server import PROGRAMS, ROOT, clean_environment
+from tests.fork_server import FORK_SERVER
+from tests.live_server import ROOT, clean_environment
 from tests.maintenance.conftest import fill, said
 
 
@@ -103,10 +103,9 @@ class TestTheCommand:
         return tmp_path / "data"
 
     def flowrunner(self, place, *arguments):
-        return subprocess.run(
-            [str(PROGRAMS / "flowrunner"), *arguments, "--data-dir", str(place)], capture_output=True, text=True,
-            env=clean_environment(), check=True,
-        )  # fmt: skip
+        done = FORK_SERVER.run([*arguments, "--data-dir", place], clean_environment(), ROOT)
+        assert done.returncode == 0, done.stderr
+        return done
 
     def test_keys_create_offers_it_once(self, place):
         made = self.flowrunner(place, "keys", "create", "--user", "ann o'neil")

@@ -1,14 +1,14 @@
 """Files of conversations that somebody damaged: the others are readable, the damage is named, a command mends it."""
 
 import logging
-import subprocess
 
 import pytest
 from flowrunner_file_json.backend import FileJson
 
 from flowrunner import EVERY_OWNER, MemoryFailed, MessageQuery, SessionQuery
 from flowrunner.testing.memory.samples import make_message
-from tests.live_server import PROGRAMS, clean_environment
+from tests.fork_server import FORK_SERVER
+from tests.live_server import ROOT, clean_environment
 
 DAMAGE = {
     "no json": lambda lines: [*lines[:3], b"{bad\n", *lines[3:]],
@@ -51,8 +51,8 @@ def test_the_others_are_readable_and_the_damage_is_named(tmp_path, damage, again
         assert f"{path}, line 4" in told[0]
     backend.append_messages([make_message("on", owner="ann", session_id="good")])
     backend.close()
-    command = [PROGRAMS / "flowrunner", "memory", "mend", "--memory", "file-json", "--data-dir", tmp_path]
-    said = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    command = ["memory", "mend", "--memory", "file-json", "--data-dir", tmp_path]
+    said = FORK_SERVER.run(command, clean_environment(), ROOT)
     assert said.returncode == 0, said.stderr
     assert "1 damaged files" in said.stdout
     assert path.with_name(path.name + ".damaged").exists()

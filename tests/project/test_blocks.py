@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from flowrunner.flows.check import check_flow
 from flowrunner.flows.reading import FORM_KEYS, read_flows
 from flowrunner.site.building import load_plugins
+from tests.fork_server import FORK_SERVER
 from tests.live_server import ROOT, clean_environment, make_key
 from tests.project.pages import Block, blocks, page_name, pages
 
@@ -56,6 +56,8 @@ def sandbox(tmp_path, open_server):
         # An answer that is an error makes the block fail.
         (programs / "curl").write_text(f'#!/bin/sh\nexec {shutil.which("curl")} --fail-with-body "$@"\n')
         (programs / "curl").chmod(0o755)
+    # Starting it takes a second each time; that it starts is what tests/serve and tests/cli show.
+    FORK_SERVER.put_command(programs, clean_environment())
     data = tmp_path / "data"
     environment = clean_environment(FLOWRUNNER_DATA_DIR=str(data), PYTHONWARNINGS="error", PYTEST_ADDOPTS=_NO_PLUGINS)
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
@@ -97,13 +99,17 @@ def _aimed(text: str, url: str) -> str:
 def _run_python(found: list[Block], folder: Path, environment: dict[str, str], url: str) -> None:
     given = folder / "blocks.json"
     given.write_text(json.dumps([(str(block), _aimed(block.text, url)) for block in found]))
-    _run([sys.executable, "-c", _RUN_BLOCKS, str(given)], found[0], folder, environment)
+    _check(FORK_SERVER.run([_RUN_BLOCKS, given], environment, folder, "python"), found[0])
 
 
 def _run(command: list[str], block: Block, folder: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
+    _check(done, block)
+
+
+def _check(done: subprocess.CompletedProcess[str], block: Block) -> None:
     assert done.returncode == 0, f"{block} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
 
 

@@ -15,7 +15,8 @@ from flowrunner.errors import BadRequest, Conflict, SettingsInvalid
 from flowrunner.site import data_folder
 from flowrunner.site.data_folder import doubts_about, usual_data_folder
 from flowrunner.site.older_data import holdings_of, move_data
-from tests.live_server import PROGRAMS, ROOT, clean_environment
+from tests.fork_server import FORK_SERVER
+from tests.live_server import ROOT, clean_environment
 
 FLOW = ROOT / "examples" / "flows" / "basic-chat.json"
 
@@ -24,9 +25,7 @@ def flowrunner(*arguments, home: Path, check=True, **environment):
     """Run the command as a user with that home folder."""
     given = {**clean_environment(), "HOME": str(home), **environment}
     given.pop("XDG_DATA_HOME", None)
-    done = subprocess.run(
-        [str(PROGRAMS / "flowrunner"), *map(str, arguments)], capture_output=True, text=True, cwd=home, env=given
-    )
+    done = FORK_SERVER.run(arguments, given, home)
     assert not check or done.returncode == 0, done.stderr
     return done
 
