@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.models.test_local import QUESTIONS, needs_weights
+from tests.models.test_local_model import QUESTIONS, needs_weights
 from tests.streaming.reading import lines_of
 
 
