@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +19,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import sessions_of
 from flowrunner.errors import FlowRunnerError, ServerStops, StoreFailed, is_interrupt
 from flowrunner.flows.model import Flow
-from flowrunner.identity import Identity
+from flowrunner.identity import VISITOR, Identity
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.memory.unanswered import mark_unanswered
@@ -360,9 +361,17 @@ class Runs:
         self.pool.add(map(self._job_of, mine))
 
     def _job_of(self, row: Any) -> Job:
-        job = Job(row.seq, row.id, row.lane, self._beginning(row), row.owner)
+        job = Job(row.seq, row.id, row.lane, self._beginning(row), self._group_of(row))
         self._limit(job, lambda: self._asked(row))
         return job
+
+    def _group_of(self, row: Any) -> str:
+        """Return with whom the caller of a run shares, as :func:`group_of`; of visitors the request alone says it."""
+        if row.owner.startswith(VISITOR):
+            with suppress(FlowRunnerError, ValueError, LookupError, TypeError):
+                _, identity, _ = open_request(row.request, self.box)
+                return group_of(identity)
+        return str(row.owner)
 
     def _asked(self, row: Any) -> tuple[Flow, RunRequest, Identity]:
         request, identity, _ = open_request(row.request, self.box)
