@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, case, exists, func, insert, select, update
@@ -27,6 +28,8 @@ RUN_STATES: Final = (QUEUED, RUNNING, SUCCESS, ERROR, CANCELLED, LOST)
 
 #: So often a run may begin that may begin again.
 MOST_BEGINNINGS: Final = 3
+#: As far as the clocks of hosts that share a database may be apart.
+_CLOCKS_APART: Final = timedelta(minutes=10)
 
 _COLUMNS: Final = (
     "id",
@@ -133,7 +136,9 @@ class Ledger:
         """
         earlier = runs.alias()
         waits = exists().where(earlier.c.lane == runs.c.lane, earlier.c.ended_at.is_(None), earlier.c.seq < runs.c.seq)
-        told = runs.c.sent_at.is_(None) | (runs.c.sent_at < before)
+        # A moment that is yet to come was noted before the clock was set back.
+        ahead = moment_text(utc_now() + _CLOCKS_APART)
+        told = runs.c.sent_at.is_(None) | (runs.c.sent_at < before) | (runs.c.sent_at > ahead)
         wanted = (
             select(runs.c.id)
             .where(runs.c.ended_at.is_(None), runs.c.status == QUEUED, runs.c.engine == engine, told, ~waits)

@@ -60,7 +60,7 @@ class LiveStream:
         self._signed = 0.0
         self._readers = 0
         self._reads_elsewhere = 0
-        self._left_at = time.time()
+        self._left_at = time.monotonic()
 
     def append(self, event: str, data: str) -> StreamEvent:
         """Add an event and return it as it is shown."""
@@ -74,7 +74,7 @@ class LiveStream:
     def close(self) -> None:
         """Say that nothing follows."""
         with self._news:
-            self.closed, self.ended_at = True, time.time()
+            self.closed, self.ended_at = True, time.monotonic()
             self._news.notify_all()
 
     def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
@@ -97,7 +97,7 @@ class LiveStream:
         """Count a reader that left."""
         with self._news:
             self._readers -= 1
-            self._left_at = time.time()
+            self._left_at = time.monotonic()
 
     def alone_since(self) -> float | None:
         """Return since when nobody reads, here or in another process; None while somebody does."""
@@ -119,7 +119,7 @@ class LiveStream:
         self._signed, self._told_end = now, ended
         with self._news:
             if reads != self._reads_elsewhere:
-                self._reads_elsewhere, self._left_at = reads, time.time()
+                self._reads_elsewhere, self._left_at = reads, time.monotonic()
             self._written += len(frames)
             surplus = min(len(self._frames) - _KEPT_IN_MEMORY, self._written + 1 - self._first)
             if surplus > 0:
@@ -174,11 +174,15 @@ class DistantStream:
         """Nothing to do: the signs stop."""
 
     def _is_dead(self, state: StreamState) -> bool:
-        """Say whether the run has shown no sign for too long, by this host's own clock."""
+        """Say whether the run has shown no sign for too long.
+
+        What the clock on the wall says is believed once a sign is overdue by this process's own: it may have been set.
+        """
         now = time.monotonic()
         if self._beat is None or state.beat != self._beat[0]:
             self._beat = (state.beat, now)
-        return max(state.silent, now - self._beat[1]) > _DEAD_AFTER
+        watched = now - self._beat[1]
+        return watched > _DEAD_AFTER or (state.silent > _DEAD_AFTER and watched > 2 * _SIGN_EVERY)
 
 
 class Spool:
@@ -242,7 +246,7 @@ class Spool:
     def _care(self, run_id: str, stream: LiveStream) -> None:
         with contextlib.suppress(OSError, SQLAlchemyError):
             stream.write()
-        now = time.time()
+        now = time.monotonic()
         if not stream.closed:
             alone = stream.alone_since()
             if alone is not None and now - alone > self._grace:

@@ -118,6 +118,41 @@ def test_a_run_whose_process_died_ends_with_an_error(store, tmp_path):
     reader = DistantStream(store, RUN)
     frames, done = reader.read(0, 1)
     assert (numbers(frames), done) == ([1], False)
-    frames, done = reader.read(1, 1)
-    assert (frames[0].event, done) == ("error", True)
+    frames = wait_until(lambda: (read := reader.read(1, 1))[1] and read[0])
+    assert frames[0].event == "error"
     assert "run_lost" in frames[0].data
+
+
+@pytest.fixture(params=[3600, -3600], ids=["forward", "back"])
+def set_clock(request, monkeypatch):
+    """Set the clock on the wall by an hour."""
+    real = time.time
+    return lambda: monkeypatch.setattr(time, "time", lambda: real() + request.param)
+
+
+def test_a_clock_that_is_set_ends_no_stream(store, set_clock):
+    store.begin(RUN, "ann", "flow")
+    set_clock()
+    for reader in (DistantStream(store, RUN), DistantStream(store, RUN)):
+        for _ in range(3):
+            store.add(RUN, [], ended=False)
+            assert reader.read(0, 0) == ([], False)
+
+
+def test_a_clock_that_is_set_leaves_no_run_without_its_grace_and_keeps_none_for_longer(store, set_clock):
+    stopped, spool = [], Spool(lambda: store, grace=60)
+    stream = spool.open(RUN, "ann", "flow", stopped.append)
+    left = stream.alone_since()
+    set_clock()
+    stream.enter()
+    stream.leave()
+    assert 0 <= stream.alone_since() - left < 60
+    for number in (1, 2):
+        # Two rounds of the thread that takes care.
+        stream.append("token", str(number))
+        assert wait_until(lambda number=number: len(store.read(RUN, 0)[0]) == number)
+    assert not stopped
+    brief = Spool(lambda: store, grace=0.1)
+    brief.open(RUN.replace("1", "2"), "ann", "flow", stopped.append)
+    assert wait_until(lambda: stopped)
+    stream.close()
