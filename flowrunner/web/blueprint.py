@@ -19,8 +19,8 @@ from flowrunner.store.streams import StreamTable
 from flowrunner.web.auth import IDENTITY, RUNNER, authenticate, this_request
 from flowrunner.web.errors import add_error_handlers
 from flowrunner.web.headers import Hygiene
+from flowrunner.web.input import add_session_converter
 from flowrunner.web.json_io import json_response
-from flowrunner.web.paths import add_session_converter
 from flowrunner.web.route import Route, RouteGroup
 from flowrunner.web.site_hooks import asking, look_around
 from flowrunner.web.spool import Spool, StreamStore

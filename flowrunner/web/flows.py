@@ -105,7 +105,7 @@ def list_flows(query: Input) -> Any:
 @routes.post(BASE, needs=AUTHOR, body=FlowBody, answers={201: FlowAnswer}, errors=(409,))
 def create_flow(body: Input) -> dict[str, Any]:
     """Create a flow."""
-    return _stored_json(stores().flows.create(body))
+    return _stored_json(stores().flows.create(body))[0]
 
 
 @routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: Deleted})
@@ -154,21 +154,21 @@ def download_flows(body: list[str]) -> Any:
 @routes.get(f"{BASE}<flow_id>", **ONE, answers={200: FlowAnswer})
 def read_flow(flow_id: str) -> dict[str, Any]:
     """Show a flow."""
-    flow, placed = stores().flows.folder_flow(flow_id), Placing()
-    return placed.put(stores().flows.get(flow_id).to_json() if flow is None else _folder_json(flow))
+    flow = stores().flows.folder_flow(flow_id)
+    return placed([stores().flows.get(flow_id).to_json() if flow is None else _folder_json(flow)])[0]
 
 
 @routes.patch(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer}, errors=(409,))
 def change_flow(flow_id: str, body: Input) -> dict[str, Any]:
     """Change members of a flow."""
-    return _stored_json(stores().flows.update(flow_id, body))
+    return _stored_json(stores().flows.update(flow_id, body))[0]
 
 
 @routes.put(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer, 201: FlowAnswer}, errors=(409,))
 def put_flow(flow_id: str, body: Input) -> tuple[dict[str, Any], int]:
     """Replace a flow, or create it under that id."""
     stored, new = stores().flows.put(flow_id, body)
-    return _stored_json(stored), 201 if new else 200
+    return _stored_json(stored)[0], 201 if new else 200
 
 
 @routes.delete(f"{BASE}<flow_id>", **ONE, answers={200: schemas.Said})
@@ -191,22 +191,20 @@ def as_read(shown: dict[str, Any]) -> dict[str, Any]:
     return {**shown, "data": data, "native": graph}
 
 
-class Placing:
-    """Says of flows in which project they are."""
-
-    def __init__(self) -> None:
-        self._projects = stores().projects
-        self._known = {one.id for one in self._projects.list()}
-
-    def put(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """Return a flow as the API shows it, with the id of a project that is there."""
-        return {**as_read(shown), "folder_id": self._projects.place_of(shown.get("folder_id"), self._known)}
+def placed(flows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return flows as clients read them, each with the id of a project that is there."""
+    projects = stores().projects
+    known = {one.id for one in projects.list()}
+    return [{**as_read(one), "folder_id": projects.place_of(one.get("folder_id"), known)} for one in flows]
 
 
-def _stored_json(stored: StoredFlow) -> dict[str, Any]:
-    """Return a flow that was just stored, and what a run of it would leave out."""
-    warnings = [] if stored.data is None or stored.is_component else _warnings_of(stored.id)
-    return Placing().put({**stored.to_json(), **({"warnings": warnings} if warnings else {})})
+def _stored_json(*several: StoredFlow) -> list[dict[str, Any]]:
+    """Return flows that were just stored, each with what a run of it would leave out."""
+    shown = []
+    for stored in several:
+        warnings = [] if stored.data is None or stored.is_component else _warnings_of(stored.id)
+        shown.append({**stored.to_json(), **({"warnings": warnings} if warnings else {})})
+    return placed(shown)
 
 
 def _warnings_of(flow_id: str) -> list[str]:
@@ -236,8 +234,7 @@ def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
 
 def create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
     """Create several flows, all or none, and return them as the API shows them."""
-    made = stores().flows.create_many([{**item, "id": None} for item in given])
-    return [_stored_json(stored) for stored in made]
+    return _stored_json(*stores().flows.create_many([{**item, "id": None} for item in given]))
 
 
 def shown_flows(project_id: str | None, *, header: bool = False) -> list[dict[str, Any]]:
@@ -250,7 +247,7 @@ def shown_flows(project_id: str | None, *, header: bool = False) -> list[dict[st
     shown = [_folder_json(flow, header=header) for flow in flows.of_folders()]
     shown += [stored.to_header() if header else stored.to_json() for stored in flows.stored()]
     if flows.sees_graphs:
-        shown = list(map(Placing().put, shown))
+        shown = placed(shown)
     return [one for one in shown if project_id in (None, one["folder_id"])]
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,7 +23,6 @@ from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.web.auth import IDENTITY, this_request
 from flowrunner.web.cors import Cors
 from flowrunner.web.site_hooks import refuse_frames
-from flowrunner.web.trusted_hosts import TrustedHosts
 
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 #: Headers of answers that are data: no browser may take them for a page, show them in one, or keep them.
@@ -47,6 +47,26 @@ _RETRY_SECONDS: Final = "2"
 
 #: Where a request keeps the id that it was given.
 _NAMED: Final = "flowrunner.request_id"
+
+
+class TrustedHosts:
+    """The hosts that requests may name, against DNS rebinding. Empty: any.
+
+    :param names: host names; ``.example.org`` stands for the name and all below it. A port is left out.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        plain = [_host_name(name) for name in names]
+        self._exact = frozenset(name.lstrip(".") for name in plain)
+        self._below = tuple(name for name in plain if name.startswith("."))
+
+    def __bool__(self) -> bool:
+        return bool(self._exact)
+
+    def trusts(self, host: str) -> bool:
+        """Say whether a request may name a host, given as its ``Host`` header says."""
+        name = _host_name(host)
+        return name in self._exact or (bool(self._below) and name.endswith(self._below))
 
 
 class HostNotTrusted(BadRequest):
@@ -138,6 +158,14 @@ def _log_access(status: int, seconds: float) -> None:
         "remote": request.remote_addr,
     }
     _access.info("%s %s %d %.1f ms", request.method, path, status, milliseconds, extra=extra)
+
+
+def _host_name(host: str) -> str:
+    """Return the name in a ``Host`` header: lower case, without port and closing dot."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].rstrip(".")
 
 
 def _is_health() -> bool:

@@ -149,11 +149,9 @@ def read_order(key: str, direction: str) -> tuple[str, bool]:
 
 def message_rows(messages: list[Message]) -> list[dict[str, Any]]:
     """Return messages as lists show them, with their owner for callers who see everybody's."""
-    rows = [message_row(message) for message in messages]
     if caller().scope is EVERY_OWNER:
-        for row, message in zip(rows, messages, strict=True):
-            row["owner"] = message.owner
-    return rows
+        return [{**message_row(message), "owner": message.owner} for message in messages]
+    return [message_row(message) for message in messages]
 
 
 def message_row(message: Message) -> dict[str, Any]:

@@ -47,11 +47,7 @@ MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "variables": (variables.routes,),
     "files": (files.own_routes, collections.routes),
     "keys": (apikeys.routes,),
-    "monitor": (
-        runlog.routes,
-        traces.routes,
-        memory.routes,
-    ),
+    "monitor": (runlog.routes, traces.routes, memory.routes),
     "webhook": (webhook.routes,),
     "openapi": (service.about_routes, openapi.routes),
 }

@@ -33,7 +33,7 @@ from flowrunner.web.pages import MOST, next_page
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.runlog import RunSummary, without_parts
 from flowrunner.web.schemas import TEXT, Media
-from flowrunner.web.sse import answer_frames
+from flowrunner.web.sse import answer_frames, read_event_id
 
 logger = logging.getLogger("flowrunner")
 
@@ -161,10 +161,10 @@ def _after(run_id: str) -> int:
     last = request.headers.get("Last-Event-ID", "").strip()
     if not last:
         return 0
-    run, _, number = last.partition(":")
-    if run != run_id or not (number.isascii() and number.isdigit()):
+    run, number = read_event_id(last)
+    if run != run_id:
         raise BadRequest("Last-Event-ID is no id of an event of this run.")
-    return int(number[:9])
+    return number
 
 
 class _RecordedStream:

@@ -21,9 +21,9 @@ from flowrunner.web import schemas
 from flowrunner.web.access import FlowMemory, messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Choice, Items, Text, filter_text
+from flowrunner.web.input import SESSION_CONVERTER, check_path
 from flowrunner.web.messages import message_rows
 from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
-from flowrunner.web.paths import SESSION_CONVERTER, check_path
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body, ListOf, answer
 
@@ -107,8 +107,7 @@ def list_sessions(query: Input) -> Any:
     titles = stores().titles.of([s.session_id for s in found if s.owner == caller().id])
     rows = [session_row(s, _title_given(titles, s) or title_from(runner.memory, s)) for s in found]
     if memory.owner is EVERY_OWNER:
-        for row, summary in zip(rows, found, strict=True):
-            row["owner"] = summary.owner
+        rows = [{**row, "owner": summary.owner} for row, summary in zip(rows, found, strict=True)]
     return {"sessions": rows, "cursor": following}, next_page(following)
 
 

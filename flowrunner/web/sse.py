@@ -6,6 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from flask import Response, request
@@ -60,15 +61,23 @@ def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, las
     :raises BadRequest: if the id is none of ours.
     :raises NotFound: if the stream is no longer kept, or not the caller's.
     """
-    run_id, _, number = last_event_id.strip().partition(":")
-    try:
-        run_id, after = str(uuid.UUID(run_id)), int(number)
-    except ValueError:
-        raise BadRequest("Last-Event-ID is not the id of an event of this server.") from None
+    run_id, after = read_event_id(last_event_id)
     stream = spool.find(run_id, identity.id, flow.id, sees_all=sees_graphs(identity))
-    if stream is None or after < 0:
+    if stream is None:
         raise NotFound("The stream is no longer stored; the result of the run is in the conversation and the run log.")
     return answer_frames(stream, run_id, after, runner.settings.heartbeat)
+
+
+def read_event_id(text: str) -> tuple[str, int]:
+    """Return the run and the number of an event that a client names.
+
+    :raises BadRequest: if the id is none of ours.
+    """
+    run_id, _, number = text.strip().partition(":")
+    with suppress(ValueError):
+        if number.isascii() and number.isdigit():
+            return str(uuid.UUID(run_id)), int(number[:9])
+    raise BadRequest("Last-Event-ID is not the id of an event of this server.")
 
 
 class _SpooledRun(StreamedRun):

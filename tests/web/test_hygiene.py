@@ -10,7 +10,7 @@ from flowrunner import Component, Input, Message, Output
 from flowrunner.extension import FlowRunner
 from flowrunner.telemetry.correlation import REQUEST_ID
 from flowrunner.telemetry.logs import JsonFormatter, TextFormatter
-from flowrunner.web.trusted_hosts import TrustedHosts
+from flowrunner.web.headers import TrustedHosts
 from tests.waiting import wait_until
 from tests.web.site import flow_through
 
