@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -142,7 +143,10 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     _refuse_missing_extras(settings)
     _prepare_database(app, usual, settings, wishes)
     manager.hand_out_settings(usual)
-    runner = Runner(settings=settings, plugins=manager, opening=lambda: _open(app, manager, settings, wishes))
+    # What a master has read for a trial, its workers need not read again: they share it.
+    library_of = functools.cache(FolderLibrary)
+    opening = functools.partial(_open, app, manager, settings, wishes, library_of)
+    runner = Runner(settings=settings, plugins=manager, opening=opening)
     runner.identify = identify
     if wishes.alone and settings.auth == "none":
         # An open server of its own listens on this machine only: its one user is who runs it.
@@ -150,16 +154,23 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     return runner
 
 
-def _open(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes) -> Opened:
+def _open(
+    app: Flask,
+    manager: PluginManager,
+    settings: Settings,
+    wishes: Wishes,
+    library_of: Callable[..., FolderLibrary],
+) -> Opened:
     """Open everything that a runner keeps.
 
+    :param library_of: returns the flows of folders, which it reads when it is first asked for them.
     :raises FlowRunnerError: in one sentence, what must be changed.
     """
     place = choose_data_folder(app, settings, wishes)
     if place.is_temporary:
         manager.hand_out_settings(place.settings)
     settings = place.settings
-    folders = FolderLibrary(_flow_folders(settings), limits=Limits(max_vertices=settings.max_vertices))
+    folders = library_of(tuple(_flow_folders(settings)), limits=Limits(max_vertices=settings.max_vertices))
     with ExitStack() as undo:
         undo.callback(place.close)
         engine = _open_database(app, settings, wishes)

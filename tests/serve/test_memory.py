@@ -1,11 +1,19 @@
 """What a server takes of the machine's memory: what it loads, and where its threads allocate."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from flowrunner.app import create_app, runner_of
+from flowrunner.errors import FlowNotFound
+from flowrunner.flows import folder
+from flowrunner.flows.reading import read_parts
+from flowrunner.identity import LOCAL_IDENTITY
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, asks glibc")
 
@@ -58,3 +66,49 @@ def test_a_server_that_keeps_no_secret_does_not_load_what_encrypts(start_server,
         maps = Path(f"/proc/{process}/maps").read_text()
         assert "_sqlite3" in maps
         assert "cryptography" not in maps
+
+
+def chat(name):
+    return json.dumps(
+        {
+            "name": name,
+            "components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
+            "edges": ["in.message -> out.input_value"],
+        }
+    )
+
+
+def test_flows_that_a_master_has_read_are_not_read_again_unless_they_change(tmp_path, monkeypatch, caplog):
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    long_ago = time.time() - 3600
+    for name in ("kept", "changed", "removed", "damaged"):
+        (flows / f"{name}.json").write_text(chat(name))
+    (flows / "wrong.json").write_text("{")
+    for file in flows.iterdir():
+        os.utime(file, (long_ago, long_ago))
+    runner = runner_of(create_app(data_dir=tmp_path / "data", flows_dir=[flows], auth="none"))
+    runner.check()
+    read = []
+
+    def reading(data, **options):
+        read.append(options["name_hint"])
+        return read_parts(data, **options)
+
+    monkeypatch.setattr(folder, "read_parts", reading)
+    (flows / "changed.json").write_text(chat("another name"))
+    (flows / "removed.json").unlink()
+    (flows / "damaged.json").write_text("{")
+    (flows / "new.json").write_text(chat("new"))
+    runner.open()
+    assert runner.find("new", LOCAL_IDENTITY).name == "new"
+    assert set(read) == {"changed", "damaged", "new"}
+    assert runner.find("kept", LOCAL_IDENTITY).name == "kept"
+    assert runner.find("changed", LOCAL_IDENTITY).name == "another name"
+    assert runner.find("damaged", LOCAL_IDENTITY).name == "damaged", "what was read before stays in use"
+    with pytest.raises(FlowNotFound):
+        runner.find("removed", LOCAL_IDENTITY)
+    assert runner.run("kept", "hello", session_id="s").session_id == "s"
+    assert "kept" not in read and "wrong" not in read
+    assert sum(f"{flows / 'wrong.json'}" in message for message in caplog.messages) == 1
+    runner.close()
