@@ -259,7 +259,7 @@ def test_several_rates_hold_together(make_limited):
     site = make_limited(rate_per_key="100/hour; 2/day")
     statuses = [ask(site) for _ in range(3)]
     assert [answer.status_code for answer in statuses] == [200, 200, 429]
-    assert "2 in 1 day" in statuses[-1].get_json()["detail"]
+    assert "2 runs in 1 day" in statuses[-1].get_json()["detail"]
 
 
 def test_visitors_of_one_address_are_one_and_users_of_a_site_are_each_their_own(tmp_path):
