@@ -168,7 +168,7 @@ class Runner:
             self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
         if settings.data_dir is not None:
             self._callers.share(Path(settings.data_dir) / "callers")
-        give_way(opened.engine, self.places.gives_way)
+        give_way(opened.engine, self.places)
         self._turns = Turns(
             settings.data_dir,
             strategy=settings.turns,

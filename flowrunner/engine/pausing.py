@@ -22,8 +22,8 @@ class WorkingPlace(Protocol):
     def begin_storing(self) -> None:
         """Note that what it waits for now is the store."""
 
-    def end_storing(self) -> None:
-        """Note that it has stored what it had to."""
+    def end_storing(self, *, last: bool) -> None:
+        """Note that it has stored what it had to; ``last`` says that there is nothing more to do."""
 
 
 # What every run enters is a class: a generator in its place costs twice the calls.
@@ -65,11 +65,15 @@ def pausing() -> Iterator[None]:
 
 
 class storing:
-    """Store something: the place of this thread is kept or given back meanwhile, as is best for all."""
+    """Store something: the place of this thread is kept or given back meanwhile, as is best for all.
 
-    __slots__ = ("_place",)
+    :param last: nothing is left to do afterwards, so that a place that was given back is not taken again.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_last", "_place")
+
+    def __init__(self, *, last: bool = False) -> None:
+        self._last = last
         self._place: WorkingPlace | None = getattr(_here, "place", None)
 
     def __enter__(self) -> None:
@@ -78,4 +82,4 @@ class storing:
 
     def __exit__(self, *failure: object) -> None:
         if self._place is not None:
-            self._place.end_storing()
+            self._place.end_storing(last=self._last)

@@ -98,7 +98,7 @@ class RunMemory:
             if not self._pending:
                 return
             pending, self._pending = self._pending, []
-            with storing():
+            with storing(last=result is not None):
                 self._commit(pending, result)
             for message in pending:
                 self._events.send("message_added", message=message, stored=True)

@@ -329,11 +329,11 @@ class Work:
         else:
             self.leave()
 
-    def end_storing(self) -> None:
-        """Take the place again, or count from here."""
+    def end_storing(self, *, last: bool = False) -> None:
+        """Take the place again, unless there is nothing more to do, or count from here."""
         if self._place.storing:
             self._place.storing = False
             self._place.since = time.monotonic()
             self._places.begin_part(self._place)
-        else:
+        elif not last:
             self.take()

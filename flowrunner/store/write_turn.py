@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,6 +28,13 @@ _BACKGROUND: Final = 0.25
 #: Bytes of the lock file: the one who writes, and the one who writes next.
 _NOW, _NEXT = 0, 1
 _turns: Final[dict[str, WriteTurn]] = {}
+
+
+class GivesWay(Protocol):
+    """Somebody who knows for whom this process writes."""
+
+    def gives_way(self) -> bool:
+        """Say whether there is nothing to write for those who should be served first."""
 
 
 class WriteTurn:
@@ -194,15 +201,15 @@ def taking_turns(engine: Engine, *, background: bool = False) -> AbstractContext
     return nullcontext() if turn is None else turn.held(background=background)
 
 
-def give_way(engine: Engine, when: Callable[[], bool]) -> None:
+def give_way(engine: Engine, who: GivesWay) -> None:
     """Let this process write after all others while it has nothing to write for those who should be served first.
 
-    :param when: a method that says so; its object is not kept alive.
+    :param who: says so; it is not kept alive.
     """
     turn = _turn_of(engine)
     if turn is not None:
-        method = weakref.WeakMethod(when)
-        turn.gives_way = lambda: (found := method()) is not None and found()
+        reference = weakref.ref(who)
+        turn.gives_way = lambda: (found := reference()) is not None and found.gives_way()
 
 
 def was_written(engine: Engine) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowrunner.engine.pausing import pausing, working
+from flowrunner.engine.pausing import pausing, storing, working
 from flowrunner.runs.callers import Callers
 from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
 from flowrunner.runs.pool import Job, in_turn
@@ -373,3 +373,19 @@ class TestBackgroundRuns:
     def test_no_thread_no_run(self):
         assert in_turn({"a": [job(1, "a")]}, {"a": 4}, 0) == []
         assert in_turn({"a": [job(1, "a")]}, {"a": 4}, -1) == []
+
+
+def test_after_its_last_messages_a_run_takes_no_place_again():
+    """What is left, its answer, is made without one; whoever keeps its place while it stores goes on from there."""
+    places = Lent(1, 5.0)
+    for crowds in (False, True):
+        work = Work(places, "a", "flow", lambda: True, lambda crowds=crowds: crowds)
+        with working(work), storing(last=True):
+            assert (places._free == 0) is crowds
+            if not crowds:
+                other = Place("b")
+                assert places.take(other)
+        assert (places._free == 0) is not crowds
+        if not crowds:
+            places.leave(other)
+    assert places._free == 1

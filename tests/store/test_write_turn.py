@@ -229,14 +229,14 @@ class Says:
     def __init__(self):
         self.asked = 0
 
-    def yes(self):
+    def gives_way(self):
         self.asked += 1
         return True
 
 
 def test_a_process_gives_way_as_long_as_there_is_somebody_who_says_so(tmp_path):
     engine, says = make_engine(URL.create("sqlite", database=str(tmp_path / "x.db"))), Says()
-    give_way(engine, says.yes)
+    give_way(engine, says)
     with writing(engine) as connection:
         connection.execute(text("CREATE TABLE t (n int)"))
     assert says.asked == 1
@@ -251,7 +251,7 @@ def test_a_process_gives_way_as_long_as_there_is_somebody_who_says_so(tmp_path):
         connection.execute(text("INSERT INTO t VALUES (2)"))
     close_engine(engine)
     elsewhere = create_engine("sqlite://")
-    give_way(elsewhere, Says().yes)
+    give_way(elsewhere, Says())
     elsewhere.dispose()
 
 
