@@ -42,24 +42,38 @@ class ForkServer:
         self._socket: socket.socket | None = None
         self._owner = 0
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Forked:
-        """Fork a gunicorn with arguments and return its process."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, program: str = "gunicorn"
+    ) -> Forked:
+        """Fork a server with arguments and return its process.
+
+        :param program: ``gunicorn`` or ``flowrunner``.
+        """
         out, out_of_child = os.pipe()
         with open(os.devnull) as nothing:  # noqa: PTH123
             streams = (nothing.fileno(), out_of_child, out_of_child)
-            pid, status = self._fork("gunicorn", arguments, environment, folder, streams)
+            pid, status = self._fork(program, arguments, environment, folder, streams)
         os.close(out_of_child)
         return Forked(pid, out, status)
 
     def run(
-        self, arguments: Sequence[object], environment: Mapping[str, str], folder: Path, program: str = "flowrunner"
+        self,
+        arguments: Sequence[object],
+        environment: Mapping[str, str],
+        folder: Path,
+        program: str = "flowrunner",
+        given: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end and return what it printed, as ``subprocess.run`` does.
 
-        :param program: ``flowrunner``, or ``python`` for a piece of code and its arguments, as after ``python -c``.
+        :param program: ``flowrunner``, ``gunicorn``, or ``python`` for a piece of code and its arguments, as after
+            ``python -c``.
+        :param given: what it reads from standard input.
         """
-        with open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # noqa: PTH123
-            streams = (nothing.fileno(), out.fileno(), err.fileno())
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            said.write(given.encode())
+            said.seek(0)
+            streams = (said.fileno(), out.fileno(), err.fileno())
             pid, status = self._fork(program, arguments, environment, folder, streams)
             with Forked(pid, os.dup(out.fileno()), status) as forked:
                 forked.wait(120)
@@ -181,12 +195,14 @@ def _import_everything() -> None:
     import gunicorn.app.wsgiapp
     import gunicorn.workers.gthread  # noqa: F401
 
-    import flowrunner.app
-    import flowrunner.cli  # noqa: F401
+    import flowrunner.app  # noqa: F401
+    from flowrunner.cli import COMMANDS, cli
     from flowrunner.site.building import load_plugins
 
     with tempfile.TemporaryDirectory() as folder:
         load_plugins({"FLOWRUNNER_DATA_DIR": folder})
+    for name in COMMANDS:
+        cli.get_command(None, name)  # type: ignore[arg-type]
     # A first app imports what is imported late; it opens nothing until it is asked.
     for name in ("alembic", "psycopg", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg"):
         with contextlib.suppress(ImportError):
@@ -197,8 +213,7 @@ def _import_everything() -> None:
 
 def _become(order: Mapping[str, Any], streams: Sequence[int]) -> None:
     """Run a program in this process, which is a fork."""
-    if order["program"] == "gunicorn":
-        os.setsid()
+    os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number, stream in enumerate(streams):

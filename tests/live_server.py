@@ -131,13 +131,13 @@ class Server:
 
 
 class ForkedServer(Server):
-    """gunicorn that is a fork of a process which has imported everything, for tests that start it often.
+    """gunicorn or ``flowrunner serve`` as a fork of a process which has imported everything.
 
-    The command is its arguments; see :mod:`tests.fork_server`.
+    For tests to which it does not matter how the program begins; see :mod:`tests.fork_server`.
     """
 
     def _begin(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Any:
-        return FORK_SERVER.start(command, environment, folder)
+        return FORK_SERVER.start(command[1:], environment, folder, Path(command[0]).name)
 
 
 def serve_command(data: Path, *arguments: str, flows: str = "examples/flows") -> list[str]:
@@ -159,8 +159,8 @@ def start_server() -> Iterator[Any]:
     """Start servers that are stopped at the end of the test."""
     started: list[Server] = []
 
-    def start(command: Sequence[str], *, ready: bool = True, **options: Any) -> Server:
-        server = Server(command, **options)
+    def start(command: Sequence[str], *, ready: bool = True, forked: bool = False, **options: Any) -> Server:
+        server = (ForkedServer if forked else Server)(command, **options)
         started.append(server)
         return server.wait_until_ready() if ready else server
 
@@ -172,7 +172,7 @@ def start_server() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve the example flows, open for the local user, for all tests that only call it."""
-    server = Server(serve_command(tmp_path_factory.mktemp("open-server"), "--auth", "none"))
+    server = ForkedServer(serve_command(tmp_path_factory.mktemp("open-server"), "--auth", "none"))
     yield server.wait_until_ready()
     server.close()
 
@@ -182,6 +182,6 @@ def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ser
     """Serve the example flows where a key is wanted; gives the server and a key."""
     data = tmp_path_factory.mktemp("keyed-server")
     key = make_key(data)
-    server = Server(serve_command(data))
+    server = ForkedServer(serve_command(data))
     yield server.wait_until_ready(), key
     server.close()

@@ -1,6 +1,5 @@
 """A server without keys answers this machine alone, however it was started."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -102,14 +101,14 @@ def test_with_a_key_one_may_come_from_anywhere(client):
 
 
 def gunicorn(address, *more):
-    return [sys.executable, "-m", "gunicorn", "-b", address, "-w", "1", *more, "wsgi:app"]
+    return ["gunicorn", "-b", address, "-w", "1", *more, "wsgi:app"]
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
 def test_gunicorn_does_not_open_it_to_others(start_server, tmp_path, address):
     environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_AUTH": "none"}
     ours = ("-c", "python:flowrunner.serving")
-    server = start_server(gunicorn(address, *ours), environment=environment, ready=False)
+    server = start_server(gunicorn(address, *ours), environment=environment, ready=False, forked=True)
     assert server.wait() != 0
     assert "can be reached from other machines and so requires API keys" in server.output
     assert "Traceback" not in server.output
@@ -118,7 +117,8 @@ def test_gunicorn_does_not_open_it_to_others(start_server, tmp_path, address):
 def test_under_gunicorn_it_is_open_to_this_machine_by_its_own_names(start_server, tmp_path):
     environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path), "FLOWRUNNER_FLOWS_DIR": "examples/flows"}
     environment["FLOWRUNNER_AUTH"] = "none"
-    server = start_server(gunicorn("127.0.0.1:0", "-c", "python:flowrunner.serving"), environment=environment)
+    command = gunicorn("127.0.0.1:0", "-c", "python:flowrunner.serving")
+    server = start_server(command, environment=environment, forked=True)
     server.run("basic-chat", "hi")
     where = f"{server.url}/api/v1/run/basic-chat"
     for headers, status in (({"Host": "evil.test"}, 400), ({"Origin": server.url.replace("http:", "https:")}, 403)):

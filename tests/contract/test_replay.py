@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live_server import PROGRAMS, ROOT, clean_environment, make_key
+from tests.live_server import ROOT, clean_environment, make_key
 
 CONTRACT = ROOT / ".." / "shared" / "contract"
 PLUGINS = Path(__file__).parent / "plugins"
@@ -50,8 +50,8 @@ def test_what_clients_see_is_as_recorded(memory, groups, start_server, tmp_path)
         "FLOWRUNNER_ALLOW_PRIVATE_ADDRESSES": "127.0.0.1",
     }
     workers = "1" if memory == "in-memory" else "2"
-    gunicorn = [str(PROGRAMS / "gunicorn"), "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "-w", workers]
-    server = start_server([*gunicorn, "wsgi:app", "--log-level", "info"], environment=environment)
+    gunicorn = ["gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "-w", workers]
+    server = start_server([*gunicorn, "wsgi:app", "--log-level", "info"], forked=True, environment=environment)
     cases, shown = replay(server, data, tmp_path, "--level", "must", *(["--group", *groups] if groups else []))
     assert len(cases) >= (90 if groups else 170)
     differing = [name for name, case in cases.items() if case["result"] == "DIFF"]

@@ -77,8 +77,8 @@ class Site:
 
     def start(self, *options: str) -> Site:
         """Start gunicorn and wait until it answers and says that all is well."""
-        arguments = ["-c", "python:flowrunner.serving", *options, "wsgi:app"]
-        self._server = ForkedServer(arguments, environment=self._environment)
+        command = ["gunicorn", "-c", "python:flowrunner.serving", *options, "wsgi:app"]
+        self._server = ForkedServer(command, environment=self._environment)
         self._server.wait_until_ready("/health_check")
         self.url = self._server.url
         return self

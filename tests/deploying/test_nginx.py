@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.deploying.nginx import NGINX, Nginx, make_certificate
-from tests.live_server import DEADLINE, Server, make_key, serve_command
+from tests.live_server import DEADLINE, ForkedServer, make_key, serve_command
 
 HERE = Path(__file__).parent
 #: Each example with the path that it puts before those of flowrunner.
@@ -65,7 +65,7 @@ def server(tmp_path_factory):
         if "=" in line and not line.startswith("#") and not re.search("_DIR=|_BIND=|_WORKERS=", line)
     )
     settings |= {"FLOWRUNNER_PLUGINS_DIR": str(HERE / "plugins"), "FLOWRUNNER_PLAYGROUND": "true"}
-    started = Server(serve_command(data, flows=str(HERE / "flows")), environment=settings)
+    started = ForkedServer(serve_command(data, flows=str(HERE / "flows")), environment=settings)
     yield started.wait_until_ready(), key
     started.close()
 

@@ -328,9 +328,9 @@ def test_which_sqlite_has_the_defect(version, has_it):
 
 
 def test_what_is_serious_is_said_when_gunicorn_starts(installation, start_server):
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
+    command = ["gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
     environment = {"FLOWRUNNER_DATA_DIR": str(installation.data), "FLOWRUNNER_MEMORY": "in-memory"}
     # Nobody says how many processes there are: with our configuration gunicorn has two.
-    server = start_server(command, environment=environment)
+    server = start_server(command, environment=environment, forked=True)
     assert "FLOWRUNNER_MEMORY is in-memory with 2 processes" in server.output
     assert "[memory-per-process]" in server.output

@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from tests.embedding.sites import FLOWS, OWN
-from tests.live_server import PROGRAMS
 
 SITE = """
 import os
@@ -53,8 +52,8 @@ def test_workers_that_were_forked_after_mounting_share_conversations(start_serve
     (tmp_path / "preloaded.py").write_text(SITE)
     environment = {"SITE_FOLDER": str(tmp_path / "instance"), "SITE_DATABASE": database, "SITE_FLOWS": str(FLOWS)}
     options = "--preload --workers 2 --worker-class gthread --threads 4 --bind 127.0.0.1:0"
-    command = [str(PROGRAMS / "gunicorn"), "preloaded:app", *options.split(), "--pythonpath", str(tmp_path)]
-    server = start_server(command, environment=environment, folder=tmp_path)
+    command = ["gunicorn", "preloaded:app", *options.split(), "--pythonpath", str(tmp_path)]
+    server = start_server(command, environment=environment, folder=tmp_path, forked=True)
     ann = {"X-Checked-User": "ann", **OWN}
 
     def ask(number):

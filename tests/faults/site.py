@@ -119,7 +119,7 @@ class Site:
         if self.before:
             self.server = Server([*self.before, sys.executable, "-m", "gunicorn", *arguments], environment=environment)
         else:
-            self.server = ForkedServer(arguments, environment=environment)
+            self.server = ForkedServer(["gunicorn", *arguments], environment=environment)
         return self.server
 
     def start(self, *options: str) -> Site:

@@ -1,14 +1,14 @@
 """Two servers with two data folders on one PostgreSQL behave as one, whichever of them is asked."""
 
 import random
-import subprocess
 import sys
 import threading
 
 import pytest
 import requests
 
-from tests.live_server import clean_environment
+from tests.fork_server import FORK_SERVER
+from tests.live_server import ROOT, clean_environment
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
@@ -18,8 +18,8 @@ def test_a_host_with_another_key_does_not_start(hosts, hosts_database, tmp_path)
     environment = clean_environment(
         FLOWRUNNER_DATA_DIR=str(tmp_path), FLOWRUNNER_DATABASE_URL=hosts_database, FLOWRUNNER_SECRET_KEY="two"
     )
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    arguments = ["-c", "python:flowrunner.serving", "-b", "127.0.0.1:0", "wsgi:app"]
+    said = FORK_SERVER.run(arguments, environment, ROOT, "gunicorn")
     assert said.returncode != 0
     assert "encrypted with a different key: set FLOWRUNNER_SECRET_KEY" in said.stderr + said.stdout
     assert "Traceback" not in said.stderr

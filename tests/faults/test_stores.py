@@ -16,6 +16,8 @@ import pytest
 import requests
 
 from tests.faults.site import Site, waiting_flow
+from tests.fork_server import FORK_SERVER
+from tests.live_server import ROOT, clean_environment
 from tests.postgres_server import PostgresServer, find_programs
 from tests.waiting import wait_until
 
@@ -237,8 +239,7 @@ def test_random_bytes_in_the_database_are_a_sentence(make_site):
         assert f"The database file {path} cannot be used" in site.server.output
         assert "flowrunner restore" in site.server.output
         site.close()
-        command = [sys.executable, "-m", "flowrunner.cli", "keys", "list", "--data-dir", str(site.data)]
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = FORK_SERVER.run(["keys", "list", "--data-dir", site.data], clean_environment(), ROOT)
         assert said.returncode == 1
         assert "Traceback" not in said.stderr
         assert str(path) in said.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.live_server import Server, make_key, serve_command
+from tests.live_server import ForkedServer, make_key, serve_command
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium")
@@ -37,7 +37,7 @@ class Site:
         command = serve_command(self.data, "--workers", "2", flows=str(HERE / "flows"))
         command[command.index("--port") + 1] = self.port
         environment = {"FLOWRUNNER_PLUGINS_DIR": str(HERE / "plugins"), "FLOWRUNNER_MAX_RUNS": "64"}
-        self.server = Server(command, environment=environment).wait_until_ready()
+        self.server = ForkedServer(command, environment=environment).wait_until_ready()
 
     def stop(self, how=signal.SIGTERM):
         self.server.stop(how)

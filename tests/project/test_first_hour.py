@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+from tests.fork_server import FORK_SERVER
 from tests.langflow.databases import write_database
-from tests.live_server import PROGRAMS, ROOT, Server, clean_environment
+from tests.live_server import PROGRAMS, ROOT, ForkedServer, clean_environment
 
 
 @pytest.fixture
@@ -19,17 +20,24 @@ def home(tmp_path):
     folder = tmp_path / "home"
     folder.mkdir()
 
-    return folder, lambda *arguments, **more: run_at_home(folder, PROGRAMS / "flowrunner", *arguments, **more)
+    def flowrunner(*arguments, given="", **more):
+        done = FORK_SERVER.run(arguments, at_home(folder, **more), folder, given=given)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return folder, flowrunner
 
 
-def run_at_home(folder, *command, given=None, **more):
+def at_home(folder, **more):
     environment = {**clean_environment(), "HOME": str(folder), **more}
     environment.pop("XDG_DATA_HOME", None)
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, input=given or "", capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+    return environment
+
+
+def run_with(python, folder, *arguments):
+    """Run the command with an interpreter, which is a process of its own from its first line on."""
+    command = [str(python), "-m", "flowrunner.cli", *map(str, arguments)]
+    subprocess.run(command, cwd=folder, env=at_home(folder), stdin=subprocess.DEVNULL, check=True, capture_output=True)
 
 
 def make_environment(folder):
@@ -50,7 +58,7 @@ def serve(folder):
     environment = {"HOME": str(folder), "XDG_DATA_HOME": ""}
     flows = str(ROOT / "examples" / "flows")
     command = [str(PROGRAMS / "flowrunner"), "serve", flows, "--port", "0"]
-    return Server(command, environment=environment, folder=folder).wait_until_ready()
+    return ForkedServer(command, environment=environment, folder=folder).wait_until_ready()
 
 
 def texts(flowrunner, session, *arguments):
@@ -85,8 +93,8 @@ def test_from_the_first_answer_to_another_machine(home, tmp_path):
     # The environment is thrown away and made anew, twice: what was said is still there.
     for number in range(2):
         environment = make_environment(tmp_path / "environment")
-        asked = ["-m", "flowrunner.cli", "run", flow, "--session-id", "kept", f"environment {number}"]
-        run_at_home(folder, environment / "bin" / "python", *asked)
+        asked = ["run", flow, "--session-id", "kept", f"environment {number}"]
+        run_with(environment / "bin" / "python", folder, *asked)
         shutil.rmtree(environment)
     assert texts(flowrunner, "kept")[::2] == ["environment 0", "environment 1"]
 

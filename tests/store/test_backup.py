@@ -14,7 +14,7 @@ from flowrunner.app import create_app, runner_of
 from flowrunner.cli import cli
 from flowrunner.memory import EVERY_OWNER
 from flowrunner.store.keys import owner_of_user
-from tests.live_server import ROOT, Server, make_key, serve_command
+from tests.live_server import ROOT, ForkedServer, make_key, serve_command
 
 FLOWS = str(ROOT / "examples" / "flows")
 
@@ -95,7 +95,7 @@ def test_the_database_on_postgresql(tmp_path, postgres_server):
 
 def test_under_load_it_holds_everything_that_was_acknowledged_before(tmp_path):
     key = make_key(tmp_path / "data")
-    server = Server(serve_command(tmp_path / "data")).wait_until_ready()
+    server = ForkedServer(serve_command(tmp_path / "data")).wait_until_ready()
     acknowledged, stop = [], threading.Event()
 
     def talk(number):

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +11,7 @@ from flowrunner.site.building import load_plugins
 from flowrunner.store.engine import database_engine
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.tables import SCHEMA
-from tests.waiting import wait_until
+from tests.live_server import ForkedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,10 +71,8 @@ ROUTER = {
 class Served:
     """A running server; ``url`` is its root, ``pid`` that of its master, ``key`` an API key."""
 
-    def __init__(self, process, port, log, key):
-        self.process, self.port, self.log, self.key = process, port, log, key
-        self.url = f"http://127.0.0.1:{port}"
-        self.pid = process.pid
+    def __init__(self, server, key):
+        self.url, self.pid, self.key = server.url, server.pid, key
 
     def get(self, path, timeout=10):
         request = urllib.request.Request(self.url + path, headers={"x-api-key": self.key})
@@ -88,12 +81,6 @@ class Served:
 
     def messages(self, session):
         return self.get(f"/api/v1/monitor/messages?session_id={session}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def make_key(data):
@@ -123,34 +110,14 @@ def serve(folder, model_url, *, workers=1, threads=32, flows=(CHAT, ECHO, PROMPT
         "data_dir": folder / "data", "flows_dir": place, "model": "openai:stand-in",
         "model_base_urls": f"all={model_url}", **settings,
     }  # fmt: skip
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("FLOWRUNNER_")}
-    environ.update({f"FLOWRUNNER_{name.upper()}": str(value) for name, value in given.items()})
-    environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), environ.get("PYTHONPATH", "")])
+    environment = {f"FLOWRUNNER_{name.upper()}": str(value) for name, value in given.items()}
     key = make_key(folder / "data")
-    port, log = free_port(), folder / f"server-{time.monotonic_ns()}.log"
     command = [
-        sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "-w", str(workers),
-        "--threads", str(threads), "--log-level", "warning", "--graceful-timeout", "2", "wsgi:app",
+        "gunicorn", "-b", "127.0.0.1:0", "-k", "gthread", "-w", str(workers),
+        "--threads", str(threads), "--graceful-timeout", "2", "wsgi:app",
     ]  # fmt: skip
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)
-    served = Served(process, port, log, key)
+    server = ForkedServer(command, environment=environment)
     try:
-        assert wait_until(lambda: _answers(served)), log.read_text()
-        yield served
+        yield Served(server.wait_until_ready(), key)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-
-
-def _answers(served):
-    if served.process.poll() is not None:
-        raise AssertionError(served.log.read_text())
-    try:
-        return served.get("/health", timeout=2)["status"] == "ok"
-    except OSError:
-        return False
+        server.close()

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from flowrunner.errors import SettingsInvalid
-from tests.live_server import PROGRAMS, make_key
+from tests.live_server import make_key
 from tests.waiting import wait_until
 from tests.web.site import flow_through
 
@@ -116,8 +116,8 @@ def test_all_processes_of_a_server_are_counted_together(start_server, tmp_path):
     folder = tmp_path / "metrics"
     folder.mkdir()
     (folder / "counter_999999999.db").write_bytes(b"left by an earlier server")
-    gunicorn = [str(PROGRAMS / "gunicorn"), "-b", "127.0.0.1:0", "-w", "3", "-k", "gthread", "wsgi:app"]
-    server = start_server([*gunicorn, "--log-level", "info"], environment=environment)
+    gunicorn = ["gunicorn", "-b", "127.0.0.1:0", "-w", "3", "-k", "gthread", "wsgi:app"]
+    server = start_server([*gunicorn, "--log-level", "info"], forked=True, environment=environment)
     headers = {"x-api-key": make_key(tmp_path, "--admin")}
 
     def count():
