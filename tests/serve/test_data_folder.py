@@ -73,7 +73,7 @@ class TestTheFolder:
         monkeypatch.setattr(pwd, "getpwuid", _unknown)
         monkeypatch.setenv("HOME", home)
         monkeypatch.delenv("XDG_DATA_HOME")
-        with pytest.raises(SettingsInvalid, match=r"no home folder: set FLOWRUNNER_DATA_DIR"):
+        with pytest.raises(SettingsInvalid, match=r"no home folder; set FLOWRUNNER_DATA_DIR"):
             usual_data_folder()
         assert list(tmp_path.iterdir()) == []
 
