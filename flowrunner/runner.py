@@ -113,7 +113,7 @@ class Runner:
         #: The places for runs of this process.
         self._callers = Callers()
         self.places = FairPlaces(settings.max_runs, callers=self._callers)
-        self._working = Lent(_WORKING, _LENT_SECONDS, spare=1)
+        self._working = Lent(_WORKING, _LENT_SECONDS, spare=1, crowds=self.places.crowds)
         self._shares = Places(settings.max_runs_per_user, max(1, settings.max_runs // 2))
         self._uploads = Uploads(max(1, settings.max_visitor_files // 10), max(1, settings.max_visitor_files_size // 10))
         #: Which addresses have sent wrong API keys to this process.

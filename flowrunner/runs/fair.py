@@ -71,7 +71,7 @@ class FairPlaces:
         with self._lock:
             news = self._callers is not None and self._callers.note(place.group, time.monotonic())
             # While a place is free, those who wait have as many as they may.
-            got = self._free > 0 and self._taken.get(place.group, 0) < self._most
+            got = self._free > 0 and self._taken.get(place.group, 0) < self._most_of(place.group)
             if got:
                 self._give(place)
             else:
@@ -170,9 +170,10 @@ class FairPlaces:
 
     def _hand_out(self) -> None:
         while self._free > 0 and self._waiting:
-            group = min(self._waiting, key=lambda name: (self._taken.get(name, 0), self._served.get(name, 0)))
-            if self._taken.get(group, 0) >= self._most:
+            may = [name for name in self._waiting if self._taken.get(name, 0) < self._most_of(name)]
+            if not may:
                 return
+            group = min(may, key=lambda name: (self._taken.get(name, 0), self._served.get(name, 0)))
             queue = self._waiting[group]
             place = queue.popleft()
             if not queue:
@@ -180,6 +181,10 @@ class FairPlaces:
             self._give(place)
             assert place.woken is not None
             place.woken.release()
+
+    def _most_of(self, group: str) -> int:
+        """Return how many places a caller may have now."""
+        return self._most
 
 
 _NOTHING_SEEN: Final = (0.0, 0.0)
@@ -193,6 +198,7 @@ class Lent(FairPlaces):
     :param number: how many there are.
     :param seconds: for how long a place is lent while others wait.
     :param spare: as for all places.
+    :param crowds: says of a caller whether one place is all that it may have now.
     """
 
     look_every = 0.1
@@ -203,8 +209,11 @@ class Lent(FairPlaces):
     _HALF: Final = 1.0
     _MOST_KINDS: Final = 1000
 
-    def __init__(self, number: int, seconds: float, *, spare: int = 0) -> None:
+    def __init__(
+        self, number: int, seconds: float, *, spare: int = 0, crowds: Callable[[str], bool] = lambda group: False
+    ) -> None:
         self._seconds = seconds
+        self._crowds = crowds
         super().__init__(number, spare=spare)
 
     def begin(self) -> None:
@@ -245,6 +254,11 @@ class Lent(FairPlaces):
             self._looked = now
             for place in [place for place in self._held if now - place.since > self._seconds]:
                 self._take_back(place)
+            # Who crowded may have more by now.
+            self._hand_out()
+
+    def _most_of(self, group: str) -> int:
+        return 1 if self._crowds(group) else self._most
 
     def _waits(self, what: str) -> bool:
         taken, used = self._seen.get(what, _NOTHING_SEEN)

@@ -30,7 +30,9 @@ _GATHER: Final = 0.25
 _IDLE: Final = 10.0
 _RETRY: Final = 1.0
 _MOST_WAITING: Final = 20_000
-_BATCH: Final = 200
+_BATCH: Final = 500
+#: With more than that to write, the log gives way to nobody.
+_BEHIND: Final = 2000
 
 #: What a run has done is added to what is known of it, in lines.
 _ADD: Final = (
@@ -199,7 +201,7 @@ class RunLog(RunRecords):
             for new, conflict in ((rows.ended, _COMPLETED), (rows.begun, _KNOWN))
             if new
         ]
-        with unhurried(self._engine, background=True) as connection:
+        with unhurried(self._engine, background=len(self._queue) < _BEHIND) as connection:
             for statement, values in inserts:
                 connection.exec_driver_sql(statement, values)
             if rows.going:

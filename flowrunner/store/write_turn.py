@@ -23,8 +23,10 @@ _LOOK: Final = 0.0005
 #: Seconds after which a process that has written comes no longer "at once": who waits has looked by then.
 _CHANCE: Final = 2 * _LOOK
 #: Seconds for which a process gives way to others, and for which what nobody waits for does.
-_GIVE_WAY: Final = 0.05
+_GIVE_WAY: Final = 0.03
 _BACKGROUND: Final = 0.25
+#: How many looks in a row must find nobody.
+_GAP: Final = 3
 #: Bytes of the lock file: the one who writes, and the one who writes next.
 _NOW, _NEXT = 0, 1
 _turns: Final[dict[str, WriteTurn]] = {}
@@ -103,12 +105,22 @@ class WriteTurn:
                 self._lock.release()
 
     def _find_gap(self, seconds: float) -> bool:
-        """Wait for a moment at which nobody writes or wants to; say whether there was one, in which all is taken."""
-        until = time.monotonic() + seconds
+        """Wait until nobody has written for a moment, or wanted to; say whether there was one, in which all is taken.
+
+        A moment, since a process with much to write begins again at once.
+        """
+        until, free = time.monotonic() + seconds, 0
         while True:
-            if self._lock.acquire(blocking=False):
-                if self._take(0.0):
+            if not self._lock.acquire(blocking=False):
+                free = 0
+            elif self._take(0.0):
+                free += 1
+                if free >= _GAP:
                     return True
+                self._free(_NOW)
+                self._lock.release()
+            else:
+                free = 0
                 self._lock.release()
             if time.monotonic() > until:
                 return False

@@ -268,6 +268,24 @@ class TestLent:
             assert self.do(lent, clock, f"flow {number}", 1.0, 0.0)
         assert len(lent._seen) <= 1000
 
+    def test_who_crowds_has_one_place_and_keeps_nobody_else_from_the_others(self, make_queue):
+        crowding = set()
+        lent = Lent(3, 1000.0, spare=1, crowds=lambda group: group in crowding)
+        queue = make_queue(lent)
+        crowding.add("greedy")
+        for group in ("greedy", "polite", "other", "greedy", "polite"):
+            queue.ask(group)
+        assert [group for group, _, _ in queue.met] == ["greedy", "polite", "other"]
+        # The greedy one was served before the polite one, and has as many.
+        lent.leave(queue.met[2][1])
+        assert wait_until(lambda: len(queue.met) == 4, 30) and queue.met[3][0] == "polite"
+        lent.leave(queue.met[3][1])
+        assert queue.waiting() == 1
+        crowding.clear()
+        lent._looked = 0.0
+        lent.look()
+        assert wait_until(lambda: len(queue.met) == 5, 30)
+
     def test_a_place_that_is_held_for_too_long_counts_as_given_back(self):
         lent = Lent(1, 0.05)
         first, second = Place("a", "works"), Place("b", "other")

@@ -185,7 +185,8 @@ def hold_byte(tmp_path):
 
 
 @pytest.mark.parametrize("byte", [0, 1], ids=["writes", "is next"])
-def test_who_gives_way_finds_no_gap_while_another_process_writes_or_is_next(tmp_path, hold_byte, byte):
+def test_who_gives_way_finds_no_gap_while_another_process_writes_or_is_next(tmp_path, hold_byte, byte, monkeypatch):
+    monkeypatch.setattr(write_turn, "_GAP", 1)
     hold_byte(byte)
     turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
     assert turn._find_gap(0.0) is False
@@ -194,13 +195,24 @@ def test_who_gives_way_finds_no_gap_while_another_process_writes_or_is_next(tmp_
     hold_byte(1 - byte)
 
 
-def test_who_gives_way_finds_no_gap_while_another_thread_writes(tmp_path):
+def test_who_gives_way_finds_no_gap_while_another_thread_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(write_turn, "_GAP", 1)
     turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
     with turn.held():
         assert turn._find_gap(0.0) is False
     with turn.held(background=True):
         assert turn._find_gap(0.0) is False
     assert turn._find_gap(0.0) is True
+
+
+def test_a_gap_is_one_that_lasts(tmp_path, monkeypatch):
+    # Who is free at one look and writes again at the next leaves none.
+    turn, looks = WriteTurn(str(tmp_path / "x-turn"), 30.0), []
+    found = iter([True, False, True, True, False, True, True, True])
+    monkeypatch.setattr(turn, "_take", lambda deadline: looks.append(1) or next(found))
+    monkeypatch.setattr(turn, "_free", lambda place: None)
+    assert turn._find_gap(1000.0) is True
+    assert len(looks) == 8 and turn._lock.locked()
 
 
 @pytest.mark.parametrize("background", [False, True])
