@@ -1,6 +1,6 @@
 """flowrunner: component graphs inside Flask, with pluggable conversation memory.
 
-What stands in ``__all__`` is what a plugin may use; everything else may change at any time.
+Plugins may use what is in ``__all__``; everything else may change at any time.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -174,7 +174,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what concerns databases and Flask on first use: both take longer to import than all the rest."""
+    """Import database and Flask support on first use, since both are slow to import."""
     if name == "FlowRunner":
         from flowrunner.extension import FlowRunner
 

@@ -32,7 +32,7 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 def network_of(address: str | None) -> str:
     """Return by what a client is counted: its address; of IPv6 the network, since one machine has a whole one.
 
-    What is no address stays as it is; a socket file has none, and is the empty text.
+    What is not an address stays as it is; a socket file has none, and is the empty text.
     """
     try:
         found = ipaddress.ip_address(address or "")
@@ -79,7 +79,7 @@ def checked_address(host: str, allowed: Iterable[str] = ()) -> str:
 
 
 def is_public(address: Address) -> bool:
-    """Say whether an address belongs to the public internet, also one that is wrapped in IPv6."""
+    """Return whether an address belongs to the public internet, also one that is wrapped in IPv6."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)

@@ -25,7 +25,7 @@ def create_app(config: Mapping[str, Any] | None = None, *, plugins: Iterable[Any
     :param config: Flask configuration, ``FLOWRUNNER_*`` included.
     :param plugins: plugin objects besides the installed ones.
     :param settings: settings by lower-case name without prefix; they beat the configuration.
-    :raises FlowRunnerError: in one sentence, what must be changed.
+    :raises FlowRunnerError: saying what must be changed.
     """
     app = Flask("flowrunner", static_folder=None)
     app.config.update(config or {})

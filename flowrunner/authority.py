@@ -27,7 +27,7 @@ class Capability(Enum):
 
 
 def may(identity: Identity, capability: Capability, *, change: bool = True) -> bool:
-    """Say whether a caller has a capability.
+    """Return whether a caller has a capability.
 
     :param change: whether it is to change something; who may only read has it for reading.
     """
@@ -101,12 +101,12 @@ ADMIN_OR_LOCAL: Final = Need(Capability.ADMIN, or_local=True)
 
 
 def sees_graphs(identity: Identity) -> bool:
-    """Say whether a caller sees what flows are made of; others talk to them, and see names and descriptions."""
+    """Return whether a caller sees what flows are made of; others talk to them, and see names and descriptions."""
     return may(identity, Capability.AUTHOR, change=False)
 
 
 def is_own_author(identity: Identity, owner: str | None) -> bool:
-    """Say whether a caller sees what an owner wrote as it is; what is shown to all others is masked.
+    """Return whether a caller sees what an owner wrote as it is; what is shown to all others is masked.
 
     :param owner: the owner of a flow or variable; None for what the operator wrote.
     """

@@ -52,7 +52,7 @@ def make_component(given: Any) -> Component:
 
 
 def _is_known(given: type[Component], looked_at: tuple[Any, ...]) -> bool:
-    """Say whether a class was found sound, and has the same declarations still."""
+    """Return whether a class was found sound, and has the same declarations still."""
     before = _sound.get(given)
     return before is not None and all(one is other for one, other in zip(before, looked_at, strict=True))
 
@@ -151,7 +151,7 @@ def _problems_of_run(made: Component) -> Iterator[str]:
 
 
 def _is_dynamic(made: Component) -> bool:
-    """Say whether a vertex may have other inputs than those declared."""
+    """Return whether a vertex may have other inputs than those declared."""
     return type(made).inputs_for is not Component.inputs_for
 
 

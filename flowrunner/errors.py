@@ -174,7 +174,7 @@ class Conflict(FlowRunnerError):
 
 
 class KeyInFlight(FlowRunnerError):
-    """A request with the same ``Idempotency-Key`` is under way."""
+    """A request with the same ``Idempotency-Key`` is in progress."""
 
     status = 409
     code = "idempotency_in_flight"
@@ -319,7 +319,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Say whether an error that came out of foreign code is meant for the whole program, and must pass.
+    """Return whether an error that came out of foreign code is meant for the whole program, and must pass.
 
     That is Ctrl-C, and what gevent stops its greenlets with. ``raise KeyboardInterrupt``,
     ``sys.exit()`` and whatever else a piece of code raises by itself is only a failure of that code.

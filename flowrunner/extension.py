@@ -28,27 +28,27 @@ USUAL_PLACE: Final = "/flowrunner"
 
 
 class FlowRunner:
-    """Mounts a runner in a Flask app. The object holds no app: one may serve several.
+    """Mounts a runner in a Flask app. The object keeps no app, so one object may serve several.
 
-    :param app: an app to mount it in at once, or one of its blueprints; else call :meth:`init_app`.
-    :param url_prefix: where its routes lie; ``/`` for an app that has no other views.
-    :param name: name of the runner, for several in one app; another name than the first has
-        settings of its own prefix, ``<NAME>_FLOWRUNNER_``, and a data folder of its own.
+    :param app: a Flask app, or one of its blueprints, to initialize at once; otherwise call :meth:`init_app`.
+    :param url_prefix: URL prefix of the routes; ``/`` for an app that has no other views.
+    :param name: name of the runner, if the app has several; a runner with another name has
+        its own settings, with the prefix ``<NAME>_FLOWRUNNER_``, and its own data folder.
     :param subdomain: subdomain of its routes, as for a Flask blueprint; the app must match subdomains.
-    :param identity: says who sends a request: a callable that takes it and returns an
-        :class:`~flowrunner.Identity`, a user id, or None for nobody. See ``flowrunner.integrations.identity``.
-        Whom it knows may run flows and talk to them; an ``Identity(..., author=True)`` may make them, too.
-    :param flows: which flows the site offers to those whom ``identity`` knows: their names or ids, or a callable
-        that takes an identity and a :class:`~flowrunner.flows.model.Flow`; all flows of the folders unless said.
-    :param guard: looks at each request first: a callable that takes it and returns None or True to
-        let it pass, False to refuse it, or a response; it may also ``abort``.
+    :param identity: identifies the caller: a callable that takes the request and returns
+        an :class:`~flowrunner.Identity`, a user id, or None. See ``flowrunner.integrations.identity``.
+        Known users may run flows; an ``Identity(..., author=True)`` may also create them.
+    :param flows: the flows offered to users known by ``identity``: names or ids, or a callable that takes an
+        identity and a :class:`~flowrunner.flows.model.Flow`; default: all flows in the folders.
+    :param guard: checks each request first: a callable that takes the request and returns None or
+        True to allow it, False to refuse it, or a response; it may also ``abort``.
     :param db: the site's ``SQLAlchemy`` object, to keep the data on its PostgreSQL server.
     :param memory: name of a memory backend, or a backend.
     :param flows_dir: folder of flow files, or several; relative to the app's own folder.
-    :param plugins: component classes of the site's own, and plugin objects.
-    :param settings: settings by lower-case name without prefix. All arguments are defaults: a setting in
-        the app's configuration beats them.
-    :raises SettingsInvalid: in one sentence, what must be changed.
+    :param plugins: component classes and plugins of the site.
+    :param settings: settings by lower-case name without prefix. All arguments are defaults: the app's
+        configuration takes precedence.
+    :raises SettingsInvalid: saying what must be changed.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class FlowRunner:
             self.init_app(app)
 
     def init_app(self, app: Flask | Blueprint) -> Runner | None:
-        """Read the configuration, make the runner and mount its routes; the only place that does.
+        """Read the configuration, create the runner and register its routes. Nothing is opened yet:
 
-        Nothing is opened yet: databases and folders are on first use, or by ``runner.open()``.
+        databases and folders are opened on first use, or by ``runner.open()``.
 
         :param app: an app; or a blueprint of the site, and then all this happens for each app in
             which that blueprint is registered, below its prefix and behind its ``before_request``.
         :returns: the runner; None for a blueprint.
         :raises SettingsInvalid: if it cannot be mounted there, such as under a name that is taken.
-        :raises FlowRunnerError: in one sentence, what must be changed.
+        :raises FlowRunnerError: saying what must be changed.
         """
         refuse_target(app, self.subdomain)
         if isinstance(app, Blueprint):
@@ -158,7 +158,7 @@ class FlowRunner:
 
 
 def stand_alone(**settings: Any) -> FlowRunner:
-    """Return an extension for an app that holds a runner and nothing else: its routes lie at the root.
+    """Return an extension for a stand-alone app, with the routes at the root.
 
     :param settings: as those of :class:`FlowRunner`; folders are relative to the working folder.
     """

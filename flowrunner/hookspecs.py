@@ -38,7 +38,7 @@ MEMORY_HOOKS: Final = (
 def register_components(register: Callable[[type[Component]], None]) -> None:
     """Offer components. Called once per app, at start-up.
 
-    :param register: call it with each component class; a type name that is taken is refused.
+    :param register: call it with each component class; a type name that already exists is refused.
     """
 
 
@@ -56,9 +56,9 @@ def register_memory_backends(register: Callable[..., None]) -> None:
 
 @hookspec
 def register_vector_stores(register: Callable[..., None]) -> None:
-    """Offer stores of vectors by name. Called once per app, at start-up.
+    """Offer vector stores by name. Called once per app, at start-up.
 
-    Only the store that ``FLOWRUNNER_VECTOR_STORE`` names is built, when a flow first wants it.
+    Only the store that ``FLOWRUNNER_VECTOR_STORE`` names is built, when a flow first needs it.
 
     :param register: ``register(name, factory, settings=(Setting(...), ...), schema=None)``; ``factory(app, settings)``
         returns a :class:`~flowrunner.VectorStore`. Names of settings begin with the store's name. ``schema()``
@@ -68,7 +68,7 @@ def register_vector_stores(register: Callable[..., None]) -> None:
 
 @hookspec
 def register_engines(register: Callable[..., None]) -> None:
-    """Offer engines, which begin the runs that nobody waits for. Called once per app, at start-up.
+    """Offer engines, which execute background runs. Called once per app, at start-up.
 
     Only the engine that ``FLOWRUNNER_ENGINE`` names is built, when the runner is opened.
 
@@ -79,35 +79,34 @@ def register_engines(register: Callable[..., None]) -> None:
 
 @hookspec
 def register_settings(register: Callable[[Setting], None]) -> None:
-    """Declare settings of a plugin that offers no backend. Called once per app, before settings are read.
+    """Declare the settings of a plugin that offers no backend. Called once per app, before settings are read.
 
-    :param register: call it with each :class:`~flowrunner.Setting`; a name that is taken is refused.
+    :param register: call it with each :class:`~flowrunner.Setting`; a name that already exists is refused.
     """
 
 
 @hookspec
 def use_settings(settings: Settings) -> None:
-    """Get the settings of the app. Called once per app, when they are read and before the memory backend is opened.
+    """Receive the settings of the app. Called once per app, when they are read and before the memory backend is opened.
 
-    :param settings: those of flowrunner and of all plugins; one that this plugin declared as ``MOTTO`` is ``motto``.
+    :param settings: the settings of flowrunner and of all plugins; ``MOTTO`` is the attribute ``motto``.
     """
 
 
 @hookspec(firstresult=True)
 def identify(request: Request) -> Identity | str | int | None:
-    """Say who sends a request. Called for each request that needs a caller, before API keys are looked at.
+    """Identify the caller of a request. Called for each request that needs a caller, before API keys are checked.
 
-    :returns: an identity, or the id of a user as text or number; None leaves the question to the next plugin and
-        then to API keys.
+    :returns: an identity, or the id of a user as text or number; None to try the next plugin and then API keys.
     """
 
 
 @hookspec
 def run_event(event: Any) -> None:
-    """See an event of a run: started, vertex started or finished, message added, finished, failed, cancelled.
+    """Observe an event of a run: started, vertex started or finished, message added, finished, failed, cancelled.
 
-    Called on the run's thread, in order; tokens are not shown. What it raises is logged and never
-    harms the run.
+    Called on the run's thread, in order; tokens are not included. Exceptions are logged and do not
+    affect the run.
 
     :param event: a :class:`~flowrunner.RunEvent`.
     """

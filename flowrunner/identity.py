@@ -11,15 +11,15 @@ from flowrunner.memory import EVERY_OWNER, Owner
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller, as an API key, the host site's login or the local machine made them known.
+    """A caller, identified by an API key, the site's login or the local machine. Every known
 
-    Who is known may run flows and talk to them; everything else is said here, where the identity is
-    made, and :mod:`flowrunner.authority` reads it.
+    caller may run flows; further permissions are set here, and :mod:`flowrunner.authority` reads
+    them.
 
-    ``id`` is the owner under which everything of theirs is kept. ``admin`` may see every owner's,
+    ``id`` is the owner of all data of this caller. ``admin`` may see every owner's,
     unless limited by ``flows``. ``read_only`` may change nothing and run nothing. ``flows`` limits a
     key to single flows: ids or endpoint names; None means all that the owner may use. ``name`` is
-    for people to read.
+    a display name.
     ``author`` may make, change, read and download flows, and has variables and keys. ``offers``
     says of a flow whether the site offers it to them; None means that no site has a say.
     ``nameless`` is somebody whom nobody knows, such as a visitor: their ``id`` begins with
@@ -55,5 +55,5 @@ LOCAL_CALLER: Final = replace(LOCAL_IDENTITY, address="this machine")
 
 
 def is_local(identity: Identity) -> bool:
-    """Say whether a caller is the local user, and not merely somebody of the same name."""
+    """Return whether a caller is the local user, and not just a user of the same name."""
     return identity is LOCAL_IDENTITY or identity is LOCAL_CALLER

@@ -40,7 +40,7 @@ class Destination:
     allowed: tuple[str, ...] = ()
 
     def takes(self, secret: Word) -> bool:
-        """Say whether a secret of somebody may go there."""
+        """Return whether a secret of somebody may go there."""
         return secret <= self.word
 
     @property

@@ -75,11 +75,11 @@ _OPENED_BY: Final = frozenset(
 
 
 class Runner:
-    """One runner of one app. Nothing of it is global; :meth:`close` releases what it holds.
+    """One runner of one app. It has no global state; :meth:`close` releases its resources.
 
     ``settings``, ``plugins``, ``memory``, ``library``, ``stores`` and ``vectors`` may be read. Databases,
-    folders and backends are opened by :meth:`open`, which the first use of any of them calls: making a
-    runner touches no disk and no network, and a process may fork before it opens anything.
+    folders and backends are opened by :meth:`open`, which the first use of any of them calls: creating
+    a runner touches neither disk nor network, so a process may fork before anything is opened.
 
     :param opening: opens everything; called once by :meth:`open`, and by :meth:`check` for a trial.
     """
@@ -137,7 +137,7 @@ class Runner:
     def open(self) -> None:
         """Open databases, folders and backends; a second call does nothing.
 
-        :raises FlowRunnerError: in one sentence, what must be changed; a later call tries again.
+        :raises FlowRunnerError: saying what must be changed; a later call tries again.
         """
         if self._opened is not None:
             return
@@ -148,9 +148,9 @@ class Runner:
                 self._take(self._opening())
 
     def check(self) -> None:
-        """Open everything and close it again, so that what is wrong is said before anybody asks.
+        """Open everything and close it again, to report problems before the first request.
 
-        :raises FlowRunnerError: in one sentence, what must be changed.
+        :raises FlowRunnerError: saying what must be changed.
         """
         if self._opened is None:
             self._opening().release()
@@ -211,14 +211,14 @@ class Runner:
         cancelled: CancelToken | None = None,
         **request: Any,
     ) -> RunResult:
-        """Run a flow and return its result: the same as over HTTP, without HTTP.
+        """Run a flow and return its result, as over HTTP.
 
         :param flow: id or endpoint name.
-        :param input_value: text for the flow's input; None injects none.
+        :param input_value: text for the flow's input; None for no input.
         :param session_id: the session; blank for the run's own.
-        :param identity: who runs it; the local user unless said otherwise.
+        :param identity: the user to run it as; default: the local user.
         :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
-        :raises FlowRunnerError: what stopped the run, such as ``FlowNotFound`` or ``ComponentFailed``.
+        :raises FlowRunnerError: if the run fails, such as ``FlowNotFound`` or ``ComponentFailed``.
         """
         asked = RunRequest(input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), **request)
         return self.execute(self.find(flow, identity), asked, identity, emit=emit, cancelled=cancelled)
@@ -231,11 +231,11 @@ class Runner:
         return self.library.get(flow, identity)
 
     def admit(self, request: RunRequest, identity: Identity) -> None:
-        """Refuse what may not be run, before anything of it begins; :meth:`execute` and :meth:`start` ask it, too.
+        """Check a request before its run starts; :meth:`execute` and :meth:`start` call it, too. All limits on
 
-        Whatever limits a request stands here, so that it holds for every way to ask for a run.
+        requests belong here, so that they apply to every way of starting a run.
 
-        :raises NotAllowed: if the caller may only read.
+        :raises NotAllowed: if the caller is read-only.
         :raises RequestInvalid: if the request has more characters than the settings allow.
         """
         require(identity, Capability.RUN)
@@ -263,16 +263,16 @@ class Runner:
         gone: Callable[[], bool] | None = None,
         parcel: Parcel | None = None,
     ) -> RunResult:
-        """Run a flow that was found before.
+        """Run a flow returned by :meth:`find`.
 
-        :param kind: how it was asked for: ``run``, ``stream``, ``webhook``, ``background`` or ``response``.
+        :param kind: how it was requested: ``run``, ``stream``, ``webhook``, ``background`` or ``response``.
         :param recorded: the ledger of runs has it already.
-        :param patient: wait for a place and for its turn as long as it takes.
+        :param patient: wait for a place and for its turn without a time limit.
         :param gone: says whether the client has left that waits for the run; then it is cancelled.
         :param parcel: what is to be committed with the last messages of the run.
         :raises NotAllowed, RequestInvalid: as :meth:`admit`.
-        :raises TooMany: if the caller runs as many flows as one caller may, or has asked as often.
-        :raises TooBusy: if no place was free in time.
+        :raises TooMany: if the caller exceeds a limit on concurrent runs or rate.
+        :raises TooBusy: if no place became free in time.
         :raises FlowRunnerError: what stopped the run.
         """
         self.admit(request, identity)
@@ -330,14 +330,14 @@ class Runner:
         run_id: str | None = None,
         keyed: KeyedAnswer | None = None,
     ) -> str:
-        """Accept a run that nobody waits for; it begins in its turn, and its record says how it ends.
+        """Accept a background run; it starts in its turn, and its outcome is in its record.
 
-        :param run_id: an id given beforehand; else one is made.
+        :param run_id: id of the run; default: a new one.
         :param keyed: the key of the request and the answer to it, which are stored with the run.
         :returns: the id of the run, which is recorded by then.
         :raises NotAllowed, RequestInvalid: as :meth:`admit`.
         :raises FlowInvalid: if the flow cannot run.
-        :raises TooMany: if the caller has asked for runs as often as one may.
+        :raises TooMany: if the caller exceeds a rate limit.
         :raises StoreFailed: if the run cannot be recorded.
         """
         self.admit(request, identity)
@@ -346,7 +346,7 @@ class Runner:
         return self.runs.accept(flow, request, identity, kind, run_id=run_id, keyed=keyed)
 
     def carry_out(self, run_id: str) -> str:
-        """Begin an accepted run in this process, the worker of an engine, and return when it has ended.
+        """Execute an accepted run in this process, the worker of an engine.
 
         :param run_id: what :meth:`~flowrunner.runs.engines.RunEngine.send` was given.
         :returns: its state: one that ended or begins elsewhere, and one that waits for its session, is left alone.
@@ -363,7 +363,7 @@ class Runner:
         return {name: "error" if name in wrong else "ok" for name in ("memory", "database")}
 
     def why_not_ready(self) -> str:
-        """Return why no requests should be sent here now, within two seconds; blank if they should."""
+        """Return within two seconds why the server is not ready for requests; blank if it is."""
         if self._closed or (self.is_open and self.runs.stopping):
             return "the server stops"
         wrong = self.watch.check()
@@ -373,11 +373,11 @@ class Runner:
         return outage.reason if outage is not None else "a store cannot be used"
 
     def memory_of(self, identity: Identity, *, admin: bool = False) -> OwnerMemory:
-        """Return the messages of a caller; of everybody where ``admin`` is asked for and the caller is one."""
+        """Return the messages of a caller; with ``admin``, those of all owners if the caller is an admin."""
         return self.memory.for_owner(identity.scope if admin else identity.id)
 
     def stores_of(self, identity: Identity) -> BoundStores:
-        """Return the app's own data in the name of a caller: only what they may have, as they may see it."""
+        """Return the app's own data as a caller may access it."""
         return bind_stores(self.stores, self.library, identity, self.plugins.registry.secret_inputs, self._uploads)
 
     def count_upload(self, identity: Identity, size: int) -> None:
@@ -388,9 +388,9 @@ class Runner:
         self._uploads.note(identity, size)
 
     def purge(self, *, dry_run: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[Purged]:
-        """Remove the messages that the retention rules of the settings do not keep.
+        """Delete the messages that the retention rules do not keep.
 
-        :param dry_run: remove nothing, and tell what would be removed.
+        :param dry_run: delete nothing; return what would be deleted.
         :param stopped: asked now and then; once it says so, no more is removed.
         """
         rules = self.settings.memory_retention
@@ -406,9 +406,9 @@ class Runner:
         return {flow.id: flow.endpoint_name for flow in self.library.folders.flows() if flow.endpoint_name}
 
     def close(self) -> None:
-        """Wait for runs under way, write what is collected, release everything; a second call does no harm.
+        """Wait for runs in progress, write what is pending, and release all resources; a second call does
 
-        Background runs that have not begun are left to the next start.
+        nothing. Background runs that have not started wait for the next start.
         """
         with self._state:
             if self._closed:
@@ -441,7 +441,7 @@ class _RunPlace:
     """A block with one of the places for runs.
 
     :param group: with whom the caller shares.
-    :param patient: wait as long as it takes.
+    :param patient: wait without a time limit.
     :raises TooBusy: if none was free in time.
     :raises RunCancelled: if the run was cancelled meanwhile.
     """

@@ -52,7 +52,7 @@ def open_place(
     """Open the database that a server with the same settings uses; the tables are left as they are.
 
     :param settings: further settings by name without prefix, which beat the environment.
-    :raises FlowRunnerError: in one sentence, what must be changed.
+    :raises FlowRunnerError: saying what must be changed.
     """
     from flowrunner.site.building import load_plugins
     from flowrunner.site.data_folder import make_data_folder, usual_data_folder
@@ -78,7 +78,7 @@ def open_memory(
 
     :param settings: as :func:`open_place`.
     :raises BadRequest: if the backend keeps nothing beyond the process.
-    :raises FlowRunnerError: in one sentence, what must be changed.
+    :raises FlowRunnerError: saying what must be changed.
     """
     with open_place(data_dir=data_dir, database_url=database_url, settings=settings) as place:
         place.plugins.hand_out_settings(place.settings)
@@ -112,7 +112,7 @@ def keys_in(place: Place) -> Iterator[KeyStore]:
 def open_keys(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[KeyStore]:
     """Open the API keys that a server with the same settings uses; a fresh database gets its tables.
 
-    :raises FlowRunnerError: in one sentence, what must be changed.
+    :raises FlowRunnerError: saying what must be changed.
     """
     with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
         yield keys

@@ -10,7 +10,7 @@ from flowrunner.flows.reading import read_flows
 
 
 def is_flow_file(name: str) -> bool:
-    """Say whether a name on the command line means a file rather than an id or endpoint name."""
+    """Return whether a name on the command line means a file rather than an id or endpoint name."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):

@@ -34,7 +34,7 @@ def files_of(places: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def is_something_else(path: Path) -> bool:
-    """Say whether a file is JSON of another kind: whole, and without any key that a flow has or nearly has."""
+    """Return whether a file is JSON of another kind: whole, and without any key that a flow has or nearly has."""
     try:
         if path.suffix != ".json" or path.stat().st_size > _MOST_BYTES:
             return False
@@ -48,7 +48,7 @@ def is_something_else(path: Path) -> bool:
 
 
 def files_near(path: Path) -> list[str]:
-    """Return the flow files beside a path that is no file, with the path as it was given."""
+    """Return the flow files beside a path that is not a file, with the path as it was given."""
     try:
         beside = path.parent.iterdir() if path.parent.is_dir() else iter(())
         names = [one.name for one in beside if one.name.endswith(SUFFIXES) or one.is_dir()]

@@ -35,7 +35,7 @@ def give_command(
     """Transfer an owner's conversations, flows, variables, files and runs to another owner.
 
     Stop what writes into these conversations first. What is interrupted is finished by the same
-    command. An owner that is no user of keys is named by id.
+    command. An owner that is not a user of keys is named by id.
     """
     from flowrunner.memory.giving import give_messages
     from flowrunner.memory.paging import each_session

@@ -278,7 +278,7 @@ def _writing(file: Path | None) -> Iterator[IO[bytes]]:
         except OSError as error:
             end_without_room(error)
         return
-    # Into what is no file, such as a pipe or /dev/null, it is written as it comes.
+    # Into what is not a file, such as a pipe or /dev/null, it is written as it comes.
     direct = file.exists() and not file.is_file()
     part = file if direct else file.with_name(f"{file.name}.part")
     try:

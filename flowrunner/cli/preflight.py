@@ -139,7 +139,7 @@ def _address(bind: str, host: str | None, port: int | None) -> tuple[str, int]:
 
 
 def _is_open(runner: Runner, host: str, keys: bool) -> bool:
-    """Say whether everybody on this machine is to be the local user.
+    """Return whether everybody on this machine is to be the local user.
 
     :raises SettingsInvalid: where that, or the lack of keys, would let in others or nobody.
     """

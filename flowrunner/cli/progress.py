@@ -21,7 +21,7 @@ INTERRUPTED: Final = 130
 
 
 class Progress:
-    """Counts what is done, in one line of standard error that is written over; nothing where that is no terminal.
+    """Counts what is done, in one line of standard error that is written over; nothing where that is not a terminal.
 
     :param what: what is counted.
     :param total: of how many, if that is known.

@@ -11,7 +11,7 @@ from flowrunner.errors import RunCancelled, RunTimeout
 
 
 class CancelToken:
-    """Says that a run should stop; components that wait look at it. It is true once the run should."""
+    """Signals that a run should stop; components that wait check it. It is true once the run should stop."""
 
     __slots__ = ("_acts", "_event", "_late", "_lock", "deadline", "reason")
 
@@ -46,7 +46,7 @@ class CancelToken:
         return self.deadline is not None and time.monotonic() > self.deadline
 
     def call_when_set(self, act: Callable[[], object]) -> Callable[[], None]:
-        """Have something done at the moment of the cancellation, at once if that has passed.
+        """Call a function on cancellation, at once if the run is already cancelled.
 
         For what waits where it cannot look, such as a socket: ``act`` ends the waiting. It runs on
         the thread that cancels and must not raise.
@@ -66,13 +66,13 @@ class CancelToken:
                 self._acts.remove(act)
 
     def is_set(self) -> bool:
-        """Say whether the run should stop."""
+        """Return whether the run should stop."""
         return self._event.is_set() or self._is_late()
 
     __bool__ = is_set
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most that long for a cancellation; say whether it came."""
+        """Wait at most that long for a cancellation; return whether it came."""
         if self.deadline is not None:
             seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
         return self._event.wait(seconds) or self._is_late()
@@ -80,7 +80,7 @@ class CancelToken:
     def raise_if_set(self) -> None:
         """Raise :class:`~flowrunner.RunCancelled` if the run should stop.
 
-        :raises RunTimeout: if it should because it takes too long.
+        :raises RunTimeout: if the time limit has passed.
         """
         if self._event.is_set():
             raise RunCancelled(f"The run was stopped: {self.reason}.")

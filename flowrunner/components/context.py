@@ -1,4 +1,4 @@
-"""What a component knows of the run that it is part of."""
+"""What a component knows about its run."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class ConversationMemory(Protocol):
 
 @dataclass(slots=True)
 class RunContext:
-    """What a component knows of the run that it is part of.
+    """What a component knows about its run.
 
     ``session`` is the decided session; ``streaming`` says whether anybody reads tokens;
     ``sources`` names, by input, the vertices whose values arrived over edges; ``missing`` names, by
-    input, variables that were found nowhere; ``settings`` are the runner's settings.
+    input, variables that were not found; ``settings`` are the runner's settings.
     ``flow_values`` is a dict that all vertices of one run share. ``wanted`` names the outputs from
     which an edge leads on. In a cycle, ``iteration`` says which time this is that the component runs, and
     ``leads_back`` names the outputs that lead to it again. ``vectors`` are

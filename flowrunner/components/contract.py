@@ -64,7 +64,7 @@ class Component(ABC):
     stores_messages: ClassVar[bool] = False
     #: The input that takes names of uploads, for ``flowrunner ingest``.
     files_input: ClassVar[str | None] = None
-    #: The output that holds a list, which is handed out item by item: what follows it runs anew for each.
+    #: The output that holds a list, which is handed out item by item: what follows it runs again for each.
     loop_output: ClassVar[str | None] = None
     #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.
     streams_through: ClassVar[tuple[str, ...]] = ()
@@ -100,11 +100,11 @@ class Component(ABC):
         return {}
 
     def reads_history_with(self, settings: Mapping[str, Any]) -> bool:
-        """Say whether a vertex with these settings reads a conversation; see :attr:`reads_history`."""
+        """Return whether a vertex with these settings reads a conversation; see :attr:`reads_history`."""
         return self.reads_history
 
     def stores_messages_with(self, settings: Mapping[str, Any]) -> bool:
-        """Say whether a vertex with these settings stores messages; see :attr:`stores_messages`."""
+        """Return whether a vertex with these settings stores messages; see :attr:`stores_messages`."""
         return self.stores_messages
 
     def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
@@ -114,7 +114,7 @@ class Component(ABC):
     def rounds_with(self, settings: Mapping[str, Any]) -> int | None:
         """Return how often a vertex with these settings may run if its outputs lead back to it.
 
-        None is for all that is no router: components may lead back to each other only through one
+        None is for all that is not a router: components may lead back to each other only through one
         that gives a number, and in the last round returns an output that leads out
         (``context.iteration``, ``context.leads_back``).
         """

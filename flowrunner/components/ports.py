@@ -90,7 +90,7 @@ class Input:
         return self.type in ("Message", "str", "secret") and _ADDRESS_NAME.search(self.name) is not None
 
     def takes(self, port_type: str) -> bool:
-        """Say whether an edge may bring a value of this port type."""
+        """Return whether an edge may bring a value of this port type."""
         wanted = {canonical_type(t) for t in (self.type, *self.accepts)}
         return bool(wanted & {canonical_type(port_type), "any"})
 

@@ -47,7 +47,7 @@ def _where_others_reach(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def listens_here_only(settings: Settings) -> bool:
-    """Say whether only this machine reaches the address of a server."""
+    """Return whether only this machine reaches the address of a server."""
     if settings.bind.startswith("unix:"):
         return True
     try:

@@ -148,7 +148,7 @@ def _content_trouble(connection: Connection, installation: Installation, setting
 
 
 def _others_identify(installation: Installation) -> bool:
-    """Say whether a plugin tells who sends a request."""
+    """Return whether a plugin tells who sends a request."""
     assert installation.plugins is not None
     return bool(installation.plugins.pm.hook.identify.get_hookimpls())
 

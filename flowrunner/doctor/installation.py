@@ -52,7 +52,7 @@ class Installation:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of the app's own database, or None where that is no SQLite file or cannot be told."""
+        """The file of the app's own database, or None where that is not SQLite file or cannot be told."""
         if self.settings is None or self.data_dir is None:
             return None
         try:

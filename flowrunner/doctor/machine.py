@@ -28,7 +28,7 @@ def find_sqlite_defect(installation: Installation) -> Iterator[Diagnosis]:
 
 
 def has_reset_defect(version: tuple[int, int, int]) -> bool:
-    """Say whether a version of SQLite has the WAL-reset bug (3.7.0 to 3.51.2, but for two mended lines)."""
+    """Return whether a version of SQLite has the WAL-reset bug (3.7.0 to 3.51.2, but for two mended lines)."""
     major, minor, patch = version
     return (3, 7, 0) <= version < _MENDED_FOR_GOOD and patch < _MENDED.get((major, minor), patch + 1)
 

@@ -42,5 +42,5 @@ def _following(vertices: Sequence[PlannedVertex], start: Iterable[int], but: fro
 
 
 def _carries(edge: PlannedEdge) -> bool:
-    """Say whether an edge brings a value, and not only an order nor what a later round begins with."""
+    """Return whether an edge brings a value, and not only an order nor what a later round begins with."""
     return edge.input != ORDER_INPUT and not edge.back

@@ -73,7 +73,7 @@ def find_cycles(planned: Sequence[PlannedVertex]) -> list[PlannedCycle]:
 
 
 def rounds_of(planned: PlannedVertex) -> int | None:
-    """Return how often a router compares in a cycle; None for what is no router.
+    """Return how often a router compares in a cycle; None for what is not a router.
 
     :raises FlowInvalid: if it does not say.
     """
@@ -176,7 +176,7 @@ def _distances(planned: Sequence[PlannedVertex]) -> dict[int, float]:
 
 
 def _is_bounded(planned: Sequence[PlannedVertex], rest: set[int]) -> bool:
-    """Say whether no circle is left where the routers are taken out."""
+    """Return whether no circle is left where the routers are taken out."""
     waiting = {i: sum(e.source in rest for e in planned[i].incoming) for i in rest}
     ready = [i for i, count in waiting.items() if not count]
     for index in ready:

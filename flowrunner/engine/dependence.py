@@ -47,7 +47,7 @@ def noting(state: RunState, planned: PlannedVertex, variable: Callable[..., str 
 
 
 def is_personal(state: RunState, planned: PlannedVertex) -> bool:
-    """Say whether what a vertex gives depends on the request or the session, as far as that shows by now."""
+    """Return whether what a vertex gives depends on the request or the session, as far as that shows by now."""
     if planned.index in state.personal or planned.in_cycle or planned is not state.plan.vertices[planned.index]:
         return True
     if "session_id" in planned.inputs or injected(state, planned) is not None:

@@ -49,7 +49,7 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
 
 
 def values_of(state: RunState, planned: PlannedVertex) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values of a vertex's inputs, and by input the variables that were found nowhere.
+    """Return the values of a vertex's inputs, and by input the variables that were not found.
 
     :raises ValueError: if what an edge or a variable brings is of no use to its input, and for a
         credential that would come to be shown.

@@ -71,7 +71,7 @@ def _nested(
 
 
 def _body(planned: Sequence[PlannedVertex], index: int) -> set[int] | None:
-    """Return what follows the item of a loop and not its end; None for a vertex that is no loop."""
+    """Return what follows the item of a loop and not its end; None for a vertex that is not a loop."""
     item = planned[index].component.loop_output
     if item is None:
         return None

@@ -89,7 +89,7 @@ class Plan:
 
     ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
     run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
-    it. ``loops`` are those vertices of the scope whose bodies run anew for each item; the members of
+    it. ``loops`` are those vertices of the scope whose bodies run again for each item; the members of
     the bodies are not in the scope. ``cycles`` are those whose head is in the scope; their other members are
     not. ``warnings`` are sentences about what is left out.
     ``conversation`` is row 5 of the session rule: the setting of the first chat input. ``targets`` is

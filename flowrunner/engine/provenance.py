@@ -109,7 +109,7 @@ def _fed(state: RunState, planned: PlannedVertex, name: str) -> list[PlannedEdge
 
 
 def _is_changed(state: RunState, planned: PlannedVertex, name: str) -> bool:
-    """Say whether a tweak changed what the flow says of an input."""
+    """Return whether a tweak changed what the flow says of an input."""
     original = state.plan.vertices[planned.index]
     return original is not planned and (
         original.variables.get(name) != planned.variables.get(name)
@@ -130,7 +130,7 @@ def _own(state: RunState, planned: PlannedVertex, name: str) -> tuple[Any, Word]
     if variable is None:
         return original.values.get(name), state.word
     found = state.services.variable(state.owner, variable, asked=False, chosen=False)
-    # What is found nowhere may be a value that is marked as a name by mistake.
+    # What is not found may be a value that is marked as a name by mistake.
     return (variable, state.word) if found is None else (found.value, min(state.word, found.word))
 
 

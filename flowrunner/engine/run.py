@@ -59,9 +59,9 @@ def run(
     :param emit: gets every event, in order, on the threads of the run.
     :param cancelled: a token by which others stop the run.
     :param held: sessions whose turn the caller holds already (a run that a run starts).
-    :param run_id: an id given beforehand; else one is made.
+    :param run_id: id of the run; default: a new one.
     :param record: is told of the run's commits, to record the run with them.
-    :param patient: wait for the turn as long as it takes.
+    :param patient: wait for the turn without a time limit.
     :param place: where it works, once it has its turn.
     :raises FlowRunnerError: what stopped the run; a component's own error is ``ComponentFailed``.
     """

@@ -54,7 +54,7 @@ class RunMemory:
         """Store a message of this run, or change it if this run stored that id before.
 
         :param message_id: an id that was promised to readers of a stream.
-        :raises TypeError: for what is no message.
+        :raises TypeError: for what is not a message.
         """
         if not isinstance(message, Message):
             (message,) = each_message(message)

@@ -72,14 +72,14 @@ class Passing:
         return untaken
 
     def _can_run(self, index: int) -> bool:
-        """Say whether a vertex for which nothing more will come can run with what has."""
+        """Return whether a vertex for which nothing more will come can run with what has."""
         if self._state.excluded and self._state.is_excluded(index):
             return False
         live = self._live[index]
         return live == self._needed[index] or (live > self._ordered.get(index, 0) and not self._lacks_required(index))
 
     def _lacks_required(self, index: int) -> bool:
-        """Say whether a required input is fed only by branches that were not taken."""
+        """Return whether a required input is fed only by branches that were not taken."""
         planned = self._state.vertices[index]
         return any(
             name in planned.connected and not any(e.input == name and self._state.is_live(e) for e in planned.incoming)

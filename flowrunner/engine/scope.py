@@ -36,7 +36,7 @@ def find_scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[in
 
 
 def _lacks_input(planned: PlannedVertex) -> bool:
-    """Say whether an output has neither an edge nor a value to show."""
+    """Return whether an output has neither an edge nor a value to show."""
     if not planned.is_output or planned.component.output_kind is None or planned.variables:
         return False
     return any(name not in planned.connected and planned.values[name] in ("", None, []) for name in planned.required)

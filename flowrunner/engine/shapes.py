@@ -60,10 +60,10 @@ def value_type(value: Any) -> str:
 
 
 def value_json(value: Any, *, records: bool = False) -> Any:
-    """Return a value on an edge as JSON: of a message its text, of objects that are no JSON their kind.
+    """Return a value on an edge as JSON: of a message its text, of objects that are not JSON their kind.
 
     Dates, numbers of other kinds and ids are their text; NaN and the infinities are null; half of a
-    surrogate pair, which is no text, is a question mark.
+    surrogate pair, which is not text, is a question mark.
 
     :param records: show the members of records too (dataclasses, models of pydantic, arrays of numpy). What
         stands on edges may be such an object and hold secrets, so this is for what a tool hands to a model.

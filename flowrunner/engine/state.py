@@ -65,12 +65,12 @@ class RunState:
         self.word = Word.OPERATOR if self.plan.flow.owner in (None, self.services.operator) else Word.AUTHOR
 
     def is_live(self, edge: PlannedEdge) -> bool:
-        """Say whether an edge brings a value: its vertex ran, and took that branch."""
+        """Return whether an edge brings a value: its vertex ran, and took that branch."""
         result = self.results.get(edge.source)
         return result is not None and (edge.output is None or edge.output in result.outputs)
 
     def is_excluded(self, index: int) -> bool:
-        """Say whether a vertex follows a branch that a router did not take."""
+        """Return whether a vertex follows a branch that a router did not take."""
         return any(index in left_out for left_out in self.excluded.values())
 
     def forget(self, members: Iterable[int]) -> None:

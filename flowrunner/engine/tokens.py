@@ -40,7 +40,7 @@ class Speech:
         self._said: dict[tuple[int, ...], _Said] = {}
 
     def wanted_from(self, planned: PlannedVertex) -> bool:
-        """Say whether anybody reads the tokens of a vertex."""
+        """Return whether anybody reads the tokens of a vertex."""
         return self._state.request.streaming and bool(planned.stream_targets)
 
     def promised(self, index: int) -> str | None:
@@ -67,7 +67,7 @@ class Speech:
             self._state.events.send("token", text=text, message_id=said.message_id, vertex_id=planned.vertex.id)
 
     def show(self, planned: PlannedVertex, session: Session, message: Message) -> None:
-        """Show the steps behind a reply; the text said so far was one of them, and the reply begins anew."""
+        """Show the steps behind a reply; the text said so far was one of them, and the reply begins again."""
         if not self.wanted_from(planned):
             return
         with self._lock:

@@ -74,7 +74,7 @@ class Turns:
         They are taken in sorted order, so that two runs cannot wait for each other.
 
         :param held: sessions that the run's parent holds already; they are shared, not waited for.
-        :param patient: wait as long as it takes, whatever the strategy says of those who do not.
+        :param patient: wait without a time limit, whatever the strategy says of those who do not.
         :returns: all sessions held, the parent's included.
         :raises SessionBusy: if one is not free in time, or at once with ``reject``.
         """

@@ -33,7 +33,7 @@ def convert(declared: Input, value: Any) -> Any:
 def convert_arriving(declared: Input, value: Any) -> Any:
     """Return a value that came over an edge as its input takes it: scalars converted, the rest as it is.
 
-    :raises ValueError: if a text that arrived is no number where one is wanted.
+    :raises ValueError: if a text that arrived is not a number where one is wanted.
     """
     if declared.type in SCALAR_TYPES and not (declared.type == "str" and isinstance(value, str)):
         return _convert_one(declared, text_of(value)) if not isinstance(value, (bool, int, float)) else value

@@ -63,7 +63,7 @@ class VertexRunner:
         return result
 
     def is_kept(self, planned: PlannedVertex) -> bool:
-        """Say whether the result of a frozen vertex is there, so that it need not run."""
+        """Return whether the result of a frozen vertex is there, so that it need not run."""
         if not planned.vertex.frozen or is_personal(self._state, planned):
             return False
         return self._kept(planned, "") is not None

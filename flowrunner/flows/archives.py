@@ -14,7 +14,7 @@ _CHUNK = 64 * 1024
 
 
 def is_archive(data: bytes) -> bool:
-    """Say whether the bytes are a zip archive."""
+    """Return whether the bytes are a zip archive."""
     return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 

@@ -155,7 +155,7 @@ def _add(made: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """Say whether a setting is what the component has anyway; every way of being empty counts as one."""
+    """Return whether a setting is what the component has anyway; every way of being empty counts as one."""
     if _is_empty(value) or _is_empty(default):
         return _is_empty(value) and _is_empty(default)
     return type(value) is type(default) and bool(value == default)

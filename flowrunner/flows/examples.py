@@ -10,7 +10,7 @@ LONGEST_EXAMPLE: Final = 500
 
 
 def read_examples(*places: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the example inputs under ``examples`` of the first place that has some; what is no text is left out."""
+    """Return the example inputs under ``examples`` of the first place that has some; what is not text is left out."""
     for place in places:
         given = place.get("examples")
         if isinstance(given, list):

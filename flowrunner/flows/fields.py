@@ -27,7 +27,7 @@ class Fields:
 def read_template(template: Mapping[str, Any]) -> Fields:
     """Read the fields of a template.
 
-    Entries that are no objects (``_type``, ``is_refresh``) and the editor's own (``_frontend…``)
+    Entries that are not objects (``_type``, ``is_refresh``) and the editor's own (``_frontend…``)
     are left out, and so is everything in fields of type ``code``. A field that the author's form
     does not show is hidden; in a template that says of no field whether it is shown, all are.
     """

@@ -135,7 +135,7 @@ class FolderLibrary:
             self._refresh()
 
     def _look(self) -> None:
-        # Others may go on with what is known while one looks.
+        # Others may continue with what is known while one looks.
         if self._lock.acquire(blocking=False):
             try:
                 self._refresh()

@@ -137,7 +137,7 @@ def _read_edge(raw: RawEdge, vertices: Mapping[str, Vertex], noticed: list[Findi
 
 
 def types_meet(given: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Say whether a port of some of these types may feed one that takes others; no types say nothing."""
+    """Return whether a port of some of these types may feed one that takes others; no types say nothing."""
     if not given or not wanted:
         return True
     takes = {canonical_type(name) for name in wanted}

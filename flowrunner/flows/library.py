@@ -66,7 +66,7 @@ class Library:
 
 
 def may_use(identity: Identity, flow: Flow) -> bool:
-    """Say whether a caller may use a flow: one that the site offers them, and that their key is not kept from."""
+    """Return whether a caller may use a flow: one that the site offers them, and that their key is not kept from."""
     if identity.offers is not None and not identity.offers(flow):
         return False
     if identity.flows is None:

@@ -114,7 +114,7 @@ class Flow:
 
     ``id`` is a UUID in canonical spelling. ``owner`` is None for a flow of a folder, which every
     owner may read and run. ``content_hash`` depends on what decides a run, and on nothing else.
-    ``idempotent`` says that a run of it may be begun twice, after its process ended in the midst of it.
+    ``idempotent`` says that a run of it may be begun twice, after its process ended in the middle of it.
     ``examples`` are inputs that people may try. ``findings`` are what the reader noticed; ``name`` is
     for people, ``endpoint_name`` for addresses.
     """
@@ -133,7 +133,7 @@ class Flow:
     examples: tuple[str, ...] = ()
 
     def names(self, text: str) -> bool:
-        """Say whether the author of the flow named another one with this text: in a field for that, not in any."""
+        """Return whether the author of the flow named another one with this text: in a field for that, not in any."""
         return any(
             text == fields.get(name) for v in self.vertices for fields in (v.settings, v.hidden) for name in _NAMING
         )

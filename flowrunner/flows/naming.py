@@ -26,7 +26,7 @@ def derived_id(name: str) -> str:
 
 
 def is_endpoint_name(value: Any) -> bool:
-    """Say whether a text may be the address of a flow: letters, digits, ``-`` and ``_``."""
+    """Return whether a text may be the address of a flow: letters, digits, ``-`` and ``_``."""
     return isinstance(value, str) and _ENDPOINT_NAME.fullmatch(value) is not None
 
 

@@ -25,7 +25,7 @@ EDGE_KEYS: Final = {
     "feedback": "boolean",
 }
 
-#: An edge that is longer or has more dots than this is no edge; trying them all would take too long.
+#: An edge that is longer or has more dots than this is not an edge; trying them all would take too long.
 _MAX_LENGTH, _MAX_DOTS = 4000, 64
 #: So many hints are given and so many names compared for one; a flow of thousands of mistakes gets no more.
 _MAX_HINTS, _MAX_NAMES = 10, 1000
@@ -46,7 +46,7 @@ class EdgeReader:
     def read(self, entry: Any, path: Path) -> Edge | None:
         """Return an edge, or None where it names a component that is not there (which becomes a finding).
 
-        :raises FlowInvalid: naming the key path, if it is no edge.
+        :raises FlowInvalid: naming the key path, if it is not an edge.
         """
         edge = self._from_text(entry, path) if isinstance(entry, str) else self._from_object(entry, path)
         if edge is None:

@@ -34,7 +34,7 @@ def inputs_of(component: Component, vertex: Vertex, settings: Mapping[str, Any])
 
 
 def is_absent(declared: Input, vertex: Vertex) -> bool:
-    """Say whether the file of a vertex lists its fields, and this one is not among them."""
+    """Return whether the file of a vertex lists its fields, and this one is not among them."""
     names = (declared.name, *declared.aliases)
     known = (vertex.field_types, vertex.settings, vertex.hidden)
     return bool(vertex.field_types) and not any(name in fields for name in names for fields in known)
@@ -168,7 +168,7 @@ class FlowPorts:
 
 
 def takes(declared: Input, given: Output, edge: Edge) -> bool:
-    """Say whether an input takes what an output gives.
+    """Return whether an input takes what an output gives.
 
     Plain values are made out of anything. What the file says of the input's types counts too:
     a newer component of the same name may take more than the one that is here declares.

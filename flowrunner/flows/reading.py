@@ -165,7 +165,7 @@ def read_flow(
 
 
 def is_native(graph: Any) -> bool:
-    """Say whether a graph is in the native form."""
+    """Return whether a graph is in the native form."""
     return isinstance(graph, Mapping) and "components" in graph
 
 

@@ -258,7 +258,7 @@ def _want_secret_key(app: Flask) -> None:
 
 
 def _read_visitor(request: Request, cookie: str, seconds: int) -> str:
-    """Return the visitor's id, a new one where there is none; the cookie is sent anew once a day."""
+    """Return the visitor's id, a new one where there is none; the cookie is sent again once a day."""
     from datetime import timedelta
 
     from itsdangerous import BadSignature

@@ -57,7 +57,7 @@ class ConversationHistory(BaseChatMessageHistory):
         context_id: str | None = None,
         read_file: ReadFile | None = None,
     ) -> Callable[..., ConversationHistory]:
-        """Return what makes histories of one memory, for programs in which no run and no request is under way.
+        """Return what makes histories of one memory, for programs in which no run and no request is in progress.
 
         It takes ``session_id``, ``flow_id`` and ``context_id``, by name or ``session_id`` alone, as
         ``RunnableWithMessageHistory`` gives them; those that are not given are the ones of here.

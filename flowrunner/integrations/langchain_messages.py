@@ -73,7 +73,7 @@ def from_langchain(
 ) -> Message:
     """Return a LangChain message as one of ours, ready to be stored.
 
-    Its text is the text of the content. What more there is (parts that are no text, tool calls,
+    Its text is the text of the content. What more there is (parts that are not text, tool calls,
     metadata) is kept beside it, and tool calls are shown as content blocks.
 
     :param owner: whose it will be; an id that LangChain made up becomes a UUID of this owner and session.
@@ -142,7 +142,7 @@ def _restored(message: Message) -> BaseMessage | None:
 
 
 def _is_plain(kind: str, data: Mapping[str, Any]) -> bool:
-    """Say whether a message is a text and a sender, and nothing else."""
+    """Return whether a message is a text and a sender, and nothing else."""
     return (
         kind in ("human", "ai", "system")
         and isinstance(data["content"], str)

@@ -47,7 +47,7 @@ class LangflowDatabase:
     Everything is read in one transaction, so a server may go on writing.
 
     :param place: a file, or a database URL.
-    :raises BadRequest: if it cannot be opened, or is no database of Langflow.
+    :raises BadRequest: if it cannot be opened, or is not a database of Langflow.
     """
 
     def __init__(self, place: str, secrets: SecretValues) -> None:

@@ -52,7 +52,7 @@ def _keys(secret_key: str) -> list[bytes]:
         except ValueError:
             raise BadRequest("This is not a secret key of Langflow: its file contains 43 letters and digits.") from None
         return [padded.encode()]
-    # A short text is no key: newer releases take its digest, older ones fed a generator of numbers with it.
+    # A short text is not a key: newer releases take its digest, older ones fed a generator of numbers with it.
     seeded = random.Random(secret_key)
     old = bytes(seeded.getrandbits(8) for _ in range(32))
     return [base64.urlsafe_b64encode(raw) for raw in (hashlib.sha256(secret_key.encode()).digest(), old)]

@@ -12,19 +12,19 @@ from flowrunner.memory import OwnerMemory
 
 MemorySource = Callable[[], OwnerMemory]
 
-#: What gives the memory of the run, request or ``with`` block that is under way. A run sets it to the memory of its
-#: owner, and it is asked anew for each operation, since a run writes what it has collected before others read.
+#: What gives the memory of the run, request or ``with`` block that is in progress. A run sets it to the memory of its
+#: owner, and it is asked again for each operation, since a run writes what it has collected before others read.
 current_memory: Final[ContextVar[MemorySource | None]] = ContextVar("flowrunner_current_memory", default=None)
 
-#: Asked, in order, where nothing is under way: the site's part says who sends the present request.
+#: Asked, in order, where nothing is in progress: the site's part says who sends the present request.
 _outside: Final[list[Callable[[], OwnerMemory | None]]] = []
 
 
 @contextmanager
 def use_memory(memory: OwnerMemory) -> Iterator[OwnerMemory]:
-    """Have the functions of :mod:`flowrunner.memory.conversations` work on a memory within a ``with`` block.
+    """Make the functions of :mod:`flowrunner.memory.conversations` use a memory within a ``with`` block. It
 
-    It holds for this thread, for ``asyncio`` tasks that are made in the block, and for nobody else.
+    applies to this thread and to ``asyncio`` tasks created in the block.
     """
     token = current_memory.set(lambda: memory)
     try:
@@ -36,7 +36,7 @@ def use_memory(memory: OwnerMemory) -> Iterator[OwnerMemory]:
 def find_memory() -> OwnerMemory:
     """Return the memory of the run, request or ``with use_memory(...)`` block around this call.
 
-    :raises NotAllowed: if there is none, or nobody knows who acts.
+    :raises NotAllowed: if there is none, or the caller is unknown.
     """
     source = current_memory.get()
     if source is not None:
@@ -52,5 +52,5 @@ def find_memory() -> OwnerMemory:
 
 
 def ask_outside_of_runs(find: Callable[[], OwnerMemory | None]) -> None:
-    """Have a function asked for the memory where no run is under way; it returns None where it knows none."""
+    """Have a function asked for the memory where no run is in progress; it returns None where it knows none."""
     _outside.append(find)

@@ -1,9 +1,9 @@
 """Read and write conversations from flows and from a site's own code.
 
 Every function works on the messages of one owner: those of the run or request around the call, of
-a ``with use_memory(...)`` block, or of what is passed as ``memory``. The names, filters, order and
-defaults are those that code written for Langflow knows. Each function has a twin for callers in an
-event loop, whose name begins with ``a``; it works in a thread and holds up nobody.
+a ``with use_memory(...)`` block, or of what is passed as ``memory``. Names, filters, order and
+defaults are those that code written for Langflow expects. Each function has an asynchronous version
+whose name begins with ``a``, which runs it in a thread.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def get_messages(
     *,
     memory: OwnerMemory | None = None,
 ) -> list[Message]:
-    """Return messages, newest first unless said otherwise; never those that tell of an error.
+    """Return messages, newest first by default, without error messages. Filters are
 
-    Filters are exact; blank ones count as not given. By ``timestamp`` means the order of the
-    conversation, which no clock can upset; of equal values in another order the older comes first.
+    exact; blank ones are ignored. ``timestamp`` means the order of the conversation, independent
+    of clocks; with another ``order_by``, equal values are ordered by age.
 
     :param order_by: one of ``timestamp, sender, sender_name, session_id, text``; None is ``timestamp``
         with the oldest first.
     :param order: ``DESC`` or ``ASC``.
-    :param limit: the first so many in that order; None returns all, and 0 none.
-    :param memory: whose messages; those of the run or request around the call unless said.
+    :param limit: maximum number in that order; None returns all, and 0 none.
+    :param memory: the memory to use; default: that of the current run or request.
     :raises ValueError: for another ``order_by`` or ``order``, or a negative limit.
     """
     if order_by is not None and order_by not in ORDER_FIELDS:
@@ -93,7 +93,7 @@ def add_messages(
     Messages of one session that follow each other are stored together or not at all.
 
     :param flow_id: the flow that they belong to, if not what each says itself.
-    :raises MessageInvalid: if one lacks session id, sender or sender name, or its id is taken.
+    :raises MessageInvalid: if one lacks session id, sender or sender name, or its id already exists.
     :raises MemoryFailed: if the store fails.
     """
     rows = [_prepared(message, flow_id) for message in each_message(messages)]
@@ -105,7 +105,7 @@ def add_messages(
 def store_message(
     message: Message | Iterable[Message], flow_id: str | None = None, *, memory: OwnerMemory | None = None
 ) -> list[Message]:
-    """Store a message, or change the one that has its id; return it as stored, in a list. It may be several.
+    """Store a message (or several), or update the one with its id; return them as stored, in a list.
 
     :param flow_id: the flow it belongs to, if not what it says itself; that of a message that is
         there already stays as it is.
@@ -136,11 +136,11 @@ def _store(source: OwnerMemory, row: Message) -> list[Message]:
 
 
 def update_messages(messages: Message | Iterable[Message], *, memory: OwnerMemory | None = None) -> list[Message]:
-    """Change messages that are stored to what these say, and return them as they are now.
+    """Update stored messages and return them. Everything but id, flow, run and timestamp
 
-    Everything but id, flow, run and moment can change; fields that are None stay as they are.
+    can change; fields that are None are left unchanged.
 
-    :raises NotFound: if one is not there (then none was changed).
+    :raises NotFound: if one does not exist (then none is changed).
     :raises MessageInvalid: if one lacks session id, sender or sender name.
     """
     source = memory or find_memory()
@@ -163,7 +163,7 @@ def delete_messages(
 ) -> int:
     """Delete the messages of a session or of a context, or of a context within a session; return their number.
 
-    :raises ValueError: if neither is named, so that nobody deletes everything by an empty variable.
+    :raises ValueError: if neither is given, so that an empty variable does not delete everything.
     """
     if not session_id and not context_id:
         raise ValueError("Either session_id or context_id must be provided to delete messages.")
@@ -171,7 +171,7 @@ def delete_messages(
 
 
 def delete_message(id_: str, *, memory: OwnerMemory | None = None) -> bool:
-    """Delete one message and say whether it was there."""
+    """Delete one message; return whether it existed."""
     return (memory or find_memory()).delete(ids=(str(id_),)) > 0
 
 

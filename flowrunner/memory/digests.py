@@ -46,7 +46,7 @@ def digest_sessions(
 def digest_lines(lines: Iterable[str | bytes]) -> list[SessionDigest]:
     """Return the digest of each session of an export.
 
-    :raises BadRequest: for a line that is no message, with its number.
+    :raises BadRequest: for a line that is not a message, with its number.
     """
     return digest_messages(message for _, message in read_lines(lines))
 

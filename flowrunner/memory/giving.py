@@ -25,7 +25,7 @@ _NAMESPACE: Final = uuid.UUID("b1a3c4ee-8c58-5a3c-9d2b-0f6f0c1f7a52")
 
 @dataclass(slots=True)
 class GivenMessages:
-    """How many messages of how many sessions went over; ``merged`` sessions were there already."""
+    """How many messages of how many sessions were transferred; ``merged`` sessions already existed."""
 
     messages: int = 0
     sessions: int = 0
@@ -43,8 +43,8 @@ def give_messages(
 ) -> GivenMessages:
     """Give all messages of one owner to another, in order.
 
-    A store knows no change of owner, so each is removed and stored anew. Before the first is removed
-    all of them are on the disk in the journal; while that is there, a call goes on with it. A session
+    A store cannot change an owner, so each message is deleted and stored again. Before the first is removed
+    all of them are on the disk in the journal; while that is there, a call continues with it. A session
     that the other has already is merged with theirs, in order of time.
 
     :param journal: a file in the data folder, gone when all is done.

@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 
 
 def new_id() -> str:
-    """Return a fresh UUID (version 7: the time in milliseconds, then 74 random bits) in its canonical spelling.
+    """Return a new UUID (version 7: the time in milliseconds, then 74 random bits) in its canonical spelling.
 
     Ids that are made together lie together in an index: a run writes fewer pages, and a large table is not read all
     over for each new row.
@@ -95,7 +95,7 @@ def make_properties(**changes: Any) -> dict[str, Any]:
 def parse_timestamp(text: str) -> datetime:
     """Read a timestamp in ISO 8601; a naive one is UTC.
 
-    :raises ValueError: if the text is no timestamp.
+    :raises ValueError: if the text is not a timestamp.
     """
     plain = text.strip()
     plain = plain[:-4] + "+00:00" if plain.endswith(" UTC") else plain
@@ -137,7 +137,7 @@ class Message:
     def replace(self, **changes: Any) -> Message:
         """Return a copy with the named fields changed.
 
-        :raises TypeError: for a name that is no field.
+        :raises TypeError: for a name that is not a field.
         """
         if not changes.keys() <= _FIELD_SET:
             raise TypeError(f"a message has no field {', '.join(sorted(changes.keys() - _FIELD_SET))}")
@@ -150,7 +150,7 @@ class Message:
         return made
 
     def missing_to_store(self) -> tuple[str, ...]:
-        """Return the names of the fields without which it cannot be stored."""
+        """Return the names of required fields that are missing."""
         return tuple(name for name in ("session_id", "sender", "sender_name") if not getattr(self, name))
 
     def to_record(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ MESSAGE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Message))
 def each_message(messages: Message | Iterable[Message]) -> list[Message]:
     """Return one message or several as a list.
 
-    :raises TypeError: for what is no message.
+    :raises TypeError: for what is not a message.
     """
     if isinstance(messages, Message):
         return [messages]
@@ -203,7 +203,7 @@ def each_message(messages: Message | Iterable[Message]) -> list[Message]:
 
 
 def private_copy(message: Message) -> Message:
-    """Return a copy that shares no dict and no list with the message, for who keeps messages as objects."""
+    """Return a copy that shares no mutable value with the message, for stores that keep messages as objects."""
     return message.replace(
         files=tuple(message.files),
         properties=_copy(message.properties),
@@ -277,7 +277,7 @@ def make_content_block(title: str, contents: Iterable[Mapping[str, Any]], **more
 
 
 def error_message(*, vertex_id: str, component: str, kind: str, reason: str, **fields: Any) -> Message:
-    """Return the message that stands in a conversation for a component that failed.
+    """Return the message that records the failure of a component in a conversation.
 
     It carries ``error=True``, so it never enters a chat history, and no traceback.
 

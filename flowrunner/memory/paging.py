@@ -78,7 +78,7 @@ def _older(memory: Any, found: list[Message], size: int, filters: dict[str, Any]
 
 
 def weight_of(message: Message) -> int:
-    """Return about how many characters a message has, with what belongs to it."""
+    """Return the approximate size of a message in characters."""
     parts = (message.properties, message.content_blocks, message.files)
     return len(message.text) + sum(len(str(part)) for part in parts if part) + 200
 

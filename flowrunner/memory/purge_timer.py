@@ -18,9 +18,9 @@ _LONGEST_PAUSE = 60.0
 
 
 class PurgeTimer:
-    """Calls a function so many seconds after it was last called, in whichever process of the host.
+    """Calls a function at an interval, in one process of the host.
 
-    A file in the data folder says by its time when that was, and is locked for as long as it takes.
+    A file in the data folder says by its time when that was, and is locked for without a time limit.
 
     :param folder: the data folder, which all workers share.
     :param every: seconds.
@@ -37,7 +37,7 @@ class PurgeTimer:
         self._pid = 0
 
     def start(self) -> None:
-        """Begin to look, unless this process does already; a child of a fork begins anew."""
+        """Start the timer, unless this process has; a forked child starts its own."""
         if self._pid == os.getpid() or self._stopped.is_set():
             return
         with self._starting:
@@ -47,13 +47,13 @@ class PurgeTimer:
                 self._thread.start()
 
     def stop(self, wait: float = 10.0) -> None:
-        """Begin no more, and wait a while for what is under way."""
+        """Begin no more, and wait a while for what is in progress."""
         self._stopped.set()
         if self._thread is not None and self._pid == os.getpid():
             self._thread.join(wait)
 
     def act_if_due(self) -> float:
-        """Call the function if its time has come and no other process does so; return the seconds until the next."""
+        """Call the function if it is due and no other process calls it; return the seconds until the next call."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
             try:

@@ -17,7 +17,7 @@ _AT_ONCE = 500
 
 @dataclass(slots=True)
 class Purged:
-    """What a rule removed, or in a dry run would have: so many messages, of so many sessions."""
+    """What a rule removed, or in a dry run would have: that many messages, of so many sessions."""
 
     rule: RetentionRule
     messages: int = 0
@@ -55,12 +55,12 @@ class _Survivors:
             heapq.heappushpop(self.newest, moment)
 
     def settle(self) -> bool:
-        """Say whether there are too many, when all are counted."""
+        """Return whether there are too many, when all are counted."""
         self.ties = self.newest.count(self.newest[0]) if self.newest else 0
         return self.count > self.total
 
     def drops(self, moment: datetime) -> bool:
-        """Say whether a message of that moment goes."""
+        """Return whether a message of that moment goes."""
         if not self.newest or moment < self.newest[0]:
             return True
         if moment == self.newest[0]:
@@ -78,12 +78,12 @@ def purge(
     flow_names: Mapping[str, str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Purged]:
-    """Remove what the rules do not keep; a message is under the first rule that is for it.
+    """Delete what the rules do not keep; the first rule that matches a message applies.
 
     No more of the messages is held at a time than a page, and the ids of what goes in one session.
 
     :param now: the moment from which ages count.
-    :param dry_run: remove nothing, and tell what would be removed.
+    :param dry_run: delete nothing; return what would be deleted.
     :param flow_names: endpoint names by flow id, so that rules may say either.
     :param stopped: asked before each session; once it says so, no more is removed.
     :returns: what each rule removed, in the order of the rules.
@@ -176,7 +176,7 @@ class _Purge:
         return [n for n, rule in enumerate(self._rules) if rule.fits_session(summary.owner, summary.session_id)]
 
     def _may_go(self, own: OwnerMemory, summary: SessionSummary, indexes: Sequence[int]) -> bool:
-        """Say whether a session must be read, so that one in which nothing is old costs next to nothing."""
+        """Return whether a session must be read, so that one in which nothing is old costs next to nothing."""
         for rule in (self._rules[n] for n in indexes):
             if rule.total is not None or (rule.newest is not None and summary.count > rule.newest):
                 return True

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 def fold(text: str) -> str:
-    """Return a text as search compares it: case folded."""
+    """Return a text case-folded, as search compares it."""
     return text.casefold()
 
 
@@ -77,11 +77,11 @@ class MessageQuery:
         return tuple(fold(self.text).split()) if self.text else ()
 
     def reaches(self, owner: str) -> bool:
-        """Say whether the messages of an owner are within the query's reach."""
+        """Return whether the messages of an owner are within the query's reach."""
         return isinstance(self.owner, _EveryOwner) or owner == self.owner
 
     def matches(self, message: Message) -> bool:
-        """Say whether a message is meant, but for limit, offset and cursors."""
+        """Return whether a message is meant, but for limit, offset and cursors."""
         if not self.reaches(message.owner):
             return False
         for name in _EXACT:
@@ -218,7 +218,7 @@ class MessageChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
-    """What a session looks like from outside.
+    """The summary of a session.
 
     ``flow_ids`` are the flows that its messages came from, sorted. ``first_at`` and ``last_at``
     are the timestamps of the messages that are first and last in order of append.
@@ -234,7 +234,7 @@ class SessionSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionQuery:
-    """Which sessions are meant, and which part of the list.
+    """Which sessions to select, and which part of the list.
 
     ``flow_id`` looks only at messages of that flow: sessions without any are left out, and counts,
     moments and activity are those of that flow's messages. ``contains`` keeps ids that contain the
@@ -254,13 +254,13 @@ class SessionQuery:
     offset: int = 0
 
     def matches(self, session_id: str) -> bool:
-        """Say whether a session of that id is meant, as far as its id goes."""
+        """Return whether a session of that id is meant, as far as its id goes."""
         if self.session_id is not None and session_id != self.session_id:
             return False
         return not self.contains or fold(self.contains) in fold(session_id)
 
     def is_after(self, summary: SessionSummary) -> bool:
-        """Say whether a session is the one that ``after`` names."""
+        """Return whether a session is the one that ``after`` names."""
         return summary.session_id == self.after and self.after_owner in (None, summary.owner)
 
     def select(self, messages: Iterable[Message]) -> list[SessionSummary]:

@@ -20,7 +20,7 @@ class RetentionRule:
 
     A rule is for messages whose session id, flow (id or endpoint name) and owner fit its patterns,
     in which ``*`` stands for any text and ``?`` for one character. ``age`` keeps what is younger,
-    ``newest`` so many messages of each session, ``total`` so many of all that the rule is for, the
+    ``newest`` that many messages of each session, ``total`` so many of all that the rule is for, the
     oldest going first.
     """
 
@@ -32,11 +32,11 @@ class RetentionRule:
     total: int | None = None
 
     def fits_session(self, owner: str, session_id: str) -> bool:
-        """Say whether the rule may be for messages of a session."""
+        """Return whether the rule may be for messages of a session."""
         return fnmatchcase(session_id, self.session) and fnmatchcase(owner, self.owner)
 
     def fits_flow(self, names: Iterable[str]) -> bool:
-        """Say whether the rule is for messages of a flow that has these names; one of no flow has the name ``""``."""
+        """Return whether the rule matches messages of a flow with these names; without a flow the name is ``""``."""
         return any(fnmatchcase(name, self.flow) for name in names)
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class RetentionRule:
 def read_rules(value: Any) -> tuple[RetentionRule, ...]:
     """Read rules written as ``session=guest-* age=7d newest=100; age=365d``, or as JSON: a list of objects.
 
-    A message is under the first rule that is for it. JSON is for patterns with blanks or semicolons.
+    The first rule that matches a message applies. JSON is for patterns with blanks or semicolons.
 
     :raises ValueError: with what is wrong.
     """

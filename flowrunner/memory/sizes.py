@@ -43,7 +43,7 @@ def size_of(memory: _Sessions, most: int = MOST_SESSIONS) -> MemorySize:
 
 
 def disk_size(place: str, most: int = MOST_FILES) -> DiskSize | None:
-    """Return what the place of a backend takes on this machine's disk; None for one that is no file or folder here.
+    """Return what the place of a backend takes on this machine's disk; None for one that is not a file or folder here.
 
     :param most: files of a folder that are counted.
     """

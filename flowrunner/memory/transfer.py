@@ -32,7 +32,7 @@ _COPIES: Final = uuid.UUID("3f0dd5f9-5a3e-5d1f-8a53-6a5b1b1d0c11")
 
 @dataclass(slots=True)
 class Transfer:
-    """How many messages were stored, and how many passed over because they were there already."""
+    """How many messages were stored, and how many skipped because they already existed."""
 
     stored: int = 0
     skipped: int = 0
@@ -63,11 +63,11 @@ def import_lines(
 
     :param owner: store all under this owner instead of the one that each names. A message that
         another owner has gets an id of its own, the same each time.
-    :param skip_existing: pass over messages whose ids are taken, so that an import that was
-        interrupted can be repeated.
+    :param skip_existing: skip messages whose ids already exist, so that an interrupted import
+        can be repeated.
     :param told: called with each number of messages that were stored or passed over.
-    :raises BadRequest: for a line that is no message, with its number; those before it are stored.
-    :raises Conflict: for an id that is taken, with the number of its line.
+    :raises BadRequest: for a line that is not a message, with its number; those before it are stored.
+    :raises Conflict: for an id that already exists, with the line number.
     """
     numbered = read_lines(lines, owner)
     return _store(memory, numbered if owner is None else own_ids(memory, numbered), skip_existing, told)
@@ -76,9 +76,9 @@ def import_lines(
 def copy_messages(source: Memory, target: Memory, *, skip_existing: bool = False, told: Told = _untold) -> Transfer:
     """Store every message of one store in another, in order.
 
-    :param skip_existing: pass over messages that are there, so that a copy that was interrupted can be repeated.
+    :param skip_existing: skip messages that already exist, so that an interrupted copy can be repeated.
     :param told: called with each number of messages that were stored or passed over.
-    :raises Conflict: for an id that is taken there.
+    :raises Conflict: for an id that already exists there.
     """
     found = enumerate(_everything(source.for_owner(EVERY_OWNER), None), 1)
     return _store(target, found, skip_existing, told)
@@ -94,7 +94,7 @@ def read_lines(lines: Iterable[str | bytes], owner: str | None = None) -> Iterat
     """Yield the messages of an export with the numbers of their lines.
 
     :param owner: whose they become, if not whose they say they are.
-    :raises BadRequest: for a line that is no message, with its number.
+    :raises BadRequest: for a line that is not a message, with its number.
     """
     for number, line in enumerate(_rows(lines), 1):
         if not line.strip():
@@ -142,7 +142,7 @@ def _is_message(line: str | bytes) -> bool:
 
 
 def own_ids(memory: Memory, numbered: Iterable[tuple[int, Message]]) -> Iterator[tuple[int, Message]]:
-    """Yield messages with an id made of owner and old one where somebody else has the old one."""
+    """Yield messages with an id made of owner and old one where another owner has the old one."""
     for page in _pages(numbered, _LOOK_AHEAD):
         ids = tuple(str(message.id) for _, message in page)
         owners = {m.id: m.owner for m in memory.for_owner(EVERY_OWNER).fetch(ids=ids)}

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from flowrunner.flows.model import Edge, Flow
 from flowrunner.playground.layout import HEIGHT, MARGIN, WIDTH, Places, place_vertices
 
-#: What XML cannot hold: control characters, surrogates, and two that are no characters.
+#: What XML cannot hold: control characters, surrogates, and two that are not characters.
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST: Final = 24
 

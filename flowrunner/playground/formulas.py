@@ -39,7 +39,7 @@ def _read_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     stop: int | None = start
     if not first[2:].endswith(closing):
-        # One that ends in the midst of its line is part of a text.
+        # One that ends in the middle of its line is part of a text.
         stop = None if closing in first[2:] else _last_line(state, start, end, closing)
     if stop is None:
         return False
@@ -72,7 +72,7 @@ def _line(state: StateBlock, number: int) -> str:
 
 
 def _read_inline(state: StateInline, silent: bool) -> bool:
-    """Read a formula in the midst of a text."""
+    """Read a formula in the middle of a text."""
     found = _formula_at(state)
     if found is None:
         return False

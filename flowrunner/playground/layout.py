@@ -56,7 +56,7 @@ def _from_file(vertices: Sequence[Vertex]) -> Places | None:
 
 
 def _overlap(places: Places) -> bool:
-    """Say whether two boxes touch, or all but do."""
+    """Return whether two boxes touch, or all but do."""
     wide, high = WIDTH + 8, HEIGHT + 8
     cells: dict[tuple[int, int], tuple[float, float]] = {}
     for x, y in places.values():

@@ -81,7 +81,7 @@ class _Markdown(MarkdownIt):
     """CommonMark with tables, in which HTML is text and only whole addresses are links."""
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the name that the parser calls
-        """Say whether an address may be followed; a link of another kind stays as it was written."""
+        """Return whether an address may be followed; a link of another kind stays as it was written."""
         return url.lower().startswith(_BEGINNINGS)
 
 

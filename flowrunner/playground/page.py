@@ -76,7 +76,7 @@ def _send(name: str, kind: str) -> Response:
     packed = request.accept_encodings.best_match(["gzip"]) is not None
     answer = Response(packed_file(name) if packed else read_file(name), content_type=f"{kind}; charset=utf-8")
     answer.headers["Vary"] = "Accept-Encoding"
-    # Asked for anew each time: after an upgrade no old module meets a new one.
+    # Asked for again each time: after an upgrade no old module meets a new one.
     answer.headers["Cache-Control"] = "no-cache"
     if packed:
         answer.headers["Content-Encoding"] = "gzip"

@@ -74,7 +74,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    """Say whether a file belongs to the machinery that loads and calls plugins."""
+    """Return whether a file belongs to the machinery that loads and calls plugins."""
     return file.startswith((_HERE, _PLUGGY, "<frozen"))
 
 

@@ -69,7 +69,7 @@ class Callers:
         return now - other_told_at > _TELL and (group != told or now - told_at > _TELL)
 
     def others_ask(self, group: str, now: float) -> bool:
-        """Say whether anybody but this caller has asked of late, in any process."""
+        """Return whether anybody but this caller has asked of late, in any process."""
         name, at, other_at = self._asked
         if now - (other_at if name == group else at) < RECENT:
             return True
@@ -139,7 +139,7 @@ class Callers:
         return False
 
     def _is_ours(self) -> bool:
-        """Say whether the slot of this process is still its own: one that was not used for long is another's."""
+        """Return whether the slot of this process is still its own: one that was not used for long is another's."""
         if self._slot is None:
             return False
         mark = os.pread(self._file, 8, self._slot * _TOLD.size)

@@ -65,12 +65,12 @@ def log_failure(run_id: str, flow: Flow, error: BaseException) -> None:
 
 
 def _is_foreseen(error: FlowRunnerError | None) -> bool:
-    """Say whether the sentence of an error tells all, so that no trace is wanted."""
+    """Return whether the sentence of an error tells all, so that no trace is wanted."""
     if error is None:
         return False
     return error.status != 500 or error.__cause__ is not None or isinstance(error, (ComponentFailed, RunLost))
 
 
 def was_told(error: BaseException) -> bool:
-    """Say whether the log has the line about the run that an error ended."""
+    """Return whether the log has the line about the run that an error ended."""
     return getattr(error, "run_id", None) is not None

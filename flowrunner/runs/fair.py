@@ -104,13 +104,13 @@ class FairPlaces:
                 self._take_back(place)
 
     def crowds(self, group: str) -> bool:
-        """Say whether a caller has many places while others ask for some, too, here or in another process."""
+        """Return whether a caller has many places while others ask for some, too, here or in another process."""
         if self._taken.get(group, 0) <= self._MANY or self._callers is None:
             return False
         return self._callers.others_ask(group, time.monotonic())
 
     def gives_way(self) -> bool:
-        """Say whether this process works for one caller alone, who crowds: others ask other processes."""
+        """Return whether this process works for one caller alone, who crowds: others ask other processes."""
         if self._callers is None or self._number - self._free <= self._MANY:
             return False
         alone = self._callers.alone(time.monotonic())
@@ -314,7 +314,7 @@ class Work:
     :param group: with whom the caller shares.
     :param what: what is run.
     :param goes_on: says whether a place is still to be waited for.
-    :param crowds: says whether the caller has many runs under way while others have some.
+    :param crowds: says whether the caller has many runs in progress while others have some.
     """
 
     __slots__ = ("_crowds", "_goes_on", "_place", "_places")

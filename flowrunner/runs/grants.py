@@ -167,7 +167,7 @@ class Grants:
         return FoundVariable(os.environ[name], Word.OPERATOR, name in KEY_VARIABLES or is_secret_name(name))
 
     def _has_collection(self, flow: Flow, owner: str, name: str) -> bool:
-        """Say whether a collection is the usual one of a flow, or one that its author wrote into it.
+        """Return whether a collection is the usual one of a flow, or one that its author wrote into it.
 
         The author may have written the name of a variable; what a request says of that one does not count.
         """

@@ -165,7 +165,7 @@ def open_rates(settings: Settings, engine: Engine) -> Rates | None:
 
 
 def counts_addresses(settings: Settings) -> bool:
-    """Say whether any limit counts by address."""
+    """Return whether any limit counts by address."""
     return bool(settings.rate_per_address or settings.runs_per_address)
 
 

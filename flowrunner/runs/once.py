@@ -138,7 +138,7 @@ class Claim:
             self._unwritten.append(statement)
 
     def keeps(self, error: FlowRunnerError) -> bool:
-        """Say whether an error is the answer for good, since the run had begun and nobody was told to try again."""
+        """Return whether an error is the answer for good, since the run had begun and nobody was told to try again."""
         return self.begun and error.status not in _NOTHING_DONE
 
     def free(self) -> None:
@@ -179,7 +179,7 @@ class Once:
         """Take a key for a run, or return the answer of the request that had it before.
 
         :raises KeyReused: if that request was another one.
-        :raises KeyInFlight: if it is under way.
+        :raises KeyInFlight: if it is in progress.
         :raises RunLost: if its run had begun when its process ended.
         :raises AnswerGone: if its answer is not kept.
         :raises StoreFailed: if the database fails.

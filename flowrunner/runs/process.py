@@ -43,7 +43,7 @@ class ProcessMark:
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _byte(self.id))
 
     def is_gone(self, other: str) -> bool:
-        """Say whether a process of the same place has ended."""
+        """Return whether a process of the same place has ended."""
         if other in _files[self._path].ids:
             return False
         try:
@@ -115,7 +115,7 @@ class Silences:
         return now - before[1] >= self._silence
 
     def forget(self) -> None:
-        """Begin anew: nothing could be seen for a while."""
+        """Begin again: nothing could be seen for a while."""
         self._seen.clear()
 
 

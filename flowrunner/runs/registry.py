@@ -24,7 +24,7 @@ logger = logging.getLogger("flowrunner")
 
 
 class RunRegistry:
-    """Knows the runs that are under way here, by id, and records what becomes of them.
+    """Knows the runs that are in progress here, by id, and records what becomes of them.
 
     :param folder: where the processes of this host keep the lock file by which they know each other.
     :param carries: messages are committed on the ledger's engine, so that records go along.
@@ -60,7 +60,7 @@ class RunRegistry:
         self.unmarked: list[tuple[str, str, str]] = []
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process: what was under way is the parent's."""
+        """Begin afresh in a forked process: what was in progress is the parent's."""
         self._inherited.append(self._mark)
         self._begin()
 
@@ -148,7 +148,7 @@ class RunRegistry:
             self._unwritten.pop(0)
 
     def close(self) -> None:
-        """Take this process off the list; nothing of it is under way any more."""
+        """Take this process off the list; nothing of it is in progress any more."""
         mark, self._mark = self._mark, None
         if mark is not None:
             try:

@@ -146,7 +146,7 @@ class Runs:
         run_id: str | None = None,
         keyed: KeyedAnswer | None = None,
     ) -> str:
-        """Take a run that nobody waits for; it is recorded when this returns, and begins in its turn.
+        """Take a run in the background; it is recorded when this returns, and begins in its turn.
 
         :param keyed: the key of the request and its answer, stored in the same transaction.
         :returns: its id.
@@ -223,7 +223,7 @@ class Runs:
             raise StoreFailed("The server's database cannot be read now; try again.") from error
 
     def stop_all(self) -> None:
-        """End in good order: begin nothing more, wait for what is under way, then cancel it.
+        """End in good order: begin nothing more, wait for what is in progress, then cancel it.
 
         What was accepted and has not begun is left to another process, or to the next start.
         """
@@ -262,7 +262,7 @@ class Runs:
             self.registry.end(entry.run_id, CANCELLED, "run_cancelled", f"The run was stopped: {STOPPING}.")
 
     def close(self) -> None:
-        """Release everything; runs that are under way are waited for."""
+        """Release everything; runs that are in progress are waited for."""
         self.stop_all()
         self.pool.shutdown(wait=False)
         self.keeper.close()
@@ -302,7 +302,7 @@ class Runs:
             self.dispatcher.send_again()
 
     def _is_busy(self) -> bool:
-        """Say whether others must not take this process for one that is gone, though no run is under way."""
+        """Return whether others must not take this process for one that is gone, though no run is in progress."""
         return self.pool.busy or (self.limits is not None and self.limits.owes_places)
 
     def _write_again(self) -> None:
@@ -406,7 +406,7 @@ class Runs:
                 request, identity, cause = open_request(row.request, self.box)
                 flow = self._runner.find(row.flow_id, identity)
                 if row.begun:
-                    # It begins anew, so what it said before its process ended is not said twice.
+                    # It begins again, so what it said before its process ended is not said twice.
                     self._runner.memory.for_owner(row.owner).delete(run_id=row.id, flow_id=row.flow_id)
             except FlowRunnerError as error:
                 logger.warning("The accepted run %s cannot start: %s", row.id, error.message)

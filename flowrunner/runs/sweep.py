@@ -69,7 +69,7 @@ class Sweeper:
         return found
 
     def is_known_gone(self, process: str) -> bool:
-        """Say whether a process has ended, as far as one look tells: of another host's it does not."""
+        """Return whether a process has ended, as far as one look tells: of another host's it does not."""
         row = self._registry.ledger.process(process)
         mark = self._registry.mark
         return row is None or (row.place == mark.place and mark.is_gone(process))

@@ -15,17 +15,17 @@ API_PARTS: Final = ("flows", "variables", "files", "keys", "monitor", "webhook",
 
 
 def text(value: Any) -> str:
-    """Take any text."""
+    """Parse a string."""
     return str(value)
 
 
 def path(value: Any) -> Path:
-    """Take the path of a file or folder; ``~`` is the home folder."""
+    """Parse the path of a file or folder; ``~`` is the home folder."""
     return Path(value).expanduser().absolute()
 
 
 def boolean(value: Any) -> bool:
-    """Take true/false, yes/no, on/off, 1/0.
+    """Parse true/false, yes/no, on/off, 1/0.
 
     :raises ValueError: for anything else.
     """
@@ -39,7 +39,7 @@ def boolean(value: Any) -> bool:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Take a list, or words with commas between them; a path is one word.
+    """Parse a list, or words separated by commas; a path is one word.
 
     :raises ValueError: for anything else.
     """
@@ -52,7 +52,7 @@ def words(value: Any) -> tuple[str, ...]:
 
 
 def integer(low: int, high: int | None = None) -> Callable[[Any], int]:
-    """Take a whole number within bounds."""
+    """Parse a whole number within bounds."""
 
     def parse(value: Any) -> int:
         if isinstance(value, bool):
@@ -66,7 +66,7 @@ def integer(low: int, high: int | None = None) -> Callable[[Any], int]:
 
 
 def seconds(value: Any) -> float:
-    """Take a number of seconds, 0 or more.
+    """Parse a number of seconds, 0 or more.
 
     :raises ValueError: for a negative number or no number.
     """
@@ -83,7 +83,7 @@ _RATE: Final = re.compile(
 
 
 def rates(value: Any) -> tuple[str, ...]:
-    """Take how often something may happen, such as ``10/second; 600/hour``: all of these hold.
+    """Parse rates, such as ``10/second; 600/hour``; all of them apply.
 
     :raises ValueError: for anything else.
     """
@@ -97,7 +97,7 @@ def rates(value: Any) -> tuple[str, ...]:
 
 
 def limits_store(value: Any) -> str:
-    """Take where limits are counted: ``database``, ``memory``, or the URL of a Redis server.
+    """Parse the place where limits are counted: ``database``, ``memory``, or the URL of a Redis server.
 
     :raises ValueError: for anything else.
     """
@@ -108,7 +108,7 @@ def limits_store(value: Any) -> str:
 
 
 def choice(*options: str) -> Callable[[Any], str]:
-    """Take one of the named words."""
+    """Parse one of the given words."""
 
     def parse(value: Any) -> str:
         if value not in options:
@@ -119,7 +119,7 @@ def choice(*options: str) -> Callable[[Any], str]:
 
 
 def api_parts(value: Any) -> tuple[str, ...]:
-    """Take names of parts of the API; ``all`` or True stands for every one, ``none`` or False for none.
+    """Parse names of parts of the API; ``all`` or True stands for every one, ``none`` or False for none.
 
     :raises ValueError: for a part that is not there.
     """

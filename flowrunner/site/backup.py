@@ -87,7 +87,7 @@ def write_backup(
 def read_backup(source: Path) -> dict[str, Any]:
     """Return the manifest of a backup, when every part of it is as it was written.
 
-    :raises BadRequest: if it is no backup, or something in it is missing, changed or added.
+    :raises BadRequest: if it is not a backup, or something in it is missing, changed or added.
     """
     try:
         manifest = json.loads((source / MANIFEST).read_text("utf-8"))

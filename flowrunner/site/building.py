@@ -164,7 +164,7 @@ def _open(
     """Open everything that a runner keeps.
 
     :param library_of: returns the flows of folders, which it reads when it is first asked for them.
-    :raises FlowRunnerError: in one sentence, what must be changed.
+    :raises FlowRunnerError: saying what must be changed.
     """
     place = choose_data_folder(app, settings, wishes)
     if place.is_temporary:

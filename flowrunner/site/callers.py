@@ -70,7 +70,7 @@ def read_offer(flows: Any) -> Offer | None:
 
 
 def _is_offered(identity: Identity, offer: Offer | None, flow: Flow) -> bool:
-    """Say whether a flow may be run by somebody whom the site has named.
+    """Return whether a flow may be run by somebody whom the site has named.
 
     What authors made is theirs to run. Somebody who is none may have made flows, too, while they
     were one: those count only where the site offers them.

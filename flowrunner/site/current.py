@@ -30,7 +30,7 @@ Who = Identity | str | int | None
 
 
 class BoundRunner:
-    """A runner in the name of somebody: of whoever sends the present request, unless said otherwise.
+    """A runner in the name of somebody: of whoever sends the present request, by default.
 
     :param runner: the runner itself, with its settings, plugins and flows.
     :param identity: who acts; None for the sender of the present request.
@@ -102,7 +102,7 @@ class BoundRunner:
             ``Idempotency-Key`` of the present request counts, if it has one. Blank is none.
         :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
         :raises NotAllowed: as :attr:`identity`.
-        :raises KeyInFlight: if the run of this key is under way.
+        :raises KeyInFlight: if the run of this key is in progress.
         :raises KeyReused: if the key was used for another run.
         :raises FlowRunnerError: what stopped the run.
         """

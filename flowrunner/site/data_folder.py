@@ -110,7 +110,7 @@ def _folder_of_programs() -> Path:
 
 
 def _can_be_made(folder: Path) -> bool:
-    """Say whether a folder is there and can be written, or can be made."""
+    """Return whether a folder is there and can be written, or can be made."""
     for place in (folder, *folder.parents):
         if place.exists():
             return place.is_dir() and os.access(place, os.W_OK | os.X_OK)

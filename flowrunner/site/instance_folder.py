@@ -67,7 +67,7 @@ def instance_data_folder(app: Flask, settings: Settings) -> Path:
 
 
 def is_under_test(app: Flask) -> bool:
-    """Say whether an app is made for a test: it says so, or keeps its own data in memory."""
+    """Return whether an app is made for a test: it says so, or keeps its own data in memory."""
     if app.testing:
         return True
     urls = [app.config.get("SQLALCHEMY_DATABASE_URI")]
@@ -82,7 +82,7 @@ def _in_memory(settings: Settings, wishes: Wishes) -> Settings:
 
 
 def _is_kept_elsewhere(app: Flask, settings: Settings, wishes: Wishes) -> bool:
-    """Say whether everything that must last lies outside the data folder: on a server, or nowhere by choice."""
+    """Return whether everything that must last lies outside the data folder: on a server, or nowhere by choice."""
     if settings.database_url:
         return not str(settings.database_url).startswith("sqlite")
     return wishes.db is not None or settings.memory == "in-memory"

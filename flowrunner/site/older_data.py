@@ -39,7 +39,7 @@ _ENVIRONMENTS_OF_TOOLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a data folder holds: so many messages, flows, variables, keys and files; conversations kept in files."""
+    """What a data folder holds: that many messages, flows, variables, keys and files; conversations kept in files."""
 
     folder: Path
     counts: dict[str, int]

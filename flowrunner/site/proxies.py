@@ -28,7 +28,7 @@ class TrustedProxies:
         self._app = ProxyFix(app, x_for=count, x_proto=count, x_prefix=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request; a prefix that is no plain path is as if there were none."""
+        """Answer a request; a prefix that is not plain path is as if there were none."""
         given = environ.pop(_HEADER, None)
         if given is not None:
             prefix = given.rpartition(",")[2].strip().rstrip("/")

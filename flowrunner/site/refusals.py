@@ -64,7 +64,7 @@ def read_folders(flows_dir: Any) -> tuple[str, ...]:
 
 
 def refuse_target(app: Any, subdomain: str | None) -> None:
-    """Refuse to be mounted in what is no app, or in one that answers requests already.
+    """Refuse to be mounted in what is not an app, or in one that answers requests already.
 
     :raises SettingsInvalid: saying what is wanted.
     """

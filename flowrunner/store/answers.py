@@ -17,7 +17,7 @@ from flowrunner.store.shared_commits import Statement
 from flowrunner.store.tables import answers, runs
 from flowrunner.text.timestamps import moment_text
 
-#: The request is under way; it was answered; its run is lost; its answer is too large, or was lost or removed.
+#: The request is in progress; it was answered; its run is lost; its answer is too large, or was lost or removed.
 OPEN: Final = "open"
 KEPT: Final = "kept"
 LOST: Final = "lost"
@@ -140,7 +140,7 @@ class AnswerStore:
             )
 
     def freeing(self, answer_id: str, run_id: str) -> Statement:
-        """Return the statement that removes the row of a request that is under way."""
+        """Return the statement that removes the row of a request that is in progress."""
         return self._free, {"id": answer_id, "run_id": run_id}
 
     def write(self, statement: Statement) -> None:
@@ -149,7 +149,7 @@ class AnswerStore:
             connection.exec_driver_sql(statement[0], dict(statement[1]))
 
     def processes(self) -> Sequence[str]:
-        """Return the ids of the processes that have requests under way."""
+        """Return the ids of the processes that have requests in progress."""
         with reading(self._engine) as connection:
             statement = select(answers.c.process).where(answers.c.state == OPEN).distinct()
             return [row[0] for row in connection.execute(statement)]

@@ -17,7 +17,7 @@ _NAMED: Final = {"-e": "=", "--env": "=", "-H": ":", "--header": ":", "--headers
 
 
 def mask_arguments(words: Sequence[object]) -> list[object]:
-    """Return the words of a command without the values of secret options; words that are no text stay."""
+    """Return the words of a command without the values of secret options; words that are not text stay."""
     return list(_masked(words))
 
 

@@ -81,7 +81,7 @@ class FlowsOfCaller:
         return [_plain(flow) for flow in self._folders.flows() if may_use(self._identity, flow)]
 
     def stored(self) -> list[StoredFlow]:
-        """Return the caller's own flows that they may use; without their graphs for who is no author."""
+        """Return the caller's own flows that they may use; without their graphs for who is not an author."""
         require(self._identity, Capability.CONVERSE, change=False)
         found = (flow for flow in self._store.list(self._identity.id) if _may_use_stored(self._identity, flow))
         if not self.sees_graphs:
@@ -267,7 +267,7 @@ class KeysOfCaller:
     def create(self, user: str, *, admin: bool = False, **more: Any) -> str:
         """Make a key and return its text; no key may more than the one that made it.
 
-        :raises NotAllowed: for a key of somebody else, or an admin key, from who is no admin.
+        :raises NotAllowed: for a key of somebody else, or an admin key, from who is not an admin.
         """
         who = self._identity
         require(who, Capability.AUTHOR)

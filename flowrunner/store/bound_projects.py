@@ -42,7 +42,7 @@ class ProjectsOfCaller:
         return self._shown(self._store.get(project_id, self._identity.id))
 
     def create(self, name: Any, description: Any, flow_ids: Iterable[str] = ()) -> Project:
-        """Make a project, and move flows into it; those that are not the caller's are passed over."""
+        """Create a project, and move flows into it; those that are not the caller's are passed over."""
         made = self._changing().create(self._identity.id, name, description)
         self._move(flow_ids, made.id)
         return self._shown(made)

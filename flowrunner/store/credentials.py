@@ -140,7 +140,7 @@ _OTHERS: Final = tuple(word for shape in SHAPES for word in shape.words if not a
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Say whether a field of that name holds a secret: it is, or ends in, a word such as ``api_key`` or ``token``."""
+    """Return whether a field name is, or ends in, a word for a secret such as ``api_key`` or ``token``."""
     return _SECRET_NAME.search(name) is not None
 
 
@@ -156,7 +156,7 @@ def secret_member(row: Mapping[Any, Any]) -> str | None:
 
 
 def is_secret_pair(row: Sequence[Any]) -> bool:
-    """Say whether the second of two texts is secret by the first, which is its name; two names are no such pair."""
+    """Return whether the second of two texts is secret by the first, which is its name; two names are no such pair."""
     return len(row) == 2 and type(row[1]) is str and _is_label(row[0]) and not _is_name(row[1])
 
 
@@ -169,12 +169,12 @@ def _is_name(text: str) -> bool:
 
 
 def looks_random(text: str) -> bool:
-    """Say whether a text is one long word of letters and digits, as tokens for access are, and no number."""
+    """Return whether a text is one long word of letters and digits, as tokens for access are, and no number."""
     return len(text) >= _LEAST and _RANDOM.fullmatch(text) is not None
 
 
 def is_suspect(text: str) -> bool:
-    """Say whether a text might hold a credential, or the name of one: a quick look, for texts that mostly do not."""
+    """Return whether a text might hold a credential, or the name of one: a quick look, for texts that mostly do not."""
     lower = text.lower()
     if any(map(lower.__contains__, _NAMES)):
         return True

@@ -1,6 +1,6 @@
 """Detect before each commit that a SQLite file was removed or replaced.
 
-SQLite goes on with a file that has no name any more, and whatever it says it has stored is gone with
+SQLite continues with a file that has no name any more, and whatever it says it has stored is gone with
 the process. Looking costs three system calls a transaction.
 """
 

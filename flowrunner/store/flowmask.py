@@ -234,7 +234,7 @@ def _hide_plain(item: Any) -> Any:
 
 
 def _is_field(item: Mapping[Any, Any]) -> bool:
-    """Say whether it is a field of a component, with a value among what else is said of it, and no row of a table."""
+    """Return whether it is a field of a component, with a value among its other members, and not a row of a table."""
     if any(word in item for word in _OF_FIELDS):
         return True
     return "value" in item and not any(label in item for label in LABELS)

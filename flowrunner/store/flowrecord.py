@@ -253,7 +253,7 @@ def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str
 
 
 def is_unicode(text: str) -> bool:
-    """Say whether every database can keep a text: one with half of a surrogate pair cannot be encoded."""
+    """Return whether every database can keep a text: one with half of a surrogate pair cannot be encoded."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -229,7 +229,7 @@ class KeyStore:
         return found.identity
 
     def is_listed(self, key: str) -> bool:
-        """Say whether there is such a key, by a list that is read anew every few seconds at most.
+        """Return whether there is such a key, by a list that is read again every few seconds at most.
 
         However often this is asked, the database is not. A key that another host has made is missed for
         these seconds.

@@ -56,7 +56,7 @@ class KnownSecrets(set[str]):
                 self.add(secret)
 
     def are_absent(self, text: str) -> bool:
-        """Say whether a JSON text surely holds none of them, also not as JSON writes it."""
+        """Return whether a JSON text surely holds none of them, also not as JSON writes it."""
         if not self._plain:
             return False
         if len(self) <= _FEW:

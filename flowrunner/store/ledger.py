@@ -226,7 +226,7 @@ class Ledger:
 
         ``place`` is None for a process that is not known any more; ``id`` is None for runs that no process has.
         """
-        # A request with a key may be under way before its run is recorded, or after it has ended.
+        # A request with a key may be in progress before its run is recorded, or after it has ended.
         with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None), *_of_nobody(engine))
         with_keys = select(answers.c.process).where(answers.c.state == "open")
         open_ones = with_runs.union(with_keys, select(places.c.process)).subquery()
@@ -297,7 +297,7 @@ def _of_nobody(engine: bool) -> tuple[Any, ...]:
 
 
 def _may_begin_again(row: Row[Any]) -> bool:
-    """Say whether a run that had begun may begin anew: one that ends its process each time does not so for ever."""
+    """Return whether a run that had begun may begin again: one that ends its process each time does not so for ever."""
     return bool(row.again) and row.request is not None and row.stop is None and row.begun < MOST_BEGINNINGS
 
 

@@ -39,7 +39,7 @@ def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> An
 
     A field whose name says that it is secret is masked whole, and its text wherever else it
     stands; texts lose what has the shape of a credential; fields called ``code`` are left out.
-    Cycles, depth and size are bounded. What is no JSON is shown by the name of its type.
+    Cycles, depth and size are bounded. What is not JSON is shown by the name of its type.
 
     :param secrets: texts known to be secret, masked too; those that are found are added.
     :param cut: shorten long texts and lists.
@@ -80,7 +80,7 @@ def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = No
 
 
 def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
-    """Say whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
+    """Return whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
     if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
         return False
     for word in (text,) if texts is None else texts:

@@ -153,7 +153,7 @@ def outage_of(error: BaseException | None) -> Outage | None:
 
 
 def outage_reason(error: BaseException) -> str:
-    """Return why a store cannot be used, in words for its users: without address and path; blank if it is no outage.
+    """Return why a store cannot be used, in words for its users: without address and path; blank if it is not outage.
 
     :param error: what a database's driver, SQLAlchemy or the system raised, or an error that this caused.
     """

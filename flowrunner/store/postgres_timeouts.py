@@ -34,7 +34,7 @@ def bound_waiting(engine: Engine, seconds: float) -> None:
     A server that is stopped in mid-work, or a network that swallows what is sent, would otherwise hold
     every thread for good: the driver itself waits without end.
 
-    :param seconds: 0 for as long as it takes.
+    :param seconds: 0 for without a time limit.
     """
     if engine.dialect.driver != "psycopg":
         return

@@ -70,7 +70,7 @@ class RunLog(RunRecords):
         _at_fork_and_end(self)
 
     def know_process(self, process: Callable[[], str | None]) -> None:
-        """Have runs under way noted with the process that they are in.
+        """Have runs in progress noted with the process that they are in.
 
         :param process: returns its id in the ledger of runs.
         """

@@ -38,7 +38,7 @@ class Rows:
     """What one batch of events adds to the table of runs.
 
     ``steps`` says how many steps that is, ``begun`` and ``ended`` are rows, ``going`` has number, lines and id for each
-    run under way that has a row.
+    run in progress that has a row.
     """
 
     steps: int = 0
@@ -59,7 +59,7 @@ class _OpenRun:
 
 
 class RowMaker:
-    """Keeps what is known of the runs that are under way, and makes rows of their events.
+    """Keeps what is known of the runs that are in progress, and makes rows of their events.
 
     :param known_secrets: returns texts that must not be kept, such as the values of variables.
     :param process: returns the id of this process in the ledger of runs.
@@ -181,7 +181,7 @@ def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None
 
 @lru_cache(maxsize=2048)
 def _names_are_plain(names: tuple[str, ...]) -> bool:
-    """Say whether no field of these names is masked or left out; the same few sets of names come again and again."""
+    """Return whether no field of these names is masked or left out; the same few sets of names come again and again."""
     if any(name in VALUES for name in names) and any(name in LABELS for name in names):
         return False
     return not any(name == "code" or is_suspect(name) for name in names)

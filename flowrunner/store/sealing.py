@@ -59,7 +59,7 @@ def _close(value: Any, box: SecretBox) -> Any:
 
 
 def _is_of_another_key(value: Any, box: SecretBox) -> bool:
-    """Say whether a value is closed already, by another key: so it was shown, and so it is kept when it comes back."""
+    """Return whether a value is encrypted with another key; it is shown, and stored again, unchanged."""
     return isinstance(value, str) and value.startswith(SEAL) and box.open(value[len(SEAL) :]) is None
 
 

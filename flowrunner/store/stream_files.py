@@ -39,7 +39,7 @@ class StreamFolder:
         self._file(run_id).write_text(json.dumps(head) + "\n", encoding="utf-8")
 
     def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
-        """Say whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        """Return whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
         try:
             with self._file(run_id).open(encoding="utf-8") as file:
                 head = json.loads(file.readline())

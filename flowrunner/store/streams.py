@@ -61,7 +61,7 @@ class StreamTable:
                 connection.execute(insert(stream_events).values(run_id=run_id, number=0, event=_SIGHT, data=""))
 
     def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
-        """Say whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        """Return whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
         this = (streams.c.run_id == run_id, streams.c.owner == owner, streams.c.flow_id == flow_id)
         mark = (stream_events.c.run_id == run_id, stream_events.c.number == 0, stream_events.c.event == _SIGHT)
         with reading(self._engine) as connection:

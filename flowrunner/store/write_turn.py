@@ -75,7 +75,7 @@ class WriteTurn:
                 lock.release()
 
     def was_taken(self) -> bool:
-        """Say whether anybody has ever taken this turn."""
+        """Return whether anybody has ever taken this turn."""
         return os.path.exists(self._path)  # noqa: PTH110
 
     def held(self, *, background: bool = False) -> AbstractContextManager[None]:
@@ -225,7 +225,7 @@ def give_way(engine: Engine, who: GivesWay) -> None:
 
 
 def was_written(engine: Engine) -> bool:
-    """Say whether anybody has written to the file of an engine, as far as what lies beside it tells."""
+    """Return whether anybody has written to the file of an engine, as far as what lies beside it tells."""
     turn = _turn_of(engine)
     return turn is not None and turn.was_taken()
 

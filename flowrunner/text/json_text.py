@@ -18,16 +18,16 @@ _plainly: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a value as JSON in UTF-8, without needless spaces; NaN and the infinities, which are no JSON, as null.
+    """Return a value as JSON in UTF-8, without needless spaces; NaN and the infinities, which are not JSON, as null.
 
-    :raises TypeError: if it holds what is no JSON.
+    :raises TypeError: if it holds what is not JSON.
     :raises ValueError: if it holds itself.
     :raises RecursionError: if it is nested too deeply.
     """
     try:
         return orjson.dumps(value, option=_STRICT)
     except TypeError:
-        # Large integers, keys that are no texts and halves of surrogate pairs are within the standard library's reach.
+        # Large integers, keys that are not texts and halves of surrogate pairs are within the standard library's reach.
         return _plainly(value).encode()
 
 
@@ -60,7 +60,7 @@ def finite_number(text: str) -> float:
 
 
 def is_too_deep(value: Any, most: int = MOST_DEEP) -> bool:
-    """Say whether objects and lists nest deeper than that many levels; without recursion."""
+    """Return whether objects and lists nest deeper than that many levels; without recursion."""
     level = [value] if isinstance(value, (dict, list, tuple)) else []
     for _ in range(most):
         if not level:

@@ -22,7 +22,7 @@ _LARGEST: Final = 10**4000
 
 
 def as_json(value: Any, speaks: type, *, records: bool = False) -> Any:
-    """Return a value as JSON; of what is no data, the name of its type.
+    """Return a value as JSON; of what is not data, the name of its type.
 
     :param speaks: the type of messages, which are shown as their ``text``.
     :param records: show the members of records, too.
@@ -49,7 +49,7 @@ def _key(key: Any, speaks: type) -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a value that JSON knows, one step nearer to JSON; what is no data, as it is.
+    """Return a value that JSON knows, one step nearer to JSON; what is not data, as it is.
 
     The members of what comes back may need the same. Sets are sorted by their texts, so that the
     same set is always the same list.

@@ -36,5 +36,5 @@ def loose(type_name: str) -> str:
 
 
 def is_class_name(type_name: str) -> bool:
-    """Say whether a name is that of a class, of which the type may be a shorter form."""
+    """Return whether a name is that of a class, of which the type may be a shorter form."""
     return type_name.endswith(_SUFFIX) and type_name != _SUFFIX

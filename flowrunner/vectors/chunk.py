@@ -58,7 +58,7 @@ class ChunkQuery:
             raise ChunkInvalid("Chunks belong to one owner and one collection; set both.")
 
     def matches(self, chunk: Chunk) -> bool:
-        """Say whether a chunk of this owner and collection is meant, whatever ``limit`` and ``offset`` say."""
+        """Return whether a chunk of this owner and collection is meant, whatever ``limit`` and ``offset`` say."""
         if self.ids is not None and chunk.id not in self.ids:
             return False
         if self.document is not None and chunk.document != self.document:
@@ -66,7 +66,7 @@ class ChunkQuery:
         return self.matches_metadata(chunk.metadata)
 
     def matches_metadata(self, metadata: Mapping[str, Any]) -> bool:
-        """Say whether metadata has all that ``where`` names."""
+        """Return whether metadata has all that ``where`` names."""
         return all(name in metadata and same_json(metadata[name], value) for name, value in self.where.items())
 
     def window(self, chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -94,7 +94,7 @@ class DocumentSummary:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Say whether two JSON values are the same; in Python ``1 == True``, in JSON it is not."""
+    """Return whether two JSON values are the same; in Python ``1 == True``, in JSON it is not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -45,7 +45,7 @@ def flows_in_reach(runner: Runner, identity: Identity) -> tuple[str, ...] | None
 
 
 def in_reach(flow_id: str) -> bool:
-    """Say whether the present caller may use a flow, as far as their key is limited to some."""
+    """Return whether the present caller may use a flow, as far as their key is limited to some."""
     flows = flows_in_reach(this_runner(), caller())
     return flows is None or flow_id in flows
 

@@ -44,7 +44,7 @@ def authenticate(runner: Runner, request: Request) -> Identity:
     The host's login is asked first (hook ``identify`` or the ``identity`` callable), then the API key.
 
     :raises NotAllowed: if there is neither login nor key.
-    :raises InvalidToken: for a bearer token that is no key, outside of runs.
+    :raises InvalidToken: for a bearer token that is not a key, outside of runs.
     :raises TooMany: if too many wrong keys have come from its address.
     """
     identity = runner.identify(request) if runner.identify is not None else None
@@ -99,7 +99,7 @@ def _acting_for(identity: Identity, owner: str) -> Identity:
     :raises NotAllowed: for everybody else, whether there is such an owner or not.
     """
     if owner == identity.id:
-        # Who is made anew is the local user no more.
+        # A copy of the identity would no longer be the local user.
         return replace(identity, admin=False) if identity.admin else identity
     if not identity.admin or identity.flows is not None:
         raise NotAllowed("Only an admin key may name another owner.")

@@ -11,7 +11,7 @@ from flask import Response
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED: Final = "X-Request-Id, X-Next-Cursor, Content-Disposition, X-Run-Id, Retry-After, Idempotent-Replayed"
 _PREFLIGHT_SECONDS: Final = "600"
-#: Header names that a page asks to send; anything that is no list of names is not repeated to it.
+#: Header names that a page asks to send; anything that is not a list of names is not repeated to it.
 _NAMES: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,2000}")
 
 

@@ -51,7 +51,7 @@ def refuse_forged(max_body: int) -> None:
 
 
 def _has_site_token(max_body: int) -> bool:
-    """Say whether Flask-WTF, where the site has it, finds its token in the header or form."""
+    """Return whether Flask-WTF, where the site has it, finds its token in the header or form."""
     protection = _protection(current_app)
     if protection is None or request.method not in current_app.config.get("WTF_CSRF_METHODS", ()):
         return False

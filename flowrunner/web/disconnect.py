@@ -14,7 +14,7 @@ class Presence:
         self._socket = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
     def is_over(self) -> bool:
-        """Say whether the client closed the connection; False where that cannot be seen (TLS, another server)."""
+        """Return whether the client closed the connection; False where that cannot be seen (TLS, another server)."""
         if self._socket is None:
             return False
         try:

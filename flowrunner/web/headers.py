@@ -169,5 +169,5 @@ def _host_name(host: str) -> str:
 
 
 def _is_health() -> bool:
-    """Say whether it is a check of the server: a load balancer asks by address, and the answer tells nothing."""
+    """Return whether it is a check of the server: a load balancer asks by address, and the answer tells nothing."""
     return (request.endpoint or "").rsplit(".", 1)[-1] in ("health", "ready")

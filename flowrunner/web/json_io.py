@@ -160,7 +160,7 @@ def parse_json_bytes(data: bytes) -> Any:
     """Return the JSON in bytes.
 
     :raises BadRequest: for bytes that are not UTF-8.
-    :raises RequestInvalid: for broken JSON, JSON that nests too deeply, or text that is no Unicode.
+    :raises RequestInvalid: for broken JSON, JSON that nests too deeply, or text that is not Unicode.
     """
     try:
         text = data.removeprefix(BOM_UTF8).decode()
@@ -192,7 +192,7 @@ _decode: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=fi
 
 
 def _refuse_surrogates(value: Any) -> None:
-    """Refuse text with half a surrogate pair: it is no Unicode, and no store could keep it."""
+    """Refuse text with half a surrogate pair: it is not Unicode, and no store could keep it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -203,7 +203,7 @@ def _refuse_surrogates(value: Any) -> None:
 def read_object(request: Request, *, limit: int, strict_type: bool = False) -> Mapping[str, Any]:
     """Return the JSON object of a body, an empty one for an empty body.
 
-    :raises RequestInvalid: if it is no object; else as :func:`read_json`.
+    :raises RequestInvalid: if it is not an object; else as :func:`read_json`.
     """
     value = read_json(request, limit=limit, strict_type=strict_type, empty=_EMPTY)
     if type(value) is not dict and not isinstance(value, Mapping):

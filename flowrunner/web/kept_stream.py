@@ -93,7 +93,7 @@ class KeptStream:
         return self
 
     def _is_left(self) -> bool:
-        """Say whether nobody has listened for too long."""
+        """Return whether nobody has listened for too long."""
         left = self._left_at
         return left is not None and time.monotonic() - left > self._grace
 

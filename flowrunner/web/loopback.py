@@ -42,7 +42,7 @@ def refuse_from_elsewhere(request: Request) -> None:
 
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine alone."""
+    """Return whether an address can be reached from this machine alone."""
     if host == "localhost":
         return True
     try:
@@ -55,7 +55,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_here(address: str) -> bool:
-    """Say whether somebody at an address is on this machine; a socket file has none, and is reached from it alone."""
+    """Return whether an address is on this machine; a socket file has no address and is always local."""
     return not address or is_loopback(address)
 
 

@@ -155,7 +155,7 @@ def _whole(runner: Runner, rules: tuple[RetentionRule, ...], names: dict[str, st
 def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
     """Return the rules to try.
 
-    :raises BadRequest: for what are no rules, and where there are none.
+    :raises BadRequest: for what are not rules, and where there are none.
     """
     if given is None or not given.strip():
         rules = tuple(runner.settings.memory_retention or ())

@@ -94,7 +94,7 @@ _UNEXPECTED: Final = dumps({"detail": "Internal Server Error", "code": "internal
 def accept_once(
     runner: Runner, key: Key | None, accept: Callable[[str, KeyedAnswer | None], Any], answer: Callable[[str], Response]
 ) -> Response:
-    """Accept a run that nobody waits for, once for each key.
+    """Accept a run in the background, once for each key.
 
     :param accept: takes the id of the run, and its key with the answer.
     :param answer: returns the answer to the request from the id of its run.

@@ -77,20 +77,20 @@ class ProjectWithFlows(ProjectAnswer):
 
 @_both("GET", needs=AUTHOR, answers={200: ListOf(ProjectAnswer)})
 def list_projects() -> list[dict[str, Any]]:
-    """List the caller's projects; there is one at least."""
+    """List the caller's projects; there is at least one."""
     return [found.to_json() for found in stores().projects.list()]
 
 
 @_both("POST", needs=AUTHOR, body=NewProject, answers={201: ProjectAnswer})
 def create_project(body: Input) -> dict[str, Any]:
-    """Make a project, and move flows into it."""
+    """Create a project, and move flows into it."""
     moved = [*(body.get("flows_list") or ()), *(body.get("components_list") or ())]
     return stores().projects.create(body["name"], body.get("description"), moved).to_json()
 
 
 @_both("POST", "upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
 def upload_project() -> Sequence[dict[str, Any]]:
-    """Make a project of an uploaded file with flows.
+    """Create a project from an uploaded file with flows.
 
     The file is JSON with `folder_name`, `folder_description` and `flows`, or an archive of flows, which is called as
     its file.
@@ -137,7 +137,7 @@ def read_project(project_id: str, query: Input) -> dict[str, Any]:
 
 @_both("PATCH", "<project_id>", **ONE, body=ProjectChanges, answers={200: ProjectAnswer})
 def change_project(project_id: str, body: Input) -> dict[str, Any]:
-    """Change name and description of a project, or which flows are in it."""
+    """Change the name, description or flows of a project."""
     given = [body[name] for name in ("flows", "components") if body.get(name) is not None]
     moved = [flow_id for several in given for flow_id in several] if given else None
     return stores().projects.update(project_id, body, moved).to_json()

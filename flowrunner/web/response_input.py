@@ -22,7 +22,7 @@ from flowrunner.web.input import invalid
 logger = logging.getLogger("flowrunner")
 
 _MOST_ITEMS: Final = 2000
-#: Kinds of items that are no turn of a conversation: what models and tools say to each other.
+#: Kinds of items that are not turn of a conversation: what models and tools say to each other.
 _ASIDES: Final = re.compile(
     r"\w*(?:_call|_call_output|_output|_request|_response|_list_tools|_search)|reasoning|item_reference"
 )
@@ -117,7 +117,7 @@ def drop_kept(
 
 
 def _read_turn(item: Any, number: int) -> tuple[str, str, tuple[tuple[str, bytes], ...]] | None:
-    """Return role, text and pictures of an item; None for one that is no turn."""
+    """Return role, text and pictures of an item; None for one that is not a turn."""
     place = ("body", "input", number)
     if not isinstance(item, Mapping):
         raise invalid(place, "dict_type", "Input should be a valid dictionary")

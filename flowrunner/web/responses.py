@@ -230,7 +230,7 @@ def _find(runner: Runner, name: str) -> Flow:
 
 
 def _wants_openai_events(events: str | None) -> bool:
-    """Say whether a stream has OpenAI's events: where the query asks for them, else for clients of OpenAI's own.
+    """Return whether a stream has OpenAI's events: where the query asks for them, else for clients of OpenAI's own.
 
     Others get the chunks that the reference server sends.
     """

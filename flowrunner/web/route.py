@@ -189,7 +189,7 @@ class RouteGroup:
     def route(self, rule: str, method: str, *, name: str = "", **declared: Any) -> Callable[[View], View]:
         """Declare a route.
 
-        :param name: its name; that of the view unless said otherwise.
+        :param name: its name; that of the view by default.
         :param declared: members of :class:`Route`. ``needs`` must be among them.
         """
 

@@ -217,7 +217,7 @@ def start_once(
     "/api/v1/runs/<run_id>/cancel", needs=RUN, path={"run_id": Uuid()}, answers={202: schemas.Said}, errors=(409,)
 )
 def cancel_run(run_id: str) -> Response:
-    """Stop a run, whichever worker it is in or waits in; 409 when it has ended.
+    """Cancel a run on any worker; 409 if it has already ended.
 
     An admin names the owner whose run it is, as for every change.
     """

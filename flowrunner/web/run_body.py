@@ -123,7 +123,7 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def files_of(body: Mapping[str, Any]) -> list[str]:
     """Return the names of the files that a run body brings along.
 
-    :raises RequestInvalid: for what is no list of texts.
+    :raises RequestInvalid: for what is not a list of texts.
     """
     inner = body.get("input_request")
     if isinstance(inner, dict):

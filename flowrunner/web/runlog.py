@@ -202,9 +202,9 @@ def list_runs(query: Input) -> Any:
     answers={200: StepPage},
 )
 def list_steps(run_id: str, query: Input) -> dict[str, Any]:
-    """List what the components of a run did: when, with what, and with what result.
+    """List the steps of a run: each component with times, inputs and result.
 
-    Also of a run that is under way, as far as it has come. A component that ran in a loop is there once for
+    Also of a run that is in progress, as far as it has come. A component that ran in a loop is there once for
     each time. `cursor` is the `after` of the next page, null on the last.
     """
     after = -1 if query["after"] is None else query["after"]

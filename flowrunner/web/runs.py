@@ -94,7 +94,7 @@ def read_run(run_id: str, query: Input) -> Any:
     answers={200: Media({"text/event-stream": _EVENT})},
 )
 def read_run_events(run_id: str) -> Response:
-    """Stream the events of a run of any kind, from its beginning, until it has ended.
+    """Stream the events of a run from its start until it ends.
 
     Standard server-sent events, at any worker, while it runs and afterwards. A cut stream goes on after
     the event that the header Last-Event-ID names.

@@ -58,7 +58,7 @@ class Config(Open):
 
 @health_routes.get("/health", needs=OPEN, answers={200: Health})
 def health() -> dict[str, str]:
-    """Tell that the server is up."""
+    """Check that the server is up."""
     return {"status": "ok"}
 
 
@@ -73,7 +73,7 @@ def health_check() -> Any:
 
 @health_routes.get("/ready", needs=OPEN, answers={200: Ready, 503: Ready})
 def ready() -> Any:
-    """Say whether requests should be sent here: not while a store cannot be used, or the process stops."""
+    """Check readiness; 503 while a store cannot be used or the server stops."""
     reason = this_runner().why_not_ready()
     return ({"status": "not ready", "reason": reason}, 503) if reason else {"status": "ready"}
 
@@ -87,7 +87,7 @@ def version() -> dict[str, str]:
 
 @about_routes.get("/api/v1/auto_login", needs=OPEN, answers={200: Login}, errors=(403,))
 def auto_login() -> dict[str, Any]:
-    """Give clients of an open server a token; where keys are asked, say that there is none."""
+    """Return a token for clients of an open server; 403 if API keys are required."""
     token = local_token(this_runner(), request)
     if token is None:
         said = "Auto login is disabled."
@@ -97,7 +97,7 @@ def auto_login() -> dict[str, Any]:
 
 @about_routes.get("/api/v1/config", needs=OPEN, answers={200: Config})
 def config() -> dict[str, Any]:
-    """Show the settings that clients may know."""
+    """Show the settings for clients."""
     settings = this_runner().settings
     return {
         "type": "public",

@@ -254,7 +254,7 @@ def _make_cursor(memory: Memory, summary: _Summary) -> str:
 def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]:
     """Return session id and owner of the session that a cursor names.
 
-    :raises BadRequest: for a text that is no cursor.
+    :raises BadRequest: for a text that is not a cursor.
     :raises NotFound: if the message that names the session is gone.
     """
     try:

@@ -1,4 +1,4 @@
-"""Resumable streams: events are kept for a while where all workers find them, so that any can go on with a stream."""
+"""Resumable streams: events are kept for a while where all workers find them, so that any can resume a stream."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class LiveStream:
             return frame
 
     def close(self) -> None:
-        """Say that nothing follows."""
+        """Mark the end of the stream."""
         with self._news:
             self.closed, self.ended_at = True, time.monotonic()
             self._news.notify_all()
@@ -174,7 +174,7 @@ class DistantStream:
         """Nothing to do: the signs stop."""
 
     def _is_dead(self, state: StreamState) -> bool:
-        """Say whether the run has shown no sign for too long.
+        """Return whether the run has shown no sign for too long.
 
         What the clock on the wall says is believed once a sign is overdue by this process's own: it may have been set.
         """

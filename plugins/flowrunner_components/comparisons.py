@@ -27,7 +27,7 @@ OPERATORS: Final = (*_TEXTS, _REGEX, *_NUMBERS)
 
 
 def compare(operator: str, text: str, match: str, *, case_sensitive: bool = True) -> bool:
-    """Say whether a comparison holds.
+    """Return whether a comparison holds.
 
     ``regex`` must match from the start of the text. The comparisons by size want numbers on both
     sides and do not hold without.

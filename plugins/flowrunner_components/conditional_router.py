@@ -79,7 +79,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _passed_on(context: RunContext, value: Any) -> Any:
-    """Return what goes on: an object as it is, anything else as a text that is no turn of its own."""
+    """Return what goes on: an object as it is, anything else as a text that is not a turn of its own."""
     if isinstance(value, Mapping):
         return value
     return Message(

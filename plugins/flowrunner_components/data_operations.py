@@ -185,7 +185,7 @@ def comparison(name: str) -> Callable[[Any, Any], bool]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two values are equal, be it as a number and its text."""
+    """Return whether two values are equal, be it as a number and its text."""
     left, right = number_of(one), number_of(other)
     if left is not None and right is not None:
         return left == right
@@ -240,7 +240,7 @@ class ParseJsonData(Component):
     def run(self, context: RunContext, /, *, input_value: Any, query: str) -> Mapping[str, Any]:
         """Return an object for each thing found; one alone is given as it is.
 
-        :raises ValueError: for what is no path.
+        :raises ValueError: for what is not a path.
         """
         value = _opened(input_value)
         value = message_data(value) if isinstance(value, Message) else value

@@ -55,7 +55,7 @@ _ASCII_CLASSES: Final = {
 
 
 def matches_start(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """Say whether a text begins with what a regular expression describes.
+    """Return whether a text begins with what a regular expression describes.
 
     The pattern is one of Python's. Back references and looking around are refused: they cannot be
     answered in bounded time. ``\\b`` and ``\\B`` know the letters a to z, digits and ``_`` alone.

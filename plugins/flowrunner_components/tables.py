@@ -13,7 +13,7 @@ MOST_CELLS: Final = 1_000_000
 
 
 def is_table(value: Any) -> bool:
-    """Say whether a value is a table: a list with at least one row, and nothing but objects in it."""
+    """Return whether a value is a table: a list with at least one row, and nothing but objects in it."""
     return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 

@@ -20,12 +20,12 @@ _SECTION_SIGNS: Final = tuple("#/^&>!=")
 #: Each field of a prompt is an input of its vertex.
 MOST_FIELDS: Final = 1000
 
-#: Gets what stands between the braces; returns its text, or None if that is no field but mere text.
+#: Gets what stands between the braces; returns its text, or None if that is not a field but mere text.
 Lookup = Callable[[str], str | None]
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text between braces can only mean a field: a word, perhaps of several parts."""
+    """Return whether a text between braces can only mean a field: a word, perhaps of several parts."""
     return _NAME.fullmatch(text) is not None
 
 

@@ -9,7 +9,7 @@ from flowrunner import Component, Input, Message, Output, RunContext
 
 
 class TextInput(Component):
-    """Give a text that the flow's author or the request set; it is no turn of a conversation."""
+    """Give a text that the flow's author or the request set; it is not a turn of a conversation."""
 
     type_name = "TextInput"
     display_name = "Text Input"

@@ -18,17 +18,17 @@ def mark_turn(context: RunContext, message: Message) -> None:
 
 
 def is_turn_of(context: RunContext, vertex_id: str) -> bool:
-    """Say whether a vertex gave the user's turn in this run."""
+    """Return whether a vertex gave the user's turn in this run."""
     return vertex_id in context.flow_values.get(_TURNS, ())
 
 
 def is_own_row(context: RunContext, message: Message) -> bool:
-    """Say whether a message is a row that this run stored in this component's session."""
+    """Return whether a message is a row that this run stored in this component's session."""
     return message.id is not None and message.run_id == context.run_id and message.session_id == context.session_id
 
 
 def may_become_reply(context: RunContext, message: Message) -> bool:
-    """Say whether a reply takes over the row of a message instead of making one of its own.
+    """Return whether a reply takes over the row of a message instead of making one of its own.
 
     A row that a Message History stored in this run does; the user's own turn does not, nor does
     a row of another session, which would vanish from there.

@@ -19,7 +19,7 @@ class Webhook(Component):
     outputs = (Output("output_data", "Data", aliases=("data",)),)
 
     def run(self, context: RunContext, /, *, data: str) -> Mapping[str, Any]:
-        """Return the body as an object; whatever is no JSON object stands under ``payload``."""
+        """Return the body as an object; whatever is not JSON object stands under ``payload``."""
         return {"output_data": read_payload(data)}
 
 

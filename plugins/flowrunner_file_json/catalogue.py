@@ -23,7 +23,7 @@ UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, Recursi
 
 
 class CatalogueBroken(Exception):
-    """The log cannot be used. It can be made anew from the sessions' files, by whoever holds the lock."""
+    """The log cannot be used. It can be rebuilt from the sessions' files, by whoever holds the lock."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
@@ -80,7 +80,7 @@ class Catalogue:
         self.entries: dict[str, Entry] = {}
 
     def is_trustworthy(self) -> bool:
-        """Say whether the log is there and was written since the machine started.
+        """Return whether the log is there and was written since the machine started.
 
         It is not waited for to be on disk, so after a loss of power it may lack what the files have.
         """
@@ -145,7 +145,7 @@ class Catalogue:
             self._take(change)
 
     def write_anew(self, entries: Iterable[Entry]) -> None:
-        """Write the log anew with these sessions only."""
+        """Write the log again with these sessions only."""
         if self.path.is_dir():
             set_aside(self.path)
         kept = sorted(entries, key=lambda entry: entry.newest)
@@ -156,7 +156,7 @@ class Catalogue:
         replace_file(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def is_long(self) -> bool:
-        """Say whether most lines of the log have been overtaken by later ones."""
+        """Return whether most lines of the log have been overtaken by later ones."""
         return self._lines > 4 * len(self.entries) + _SLACK
 
     def by_activity(self, owner: Owner) -> Iterator[Entry]:

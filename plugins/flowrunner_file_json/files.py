@@ -36,7 +36,7 @@ def append_bytes(path: Path, content: bytes, *, sync: bool) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file, or write it anew, and wait until it is on disk.
+    """Write a file, or write it again, and wait until it is on disk.
 
     :raises OSError: if that fails; nothing is left of the file.
     """

@@ -20,7 +20,7 @@ _LINE: Final = _ID + 1 + 64 + 1
 
 
 class IndexBroken(MemoryFailed):
-    """The index is not what was written. It can be made anew from the sessions' files, by whoever holds the lock."""
+    """The index is not what was written. It can be rebuilt from the sessions' files, by whoever holds the lock."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("An index of the message store was damaged and is made anew; try again.")
@@ -53,7 +53,7 @@ class IdIndex:
                 raise IndexBroken(path) from error
 
     def make_anew(self, sessions: Mapping[str, Sequence[str]]) -> None:
-        """Make the whole index anew.
+        """Rebuild the whole index.
 
         :param sessions: the ids of all messages, by digest of their session.
         """

@@ -73,7 +73,7 @@ def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False
     """Return records as lines.
 
     :param together: they count only if all of them are there.
-    :raises MessageInvalid: if a value is no JSON, or a text cannot be encoded.
+    :raises MessageInvalid: if a value is not JSON, or a text cannot be encoded.
     """
     lines = []
     for place, record in enumerate(records, 1):

@@ -33,7 +33,7 @@ logger = logging.getLogger("flowrunner")
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _SUFFIX: Final = ".jsonl"
-#: A file with fewer records than this is never worth writing anew.
+#: A file with fewer records than this is never worth writing again.
 _SMALL: Final = 64
 
 Row = tuple[int, Message]
@@ -142,7 +142,7 @@ class SessionFile:
 
     def _read(self, size: int, least: int) -> None:
         if size < self._size:
-            # Who writes a file anew says so first, and then nothing is known of it any more.
+            # Who writes a file again says so first, and then nothing is known of it any more.
             raise Damaged(self.path, 0, f"it has {size} bytes and had {self._size}")
         with self.path.open("rb") as file:
             file.seek(self._size)
@@ -152,7 +152,7 @@ class SessionFile:
             self._heal(len(content) - end)
 
     def forget(self) -> None:
-        """Forget what was read: the file has been written anew."""
+        """Forget what was read: the file has been rewritten."""
         self.rows = {}
         self._size = self._records = 0
 
@@ -181,7 +181,7 @@ class SessionFile:
         return header_line(self.owner, self.session_id) + encode_lines(message_records(rows))
 
     def is_half_garbage(self) -> bool:
-        """Say whether more than half of the records have been overtaken by later ones."""
+        """Return whether more than half of the records have been overtaken by later ones."""
         return self._records > _SMALL and self._records > 2 * len(self.rows)
 
     def _with_header(self, lines: bytes) -> bytes:
@@ -294,7 +294,7 @@ def read_header(path: Path) -> tuple[str, str] | None:
     """Return owner and session id of a file, or None if it has not even a whole first line.
 
     :raises ValueError: or another error of its kind if that line does not name them.
-    :raises Damaged: if it is no file, which might be waited for without end, or one of another release.
+    :raises Damaged: if it is not a file, which might be waited for without end, or one of another release.
     :raises OSError: if it cannot be read.
     """
     if not path.is_file():

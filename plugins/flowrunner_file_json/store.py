@@ -71,7 +71,7 @@ class Store:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; what a process left half done that died is completed first, and a broken index made anew."""
+        """Hold the lock; what a process left half done that died is completed first, and a broken index rebuilt."""
         with self._lock.held():
             complete(self._note, self._sessions)
             self._follow()
@@ -137,7 +137,7 @@ class Store:
         return done
 
     def _mend(self, path: Path, known: Mapping[str, Change]) -> str | None:
-        """Set a file aside if it is damaged, and write what can be read of it anew."""
+        """Set a file aside if it is damaged, and write what can be read of it again."""
         told = known.get(path.stem[-DIGEST:])
         names = None if told is None else (told.owner, told.session_id)
         try:
@@ -239,7 +239,7 @@ class Store:
             logger.warning("The file %s cannot be rewritten: %s", file.path, error)
 
     def replace(self, contents: Mapping[SessionFile, Sequence[Row]]) -> None:
-        """Write sessions' files anew, all or none; one without messages is removed.
+        """Write sessions' files again, all or none; one without messages is removed.
 
         :raises OSError: if the disk fails.
         """
@@ -305,7 +305,7 @@ class Store:
         self._counted = rows
 
     def _lacks_files(self) -> bool:
-        """Say whether there are sessions' files that the catalogue does not name, though they could be read."""
+        """Return whether there are sessions' files that the catalogue does not name, though they could be read."""
         for path in self._sessions.glob("*.jsonl"):
             if path.stem[-DIGEST:] not in self.catalogue.entries:
                 with contextlib.suppress(OSError, Damaged, *UNREADABLE):
@@ -314,7 +314,7 @@ class Store:
         return False
 
     def _make_indexes(self, *, forget: bool = False) -> None:
-        """Make catalogue and index of ids anew from the sessions' files.
+        """Rebuild catalogue and index of ids from the sessions' files.
 
         :param forget: leave out what the old catalogue knows of sessions whose files are not there.
         """

@@ -39,7 +39,7 @@ class StoreLock:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _is_the_one(self) -> bool:
-        """Say whether the file still has its name: others lock what they find by the name."""
+        """Return whether the file still has its name: others lock what they find by the name."""
         here = os.fstat(self._file.fileno())
         try:
             there = self._path.stat()

@@ -191,7 +191,7 @@ class Connections:
 
 
 def _is_here(base_url: str) -> bool:
-    """Say whether a server is on this machine: no proxy of the environment reaches that."""
+    """Return whether a server is on this machine: no proxy of the environment reaches that."""
     host = (urlsplit(base_url).hostname or "").rstrip(".")
     try:
         found = ipaddress.ip_address(host)

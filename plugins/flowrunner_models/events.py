@@ -25,7 +25,7 @@ def read_answer(pieces: Iterable[bytes]) -> Generator[str | Aside, None, Reply]:
     What was asked for says little: some servers answer a request for a stream with a whole document,
     and some the other way round.
 
-    :raises ModelFailed: if it is no answer, breaks off or reports a failure.
+    :raises ModelFailed: if it is not an answer, breaks off or reports a failure.
     """
     begun, rest = _begin(iter(pieces))
     if begun[:1] in (b"{", b"["):

@@ -70,7 +70,7 @@ def fetch(
 ) -> Fetched:
     """Fetch one address.
 
-    The address of the host is checked after DNS, at each redirect anew, and the connection goes
+    The address of the host is checked after DNS, at each redirect again, and the connection goes
     to the checked address and to no other. A redirect to another server is that server's word: it
     gets no header that could hold a secret and no body, and must be public unless the settings allow
     it. A user and a password in the address become the header that they stand for.

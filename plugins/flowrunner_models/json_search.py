@@ -73,7 +73,7 @@ class _Search:
         self._deep: set[int] = set()
 
     def is_deep(self, start: int) -> bool:
-        """Say whether what begins there nests deeper than is read."""
+        """Return whether what begins there nests deeper than is read."""
         return start in self._deep
 
     def end_of(self, start: int) -> int:

@@ -13,7 +13,7 @@ _DEEPEST: Final = 4
 
 
 def reads_turns(model: Any) -> bool:
-    """Say whether ``execute`` looks at ``prompt.messages``, itself or in what it hands the prompt on to.
+    """Return whether ``execute`` looks at ``prompt.messages``, itself or in what it hands the prompt on to.
 
     Older plugins read the text of the prompt and the conversation only. Other uses of the word in
     their modules say nothing: nearly all have a local list called so.
@@ -25,7 +25,7 @@ def reads_turns(model: Any) -> bool:
 
 
 def _reads(function: Any, prompt: str, kind: type, depth: int, seen: set[Any]) -> bool:
-    """Say whether a function reads the turns of one of its parameters."""
+    """Return whether a function reads the turns of one of its parameters."""
     function = inspect.unwrap(function)
     if depth == 0 or (function, prompt) in seen:
         return False
@@ -46,7 +46,7 @@ def _reads(function: Any, prompt: str, kind: type, depth: int, seen: set[Any]) -
 
 
 def _follow(call: ast.Call, names: set[str], function: Any, kind: type, depth: int, seen: set[Any]) -> bool:
-    """Say whether a call that is handed the prompt reads its turns."""
+    """Return whether a call that is handed the prompt reads its turns."""
     place = next((n for n, given in enumerate(call.args) if _is_one_of(given, names)), None)
     keyword = next((k.arg for k in call.keywords if k.arg and _is_one_of(k.value, names)), None)
     if place is None and keyword is None:
@@ -90,7 +90,7 @@ def _other_names(tree: ast.AST, prompt: str) -> set[str]:
 
 
 def _asks_by_name(call: ast.Call, names: set[str]) -> bool:
-    """Say whether a call is ``getattr(prompt, "messages")``."""
+    """Return whether a call is ``getattr(prompt, "messages")``."""
     if not (isinstance(call.func, ast.Name) and call.func.id == "getattr" and len(call.args) > 1):
         return False
     word = call.args[1]
@@ -98,7 +98,7 @@ def _asks_by_name(call: ast.Call, names: set[str]) -> bool:
 
 
 def _is_one_of(node: ast.expr, names: set[str]) -> bool:
-    """Say whether an expression is the prompt: by name, or as the prompt of a response."""
+    """Return whether an expression is the prompt: by name, or as the prompt of a response."""
     return isinstance(node, ast.Name) and node.id in names
 
 

@@ -37,7 +37,7 @@ def with_pictures(context: RunContext, turns: Sequence[Turn]) -> list[Turn]:
     """Return the turns with the pictures among their files, read for the run's owner.
 
     The newest are taken first, at most ten and 20 MB of them. What is too much, or gone since, is
-    named in the text of its turn, so that the model knows of it; files that are no pictures are not
+    named in the text of its turn, so that the model knows of it; files that are not pictures are not
     sent, nor is an earlier turn that consists of such files.
 
     :raises ValueError: if the newest turn consists of such files.
@@ -113,7 +113,7 @@ def _with_pictures(context: RunContext, turn: Turn, room: _Room) -> Turn:
 
 
 def _read(context: RunContext, name: str, room: _Room) -> Picture | None:
-    """Return an upload as a picture, None if it is no picture.
+    """Return an upload as a picture, None if it is not a picture.
 
     :raises BadRequest: if the run's owner has no such upload.
     :raises OSError: if it cannot be read, or there is no room for it.

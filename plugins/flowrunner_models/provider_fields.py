@@ -37,7 +37,7 @@ class Opaque:
                 merge_opaque(self._others, {name: value})
 
     def add_content(self, content: Any, *, whole: bool) -> None:
-        """Take the parts of a content that are no plain text, or all of them where it is whole."""
+        """Take the parts of a content that are not plain text, or all of them where it is whole."""
         parts = opaque_content(content)
         if whole or not parts:
             self._parts, self._whole = (parts or self._parts), whole and bool(parts)
@@ -57,7 +57,7 @@ class Opaque:
 
 
 def opaque_content(content: Any) -> list[Any]:
-    """Return a content whole where it has parts that are no plain text, such as signed thoughts."""
+    """Return a content whole where it has parts that are not plain text, such as signed thoughts."""
     if not isinstance(content, list):
         return []
     plain = all(isinstance(part, Mapping) and part.get("type") in ("text", "output_text") for part in content)
@@ -131,7 +131,7 @@ def _extend(known: list[Any], more: list[Any]) -> None:
 
 
 def _goes_on(last: Any, item: Any) -> bool:
-    """Say whether a part of a thought continues the one before."""
+    """Return whether a part of a thought continues the one before."""
     both = isinstance(last, dict) and isinstance(item, Mapping) and last.get("type") == item.get("type")
     return both and set(last) == set(item) and set(item) in ({"type", "text"}, {"type", "thinking"})
 

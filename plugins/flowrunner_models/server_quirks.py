@@ -136,7 +136,7 @@ def lesson_of(failure: ModelFailed, body: Mapping[str, Any]) -> str | None:
 
 
 def is_about_roles(said: str) -> bool:
-    """Say whether a failure is about the order of roles, whatever status it comes with."""
+    """Return whether a failure is about the order of roles, whatever status it comes with."""
     return bool(_ALTERNATE.search(said)) and "role" in said.lower()
 
 

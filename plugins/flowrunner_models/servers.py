@@ -39,7 +39,7 @@ class Server:
     by_request: bool = False
 
     def takes(self, secret: Word) -> bool:
-        """Say whether a secret of somebody may go there."""
+        """Return whether a secret of somebody may go there."""
         return secret <= self.word
 
     def sdk_headers(self, provider: Provider, key: str) -> SdkHeaders:
@@ -100,7 +100,7 @@ def chosen_by(
 
 
 def _is_operators_choice(context: RunContext, provider: Provider) -> bool:
-    """Say whether the operator chose a provider: in a flow of theirs, or as the model of all components."""
+    """Return whether the operator chose a provider: in a flow of theirs, or as the model of all components."""
     usual = split_name(getattr(context.settings, "model", ""))[0]
     return context.word is Word.OPERATOR or (usual != "" and find_provider(usual) is provider)
 
@@ -123,7 +123,7 @@ def _given_url(
     for name in names:
         value = values.get(name)
         if name in context.missing:
-            # The mark is often set beside a plain address; an address is no name of a variable.
+            # The mark is often set beside a plain address; an address is not a name of a variable.
             value = context.missing[name] if "://" in context.missing[name] else ""
         url = value.strip() if isinstance(value, str) else ""
         if name == OLLAMA_URL and chosen is not None:
@@ -135,7 +135,7 @@ def _given_url(
 
 
 def is_own_address(url: str, provider: Provider) -> bool:
-    """Say whether an address is the provider's own."""
+    """Return whether an address is the provider's own."""
     return url == _full_url("", provider)
 
 

@@ -25,7 +25,7 @@ class Calls:
     def add(self, deltas: Any) -> None:
         """Take calls or parts of calls; one that stands alone may come without its list.
 
-        :raises TypeError: if there is something in it that is no call.
+        :raises TypeError: if there is something in it that is not a call.
         """
         for delta in [deltas] if isinstance(deltas, Mapping) else deltas or ():
             self._take(delta)
@@ -71,10 +71,10 @@ class Calls:
         merge_opaque(draft.more, {k: v for k, v in function.items() if k not in _KNOWN_OF_FUNCTION | known})
 
     def _draft(self, place: int | None, key: str, name: str, arguments: str) -> _Draft:
-        """Return the call that a delta goes on with, else a new one.
+        """Return the call that a delta continues with, else a new one.
 
         Some servers give all calls the index 0, and some none at all, where what has neither id nor
-        name goes on with the last one; see :func:`_begins`.
+        name continues with the last one; see :func:`_begins`.
         """
         known = self._latest.get(place)
         if known is None or _begins(known, place, key, name, arguments):
@@ -98,7 +98,7 @@ class _Draft:
 
 
 def _begins(known: _Draft, place: int | None, key: str, name: str, arguments: str) -> bool:
-    """Say whether a delta begins a call of its own, after one at the same place.
+    """Return whether a delta begins a call of its own, after one at the same place.
 
     Another name does; another id does with a name beside it, since there are servers that give each
     delta an id of its own. The same name again does where the call before has all its arguments:
@@ -116,7 +116,7 @@ def _begins(known: _Draft, place: int | None, key: str, name: str, arguments: st
 
 
 def _repeats(draft: _Draft, whole: Iterable[_Draft]) -> bool:
-    """Say whether a call is the name of another said once more, with nothing behind it."""
+    """Return whether a call is the name of another said once more, with nothing behind it."""
     if draft.id or draft.arguments.strip() or draft.extra or draft.more:
         return False
     return any(other is not draft and other.name == draft.name and other.arguments.strip() for other in whole)

@@ -39,7 +39,7 @@ def message_turns(item: Any) -> list[Turn]:
 
 
 def is_history(value: Any) -> bool:
-    """Say whether a value is rows of a conversation, not a table of anything else."""
+    """Return whether a value is rows of a conversation, not a table of anything else."""
     if not isinstance(value, (list, tuple)) or not value:
         return False
     return all(isinstance(row, Mapping) and "text" in row and ("sender" in row or "role" in row) for row in value)

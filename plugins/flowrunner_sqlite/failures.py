@@ -38,7 +38,7 @@ def taken(error: BaseException) -> MessageInvalid:
 
 
 def unreadable(error: UnicodeError) -> MessageInvalid:
-    """Return the error for text that is no Unicode text."""
+    """Return the error for text that is not Unicode text."""
     return MessageInvalid("The text contains a lone surrogate, which cannot be encoded.")
 
 

@@ -83,7 +83,7 @@ class RowFormat:
     def to_row(self, message: Message) -> tuple[Any, ...]:
         """Return the columns of a message, in the order of :data:`COLUMNS`.
 
-        :raises MessageInvalid: if it holds what is no JSON.
+        :raises MessageInvalid: if it holds what is not JSON.
         """
         session_id = message.session_id
         files, blocks, metadata = message.files, message.content_blocks, message.session_metadata
@@ -164,7 +164,7 @@ class RowFormat:
     def to_columns(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return changes of a message as columns and their values.
 
-        :raises MessageInvalid: if a value is no JSON.
+        :raises MessageInvalid: if a value is not JSON.
         """
         columns: dict[str, Any] = {name: self.escape(given[name]) for name in _PLAIN if name in given}
         try:

@@ -25,7 +25,7 @@ logger = logging.getLogger("flowrunner")
 
 #: So many messages are looked through without any index in a few milliseconds.
 WORTH_AN_INDEX: Final = 2000
-#: A search takes at most so many messages into the index before it answers.
+#: A search takes at most that many messages into the index before it answers.
 _MOST_AT_ONCE: Final = 20_000
 _BATCH: Final = 2000
 #: After so many appends of one process, an index that is there follows.

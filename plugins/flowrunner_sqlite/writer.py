@@ -110,7 +110,7 @@ class GroupCommit:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction for writing that is no append; this process's appends wait meanwhile."""
+        """Open a transaction for writing that is not an append; this process's appends wait meanwhile."""
         call = _Call(None)
         self._wait_for_turn(call)
         try:
@@ -230,7 +230,7 @@ class GroupCommit:
         return lost
 
     def _is_outage(self, error: BaseException) -> bool:
-        """Say whether the database itself failed, so that trying single rows again makes no sense."""
+        """Return whether the database itself failed, so that trying single rows again makes no sense."""
         return isinstance(error, (self._driver.OperationalError, self._driver.InterfaceError, SQLAlchemyError))
 
     def _in_contract_words(self, error: Exception) -> FlowRunnerError:

@@ -19,7 +19,7 @@ _PAGE = "for people"
 
 @routes.get("/docs", needs=OPEN, name="api_page", answers={200: Media({"text/html": TEXT})})
 def api_page() -> Response:
-    """Show this API to people."""
+    """Show the API documentation page."""
     from flowrunner.web.openapi.page import build_page, style_digest
 
     made = this_blueprint().descriptions
@@ -38,7 +38,7 @@ def api_page() -> Response:
 
 @routes.get("/openapi.json", needs=OPEN, answers={200: {"type": "object"}, 304: None})
 def openapi() -> Response:
-    """Describe this API, as OpenAPI 3.1."""
+    """Show the OpenAPI 3.1 description of this API."""
     server = request.script_root + request.path.removesuffix("/openapi.json")
     made = this_blueprint().descriptions
     text = made.get(server)

@@ -19,7 +19,7 @@ class TooMuch(httpx2.StreamError):
 
 
 class Inflow:
-    """Counts what comes over a connection; begins anew with each call."""
+    """Counts what comes over a connection; begins again with each call."""
 
     def __init__(self) -> None:
         self._left = MOST_BYTES

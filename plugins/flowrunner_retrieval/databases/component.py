@@ -86,7 +86,7 @@ def refuse_tweak(context: RunContext, database: Database) -> None:
 
 
 def may_write(context: RunContext, values: Mapping[str, Any], database: Database) -> bool:
-    """Say whether a query may change the database: if the flow's author says so, or the operator of all flows.
+    """Return whether a query may change the database: if the flow's author says so, or the operator of all flows.
 
     Files that are there to be read are never changed, and by an author's word none that a request chose.
     """

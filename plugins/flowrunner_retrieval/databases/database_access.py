@@ -171,7 +171,7 @@ def _is_upload(context: RunContext, path: Path) -> bool:
 
 
 def _is_of_app(context: RunContext, path: Path) -> bool:
-    """Say whether a file is one in which the app keeps what is its own."""
+    """Return whether a file is one in which the app keeps what is its own."""
     folder = getattr(context.settings, "data_dir", None)
     if folder is not None and path.is_relative_to(Path(folder).resolve()):
         return True

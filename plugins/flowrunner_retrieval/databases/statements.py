@@ -48,7 +48,7 @@ def check_reading(query: str, kind: str) -> None:
 
 
 def reads(query: str) -> bool:
-    """Say whether a statement reads and surely gives rows."""
+    """Return whether a statement reads and surely gives rows."""
     return first_word(query) in _READING - {"with", "from"}
 
 

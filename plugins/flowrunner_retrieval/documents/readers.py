@@ -200,7 +200,7 @@ def _read_docx(found: FoundFile, cancelled: CancelToken) -> str:
     docx = import_extra("docx", f"Reading {found.short_name}")
     try:
         with zipfile.ZipFile(found.path) as packed:
-            # What is packed a thousand times smaller is no text that somebody wrote.
+            # What is packed a thousand times smaller is not text that somebody wrote.
             if sum(entry.file_size for entry in packed.infolist()) > _LARGEST:
                 raise FileUnreadable(f"{found.short_name} contains too much")
         document = docx.Document(str(found.path))

@@ -30,7 +30,7 @@ class JsonToData(Component):
     def run(self, context: RunContext, /, *, json_file: Any, json_path: Any, json_string: Any) -> Mapping[str, Any]:
         """Return the object, or the list.
 
-        :raises ValueError: if not exactly one of the three is given, or it is no JSON.
+        :raises ValueError: if not exactly one of the three is given, or it is not JSON.
         """
         text = _text(context, "json", json_file, json_path, json_string)
         found = parse_json(text)

@@ -21,7 +21,7 @@ _BYTES = 4
 def pack(chunks: Sequence[Chunk]) -> tuple[list[bytes], int]:
     """Return the vectors of chunks as bytes, and their dimensions.
 
-    :raises ChunkInvalid: if they differ in length, have none, or hold what is no finite number.
+    :raises ChunkInvalid: if they differ in length, have none, or hold what is not finite number.
     """
     try:
         rows = [_bytes(chunk.vector) for chunk in chunks]
@@ -53,7 +53,7 @@ def unpack(row: bytes) -> array[float]:
 def query_vector(vector: Sequence[float], dimensions: int) -> Any:
     """Return a vector to search with, of length 1 (or 0).
 
-    :raises ChunkInvalid: if it has other dimensions than the collection, or holds what is no finite number.
+    :raises ChunkInvalid: if it has other dimensions than the collection, or holds what is not finite number.
     """
     np = import_numpy()
     try:

@@ -90,7 +90,7 @@ class SplitText(_Splitter):
 
 
 class CharacterSplitter(_Splitter):
-    """Cut texts into chunks at a separator, blank lines unless said otherwise."""
+    """Cut texts into chunks at a separator, blank lines by default."""
 
     type_name = "CharacterTextSplitter"
     display_name = "Character Text Splitter"
