@@ -117,6 +117,8 @@ class Runs:
         self.once = Once(answers, self.registry, is_gone=sweeper.is_known_gone, settle=sweeper.take_over)
         self.keeper = Keeper(self.registry, self._sweep, self._is_busy, self._write_again)
         self._sweep_runs = sweeper.sweep
+        #: Runs of this process's pool that could not begin, since the database failed.
+        self._unbegun: list[str] = []
         self.stopping = False
         self._stopped = threading.Event()
         _renew_after_fork(self)
@@ -128,6 +130,7 @@ class Runs:
         self.keeper.start_in_child()
         if self.limits is not None:
             self.limits.start_in_child()
+        self._unbegun = []
         self.stopping = False
         self._stopped = threading.Event()
 
@@ -307,6 +310,9 @@ class Runs:
 
     def _write_again(self) -> None:
         self.once.write_again()
+        while self._unbegun:
+            self.ledger.let_go_of(self._unbegun[0])
+            self._unbegun.pop(0)
         unmarked = self.registry.unmarked
         while unmarked:
             owner, run_id, state = unmarked[0]
@@ -408,13 +414,12 @@ class Runs:
                 if row.begun:
                     # It begins again, so what it said before its process ended is not said twice.
                     self._runner.memory.for_owner(row.owner).delete(run_id=row.id, flow_id=row.flow_id)
+            except (StoreFailed, SQLAlchemyError) as error:
+                self._wait_for_store(row.id, error, sent=row.engine is not None)
+                return
             except FlowRunnerError as error:
                 logger.warning("The accepted run %s cannot start: %s", row.id, error.message)
                 self.registry.end(row.id, ERROR, error.code, error.message)
-                return
-            except SQLAlchemyError as error:
-                # As in _run: it stays queued.
-                logger.warning("The accepted run %s could not start: %s", row.id, type(error).__name__)
                 return
             except Exception:
                 # Left open it would keep all later runs of its session waiting, also after a restart.
@@ -426,6 +431,15 @@ class Runs:
                 self._run(row.id, flow, request, identity, row.kind, sent=sent)
 
         return begin
+
+    def _wait_for_store(self, run_id: str, error: Exception, *, sent: bool) -> None:
+        """Have a run that could not begin taken over by whoever sweeps next, once the database is back.
+
+        :param sent: by an engine, which is told of it again.
+        """
+        logger.warning("The accepted run %s could not start, and starts later: %s", run_id, type(error).__name__)
+        if not sent:
+            self._unbegun.append(run_id)
 
     def _kept_result(self, run_id: str, request: RunRequest, identity: Identity) -> KeptResult:
         only = request.outputs_only
@@ -439,8 +453,7 @@ class Runs:
             if not begin(run_id, self.registry.process_id):
                 return
         except SQLAlchemyError as error:
-            # It stays queued under this process: the next sweep of another one, or of a later start, finds it.
-            logger.warning("The accepted run %s could not start: %s", run_id, type(error).__name__)
+            self._wait_for_store(run_id, error, sent=sent)
             return
         kept = self._kept_result(run_id, request, identity) if self._result_term else None
         try:

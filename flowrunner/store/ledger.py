@@ -278,6 +278,12 @@ class Ledger:
                 update(runs).where(runs.c.process == process, runs.c.status == QUEUED).values(process=None)
             ).rowcount
 
+    def let_go_of(self, run_id: str) -> None:
+        """Leave a run that has not begun to whoever takes it next."""
+        with writing(self.engine) as connection:
+            mine = (runs.c.id == run_id, runs.c.status == QUEUED, runs.c.engine.is_(None))
+            connection.execute(update(runs).where(*mine).values(process=None))
+
     def process(self, process: str) -> Any:
         """Return what is known of a process: id, place, beat; None if it is not known any more."""
         statement = select(processes.c.id, processes.c.place, processes.c.beat).where(processes.c.id == process)
