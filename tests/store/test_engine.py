@@ -256,14 +256,14 @@ close_database(None, settings)
     assert run_python(code, tmp_path) == ["2"]
 
 
-def test_a_worker_keeps_its_connection_though_its_master_has_tried_the_database(run_python, tmp_path):
+def test_a_worker_keeps_its_connection_though_its_master_has_tried_the_database(run_python, tmp_path, bare_engine):
     code = """
 import os, sys
 from sqlalchemy import event
 from flowrunner.app import create_app, runner_of
 from flowrunner.store.engine import reading
 
-runner = runner_of(create_app(data_dir=sys.argv[1], auth="none"))
+runner = runner_of(create_app(data_dir=sys.argv[1], database_url=sys.argv[2], auth="none"))
 runner.check()
 if os.fork() == 0:
     opened = []
@@ -275,7 +275,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
-    (opened,) = run_python(code, tmp_path)
+    (opened,) = run_python(code, tmp_path, bare_engine.url.render_as_string(hide_password=False))
     assert int(opened) <= 1
 
 
