@@ -210,7 +210,7 @@ class TestArguments:
 
     def test_folders_of_flows_are_relative_to_the_site(self, site, tmp_path):
         del site.config["FLOWRUNNER_FLOWS_DIR"]
-        with pytest.raises(SettingsInvalid, match=f"FLOWS_DIR: the folder {tmp_path / 'no'} is not there"):
+        with pytest.raises(SettingsInvalid, match=f"FLOWS_DIR: the folder {tmp_path / 'no'} does not exist"):
             FlowRunner(site, flows_dir="no", **QUIET)
 
     def test_a_memory_backend_as_it_is(self, site):

@@ -319,5 +319,5 @@ def test_half_characters_and_nul_are_kept_as_far_as_they_can_be(house):
     assert handle.delete("facts", document="b\0.txt") == 1
     assert handle.fetch("facts", ids=("\ud800", "nul\0")) == []
     for name in ("a\0b", "\ud800", "x" * 1001, ""):
-        with pytest.raises(ChunkInvalid, match="A collection is a text"):
+        with pytest.raises(ChunkInvalid, match="A collection must be a string"):
             handle.fetch(name)

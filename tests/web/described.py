@@ -6,15 +6,18 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.exceptions import HTTPException
 
+_KEPT = "described"
 _documents = {}
 
 
 def document_of(app):
     """Return the description that an app serves; all apps of one set of routes serve the same."""
-    endpoints = frozenset(rule.endpoint for rule in app.url_map.iter_rules())
-    if endpoints not in _documents:
-        _documents[endpoints] = _Described(app.test_client().get("/openapi.json").get_json())
-    return _documents[endpoints]
+    if _KEPT not in app.extensions:
+        endpoints = frozenset(rule.endpoint for rule in app.url_map.iter_rules())
+        if endpoints not in _documents:
+            _documents[endpoints] = _Described(app.test_client().get("/openapi.json").get_json())
+        app.extensions[_KEPT] = _documents[endpoints]
+    return app.extensions[_KEPT]
 
 
 class _Described:
