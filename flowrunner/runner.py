@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +21,6 @@ from flowrunner.engine.turn import Turns
 from flowrunner.errors import (
     FlowRunnerError,
     RequestInvalid,
-    TooBusy,
 )
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
@@ -35,12 +32,13 @@ from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager
 from flowrunner.runs.callers import Callers
 from flowrunner.runs.failures import tell_failure
-from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
+from flowrunner.runs.fair import FairPlaces, Lent, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.health import watch_stores
 from flowrunner.runs.limits import Limits
 from flowrunner.runs.observing import Observers
 from flowrunner.runs.opened import Opened
+from flowrunner.runs.places import RunPlace
 from flowrunner.runs.plans import Plans
 from flowrunner.runs.service import STOPPING, Runs
 from flowrunner.settings.setting import Settings
@@ -293,7 +291,7 @@ class Runner:
         )
         token = count_started()
         try:
-            with place, held, _RunPlace(self, group, cancelled, patient), self.around():
+            with place, held, RunPlace(self.places, self.settings, group, cancelled, patient=patient), self.around():
                 result = run(
                     plan,
                     request,
@@ -435,33 +433,3 @@ class Runner:
             if purged.messages:
                 shown = (purged.messages, purged.sessions, purged.rule)
                 logger.info("purged %d messages of %d sessions by the rule: %s", *shown)
-
-
-class _RunPlace:
-    """A block with one of the places for runs.
-
-    :param group: with whom the caller shares.
-    :param patient: wait without a time limit.
-    :raises TooBusy: if none was free in time.
-    :raises RunCancelled: if the run was cancelled meanwhile.
-    """
-
-    __slots__ = ("_cancelled", "_deadline", "_place", "_runner")
-
-    def __init__(self, runner: Runner, group: str, cancelled: CancelToken, patient: bool) -> None:
-        self._runner = runner
-        self._cancelled = cancelled
-        self._place = Place(group)
-        self._deadline = math.inf if patient else time.monotonic() + runner.settings.turn_wait
-
-    def __enter__(self) -> None:
-        if not self._runner.places.take(self._place, self._waits):
-            most = self._runner.settings.max_runs
-            raise TooBusy(f"The server is at its limit of {most} concurrent runs (FLOWRUNNER_MAX_RUNS); try again.")
-
-    def __exit__(self, *failure: object) -> None:
-        self._runner.places.leave(self._place)
-
-    def _waits(self) -> bool:
-        self._cancelled.raise_if_set()
-        return time.monotonic() < self._deadline
