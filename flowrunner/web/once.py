@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -116,9 +116,38 @@ def accept_once(
     return replay(found)
 
 
-def shaping(shape: Callable[[RunResult], Response]) -> Callable[[RunResult], str]:
-    """Return how a result becomes the text of its answer, from how it becomes an answer."""
-    return lambda result: as_text(shape(result))
+def run_and_wait(
+    runner: Runner,
+    flow: Flow,
+    asked: RunRequest,
+    identity: Identity,
+    shape: Callable[[RunResult], Response],
+    claim: Claim | None,
+    environ: Mapping[str, Any],
+    *,
+    kind: str = "run",
+) -> Response:
+    """Run a flow for a client that waits for the whole answer; one that leaves ends the run, if the settings say so.
+
+    A client with a key has not left for good once its run has begun, since it comes back.
+
+    :param shape: returns the answer of a result.
+    """
+    gone = Presence(environ).is_over if runner.settings.cancel_when_left else None
+    if claim is None:
+        return shape(runner.execute(flow, asked, identity, gone=gone, kind=kind))
+    claim.shape = lambda result: as_text(shape(result))
+    result = runner.execute(
+        flow,
+        asked,
+        identity,
+        gone=None if gone is None else lambda: not claim.begun and gone(),
+        emit=claim.watching(None, again=flow.idempotent),
+        run_id=claim.run_id,
+        kind=kind,
+        parcel=claim,
+    )
+    return shape(result)
 
 
 def as_text(response: Response) -> str:
@@ -132,9 +161,3 @@ def replay(text: str) -> Response:
     response = Response(body, status=status, headers=[(name, value) for name, value in headers])
     response.headers[REPLAYED] = "true"
     return response
-
-
-def stays(claim: Claim) -> Callable[[], bool]:
-    """Return what says that a client has left for good: one that carries a key comes back once its run has begun."""
-    presence = Presence(request.environ)
-    return lambda: not claim.begun and presence.is_over()

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -25,7 +26,7 @@ from flowrunner.web.disconnect import Presence
 from flowrunner.web.errors import note_error, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.json_io import json_response
-from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, shaping, stays
+from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, run_and_wait
 from flowrunner.web.response_events import chunk_frames, openai_frames, text_item, usage_of
 from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input
 from flowrunner.web.route import Input, RouteGroup
@@ -124,7 +125,8 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
             stream = RunStream(runner, flow, asked, caller(), gone=gone, claim=claim, kind="response")
             frames = openai_frames(stream, head) if openai else chunk_frames(stream, head)
             return answer_stream(runner, stream, frames, claim)
-        return _answer_plainly(runner, flow, asked, head, claim)
+        shape = partial(_shape, head)
+        return run_and_wait(runner, flow, asked, caller(), shape, claim, request.environ, kind="response")
 
     def answer(claim: Claim | None) -> Response:
         nonlocal asked
@@ -155,32 +157,13 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     return answer(None)
 
 
-def _answer_plainly(
-    runner: Runner, flow: Flow, asked: RunRequest, head: Mapping[str, Any], claim: Claim | None
-) -> Response:
-    def shape(result: RunResult) -> Response:
-        output = [text_item(f"msg_{head['id']}", result.text)]
-        shown = {**head, "status": "completed", "output": output, "usage": usage_of(result)}
-        answer = json_response({**shown, "warnings": list(result.warnings)} if result.warnings else shown)
-        answer.headers.add(RUN_HEADER, result.run_id)
-        return answer
-
-    leaves = runner.settings.cancel_when_left
-    if claim is None:
-        gone = Presence(request.environ).is_over if leaves else None
-        return shape(runner.execute(flow, asked, caller(), gone=gone, kind="response"))
-    claim.shape = shaping(shape)
-    result = runner.execute(
-        flow,
-        asked,
-        caller(),
-        gone=stays(claim) if leaves else None,
-        emit=claim.watching(None, again=flow.idempotent),
-        run_id=claim.run_id,
-        kind="response",
-        parcel=claim,
-    )
-    return shape(result)
+def _shape(head: Mapping[str, Any], result: RunResult) -> Response:
+    """Return the answer of a result."""
+    output = [text_item(f"msg_{head['id']}", result.text)]
+    shown = {**head, "status": "completed", "output": output, "usage": usage_of(result)}
+    answer = json_response({**shown, "warnings": list(result.warnings)} if result.warnings else shown)
+    answer.headers.add(RUN_HEADER, result.run_id)
+    return answer
 
 
 def response_head(session: str, model: str, previous: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +21,11 @@ from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach
 from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
-from flowrunner.web.disconnect import Presence
 from flowrunner.web.envelopes import old_envelope
 from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
 from flowrunner.web.json_io import PlainResponse, json_response
-from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, shaping, stays
+from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, run_and_wait
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream
 from flowrunner.web.run_files import with_files
@@ -134,7 +133,7 @@ def run_flow(flow: str, query: Input) -> Response:
             return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=vertices, claim=claim)
         if streaming is not None:
             return stream_lines(runner, found, asked, identity, claim)
-        return _answer_plainly(runner, found, asked, identity, shape, claim, environ)
+        return run_and_wait(runner, found, asked, identity, lambda result: answer_run(result, shape), claim, environ)
 
     if KEY_HEADER in environ:
         key = read_key(runner, found, identity, asked, streaming, vertices, envelope, as_text)
@@ -149,32 +148,6 @@ def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
     Values between components reveal how a flow is built, such as its author's prompts; only authors see them.
     """
     return asked if may(identity, Capability.AUTHOR, change=False) else replace(asked, outputs_only=True)
-
-
-def _answer_plainly(
-    runner: Runner,
-    flow: Flow,
-    asked: RunRequest,
-    identity: Identity,
-    shape: str,
-    claim: Claim | None,
-    environ: Mapping[str, Any],
-) -> Response:
-    leaves = runner.settings.cancel_when_left
-    if claim is None:
-        gone = Presence(environ).is_over if leaves else None
-        return answer_run(runner.execute(flow, asked, identity, gone=gone), shape)
-    claim.shape = shaping(lambda result: answer_run(result, shape))
-    result = runner.execute(
-        flow,
-        asked,
-        identity,
-        gone=stays(claim) if leaves else None,
-        emit=claim.watching(None, again=flow.idempotent),
-        run_id=claim.run_id,
-        parcel=claim,
-    )
-    return answer_run(result, shape)
 
 
 def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
