@@ -185,8 +185,10 @@ def hold_byte(tmp_path):
 
 
 @pytest.mark.parametrize("byte", [0, 1], ids=["writes", "is next"])
-def test_who_gives_way_finds_no_gap_while_another_process_writes_or_is_next(tmp_path, hold_byte, byte, monkeypatch):
+@pytest.mark.parametrize("sees", [False, True])
+def test_who_gives_way_finds_no_gap_while_another_writes_or_is_next(tmp_path, hold_byte, byte, sees, monkeypatch):
     monkeypatch.setattr(write_turn, "_GAP", 1)
+    monkeypatch.setattr(write_turn, "_SEES_LOCKS", sees and write_turn._SEES_LOCKS)
     hold_byte(byte)
     turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
     assert turn._find_gap(0.0) is False
@@ -209,10 +211,24 @@ def test_a_gap_is_one_that_lasts(tmp_path, monkeypatch):
     # Who is free at one look and writes again at the next leaves none.
     turn, looks = WriteTurn(str(tmp_path / "x-turn"), 30.0), []
     found = iter([True, False, True, True, False, True, True, True])
-    monkeypatch.setattr(turn, "_take", lambda deadline: looks.append(1) or next(found))
-    monkeypatch.setattr(turn, "_free", lambda place: None)
+    monkeypatch.setattr(turn, "_is_free", lambda: looks.append(1) or next(found))
     assert turn._find_gap(1000.0) is True
     assert len(looks) == 8 and turn._lock.locked()
+
+
+@pytest.mark.skipif(not write_turn._SEES_LOCKS, reason="locks of others are seen on 64-bit Linux alone")
+@pytest.mark.parametrize("byte", [0, 1, None], ids=["writes", "is next", "neither"])
+def test_that_another_process_writes_or_is_next_is_seen_without_taking_the_turn(tmp_path, hold_byte, byte):
+    turn = WriteTurn(str(tmp_path / "x-turn"), 30.0)
+    with turn.held():
+        # What a process holds itself it does not see.
+        assert turn._is_free()
+    if byte is not None:
+        hold_byte(byte)
+    assert turn._is_free() is (byte is None)
+    for other in {0, 1} - {byte}:
+        hold_byte(other)
+    assert not turn._is_free()
 
 
 @pytest.mark.parametrize("background", [False, True])
