@@ -131,8 +131,8 @@ class _Execution:
         state, started = self._state, time.monotonic()
         start = self._start()
         state.memory.record_in(record, start)
-        state.events.send("run_started", start=start)
         try:
+            state.events.send("run_started", start=start)
             self._loop()
             result = self._result(start, time.monotonic() - started)
             state.memory.flush(result)
@@ -143,6 +143,10 @@ class _Execution:
         except FlowRunnerError as error:
             self._keep_what_there_is("error")
             state.events.send("run_failed", error=error, start=start)
+            raise
+        except BaseException:
+            with contextlib.suppress(Exception):
+                state.events.send("run_failed", error=FlowRunnerError("Internal Server Error"), start=start)
             raise
         state.events.send("run_finished", result=result)
         return result

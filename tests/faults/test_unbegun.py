@@ -5,6 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from flowrunner.app import create_app, runner_of
 from flowrunner.engine.request import RunRequest
+from flowrunner.errors import FlowRunnerError, StoreFailed
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory.message import new_id
 from flowrunner.runs.requests import close_request
@@ -59,3 +60,19 @@ def test_one_that_was_taken_over_and_cannot_be_read_begins_later(runner, monkeyp
     assert runner.runs.ledger.find(run_id, "local").status == "queued"
     mend()
     assert wait_until(lambda: runner.runs.ledger.find(run_id, "local").status == "success", 60)
+
+
+@pytest.mark.parametrize("error", [StoreFailed("no room"), OSError(28, "No space left on device"), RuntimeError("bug")],
+                         ids=["store", "disk", "bug"])  # fmt: skip
+@pytest.mark.parametrize("kind", ["run_started", "vertex_finished"])
+def test_a_run_whose_reader_fails_does_not_stay_open_in_the_run_log(runner, error, kind):
+    flow = runner.library.folders.find("basic-chat")
+
+    def read(event):
+        if event.kind == kind:
+            raise error
+
+    with pytest.raises((FlowRunnerError, type(error))):
+        runner.execute(flow, RunRequest(input_value="hi", session_id="s"), LOCAL_IDENTITY, emit=read)
+    (found,) = runner.stores.run_log.runs("local")
+    assert (found["status"], found["ended_at"] is not None) == ("error", True)
