@@ -47,9 +47,8 @@ class Bound:
             )
         if self.size is not None and size + bytes_more > self.size:
             raise BodyTooLarge(
-                f"All {kind} of {self.whose[0].lower()}{self.whose[1:]} may have {self.size} bytes at most"
-                f" (FLOWRUNNER_{self.setting}_SIZE), and with this there would be {size + bytes_more}: delete some"
-                " first."
+                f"The {kind} of {self.whose[0].lower()}{self.whose[1:]} may have at most {self.size} bytes in total"
+                f" (FLOWRUNNER_{self.setting}_SIZE), but would have {size + bytes_more}: delete some first."
             )
 
 

@@ -377,7 +377,10 @@ def walk(world, callers, table, *, others=True):
     """
     world.furnish()
     there = {f"{name} {verb}" for name, _, verbs in world.routes() for verb in verbs}
-    assert there == table.keys(), "a route is missing in the table, or one of the table is not there"
+    assert there == table.keys(), (
+        "each route needs a row in ALONE_TABLE and SITE_TABLE that says who may call it; missing:"
+        f" {sorted(there - table.keys())}, superfluous: {sorted(table.keys() - there)}"
+    )
     wrong = []
     rules = {}
     for name, rule, verbs in world.routes():

@@ -84,7 +84,7 @@ def test_more_than_one_owner_may_have_is_left_out_and_said(database, monkeypatch
     _, place = database
     report = bring(place, "--to", "ann", status=1)
     assert (report["flows"]["stored"], report["flows"]["refused"]) == (1, 1)
-    assert any("One user may have 1 flows at most (FLOWRUNNER_MAX_FLOWS)" in fault for fault in report["faults"])
+    assert any("One user may have at most 1 flows (FLOWRUNNER_MAX_FLOWS)" in fault for fault in report["faults"])
     # What was found is bounded by nothing; the same command goes on once there is room.
     monkeypatch.setenv("FLOWRUNNER_MAX_FLOWS", "2")
     assert bring(place, "--to", "ann")["flows"] == {"found": 2, "stored": 1, "present": 1, "refused": 0}

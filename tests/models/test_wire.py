@@ -107,7 +107,7 @@ def test_settings_of_odd_shapes(house, model):
 )
 def test_a_key_that_is_none_is_refused_by_its_field(house, model, key, said):
     asked = len(model.asked)
-    with pytest.raises(ComponentFailed, match=f"api_key holds .*{said}"):
+    with pytest.raises(ComponentFailed, match=f"api_key contains .*{said}"):
         house.chat(settings={"api_key": key})
     assert len(model.asked) == asked
 

@@ -52,7 +52,7 @@ def test_one_flow_more_than_one_may_have_is_refused(make, way):
         site.flow("ann", flows[0])
         answer = site.call("ann", "PUT", "/api/v1/flows/6f1a4d0e-59a3-5a0c-9f57-3b6c1f6d2a11", json=flows[1])
     assert answer.status_code == 400, answer.text
-    assert "3 flows at most (FLOWRUNNER_MAX_FLOWS)" in answer.get_json()["detail"]
+    assert "at most 3 flows (FLOWRUNNER_MAX_FLOWS)" in answer.get_json()["detail"]
     # All or nothing, and nobody else is kept out.
     assert len(sizes(site)) == (2 if way in ("several", "upload") else 3)
     site.flow("bob", flows[1])
@@ -91,7 +91,7 @@ def test_bytes_of_all_flows_are_bounded(make, where):
         site.call("ann", "PUT", f"/api/v1/flows/{small}", json={**large("c"), "name": "small"}),
     ):
         assert answer.status_code == 413, answer.text
-        assert "70000 bytes at most (FLOWRUNNER_MAX_FLOWS_SIZE)" in answer.get_json()["detail"]
+        assert "at most 70000 bytes in total (FLOWRUNNER_MAX_FLOWS_SIZE)" in answer.get_json()["detail"]
     # One that stays as large as it is may be changed.
     assert site.call("ann", "PATCH", f"/api/v1/flows/{first}", json={"name": "c"}).status_code == 200
     assert site.call("ann", "PATCH", f"/api/v1/flows/{first}", json=large("d")).status_code == 200
@@ -102,11 +102,11 @@ def test_one_variable_or_key_more_is_refused(make):
     for number in range(2):
         site.ask("ann", "POST", "/api/v1/variables/", 201, json={**VARIABLE, "name": f"x{number}"})
     detail = site.ask("ann", "POST", "/api/v1/variables/", 400, json=VARIABLE)["detail"]
-    assert "2 variables at most (FLOWRUNNER_MAX_VARIABLES)" in detail
+    assert "at most 2 variables (FLOWRUNNER_MAX_VARIABLES)" in detail
     site.ask("bob", "POST", "/api/v1/variables/", 201, json=VARIABLE)
     for _ in range(2):
         site.ask("ann", "POST", "/api/v1/api_key/", json={"name": "n"})
-    assert "3 keys at most (FLOWRUNNER_MAX_KEYS)" in site.ask("ann", "POST", "/api/v1/api_key/", 400, json={})["detail"]
+    assert "at most 3 keys (FLOWRUNNER_MAX_KEYS)" in site.ask("ann", "POST", "/api/v1/api_key/", 400, json={})["detail"]
     site.ask("bob", "POST", "/api/v1/api_key/", json={"name": "n"})
 
 
@@ -167,4 +167,4 @@ def test_the_command_line_says_the_same(make, tmp_path, monkeypatch):
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     refused = CliRunner().invoke(cli, arguments)
     assert refused.exit_code == 1
-    assert "1 keys at most (FLOWRUNNER_MAX_KEYS)" in str(refused.exception)
+    assert "at most 1 keys (FLOWRUNNER_MAX_KEYS)" in str(refused.exception)
