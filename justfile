@@ -1,6 +1,6 @@
-# The commands that one types daily; `just --list` shows them.
+# The daily commands; `just --list` shows them.
 
-# Make the environment.
+# Create the environment.
 install:
     python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'
 
@@ -18,7 +18,7 @@ check:
     .venv/bin/ruff format --check .
     .venv/bin/mypy
 
-# Write the tables of docs/api.md and docs/cli.md anew, from the code.
+# Update the tables of docs/api.md and docs/cli.md from the code.
 tables:
     .venv/bin/python -m tests.project.tables
 
