@@ -233,6 +233,5 @@ def _refuse_name(name: str, what: str) -> None:
     if not isinstance(name, str) or not name or storable(name) != name or _cut(name) != name:
         raise ChunkInvalid(
             f"A {what} must be a string of 1 to {LONGEST_NAME} characters, at most {_MOST_BYTES} bytes in UTF-8,"
-            f" without"
-            " characters that databases cannot store."
+            " without characters that databases cannot store."
         )

@@ -116,7 +116,7 @@ def test_where_a_key_is_kept_back_it_is_said_what_to_do(tmp_path, monkeypatch):
         body = {"input_value": "hi", "tweaks": {"LanguageModelComponent-m": {"provider": "Groq", "model_name": "m"}}}
         refused = site.call("limited", "POST", "/api/v1/run/one", json=body).text
     assert "Groq, which the request chose, requires an API key" in refused
-    assert "send one with the request (header X-LANGFLOW-GLOBAL-VAR-GROQ_API_KEY)" in refused
+    assert "send a key with the request (header X-LANGFLOW-GLOBAL-VAR-GROQ_API_KEY)" in refused
     assert "or let the flow choose the provider" in refused
 
 

@@ -86,7 +86,7 @@ def test_all_of_the_api_and_none_of_it(mount):
     for method, path in PARTS.values():
         assert ask(everything, method, path, "author", json={} if method == "POST" else None).status_code < 300
         assert ask(nothing, method, path, "author", json={}).status_code == 404
-    with pytest.raises(SettingsInvalid, match="there is no part flow;"):
+    with pytest.raises(SettingsInvalid, match="unknown part flow;"):
         mount(api=["flow"])
 
 
