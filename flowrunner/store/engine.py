@@ -32,6 +32,10 @@ logger = logging.getLogger("flowrunner")
 DATABASE_FILE: Final = "flowrunner.db"
 BUSY_SECONDS: Final = 30.0
 
+#: Pages that a connection keeps. SQLite keeps 2,000 KiB, forgets them whenever another connection has written, and
+#: asks the system's own cache then: reads and runs are as fast with a quarter, and each of sixteen connections smaller.
+_CACHE_KIB: Final = 512
+
 _BEGIN: Final = "flowrunner_begin"
 _PREPARED: Final = "flowrunner_prepared"
 _CLOSED: Final = "flowrunner_closed"
@@ -340,6 +344,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
         else:
             break
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -86,12 +86,12 @@ class TestAlone:
         close_database(None, settings)
         close_database(None, settings)
 
-    def test_sqlite_is_set_up_to_lose_nothing(self, settings):
+    def test_sqlite_is_set_up_to_lose_nothing_and_to_keep_little(self, settings):
         engine = database_engine(None, settings)
         with reading(engine) as connection:
             found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in
-                     ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")]  # fmt: skip
-        assert found == ["wal", 2, 30000, 0]
+                     ("journal_mode", "synchronous", "busy_timeout", "foreign_keys", "cache_size")]  # fmt: skip
+        assert found == ["wal", 2, 30000, 0, -512]
         close_database(None, settings)
 
     @pytest.mark.parametrize("times", [0, 1, 2])
