@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from flowrunner.errors import FlowNotFound
 from flowrunner.flows.naming import canonical_uuid
-from flowrunner.identity import Identity
 from flowrunner.memory import MessageChanges, OwnerMemory, SessionSummary
 from flowrunner.memory.message import Message
 from flowrunner.memory.query import MessageQuery, cursor_gone
-from flowrunner.runner import Runner
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.runrecords import RunRecords
 from flowrunner.web.auth import caller, this_runner
 
 
-def messages_to_read(runner: Runner) -> OwnerMemory | FlowMemory:
+def messages_to_read() -> OwnerMemory | FlowMemory:
     """Return the messages that the caller may read."""
-    return _limited(runner, runner.memory_of(caller(), admin=True))
+    return _limited(this_runner().memory_of(caller(), admin=True))
 
 
-def messages_to_change(runner: Runner) -> OwnerMemory | FlowMemory:
+def messages_to_change() -> OwnerMemory | FlowMemory:
     """Return the messages that the caller may change: those of one owner, also for admins."""
-    return _limited(runner, runner.memory_of(caller()))
+    return _limited(this_runner().memory_of(caller()))
 
 
-def flows_in_reach(runner: Runner, identity: Identity) -> tuple[str, ...] | None:
-    """Return the ids of the flows that a limited key may use, None for a key that is not limited."""
+def flows_in_reach() -> tuple[str, ...] | None:
+    """Return the ids of the flows that the caller's key is limited to, None where it is not limited."""
+    runner, identity = this_runner(), caller()
     if identity.flows is None:
         return None
     found = set()
@@ -37,16 +37,14 @@ def flows_in_reach(runner: Runner, identity: Identity) -> tuple[str, ...] | None
         if canonical is not None:
             found.add(canonical)
             continue
-        try:
+        with suppress(FlowNotFound):
             found.add(runner.library.get(name, identity).id)
-        except FlowNotFound:
-            continue
     return tuple(sorted(found))
 
 
 def in_reach(flow_id: str) -> bool:
-    """Return whether the present caller may use a flow, as far as their key is limited to some."""
-    flows = flows_in_reach(this_runner(), caller())
+    """Say whether the caller may use a flow, as far as their key is limited to some."""
+    flows = flows_in_reach()
     return flows is None or flow_id in flows
 
 
@@ -55,13 +53,13 @@ def run_log_of(flow_id: str | None) -> RunLog | None:
     return this_runner().stores.run_log if flow_id is None or in_reach(flow_id) else None
 
 
-def run_records(runner: Runner) -> RunRecords:
+def run_records() -> RunRecords:
     """Return the records of runs, also where no run log is kept beside them."""
-    return runner.stores.run_log or RunRecords(runner.engine, 1)
+    return this_runner().stores.run_log or RunRecords(this_runner().engine, 1)
 
 
-def _limited(runner: Runner, memory: OwnerMemory) -> OwnerMemory | FlowMemory:
-    flows = flows_in_reach(runner, caller())
+def _limited(memory: OwnerMemory) -> OwnerMemory | FlowMemory:
+    flows = flows_in_reach()
     return memory if flows is None else FlowMemory(memory, flows)
 
 

@@ -43,7 +43,7 @@ def fork_session(body: Input) -> dict[str, Any]:
     """
     runner, identity = this_runner(), caller()
     session_id, message_id = body["session_id"], body["message_id"]
-    memory = messages_to_change(runner)
+    memory = messages_to_change()
     if not memory.fetch(ids=(message_id,), session_id=session_id):
         raise NotFound("The session has no message of that id")
     before, cut = newest_within(memory, MOST_COPIED + 1, MOST_CHARACTERS, session_id=session_id, before=message_id)

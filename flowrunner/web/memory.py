@@ -91,7 +91,7 @@ def describe_memory() -> dict[str, Any]:
     of the retention rules, which concern everybody.
     """
     runner, identity = this_runner(), caller()
-    memory = messages_to_read(runner)
+    memory = messages_to_read()
     size = size_of(memory)
     operates = is_local(identity) or may(identity, Capability.ADMIN, change=False)
     return {

@@ -15,7 +15,7 @@ from flowrunner.memory.message import Message, make_properties
 from flowrunner.memory.paging import newest_within
 from flowrunner.web import schemas
 from flowrunner.web.access import messages_to_change, messages_to_read
-from flowrunner.web.auth import caller, stores, this_runner
+from flowrunner.web.auth import caller, stores
 from flowrunner.web.fields import Items, Object, Text, Truth, Uuid, filter_text
 from flowrunner.web.json_io import dumps
 from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
@@ -77,7 +77,7 @@ def list_messages(query: Input) -> Any:
 @routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
 def delete_messages(body: list[str]) -> None:
     """Delete messages by their ids; unknown ones are ignored."""
-    memory = messages_to_change(this_runner())
+    memory = messages_to_change()
     for start in range(0, len(body), _IDS_AT_ONCE):
         memory.delete(ids=tuple(body[start : start + _IDS_AT_ONCE]))
 
@@ -108,7 +108,7 @@ def find_messages(query: Input) -> tuple[list[Message], str | None]:
     if query["end_user_id"] is not None:
         # Callers have no users of their own here, so no message is of one.
         return [], None
-    memory = messages_to_read(this_runner())
+    memory = messages_to_read()
     found, more = list[Message](), False
     for spelling in session_spellings(query["session_id"]) if query["session_id"] else [None]:
         asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
@@ -177,7 +177,7 @@ def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:
         given[name] = tuple(given[name])
     changes = MessageChanges(**given)
     _check_files(changes)
-    memory = messages_to_change(this_runner())
+    memory = messages_to_change()
     found = memory.fetch(ids=(message_id,))
     if found and caller().flows is not None:
         # A key that is limited to flows names files of the message's flow alone.

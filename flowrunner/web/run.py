@@ -18,7 +18,7 @@ from flowrunner.identity import Identity
 from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, KeyedAnswer
 from flowrunner.web import schemas
-from flowrunner.web.access import flows_in_reach
+from flowrunner.web.access import in_reach
 from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
 from flowrunner.web.envelopes import old_envelope
@@ -27,8 +27,7 @@ from flowrunner.web.fields import Choice, Flag, Uuid
 from flowrunner.web.json_io import PlainResponse, json_response
 from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, run_and_wait
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream
-from flowrunner.web.run_files import with_files
+from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream, with_files
 from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import RUN_HEADER, stream_lines
@@ -189,19 +188,18 @@ def start_once(
 @routes.post(
     "/api/v1/runs/<run_id>/cancel", needs=RUN, path={"run_id": Uuid()}, answers={202: schemas.Said}, errors=(409,)
 )
-def cancel_run(run_id: str) -> Response:
+def cancel_run(run_id: str) -> dict[str, str]:
     """Cancel a run on any worker; 409 if it has already ended.
 
     An admin names the owner whose run it is, as for every change.
     """
     runner, identity = this_runner(), caller()
     found = runner.runs.find(run_id, identity.id)
-    flows = flows_in_reach(runner, identity)
-    if found is None or (flows is not None and found.flow_id not in flows):
+    if found is None or not in_reach(found.flow_id):
         raise NotFound("Run not found")
     if not runner.runs.stop(run_id, identity.id, "its user stopped it"):
         raise Conflict("The run has ended already.")
-    return json_response({"message": "The run is asked to stop"}, 202)
+    return {"message": "The run is asked to stop"}
 
 
 def answer_run(result: RunResult, shape: str) -> Response:

@@ -1,13 +1,16 @@
-"""Read the body of a run request."""
+"""Read the body of a run request, and the files that it brings along."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Request
 
 from flowrunner.engine.request import INPUT_TYPES, OUTPUT_TYPES, RunRequest
+from flowrunner.flows.model import Flow
+from flowrunner.registry import Registry
 from flowrunner.runner import Runner
 from flowrunner.web.fields import Choice, Object, Text, Texts
 from flowrunner.web.input import check_body, invalid
@@ -132,6 +135,30 @@ def files_of(body: Mapping[str, Any]) -> list[str]:
         return []
     checked: list[str] | None = check_body(_RUN_BODY, body)["files"]
     return checked or []
+
+
+def with_files(asked: RunRequest, names: Sequence[str], flow: Flow, registry: Registry) -> RunRequest:
+    """Return a request whose files are handed to the flow's chat inputs, as tweaks of theirs.
+
+    Whether they are the caller's, the component looks for itself.
+
+    :raises RequestInvalid: for a flow without a chat input: the files would be dropped without a word.
+    """
+    inputs = [vertex.id for vertex in flow.vertices if _takes_files(vertex.type, registry)]
+    if not inputs:
+        raise invalid(("body", "files"), "value_error", "This flow has no chat input that takes files")
+    tweaks = dict(asked.tweaks)
+    for vertex_id in inputs:
+        given = tweaks.get(vertex_id)
+        tweaks[vertex_id] = {**(given if isinstance(given, dict) else {}), "files": list(names)}
+    return replace(asked, tweaks=tweaks)
+
+
+def _takes_files(kind: str, registry: Registry) -> bool:
+    component = registry.component(kind)
+    if component is None or component.input_kind != "chat":
+        return False
+    return any("files" in (one.name, *one.aliases) for one in component.inputs)
 
 
 def wants_stream(body: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from flowrunner.authority import AUTHOR, CONVERSE, sees_graphs
 from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach, run_log_of, run_records
-from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.auth import caller
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
 from flowrunner.web.pages import FLOW, next_page, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
@@ -180,7 +180,7 @@ def list_runs(query: Input) -> Any:
     found = log.runs(
         caller().scope,
         flow_id=flow_id,
-        flows=flows_in_reach(this_runner(), caller()),
+        flows=flows_in_reach(),
         session_id=query["session_id"],
         status=query["status"],
         before=query["cursor"],
@@ -208,7 +208,7 @@ def list_steps(run_id: str, query: Input) -> dict[str, Any]:
     each time. `cursor` is the `after` of the next page, null on the last.
     """
     after = -1 if query["after"] is None else query["after"]
-    found, more = run_records(this_runner()).steps(run_id, caller().scope, after=after, limit=query["limit"])
+    found, more = run_records().steps(run_id, caller().scope, after=after, limit=query["limit"])
     return {"steps": found, "cursor": found[-1]["number"] if more else None}
 
 

@@ -19,8 +19,9 @@ from flowrunner.errors import BadRequest, FlowRunnerError, NotFound, StoreFailed
 from flowrunner.memory import Owner, OwnerMemory
 from flowrunner.memory.message import Message
 from flowrunner.memory.paging import Following, newest_within
-from flowrunner.runner import Runner
+from flowrunner.store.answers import AnswerStore
 from flowrunner.store.ledger import SUCCESS
+from flowrunner.store.runrecords import RunRecords
 from flowrunner.store.streams import StreamEvent
 from flowrunner.web import schemas
 from flowrunner.web.access import FlowMemory, in_reach, messages_to_read, run_records
@@ -76,13 +77,13 @@ def read_run(run_id: str, query: Input) -> Any:
     time (FLOWRUNNER_RESULT_SECONDS) and null otherwise. Of many messages these are the newest 200; X-Next-Cursor
     says where the ones before them begin.
     """
-    runner = this_runner()
-    shown = _find(runner, run_id)
+    reader = _Reader.of_request()
+    shown = _find(reader, run_id)
     asked = {"run_id": run_id, "flow_id": shown["flow_id"], "before": query["cursor"]}
-    messages, more = newest_within(messages_to_read(runner), MOST + 1, MOST_CHARACTERS, **asked)
+    messages, more = newest_within(reader.memory, MOST + 1, MOST_CHARACTERS, **asked)
     if len(messages) > MOST:
         messages, more = messages[-MOST:], True
-    answer = {**shown, "messages": message_rows(messages), "result": _Reader.of_request(runner).result(run_id)}
+    answer = {**shown, "messages": message_rows(messages), "result": reader.result(run_id)}
     return answer, next_page(messages[0].id if more else None)
 
 
@@ -99,21 +100,20 @@ def read_run_events(run_id: str) -> Response:
     Standard server-sent events, at any worker, while it runs and afterwards. A cut stream goes on after
     the event that the header Last-Event-ID names.
     """
-    runner, identity = this_runner(), caller()
-    after = _after(run_id)
-    shown = _find(runner, run_id)
-    reader = _Reader.of_request(runner)
-    stream = this_blueprint().spool.find(run_id, identity.id, shown["flow_id"], sees_all=reader.sees_all)
-    return answer_frames(stream or _RecordedStream(reader, run_id), run_id, after, runner.settings.heartbeat)
+    after, reader = _after(run_id), _Reader.of_request()
+    shown = _find(reader, run_id)
+    stream = this_blueprint().spool.find(run_id, caller().id, shown["flow_id"], sees_all=reader.sees_all)
+    heartbeat = this_runner().settings.heartbeat
+    return answer_frames(stream or _RecordedStream(reader, run_id), run_id, after, heartbeat)
 
 
-def _find(runner: Runner, run_id: str) -> dict[str, Any]:
+def _find(reader: _Reader, run_id: str) -> dict[str, Any]:
     """Return the record of a run in reach of the caller.
 
     :raises NotFound: if there is none.
     """
     try:
-        shown = _Reader.of_request(runner).record(run_id)
+        shown = reader.record(run_id)
     except SQLAlchemyError as error:
         raise StoreFailed("The server's database cannot be read now; try again.") from error
     if not in_reach(shown["flow_id"]):
@@ -125,27 +125,29 @@ def _find(runner: Runner, run_id: str) -> dict[str, Any]:
 class _Reader:
     """What the caller may read of runs; it outlives the request, as the answer of a stream does."""
 
-    runner: Runner
+    records: RunRecords
+    answers: AnswerStore
     scope: Owner
     memory: OwnerMemory | FlowMemory
     sees_all: bool
 
     @classmethod
-    def of_request(cls, runner: Runner) -> _Reader:
+    def of_request(cls) -> _Reader:
         """Return what the present caller may read."""
-        return cls(runner, caller().scope, messages_to_read(runner), sees_graphs(caller()))
+        answers = this_runner().runs.once.store
+        return cls(run_records(), answers, caller().scope, messages_to_read(), sees_graphs(caller()))
 
     def record(self, run_id: str) -> dict[str, Any]:
         """Return the record of a run, without its components and warnings where the caller may not see the flow.
 
         :raises NotFound: if there is none.
         """
-        found = run_records(self.runner).run(run_id, self.scope)
+        found = self.records.run(run_id, self.scope)
         return found if self.sees_all else without_parts(found)
 
     def result(self, run_id: str) -> Mapping[str, Any] | None:
         """Return the result of a run, None where none is kept, or it shows more than the caller may see."""
-        text = self.runner.runs.once.store.of_run(run_id, self.scope)
+        text = self.answers.of_run(run_id, self.scope)
         if text is None:
             return None
         kept: Mapping[str, Any] = json.loads(text)

@@ -92,7 +92,7 @@ SessionsDeleted: Final = answer("SessionsDeleted", message=fields.String(), dele
 def list_sessions(query: Input) -> Any:
     """List sessions, latest activity first: their ids, or what each holds."""
     runner = this_runner()
-    memory = messages_to_read(runner)
+    memory = messages_to_read()
     limit = limit_of(query)
     asked = {"flow_id": query["flow_id"], "contains": query["q"], "limit": limit + 1, "offset": query["offset"]}
     if query["cursor"] is not None:
@@ -132,7 +132,7 @@ def title_session(body: Input) -> dict[str, Any]:
     Lists show it in place of the beginning of its first message; an empty one takes it away.
     """
     session_id = body["session_id"]
-    if not messages_to_change(this_runner()).fetch(session_id=session_id, limit=1):
+    if not messages_to_change().fetch(session_id=session_id, limit=1):
         raise NotFound("No messages found with the given session ID")
     return {"session_id": session_id, "title": stores().titles.set(session_id, body["title"])}
 
@@ -152,7 +152,7 @@ def delete_sessions(body: list[str]) -> dict[str, Any]:
 
     The answer counts those that had messages.
     """
-    memory = messages_to_change(this_runner())
+    memory = messages_to_change()
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
     _forget_titles(body)
     if not count:
@@ -174,9 +174,9 @@ def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:
     runner, new = this_runner(), query["new_session_id"]
     # A run in one of the two finishes its turn first, so that no conversation is torn apart.
     with runner.services.turns.hold(caller().id, {session_id, new}, cancelled=CancelToken()):
-        moved = messages_to_change(runner).update(MessageChanges(session_id=new), session_id=session_id)
+        moved = messages_to_change().update(MessageChanges(session_id=new), session_id=session_id)
         if not moved and new == session_id:
-            moved = messages_to_change(runner).fetch(session_id=session_id)
+            moved = messages_to_change().fetch(session_id=session_id)
     if not moved:
         raise NotFound("No messages found with the given session ID")
     if not runner.memory_of(caller()).fetch(session_id=session_id, limit=1):
@@ -188,7 +188,7 @@ def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:
 def delete_session(session_id: str) -> None:
     """Delete a session: all its messages."""
     check_path()
-    messages_to_change(this_runner()).delete(session_id=session_id)
+    messages_to_change().delete(session_id=session_id)
     _forget_titles([session_id])
 
 

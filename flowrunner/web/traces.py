@@ -102,7 +102,7 @@ def list_traces(query: Input) -> dict[str, Any]:
     found, total = log.page_of_runs(
         caller().scope,
         flow_id=query["flow_id"],
-        flows=flows_in_reach(this_runner(), caller()),
+        flows=flows_in_reach(),
         session_id=query["session_id"],
         states=None if query["status"] is None else _STATES[query["status"]],
         page=max(1, query["page"]),
