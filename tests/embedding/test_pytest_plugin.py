@@ -51,7 +51,7 @@ class TestSettings:
         return {"session_policy": "require"}
 
     def test_they_may_be_given(self, flow_runner):
-        with pytest.raises(Exception, match="wants a session"):
+        with pytest.raises(Exception, match="requires a session"):
             flow_runner.run("basic-chat", "hi")
 
 

@@ -39,7 +39,7 @@ def reopened(folder, template, **variables):
     ("template", "variables", "said"),
     [
         ({"api_key": {"value": "MY_KEY", "load_from_db": True}}, {"MY_KEY": "sk-mine"}, "api_key cannot be opened"),
-        ({}, {"OPENAI_API_KEY": "sk-mine"}, "the variable OPENAI_API_KEY cannot be opened"),
+        ({}, {"OPENAI_API_KEY": "sk-mine"}, "the variable OPENAI_API_KEY cannot be decrypted"),
         ({"api_key": {"value": "sk-mine-1234567890", "password": True}}, {}, "api_key cannot be opened"),
     ],
 )

@@ -106,7 +106,7 @@ def broken_archive():
         ({"flows": [echo_flow("a"), {"name": "b"}]}, 422, "up[1]: Not a flow"),
         ({"flows": [echo_flow("a"), {"name": "b", "data": {"nodes": []}}]}, 422, "Flow must have edges"),
         ({"name": "b", "nods": []}, 422, "did you mean nodes?"),
-        (b"5", 400, "it holds no flow"),
+        (b"5", 400, "it does not contain a flow"),
     ],
 )
 def test_an_upload_is_taken_as_a_whole_or_not_at_all(site, content, status, named):
