@@ -12,18 +12,22 @@ from typing import Final
 
 from flowrunner.runs.callers import Callers
 
+KEEPS: Final = "keeps its place"
+SHARES: Final = "shares a transaction"
+
 
 class Place:
     """A place, or the wish for one. ``what`` says what is done there."""
 
-    __slots__ = ("began", "group", "held", "since", "storing", "used", "what", "woken")
+    __slots__ = ("began", "began_storing", "group", "held", "since", "storing", "used", "what", "woken")
 
     def __init__(self, group: str, what: str = "") -> None:
         self.group = group
         self.what = what
-        self.held = self.storing = False
+        self.held = False
+        self.storing: str | None = None
         # When it was given; when its thread began to work, and how long that had had the processor by then.
-        self.since = self.began = self.used = 0.0
+        self.since = self.began = self.used = self.began_storing = 0.0
         # A plain lock, released to wake the one who waits: an Event costs three times as much.
         self.woken: threading.Lock | None = None
 
@@ -208,6 +212,10 @@ class Lent(FairPlaces):
     #: Seconds after which what was seen before counts half, and of how many kinds of work something is known.
     _HALF: Final = 1.0
     _MOST_KINDS: Final = 1000
+    #: A store is slow that takes so many seconds even at its best; there, so many runs of a caller who crowds share
+    #: transactions, for one alone would wait for the disk each time.
+    _SLOW: Final = 0.01
+    _MOST_STORING: Final = 4
 
     def __init__(
         self, number: int, seconds: float, *, spare: int = 0, crowds: Callable[[str], bool] = lambda group: False
@@ -222,6 +230,9 @@ class Lent(FairPlaces):
         # Of each kind of work, the seconds that it took, and those of the processor.
         self._seen: dict[str, tuple[float, float]] = {}
         self._looked = 0.0
+        # How many runs of each caller who crowds share transactions, and the least time that the store takes.
+        self._storing: dict[str, int] = {}
+        self._best = 0.0
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
         """Take a place, or go without one where it would not be used."""
@@ -240,10 +251,38 @@ class Lent(FairPlaces):
         """Note that the thread that calls begins to work."""
         place.began, place.used = time.monotonic(), time.thread_time()
 
-    def end_part(self, place: Place) -> None:
-        """Note that it pauses, and keeps its place."""
+    def begin_storing(self, place: Place) -> None:
+        """Note that a caller who crowds stores something: the place is kept, or given back where the store is slow."""
         with self._lock:
             self._end_part(place)
+            place.began_storing = time.monotonic()
+            number = self._storing.get(place.group, 0)
+            if self._best < self._SLOW or number >= self._MOST_STORING:
+                place.storing = KEEPS
+                return
+            place.storing = SHARES
+            self._storing[place.group] = number + 1
+            if place.held:
+                self._take_back(place)
+
+    def end_storing(self, place: Place) -> bool:
+        """Note that it is stored; say whether the place was kept."""
+        kept, place.storing = place.storing is KEEPS, None
+        now = time.monotonic()
+        took = now - place.began_storing
+        with self._lock:
+            # The best of late: whoever waits for others, too, takes longer.
+            self._best = min(self._best * 1.05, took) if self._best else took
+            if kept:
+                place.since = now
+                self.begin_part(place)
+                return True
+            left = self._storing[place.group] - 1
+            if left:
+                self._storing[place.group] = left
+            else:
+                del self._storing[place.group]
+        return False
 
     def look(self) -> None:
         """Take back the places that have been held for too long."""
@@ -309,7 +348,8 @@ class Work:
     """The place at which one run works; see :class:`~flowrunner.engine.pausing.WorkingPlace`.
 
     While it waits for the store its place is somebody else's, so that many runs share a transaction. Only a caller
-    who crowds keeps it: what comes into a transaction behind many others is stored as late as they are.
+    who crowds keeps it: what comes into a transaction behind many others is stored as late as they are. Where the store
+    is slow anyhow, a few runs of such a caller share a transaction, too.
 
     :param group: with whom the caller shares.
     :param what: what is run.
@@ -336,18 +376,14 @@ class Work:
         self._places.leave(self._place)
 
     def begin_storing(self) -> None:
-        """Give the place back, or keep it if the caller crowds."""
+        """Give the place back, or keep it if the caller crowds and the store is fast."""
         if self._crowds():
-            self._place.storing = True
-            self._places.end_part(self._place)
+            self._places.begin_storing(self._place)
         else:
             self.leave()
 
     def end_storing(self, *, last: bool = False) -> None:
         """Take the place again, unless there is nothing more to do, or count from here."""
-        if self._place.storing:
-            self._place.storing = False
-            self._place.since = time.monotonic()
-            self._places.begin_part(self._place)
-        elif not last:
+        kept = self._place.storing is not None and self._places.end_storing(self._place)
+        if not kept and not last:
             self.take()
