@@ -25,9 +25,13 @@ class JavaScriptClient:
         script = self._folder / "script.mjs"
         script.write_text(source, "utf-8")
         done = subprocess.run(
-            ["node", str(script), *arguments], cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=_SECONDS,
-        )  # fmt: skip
+            ["node", str(script), *arguments],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

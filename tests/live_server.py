@@ -48,9 +48,15 @@ class Server:
 
     def _begin(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Any:
         return subprocess.Popen(
-            list(command), cwd=folder, env=environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            list(command),
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def output(self) -> str:

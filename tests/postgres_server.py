@@ -50,8 +50,16 @@ class PostgresServer:
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C",
-                  "-D", str(self.folder / "data"))  # fmt: skip
+        self._run(
+            "initdb",
+            "--no-sync",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+            str(self.folder / "data"),
+        )
         self._log = (self.folder / "server.log").open("wb")
         self.start()
         self._wait_until_ready()
@@ -127,9 +135,13 @@ class PostgresServer:
         user = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         return subprocess.Popen(
             [str(self._programs / program), *arguments],
-            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=getattr(self, "_log", subprocess.DEVNULL),
-            stderr=subprocess.STDOUT, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, **user,
-        )  # fmt: skip
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=getattr(self, "_log", subprocess.DEVNULL),
+            stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            **user,
+        )
 
     def _run(self, program: str, *arguments: str) -> None:
         status = self._start(program, *arguments).wait(120)

@@ -36,14 +36,19 @@ class RabbitServer:
         )
         (self._folder / "plugins").write_text("[].\n")
         self._environment = {
-            "PATH": os.environ["PATH"], "HOME": str(self._folder), "LC_ALL": "C.UTF-8",
-            "ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"test{self.port}@localhost", "RABBITMQ_DIST_PORT": str(distribution),
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "LC_ALL": "C.UTF-8",
+            "ERL_EPMD_PORT": str(names),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq.conf"),
-            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"), "RABBITMQ_LOG_BASE": str(self._folder / "log"),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        }  # fmt: skip
+        }
         self._names = subprocess.Popen(
             [epmd, "-port", str(names), "-address", "127.0.0.1"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
@@ -53,9 +58,14 @@ class RabbitServer:
         """Start it and wait until it takes connections."""
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [str(_PROGRAM)], env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [str(_PROGRAM)],
+                env=self._environment,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 120
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "output").read_text()

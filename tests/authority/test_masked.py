@@ -190,18 +190,24 @@ class Vault(Component):
 
 
 SHOWN = {
-    "name": "vault", "endpoint_name": "vault", "description": f"ask with api_key={SECRET}",
+    "name": "vault",
+    "endpoint_name": "vault",
+    "description": f"ask with api_key={SECRET}",
     "data": native(settings={"passcode": SECRET, "text": f"Authorization: Bearer {SECRET}"}),
-}  # fmt: skip
+}
 
 
 def shown_everywhere(call, flow_id):
     """Return all that is shown of a flow."""
     places = [
-        ("GET", "/api/v1/flows/"), ("GET", "/api/v1/flows/?header_flows=true"), ("GET", "/api/v1/flows/?get_all=false"),
-        ("GET", f"/api/v1/flows/{flow_id}"), ("GET", f"/api/v1/flows/{flow_id}/plan"),
-        ("GET", f"/api/v1/flows/{flow_id}/graph.svg"), ("GET", "/openapi.json"),
-    ]  # fmt: skip
+        ("GET", "/api/v1/flows/"),
+        ("GET", "/api/v1/flows/?header_flows=true"),
+        ("GET", "/api/v1/flows/?get_all=false"),
+        ("GET", f"/api/v1/flows/{flow_id}"),
+        ("GET", f"/api/v1/flows/{flow_id}/plan"),
+        ("GET", f"/api/v1/flows/{flow_id}/graph.svg"),
+        ("GET", "/openapi.json"),
+    ]
     found = [call(verb, path) for verb, path in places]
     found.append(call("POST", "/api/v1/flows/download/", json=[flow_id]))
     return [(answer.status_code, answer.get_data(as_text=True)) for answer in found]

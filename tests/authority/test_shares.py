@@ -71,9 +71,11 @@ def say(app, results, address="192.0.2.1", **headers):
 
     def go():
         answer = app.test_client().post(
-            "/api/v1/run/wait", json={"input_value": "x"}, headers={**OWN, **headers},
+            "/api/v1/run/wait",
+            json={"input_value": "x"},
+            headers={**OWN, **headers},
             environ_overrides={"REMOTE_ADDR": address},
-        )  # fmt: skip
+        )
         results.append(answer.status_code)
 
     thread = threading.Thread(target=go)
@@ -130,10 +132,17 @@ def test_a_polite_caller_begins_before_the_rest_of_twenty_runs_of_a_greedy_one(m
 
 def upload(app, size=10, address="192.0.2.1", **headers):
     flow = app.extensions["flowrunner"]["flowrunner"].library.folders.flows()[0].id
-    return app.test_client().post(
-        f"/api/v1/files/upload/{flow}", data={"file": (io.BytesIO(b"x" * size), "a.txt")}, headers={**OWN, **headers},
-        content_type="multipart/form-data", environ_overrides={"REMOTE_ADDR": address},
-    ).status_code  # fmt: skip
+    return (
+        app.test_client()
+        .post(
+            f"/api/v1/files/upload/{flow}",
+            data={"file": (io.BytesIO(b"x" * size), "a.txt")},
+            headers={**OWN, **headers},
+            content_type="multipart/form-data",
+            environ_overrides={"REMOTE_ADDR": address},
+        )
+        .status_code
+    )
 
 
 def test_a_new_cookie_gives_a_visitor_no_more_files(mount):

@@ -21,9 +21,12 @@ CLASSES = {
 }
 #: Operations, with their store, that need no author.
 TALKING = {
-    ("flows", "of_folders"), ("flows", "stored"), ("flows", "folder_flow"), ("flows", "sees_graphs"),
+    ("flows", "of_folders"),
+    ("flows", "stored"),
+    ("flows", "folder_flow"),
+    ("flows", "sees_graphs"),
     ("files", "path_of"),
-}  # fmt: skip
+}
 UUID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
@@ -36,23 +39,40 @@ def operations():
 
 def arguments(part, name, stored):
     """Return what an operation is called with."""
-    return {
-        "folder_graph": (stored["folder"],),
-        "get": (UUID,), "create": ({"name": "x"},), "create_many": ([],), "update": (UUID, {}),
-        "put": (UUID, {"name": "x"}),
-        "delete": (UUID,), "delete_many": ([UUID],), "folder_flow": (UUID,), "save": (io.BytesIO(b"x"),),
-        "open": (stored["file"],), "path_of": ("x",), "record_of": ("x",), "revoke": (UUID,), "rotate": (UUID,),
-    }.get(name, ()) if (part, name) not in {("variables", "create"), ("keys", "create"), ("files", "delete")} else {
-        "variables": ("x", "y"), "keys": ("ann",), "files": (stored["file"],),
-    }[part]  # fmt: skip
+    return (
+        {
+            "folder_graph": (stored["folder"],),
+            "get": (UUID,),
+            "create": ({"name": "x"},),
+            "create_many": ([],),
+            "update": (UUID, {}),
+            "put": (UUID, {"name": "x"}),
+            "delete": (UUID,),
+            "delete_many": ([UUID],),
+            "folder_flow": (UUID,),
+            "save": (io.BytesIO(b"x"),),
+            "open": (stored["file"],),
+            "path_of": ("x",),
+            "record_of": ("x",),
+            "revoke": (UUID,),
+            "rotate": (UUID,),
+        }.get(name, ())
+        if (part, name) not in {("variables", "create"), ("keys", "create"), ("files", "delete")}
+        else {
+            "variables": ("x", "y"),
+            "keys": ("ann",),
+            "files": (stored["file"],),
+        }[part]
+    )
 
 
 def keywords(part, name):
     if part == "files":
         return {
-            "save": {"name": "x.txt", "flow_id": None}, "list": {"flow_id": None},
+            "save": {"name": "x.txt", "flow_id": None},
+            "list": {"flow_id": None},
             "find": {"flow_id": None, "name": "x"},
-        }.get(name, {})  # fmt: skip
+        }.get(name, {})
     return {}
 
 

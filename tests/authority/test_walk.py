@@ -254,11 +254,20 @@ class World:
         variable = stores.variables.create(self.owner, "annvariable", "annword")
         key = stores.keys.record_of(stores.keys.create("ann", name="annkey")) if self.prefix == "" else None
         self.ids = {
-            "project_id": project, "flow": flow, "flow_id": flow, "session_id": "annsession",
-            "message_id": str(message.id), "run_id": str(message.run_id), "trace_id": str(message.run_id),
-            "name": kept.name, "file_id": own.id, "variable_id": variable.id,
-            "key_id": key.id if key else flow, "user": "ann", "word": "annword",
-        }  # fmt: skip
+            "project_id": project,
+            "flow": flow,
+            "flow_id": flow,
+            "session_id": "annsession",
+            "message_id": str(message.id),
+            "run_id": str(message.run_id),
+            "trace_id": str(message.run_id),
+            "name": kept.name,
+            "file_id": own.id,
+            "variable_id": variable.id,
+            "key_id": key.id if key else flow,
+            "user": "ann",
+            "word": "annword",
+        }
         self.furnished = self.state()
 
     def is_touched(self):
@@ -428,9 +437,7 @@ def site_world(folder, **more):
     app = Flask("site", instance_path=str(folder))
     app.secret_key = "secret"
     known = first_of(by_header, no_visitor(visitors()))
-    FlowRunner(
-        app, url_prefix="/assistant", identity=known, flows=lambda identity, flow: True, **more
-    )  # fmt: skip
+    FlowRunner(app, url_prefix="/assistant", identity=known, flows=lambda identity, flow: True, **more)
     headers = {name: {"X-User": name} for name in ("ann", "bob", "kim", "root")}
     return World(app, "/assistant", "ann", {**headers, "visitor": {"X-Visitor": "yes"}})
 

@@ -106,9 +106,7 @@ def test_an_open_server_asks_for_no_key_and_counts_none(make):
     flow = site.ask(None, "POST", "/api/v1/flows/", 201, json={"name": "a", "data": {"nodes": [], "edges": []}})["id"]
     for _ in range(4):
         assert ask(site.app, "fr-wrong", address="127.0.0.1").status_code == 403
-    answer = site.app.test_client().post(
-        f"/api/v1/run/{flow}", json={}, headers={"Authorization": "Bearer any"}
-    )  # fmt: skip
+    answer = site.app.test_client().post(f"/api/v1/run/{flow}", json={}, headers={"Authorization": "Bearer any"})
     assert answer.status_code == 200, answer.text
 
 

@@ -72,7 +72,7 @@ BAD = {
     "an object for a table": (lambda context: {"table": object()}, r"\(Table\) is an object, where a list of"),
     "a message of bytes": (lambda context: {"message": Message(text=b"x")}, "output message .* whose text is a bytes"),
     "a message of nothing": (lambda context: {"message": Message(text=None)}, "whose text is None"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -105,7 +105,7 @@ BAD = {
         r"cannot be instantiated: No key\.$",
     ),
     "a blank name": ({"type_name": "  "}, "which has no type_name"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -22,10 +22,11 @@ ANSWERS = {
     "texts": (lambda self, settings: ["text"], "returned 'text', where a tuple of {kind} is wanted."),
     "a number": (lambda self, settings: 3, "failed: TypeError: 'int' object is not iterable."),
     "the other kind": (
-        lambda self, settings: (Output("text"), Input("text")), "where a tuple of {kind} is wanted.",
+        lambda self, settings: (Output("text"), Input("text")),
+        "where a tuple of {kind} is wanted.",
     ),
     "a generator that ends the program": (lambda self, settings: (sys.exit() for _ in "a"), "it called sys.exit()."),
-}  # fmt: skip
+}
 
 
 def flow_of(**members):

@@ -246,7 +246,7 @@ IMPORTED = {
     "half a function": ("x = 1\ndef half(:\n    pass", "SyntaxError: .*mine.py, line 2"),
     "a sum that is none": ("x = 1\n\n\ny = x / 0", "ZeroDivisionError: .*mine.py, line 4"),
     "a full stop": ("raise ValueError('No key.')", r"ValueError: No key \(.*mine.py, line 1"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", IMPORTED)
@@ -295,8 +295,9 @@ class _Passes(Component):
         return {"said": text}
 
 
-@pytest.mark.parametrize("method", ["upsert_chunks", "search_chunks", "fetch_chunks", "delete_chunks",
-                                    "list_collections", "list_documents"])  # fmt: skip
+@pytest.mark.parametrize(
+    "method", ["upsert_chunks", "search_chunks", "fetch_chunks", "delete_chunks", "list_collections", "list_documents"]
+)
 def test_in_a_vector_store(ending, method, start, caplog):
     act, said = ending
     kind = type("Ends", (PlainVectors,), {method: lambda self, *arguments: act(), "close": lambda self: act()})

@@ -42,30 +42,48 @@ USELESS = {
         "from flowrunner import hookimpl\nclass Mine:\n    @hookimpl\n    def run_event(self, event):\n        pass",
         "functions marked with @hookimpl are in the class Mine: move them to the top level",
     ),
-    "an argument of another name": (marked("def register_components(registry):\n    pass"),
-        "its register_components takes registry, which is not an argument of the hook; it has register.$"),
-    "one argument more": (marked("def run_event(event, more):\n    pass"),
-        "its run_event takes more, which is not an argument of the hook; it has event.$"),
-    "an argument where there is none": (marked("def close(memory):\n    pass"),
-        "its close takes memory, which is not an argument of the hook; it has nothing.$"),
-    "no argument": (marked("def register_components():\n    pass"),
-        "its register_components does not take register, so it cannot offer anything"),
-    "a wrapper without a yield": (marked("def append_messages(messages):\n    return []", "(wrapper=True)"),
-        "its append_messages is a wrapper but does not yield: call the wrapped hook with answer = yield"),
-    "async def": (marked("async def register_components(register):\n    pass"),
-        "its register_components is an async def, which is not supported: write def register_components"),
-    "an observer that is async": (marked("async def run_event(event):\n    pass"),
-        "its run_event is an async def, which is not supported"),
-    "a generator": (marked("def register_components(register):\n    yield"),
-        "its register_components yields and would never run"),
-    "a wrapper that does not say so": (marked("def fetch_messages(query):\n    return (yield)"),
-        "its fetch_messages yields and would never run: .* @hookimpl.wrapper=True."),
+    "an argument of another name": (
+        marked("def register_components(registry):\n    pass"),
+        "its register_components takes registry, which is not an argument of the hook; it has register.$",
+    ),
+    "one argument more": (
+        marked("def run_event(event, more):\n    pass"),
+        "its run_event takes more, which is not an argument of the hook; it has event.$",
+    ),
+    "an argument where there is none": (
+        marked("def close(memory):\n    pass"),
+        "its close takes memory, which is not an argument of the hook; it has nothing.$",
+    ),
+    "no argument": (
+        marked("def register_components():\n    pass"),
+        "its register_components does not take register, so it cannot offer anything",
+    ),
+    "a wrapper without a yield": (
+        marked("def append_messages(messages):\n    return []", "(wrapper=True)"),
+        "its append_messages is a wrapper but does not yield: call the wrapped hook with answer = yield",
+    ),
+    "async def": (
+        marked("async def register_components(register):\n    pass"),
+        "its register_components is an async def, which is not supported: write def register_components",
+    ),
+    "an observer that is async": (
+        marked("async def run_event(event):\n    pass"),
+        "its run_event is an async def, which is not supported",
+    ),
+    "a generator": (
+        marked("def register_components(register):\n    yield"),
+        "its register_components yields and would never run",
+    ),
+    "a wrapper that does not say so": (
+        marked("def fetch_messages(query):\n    return (yield)"),
+        "its fetch_messages yields and would never run: .* @hookimpl.wrapper=True.",
+    ),
     "nothing": ("", "none of its functions is marked with @hookimpl"),
     "a hook that is none": (
         "from flowrunner import hookimpl\n\n\n@hookimpl\ndef register_component(register):\n    pass",
         "it implements register_component, which is not a flowrunner hook",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", USELESS)
@@ -156,7 +174,7 @@ BACKENDS = {
     "no name": (("", lambda a, s: None), "called ''; a name"),
     "a backend for a factory": (("mine", object()), "as its factory; a factory is a function"),
     "a taken name": (("sqlite", lambda a, s: None), "which plugin sqlite already offers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BACKENDS)

@@ -10,10 +10,20 @@ from click.testing import CliRunner
 from flowrunner.cli import cli
 from flowrunner.errors import FlowInvalid
 
-GOOD = {"name": "Good", "components": {"a": {"type": "ChatInput"}, "b": {"type": "ChatOutput"}},
-        "edges": ["a.message -> b.input_value"]}  # fmt: skip
-UNKNOWN = {"name": "Odd", "components": {"a": {"type": "ChatInput"}, "x": {"type": "Zebra", "settings": {"stripes": 3}},
-           "b": {"type": "ChatOutput"}}, "edges": ["a.message -> x.text", "x.out -> b.input_value"]}  # fmt: skip
+GOOD = {
+    "name": "Good",
+    "components": {"a": {"type": "ChatInput"}, "b": {"type": "ChatOutput"}},
+    "edges": ["a.message -> b.input_value"],
+}
+UNKNOWN = {
+    "name": "Odd",
+    "components": {
+        "a": {"type": "ChatInput"},
+        "x": {"type": "Zebra", "settings": {"stripes": 3}},
+        "b": {"type": "ChatOutput"},
+    },
+    "edges": ["a.message -> x.text", "x.out -> b.input_value"],
+}
 
 
 @pytest.fixture

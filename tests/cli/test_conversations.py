@@ -47,8 +47,11 @@ def test_sessions_in_a_table_and_as_json(call):
     assert "only-ann" in shown and "ann two lines" in shown and "only-bob" not in shown and "\x1b" not in shown
     found = json.loads(call("sessions", "--json"))
     assert sorted((s["session_id"], s["count"]) for s in found) == [
-        ("only-ann", 2), ("only-bob", 2), ("shared", 2), ("shared", 2),
-    ]  # fmt: skip
+        ("only-ann", 2),
+        ("only-bob", 2),
+        ("shared", 2),
+        ("shared", 2),
+    ]
     assert len({s["owner"] for s in found}) == 2
     assert [s["session_id"] for s in json.loads(call("sessions", "--json", "--search", "ONLY-A"))] == ["only-ann"]
 

@@ -32,10 +32,13 @@ def convert(value, **settings):
         ('{"a": 1}', {}, ('{"a": 1}', {"text": '{"a": 1}'}, [{"text": '{"a": 1}'}])),
         ('[{"a": 1}]', {"auto_parse": True}, ('[{"a": 1}]', {"records": [{"a": 1}]}, [{"a": 1}])),
         ("a,b\n1,x", {"auto_parse": True}, ("a,b\n1,x", {"records": [{"a": 1, "b": "x"}]}, [{"a": 1, "b": "x"}])),
-        ("no, prose\nis no table", {"auto_parse": True},
-         ("no, prose\nis no table", {"text": "no, prose\nis no table"}, [{"text": "no, prose\nis no table"}])),
+        (
+            "no, prose\nis no table",
+            {"auto_parse": True},
+            ("no, prose\nis no table", {"text": "no, prose\nis no table"}, [{"text": "no, prose\nis no table"}]),
+        ),
     ],
-)  # fmt: skip
+)
 def test_all_three_forms(value, settings, wanted):
     for chosen in ("Message", "JSON", "Data", "DataFrame", "Table", ""):
         assert convert(value, output_type=chosen, **settings) == wanted

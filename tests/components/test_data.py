@@ -97,21 +97,30 @@ def test_what_is_no_path_is_refused(path):
         ("Select Keys", {"select_keys_input": ["b, a"]}, {"b": "2", "a": 1}),
         ("Remove Keys", {"remove_keys_input": ["a", "c"]}, {"b": "2"}),
         ("Rename Keys", {"rename_keys_input": {"a": "z"}}, {"z": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]}),
-        ("Rename Keys", {"rename_keys_input": [{"key": "a", "value": "z"}]},
-         {"z": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]}),
-        ("Append or Update", {"append_update_data": [{"a": 9}, {"d": 4}]},
-         {"a": 9, "b": "2", "c": [{"k": 1}, {"k": 2}], "d": 4}),
+        (
+            "Rename Keys",
+            {"rename_keys_input": [{"key": "a", "value": "z"}]},
+            {"z": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]},
+        ),
+        (
+            "Append or Update",
+            {"append_update_data": [{"a": 9}, {"d": 4}]},
+            {"a": 9, "b": "2", "c": [{"k": 1}, {"k": 2}], "d": 4},
+        ),
         ("Literal Eval", {}, {"a": 1, "b": 2, "c": [{"k": 1}, {"k": 2}]}),
         ("Filter Values", {"filter_key": ["c"], "filter_values": {"k": "2"}}, {"a": 1, "b": "2", "c": [{"k": 2}]}),
-        ("Filter Values", {"filter_key": ["c"], "filter_values": {"k": 1}, "operator": "greater than"},
-         {"a": 1, "b": "2", "c": [{"k": 2}]}),
+        (
+            "Filter Values",
+            {"filter_key": ["c"], "filter_values": {"k": 1}, "operator": "greater than"},
+            {"a": 1, "b": "2", "c": [{"k": 2}]},
+        ),
         ("Path Selection", {"selected_key": ".c[0]"}, {"k": 1}),
         ("Path Selection", {"selected_key": ".a"}, {"text": "1"}),
         ("JQ Expression", {"query": ".c"}, {"results": [{"k": 1}, {"k": 2}]}),
         ("Combine", {}, {"a": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]}),
         ("", {}, {"a": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]}),
     ],
-)  # fmt: skip
+)
 def test_operations_on_an_object(operation, settings, made):
     data = {"a": 1, "b": "2", "c": [{"k": 1}, {"k": 2}]}
     for written in (operation, [{"name": operation, "chosen": False, "selected": False}], {"name": operation}):
@@ -158,18 +167,24 @@ def test_what_an_operation_lacks_is_said(settings, said):
         ("Filter", {"column_name": "city", "filter_value": "i", "filter_operator": "contains"}, ROWS[1:]),
         ("Filter", {"column_name": "city", "filter_value": "L", "filter_operator": "starts with"}, ROWS[1:2]),
         ("Drop Column", {"column_name": "n"}, [{"city": row["city"]} for row in ROWS]),
-        ("Rename Column", {"column_name": "n", "new_column_name": "m"},
-         [{"m": row["n"], "city": row["city"]} for row in ROWS]),
+        (
+            "Rename Column",
+            {"column_name": "n", "new_column_name": "m"},
+            [{"m": row["n"], "city": row["city"]} for row in ROWS],
+        ),
         ("Add Column", {"new_column_name": "x", "new_column_value": "y"}, [{**row, "x": "y"} for row in ROWS]),
         ("Select Columns", {"columns_to_select": ["city"]}, [{"city": row["city"]} for row in ROWS]),
-        ("Replace Value", {"column_name": "n", "replace_value": "10", "replacement_value": "ten"},
-         [ROWS[0], {"n": "ten", "city": "Lima"}, ROWS[2]]),
+        (
+            "Replace Value",
+            {"column_name": "n", "replace_value": "10", "replacement_value": "ten"},
+            [ROWS[0], {"n": "ten", "city": "Lima"}, ROWS[2]],
+        ),
         ("Drop Duplicates", {"column_name": "city"}, ROWS),
         ("Concatenate", {}, ROWS),
         ("Convert to Data List", {}, ROWS),
         ("", {}, ROWS),
     ],
-)  # fmt: skip
+)
 def test_operations_on_a_table(operation, settings, made):
     assert run(DataFrameOperations(), df=ROWS, operation=operation, **settings) == {"output": made, "data": made}
 
@@ -179,9 +194,13 @@ def test_tables_are_joined(how, count):
     right = [{"city": "Oslo", "n": 5}, {"city": "Oslo", "n": 6}, {"city": "Rome", "n": 7}]
     left = [{"city": "Oslo", "n": 1}, {"city": "Lima", "n": 2}]
     made = run(
-        DataFrameOperations(), operation="Merge", left_dataframe=left, right_dataframe=right, merge_on_column="city",
+        DataFrameOperations(),
+        operation="Merge",
+        left_dataframe=left,
+        right_dataframe=right,
+        merge_on_column="city",
         merge_how=how,
-    )["output"]  # fmt: skip
+    )["output"]
     assert len(made) == count
     assert made[0] == {"city": "Oslo", "n": 1, "n_y": 5}
 

@@ -65,15 +65,23 @@ ROWS = [{"a": 1, "b": "x, y"}, {"a": 2, "c": None}]
         (ROWS, {"file_name": "t", "file_format": "jsonl"}, "t.jsonl", '{"a": 1, "b": "x, y"}\n{"a": 2, "c": null}\n'),
         ({"a": "é"}, {"file_name": "o", "local_format": "json"}, "o.json", '{\n  "a": "é"\n}'),
         ("Hello", {"file_name": "o", "local_format": "json"}, "o.json", '{\n  "message": "Hello"\n}'),
-        ([{"a": "<b>"}], {"file_name": "t.html"}, "t.html",
-         "<table>\n<tr><th>a</th></tr>\n<tr><td>&lt;b&gt;</td></tr>\n</table>\n"),
+        (
+            [{"a": "<b>"}],
+            {"file_name": "t.html"},
+            "t.html",
+            "<table>\n<tr><th>a</th></tr>\n<tr><td>&lt;b&gt;</td></tr>\n</table>\n",
+        ),
         ([{"a": 1}], {"file_name": "t", "local_format": "markdown"}, "t.md", "| a |\n| ---: |\n| 1 |"),
-        ("Hello", {"file_name": "x", "storage_location": [{"name": "AWS"}], "aws_format": "log",
-                   "local_format": "json"}, "x.log", "Hello"),
+        (
+            "Hello",
+            {"file_name": "x", "storage_location": [{"name": "AWS"}], "aws_format": "log", "local_format": "json"},
+            "x.log",
+            "Hello",
+        ),
         ("Hello", {"file_name": "../../etc/passwd"}, "passwd.txt", "Hello"),
         ("Hello", {"file_name": "C:\\temp\\v1.2"}, "v1.2.txt", "Hello"),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_written(runner, value, settings, name, content):
     assert saved(runner, value, **settings) == (f"{FLOW_ID}/{name}", content)
 
@@ -136,8 +144,11 @@ ECHO = ([("in", "ChatInput"), ("out", "ChatOutput")], ["in.message -> out.input_
 
 
 def ask(runner, settings, identity=LOCAL_IDENTITY, kind="RunFlow", output="flow_outputs_message", **request):
-    vertices = [("in", "ChatInput", {"should_store_message": False}), ("it", kind, settings),
-                ("out", "ChatOutput", {"should_store_message": False})]  # fmt: skip
+    vertices = [
+        ("in", "ChatInput", {"should_store_message": False}),
+        ("it", kind, settings),
+        ("out", "ChatOutput", {"should_store_message": False}),
+    ]
     edges = ["in.message -> it.input_value", f"it.{output} -> out.input_value"]
     return start(runner, vertices, edges, identity, **request).text
 
@@ -171,11 +182,13 @@ def test_what_the_vertex_shows_of_the_other_flow_is_an_input_and_an_output(runne
     store(runner, "echo", *ECHO)
     vertices = (
         Vertex(
-            "it", "RunFlow", settings={"flow_name_selected": "echo", "in~input_value": "from the vertex"},
+            "it",
+            "RunFlow",
+            settings={"flow_name_selected": "echo", "in~input_value": "from the vertex"},
             listed_outputs=(Port("out~message", ("Message",)), Port("in~message", ("Message",))),
         ),
         Vertex("end", "ChatOutput"),
-    )  # fmt: skip
+    )
     edges = (Edge("it", "in~message", "end", "input_value"),)
     flow = Flow(FLOW_ID, "test", vertices, edges, content_hash=hash_content(vertices, edges))
     result = runner.execute(flow, RunRequest(session_id="s"), LOCAL_IDENTITY)
@@ -188,15 +201,23 @@ def test_an_agents_tool_is_a_flow(tmp_path):
     from flowrunner.testing.model_server import ModelServer
 
     with ModelServer() as model:
-        app = create_app(data_dir=tmp_path, memory="in-memory", auth="none", model="openai:stand-in",
-                         model_base_urls=f"all={model.url}")  # fmt: skip
+        app = create_app(
+            data_dir=tmp_path,
+            memory="in-memory",
+            auth="none",
+            model="openai:stand-in",
+            model_base_urls=f"all={model.url}",
+        )
         runner = runner_of(app)
         store(runner, "echo", *ECHO)
         model.script(call(("say_it_back", {"input_value": "abc"}), ("say_it_back", {})), say("done"))
         tool = {"flow_name": "echo", "tool_name": "say it back", "tool_description": "Says it back."}
         vertices = [("in", "ChatInput"), ("tool", "FlowTool", tool), ("agent", "Agent"), ("out", "ChatOutput")]
-        edges = ["in.message -> agent.input_value", "tool.api_build_tool -> agent.tools",
-                 "agent.response -> out.input_value"]  # fmt: skip
+        edges = [
+            "in.message -> agent.input_value",
+            "tool.api_build_tool -> agent.tools",
+            "agent.response -> out.input_value",
+        ]
         assert start(runner, vertices, edges).text == "done"
         told = [m["content"] for m in model.asked[-1]["messages"] if m["role"] == "tool"]
         assert told == ["abc", "Error: the argument input_value is missing"]
@@ -244,8 +265,12 @@ def test_the_flows_that_a_run_starts_are_counted_together(runner, monkeypatch):
 def test_a_flow_that_fails_and_one_that_is_not_named_are_said(runner):
     with pytest.raises(FlowRunnerError, match="no flow is set"):
         ask(runner, {})
-    store(runner, "bad", [("in", "ChatInput"), ("it", "Nothing"), ("out", "ChatOutput")],
-          ["in.message -> it.x", "it.y -> out.input_value"])  # fmt: skip
+    store(
+        runner,
+        "bad",
+        [("in", "ChatInput"), ("it", "Nothing"), ("out", "ChatOutput")],
+        ["in.message -> it.x", "it.y -> out.input_value"],
+    )
     with pytest.raises(FlowRunnerError, match="Nothing"):
         ask(runner, {"flow_name_selected": "bad"})
 

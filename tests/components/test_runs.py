@@ -81,9 +81,13 @@ def test_a_reply_takes_over_the_note_that_a_history_stored(house, flows, payload
     assert result.reported[0].outputs["message"].id == house.rows()[0].id
 
 
-@pytest.mark.parametrize(("text", "vertex", "answer"), [
-    ("yes", "ChatOutput-true1", "TRUE:yes"), ("no", "ChatOutput-false", "FALSE:no"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "vertex", "answer"),
+    [
+        ("yes", "ChatOutput-true1", "TRUE:yes"),
+        ("no", "ChatOutput-false", "FALSE:no"),
+    ],
+)
 def test_only_the_branch_that_holds_runs(house, flows, text, vertex, answer):
     result = house.run(flows / "router.json", text, session_id="s-r")
     assert [v.vertex_id for v in result.reported] == [vertex]
@@ -144,9 +148,12 @@ def test_a_chain_of_conversions(house):
         table=("TypeConverterComponent", {"auto_parse": True}),
         lines=("ParserComponent", {"pattern": "{name} is {age}", "sep": "; "}),
         answer="ChatOutput",
-        edges=["said.message -> table.input_data", "table.dataframe_output -> lines.input_data",
-               "lines.parsed_text -> answer.input_value"],
-    )  # fmt: skip
+        edges=[
+            "said.message -> table.input_data",
+            "table.dataframe_output -> lines.input_data",
+            "lines.parsed_text -> answer.input_value",
+        ],
+    )
     assert house.run(flow, "name,age\nAnn,30\nBob,40").text == "Ann is 30; Bob is 40"
 
 

@@ -30,9 +30,18 @@ def replay(server, data, folder, *arguments):
 
 #: What a backend has a part in; the rest is the same on each.
 OF_MEMORY = (
-    "auth", "builds", "isolation", "memory", "monitor-delete", "monitor-messages", "monitor-patch-session",
-    "monitor-put", "monitor-sessions", "session", "transactions",
-)  # fmt: skip
+    "auth",
+    "builds",
+    "isolation",
+    "memory",
+    "monitor-delete",
+    "monitor-messages",
+    "monitor-patch-session",
+    "monitor-put",
+    "monitor-sessions",
+    "session",
+    "transactions",
+)
 
 
 @pytest.mark.dear

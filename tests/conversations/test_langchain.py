@@ -173,8 +173,9 @@ def test_uploads_are_named_or_read():
     read = to_langchain(message, read_file=lambda name: name.encode())
     assert read.content[0] == {"type": "text", "text": "look"}
     assert [(part["type"], part["mime_type"]) for part in read.content[1:]] == [
-        ("image", "image/png"), ("file", "application/octet-stream"),
-    ]  # fmt: skip
+        ("image", "image/png"),
+        ("file", "application/octet-stream"),
+    ]
     assert from_langchain(to_langchain(message), "s1").files == message.files
 
 
@@ -238,5 +239,6 @@ def test_histories_are_made_by_name_where_nothing_is_under_way(memory):
     make("s1").add_messages([HumanMessage("one")])
     make(session_id="s1", flow_id="f2", context_id="c").add_messages([HumanMessage("two")])
     assert [(m.flow_id, m.context_id, m.text) for m in memory.fetch(session_id="s1")] == [
-        ("f1", "", "one"), ("f2", "c", "two"),
-    ]  # fmt: skip
+        ("f1", "", "one"),
+        ("f2", "c", "two"),
+    ]

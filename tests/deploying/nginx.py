@@ -39,10 +39,30 @@ def make_certificate(folder: Path) -> None:
     """Make a certificate that signs itself, for the names of the examples and for this machine."""
     names = "subjectAltName=DNS:flows.example.org,DNS:www.example.org,IP:127.0.0.1"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=flows.example.org", "-addext", names, "-keyout", "privkey.pem", "-out", "fullchain.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=flows.example.org",
+            "-addext",
+            names,
+            "-keyout",
+            "privkey.pem",
+            "-out",
+            "fullchain.pem",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
 
 
 class Nginx:

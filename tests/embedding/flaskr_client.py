@@ -38,9 +38,12 @@ def make_blog(folder: Path, *, mounted: bool, **config) -> Flask:
 def mount_runner(app: Flask, folder: Path) -> None:
     """The three lines of a site's owner, and where the tests want the data."""
     FlowRunner(
-        app, url_prefix="/assistant", identity=lambda request: session.get("person_id"), flows_dir=str(FLOWS),
+        app,
+        url_prefix="/assistant",
+        identity=lambda request: session.get("person_id"),
+        flows_dir=str(FLOWS),
         data_dir=str(folder / "flowrunner"),
-    )  # fmt: skip
+    )
 
 
 def log_in(client, name="ann"):

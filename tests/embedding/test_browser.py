@@ -177,9 +177,13 @@ class TestAddresses:
     def test_no_address_of_ours_leads_elsewhere(self, window, shop):
         log_in(window, shop)
         for path in (
-            "/assistant//evil.example/", "/assistant/\\\\evil.example", "/assistant/?next=https://evil.example",
-            "/assistant/%2F%2Fevil.example", "/assistant/playground?next=//evil.example", "//assistant//evil.example",
-        ):  # fmt: skip
+            "/assistant//evil.example/",
+            "/assistant/\\\\evil.example",
+            "/assistant/?next=https://evil.example",
+            "/assistant/%2F%2Fevil.example",
+            "/assistant/playground?next=//evil.example",
+            "//assistant//evil.example",
+        ):
             window.goto(shop.url + path)
             assert window.url.startswith(shop.url + "/"), path
         window.complaints.clear()
@@ -209,8 +213,10 @@ class TestCookies:
                     shown(page).to_have_text([WELCOME, text, f"You said: {text}\nBefore that:\n"])
                     (cookie,) = context.cookies()
                     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (
-                        "flowrunner_visitor", True, "Lax",
-                    )  # fmt: skip
+                        "flowrunner_visitor",
+                        True,
+                        "Lax",
+                    )
                     assert page.evaluate("document.cookie") == ""
                     seen.append(cookie["value"])
                     page.reload()

@@ -54,9 +54,13 @@ def talk(tmp_path):
             flow["components"][name] = {**flow["components"].get(name, {}), "settings": settings}
         (folder / "chat.json").write_text(json.dumps(flow))
         app = create_app(
-            flows_dir=str(folder), data_dir=str(tmp_path / "data"), memory="in-memory", auth="none", run_log=False,
+            flows_dir=str(folder),
+            data_dir=str(tmp_path / "data"),
+            memory="in-memory",
+            auth="none",
+            run_log=False,
             plugins=[Slow],
-        )  # fmt: skip
+        )
         runners.append(runner_of(app))
         return runners[-1]
 
@@ -123,9 +127,17 @@ class TestFile:
         assert load(tmp_path / "deep" / "c.json") == recorded
 
     @pytest.mark.parametrize(
-        "text", ["", "[]", "{}", '{"format": "other"}', '{"format": "flowrunner conversation 1"}', "\x00",
-                 '{"format": "flowrunner conversation 1", "flow": "x", "turns": [{}]}'],
-    )  # fmt: skip
+        "text",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"format": "other"}',
+            '{"format": "flowrunner conversation 1"}',
+            "\x00",
+            '{"format": "flowrunner conversation 1", "flow": "x", "turns": [{}]}',
+        ],
+    )
     def test_other_files_are_refused_by_name(self, tmp_path, text):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(FlowInvalid, match=r"x\.json is not a recorded conversation"):
@@ -133,9 +145,18 @@ class TestFile:
 
     @pytest.mark.parametrize(
         "value",
-        ["text", 1, None, True, [1, "a"], Message(text="x"), Message(text="x", sender="User", sender_name="Ann"),
-         {"a": [1, {"b": None}]}, [{"text": "x"}]],
-    )  # fmt: skip
+        [
+            "text",
+            1,
+            None,
+            True,
+            [1, "a"],
+            Message(text="x"),
+            Message(text="x", sender="User", sender_name="Ann"),
+            {"a": [1, {"b": None}]},
+            [{"text": "x"}],
+        ],
+    )
     def test_values_come_back_as_they_were_kept(self, value):
         form = form_of(value)
         assert form_of(value_of(json.loads(json.dumps(form)))) == form

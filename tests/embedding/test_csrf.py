@@ -133,10 +133,18 @@ class TestWithFlaskWtf:
 class TestPages:
     def test_no_answer_of_ours_leads_elsewhere(self, mounted, ann):
         for path in (
-            "/assistant//evil.example", "/assistant//evil.example/%2e%2e", "/assistant/\\evil.example", "//assistant/x",
-            "/assistant/?next=//evil.example", "/assistant?url=https://evil.example", "/assistant/%2f%2fevil.example",
-            "/assistant/api/v1/flows", "/assistant/playground?next=//evil.example", "/assistant//", "/assistant/.",
-        ):  # fmt: skip
+            "/assistant//evil.example",
+            "/assistant//evil.example/%2e%2e",
+            "/assistant/\\evil.example",
+            "//assistant/x",
+            "/assistant/?next=//evil.example",
+            "/assistant?url=https://evil.example",
+            "/assistant/%2f%2fevil.example",
+            "/assistant/api/v1/flows",
+            "/assistant/playground?next=//evil.example",
+            "/assistant//",
+            "/assistant/.",
+        ):
             answer = ann.get(path)
             assert answer.status_code < 300 or answer.status_code >= 400, (path, answer.headers)
             assert "Location" not in answer.headers

@@ -70,9 +70,13 @@ def app(site: Flask, tmp_path):
     site.config["MOTTO"] = "per aspera"
     Tell.left = threading.Event()
     FlowRunner(
-        site, url_prefix="/assistant", identity=by_session, flows_dir=["flows", str(tmp_path / "flows")],
-        plugins=[Tell, AskSite, AskSiteSlowly], **QUIET,
-    )  # fmt: skip
+        site,
+        url_prefix="/assistant",
+        identity=by_session,
+        flows_dir=["flows", str(tmp_path / "flows")],
+        plugins=[Tell, AskSite, AskSiteSlowly],
+        **QUIET,
+    )
 
     @site.get("/ask/<flow>/<text>")
     def ask(flow, text):

@@ -38,9 +38,20 @@ class TestOwners:
 
     @pytest.mark.parametrize(
         "header",
-        ["X-User", "X-Forwarded-User", "X-Remote-User", "Remote-User", "X-Identity", "X-Flowrunner-User",
-         "X-Checked-User", "From", "X-Owner", "X-Real-User", "X-Authenticated-User"],
-    )  # fmt: skip
+        [
+            "X-User",
+            "X-Forwarded-User",
+            "X-Remote-User",
+            "Remote-User",
+            "X-Identity",
+            "X-Flowrunner-User",
+            "X-Checked-User",
+            "From",
+            "X-Owner",
+            "X-Real-User",
+            "X-Authenticated-User",
+        ],
+    )
     def test_a_forged_header_makes_nobody_known(self, mounted, header):
         ann = mounted.test_client()
         ann.post("/login/ann")
@@ -131,11 +142,17 @@ class TestFlaskSecurity:
         from flask_sqlalchemy import SQLAlchemy
 
         site = make_site(
-            tmp_path, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'site.db'}", WTF_CSRF_ENABLED=False,
-            SECURITY_PASSWORD_SALT="1", SECURITY_PASSWORD_HASH="plaintext", SECURITY_PASSWORD_SCHEMES=["plaintext"],
-            SECURITY_SEND_REGISTER_EMAIL=False, SECURITY_HASHING_SCHEMES=["hex_md5"],
-            SECURITY_DEPRECATED_HASHING_SCHEMES=[], SECURITY_EMAIL_VALIDATOR_ARGS={"test_environment": True},
-        )  # fmt: skip
+            tmp_path,
+            SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path / 'site.db'}",
+            WTF_CSRF_ENABLED=False,
+            SECURITY_PASSWORD_SALT="1",
+            SECURITY_PASSWORD_HASH="plaintext",
+            SECURITY_PASSWORD_SCHEMES=["plaintext"],
+            SECURITY_SEND_REGISTER_EMAIL=False,
+            SECURITY_HASHING_SCHEMES=["hex_md5"],
+            SECURITY_DEPRECATED_HASHING_SCHEMES=[],
+            SECURITY_EMAIL_VALIDATOR_ARGS={"test_environment": True},
+        )
         db = SQLAlchemy(site)
         fsqla_v3.FsModels.set_db_info(db)
 

@@ -104,9 +104,17 @@ class ByHeader:
 
 @pytest.mark.parametrize(
     "identity",
-    [by_header, ByHeader(), ByHeader().ask, partial(ByHeader().ask, header="X-Other"), lambda *a: None,
-     operator.attrgetter("remote_user"), recipes.visitors(), recipes.first_of(by_header, recipes.everybody())],
-)  # fmt: skip
+    [
+        by_header,
+        ByHeader(),
+        ByHeader().ask,
+        partial(ByHeader().ask, header="X-Other"),
+        lambda *a: None,
+        operator.attrgetter("remote_user"),
+        recipes.visitors(),
+        recipes.first_of(by_header, recipes.everybody()),
+    ],
+)
 def test_whatever_takes_the_request(site, identity):
     FlowRunner(site, identity=identity, guard=identity, **QUIET)
     assert site.test_client().get("/flowrunner/health").status_code == 200

@@ -49,9 +49,12 @@ def app(tmp_path, request):
     (folder / "bad.json").write_text(json.dumps(bad))
     made = Flask("site", instance_path=str(tmp_path))
     FlowRunner(
-        made, flows_dir=str(folder), identity=lambda r: r.headers.get("X-User", "ann"), memory=request.param,
+        made,
+        flows_dir=str(folder),
+        identity=lambda r: r.headers.get("X-User", "ann"),
+        memory=request.param,
         plugins=[FailPlugin()],
-    )  # fmt: skip
+    )
 
     @made.post("/ask")
     def ask():

@@ -67,8 +67,10 @@ def test_workers_that_were_forked_after_mounting_share_conversations(start_serve
     assert len(workers) == 2, "one worker answered alone"
     found = requests.get(
         f"{server.url}/assistant/api/v1/monitor/messages",
-        params={"session_id": "s", "limit": 200}, headers=ann, timeout=60,
-    ).json()  # fmt: skip
+        params={"session_id": "s", "limit": 200},
+        headers=ann,
+        timeout=60,
+    ).json()
     counted = Counter(message["text"] for message in found)
     newest = {str(number): 2 for number in range(asked)} | {"before": 2}
     assert len(found) == min(200, 2 * asked + 2)

@@ -15,10 +15,16 @@ pytest.importorskip("openai")
 
 #: What components want before they reach out.
 WANTED = {
-    "input_value": "hi", "max_retries": 0, "model_name": "m", "continue_on_failure": True,
-    "output_schema": [{"name": "a", "type": "str"}], "routes": [{"route_category": "A"}],
-    "df": [{"text": "hi"}], "mode": "URL", "text_input": "hi",
-}  # fmt: skip
+    "input_value": "hi",
+    "max_retries": 0,
+    "model_name": "m",
+    "continue_on_failure": True,
+    "output_schema": [{"name": "a", "type": "str"}],
+    "routes": [{"route_category": "A"}],
+    "df": [{"text": "hi"}],
+    "mode": "URL",
+    "text_input": "hi",
+}
 
 
 def components():

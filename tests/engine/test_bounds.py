@@ -11,8 +11,10 @@ from flowrunner.engine.tweaks import apply_tweaks
 from flowrunner.errors import ComponentFailed, FlowInvalid, RequestInvalid, TweakRefused
 from tests.engine.rig import open_rig
 
-PROMPT = ([("ask", "ChatInput"), ("p", "Prompt", {"template": "{x}"}), ("answer", "ChatOutput")],
-          ["ask.message -> p.x", "p.prompt -> answer.input_value"])  # fmt: skip
+PROMPT = (
+    [("ask", "ChatInput"), ("p", "Prompt", {"template": "{x}"}), ("answer", "ChatOutput")],
+    ["ask.message -> p.x", "p.prompt -> answer.input_value"],
+)
 DOUBLES = [("ask", "ChatInput"), *((f"c{n}", "CombineText") for n in range(30)), ("answer", "ChatOutput")]
 
 

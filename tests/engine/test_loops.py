@@ -79,8 +79,12 @@ def test_an_item_of_which_nothing_comes_back_has_no_row(rig):
 
 def test_a_body_of_several_steps_gets_what_it_needs_from_elsewhere_first(rig):
     more = [("late", "Rows", {"texts": ["x"]}), ("word", "TextInput", {"input_value": "!"}), ("second", "Shout")]
-    edges = ["loop.item -> body.value", "word.text -> body.more", "body.data -> second.value",
-             "loop.done -> out.input_value"]  # fmt: skip
+    edges = [
+        "loop.item -> body.value",
+        "word.text -> body.more",
+        "body.data -> second.value",
+        "loop.done -> out.input_value",
+    ]
     result = run(rig, ["a", "b"], edges, back=[("second", "data")], more=more)
     assert RAN == ["body:a!", "second:A!", "body:b!", "second:B!"]
     assert outputs(result, "loop")["done"] == [{"text": "A!"}, {"text": "B!"}]
@@ -88,8 +92,12 @@ def test_a_body_of_several_steps_gets_what_it_needs_from_elsewhere_first(rig):
 
 def test_what_follows_both_the_item_and_the_end_runs_once_at_the_end(rig):
     more = [("merge", "MergeDataComponent", {"operation": "Append"})]
-    edges = ["loop.item -> body.value", "loop.done -> merge.data_inputs", "body.data -> merge.data_inputs",
-             "merge.combined_data -> out.input_value"]  # fmt: skip
+    edges = [
+        "loop.item -> body.value",
+        "loop.done -> merge.data_inputs",
+        "body.data -> merge.data_inputs",
+        "merge.combined_data -> out.input_value",
+    ]
     result = run(rig, ["a", "b"], edges, more=more)
     assert outputs(result, "merge")["combined_data"] == [{"text": "A"}, {"text": "B"}, {"text": "B"}]
 

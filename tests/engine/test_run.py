@@ -93,9 +93,15 @@ def test_an_echo_stores_both_turns_and_answers_with_the_text(rig):
         ("Machine", "Hello", "s"),
     ]
     assert [e.kind for e in events] == [
-        "run_started", "vertex_started", "vertex_finished", "vertex_started", "vertex_finished", "message_added",
-        "message_added", "run_finished",
-    ]  # fmt: skip
+        "run_started",
+        "vertex_started",
+        "vertex_finished",
+        "vertex_started",
+        "vertex_finished",
+        "message_added",
+        "message_added",
+        "run_finished",
+    ]
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     assert {e.run_id for e in events} == {result.run_id}
 
@@ -214,10 +220,20 @@ def test_a_flow_without_a_start_runs_whole(rig):
 
 
 def test_blocking_components_wait_side_by_side(rig):
-    vertices = [("ask", "ChatInput"), ("one", "Waits"), ("two", "Waits"),
-                ("join", "Prompt", {"template": "{a} {b}"}), ("answer", "ChatOutput")]  # fmt: skip
-    edges = ["ask.message -> one.value", "ask.message -> two.value", "one.text -> join.a", "two.text -> join.b",
-             "join.prompt -> answer.input_value"]  # fmt: skip
+    vertices = [
+        ("ask", "ChatInput"),
+        ("one", "Waits"),
+        ("two", "Waits"),
+        ("join", "Prompt", {"template": "{a} {b}"}),
+        ("answer", "ChatOutput"),
+    ]
+    edges = [
+        "ask.message -> one.value",
+        "ask.message -> two.value",
+        "one.text -> join.a",
+        "two.text -> join.b",
+        "join.prompt -> answer.input_value",
+    ]
     assert rig.run(vertices, edges).text == "one:hi two:hi"
 
 
@@ -246,12 +262,19 @@ def test_tokens_reach_the_reader_before_the_message_under_one_id(rig):
     edges = ["ask.message -> model.value", "model.text -> answer.input_value"]
     events = []
     rig.run(vertices, edges, session_id="s", emit=events.append, streaming=True)
-    shown = [(e.kind, e.data.get("text"), e.data["message"].text if "message" in e.data else None)
-             for e in events if e.kind in ("token", "message_added")]  # fmt: skip
+    shown = [
+        (e.kind, e.data.get("text"), e.data["message"].text if "message" in e.data else None)
+        for e in events
+        if e.kind in ("token", "message_added")
+    ]
     assert shown == [
-        ("message_added", None, "hi"), ("message_added", None, ""), ("token", "w0 ", None), ("token", "w1 ", None),
-        ("token", "w2 ", None), ("message_added", None, "w0 w1 w2 "),
-    ]  # fmt: skip
+        ("message_added", None, "hi"),
+        ("message_added", None, ""),
+        ("token", "w0 ", None),
+        ("token", "w1 ", None),
+        ("token", "w2 ", None),
+        ("message_added", None, "w0 w1 w2 "),
+    ]
     ids = {e.data["message_id"] for e in events if e.kind == "token"}
     replies = [e.data["message"] for e in events if e.kind == "message_added"][1:]
     assert {m.id for m in replies} == ids
@@ -296,17 +319,20 @@ def test_a_run_over_its_time_is_stopped(make_rig):
         rig.run([("x", "Sleeps"), ("o", "TextOutput")], ["x.text -> o.input_value"])
 
 
-@pytest.mark.parametrize("tweaks, text", [
-    ({"p": {"template": "T {q}"}}, "T hi"),
-    ({"p": {"template": {"value": "V {q}"}}}, "V hi"),
-    ({"Prompt Template": {"template": "N {q}"}}, "N hi"),
-    ({"template": "G {q}"}, "G hi"),
-    ({"template": "G {q}", "p": {"template": "I {q}"}}, "I hi"),
-    ({"p": {"nothing": 1}, "nobody": {"x": 1}}, "P hi"),
-    ({"p": {"q": "an edge feeds it"}}, "P hi"),
-    ({"p": {"template": None}}, ""),
-    ({"p": {"template": 5}}, "5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tweaks, text",
+    [
+        ({"p": {"template": "T {q}"}}, "T hi"),
+        ({"p": {"template": {"value": "V {q}"}}}, "V hi"),
+        ({"Prompt Template": {"template": "N {q}"}}, "N hi"),
+        ({"template": "G {q}"}, "G hi"),
+        ({"template": "G {q}", "p": {"template": "I {q}"}}, "I hi"),
+        ({"p": {"nothing": 1}, "nobody": {"x": 1}}, "P hi"),
+        ({"p": {"q": "an edge feeds it"}}, "P hi"),
+        ({"p": {"template": None}}, ""),
+        ({"p": {"template": 5}}, "5"),
+    ],
+)
 def test_tweaks_change_one_run(rig, tweaks, text):
     vertices = [("ask", "ChatInput"), ("p", "Prompt", {"template": "P {q}"}), ("answer", "ChatOutput")]
     plan = rig.plan(vertices, ["ask.message -> p.q", "p.prompt -> answer.input_value"])
@@ -335,8 +361,10 @@ def test_an_input_and_a_tweak_of_it_contradict_each_other(rig):
 
 
 def test_variables_of_the_request_beat_stored_ones(rig):
-    vertices = [("t", "TextInput", {"input_value": "GREETING"}, {"variables": frozenset({"input_value"})}),
-                ("o", "TextOutput")]  # fmt: skip
+    vertices = [
+        ("t", "TextInput", {"input_value": "GREETING"}, {"variables": frozenset({"input_value"})}),
+        ("o", "TextOutput"),
+    ]
     plan = rig.plan(vertices, ["t.text -> o.input_value"])
     with pytest.raises(ComponentFailed, match="the variable GREETING"):
         rig.run_plan(plan, input_value=None)
@@ -372,21 +400,26 @@ def test_an_edge_to_nowhere_and_an_unknown_output_are_refused(rig):
 
 def test_an_unknown_type_is_refused_only_where_an_output_needs_it(rig):
     with pytest.raises(FlowInvalid, match=r"No plugin offers Mystery \(vertex m\)"):
-        rig.plan([("ask", "ChatInput"), ("m", "Mystery"), ("answer", "ChatOutput")],
-                 ["ask.message -> m.x", "m.y -> answer.input_value"])  # fmt: skip
+        rig.plan(
+            [("ask", "ChatInput"), ("m", "Mystery"), ("answer", "ChatOutput")],
+            ["ask.message -> m.x", "m.y -> answer.input_value"],
+        )
     plan = rig.plan([*ECHO[0], ("m", "Mystery")], [*ECHO[1], "ask.message -> m.x"])
     assert rig.run_plan(plan).text == "hi"
     assert any("no plugin offers Mystery" in w for w in plan.warnings)
 
 
-@pytest.mark.parametrize("request_, reported", [
-    ({}, ["answer"]),
-    ({"output_type": "debug"}, ["ask", "p", "answer"]),
-    ({"output_component": "p"}, ["p"]),
-    ({"output_component": "Prompt Template"}, ["p"]),
-    ({"output_component": "nobody"}, []),
-    ({"output_type": "text"}, ["answer"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "request_, reported",
+    [
+        ({}, ["answer"]),
+        ({"output_type": "debug"}, ["ask", "p", "answer"]),
+        ({"output_component": "p"}, ["p"]),
+        ({"output_component": "Prompt Template"}, ["p"]),
+        ({"output_component": "nobody"}, []),
+        ({"output_type": "text"}, ["answer"]),
+    ],
+)
 def test_what_is_reported_never_prunes_what_runs(rig, request_, reported):
     vertices = [("ask", "ChatInput"), ("p", "Prompt", {"template": "{q}"}), ("answer", "ChatOutput")]
     result = rig.run(vertices, ["ask.message -> p.q", "p.prompt -> answer.input_value"], **request_)
@@ -418,8 +451,12 @@ def test_what_begins_together_with_a_failure_is_finished_and_no_more(make_rig):
         ("p", "Pass"),
         ("later", "ChatOutput"),
     ]
-    edges = ["in.message -> boom.value", "in.message -> here.input_value", "in.message -> p.value",
-             "p.text -> later.input_value"]  # fmt: skip
+    edges = [
+        "in.message -> boom.value",
+        "in.message -> here.input_value",
+        "in.message -> p.value",
+        "p.text -> later.input_value",
+    ]
     for order in (edges, edges[::-1]):
         session = str(order is edges)
         with pytest.raises(ComponentFailed, match="boom"):

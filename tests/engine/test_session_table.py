@@ -169,8 +169,11 @@ def test_the_rig_has_a_component_that_only_passes():
 
 @pytest.mark.parametrize("tweaks", [{"in": {"session_id": 5}}, {"session_id": 5}, {"in": {"session_id": {"value": 5}}}])
 def test_a_number_as_a_session_is_a_text(rig, tweaks):
-    rig.run([("in", "ChatInput", {"session_id": "own"}), ("o", "ChatOutput")], ["in.message -> o.input_value"],
-            tweaks=tweaks)  # fmt: skip
+    rig.run(
+        [("in", "ChatInput", {"session_id": "own"}), ("o", "ChatOutput")],
+        ["in.message -> o.input_value"],
+        tweaks=tweaks,
+    )
     assert [m.session_id for m in rig.messages()] == ["5", "5"]
 
 

@@ -106,24 +106,48 @@ LOOPS = [
     ("ParseData", {"data": ROWS, "template": "{k}"}),
     ("ParseDataFrame", {"df": ROWS, "template": "{k}"}),
     ("DataOperations", {"data": ROWS, "operations": "Combine"}),
-    ("DataOperations", {"data": [{"rows": ROWS}], "operations": "Filter Values", "filter_key": ["rows"],
-                        "filter_values": {"k": "x1"}}),
+    (
+        "DataOperations",
+        {"data": [{"rows": ROWS}], "operations": "Filter Values", "filter_key": ["rows"], "filter_values": {"k": "x1"}},
+    ),
     ("MergeDataComponent", {"data_inputs": ROWS, "operation": "Merge"}),
     ("MergeDataComponent", {"data_inputs": ROWS, "operation": "Concatenate"}),
     ("MergeDataComponent", {"data_inputs": ROWS, "operation": "Join"}),
     ("FilterData", {"data": ROWS, "filter_criteria": ["k"]}),
     ("FilterDataValues", {"input_data": [ROWS], "filter_key": "k", "filter_value": "x1"}),
-    *(("DataFrameOperations", {"df": ROWS, "operation": operation, "column_name": "k", "new_column_name": "n",
-                               "columns_to_select": ["k"], "filter_value": "x1", "replace_value": "x1"})
-      for operation in ("Add Column", "Drop Column", "Filter", "Rename Column", "Replace Value", "Select Columns",
-                        "Sort", "Drop Duplicates")),
-    ("DataFrameOperations", {"operation": "Merge", "left_dataframe": ROWS, "right_dataframe": ROWS,
-                             "merge_on_column": "k"}),
+    *(
+        (
+            "DataFrameOperations",
+            {
+                "df": ROWS,
+                "operation": operation,
+                "column_name": "k",
+                "new_column_name": "n",
+                "columns_to_select": ["k"],
+                "filter_value": "x1",
+                "replace_value": "x1",
+            },
+        )
+        for operation in (
+            "Add Column",
+            "Drop Column",
+            "Filter",
+            "Rename Column",
+            "Replace Value",
+            "Select Columns",
+            "Sort",
+            "Drop Duplicates",
+        )
+    ),
+    (
+        "DataFrameOperations",
+        {"operation": "Merge", "left_dataframe": ROWS, "right_dataframe": ROWS, "merge_on_column": "k"},
+    ),
     ("SplitText", {"data_inputs": [TEXT], "separator": " ", "chunk_size": 20, "chunk_overlap": 5}),
     ("CharacterTextSplitter", {"data_inputs": [TEXT], "separator": " ", "chunk_size": 20, "chunk_overlap": 5}),
     ("RecursiveCharacterTextSplitter", {"data_inputs": [TEXT], "chunk_size": 20, "chunk_overlap": 5}),
     ("LanguageRecursiveTextSplitter", {"data_inputs": [TEXT], "chunk_size": 20, "chunk_overlap": 5}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

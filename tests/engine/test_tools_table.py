@@ -88,16 +88,29 @@ def test_only_the_rows_that_are_on_are_offered(rig, on):
         ([row("with spaces and ü"), row("x", on=None)], [("with_spaces_and", ALL)]),
         ([{"name": 3, "status": 1, "tags": "text"}], [("Web", ALL)]),
     ],
-    ids=["no table", "no rows", "no table at all", "no objects", "a name of the author's", "the tag names an output",
-         "one of two", "a bare row", "rows that name no output", "odd letters", "odd values"],
-)  # fmt: skip
+    ids=[
+        "no table",
+        "no rows",
+        "no table at all",
+        "no objects",
+        "a name of the author's",
+        "the tag names an output",
+        "one of two",
+        "a bare row",
+        "rows that name no output",
+        "odd letters",
+        "odd values",
+    ],
+)
 def test_rows_of_all_shapes(rig, rows, wanted):
     assert [(name, said) for name, _, said in offered(rig, rows)] == wanted
 
 
 def test_a_tweak_switches_rows(rig):
-    plan = rig.plan([("web", "Web", {"tools_metadata": [row("a")]}, {"tool_mode": True}), ("list", "Lists")],
-                    ["web.component_as_tool -> list.tools"])  # fmt: skip
+    plan = rig.plan(
+        [("web", "Web", {"tools_metadata": [row("a")]}, {"tool_mode": True}), ("list", "Lists")],
+        ["web.component_as_tool -> list.tools"],
+    )
     assert names(rig.run_plan(plan).output("list")["rows"]) == ["a"]
     assert rig.run_plan(plan, tweaks={"web": {"tools_metadata": [row("a", on=False)]}}).output("list")["rows"] == []
 

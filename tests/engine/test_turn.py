@@ -65,8 +65,10 @@ def test_sessions_that_are_only_the_default_are_not_locked(tmp_path):
             return {"text": value}
 
     with open_rig(tmp_path, components=(Meets,)) as rig:
-        plan = rig.plan([("ask", "ChatInput"), ("m", "Meets"), ("answer", "ChatOutput")],
-                        ["ask.message -> m.value", "m.text -> answer.input_value"])  # fmt: skip
+        plan = rig.plan(
+            [("ask", "ChatInput"), ("m", "Meets"), ("answer", "ChatOutput")],
+            ["ask.message -> m.value", "m.text -> answer.input_value"],
+        )
         with ThreadPoolExecutor(2) as threads:
             results = list(threads.map(lambda n: rig.run_plan(plan), range(2)))
     assert [r.text for r in results] == ["hi", "hi"]

@@ -88,11 +88,12 @@ WAYS = {
     "top-level tweak": lambda name, url: {"tweaks": {name: url}},
     "tweak with a value": lambda name, url: {"tweaks": {"f": {name: {"value": url}}}},
     "tweak that names what a header brings": lambda name, url: {
-        "tweaks": {"f": {name: {"value": "WHERE", "load_from_db": True}}}, "variables": {"WHERE": url}
+        "tweaks": {"f": {name: {"value": "WHERE", "load_from_db": True}}},
+        "variables": {"WHERE": url},
     },
     "variable that a header answers": lambda name, url: {"variables": {"WHERE": url}},
     "edge": lambda name, url: {"input_value": url},
-}  # fmt: skip
+}
 
 
 def run_with(rig, kind, settings, name, url, way, *, author=None):
@@ -145,13 +146,17 @@ def test_an_author_s_address_gets_no_key_of_the_environment(rig):
 @pytest.mark.parametrize(
     ("kind", "field", "settings"),
     [
-        ("TextInput", "input_value", {}), ("Prompt", "template", {}), ("Prompt", "who", {"template": "{who}"}),
-        ("ConditionalRouter", "match_text", {"input_text": "a", "operator": "equals"}), ("ChatInput", "session_id", {}),
-        ("ChatOutput", "sender_name", {"input_value": "x"}), ("APIRequest", "url_input", {}),
+        ("TextInput", "input_value", {}),
+        ("Prompt", "template", {}),
+        ("Prompt", "who", {"template": "{who}"}),
+        ("ConditionalRouter", "match_text", {"input_text": "a", "operator": "equals"}),
+        ("ChatInput", "session_id", {}),
+        ("ChatOutput", "sender_name", {"input_value": "x"}),
+        ("APIRequest", "url_input", {}),
         ("LanguageModelComponent", "ollama_base_url", {"provider": "Ollama", "model_name": "m"}),
         ("LanguageModelComponent", "system_message", {"provider": "Ollama", "model_name": "m"}),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("variable", ["A_CREDENTIAL", "OPENAI_API_KEY"])
 @pytest.mark.parametrize("author", [None, "ann"])
 def test_a_credential_goes_into_secrets_only(rig, kind, field, settings, variable, author):

@@ -78,9 +78,15 @@ class Site:
     """A server on a data folder of its own, started as often as it was killed."""
 
     def __init__(
-        self, folder: Path, flows: dict[str, Any], *, data: Path | None = None, database: str = "", user: str = "ann",
+        self,
+        folder: Path,
+        flows: dict[str, Any],
+        *,
+        data: Path | None = None,
+        database: str = "",
+        user: str = "ann",
         **settings: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder = folder
         self.data = data or folder / "data"
         self.database = database or f"sqlite:///{self.data / 'flowrunner.db'}"
@@ -92,9 +98,14 @@ class Site:
             (folder / "flows" / f"{name}.json").write_text(json.dumps(flow))
         (folder / "plugins" / "waiting.py").write_text(PLUGIN)
         self.settings = {
-            "DATA_DIR": self.data, "FLOWS_DIR": folder / "flows", "PLUGINS_DIR": folder / "plugins",
-            "WORKERS": 1, "THREADS": 32, "BIND": "127.0.0.1:0", **settings,
-        }  # fmt: skip
+            "DATA_DIR": self.data,
+            "FLOWS_DIR": folder / "flows",
+            "PLUGINS_DIR": folder / "plugins",
+            "WORKERS": 1,
+            "THREADS": 32,
+            "BIND": "127.0.0.1:0",
+            **settings,
+        }
         self._key_options = ["--database-url", database] if database else []
         self._user = user
         self.key = self.make_key()

@@ -31,8 +31,10 @@ def test_a_run_in_the_background_is_read_later(make_site):
     wait_until_all_end(site)
     shown = wait_until(lambda: (r := site.get(f"/api/v1/runs/{run_id}"))["vertices"] and r)
     assert (shown["status"], shown["kind"], [m["text"] for m in shown["messages"]]) == (
-        "success", "background", ["hi", "hi"],
-    )  # fmt: skip
+        "success",
+        "background",
+        ["hi", "hi"],
+    )
     refused = site.post("/api/v1/run/chat?background=true&stream=true", {"input_value": "hi"})
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
     assert list(site.states()) == [run_id]
@@ -85,8 +87,11 @@ def test_after_a_kill_what_had_begun_is_lost_and_what_had_not_begins(make_site):
 
 def test_a_question_whose_run_is_lost_is_marked_and_not_sent_to_a_model_again(make_site):
     site = make_site({"slow": waiting_flow(30)}, WORKERS=2).start()
-    asked = threading.Thread(target=lambda: pytest.raises(OSError, site.post, "/api/v1/run/slow", {
-        "input_value": "anybody?", "session_id": "s"}))  # fmt: skip
+    asked = threading.Thread(
+        target=lambda: pytest.raises(
+            OSError, site.post, "/api/v1/run/slow", {"input_value": "anybody?", "session_id": "s"}
+        )
+    )
     asked.start()
     assert wait_until(lambda: list(site.states().values()) == ["running"])
     site.kill_workers()

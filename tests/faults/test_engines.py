@@ -21,11 +21,26 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills process groups")
 
 _COMMANDS = {
-    "celery": ["celery", "-A", "flowrunner_celery.worker", "worker", "--concurrency", "2", "--loglevel", "WARNING",
-               "--without-gossip", "--without-mingle"],
-    "procrastinate": ["procrastinate", "--app=flowrunner_procrastinate.worker.app", "worker", "--concurrency=4",
-                      "--shutdown-graceful-timeout=10"],
-}  # fmt: skip
+    "celery": [
+        "celery",
+        "-A",
+        "flowrunner_celery.worker",
+        "worker",
+        "--concurrency",
+        "2",
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    ],
+    "procrastinate": [
+        "procrastinate",
+        "--app=flowrunner_procrastinate.worker.app",
+        "worker",
+        "--concurrency=4",
+        "--shutdown-graceful-timeout=10",
+    ],
+}
 
 
 class Workers:
@@ -43,9 +58,13 @@ class Workers:
         self._number += 1
         name = ["-n", f"w{self._number}@test"] if "celery" in self._command[0] else []
         made = subprocess.Popen(
-            [*self._command, *name], cwd=ROOT, env=self._environment, stdout=self._log, stderr=self._log,
+            [*self._command, *name],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=self._log,
+            stderr=self._log,
             start_new_session=True,
-        )  # fmt: skip
+        )
         self.running.append(made)
 
     def kill(self, index):

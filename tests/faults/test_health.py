@@ -21,9 +21,14 @@ def stream(site, begun):
     headers = {"x-api-key": site.key}
     with (
         contextlib.suppress(requests.RequestException),
-        requests.post(f"{site.url}/api/v1/run/slow?stream=true", json={"input_value": "hi"}, headers=headers,
-                      stream=True, timeout=60) as answer,
-    ):  # fmt: skip
+        requests.post(
+            f"{site.url}/api/v1/run/slow?stream=true",
+            json={"input_value": "hi"},
+            headers=headers,
+            stream=True,
+            timeout=60,
+        ) as answer,
+    ):
         for _ in answer.iter_lines():
             begun.append(1)
 

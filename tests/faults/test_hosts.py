@@ -34,8 +34,11 @@ def test_an_upload_is_found_by_both(hosts, size):
     file_id = made.json()["id"]
     for site in (other, one, other):
         assert site.ask("GET", f"/api/v2/files/{file_id}").content == content
-    answer = other.ask("POST", "/api/v1/run/chat", json={
-        "input_value": "see", "session_id": "f", "tweaks": {"in": {"files": [made.json()["path"]]}}})  # fmt: skip
+    answer = other.ask(
+        "POST",
+        "/api/v1/run/chat",
+        json={"input_value": "see", "session_id": "f", "tweaks": {"in": {"files": [made.json()["path"]]}}},
+    )
     assert answer.status_code == 200, answer.text
     assert other.ask("DELETE", f"/api/v2/files/{file_id}").status_code in (200, 204)
     for site in hosts:
@@ -71,9 +74,11 @@ def test_a_stream_goes_on_at_the_other_host(hosts):
     again, _ = read_events(one, after=first[-1])
     assert again == rest
     stranger = requests.post(
-        f"{other.url}/api/v1/run/chat?stream=sse", json={}, timeout=60,
+        f"{other.url}/api/v1/run/chat?stream=sse",
+        json={},
+        timeout=60,
         headers={"x-api-key": other.key, "Last-Event-ID": first[-1]},
-    )  # fmt: skip
+    )
     assert stranger.status_code == 404
 
 
@@ -93,8 +98,9 @@ def test_a_run_is_cancelled_by_the_other_host(hosts):
         target=lambda: answers.append(one.post("/api/v1/run/slow", {"input_value": "hi", "session_id": "c"}))
     )
     thread.start()
-    found = wait_until(lambda: [
-        r[0] for r in one.rows("SELECT id FROM flowrunner_runs WHERE ended_at IS NULL AND kind = 'run'")])  # fmt: skip
+    found = wait_until(
+        lambda: [r[0] for r in one.rows("SELECT id FROM flowrunner_runs WHERE ended_at IS NULL AND kind = 'run'")]
+    )
     assert other.post(f"/api/v1/runs/{found[0]}/cancel").status_code == 202
     thread.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (499, "run_cancelled")

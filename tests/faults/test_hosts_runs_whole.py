@@ -57,8 +57,9 @@ __all__ = [
 ]
 
 pytestmark = [
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc"), pytest.mark.long,
-]  # fmt: skip
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc"),
+    pytest.mark.long,
+]
 
 
 @pytest.fixture(scope="module")

@@ -17,19 +17,26 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers through /proc")
 
-PLAIN = {"components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
-         "edges": ["in.message -> out.input_value"]}  # fmt: skip
+PLAIN = {
+    "components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
+    "edges": ["in.message -> out.input_value"],
+}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     flows = {
-        "plain": PLAIN, "short": waiting_flow(0.3), "slow": waiting_flow(30),
-        "hook": waiting_flow(0, source="Webhook"), "bad": waiting_flow(0.01),
-    }  # fmt: skip
+        "plain": PLAIN,
+        "short": waiting_flow(0.3),
+        "slow": waiting_flow(30),
+        "hook": waiting_flow(0, source="Webhook"),
+        "bad": waiting_flow(0.01),
+    }
     flows["bad"]["components"]["wait0"] = {"type": "Fails"}
-    flows["mute"] = {"components": {"in": {"type": "TextInput"}, "out": {"type": "TextOutput"}},
-                     "edges": ["in.text -> out.input_value"]}  # fmt: skip
+    flows["mute"] = {
+        "components": {"in": {"type": "TextInput"}, "out": {"type": "TextOutput"}},
+        "edges": ["in.text -> out.input_value"],
+    }
     made = Site(tmp_path_factory.mktemp("once"), flows, WORKERS=2, MAX_ANSWER=40_000)
     yield made.start()
     made.close()
@@ -83,11 +90,19 @@ def test_a_plain_text_answer_is_replayed_as_text_and_another_shape_is_another_re
     assert ask(site, "plain", key).json()["code"] == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("change", [
-    {"input_value": "other"}, {"session_id": "other"}, {"tweaks": {"out": {"sender_name": "B"}}},
-    {"query": "?stream=true"}, {"query": "?stream=sse"}, {"query": "?background=true"}, {"query": "?envelope=1.0"},
-    {"output_type": "any"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input_value": "other"},
+        {"session_id": "other"},
+        {"tweaks": {"out": {"sender_name": "B"}}},
+        {"query": "?stream=true"},
+        {"query": "?stream=sse"},
+        {"query": "?background=true"},
+        {"query": "?envelope=1.0"},
+        {"output_type": "any"},
+    ],
+)
 def test_another_request_with_the_same_key_is_refused(site, change):
     key = str(uuid.uuid4())
     assert ask(site, "plain", key).status_code == 200
@@ -99,8 +114,11 @@ def test_how_the_same_request_is_written_makes_no_difference(site):
     key, url = str(uuid.uuid4()), f"{site.url}/api/v1/run/plain"
     flow_id = site.get("/api/v1/flows/")[0]["id"]
     headers = {"x-api-key": site.key, "Idempotency-Key": key, "Content-Type": "application/json"}
-    bodies = (b'{"input_value": "hi", "session_id": "w"}', b'{"session_id":"w",\n"input_value":"\\u0068i"}',
-              b'{"input_value": "hi", "session_id": "w", "tweaks": null, "output_type": "chat"}')  # fmt: skip
+    bodies = (
+        b'{"input_value": "hi", "session_id": "w"}',
+        b'{"session_id":"w",\n"input_value":"\\u0068i"}',
+        b'{"input_value": "hi", "session_id": "w", "tweaks": null, "output_type": "chat"}',
+    )
     answers = [requests.post(url, data=body, headers=headers, timeout=DEADLINE) for body in bodies]
     answers.append(requests.post(f"{url}?_=1764", data=bodies[0], headers=headers, timeout=DEADLINE))
     assert [a.status_code for a in answers] == [200] * 4
@@ -116,8 +134,9 @@ def test_webhooks_and_background_runs_are_accepted_once(site):
         assert [a.status_code for a in answers] == [202] * 4
         assert {a.content for a in answers} == {answers[0].content}
         assert len([i for i in site.states() if i == answers[0].json()["run_id"]]) == 1
-        refused = site.post(f"/api/v1/{path}", {**body, "text": "y", "input_value": "y"},
-                            headers={"Idempotency-Key": key})  # fmt: skip
+        refused = site.post(
+            f"/api/v1/{path}", {**body, "text": "y", "input_value": "y"}, headers={"Idempotency-Key": key}
+        )
         assert refused.status_code == 422
 
 
@@ -149,10 +168,14 @@ def test_a_key_is_its_owners_and_its_flows(site):
     limited = site.make_key("--flow", "plain")
     bob = site.make_key(user="bob")
     asked = [
-        requests.post(f"{site.url}/api/v1/run/{flow}", json=body, timeout=DEADLINE,
-                      headers={"x-api-key": who, "Idempotency-Key": key})
+        requests.post(
+            f"{site.url}/api/v1/run/{flow}",
+            json=body,
+            timeout=DEADLINE,
+            headers={"x-api-key": who, "Idempotency-Key": key},
+        )
         for who, flow in ((site.key, "plain"), (bob, "plain"), (limited, "plain"), (site.key, "mute"))
-    ]  # fmt: skip
+    ]
     assert [a.status_code for a in asked] == [200] * 4
     assert len({a.headers["X-Run-Id"] for a in asked}) == 4
     assert not any("Idempotent-Replayed" in a.headers for a in asked)
@@ -196,8 +219,10 @@ def test_a_retry_is_told_to_wait_while_the_first_is_under_way(site):
     for _ in range(4):
         busy = ask(site, "slow", key)
         assert (busy.status_code, busy.json()["code"], busy.headers["Retry-After"]) == (
-            409, "idempotency_in_flight", "1",
-        )  # fmt: skip
+            409,
+            "idempotency_in_flight",
+            "1",
+        )
     assert site.post(f"/api/v1/runs/{run_id}/cancel").status_code == 202
     thread.join()
     again = ask(site, "slow", key)

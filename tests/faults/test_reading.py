@@ -17,8 +17,12 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fi
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    flows = {"short": waiting_flow(0.3), "slow": waiting_flow(30), "hook": waiting_flow(0.1, source="Webhook"),
-             "bad": waiting_flow(0.01)}  # fmt: skip
+    flows = {
+        "short": waiting_flow(0.3),
+        "slow": waiting_flow(30),
+        "hook": waiting_flow(0.1, source="Webhook"),
+        "bad": waiting_flow(0.01),
+    }
     flows["bad"]["components"]["wait0"] = {"type": "Fails"}
     made = Site(tmp_path_factory.mktemp("reading"), flows, WORKERS=2, RESUME_SECONDS=1, COMPONENT_TIMEOUT=20)
     yield made.start()
@@ -83,8 +87,9 @@ def test_the_events_of_a_stream_that_is_no_longer_kept_end_as_it_did(site):
 def test_a_failed_and_a_cancelled_run_end_with_an_error(site):
     failed = site.post("/api/v1/run/bad?background=true", {"input_value": "hi"}).json()["run_id"]
     assert events(site, failed)[-1][1:] == (
-        "error", {"error": "Error running graph: Error building Component Fails: no luck", "code": "component_failed"},
-    )  # fmt: skip
+        "error",
+        {"error": "Error running graph: Error building Component Fails: no luck", "code": "component_failed"},
+    )
     slow = site.post("/api/v1/run/slow?background=true", {"input_value": "hi"}).json()["run_id"]
     found = []
     reader = threading.Thread(target=lambda: found.extend(events(site, slow)))
@@ -109,8 +114,9 @@ def test_nobody_reads_what_is_not_theirs(site):
 def test_a_limited_key_sees_results_of_outputs_alone(site):
     limited = site.make_key("--flow", "short")
     body = {"input_value": "hi", "output_type": "debug"}
-    mine = requests.post(f"{site.url}/api/v1/run/short?background=true", json=body,
-                         headers={"x-api-key": limited}, timeout=DEADLINE).json()["run_id"]  # fmt: skip
+    mine = requests.post(
+        f"{site.url}/api/v1/run/short?background=true", json=body, headers={"x-api-key": limited}, timeout=DEADLINE
+    ).json()["run_id"]
     authors = site.post("/api/v1/run/short?background=true", body).json()["run_id"]
     for run_id, seen in ((mine, ["out"]), (authors, None)):
         assert events(site, run_id, key=limited)[-1][1] == "end"

@@ -100,12 +100,19 @@ def look(site):
 
 @pytest.fixture
 def site(tmp_path):
-    chat = {"components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
-            "edges": ["in.message -> out.input_value"]}  # fmt: skip
+    chat = {
+        "components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
+        "edges": ["in.message -> out.input_value"],
+    }
     bad = waiting_flow(0)
     bad["components"]["wait0"] = {"type": "Fails"}
-    flows = {"chat": chat, "hook": waiting_flow(0, source="Webhook"), "bad": bad, "wait": waiting_flow(0.001),
-             "long": waiting_flow(2)}  # fmt: skip
+    flows = {
+        "chat": chat,
+        "hook": waiting_flow(0, source="Webhook"),
+        "bad": bad,
+        "wait": waiting_flow(0.001),
+        "long": waiting_flow(2),
+    }
     terms = {"RESUME_SECONDS": 2, "IDEMPOTENCY_SECONDS": 30, "RESULT_SECONDS": 30}
     made = Site(tmp_path, flows, WORKERS=1, THREADS=THREADS, POOL_SIZE=8, **terms)
     yield made.start()

@@ -38,12 +38,18 @@ def writes(site):
         "webhook": lambda: site.ask("POST", "/api/v1/webhook/hook", json={"a": 1}),
         "responses": lambda: site.ask("POST", "/api/v1/responses", json={"model": "chat", "input": "hi"}),
         "key": lambda: site.ask("POST", "/api/v1/api_key/", json={"name": "x", "user": "bob"}),
-        "variable": lambda: site.ask("POST", "/api/v1/variables/", json={
-            "name": f"v{time.monotonic()}", "value": "x" * 9000, "type": "Generic", "default_fields": []}),
-        "flow": lambda: site.ask("POST", "/api/v1/flows/", json={"name": f"f{time.monotonic()}", "data": {
-            "nodes": [], "edges": []}, "description": "x" * 9000}),
+        "variable": lambda: site.ask(
+            "POST",
+            "/api/v1/variables/",
+            json={"name": f"v{time.monotonic()}", "value": "x" * 9000, "type": "Generic", "default_fields": []},
+        ),
+        "flow": lambda: site.ask(
+            "POST",
+            "/api/v1/flows/",
+            json={"name": f"f{time.monotonic()}", "data": {"nodes": [], "edges": []}, "description": "x" * 9000},
+        ),
         "upload": lambda: site.ask("POST", "/api/v2/files/", files={"file": ("a.txt", b"x" * 9000)}),
-    }  # fmt: skip
+    }
     return {name: call() for name, call in tried.items()}
 
 
@@ -254,8 +260,14 @@ def test_a_folder_that_cannot_be_written_is_not_a_busy_session(make_site, monkey
         raise PermissionError(13, "Permission denied", str(path))
 
     site = make_site(FLOWS)
-    app = create_app(data_dir=site.data, auth="none", memory="in-memory", flows_dir=site.folder / "flows",
-                     plugins_dir=site.folder / "plugins", run_log=False)  # fmt: skip
+    app = create_app(
+        data_dir=site.data,
+        auth="none",
+        memory="in-memory",
+        flows_dir=site.folder / "flows",
+        plugins_dir=site.folder / "plugins",
+        run_log=False,
+    )
     monkeypatch.setattr(turn.os, "open", refuse)
     answer = app.test_client().post("/api/v1/run/chat", json={"input_value": "hi", "session_id": "s"})
     assert (answer.status_code, answer.json["code"]) == (503, "store_failed")
@@ -327,9 +339,10 @@ def test_a_postgresql_that_takes_no_changes(postgres_site, own_postgres):
     refused(writes(site))
     assert site.ask("GET", "/api/v1/monitor/messages?session_id=s").status_code == 200
     own_postgres.execute(
-        "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only",
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
         "SELECT pg_reload_conf()",
-    )  # fmt: skip
+    )
     assert wait_until(lambda: timely(site, "/ready")[0] == 200, 60)
     goes_and_comes_back(site)
     assert succeeded(writes(site)) == {}

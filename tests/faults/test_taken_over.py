@@ -22,9 +22,15 @@ def test_visitors_from_one_address_stay_one_caller(tmp_path, monkeypatch):
 
     def accept(caller, request):
         runner.runs.ledger.accept(
-            id=new_id(), owner=caller.id, flow_id=flow.id, session_id=None, kind="background", process=None,
-            lane=None, request=request,
-        )  # fmt: skip
+            id=new_id(),
+            owner=caller.id,
+            flow_id=flow.id,
+            session_id=None,
+            kind="background",
+            process=None,
+            lane=None,
+            request=request,
+        )
 
     for caller in CALLERS:
         accept(caller, close_request(flow, RunRequest(), caller, runner.runs.box))

@@ -52,9 +52,15 @@ def test_one_that_was_taken_over_and_cannot_be_read_begins_later(runner, monkeyp
     asked, mend = failing(monkeypatch, runner, "find", error)
     request = RunRequest(input_value="hi", session_id="s")
     runner.runs.ledger.accept(
-        id=run_id, owner="local", flow_id=flow.id, session_id=None, kind="background", process=None, lane=None,
+        id=run_id,
+        owner="local",
+        flow_id=flow.id,
+        session_id=None,
+        kind="background",
+        process=None,
+        lane=None,
         request=close_request(flow, request, LOCAL_IDENTITY, runner.runs.box),
-    )  # fmt: skip
+    )
     runner.runs.wake()
     assert wait_until(lambda: asked, 30)
     assert runner.runs.ledger.find(run_id, "local").status == "queued"
@@ -62,8 +68,11 @@ def test_one_that_was_taken_over_and_cannot_be_read_begins_later(runner, monkeyp
     assert wait_until(lambda: runner.runs.ledger.find(run_id, "local").status == "success", 60)
 
 
-@pytest.mark.parametrize("error", [StoreFailed("no room"), OSError(28, "No space left on device"), RuntimeError("bug")],
-                         ids=["store", "disk", "bug"])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [StoreFailed("no room"), OSError(28, "No space left on device"), RuntimeError("bug")],
+    ids=["store", "disk", "bug"],
+)
 @pytest.mark.parametrize("kind", ["run_started", "vertex_finished"])
 def test_a_run_whose_reader_fails_does_not_stay_open_in_the_run_log(runner, error, kind):
     flow = runner.library.folders.find("basic-chat")

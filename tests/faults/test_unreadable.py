@@ -26,9 +26,15 @@ def test_it_ends_with_an_error(tmp_path, kept):
     run_id = new_id()
     flow = runner.library.folders.find("basic-chat")
     runner.runs.ledger.accept(
-        id=run_id, owner="local", flow_id=flow.id, session_id=None, kind="background", process=None, lane="one",
+        id=run_id,
+        owner="local",
+        flow_id=flow.id,
+        session_id=None,
+        kind="background",
+        process=None,
+        lane="one",
         request=runner.runs.box.close(kept),
-    )  # fmt: skip
+    )
     runner.runs.wake()
     row = wait_until(lambda: (found := runner.runs.ledger.find(run_id, "local")).ended_at and found)
     assert (row.status, json.loads(row.error)[0]) == ("error", "internal_error")

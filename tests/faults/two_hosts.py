@@ -17,19 +17,28 @@ from tests.web import site as web_site
 #: The key of both servers, by which secrets in their database are encrypted.
 SECRET = "one"
 
-PLAIN = {"components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
-         "edges": ["in.message -> out.input_value"]}  # fmt: skip
+PLAIN = {
+    "components": {"in": {"type": "ChatInput"}, "out": {"type": "ChatOutput"}},
+    "edges": ["in.message -> out.input_value"],
+}
 
 FAILING = waiting_flow(0.01)
 FAILING["components"]["wait0"] = {"type": "Fails"}
 
 FLOWS = {
-    "plain": PLAIN, "chat": waiting_flow(0.01), "short": waiting_flow(0.3), "slow": waiting_flow(30),
-    "steps": waiting_flow(*[0.5] * 6), "hook": waiting_flow(0.01, source="Webhook"), "bad": FAILING,
+    "plain": PLAIN,
+    "chat": waiting_flow(0.01),
+    "short": waiting_flow(0.3),
+    "slow": waiting_flow(30),
+    "steps": waiting_flow(*[0.5] * 6),
+    "hook": waiting_flow(0.01, source="Webhook"),
+    "bad": FAILING,
     "slowhook": waiting_flow(30, source="Webhook"),
-    "mute": {"components": {"in": {"type": "TextInput"}, "out": {"type": "TextOutput"}},
-             "edges": ["in.text -> out.input_value"]},
-}  # fmt: skip
+    "mute": {
+        "components": {"in": {"type": "TextInput"}, "out": {"type": "TextOutput"}},
+        "edges": ["in.text -> out.input_value"],
+    },
+}
 
 
 class Hosts:
@@ -96,9 +105,15 @@ class EitherSite(web_site.Site):
             sent["Content-Type"] = kind
         number = self._hosts.sites.index(self._hosts.either())
         answer = self._sessions[number].request(
-            method, self._hosts.sites[number].url + path, headers=sent, data=data, files=files,
-            json=more.pop("json", None), timeout=DEADLINE, allow_redirects=False,
-        )  # fmt: skip
+            method,
+            self._hosts.sites[number].url + path,
+            headers=sent,
+            data=data,
+            files=files,
+            json=more.pop("json", None),
+            timeout=DEADLINE,
+            allow_redirects=False,
+        )
         assert not more, more
         headers = [item for item in answer.headers.items() if item[0] not in ("Content-Encoding", "Transfer-Encoding")]
         return Response(answer.content, answer.status_code, headers)

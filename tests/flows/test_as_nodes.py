@@ -33,10 +33,22 @@ def rig(tmp_path):
 def plan_facts(plan):
     """Return what a plan says of values, edges and order, apart from what only the file shows."""
     return [
-        (v.vertex.id, v.vertex.type, v.display_name, v.values, v.variables, v.session_setting, sorted(v.secrets),
-         v.as_tool, v.is_input, v.is_output, v.vertex.frozen, [(e.source, e.output, e.input) for e in v.incoming])
+        (
+            v.vertex.id,
+            v.vertex.type,
+            v.display_name,
+            v.values,
+            v.variables,
+            v.session_setting,
+            sorted(v.secrets),
+            v.as_tool,
+            v.is_input,
+            v.is_output,
+            v.vertex.frozen,
+            [(e.source, e.output, e.input) for e in v.incoming],
+        )
         for v in plan.vertices
-    ]  # fmt: skip
+    ]
 
 
 def test_there_are_files_to_try():
@@ -66,18 +78,24 @@ def test_a_flow_means_the_same_as_nodes(rig, path):
 ODD = {
     "components": {
         "in": {"type": "ChatInput", "settings": {"input_value": {"$variable": "GREETING"}}, "position": [1, 2]},
-        "p": {"type": "Prompt", "settings": {"template": "{x}{y}", "y": {"$value": {"$variable": "z"}}},
-              "frozen": True},
+        "p": {
+            "type": "Prompt",
+            "settings": {"template": "{x}{y}", "y": {"$value": {"$variable": "z"}}},
+            "frozen": True,
+        },
         "strange": {"type": "Nobody Knows", "settings": {"a": 1, "key": "s"}, "secrets": ["key"], "outputs": ["o"]},
         "calc": {"type": "CalculatorComponent", "tool_mode": True, "tool_name": "sums", "description": "Adds."},
         "agent": {"type": "Agent", "hidden": {"temperature": 1.0}},
         "out": {"type": "ChatOutput", "display_name": "Out", "is_output": True},
     },
     "edges": [
-        "in -> p.x", "p -> agent.input_value", "calc.component_as_tool -> agent.tools", "agent.response -> out",
+        "in -> p.x",
+        "p -> agent.input_value",
+        "calc.component_as_tool -> agent.tools",
+        "agent.response -> out",
         "strange.o -> agent.tools",
     ],
-}  # fmt: skip
+}
 
 
 def test_variables_tools_secrets_and_unknown_types_survive(rig):

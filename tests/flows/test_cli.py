@@ -57,8 +57,11 @@ def test_a_flow_that_cannot_run(files):
     assert report["loads"]
     (finding,) = report["findings"]
     assert (finding["code"], finding["vertex"], finding["type"], finding["level"]) == (
-        "unknown-component", "in", "Nosuch", "error",
-    )  # fmt: skip
+        "unknown-component",
+        "in",
+        "Nosuch",
+        "error",
+    )
     assert set(finding) == {"code", "vertex", "type", "message", "level", "needs"}
 
 

@@ -20,11 +20,15 @@ def everything():
     """Return an export with every property that a vertex and an edge can have."""
     key = field("OPENAI_API_KEY", load_from_db=True)
     template = {
-        "code": field("x", "code"), "input_value": field("hi"), "sender": field("User"), "key": key,
-        "odd": field({"$variable": "no variable"}, "dict"), "secret": {**field("h"), "show": False},
+        "code": field("x", "code"),
+        "input_value": field("hi"),
+        "sender": field("User"),
+        "key": key,
+        "odd": field({"$variable": "no variable"}, "dict"),
+        "secret": {**field("h"), "show": False},
         "phrase": field("p", password=True),
         "n": field(3, "int"),
-    }  # fmt: skip
+    }
     nodes = [
         node("a->b", "ChatInput", template, frozen=True, edited=True, is_input=True),
         node("tool.1", "Nosuch", {"q": field("")}, ("x", "y"), tool_mode=True, description="Finds."),
@@ -46,8 +50,11 @@ def test_the_exact_form_reads_back_as_the_same_flow(raw, known, registry):
     again = read(made.text)
     assert again.content_hash == flow.content_hash
     assert (again.id, again.name, again.endpoint_name, again.description) == (
-        flow.id, flow.name, flow.endpoint_name, flow.description,
-    )  # fmt: skip
+        flow.id,
+        flow.name,
+        flow.endpoint_name,
+        flow.description,
+    )
     assert again.edges == flow.edges
     assert [(v.position, v.edited, v.tool_name, v.parent) for v in again.vertices] == [
         (v.position, v.edited, v.tool_name, v.parent) for v in flow.vertices

@@ -186,10 +186,16 @@ def test_types_that_do_not_meet():
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        (["JSON"], ["Data"]), (["Record"], ["JSON"]), (["DataFrame"], ["Table"]), (["Text"], ["Message"]),
-        (["Message"], ["str"]), ([], ["Data"]), (["Data"], ["other"]), (["ChatOpenAI", "BaseLLM"], ["LanguageModel"]),
+        (["JSON"], ["Data"]),
+        (["Record"], ["JSON"]),
+        (["DataFrame"], ["Table"]),
+        (["Text"], ["Message"]),
+        (["Message"], ["str"]),
+        ([], ["Data"]),
+        (["Data"], ["other"]),
+        (["ChatOpenAI", "BaseLLM"], ["LanguageModel"]),
     ],
-)  # fmt: skip
+)
 def test_types_that_have_other_names_over_time(given, wanted):
     raw = echo()
     raw["data"]["edges"][0] = edge("ChatInput-a", "ChatOutput-b", given=given, wanted=wanted, kind=wanted[0])

@@ -46,10 +46,23 @@ def test_an_object_that_only_looks_like_a_variable():
 
 def test_everything_a_component_may_say():
     found = component(
-        display_name="Name", description="Does it", hidden={"h": 1}, frozen=True, tool_mode=True, tool_name="do_it",
-        edited=True, is_input=True, is_output=False, selected_output="x", protected=["p"], secrets=["s"], group="g",
-        outputs=["x", {"name": "y", "types": ["Data"], "group": True}], fields={"f": "int"}, position=[1, -2.5],
-    )  # fmt: skip
+        display_name="Name",
+        description="Does it",
+        hidden={"h": 1},
+        frozen=True,
+        tool_mode=True,
+        tool_name="do_it",
+        edited=True,
+        is_input=True,
+        is_output=False,
+        selected_output="x",
+        protected=["p"],
+        secrets=["s"],
+        group="g",
+        outputs=["x", {"name": "y", "types": ["Data"], "group": True}],
+        fields={"f": "int"},
+        position=[1, -2.5],
+    )
     assert (found.display_name, found.description, found.tool_name) == ("Name", "Does it", "do_it")
     assert (found.frozen, found.tool_mode, found.edited) == (True, True, True)
     assert (found.is_input, found.is_output, found.selected_output) == (True, False, "x")
@@ -81,9 +94,14 @@ def test_edges_as_text(text, ends):
 
 def test_an_edge_as_object():
     edge = {
-        "source": "a -> b", "output": "x", "target": "c", "input": "y.z", "output_types": ["Data"],
-        "input_types": ["Data"], "feedback": True,
-    }  # fmt: skip
+        "source": "a -> b",
+        "output": "x",
+        "target": "c",
+        "input": "y.z",
+        "output_types": ["Data"],
+        "input_types": ["Data"],
+        "feedback": True,
+    }
     flow = read(native(components={"a -> b": {"type": "T"}, "c": {"type": "T"}}, edges=[edge]))
     assert flow.edges == (Edge("a -> b", "x", "c", "y.z", ("Data",), ("Data",), True),)
 

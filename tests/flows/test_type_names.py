@@ -52,14 +52,29 @@ def test_a_stock_type_is_known_under_every_spelling(registry, name, type_name):
 @pytest.mark.parametrize(
     "name",
     [
-        "", " ", "()", "ext:", "ext:::", "ext:x:@official", "Component", "calculatorcomponent",
-        "CalculatorComponent(i4779", "CalculatorComponent (a b)", "My Calculator", "NoSuchComponent",
+        "",
+        " ",
+        "()",
+        "ext:",
+        "ext:::",
+        "ext:x:@official",
+        "Component",
+        "calculatorcomponent",
+        "CalculatorComponent(i4779",
+        "CalculatorComponent (a b)",
+        "My Calculator",
+        "NoSuchComponent",
         "ext:composio:ComposioGmailAPIComponent@official",
-        "CalculatorComponent\n(x)y", "textinput", "OpenAI", "CustomComponent", "x" * 100_000, "ext:" + ":" * 50_000,
+        "CalculatorComponent\n(x)y",
+        "textinput",
+        "OpenAI",
+        "CustomComponent",
+        "x" * 100_000,
+        "ext:" + ":" * 50_000,
         "a" + " " * 50_000 + "(x",
     ],
     ids=lambda name: name[:20] or "empty",
-)  # fmt: skip
+)
 def test_what_is_none_stays_unknown(registry, name):
     assert registry.component(name) is None
     assert registry.plugin_of(name) == ""

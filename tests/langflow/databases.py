@@ -61,18 +61,30 @@ _LATEST_FLOW = ", tags JSON, locked BOOLEAN, mcp_enabled BOOLEAN, access_type VA
 SHAPES: dict[str, dict[str, str]] = {
     "1.0.0": {"user": _USER, "folder": _FOLDER, "flow": _FLOW, "variable": _VARIABLE, "apikey": _KEY},
     "1.0.19": {
-        "user": _USER, "folder": _FOLDER, "flow": _FLOW, "variable": _VARIABLE, "apikey": _KEY, "message": _MESSAGE,
+        "user": _USER,
+        "folder": _FOLDER,
+        "flow": _FLOW,
+        "variable": _VARIABLE,
+        "apikey": _KEY,
+        "message": _MESSAGE,
     },
     "1.1.0": {
-        "user": _USER, "folder": _FOLDER, "flow": _FLOW + ", gradient VARCHAR, tags JSON, locked BOOLEAN",
-        "variable": _VARIABLE, "apikey": _KEY, "message": _MESSAGE + _MARKS,
+        "user": _USER,
+        "folder": _FOLDER,
+        "flow": _FLOW + ", gradient VARCHAR, tags JSON, locked BOOLEAN",
+        "variable": _VARIABLE,
+        "apikey": _KEY,
+        "message": _MESSAGE + _MARKS,
     },
     "1.13.0": {
-        "user": _USER, "folder": _FOLDER + ", auth_settings JSON", "flow": _FLOW + _LATEST_FLOW,
-        "variable": _VARIABLE, "apikey": _KEY + ", expires_at TIMESTAMP, api_key_hash VARCHAR",
+        "user": _USER,
+        "folder": _FOLDER + ", auth_settings JSON",
+        "flow": _FLOW + _LATEST_FLOW,
+        "variable": _VARIABLE,
+        "apikey": _KEY + ", expires_at TIMESTAMP, api_key_hash VARCHAR",
         "message": _MESSAGE + _MARKS + _LATEST,
     },
-}  # fmt: skip
+}
 
 #: What was said: sender, session, text, and the flow.
 TALK = (
@@ -118,14 +130,26 @@ def write_database(place: Path | Engine, release: str, *, cipher: Fernet | None 
         plain = cipher.encrypt(b"good day").decode() if old else "good day"
         for name, value, kind in (("GREETING", plain, "Generic"), ("MODEL_KEY", secret, "Credential")):
             _insert(
-                connection, "variable", id=name.encode().hex()[:10].ljust(32, "a"), name=name, value=value, type=kind,
-                default_fields='["api_key"]', user_id=USER,
-            )  # fmt: skip
+                connection,
+                "variable",
+                id=name.encode().hex()[:10].ljust(32, "a"),
+                name=name,
+                value=value,
+                type=kind,
+                default_fields='["api_key"]',
+                user_id=USER,
+            )
         for number, on in enumerate((True, False)):
             _insert(
-                connection, "apikey", id=f"{number}b" * 16, name=f"key {number}", is_active=on, total_uses=0,
-                api_key=f"sk-old-{number}", user_id=USER,
-            )  # fmt: skip
+                connection,
+                "apikey",
+                id=f"{number}b" * 16,
+                name=f"key {number}",
+                is_active=on,
+                total_uses=0,
+                api_key=f"sk-old-{number}",
+                user_id=USER,
+            )
         if "message" in SHAPES[release]:
             _write_talk(connection, release)
     if isinstance(place, Path):
@@ -135,16 +159,23 @@ def write_database(place: Path | Engine, release: str, *, cipher: Fernet | None 
 def _write_talk(connection: Connection, release: str) -> None:
     for number, (sender, session, said, flow) in enumerate(TALK):
         row: dict[str, Any] = {
-            "id": f"{number + 10:032x}", "timestamp": f"2024-05-01 10:00:{number // 2:02d}.500000", "sender": sender,
-            "sender_name": "AI" if sender == "Machine" else sender, "session_id": session, "text": said,
-            "flow_id": flow, "files": '["x/a.png"]' if number == 2 else "[]",
-        }  # fmt: skip
+            "id": f"{number + 10:032x}",
+            "timestamp": f"2024-05-01 10:00:{number // 2:02d}.500000",
+            "sender": sender,
+            "sender_name": "AI" if sender == "Machine" else sender,
+            "session_id": session,
+            "text": said,
+            "flow_id": flow,
+            "files": '["x/a.png"]' if number == 2 else "[]",
+        }
         if release != "1.0.19":
             row.update(
-                error=number == 4, edit=number == 3, properties='{"state": "complete", "icon": "x"}',
+                error=number == 4,
+                edit=number == 3,
+                properties='{"state": "complete", "icon": "x"}',
                 category="error" if number == 4 else "message",
                 content_blocks='[{"title": "t", "contents": []}]' if number == 1 else "[]",
-            )  # fmt: skip
+            )
         if release.startswith("1.13"):
             row.update(context_id="c1", session_metadata='{"graph_run_id": null}', run_id="7" * 32, user_id=USER)
         _insert(connection, "message", **row)

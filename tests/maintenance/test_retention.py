@@ -125,8 +125,11 @@ def test_a_message_is_under_the_first_rule_that_is_for_it(store):
     ann.append([said(n, session_id="talk", days=8) for n in range(6, 9)])
     store.for_owner("bob").append([said(9, session_id="talk", days=100)])
     assert purged(store, "session=vip-*; session=guest-* age=7d; owner=ann newest=1; age=90d") == [
-        (0, 0), (3, 1), (2, 1), (1, 1),
-    ]  # fmt: skip
+        (0, 0),
+        (3, 1),
+        (2, 1),
+        (1, 1),
+    ]
     assert left(store) == ["0", "1", "2", "8"]
 
 
@@ -134,8 +137,9 @@ def test_flows_are_meant_by_id_or_by_name(store):
     ann = store.for_owner("ann")
     ann.append([said(1, flow_id="id-1"), said(2, flow_id="id-2"), said(3), said(4, flow_id="id-1"), said(5)])
     assert purged(store, "flow=support newest=1; flow=id-2 newest=0", flow_names={"id-1": "support"}) == [
-        (1, 1), (1, 1),
-    ]  # fmt: skip
+        (1, 1),
+        (1, 1),
+    ]
     assert left(store) == ["3", "4", "5"]
 
 

@@ -98,8 +98,10 @@ def test_it_starts_once_and_survives_failures(tmp_path, caplog):
 def test_a_server_purges_by_its_settings(tmp_path):
     flows = tmp_path / "flows"
     flows.mkdir()
-    flow = {"components": {"question": {"type": "ChatInput"}, "answer": {"type": "ChatOutput"}},
-            "edges": ["question -> answer"]}  # fmt: skip
+    flow = {
+        "components": {"question": {"type": "ChatInput"}, "answer": {"type": "ChatOutput"}},
+        "edges": ["question -> answer"],
+    }
     (flows / "echo.json").write_text(json.dumps(flow))
     data = tmp_path / "data"
     data.mkdir()
@@ -111,7 +113,7 @@ def test_a_server_purges_by_its_settings(tmp_path):
             memory="in-memory",
             memory_retention="session=old age=1d",
             memory_purge_every=60,
-        )  # fmt: skip
+        )
     )
     mine = runner.memory_of(LOCAL_IDENTITY)
     mine.append([said(n, session_id="old", days=1000) for n in range(3)])

@@ -656,9 +656,20 @@ def forget(verb: str, name: str, **members):
 
 for _verb in ("fetch", "update", "delete"):
     for _name in (
-        "session_id", "flow_id", "context_id", "sender", "sender_name", "category", "error", "run_id", "exclude_run",
-        "text", "since", "until", "ids",
-    ):  # fmt: skip
+        "session_id",
+        "flow_id",
+        "context_id",
+        "sender",
+        "sender_name",
+        "category",
+        "error",
+        "run_id",
+        "exclude_run",
+        "text",
+        "since",
+        "until",
+        "ids",
+    ):
         forget(_verb, _name, **{_name: None})
     forget(_verb, "owner", owner=EVERY_OWNER)
 

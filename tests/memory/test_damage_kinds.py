@@ -75,12 +75,14 @@ LINES = {
     "no first line": (lambda lines: lines[1:], 1, (0, 1, 2, 3)),
     "a first line of another kind": (lambda lines: [b"[1]\n", *lines[1:]], 1, (0, 1, 2, 3)),
     "a first line of another session": (
-        lambda lines: [lines[0].replace(b"ann", b"bob"), *lines[1:]], 1, (0, 1, 2, 3),
+        lambda lines: [lines[0].replace(b"ann", b"bob"), *lines[1:]],
+        1,
+        (0, 1, 2, 3),
     ),
     "cut in mid-file": (lambda lines: [*lines[:2], lines[2][:-20]], 0, (0,)),
     "zeros": (lambda lines: [bytes(sum(map(len, lines)))], 0, ()),
     "random": (lambda lines: [lines[0], random.Random(7).randbytes(200), b"\n", *lines[4:]], 2, (3,)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("reboot", [False, True], ids=["", "rebooted"])

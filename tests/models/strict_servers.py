@@ -81,8 +81,11 @@ def alternating(said, status=400):
         roles = [m["role"] for m in body["messages"]]
         rest = roles[1:] if roles[0] == "system" else roles
         spoken = [role for role in rest if role != "tool"]
-        wrong = "system" in rest or spoken[0] != "user" or any(a == b for a, b in zip(rest, rest[1:], strict=False)
-                                                                if a != "tool")  # fmt: skip
+        wrong = (
+            "system" in rest
+            or spoken[0] != "user"
+            or any(a == b for a, b in zip(rest, rest[1:], strict=False) if a != "tool")
+        )
         return Raw(said, status) if wrong else plain(body)
 
     return answer
@@ -112,8 +115,9 @@ def signed(message_members, call_members, *, streamed=None):
         if wants_call(body):
             deltas = streamed or ()
             call = a_call(**call_members)
-            return called(call, deltas=(*deltas, {"tool_calls": [{**call, "index": 0}]}) if deltas else None,
-                          **message_members)  # fmt: skip
+            return called(
+                call, deltas=(*deltas, {"tool_calls": [{**call, "index": 0}]}) if deltas else None, **message_members
+            )
         asked = next((m for m in body["messages"] if m.get("tool_calls")), None)
         if asked is not None:
             given = {**asked, **asked["tool_calls"][0]}
@@ -207,35 +211,64 @@ SERVERS = {
     "[THINK]": thinks("[THINK]", "[/THINK]"),
     "an end without a beginning": says(lambda answer, decoy: f"Let me see. {decoy}\n</think>\n\n{answer}"),
     "twice": says(lambda answer, decoy: f"<think>{decoy}</think>\n<think>{decoy}</think>{answer}"),
-    "parts": lambda body: called(a_call()) if wants_call(body) else Write(
-        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": DECOY[kind_of(body)]}]},
-                     {"type": "text", "text": text_for(body)}]}),
-    "reasoning_content": lambda body: called(a_call()) if wants_call(body) else Write(
-        {"reasoning_content": DECOY[kind_of(body)], "content": text_for(body)},
-        ({"reasoning_content": "Hm. "}, {"reasoning_content": DECOY[kind_of(body)]}, {"content": text_for(body)})),
+    "parts": lambda body: (
+        called(a_call())
+        if wants_call(body)
+        else Write(
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": DECOY[kind_of(body)]}]},
+                    {"type": "text", "text": text_for(body)},
+                ]
+            }
+        )
+    ),
+    "reasoning_content": lambda body: (
+        called(a_call())
+        if wants_call(body)
+        else Write(
+            {"reasoning_content": DECOY[kind_of(body)], "content": text_for(body)},
+            ({"reasoning_content": "Hm. "}, {"reasoning_content": DECOY[kind_of(body)]}, {"content": text_for(body)}),
+        )
+    ),
     "stream_options by place": refuses("stream_options", ERR_STREAM_OPTIONS, status=422),
     "stream_options by name": refuses("stream_options", _error("Unknown parameter: 'stream_options'.")),
     "stream_options without a word": refuses("stream_options", ""),
-    "temperature": refuses("temperature", _error(
-        "Unsupported value: 'temperature' does not support 0.5. Only the default (1) value is supported.",
-        param="temperature")),
-    "max_tokens": refuses("max_tokens", _error("Unsupported parameter: 'max_tokens' is not supported with this model. "
-                                               "Use 'max_completion_tokens' instead.", param="max_tokens")),
+    "temperature": refuses(
+        "temperature",
+        _error(
+            "Unsupported value: 'temperature' does not support 0.5. Only the default (1) value is supported.",
+            param="temperature",
+        ),
+    ),
+    "max_tokens": refuses(
+        "max_tokens",
+        _error(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            param="max_tokens",
+        ),
+    ),
     "top_p": refuses("top_p", '{"error": "`top_p` is deprecated for this model"}'),
     "seed": refuses("seed", '{"detail": "Unknown field: \'seed\'"}', status=422),
     "stop": refuses("stop", '{"message": "property \'stop\' is unsupported"}'),
-    "parallel_tool_calls": refuses("parallel_tool_calls", '[{"error": {"code": 400, "message": "Invalid JSON payload '
-                                   'received. Unknown name \\"parallel_tool_calls\\": Cannot find field."}}]'),
+    "parallel_tool_calls": refuses(
+        "parallel_tool_calls",
+        '[{"error": {"code": 400, "message": "Invalid JSON payload '
+        'received. Unknown name \\"parallel_tool_calls\\": Cannot find field."}}]',
+    ),
     "response_format": refuses("response_format", _error("response_format is not supported by this model")),
-    "roles alternate": alternating(_error("After the optional system message(s), user and assistant roles should be "
-                                          "alternating.")),
+    "roles alternate": alternating(
+        _error("After the optional system message(s), user and assistant roles should be alternating.")
+    ),
     "roles alternate, by a template": alternating('{"error": "Conversation roles must alternate"}', 500),
     "no system": no_system(_error("System role not supported")),
     "developer": wants_developer,
     "a thought's signature": signed({}, {"extra_content": {"google": {"thought_signature": "s1gn"}}}),
     "reasoning wanted back": signed({"reasoning_content": "I look."}, {}),
-    "reasoning_details": signed({"reasoning_details": [{"type": "reasoning.text", "text": "a", "signature": "x",
-                                                        "index": 0}]}, {}),
+    "reasoning_details": signed(
+        {"reasoning_details": [{"type": "reasoning.text", "text": "a", "signature": "x", "index": 0}]}, {}
+    ),
     "arguments cut off": strict_history('{"a": '),
     "arguments of a list": strict_history("[1]"),
     "CR": sends(lambda chunks: stream_of(chunks, "\r")),
@@ -245,8 +278,9 @@ SERVERS = {
     "a whole answer to a stream": never_streams,
     "a stream to a whole answer": always_streams,
     "no finish reason, no usage": lambda body: Write(
-        {"tool_calls": [a_call()]} if wants_call(body) else {"content": text_for(body)}, reason=""),
-}  # fmt: skip
+        {"tool_calls": [a_call()]} if wants_call(body) else {"content": text_for(body)}, reason=""
+    ),
+}
 
 SENTENCE = "the model is on holiday"
 #: Ways to say that something failed.

@@ -41,8 +41,11 @@ def test_steps_are_content_blocks(house, model):
     assert block["title"] == "Agent Steps"
     kinds = [(entry["type"], entry["header"]["title"]) for entry in block["contents"]]
     assert kinds == [
-        ("text", "Input"), ("text", "Thought"), ("tool_use", "Executed **Calculator**"), ("text", "Output"),
-    ]  # fmt: skip
+        ("text", "Input"),
+        ("text", "Thought"),
+        ("tool_use", "Executed **Calculator**"),
+        ("text", "Output"),
+    ]
     tool = block["contents"][2]
     assert (tool["name"], tool["tool_input"], tool["error"]) == ("Calculator", {"expression": "6*7"}, None)
     assert "42" in tool["output"]
@@ -147,10 +150,14 @@ def test_a_structured_answer(house, model):
 
 def test_a_model_over_an_edge(house, model):
     result = house.run(
-        [("in", "ChatInput"), ("m", "OpenAIModel", {"model_name": "edge-model"}), ("a", "Agent", {"agent_llm": "x"}),
-         ("out", "ChatOutput")],
+        [
+            ("in", "ChatInput"),
+            ("m", "OpenAIModel", {"model_name": "edge-model"}),
+            ("a", "Agent", {"agent_llm": "x"}),
+            ("out", "ChatOutput"),
+        ],
         ["in.message -> a.input_value", "m.model_output -> a.agent_llm", "a.response -> out.input_value"],
-    )  # fmt: skip
+    )
     assert result.text
     assert model.asked[-1]["model"] == "edge-model"
 

@@ -151,9 +151,16 @@ def test_many_at_a_time(house):
 
 @pytest.mark.parametrize(
     ("name", "thinks"),
-    [("o1-mini", True), ("o3", True), ("gpt-5-mini", True), ("gpt-5-chat-latest", False), ("gpt-4o", False),
-     ("openai/o4-mini", True), ("olmo", False)],
-)  # fmt: skip
+    [
+        ("o1-mini", True),
+        ("o3", True),
+        ("gpt-5-mini", True),
+        ("gpt-5-chat-latest", False),
+        ("gpt-4o", False),
+        ("openai/o4-mini", True),
+        ("olmo", False),
+    ],
+)
 def test_models_that_think_are_asked_in_their_way(house, model, name, thinks):
     house.chat(settings={"model_name": name, "temperature": 0.5, "max_tokens": 9})
     body = model.asked[-1]

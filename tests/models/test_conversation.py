@@ -34,10 +34,15 @@ def test_a_text_of_a_history_stays_text(house, model):
         model.script(say(f"answer {number}"))
         house.run(
             [("in", "ChatInput"), MEMORY, prompt, ("model", "LanguageModelComponent"), ("out", "ChatOutput")],
-            ["in.message -> prompt.question", "history.messages_text -> prompt.history",
-             "prompt.prompt -> model.input_value", "model.text_output -> out.input_value"],
-            input_value=f"question {number}", session_id="s",
-        )  # fmt: skip
+            [
+                "in.message -> prompt.question",
+                "history.messages_text -> prompt.history",
+                "prompt.prompt -> model.input_value",
+                "model.text_output -> out.input_value",
+            ],
+            input_value=f"question {number}",
+            session_id="s",
+        )
     assert house.asked() == [("user", "User: question 0\nAI: answer 0\nquestion 1")]
 
 
@@ -87,11 +92,13 @@ def test_windows_of_a_history_begin_with_a_question(house, model):
 def test_what_a_history_may_be():
     assert turns_of(None) == turns_of("") == turns_of([]) == []
     assert turns_of([{"text": "a", "sender": "User"}, {"text": "b", "sender": "Machine"}]) == [
-        Turn("user", "a"), Turn("assistant", "b"),
-    ]  # fmt: skip
+        Turn("user", "a"),
+        Turn("assistant", "b"),
+    ]
     assert turns_of([Message(text="a", sender="User"), Message(text="b", sender="Machine")]) == [
-        Turn("user", "a"), Turn("assistant", "b"),
-    ]  # fmt: skip
+        Turn("user", "a"),
+        Turn("assistant", "b"),
+    ]
     assert turns_of([{"role": "assistant", "content": "b"}]) == [Turn("assistant", "b")]
     assert turns_of("User: a")[0].role == "system"
 

@@ -26,15 +26,17 @@ JSON = {"Content-Type": "application/json", "Accept": "application/json"}
         (f"curl -G {AT} -d a=1 --data-urlencode 'q=x &y'", CurlRequest(f"{AT}?a=1&q=x+%26y", "GET")),
         (f"curl -G {AT}?b=2#c -d a=1", CurlRequest(f"{AT}?b=2&a=1", "GET")),
         (f"curl -u me:pw {AT}", CurlRequest(AT, "GET", {"Authorization": BASIC})),
-        (f"curl -b 'a=1; b=2' -A me -e there {AT}",
-         CurlRequest(AT, "GET", {"Cookie": "a=1; b=2", "User-Agent": "me", "Referer": "there"})),
+        (
+            f"curl -b 'a=1; b=2' -A me -e there {AT}",
+            CurlRequest(AT, "GET", {"Cookie": "a=1; b=2", "User-Agent": "me", "Referer": "there"}),
+        ),
         (f"curl -I {AT}", CurlRequest(AT, "HEAD")),
         (f"curl {AT} --json '{{}}'", CurlRequest(AT, "POST", JSON, b"{}")),
         (f"curl {AT} -d '{{\"a\": 1}}'", CurlRequest(AT, "POST", {}, b'{"a": 1}')),
         (f"curl {AT} --data-raw @x", CurlRequest(AT, "POST", FORM, b"@x")),
         (f"curl -s -o /dev/null -m 5 --compressed \\\n {AT}", CurlRequest(AT, "GET")),
     ],
-)  # fmt: skip
+)
 def test_what_is_understood(command, wanted):
     assert read_curl(command) == wanted
 

@@ -88,12 +88,24 @@ def site():
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1/", "http://localhost/", "http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.9/",
-        "http://169.254.169.254/latest/meta-data", "http://[::1]/", "http://[fe80::1]/", "http://[::ffff:127.0.0.1]/",
-        "http://0.0.0.0/", "http://2130706433/", "http://0x7f.1/", "http://[fd00::1]/", "http://224.0.0.1/",
-        "http://user@127.0.0.1/", "http://100.64.0.1/",
+        "http://127.0.0.1/",
+        "http://localhost/",
+        "http://10.0.0.1/",
+        "http://192.168.1.1/",
+        "http://172.16.0.9/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "http://[fe80::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0.0.0.0/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://[fd00::1]/",
+        "http://224.0.0.1/",
+        "http://user@127.0.0.1/",
+        "http://100.64.0.1/",
     ],
-)  # fmt: skip
+)
 def test_private_addresses_are_refused(url):
     with pytest.raises(AddressRefused):
         fetch(url, limits=Limits(seconds=1))
@@ -175,9 +187,12 @@ def test_a_body_follows_to_the_same_server_only(site, status):
     other = site.replace("127.0.0.1", "localhost")
     with pytest.raises(FetchFailed, match="the body is not sent there"):
         fetch(
-            f"{site}/to?{other}/see", method="POST", body=b"secret", headers={"X-Status": str(status)},
+            f"{site}/to?{other}/see",
+            method="POST",
+            body=b"secret",
+            headers={"X-Status": str(status)},
             allowed=("127.0.0.1", "localhost"),
-        )  # fmt: skip
+        )
 
 
 def test_a_private_server_of_the_operator_redirects_to_no_other(site):
@@ -278,12 +293,27 @@ def test_the_api_request_component(open_site, site):
         fetched(open_site, "APIRequest", {"url_input": "http://[bad", "query_params": {"a": "1"}}, "data")
 
 
-@pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("::1", False), ("64:ff9b::7f00:1", False),
-                                                 ("2002:7f00:1::", False), ("64:ff9b::808:808", True),
-                                                 ("fec0::1", False), ("3fff::1", False), ("2001:db8::1", False),
-                                                 ("192.88.99.1", False), ("192.0.0.8", False), ("192.0.0.9", True),
-                                                 ("192.0.0.10", True), ("192.0.0.171", False), ("2002:c000:1::", False),
-                                                 ("2001:0:808:808::", False), ("2606:4700::1111", True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("::1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::808:808", True),
+        ("fec0::1", False),
+        ("3fff::1", False),
+        ("2001:db8::1", False),
+        ("192.88.99.1", False),
+        ("192.0.0.8", False),
+        ("192.0.0.9", True),
+        ("192.0.0.10", True),
+        ("192.0.0.171", False),
+        ("2002:c000:1::", False),
+        ("2001:0:808:808::", False),
+        ("2606:4700::1111", True),
+    ],
+)
 def test_public_addresses(address, public):
     assert is_public(ipaddress.ip_address(address)) is public
 

@@ -41,6 +41,9 @@ def test_a_runnable_with_message_history_and_a_flow_share_a_conversation(house, 
     model.script(say("answer 3"))
     house.chat("question 3", kind="Agent", settings={"system_prompt": ""}, session_id="shared")
     assert house.asked() == [
-        ("user", "question 1"), ("assistant", "answer 1"), ("user", "question 2"), ("assistant", "answer 2"),
+        ("user", "question 1"),
+        ("assistant", "answer 1"),
+        ("user", "question 2"),
+        ("assistant", "answer 2"),
         ("user", "question 3"),
-    ]  # fmt: skip
+    ]

@@ -47,10 +47,20 @@ def test_the_chosen_model_answers(house, model, kind):
 @pytest.mark.parametrize(
     ("said", "place"),
     [
-        ("1", 0), ("Model 3.", 2), ("large-2", 1), ("<think>1 or 2</think>3", 2), ("I choose 2: it is best", 1),
-        ("SMALL-1 it is", 0), ("9", None), ("1 or 2", None), ("none", None), ("", None), ("2.5", None), ("0", None),
+        ("1", 0),
+        ("Model 3.", 2),
+        ("large-2", 1),
+        ("<think>1 or 2</think>3", 2),
+        ("I choose 2: it is best", 1),
+        ("SMALL-1 it is", 0),
+        ("9", None),
+        ("1 or 2", None),
+        ("none", None),
+        ("", None),
+        ("2.5", None),
+        ("0", None),
     ],
-)  # fmt: skip
+)
 def test_what_a_judge_says(said, place):
     from flowrunner_models.reasoning import set_apart, without_thoughts
 

@@ -60,9 +60,12 @@ def converse(rig, name):
     for question in QUESTIONS:
         tokens = []
         result = rig.run_plan(
-            plan, input_value=question, session_id="pirate", streaming=True,
+            plan,
+            input_value=question,
+            session_id="pirate",
+            streaming=True,
             emit=lambda e, tokens=tokens: tokens.append(e.data["text"]) if e.kind == "token" else None,
-        )  # fmt: skip
+        )
         assert len(tokens) > 1
         assert "".join(tokens) == result.text
         assert result.reported[0].message.properties["usage"]["output_tokens"] > 1
@@ -96,12 +99,34 @@ def test_the_pirates_conversation_in_turns(rig, prompts):
 #: users, for text alone, or off.
 _FREE = frozenset(
     {
-        "cache_prompt", "cache_type_k", "cache_type_v", "cont_batching", "i_pos", "kv_unified", "kv_unified_per_slot",
-        "models_max", "moe_cache_size", "mtmd_batch_max_tokens", "n_cache_reuse", "n_chunks", "n_junk", "n_keep",
-        "n_out_freq", "n_outputs_max", "n_outputs_max_per_seq", "n_pca_batch", "n_pca_iterations", "n_pl", "n_pp",
-        "n_predict", "n_print", "n_save_freq", "n_sequences", "n_tg",
+        "cache_prompt",
+        "cache_type_k",
+        "cache_type_v",
+        "cont_batching",
+        "i_pos",
+        "kv_unified",
+        "kv_unified_per_slot",
+        "models_max",
+        "moe_cache_size",
+        "mtmd_batch_max_tokens",
+        "n_cache_reuse",
+        "n_chunks",
+        "n_junk",
+        "n_keep",
+        "n_out_freq",
+        "n_outputs_max",
+        "n_outputs_max_per_seq",
+        "n_pca_batch",
+        "n_pca_iterations",
+        "n_pl",
+        "n_pp",
+        "n_predict",
+        "n_print",
+        "n_save_freq",
+        "n_sequences",
+        "n_tg",
     }
-)  # fmt: skip
+)
 
 
 @needs_weights

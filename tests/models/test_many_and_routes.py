@@ -83,9 +83,13 @@ def test_no_branch_where_none_fits(house, model):
 def test_a_category_within_another(house, model):
     routes = [{"route_category": name} for name in ("Billing", "Billing dispute", "C++", "Ärger")]
     for said, place in (
-        ("Billing", 1), ("It is a billing dispute.", 2), ("billing dispute", 2), ("I say C++", 3), ("ÄRGER", 4),
+        ("Billing", 1),
+        ("It is a billing dispute.", 2),
+        ("billing dispute", 2),
+        ("I say C++", 3),
+        ("ÄRGER", 4),
         ("Billing, or a Billing dispute", None),
-    ):  # fmt: skip
+    ):
         model.script(say(said))
         found = house.run([("r", "SmartRouter", {"routes": routes, "input_text": "x"})]).output("r")
         assert list(found) == ([] if place is None else [f"category_{place}_result"]), said

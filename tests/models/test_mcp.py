@@ -61,10 +61,12 @@ def places():
 
 
 def agent_flow(settings):
-    vertices = [("in", "ChatInput"), ("mcp", "MCPTools", settings), ("agent", "Agent"),
-                ("out", "ChatOutput")]  # fmt: skip
-    edges = ["in.message -> agent.input_value", "mcp.component_as_tool -> agent.tools",
-             "agent.response -> out.input_value"]  # fmt: skip
+    vertices = [("in", "ChatInput"), ("mcp", "MCPTools", settings), ("agent", "Agent"), ("out", "ChatOutput")]
+    edges = [
+        "in.message -> agent.input_value",
+        "mcp.component_as_tool -> agent.tools",
+        "agent.response -> out.input_value",
+    ]
     return vertices, edges
 
 
@@ -135,8 +137,10 @@ def test_tools_that_are_not_there_any_more_are_said(open_house, places):
     with pytest.raises(FlowRunnerError, match=r"none of the tools that the flow uses \(gone\); it has add"):
         house.run(*agent_flow({"mcp_server": "s", "tools_metadata": [{"name": "gone", "status": True}]}))
     with pytest.raises(FlowRunnerError, match="has no tool gone; available are add"):
-        house.run([("it", "MCP", {"mcp_server": "s", "tool": "gone"}), ("out", "ChatOutput")],
-                  ["it.response -> out.input_value"])  # fmt: skip
+        house.run(
+            [("it", "MCP", {"mcp_server": "s", "tool": "gone"}), ("out", "ChatOutput")],
+            ["it.response -> out.input_value"],
+        )
 
 
 def test_a_slow_tool_is_given_up_and_a_cancelled_run_waits_for_none(open_house, model, places):
@@ -160,10 +164,13 @@ def test_a_server_that_ends_is_said(open_house, model):
 
 @pytest.mark.parametrize(
     ("place", "said"),
-    [("http://127.0.0.1:1/mcp", "the MCP server s failed"), ("/nowhere/to/be/found", "the MCP server s failed"),
-     (f"{sys.executable} {STAND_IN} broken", "the licence has run out")],
+    [
+        ("http://127.0.0.1:1/mcp", "the MCP server s failed"),
+        ("/nowhere/to/be/found", "the MCP server s failed"),
+        (f"{sys.executable} {STAND_IN} broken", "the licence has run out"),
+    ],
     ids=["http", "no program", "ends at once"],
-)  # fmt: skip
+)
 def test_a_server_that_is_not_there_is_said(open_house, place, said):
     house = open_house(mcp_servers=f"s={place}")
     with pytest.raises(FlowRunnerError, match=said):
@@ -209,11 +216,13 @@ class Endless(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize(
     ("says", "why"),
-    [({"content-type": "application/json"}, "it sent more than 1000000 bytes"),
-     ({"content-type": "application/json", "content-encoding": "gzip"}, "it sent a compressed answer"),
-     ({"content-type": "text/event-stream"}, "the MCP server s failed")],
+    [
+        ({"content-type": "application/json"}, "it sent more than 1000000 bytes"),
+        ({"content-type": "application/json", "content-encoding": "gzip"}, "it sent a compressed answer"),
+        ({"content-type": "text/event-stream"}, "the MCP server s failed"),
+    ],
     ids=["json", "packed", "events"],
-)  # fmt: skip
+)
 def test_a_server_that_sends_without_end_is_read_no_further(open_house, monkeypatch, says, why):
     from flowrunner_models.mcp_servers import byte_limit
 
@@ -223,8 +232,10 @@ def test_a_server_that_sends_without_end_is_read_no_further(open_house, monkeypa
         threading.Thread(target=server.serve_forever, daemon=True).start()
         house = open_house(mcp_servers=f"s=http://127.0.0.1:{server.server_port}/mcp")
         with pytest.raises(FlowRunnerError, match=why):
-            house.run([("it", "MCP", {"mcp_server": "s", "tool": "x"}), ("out", "ChatOutput")],
-                      ["it.response -> out.input_value"])  # fmt: skip
+            house.run(
+                [("it", "MCP", {"mcp_server": "s", "tool": "x"}), ("out", "ChatOutput")],
+                ["it.response -> out.input_value"],
+            )
         server.shutdown()
     assert set(server.asked) == {"identity"}
     assert server.sent < 10_000_000 * len(server.asked)
@@ -248,8 +259,13 @@ def chosen(house, settings, *, author="ann", **request):
             return {"response": []}
 
     house.registry._components["Ask"] = Ask()
-    house.run([("it", "Ask", settings), ("out", "ChatOutput")], ["it.response -> out.input_value"], owner=author,
-              author=author, **request)  # fmt: skip
+    house.run(
+        [("it", "Ask", settings), ("out", "ChatOutput")],
+        ["it.response -> out.input_value"],
+        owner=author,
+        author=author,
+        **request,
+    )
     return found[0] if found else None
 
 
@@ -266,9 +282,14 @@ def test_a_command_is_one_that_the_operator_lists(open_house):
         assert "FLOWRUNNER_MCP_COMMANDS" in str(chosen(house, settings, author=None))
     listed = open_house(mcp_commands=COMMAND)
     assert chosen(listed, {"mcp_server": {"config": config}}) is None
-    for other in ({**config, "args": [str(STAND_IN)]}, {**config, "args": [str(STAND_IN), "stdio", "-x"]},
-                  {"command": "python", "args": config["args"]}, {**config, "env": {"LD_PRELOAD": "x"}},
-                  {"command": f"{COMMAND}; true"}, {"command": COMMAND, "args": ["x"]}):  # fmt: skip
+    for other in (
+        {**config, "args": [str(STAND_IN)]},
+        {**config, "args": [str(STAND_IN), "stdio", "-x"]},
+        {"command": "python", "args": config["args"]},
+        {**config, "env": {"LD_PRELOAD": "x"}},
+        {"command": f"{COMMAND}; true"},
+        {"command": COMMAND, "args": ["x"]},
+    ):
         assert isinstance(chosen(listed, {"mcp_server": {"config": other}}), ServerRefused)
 
 
@@ -355,9 +376,14 @@ def test_a_request_calls_a_tool_that_the_author_left_to_it_alone(open_house, pla
     assert "42" in call_tool(house, held, {"tool": "add"})
     assert "row 0" in call_tool(house, {**held, "count": 1}, {"tool": "rows"})
     switched = {"tool": "count", "tools_metadata": [{"name": "count", "status": True}]}
-    for own, tweak in ((held, {"tool": "count"}), (held, {"tool": "end"}), (held, switched),
-                       ({**held, "tools_metadata": ""}, {"tool": "count"}), ({}, {"tool": "count"}),
-                       ({}, switched)):  # fmt: skip
+    for own, tweak in (
+        (held, {"tool": "count"}),
+        (held, {"tool": "end"}),
+        (held, switched),
+        ({**held, "tools_metadata": ""}, {"tool": "count"}),
+        ({}, {"tool": "count"}),
+        ({}, switched),
+    ):
         with pytest.raises(FlowRunnerError, match="the tool of the MCP server s is set by the flow's author"):
             call_tool(house, own, tweak)
     assert "call" in call_tool(house, {"tool": "add"}, {"mcp_server": {"url": places["http"]}, "tool": "count"})
@@ -369,8 +395,12 @@ def test_a_request_switches_no_tool_on(open_house, model, places):
     asked = [{"name": "add"}, {"name": "count", "status": True}, {"name": "end", "status": True}]
     for table, offers in ((asked, {"add"}), ([], {"add", "rows"})):
         model.script(say("done"))
-        house.run(*agent_flow({"mcp_server": "s", "tools_metadata": rows}), owner="ann", author="ann",
-                  tweaks={"mcp": {"tools_metadata": table}})  # fmt: skip
+        house.run(
+            *agent_flow({"mcp_server": "s", "tools_metadata": rows}),
+            owner="ann",
+            author="ann",
+            tweaks={"mcp": {"tools_metadata": table}},
+        )
         offered = {tool["function"]["name"] for tool in model.asked[-1]["tools"]}
         assert offered & set(TOOLS) == offers
 

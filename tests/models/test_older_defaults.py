@@ -27,13 +27,16 @@ def agent_file(kind="Agent", **fields):
     template = {name: {"type": "bool", "show": True, "value": value} for name, value in fields.items()}
     template["agent_llm"] = {"type": "str", "show": True, "value": "OpenAI"}
     nodes = [
-        node("in", "ChatInput"), node("agent", kind, template, ("response",)), node("out", "ChatOutput"),
+        node("in", "ChatInput"),
+        node("agent", kind, template, ("response",)),
+        node("out", "ChatOutput"),
         node("calc", "CalculatorComponent", outputs=("component_as_tool",)),
-    ]  # fmt: skip
+    ]
     edges = [
-        edge("in", "message", "agent", "input_value"), edge("calc", "component_as_tool", "agent", "tools"),
+        edge("in", "message", "agent", "input_value"),
+        edge("calc", "component_as_tool", "agent", "tools"),
         edge("agent", "response", "out", "input_value"),
-    ]  # fmt: skip
+    ]
     return {"name": "old", "data": {"nodes": nodes, "edges": edges}}
 
 

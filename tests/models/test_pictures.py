@@ -42,9 +42,12 @@ def with_vertex_before_model(kind, template, output, name, *edges):
 
 HISTORY = with_vertex_before_model("Memory", {}, "dataframe", "history")
 PROMPT = with_vertex_before_model(
-    "Prompt Template", {"template": {"value": "Say: {question}", "type": "prompt"}}, "prompt", "input_value",
+    "Prompt Template",
+    {"template": {"value": "Say: {question}", "type": "prompt"}},
+    "prompt",
+    "input_value",
     edge("ChatInput-a", "message", "before", "question"),
-)  # fmt: skip
+)
 PROMPT["data"]["edges"].pop(0)
 
 

@@ -34,18 +34,28 @@ PAGE = (
 )
 HITS = [{"title": "One", "link": "https://one.example/", "snippet": "First", "position": 1}, {"title": "Two"}]
 ANSWERS = {
-    "/search": {"organic": HITS, "answer": "Yes.", "images": ["p"],
-                "results": [{"content": "Text", "title": "T", "url": "u", "score": 1}]},
+    "/search": {
+        "organic": HITS,
+        "answer": "Yes.",
+        "images": ["p"],
+        "results": [{"content": "Text", "title": "T", "url": "u", "score": 1}],
+    },
     "/search.json": {"organic_results": HITS},
     "/api/v1/search": {"organic_results": HITS},
-    "/w/api.php": {"query": {"pages": [{"title": "B", "index": 2, "extract": "Second"},
-                                       {"title": "A", "index": 1, "extract": "First page", "fullurl": "f"}]}},
+    "/w/api.php": {
+        "query": {
+            "pages": [
+                {"title": "B", "index": 2, "extract": "Second"},
+                {"title": "A", "index": 1, "extract": "First page", "fullurl": "f"},
+            ]
+        }
+    },
     "/api/query": ATOM,
     "/html/": PAGE,
     "/rss/search": FEED,
     "/rss/headlines/section/topic/SPORTS": FEED,
     "/feed.xml": FEED,
-}  # fmt: skip
+}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,9 +69,13 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.server.asked.append(
-            SimpleNamespace(path=parts.path, query={k: v[0] for k, v in parse_qs(parts.query).items()},
-                            headers=dict(self.headers.items()), body=json.loads(body) if body else None)
-        )  # fmt: skip
+            SimpleNamespace(
+                path=parts.path,
+                query={k: v[0] for k, v in parse_qs(parts.query).items()},
+                headers=dict(self.headers.items()),
+                body=json.loads(body) if body else None,
+            )
+        )
         found = self.server.answer if self.server.answer is not None else ANSWERS[parts.path]
         data = (found if isinstance(found, str) else json.dumps(found)).encode()
         self.send_response(self.server.status)
@@ -112,17 +126,30 @@ DUCK = {
         ("GoogleSerperAPICore", {"input_value": "q", "serper_api_key": "k"}, FIRST, 2),
         ("Serp", {"input_value": "q", "serpapi_api_key": "k", "max_results": 1}, FIRST, 1),
         ("SearchComponent", {"input_value": "q", "api_key": "k", "engine": "bing"}, FIRST, 2),
-        ("WikipediaComponent", {"input_value": "q", "doc_content_chars_max": 5},
-         {"text": "First", "title": "A", "url": "f"}, 2),
-        ("ArXivComponent", {"search_query": "q", "search_type": "title"},
-         {"text": "About it", "title": "A paper", "url": "https://arxiv.example/1", "published": "2024",
-          "authors": ["Ann"]}, 1),
+        (
+            "WikipediaComponent",
+            {"input_value": "q", "doc_content_chars_max": 5},
+            {"text": "First", "title": "A", "url": "f"},
+            2,
+        ),
+        (
+            "ArXivComponent",
+            {"search_query": "q", "search_type": "title"},
+            {
+                "text": "About it",
+                "title": "A paper",
+                "url": "https://arxiv.example/1",
+                "published": "2024",
+                "authors": ["Ann"],
+            },
+            1,
+        ),
         ("DuckDuckGoSearchComponent", {"input_value": "q"}, DUCK, 2),
         ("UnifiedWebSearch", {"query": "q", "max_results": 1}, DUCK, 1),
         ("UnifiedWebSearch", {"query": "q", "search_mode": "News"}, NEWS, 1),
         ("NewsSearch", {"query": "q", "topic": "sports"}, NEWS, 1),
     ],
-)  # fmt: skip
+)
 def test_what_is_found_is_given_as_rows(server, kind, values, first, count):
     rows = search(kind, **values)
     assert rows[0] == first

@@ -75,10 +75,15 @@ def test_a_request_may_not(open_house, model):
 @pytest.mark.parametrize(
     "fields",
     [
-        {}, {"groq_api_key": "x"}, {"api_key": ""}, {"api_key": None}, {"api_key": "OPENAI_API_KEY"},
-        {"groq_api_key": "MY_OTHER_KEY"}, {"api_key": " OPENAI_API_KEY "},
+        {},
+        {"groq_api_key": "x"},
+        {"api_key": ""},
+        {"api_key": None},
+        {"api_key": "OPENAI_API_KEY"},
+        {"groq_api_key": "MY_OTHER_KEY"},
+        {"api_key": " OPENAI_API_KEY "},
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("kind", ["OpenAIModel", "LanguageModelComponent", "Agent"])
 def test_an_address_of_the_request_gets_no_key_but_the_requests_own(open_to_all, evil, fields, kind):
     settings = {**AUTHOR, "provider": "OpenAI"}
@@ -100,9 +105,11 @@ def test_a_key_that_comes_with_the_address_goes_there(open_to_all, evil):
     named = ("model", "OpenAIModel", {"api_key": "THEIR_KEY"}, {"variables": frozenset({"api_key"})})
     chain = ["in.message -> model.input_value", "model.text_output -> out.input_value"]
     open_to_all.run(
-        [("in", "ChatInput"), named, ("out", "ChatOutput")], chain,
-        tweaks={"model": there}, variables={"THEIR_KEY": "sk-HEADER"},
-    )  # fmt: skip
+        [("in", "ChatInput"), named, ("out", "ChatOutput")],
+        chain,
+        tweaks={"model": there},
+        variables={"THEIR_KEY": "sk-HEADER"},
+    )
     assert sent_key(evil) == "sk-HEADER"
 
 

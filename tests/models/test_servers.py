@@ -25,9 +25,14 @@ FIELDS = [{"name": "count", "type": "int", "description": "", "multiple": "False
 ROUTES = [{"route_category": "Praise", "route_description": ""}, {"route_category": "Complaint"}]
 #: Settings that make a request as full as it gets.
 FULL = {
-    "temperature": 0.5, "top_p": 0.9, "seed": 1, "max_tokens": 50, "stop_tokens": "END",
-    "model_kwargs": {"parallel_tool_calls": True}, "max_retries": 0,
-}  # fmt: skip
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "seed": 1,
+    "max_tokens": 50,
+    "stop_tokens": "END",
+    "model_kwargs": {"parallel_tool_calls": True},
+    "max_retries": 0,
+}
 MEMORY = ("history", "Memory", {})
 STREAMED = pytest.mark.parametrize("streaming", [False, True], ids=["plain", "streamed"])
 
@@ -62,10 +67,17 @@ class Asker:
         return self.result.output("s")["structured_output"]
 
     def smart_router(self, settings, request):
-        vertices = [("in", "ChatInput"), ("r", "SmartRouter", {"routes": ROUTES, **settings}),
-                    ("one", "ChatOutput"), ("two", "ChatOutput")]  # fmt: skip
-        edges = ["in.message -> r.input_text", "r.category_1_result -> one.input_value",
-                 "r.category_2_result -> two.input_value"]  # fmt: skip
+        vertices = [
+            ("in", "ChatInput"),
+            ("r", "SmartRouter", {"routes": ROUTES, **settings}),
+            ("one", "ChatOutput"),
+            ("two", "ChatOutput"),
+        ]
+        edges = [
+            "in.message -> r.input_text",
+            "r.category_1_result -> one.input_value",
+            "r.category_2_result -> two.input_value",
+        ]
         self.result = self.house.run(vertices, edges, **request)
         return [v.vertex_id for v in self.result.reported]
 
@@ -74,9 +86,11 @@ class Asker:
 
 
 WANTED = {
-    "language_model": ANSWER["text"], "agent": ANSWER["text"], "structured_output": {"count": 3},
+    "language_model": ANSWER["text"],
+    "agent": ANSWER["text"],
+    "structured_output": {"count": 3},
     "smart_router": ["two"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -87,9 +101,10 @@ def open_asker(open_house):
         servers.append(ModelServer(answer).__enter__())
         house = open_house(model_base_urls=f"all={servers[-1].url}")
         # A question whose run failed, and an answer that was empty: the conversation goes on behind them.
-        stored = [Message(text=text, sender=sender, sender_name=sender, session_id="s", flow_id=FLOW_ID)
-                  for sender, text in (("User", "one"), ("Machine", "1"), ("User", "two"), ("Machine", ""),
-                                       ("User", "three"))]  # fmt: skip
+        stored = [
+            Message(text=text, sender=sender, sender_name=sender, session_id="s", flow_id=FLOW_ID)
+            for sender, text in (("User", "one"), ("Machine", "1"), ("User", "two"), ("Machine", ""), ("User", "three"))
+        ]
         house.memory.for_owner("owner").append(stored)
         return Asker(house, servers[-1])
 
@@ -131,10 +146,15 @@ def test_what_a_server_refuses_is_left_out_from_then_on(open_asker, component, s
 
 
 @pytest.mark.parametrize(
-    "said", ["temperature must be between 0 and 2", "Invalid argument: temperature: 9 is not in range [0, 2]",
-             "the prompt is bad", "max_tokens is too large: 100000",
-             "unsupported value: temperature should be in (0,1)"],
-)  # fmt: skip
+    "said",
+    [
+        "temperature must be between 0 and 2",
+        "Invalid argument: temperature: 9 is not in range [0, 2]",
+        "the prompt is bad",
+        "max_tokens is too large: 100000",
+        "unsupported value: temperature should be in (0,1)",
+    ],
+)
 def test_a_wrong_value_is_the_authors_to_put_right(open_asker, said):
     asker = open_asker(lambda body: Raw(f'{{"error": {{"message": "{said}"}}}}', 400))
     with pytest.raises(ComponentFailed) as failed:
@@ -227,17 +247,23 @@ def test_an_answer_that_was_cut_off_is_marked(open_asker, streaming):
 @STREAMED
 def test_tokens_time_and_money_are_recorded(open_house, streaming):
     usage = {
-        "prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 800},
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "prompt_tokens_details": {"cached_tokens": 800},
         "completion_tokens_details": {"reasoning_tokens": 60},
-    }  # fmt: skip
+    }
     with ModelServer(lambda body: written("Ahoy", usage=usage)) as server:
         house = open_house(model_base_urls=f"all={server.url}", model_prices="stand-in=1/10/0.5,other=1/1")
         house.chat(streaming=streaming, emit=lambda event: None)
         properties = house.messages()[-1].properties
         assert properties["usage"] == {
-            "input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "cached_tokens": 800,
-            "reasoning_tokens": 60, "cost": (200 * 1 + 800 * 0.5 + 100 * 10) / 1e6,
-        }  # fmt: skip
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "total_tokens": 1100,
+            "cached_tokens": 800,
+            "reasoning_tokens": 60,
+            "cost": (200 * 1 + 800 * 0.5 + 100 * 10) / 1e6,
+        }
         timing = properties["timing"]
         assert 0 <= timing["time_to_first_token"] <= timing["seconds"] < 60
         # What the provider says itself is not worked out again.
@@ -247,10 +273,17 @@ def test_tokens_time_and_money_are_recorded(open_house, streaming):
 
 
 def test_what_a_server_gave_goes_back_as_it_was(open_asker):
-    call = a_call(extra_content={"google": {"thought_signature": "s1gn"}}, function={
-        "name": "get_current_date", "arguments": "{}", "strict": True})  # fmt: skip
-    asker = open_asker(lambda body: called(call, reasoning_content="I look.") if "tools" in body and not any(
-        m["role"] == "tool" for m in body["messages"]) else plain(body))  # fmt: skip
+    call = a_call(
+        extra_content={"google": {"thought_signature": "s1gn"}},
+        function={"name": "get_current_date", "arguments": "{}", "strict": True},
+    )
+    asker = open_asker(
+        lambda body: (
+            called(call, reasoning_content="I look.")
+            if "tools" in body and not any(m["role"] == "tool" for m in body["messages"])
+            else plain(body)
+        )
+    )
     for streaming in (False, True):
         asker.ask("agent", streaming=streaming)
         asked = next(m for m in asker.server.asked[-1]["messages"] if m.get("tool_calls"))

@@ -20,8 +20,10 @@ ONE = f'{{"objects": [{BOOK}]}}'
 
 def structured(house, output="structured_output", rows=ROWS, **settings):
     vertices = [
-        ("in", "ChatInput"), ("s", "StructuredOutput", {"output_schema": rows, **settings}), ("out", "ChatOutput"),
-    ]  # fmt: skip
+        ("in", "ChatInput"),
+        ("s", "StructuredOutput", {"output_schema": rows, **settings}),
+        ("out", "ChatOutput"),
+    ]
     edges = ["in.message -> s.input_value", f"s.{output} -> out.input_value"]
     return house.run(vertices, edges, input_value="a book").output("s")
 
@@ -80,19 +82,42 @@ def test_schemas_and_misfits():
 @pytest.mark.parametrize(
     ("kind", "given", "wanted"),
     [
-        ("integer", "3", 3), ("integer", 3.0, 3), ("integer", " 3.0 ", 3), ("integer", "1.0e0", 1),
+        ("integer", "3", 3),
+        ("integer", 3.0, 3),
+        ("integer", " 3.0 ", 3),
+        ("integer", "1.0e0", 1),
         ("integer", "-2", -2),
-        ("integer", 1.0e0, 1), ("integer", "3.5", 3.5), ("integer", "three", "three"), ("integer", True, True),
-        ("integer", "", None), ("integer", "null", None), ("integer", "9" * 99, "9" * 99),
-        ("number", "2.5", 2.5), ("number", "1e3", 1000), ("number", float("nan"), "nan"), ("number", "1,5", "1,5"),
-        ("boolean", "true", True), ("boolean", "False", False), ("boolean", "yes", True), ("boolean", 1, True),
-        ("boolean", "maybe", "maybe"), ("boolean", 2, 2), ("string", 3, "3"), ("string", 2.5, "2.5"),
-        ("string", True, True), ("string", None, None), ("object", '{"a": 1}', {"a": 1}),
+        ("integer", 1.0e0, 1),
+        ("integer", "3.5", 3.5),
+        ("integer", "three", "three"),
+        ("integer", True, True),
+        ("integer", "", None),
+        ("integer", "null", None),
+        ("integer", "9" * 99, "9" * 99),
+        ("number", "2.5", 2.5),
+        ("number", "1e3", 1000),
+        ("number", float("nan"), "nan"),
+        ("number", "1,5", "1,5"),
+        ("boolean", "true", True),
+        ("boolean", "False", False),
+        ("boolean", "yes", True),
+        ("boolean", 1, True),
+        ("boolean", "maybe", "maybe"),
+        ("boolean", 2, 2),
+        ("string", 3, "3"),
+        ("string", 2.5, "2.5"),
+        ("string", True, True),
+        ("string", None, None),
+        ("object", '{"a": 1}', {"a": 1}),
         ("object", [{"a": 1}], {"a": 1}),
-        ("object", "x", "x"), ("array", None, []), ("array", "x", ["x"]), ("array", '["x"]', ["x"]),
-        ("array", {"a": 1}, [{"a": 1}]), ("array", 7, ["7"]),
+        ("object", "x", "x"),
+        ("array", None, []),
+        ("array", "x", ["x"]),
+        ("array", '["x"]', ["x"]),
+        ("array", {"a": 1}, [{"a": 1}]),
+        ("array", 7, ["7"]),
     ],
-)  # fmt: skip
+)
 def test_values_that_mean_the_same(kind, given, wanted):
     schema = {"type": kind, **({"items": {"type": "string"}} if kind == "array" and given != {"a": 1} else {})}
     found = coerce(given, schema)
@@ -105,16 +130,27 @@ EXAMPLE = '{"title": "example", "year": 1, "tags": []}'
 @pytest.mark.parametrize(
     "said",
     [
-        BOOK, ONE, f"[{BOOK}]", f'{{"objects": {BOOK}}}', f"```json\n{BOOK}\n```", f"{EXAMPLE} {BOOK}",
-        f"For example {EXAMPLE}. Here it is: {ONE}.", f"{BOOK}\n{{}}", f"{BOOK} [see 1] {{x}}",
-        f"<think>{EXAMPLE}</think>{BOOK}", f"So <think>{EXAMPLE}</think> {BOOK}", f"{EXAMPLE}</think>{BOOK}",
-        f'{{"answer": {BOOK}}}', f'{{"result": {{"objects": [{BOOK}]}}}}',
+        BOOK,
+        ONE,
+        f"[{BOOK}]",
+        f'{{"objects": {BOOK}}}',
+        f"```json\n{BOOK}\n```",
+        f"{EXAMPLE} {BOOK}",
+        f"For example {EXAMPLE}. Here it is: {ONE}.",
+        f"{BOOK}\n{{}}",
+        f"{BOOK} [see 1] {{x}}",
+        f"<think>{EXAMPLE}</think>{BOOK}",
+        f"So <think>{EXAMPLE}</think> {BOOK}",
+        f"{EXAMPLE}</think>{BOOK}",
+        f'{{"answer": {BOOK}}}',
+        f'{{"result": {{"objects": [{BOOK}]}}}}',
         '{"title": "a", "year": "1999", "tags": "x"}',
-        '{"title": "a", "year": 1999.0, "tags": ["x"]}', '{"objects": "' + f"[{BOOK}]".replace('"', '\\"') + '"}',
+        '{"title": "a", "year": 1999.0, "tags": ["x"]}',
+        '{"objects": "' + f"[{BOOK}]".replace('"', '\\"') + '"}',
         '{"objects": "' + ONE.replace('"', '\\"') + '"}',
         f"{EXAMPLE} <think>{EXAMPLE}</think>\n{BOOK} <think>",
     ],
-)  # fmt: skip
+)
 def test_the_last_json_that_fits_counts(house, model, said):
     model.script(say(said))
     assert structured(house)["structured_output"] == {"title": "a", "year": 1999, "tags": ["x"]}

@@ -61,8 +61,15 @@ TWO = [("f", '{"x": 1}'), ("f", '{"x": 2}')]
         ([part('{"x"', "f", id="a", index=None), part(": 1}", id="a")], ONE),
         ([part('{"x": 1}', "f", id="a"), part('{"x": 2}', "f", id="b")], TWO),
         # Parts of two calls by turns.
-        ([part('{"x"', "f", index=0, id="a"), part('{"x"', "f", index=1, id="b"), part(": 1}", index=0),
-          part(": 2}", index=1)], TWO),
+        (
+            [
+                part('{"x"', "f", index=0, id="a"),
+                part('{"x"', "f", index=1, id="b"),
+                part(": 1}", index=0),
+                part(": 2}", index=1),
+            ],
+            TWO,
+        ),
         # Arguments as an object, once or with every delta; a function whose members stand in the call itself.
         ([part({"x": 1}, "f", index=0)], ONE),
         ([part({"x": 1}, "f", index=0, id="a"), part({"x": 1}, "f", index=0, id="a")], ONE),
@@ -70,7 +77,7 @@ TWO = [("f", '{"x": 1}'), ("f", '{"x": 2}')]
         ([part(None, "f", index=0)], [("f", "{}")]),
         ([part("", "f", index=0, id="a"), part("", "f", index=1, id="b")], [("f", "{}"), ("f", "{}")]),
     ],
-)  # fmt: skip
+)
 def test_deltas(deltas, found):
     assert read(*deltas) == found
 
@@ -97,9 +104,18 @@ def test_a_single_call_without_its_list_and_the_older_member():
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [('{"a": 1}', {"a": 1}), ("", {}), ("null", {}), ('"{\\"a\\": 1}"', {"a": 1}), ("[1]", None), ("{broken", None),
-     ('{"a": NaN}', None), ("7", None), ("[" * 5000, None)],
-)  # fmt: skip
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("", {}),
+        ("null", {}),
+        ('"{\\"a\\": 1}"', {"a": 1}),
+        ("[1]", None),
+        ("{broken", None),
+        ('{"a": NaN}', None),
+        ("7", None),
+        ("[" * 5000, None),
+    ],
+)
 def test_arguments(text, wanted):
     assert read_arguments(text) == wanted
     assert json.loads(valid_arguments(text)) == (wanted or {})
@@ -120,14 +136,27 @@ def test_a_message_that_comes_whole_is_kept_as_it_is(members):
 def test_members_of_a_stream_grow():
     opaque = Opaque()
     for text in ("a", "b"):
-        opaque.add({"reasoning": text, "signature": "sig", "details": [{"index": 0, "type": "t", "text": text}],
-                    "deep": {"text": text, "id": "1", "list": [text]}, "n": 1})  # fmt: skip
+        opaque.add(
+            {
+                "reasoning": text,
+                "signature": "sig",
+                "details": [{"index": 0, "type": "t", "text": text}],
+                "deep": {"text": text, "id": "1", "list": [text]},
+                "n": 1,
+            }
+        )
     opaque.add({"details": [{"index": 1, "type": "t", "text": "c"}, {"index": 0, "type": "other", "data": "d"}]})
     assert opaque.members("") == {
-        "reasoning": "ab", "signature": "sig", "n": 1, "deep": {"text": "ab", "id": "1", "list": ["a", "b"]},
-        "details": [{"index": 0, "type": "t", "text": "ab"}, {"index": 1, "type": "t", "text": "c"},
-                    {"index": 0, "type": "other", "data": "d"}],
-    }  # fmt: skip
+        "reasoning": "ab",
+        "signature": "sig",
+        "n": 1,
+        "deep": {"text": "ab", "id": "1", "list": ["a", "b"]},
+        "details": [
+            {"index": 0, "type": "t", "text": "ab"},
+            {"index": 1, "type": "t", "text": "c"},
+            {"index": 0, "type": "other", "data": "d"},
+        ],
+    }
 
 
 def test_signed_parts_of_a_content_go_back_whole():
@@ -137,7 +166,10 @@ def test_signed_parts_of_a_content_go_back_whole():
     opaque.add_content(content, whole=True)
     assert opaque.members("so") == {"content": content}
     streamed = Opaque()
-    for delta in ([{"type": "thinking", "thinking": "h"}], [{"type": "thinking", "thinking": "m"}],
-                  [{"type": "text", "text": "so"}]):  # fmt: skip
+    for delta in (
+        [{"type": "thinking", "thinking": "h"}],
+        [{"type": "thinking", "thinking": "m"}],
+        [{"type": "text", "text": "so"}],
+    ):
         streamed.add_content(delta, whole=False)
     assert streamed.members("so") == {"content": [{"type": "thinking", "thinking": "hm"}, content[1]]}

@@ -75,9 +75,15 @@ def test_arguments_as_an_object():
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
-    "text", ['{"choices": [null]}', '{"choices": 5}', '{"choices": [{"message": 5, "delta": 5}]}',
-             '{"choices": [{"message": {"tool_calls": [5]}, "delta": {"tool_calls": [5]}}]}', "[]"],
-)  # fmt: skip
+    "text",
+    [
+        '{"choices": [null]}',
+        '{"choices": 5}',
+        '{"choices": [{"message": 5, "delta": 5}]}',
+        '{"choices": [{"message": {"tool_calls": [5]}, "delta": {"tool_calls": [5]}}]}',
+        "[]",
+    ],
+)
 def test_nonsense_is_an_invalid_answer(house, model, text, streaming):
     model.script(Malformed(text))
     with pytest.raises(ComponentFailed) as failed:

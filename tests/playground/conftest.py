@@ -15,8 +15,15 @@ from tests.live_server import ForkedServer, make_key, serve_command
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium")
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-              "--disable-component-update", "--disable-sync"]  # fmt: skip
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class Site:
@@ -90,9 +97,11 @@ def run(site, flow, session, times=1, *, key=None):
     """Run a flow so often, with numbered messages and without the page."""
     for number in range(times):
         requests.post(
-            f"{site.url}/api/v1/run/{flow}", json={"input_value": f"message {number}", "session_id": session},
-            headers={"x-api-key": key or site.key}, timeout=30,
-        ).raise_for_status()  # fmt: skip
+            f"{site.url}/api/v1/run/{flow}",
+            json={"input_value": f"message {number}", "session_id": session},
+            headers={"x-api-key": key or site.key},
+            timeout=30,
+        ).raise_for_status()
 
 
 @pytest.fixture(scope="package")

@@ -256,9 +256,10 @@ def test_a_flow_that_vanished(visit):
     window = visit()
     page = window.sign_in("#flow=echo&session=vanished")
     made = page.request.post(
-        f"{window.site.url}/api/v1/flows/", headers={"x-api-key": window.site.key},
+        f"{window.site.url}/api/v1/flows/",
+        headers={"x-api-key": window.site.key},
         data={"name": "Short-lived", "endpoint_name": "short-lived", "data": echo_flow()},
-    ).json()  # fmt: skip
+    ).json()
     page.goto(f"{window.site.url}/playground#flow=short-lived&session=gone")
     page.reload()
     window.say("hello")
@@ -281,7 +282,9 @@ def echo_flow():
         "targetHandle": {"fieldName": "input_value", "id": "ChatOutput-b", "inputTypes": ["Message"], "type": "str"},
     }
     return {
-        "nodes": [node("ChatInput-a", "ChatInput", message, ["input_value"]),
-                  node("ChatOutput-b", "ChatOutput", message, ["input_value"])],
+        "nodes": [
+            node("ChatInput-a", "ChatInput", message, ["input_value"]),
+            node("ChatOutput-b", "ChatOutput", message, ["input_value"]),
+        ],
         "edges": [{"source": "ChatInput-a", "target": "ChatOutput-b", "data": handles}],
-    }  # fmt: skip
+    }

@@ -43,8 +43,9 @@ def said(site):
     base = f"{site.url}/api/v1"
     texts = hostile_texts()
     vertices = [_vertex(number, text) for number, text in enumerate(texts)]
-    made = calls.post(f"{base}/flows/", json={"name": texts[0], "endpoint_name": "hostile", "data": {
-        "nodes": vertices, "edges": []}})  # fmt: skip
+    made = calls.post(
+        f"{base}/flows/", json={"name": texts[0], "endpoint_name": "hostile", "data": {"nodes": vertices, "edges": []}}
+    )
     assert made.status_code == 201, made.text
     for number in (31, 95, 150):
         assert calls.post(f"{base}/flows/", json={"name": texts[number], "data": {"nodes": [], "edges": []}}).ok
@@ -80,9 +81,12 @@ def _vertex(number, text):
     return {
         "id": text if number % 2 else f"ChatInput-{number}",
         "position": None,
-        "data": {"id": text, "type": "ChatInput", "node": {
-            "display_name": text, "description": text, "template": {}, "outputs": []}},
-    }  # fmt: skip
+        "data": {
+            "id": text,
+            "type": "ChatInput",
+            "node": {"display_name": text, "description": text, "template": {}, "outputs": []},
+        },
+    }
 
 
 def test_hostile_texts_do_nothing(visit, said):

@@ -11,8 +11,33 @@ import pytest
 from flowrunner.playground.markdown import MOST_CHARACTERS, render
 from tests.playground.hostile import hostile_texts
 
-_TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em",
-         "strong", "s", "a", "table", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
+_TAGS = {
+    "p",
+    "br",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "pre",
+    "code",
+    "em",
+    "strong",
+    "s",
+    "a",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 
 
 class Seen(HTMLParser):
@@ -34,9 +59,15 @@ def test_hostile_texts_become_text(text):
     assert seen.tags <= _TAGS
     for tag, name, value in seen.attributes:
         assert (tag, name) in {
-            ("a", "href"), ("a", "title"), ("a", "rel"), ("a", "target"), ("ol", "start"), ("code", "class"),
-            ("td", "class"), ("th", "class"),
-        }  # fmt: skip
+            ("a", "href"),
+            ("a", "title"),
+            ("a", "rel"),
+            ("a", "target"),
+            ("ol", "start"),
+            ("code", "class"),
+            ("td", "class"),
+            ("th", "class"),
+        }
         if tag in ("td", "th"):
             assert value in {"center", "right"}
         elif name == "class":
@@ -122,6 +153,12 @@ def test_code_says_its_language_where_that_is_a_word():
 
 def test_cells_say_their_side_by_a_class():
     html = render("| a | b | c |\n|:--|:-:|--:|\n| 1 | 2 | 3 |")
-    assert re.findall(r"<t[dh](?: [^>]*)?>", html) == ["<th>", '<th class="center">', '<th class="right">',
-                                                 "<td>", '<td class="center">', '<td class="right">']  # fmt: skip
+    assert re.findall(r"<t[dh](?: [^>]*)?>", html) == [
+        "<th>",
+        '<th class="center">',
+        '<th class="right">',
+        "<td>",
+        '<td class="center">',
+        '<td class="right">',
+    ]
     assert "style" not in html

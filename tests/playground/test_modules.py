@@ -23,6 +23,9 @@ def test_modules(name, tmp_path):
         shutil.copy(path, tmp_path)
     ran = subprocess.run(
         [NODE, "--test", str(Path(__file__).parent / "modules" / name)],
-        env=clean_environment(MODULES=str(tmp_path)), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        env=clean_environment(MODULES=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr

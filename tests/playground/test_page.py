@@ -125,8 +125,11 @@ def test_the_plan_says_who_decides_each_session(client):
     assert {v["decided_by"] for v in plan["vertices"]} == {"the request"}
     assert plan["vertices"][0]["session"] == {"id": "s 1", "source": "payload", "component": None}
     assert plan["edges"][1] == {
-        "source": "wants-help", "output": "true_result", "target": "help", "input": "input_value",
-    }  # fmt: skip
+        "source": "wants-help",
+        "output": "true_result",
+        "target": "help",
+        "input": "input_value",
+    }
 
 
 def test_the_plan_of_a_flow_that_cannot_run_says_why(client):

@@ -133,9 +133,11 @@ def test_the_server_leads_to_the_page_and_shows_its_api(visit, site):
 
 def test_a_run_that_was_not_streamed_is_running_too_and_can_be_stopped(visit, site):
     accepted = requests.post(
-        f"{site.url}/api/v1/run/slow?background=true", json={"input_value": "1000", "session_id": "behind"},
-        headers={"x-api-key": site.key}, timeout=30,
-    )  # fmt: skip
+        f"{site.url}/api/v1/run/slow?background=true",
+        json={"input_value": "1000", "session_id": "behind"},
+        headers={"x-api-key": site.key},
+        timeout=30,
+    )
     run_id = accepted.json()["run_id"]
     wait_until(lambda: running(site, run_id))
     window = visit()

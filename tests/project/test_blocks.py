@@ -87,8 +87,12 @@ def test_code_blocks_run(path, sandbox, open_server, request):
             _run_python(list(group), folder, environment, open_server.url)
         elif language == "bash":
             for block in group:
-                _run([shutil.which("bash"), "-euo", "pipefail", "-c", _aimed(block.text, open_server.url)],
-                     block, folder, environment)  # fmt: skip
+                _run(
+                    [shutil.which("bash"), "-euo", "pipefail", "-c", _aimed(block.text, open_server.url)],
+                    block,
+                    folder,
+                    environment,
+                )
 
 
 def _aimed(text: str, url: str) -> str:

@@ -164,8 +164,11 @@ def test_hook_register_engines(start):
     class Plugin:
         @hookimpl
         def register_engines(self, register):
-            register("shelf", lambda app, settings: Engine(settings.shelf_height),
-                     settings=(Setting("SHELF_HEIGHT", 1, "how high it is", int),))  # fmt: skip
+            register(
+                "shelf",
+                lambda app, settings: Engine(settings.shelf_height),
+                settings=(Setting("SHELF_HEIGHT", 1, "how high it is", int),),
+            )
 
     _, runner = start(Plugin(), engine="shelf", memory="sqlite", config={"FLOWRUNNER_SHELF_HEIGHT": "3"})
     flow = runner.find("hooked", LOCAL_IDENTITY)

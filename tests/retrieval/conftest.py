@@ -21,9 +21,13 @@ class House:
 
     def __init__(self, folder, model, **settings):
         given = {
-            "model": "openai:stand-in", "embedding": "openai:stand-in", "model_base_urls": f"all={model.url}",
-            "auth": "none", "memory": "in-memory", **settings,
-        }  # fmt: skip
+            "model": "openai:stand-in",
+            "embedding": "openai:stand-in",
+            "model_base_urls": f"all={model.url}",
+            "auth": "none",
+            "memory": "in-memory",
+            **settings,
+        }
         self.app = create_app(data_dir=folder, **{name: value for name, value in given.items() if value is not None})
         self.runner = runner_of(self.app)
         self.model = model

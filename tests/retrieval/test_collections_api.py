@@ -77,7 +77,12 @@ def test_they_are_their_owners(site):
     ask("bob", "DELETE", collection="c")
     assert len(ask("ann")) == 1
     assert ask("reader") == ask("ann")
-    for who, method, status in (("reader", "DELETE", 403), ("limited", "GET", 403), ("limited", "DELETE", 403),
-                                (None, "GET", 403), (None, "DELETE", 403)):  # fmt: skip
+    for who, method, status in (
+        ("reader", "DELETE", 403),
+        ("limited", "GET", 403),
+        ("limited", "DELETE", 403),
+        (None, "GET", 403),
+        (None, "DELETE", 403),
+    ):
         ask(who, method, status=status, collection="c")
     assert len(ask("ann")) == 1

@@ -85,8 +85,12 @@ def server():
         ({"provider": "OpenAI", "model": "text-embedding-ada-002"}, "", "OpenAI", "text-embedding-ada-002"),
         ({"model": [{"name": "mistral-embed", "provider": "Mistral"}]}, "", "Mistral", "mistral-embed"),
         ({"model": '[{"name": "m", "provider": "Cohere"}]'}, "", "Cohere", "m"),
-        ({"model_name": "models/text-embedding-004"}, "Google Generative AI", "Google Generative AI",
-         "models/text-embedding-004"),
+        (
+            {"model_name": "models/text-embedding-004"},
+            "Google Generative AI",
+            "Google Generative AI",
+            "models/text-embedding-004",
+        ),
         ({"azure_deployment": "mine", "model": "text-embedding-3-small"}, "Azure OpenAI", "Azure OpenAI", "mine"),
         ({"model_name": "mxbai-embed-large:latest"}, "Ollama", "Ollama", "mxbai-embed-large:latest"),
         ({"model": "nomic-embed-text"}, "", "Ollama", "nomic-embed-text"),
@@ -94,7 +98,7 @@ def server():
         ({"provider": "llm", "model": "3-small"}, "", "llm", "3-small"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_model_that_settings_mean(values, usual, provider, model):
     found = choose(values, usual=usual)
     assert (found.provider.name, found.model) == (provider, model)
@@ -197,8 +201,11 @@ def test_the_model_on_this_machine_tells_subjects_apart(open_house):
         "The kettle K200 holds 1.7 litres, boils in three minutes and has a warranty of two years.",
     ]
     house.outputs("Chroma", {"ingest_data": [{"text": row} for row in rows]}, output="dataframe")
-    asked = {"When do you open on Saturday?": 0, "Can I send a thing back and get my money?": 1,
-             "What is the capacity of the kettle?": 2}  # fmt: skip
+    asked = {
+        "When do you open on Saturday?": 0,
+        "Can I send a thing back and get my money?": 1,
+        "What is the capacity of the kettle?": 2,
+    }
     for question, place in asked.items():
         found = house.outputs("Chroma", {"search_query": question, "number_of_results": 1}, output="dataframe")
         assert found == [{"text": rows[place]}]

@@ -24,11 +24,13 @@ FLOW = {
         "store": {"type": "Chroma", "settings": {"collection_name": "books"}},
     },
     "edges": [
-        "question.message -> search.search_query", "search.dataframe -> parse.input_data",
-        "parse.parsed_text -> answer.input_value", "file.data -> split.data_inputs",
+        "question.message -> search.search_query",
+        "search.dataframe -> parse.input_data",
+        "parse.parsed_text -> answer.input_value",
+        "file.data -> split.data_inputs",
         "split.dataframe -> store.ingest_data",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture

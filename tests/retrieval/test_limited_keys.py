@@ -32,14 +32,22 @@ def filled(house):
 
 TWEAKS = [
     ("LocalDB", SEARCH, {"collection_name": "staff"}, "search_results"),
-    ("LocalDB", SEARCH, {"collection_name": "staff", "pre_delete_collection": True, "ingest_data": OPEN},
-     "search_results"),
+    (
+        "LocalDB",
+        SEARCH,
+        {"collection_name": "staff", "pre_delete_collection": True, "ingest_data": OPEN},
+        "search_results",
+    ),
     ("FAISS", {"search_query": "x", "index_name": "faq"}, {"index_name": "staff"}, "search_results"),
     ("KnowledgeRetrieval", {"knowledge_base": "faq"}, {"knowledge_base": "staff"}, "retrieve_data"),
-    ("KnowledgeIngestion", {"knowledge_base": "faq", "input_df": OPEN}, {"knowledge_base": "staff"},
-     "dataframe_output"),
+    (
+        "KnowledgeIngestion",
+        {"knowledge_base": "faq", "input_df": OPEN},
+        {"knowledge_base": "staff"},
+        "dataframe_output",
+    ),
     ("AstraDBToolComponent", {"collection_name": "faq"}, {"collection_name": "staff"}, "api_run_model"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "settings", "tweaks", "output"), TWEAKS, ids=range(len(TWEAKS)))
@@ -85,7 +93,12 @@ def test_every_way_to_a_collection_is_bound(filled):
     bound = filled.runner.vectors.within(lambda owner, name: name == "faq").for_owner("local")
     assert isinstance(bound, OwnerVectors)
     assert [one.name for one in bound.collections()] == ["faq"]
-    for way in (bound.fetch, bound.delete, bound.documents, lambda name: bound.search(name, [1.0]),
-                lambda name: bound.upsert(name, [])):  # fmt: skip
+    for way in (
+        bound.fetch,
+        bound.delete,
+        bound.documents,
+        lambda name: bound.search(name, [1.0]),
+        lambda name: bound.upsert(name, []),
+    ):
         with pytest.raises(NotAllowed):
             way("staff")

@@ -36,24 +36,48 @@ def split(house, kind, settings, rows=ROWS, output="dataframe"):
 CASES = [
     ("SplitText", {}, lambda s: library.CharacterTextSplitter(separator="\n", chunk_size=1000, chunk_overlap=200)),
     ("SplitText", {"chunk_size": 60, "chunk_overlap": 10}, lambda s: library.CharacterTextSplitter("\n", **s)),
-    ("SplitText", {"chunk_size": 60, "chunk_overlap": 10, "separator": "\\n\\n"},
-     lambda s: library.CharacterTextSplitter("\n\n", **s)),
-    ("SplitText", {"chunk_size": 30, "chunk_overlap": 0, "separator": " ", "keep_separator": "True"},
-     lambda s: library.CharacterTextSplitter(" ", keep_separator=True, **s)),
-    ("SplitText", {"chunk_size": 30, "chunk_overlap": 0, "separator": ".", "keep_separator": "End"},
-     lambda s: library.CharacterTextSplitter(".", keep_separator="end", **s)),
-    ("SplitText", {"chunk_size": 25, "chunk_overlap": 5, "separator": ""},
-     lambda s: library.CharacterTextSplitter("", **s)),
+    (
+        "SplitText",
+        {"chunk_size": 60, "chunk_overlap": 10, "separator": "\\n\\n"},
+        lambda s: library.CharacterTextSplitter("\n\n", **s),
+    ),
+    (
+        "SplitText",
+        {"chunk_size": 30, "chunk_overlap": 0, "separator": " ", "keep_separator": "True"},
+        lambda s: library.CharacterTextSplitter(" ", keep_separator=True, **s),
+    ),
+    (
+        "SplitText",
+        {"chunk_size": 30, "chunk_overlap": 0, "separator": ".", "keep_separator": "End"},
+        lambda s: library.CharacterTextSplitter(".", keep_separator="end", **s),
+    ),
+    (
+        "SplitText",
+        {"chunk_size": 25, "chunk_overlap": 5, "separator": ""},
+        lambda s: library.CharacterTextSplitter("", **s),
+    ),
     ("CharacterTextSplitter", {"chunk_size": 50, "chunk_overlap": 5}, lambda s: library.CharacterTextSplitter(**s)),
-    ("RecursiveCharacterTextSplitter", {"chunk_size": 50, "chunk_overlap": 5},
-     lambda s: library.RecursiveCharacterTextSplitter(**s)),
-    ("RecursiveCharacterTextSplitter", {"chunk_size": 50, "chunk_overlap": 5, "separators": ["[' ', 'e']"]},
-     lambda s: library.RecursiveCharacterTextSplitter([" ", "e"], **s)),
-    ("RecursiveCharacterTextSplitter", {"chunk_size": 50, "chunk_overlap": 5, "separators": ["\\n", ","]},
-     lambda s: library.RecursiveCharacterTextSplitter(["\n", ","], **s)),
-    ("LanguageRecursiveTextSplitter", {"chunk_size": 50, "chunk_overlap": 5, "code_language": "Markdown"},
-     lambda s: library.RecursiveCharacterTextSplitter.from_language(library.Language.MARKDOWN, **s)),
-]  # fmt: skip
+    (
+        "RecursiveCharacterTextSplitter",
+        {"chunk_size": 50, "chunk_overlap": 5},
+        lambda s: library.RecursiveCharacterTextSplitter(**s),
+    ),
+    (
+        "RecursiveCharacterTextSplitter",
+        {"chunk_size": 50, "chunk_overlap": 5, "separators": ["[' ', 'e']"]},
+        lambda s: library.RecursiveCharacterTextSplitter([" ", "e"], **s),
+    ),
+    (
+        "RecursiveCharacterTextSplitter",
+        {"chunk_size": 50, "chunk_overlap": 5, "separators": ["\\n", ","]},
+        lambda s: library.RecursiveCharacterTextSplitter(["\n", ","], **s),
+    ),
+    (
+        "LanguageRecursiveTextSplitter",
+        {"chunk_size": 50, "chunk_overlap": 5, "code_language": "Markdown"},
+        lambda s: library.RecursiveCharacterTextSplitter.from_language(library.Language.MARKDOWN, **s),
+    ),
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -102,8 +126,10 @@ def test_text_keys_and_clean_output(house):
     rows = [{"body": "one\ntwo", "n": 1}, {"n": 2}]
     settings = {"chunk_size": 4, "chunk_overlap": 0, "text_key": "body"}
     assert split(house, "SplitText", settings, rows) == [
-        {"body": "one", "n": 1}, {"body": "two", "n": 1}, {"body": "n: 2", "n": 2},
-    ]  # fmt: skip
+        {"body": "one", "n": 1},
+        {"body": "two", "n": 1},
+        {"body": "n: 2", "n": 2},
+    ]
     clean = split(house, "SplitText", {**settings, "clean_output": True}, rows)
     assert clean == [{"body": "one"}, {"body": "two"}, {"body": "n: 2"}]
 

@@ -59,9 +59,14 @@ def shop(tmp_path):
 
 @pytest.mark.parametrize(
     "query",
-    ["SELECT * FROM people", "select * from people;", "-- all\n/* of them */ SELECT * FROM people",
-     "WITH p AS (SELECT * FROM people) SELECT * FROM p", "```sql\nSELECT * FROM people;\n```"],
-)  # fmt: skip
+    [
+        "SELECT * FROM people",
+        "select * from people;",
+        "-- all\n/* of them */ SELECT * FROM people",
+        "WITH p AS (SELECT * FROM people) SELECT * FROM p",
+        "```sql\nSELECT * FROM people;\n```",
+    ],
+)
 def test_a_query_gives_rows(shop, query):
     assert ask(query, shop) == ROWS
 
@@ -82,13 +87,29 @@ def test_values_of_every_kind_become_json(shop):
 
 @pytest.mark.parametrize(
     "query",
-    ["DELETE FROM people", "UPDATE people SET age = 1", "DROP TABLE people", "INSERT INTO people VALUES ('x', 1)",
-     "CREATE TABLE t (a)", "VACUUM", "REPLACE INTO people VALUES ('x', 1)", "/* SELECT */ DELETE FROM people",
-     "-- SELECT\nDELETE FROM people", "ATTACH DATABASE '/etc/passwd' AS x", "", "   ;", "'SELECT'",
-     "WITH p AS (SELECT 1) DELETE FROM people", "SELECT 1; DELETE FROM people", "PRAGMA user_version = 7",
-     "PRAGMA query_only = OFF", "EXPLAIN DELETE FROM people; DELETE FROM people", "SELECT load_extension('x')",
-     "VACUUM INTO '/tmp/never.db'"],
-)  # fmt: skip
+    [
+        "DELETE FROM people",
+        "UPDATE people SET age = 1",
+        "DROP TABLE people",
+        "INSERT INTO people VALUES ('x', 1)",
+        "CREATE TABLE t (a)",
+        "VACUUM",
+        "REPLACE INTO people VALUES ('x', 1)",
+        "/* SELECT */ DELETE FROM people",
+        "-- SELECT\nDELETE FROM people",
+        "ATTACH DATABASE '/etc/passwd' AS x",
+        "",
+        "   ;",
+        "'SELECT'",
+        "WITH p AS (SELECT 1) DELETE FROM people",
+        "SELECT 1; DELETE FROM people",
+        "PRAGMA user_version = 7",
+        "PRAGMA query_only = OFF",
+        "EXPLAIN DELETE FROM people; DELETE FROM people",
+        "SELECT load_extension('x')",
+        "VACUUM INTO '/tmp/never.db'",
+    ],
+)
 def test_nothing_is_changed_unless_the_author_says_so(shop, query):
     with pytest.raises((QueryRefused, QueryFailed)):
         ask(query, shop)
@@ -130,10 +151,14 @@ def test_rows_text_and_time_are_bounded(shop):
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot set it")
 @pytest.mark.parametrize(
-    "value", ["length(hex(zeroblob(150000000)))", "length(randomblob(100000000))",
-              "length(replace(hex(zeroblob(900000)), '0', 'aaaaaaaaaaaaaaaaaaaa'))",
-              "length(zeroblob(17000000) || 'x')"]
-)  # fmt: skip
+    "value",
+    [
+        "length(hex(zeroblob(150000000)))",
+        "length(randomblob(100000000))",
+        "length(replace(hex(zeroblob(900000)), '0', 'aaaaaaaaaaaaaaaaaaaa'))",
+        "length(zeroblob(17000000) || 'x')",
+    ],
+)
 def test_one_value_on_the_way_is_bounded(shop, value):
     for url in (shop, "sqlite://"):
         with pytest.raises(QueryFailed, match="too big"):
@@ -144,9 +169,10 @@ MANY = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c WHERE x
 
 
 @pytest.mark.parametrize(
-    "statement", [f"INSERT INTO people (name) {MANY}", f"CREATE TABLE m AS {MANY}", f"CREATE TEMP TABLE m AS {MANY}"],
+    "statement",
+    [f"INSERT INTO people (name) {MANY}", f"CREATE TABLE m AS {MANY}", f"CREATE TEMP TABLE m AS {MANY}"],
     ids=["insert", "table", "temporary"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("place", ["upload", "memory", "operator"])
 def test_what_a_statement_writes_is_bounded(tmp_path, shop, place, statement):
     about = context(settings={"max_file_size": 1_000_000, "data_dir": str(tmp_path)})
@@ -192,8 +218,11 @@ def test_a_cancelled_run_ends_its_query(shop):
     token = CancelToken()
     threading.Timer(0.2, token.cancel).start()
     with pytest.raises(RunCancelled):
-        ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", shop,
-            context(cancelled=token))  # fmt: skip
+        ask(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+            shop,
+            context(cancelled=token),
+        )
 
 
 @pytest.mark.parametrize("word", [Word.AUTHOR, Word.REQUEST])
@@ -212,8 +241,9 @@ def test_an_upload_of_the_owner_is_asked(house, shop, tmp_path):
     house.upload("shop.db", data, owner="ann")
     about = {"database_url": "sqlite:////home/somebody/data/shop.db", "query": "SELECT name FROM people"}
     assert house.outputs("SQLComponent", about, output="run_sql_query", owner="ann") == [
-        {"name": "Ann"}, {"name": "Bob"}
-    ]  # fmt: skip
+        {"name": "Ann"},
+        {"name": "Bob"},
+    ]
     with pytest.raises(FlowRunnerError, match="there is no SQLite file shop.db, neither"):
         house.outputs("SQLComponent", about, output="run_sql_query", owner="bob")
 
@@ -263,17 +293,23 @@ def test_the_apps_own_database_is_never_asked(house, tmp_path):
     (tmp_path / "link.db").hardlink_to(folder / "flowrunner.db")
     for path in (copy, tmp_path / "link.db"):
         with pytest.raises(FlowRunnerError, match="own database"):
-            house.outputs("SQLComponent", {"database_url": f"sqlite:///{path}", "query": "SELECT 1"},
-                          output="run_sql_query")  # fmt: skip
+            house.outputs(
+                "SQLComponent", {"database_url": f"sqlite:///{path}", "query": "SELECT 1"}, output="run_sql_query"
+            )
 
 
 def test_a_request_cannot_lead_a_flow_elsewhere(house, shop):
-    vertices = [("it", "SQLComponent", {"database_url": shop, "query": "SELECT name FROM people"}),
-                ("out", "ChatOutput")]  # fmt: skip
+    vertices = [
+        ("it", "SQLComponent", {"database_url": shop, "query": "SELECT name FROM people"}),
+        ("out", "ChatOutput"),
+    ]
     edges = ["it.run_sql_query -> out.input_value"]
     assert "Ann" in house.run(vertices, edges).text
-    for tweak in ({"database_url": "postgresql://127.0.0.1/x"}, {"database_url": "sqlite:////etc/passwd"},
-                  {"query": "DELETE FROM people", "read_only": False}):  # fmt: skip
+    for tweak in (
+        {"database_url": "postgresql://127.0.0.1/x"},
+        {"database_url": "sqlite:////etc/passwd"},
+        {"query": "DELETE FROM people", "read_only": False},
+    ):
         with pytest.raises(FlowRunnerError):
             house.run(vertices, edges, tweaks={"it": tweak})
     assert "Ann" in house.run(vertices, edges).text
@@ -281,9 +317,15 @@ def test_a_request_cannot_lead_a_flow_elsewhere(house, shop):
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://user:pw@127.0.0.1/db", "mysql://user:pw@localhost:3306/db", "postgres://[::1]/db",
-     "postgresql://u:p/x@127.0.0.1/db", "mariadb://10.0.0.1/db", "postgresql:///db"],
-)  # fmt: skip
+    [
+        "postgresql://user:pw@127.0.0.1/db",
+        "mysql://user:pw@localhost:3306/db",
+        "postgres://[::1]/db",
+        "postgresql://u:p/x@127.0.0.1/db",
+        "mariadb://10.0.0.1/db",
+        "postgresql:///db",
+    ],
+)
 @pytest.mark.parametrize("word", [Word.AUTHOR, Word.REQUEST])
 def test_private_addresses_are_the_operators_alone(url, word):
     with pytest.raises((AddressRefused, DatabaseRefused)):
@@ -293,11 +335,20 @@ def test_private_addresses_are_the_operators_alone(url, word):
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://h/db?host=/var/run/postgresql", "postgresql://h/db?service=x", "postgresql://h/db?sslkey=/etc/x",
-     "mysql://h/db?unix_socket=/x", "mysql://h/db?read_default_file=/x", "mysql://h/db?local_infile=1",
-     "postgresql://h/db?hostaddr=10.0.0.1", "postgresql://h/db?plugin=x", "mssql+pyodbc://h/db", "duckdb:///x.db",
-     "access+pyodbc:///?odbc_connect=x"],
-)  # fmt: skip
+    [
+        "postgresql://h/db?host=/var/run/postgresql",
+        "postgresql://h/db?service=x",
+        "postgresql://h/db?sslkey=/etc/x",
+        "mysql://h/db?unix_socket=/x",
+        "mysql://h/db?read_default_file=/x",
+        "mysql://h/db?local_infile=1",
+        "postgresql://h/db?hostaddr=10.0.0.1",
+        "postgresql://h/db?plugin=x",
+        "mssql+pyodbc://h/db",
+        "duckdb:///x.db",
+        "access+pyodbc:///?odbc_connect=x",
+    ],
+)
 def test_what_reads_files_or_goes_elsewhere_is_the_operators_alone(url):
     with pytest.raises(DatabaseRefused, match="allowed in flows from the operator's folder"):
         find_database(context(Word.AUTHOR), url)
@@ -362,10 +413,17 @@ def test_an_agent_asks_a_database(house, model, shop):
     from flowrunner.testing.model_script import call, say
 
     model.script(call(("SQL_Database", {"query": "SELECT name FROM people WHERE age > 10"})), say("It is Ann."))
-    vertices = [("in", "ChatInput"), ("db", "SQLComponent", {"database_url": shop}), ("agent", "Agent"),
-                ("out", "ChatOutput")]  # fmt: skip
-    edges = ["in.message -> agent.input_value", "db.component_as_tool -> agent.tools",
-             "agent.response -> out.input_value"]  # fmt: skip
+    vertices = [
+        ("in", "ChatInput"),
+        ("db", "SQLComponent", {"database_url": shop}),
+        ("agent", "Agent"),
+        ("out", "ChatOutput"),
+    ]
+    edges = [
+        "in.message -> agent.input_value",
+        "db.component_as_tool -> agent.tools",
+        "agent.response -> out.input_value",
+    ]
     assert house.run(vertices, edges).text == "It is Ann."
     told = [m for m in model.asked[-1]["messages"] if m["role"] == "tool"]
     assert "Ann" in told[0]["content"]
@@ -383,8 +441,13 @@ def test_no_file_of_a_server_is_written(kind, word, between):
 
 def test_words():
     assert [first_word(q) for q in ("SELECT 1", " /* a */ with x", "--x\n--y\nDROP t", "((select 1))", "1", "")] == [
-        "select", "with", "drop", "select", "", ""
-    ]  # fmt: skip
+        "select",
+        "with",
+        "drop",
+        "select",
+        "",
+        "",
+    ]
     with pytest.raises(QueryRefused, match="executable comment"):
         first_word("/*! DELETE */ SELECT 1")
     assert clean_query("Sure:\n```SQL\nSELECT 1;\n```\nThere.") == "SELECT 1"

@@ -51,14 +51,22 @@ def test_a_query_gives_rows(shop):
 
 @pytest.mark.parametrize(
     "query",
-    ["DELETE FROM people", "WITH gone AS (DELETE FROM people RETURNING *) SELECT * FROM gone",
-     "SELECT 1; DELETE FROM people", "SELECT 1; COMMIT; DELETE FROM people", "COMMIT",
-     "SET default_transaction_read_only = off",
-     "EXPLAIN ANALYZE DELETE FROM people", "SELECT * INTO copied FROM people",
-     "DO $$ BEGIN SET TRANSACTION READ WRITE; DELETE FROM people; END $$",
-     "SELECT set_config('transaction_read_only', 'off', false), pg_catalog.lo_create(7)",
-     "TRUNCATE people", "COPY people TO '/tmp/never.csv'", "SELECT setval('x', 1)"],
-)  # fmt: skip
+    [
+        "DELETE FROM people",
+        "WITH gone AS (DELETE FROM people RETURNING *) SELECT * FROM gone",
+        "SELECT 1; DELETE FROM people",
+        "SELECT 1; COMMIT; DELETE FROM people",
+        "COMMIT",
+        "SET default_transaction_read_only = off",
+        "EXPLAIN ANALYZE DELETE FROM people",
+        "SELECT * INTO copied FROM people",
+        "DO $$ BEGIN SET TRANSACTION READ WRITE; DELETE FROM people; END $$",
+        "SELECT set_config('transaction_read_only', 'off', false), pg_catalog.lo_create(7)",
+        "TRUNCATE people",
+        "COPY people TO '/tmp/never.csv'",
+        "SELECT setval('x', 1)",
+    ],
+)
 def test_nothing_is_changed_unless_the_author_says_so(shop, query):
     with pytest.raises((QueryRefused, QueryFailed)):
         ask(query, shop)

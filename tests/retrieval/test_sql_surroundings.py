@@ -71,10 +71,19 @@ def surroundings(tmp_path, monkeypatch):
     (tmp_path / "pass").write_text("*:*:*:*:of-the-file\n")
     (tmp_path / "pass").chmod(0o600)
     (tmp_path / "services").write_text("[own]\npassword=of-the-service\noptions=-c a.service=1\n")
-    for name, value in (("PASSFILE", tmp_path / "pass"), ("SERVICEFILE", tmp_path / "services"), ("SERVICE", "own"),
-                        ("PASSWORD", "of-the-variable"), ("USER", "own-user"), ("DATABASE", "own-data"),
-                        ("OPTIONS", "-c a.variable=1"), ("APPNAME", "own-app"), ("PORT", "1"),
-                        ("SSLCERT", tmp_path / "pass"), ("REQUIREAUTH", "gss")):  # fmt: skip
+    for name, value in (
+        ("PASSFILE", tmp_path / "pass"),
+        ("SERVICEFILE", tmp_path / "services"),
+        ("SERVICE", "own"),
+        ("PASSWORD", "of-the-variable"),
+        ("USER", "own-user"),
+        ("DATABASE", "own-data"),
+        ("OPTIONS", "-c a.variable=1"),
+        ("APPNAME", "own-app"),
+        ("PORT", "1"),
+        ("SSLCERT", tmp_path / "pass"),
+        ("REQUIREAUTH", "gss"),
+    ):
         monkeypatch.setenv(f"PG{name}", str(value))
     return monkeypatch
 

@@ -36,10 +36,17 @@ def flow(shop, **values):
 
 @pytest.mark.parametrize(
     "tweaks",
-    [{"it": {"query": OTHER}}, {"it": {"input_value": OTHER}}, {"query": OTHER}, {"it": {"query": {"value": OTHER}}},
-     {"SQL Database": {"query": OTHER}}, {"it": {"query": OTHER, "add_error": True}}, {"it": {"query": OWN + " "}}],
+    [
+        {"it": {"query": OTHER}},
+        {"it": {"input_value": OTHER}},
+        {"query": OTHER},
+        {"it": {"query": {"value": OTHER}}},
+        {"SQL Database": {"query": OTHER}},
+        {"it": {"query": OTHER, "add_error": True}},
+        {"it": {"query": OWN + " "}},
+    ],
     ids=["field", "alias", "all", "value", "display name", "add_error", "nearly the same"],
-)  # fmt: skip
+)
 def test_a_tweak_does_not_replace_the_authors_query(house, shop, tweaks):
     assert "tea" in house.run(flow(shop, query=OWN), EDGES).text
     with pytest.raises(FlowRunnerError, match="a request cannot replace it: to let requests set it, leave query blank"):
@@ -74,10 +81,17 @@ def test_an_edge_brings_the_query(house, shop):
 
 def test_an_agent_says_the_query(house, model, shop):
     model.script(call(("SQL_Database", {"query": OTHER})), say("done"))
-    vertices = [("in", "ChatInput"), ("it", "SQLComponent", {"database_url": shop, "query": OWN}), ("agent", "Agent"),
-                ("out", "ChatOutput")]  # fmt: skip
-    edges = ["in.message -> agent.input_value", "it.component_as_tool -> agent.tools",
-             "agent.response -> out.input_value"]  # fmt: skip
+    vertices = [
+        ("in", "ChatInput"),
+        ("it", "SQLComponent", {"database_url": shop, "query": OWN}),
+        ("agent", "Agent"),
+        ("out", "ChatOutput"),
+    ]
+    edges = [
+        "in.message -> agent.input_value",
+        "it.component_as_tool -> agent.tools",
+        "agent.response -> out.input_value",
+    ]
     assert house.run(vertices, edges).text == "done"
     assert "hidden-word" in [m for m in model.asked[-1]["messages"] if m["role"] == "tool"][0]["content"]
 

@@ -27,7 +27,7 @@ def ingest(house, rows=FACTS, kind="Chroma", *, owner="local", **settings):
 def ask(house, text, kind="Chroma", *, owner="local", output="search_results", **settings):
     return house.outputs(
         kind, {"search_query": text, "collection_name": "facts", **settings}, output=output, owner=owner
-    )  # fmt: skip
+    )
 
 
 def texts(rows):
@@ -50,19 +50,27 @@ def test_what_one_name_stores_is_found_under_every_other(house):
 def test_a_chat_over_files_in_one_flow(house):
     paths = [house.upload(f"{n}.txt", row["text"]) for n, row in enumerate(FACTS)]
     vertices = [
-        ("question", "ChatInput"), ("file", "File", {"path": paths}),
+        ("question", "ChatInput"),
+        ("file", "File", {"path": paths}),
         ("split", "SplitText", {"chunk_size": 100, "chunk_overlap": 0}),
-        ("embed", "OpenAIEmbeddings", {"openai_api_key": "x"}), ("store", "AstraDB", {"number_of_results": 1}),
+        ("embed", "OpenAIEmbeddings", {"openai_api_key": "x"}),
+        ("store", "AstraDB", {"number_of_results": 1}),
         ("parse", "ParseData", {"template": "{text}"}),
         ("prompt", "Prompt", {"template": "Context: {context} Question: {question}"}),
-        ("model", "OpenAIModel", {"api_key": "x"}), ("answer", "ChatOutput"),
-    ]  # fmt: skip
+        ("model", "OpenAIModel", {"api_key": "x"}),
+        ("answer", "ChatOutput"),
+    ]
     edges = [
-        "file.data -> split.data_inputs", "split.chunks -> store.ingest_data",
-        "embed.embeddings -> store.embedding_model", "question.message -> store.search_query",
-        "store.search_results -> parse.data", "parse.text -> prompt.context", "question.message -> prompt.question",
-        "prompt.prompt -> model.input_value", "model.text_output -> answer.input_value",
-    ]  # fmt: skip
+        "file.data -> split.data_inputs",
+        "split.chunks -> store.ingest_data",
+        "embed.embeddings -> store.embedding_model",
+        "question.message -> store.search_query",
+        "store.search_results -> parse.data",
+        "parse.text -> prompt.context",
+        "question.message -> prompt.question",
+        "prompt.prompt -> model.input_value",
+        "model.text_output -> answer.input_value",
+    ]
     for _ in range(2):
         assert house.run(vertices, edges, input_value="kettle litres?").text
         said = house.model.asked[-1]["messages"][-1]["content"]
@@ -75,8 +83,12 @@ def test_a_chat_over_files_in_one_flow(house):
 
 @pytest.mark.parametrize("first", ["search", "store"])
 def test_who_searches_waits_for_who_fills_the_same_collection(house, first):
-    vertices = [("in", "ChatInput"), ("search", "FAISS", {"index_name": "said"}),
-                ("store", "Chroma", {"collection_name": "said"}), ("out", "ChatOutput")]  # fmt: skip
+    vertices = [
+        ("in", "ChatInput"),
+        ("search", "FAISS", {"index_name": "said"}),
+        ("store", "Chroma", {"collection_name": "said"}),
+        ("out", "ChatOutput"),
+    ]
     if first == "store":
         vertices[1:3] = vertices[2:0:-1]
     edges = ["in.message -> store.ingest_data", "in.message -> search.search_query"]
@@ -100,9 +112,12 @@ def test_texts_are_embedded_anew_by_another_model(open_house, model):
     ingest(house)
     again = [("e", "EmbeddingModel", {"provider": "OpenAI", "model": "another"})]
     house.outputs(
-        "Chroma", {"ingest_data": FACTS, "collection_name": "facts"}, output="dataframe", more=again,
+        "Chroma",
+        {"ingest_data": FACTS, "collection_name": "facts"},
+        output="dataframe",
+        more=again,
         edges=["e.embeddings -> it.embedding"],
-    )  # fmt: skip
+    )
     assert model.embedded == [*texts(FACTS), *texts(FACTS)]
     assert house.vectors().collections()[0].chunks == 3
 
@@ -208,9 +223,12 @@ def test_another_number_of_dimensions_is_refused_with_what_to_do(house):
     for settings in ({"ingest_data": [{"text": "new"}]}, {"search_query": "kettle"}):
         with pytest.raises(FlowRunnerError, match="another embedding model"):
             house.outputs(
-                "Chroma", {**settings, "collection_name": "facts"}, output="dataframe", more=more,
+                "Chroma",
+                {**settings, "collection_name": "facts"},
+                output="dataframe",
+                more=more,
                 edges=["e.embeddings -> it.embedding"],
-            )  # fmt: skip
+            )
 
 
 def test_a_knowledge_base_is_filled_and_searched(house):
@@ -231,26 +249,42 @@ class TestLookup:
     @pytest.mark.parametrize(
         ("settings", "arguments", "found"),
         [
-            ({"tool_params": {"!kind": "which kind"}}, {"kind": "service"},
-             ["parcels take three days", "the garden closes at dusk"]),
-            ({"tools_params_v2": [{"attribute_name": "kind", "mandatory": True, "description": "d"}]},
-             {"kind": "kitchen"}, ["the kettle holds two litres"]),
+            (
+                {"tool_params": {"!kind": "which kind"}},
+                {"kind": "service"},
+                ["parcels take three days", "the garden closes at dusk"],
+            ),
+            (
+                {"tools_params_v2": [{"attribute_name": "kind", "mandatory": True, "description": "d"}]},
+                {"kind": "kitchen"},
+                ["the kettle holds two litres"],
+            ),
             ({}, {"search_query": "garden dusk"}, ["the garden closes at dusk"]),
-            ({"use_search_query": True, "tool_params": {"kind": ""}}, {"search_query": "the", "kind": "kitchen"},
-             ["the kettle holds two litres"]),
-            ({"static_filters": {"kind": "service"}, "number_of_results": 1}, {"search_query": "kettle parcels"},
-             ["parcels take three days"]),
+            (
+                {"use_search_query": True, "tool_params": {"kind": ""}},
+                {"search_query": "the", "kind": "kitchen"},
+                ["the kettle holds two litres"],
+            ),
+            (
+                {"static_filters": {"kind": "service"}, "number_of_results": 1},
+                {"search_query": "kettle parcels"},
+                ["parcels take three days"],
+            ),
         ],
         ids=str,
-    )  # fmt: skip
+    )
     def test_an_agent_looks_rows_up(self, house, settings, arguments, found):
         from flowrunner.testing.model_script import Call, Say
 
         ingest(house)
         house.model.script(Call((("look_up", arguments),)), Say("done"))
         given = {"collection_name": "facts", "number_of_results": 1 if "search_query" in arguments else 5, **settings}
-        vertices = [("in", "ChatInput"), ("agent", "Agent", {"api_key": "x"}), ("out", "ChatOutput"),
-                    ("store", "AstraDBToolComponent", given, {"tool_name": "look_up"})]  # fmt: skip
+        vertices = [
+            ("in", "ChatInput"),
+            ("agent", "Agent", {"api_key": "x"}),
+            ("out", "ChatOutput"),
+            ("store", "AstraDBToolComponent", given, {"tool_name": "look_up"}),
+        ]
         edges = [
             "in.message -> agent.input_value",
             "store.api_build_tool -> agent.tools",
@@ -296,11 +330,18 @@ def test_what_another_model_embedded_is_not_compared(house, how):
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ('{"kind": "kitchen"}', [FACTS[0]]), ('[{"kind": "kitchen"}]', [FACTS[0]]), ("", FACTS), ("null", None),
-        ("kind=kitchen", None), ('{"kind": ', None), (["kind"], None), (5, None), ([{}, ""], FACTS),
+        ('{"kind": "kitchen"}', [FACTS[0]]),
+        ('[{"kind": "kitchen"}]', [FACTS[0]]),
+        ("", FACTS),
+        ("null", None),
+        ("kind=kitchen", None),
+        ('{"kind": ', None),
+        (["kind"], None),
+        (5, None),
+        ([{}, ""], FACTS),
     ],
     ids=["object", "list", "blank", "null", "no JSON", "half an object", "list of texts", "number", "blank members"],
-)  # fmt: skip
+)
 def test_a_filter_that_is_no_filter_finds_nothing_by_mistake(house, given, wanted):
     ingest(house)
     if wanted is None:

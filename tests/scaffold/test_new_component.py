@@ -205,17 +205,30 @@ output = some.fixed_dictionaries({"name": words, "types": some.lists(words, max_
         },
     ),
     name=some.from_regex(r"[A-Z][A-Za-z ]{0,8}", fullmatch=True),
-)  # fmt: skip
+)
 def test_nothing_in_a_flow_becomes_code(node, name):
     found = find_node(flow_with(node, name), name)
     for text in (_component(name, "Made", found), _test(name, "Made", "made", found)):
         tree = ast.parse(text)
         called = {ast.unparse(one.func) for one in ast.walk(tree) if isinstance(one, ast.Call)}
         known = {
-            "Input", "Output", "Message", "text_of", "register", "create_app", "runner_of", "component", "set", "Path",
-            "runner.plugins.registry.component", "runner.close", "Path(__file__).resolve", "found.run",
-            "type(found).__module__.endswith", "type",
-        }  # fmt: skip
+            "Input",
+            "Output",
+            "Message",
+            "text_of",
+            "register",
+            "create_app",
+            "runner_of",
+            "component",
+            "set",
+            "Path",
+            "runner.plugins.registry.component",
+            "runner.close",
+            "Path(__file__).resolve",
+            "found.run",
+            "type(found).__module__.endswith",
+            "type",
+        }
         assert called <= known
         imported = {one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)}
         assert imported <= {"flowrunner", "flowrunner.app", "pathlib"}

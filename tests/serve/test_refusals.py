@@ -18,9 +18,14 @@ from tests.live_server import DEADLINE, ROOT, clean_environment, serve_command
 
 def _run(command, **environment):
     return subprocess.run(
-        command, cwd=ROOT, env=clean_environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=DEADLINE,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env=clean_environment(**environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
 
 
 @pytest.fixture

@@ -61,9 +61,7 @@ def check(data, said, **settings):
 @pytest.mark.parametrize("memory", ["sqlite", "file-json"])
 def test_what_is_restored_is_what_was_there(tmp_path, memory):
     said = fill(tmp_path / "data", memory=memory)
-    flowrunner(
-        "backup", tmp_path / "copy", "--data-dir", tmp_path / "data", "--with-secret-key", "--memory", memory
-    )  # fmt: skip
+    flowrunner("backup", tmp_path / "copy", "--data-dir", tmp_path / "data", "--with-secret-key", "--memory", memory)
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
     flowrunner("restore", tmp_path / "copy", "--data-dir", tmp_path / "new", "--memory", memory)
     check(tmp_path / "new", said, memory=memory)
@@ -78,13 +76,9 @@ def test_conversations_in_files_can_come_back_into_the_database(tmp_path):
 
 def test_the_database_on_postgresql(tmp_path, postgres_server):
     postgres_server.execute("CREATE DATABASE one", "CREATE DATABASE other")
-    one, other = (
-        postgres_server.url(name).render_as_string(hide_password=False) for name in ("one", "other")
-    )  # fmt: skip
+    one, other = (postgres_server.url(name).render_as_string(hide_password=False) for name in ("one", "other"))
     said = fill(tmp_path / "data", database_url=one)
-    flowrunner(
-        "backup", tmp_path / "copy", "--data-dir", tmp_path / "data", "--database-url", one, "--with-secret-key"
-    )  # fmt: skip
+    flowrunner("backup", tmp_path / "copy", "--data-dir", tmp_path / "data", "--database-url", one, "--with-secret-key")
     flowrunner("restore", tmp_path / "copy", "--data-dir", tmp_path / "new", "--database-url", other)
     check(tmp_path / "new", said, database_url=other)
     with pytest.raises(FlowRunnerError, match="already has flowrunner tables"):

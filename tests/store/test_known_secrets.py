@@ -9,8 +9,11 @@ from flowrunner.store.credentials import MASK
 from flowrunner.store.known_secrets import KnownSecrets
 from flowrunner.store.masking import mask
 
-SECRETS = st.sets(st.text(alphabet="abc", min_size=8, max_size=12) | st.text(alphabet="ab", min_size=65, max_size=70),
-                  min_size=9, max_size=14)  # fmt: skip
+SECRETS = st.sets(
+    st.text(alphabet="abc", min_size=8, max_size=12) | st.text(alphabet="ab", min_size=65, max_size=70),
+    min_size=9,
+    max_size=14,
+)
 
 
 @given(SECRETS, st.data())

@@ -51,25 +51,48 @@ class Play:
         self.events = EventStream(self.run_id, log.observe)
         self.session = Session(session, "payload")
         self.start = RunStart(
-            run_id=self.run_id, flow_id=flow_id, flow_name="echo", content_hash="h", owner=owner,
-            started_at=utc_now(), input_value="hi", session=self.session, warnings=("one",),
-        )  # fmt: skip
+            run_id=self.run_id,
+            flow_id=flow_id,
+            flow_name="echo",
+            content_hash="h",
+            owner=owner,
+            started_at=utc_now(),
+            input_value="hi",
+            session=self.session,
+            warnings=("one",),
+        )
         self.results = []
         self.events.send("run_started", start=self.start)
 
     def message(self, text, **fields):
         return Message(
-            text=text, sender="Machine", sender_name="AI", session_id=self.session.id, id=new_id(), flow_id=FLOW,
-            run_id=self.run_id, properties=make_properties(source={"id": "P-1", "display_name": "P", "source": "P"}),
-            session_metadata={"graph_run_id": self.run_id}, **fields,
-        )  # fmt: skip
+            text=text,
+            sender="Machine",
+            sender_name="AI",
+            session_id=self.session.id,
+            id=new_id(),
+            flow_id=FLOW,
+            run_id=self.run_id,
+            properties=make_properties(source={"id": "P-1", "display_name": "P", "source": "P"}),
+            session_metadata={"graph_run_id": self.run_id},
+            **fields,
+        )
 
     def vertex(self, vertex_id, outputs=None, inputs=None, error=None, kind="chat", session=None, **more):
         result = VertexResult(
-            vertex_id=vertex_id, type=vertex_id.split("-")[0], display_name="Name", session=session or self.session,
-            status="error" if error else "success", inputs=inputs or {"sender": "User"}, outputs=outputs or {},
-            kind=kind, started_at=utc_now(), duration=0.001, error=error, **more,
-        )  # fmt: skip
+            vertex_id=vertex_id,
+            type=vertex_id.split("-")[0],
+            display_name="Name",
+            session=session or self.session,
+            status="error" if error else "success",
+            inputs=inputs or {"sender": "User"},
+            outputs=outputs or {},
+            kind=kind,
+            started_at=utc_now(),
+            duration=0.001,
+            error=error,
+            **more,
+        )
         self.results.append(result)
         self.events.send("vertex_started", vertex_id=vertex_id)
         self.events.send("vertex_finished", result=result)
@@ -101,8 +124,11 @@ class TestBuilds:
         assert build["data"] == play.results[0].to_json()
         assert build["artifacts"] == build["data"]["artifacts"]
         assert (build["id"], build["flow_id"], build["job_id"], build["valid"]) == (
-            "ChatInput-aaaaa", FLOW, play.run_id, True,
-        )  # fmt: skip
+            "ChatInput-aaaaa",
+            FLOW,
+            play.run_id,
+            True,
+        )
         assert str(uuid.UUID(build["build_id"])) == build["build_id"] and build["timestamp"].endswith("Z")
         assert log.builds(FLOW, "ann")["ChatInput-aaaaa"] == [build]
 
@@ -207,14 +233,21 @@ class TestSecrets:
     def test_none_is_kept_or_shown(self, log, engine):
         play = Play(log)
         data = {"api_key": "sk-abcdefghijklmnopqrstuvwxyz", "nested": {"token": "tok", "list": [{"password": "0123"}]}}
-        play.vertex("Sec-1", {"output": data}, {"api_key": "sk-zyxwvutsrqponmlk", "field": "hush hush", "plain": "x"},
-                    secrets=frozenset({"field"}), secret_values=("hush hush",), kind=None)  # fmt: skip
+        play.vertex(
+            "Sec-1",
+            {"output": data},
+            {"api_key": "sk-zyxwvutsrqponmlk", "field": "hush hush", "plain": "x"},
+            secrets=frozenset({"field"}),
+            secret_values=("hush hush",),
+            kind=None,
+        )
         play.vertex("ChatOutput-1", {"message": play.message("it is hush hush, or sk-zyxwvutsrqponmlk")}).finish()
         first, second = reversed(log.transactions(FLOW, "ann")["items"])
         assert first["inputs"] == {"api_key": MASK_LONG, "field": MASK, "plain": "x"}
         assert first["outputs"]["output"]["message"] == {
-            "api_key": MASK_LONG, "nested": {"token": MASK, "list": [{"password": MASK}]},
-        }  # fmt: skip
+            "api_key": MASK_LONG,
+            "nested": {"token": MASK, "list": [{"password": MASK}]},
+        }
         assert second["outputs"]["message"]["message"] == f"it is {MASK}, or {MASK}"
         with reading(engine) as connection:
             kept = str(connection.execute(select(runs.c.vertices)).all())
@@ -287,8 +320,9 @@ class TestRuns:
         )
         assert run["session"] == play.session.to_json() and run["duration"] > 0 and run["error"] is None
         assert [(v["id"], v["status"], v["session"]["source"]) for v in run["vertices"]] == [
-            ("ChatInput-1", "success", "payload"), ("ChatOutput-1", "success", "component"),
-        ]  # fmt: skip
+            ("ChatInput-1", "success", "payload"),
+            ("ChatOutput-1", "success", "component"),
+        ]
 
     def test_failed_and_cancelled_runs_say_why(self, log):
         failed = Play(log).vertex("Boom-1", error="boom").fail(ComponentFailed("Boom-1", "Boom", "boom"))

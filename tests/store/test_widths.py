@@ -32,10 +32,14 @@ NAME, SESSION = letters(255, 2), letters(5000, 3)
 
 #: Columns with a width that have room, and how long what was written there is; all of it is the code's own words.
 ROOM = {
-    "flowrunner_answers.state": 4, "flowrunner_api_keys.hint": 8, "flowrunner_facts.name": 10,
-    "flowrunner_files.stored_name": 64, "flowrunner_processes.place": 32, "flowrunner_runs.status": 7,
+    "flowrunner_answers.state": 4,
+    "flowrunner_api_keys.hint": 8,
+    "flowrunner_facts.name": 10,
+    "flowrunner_files.stored_name": 64,
+    "flowrunner_processes.place": 32,
+    "flowrunner_runs.status": 7,
     "flowrunner_variables.type": 10,
-}  # fmt: skip
+}
 
 #: Events of streams pass; counts and places of limits, and titles, are kept under digests, where there are any.
 PASSING = ("flowrunner_stream", "flowrunner_counts", "flowrunner_places", "flowrunner_titles")
@@ -44,11 +48,17 @@ PASSING = ("flowrunner_stream", "flowrunner_counts", "flowrunner_places", "flowr
 #: asked is removed when a run has ended, and events of streams once they have been read; why a run failed may stand in
 #: its record alone.
 ELSEWHERE = {
-    "flowrunner_runs.request", "flowrunner_runs.error",
-    "flowrunner_runs.engine", "flowrunner_runs.sent_at", "flowrunner_runs.again", "flowrunner_runs.stop",
-    "flowrunner_search_state.id", "flowrunner_search_state.indexed_to",
-    "flowrunner_messages.session_metadata", "flowrunner_messages.duration",
-}  # fmt: skip
+    "flowrunner_runs.request",
+    "flowrunner_runs.error",
+    "flowrunner_runs.engine",
+    "flowrunner_runs.sent_at",
+    "flowrunner_runs.again",
+    "flowrunner_runs.stop",
+    "flowrunner_search_state.id",
+    "flowrunner_search_state.indexed_to",
+    "flowrunner_messages.session_metadata",
+    "flowrunner_messages.duration",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +70,15 @@ def site(postgres_server, tmp_path_factory):
     app = Flask("site")
     app.secret_key = "s"
     made = FlowRunner(
-        app, url_prefix="/f", identity=lambda request: Identity(OWNER, author=True, name=NAME), api=True,
-        memory="sqlite", database_url=url, secret_key="k", data_dir=str(tmp_path_factory.mktemp("data")),
-    )  # fmt: skip
+        app,
+        url_prefix="/f",
+        identity=lambda request: Identity(OWNER, author=True, name=NAME),
+        api=True,
+        memory="sqlite",
+        database_url=url,
+        secret_key="k",
+        data_dir=str(tmp_path_factory.mktemp("data")),
+    )
     yield app
     app.extensions["flowrunner"]["flowrunner"].close()
     assert made

@@ -13,9 +13,12 @@ def opened(server, flow, text, *, stream="sse", session="s", last=None, timeout=
     """Yield the response of a streamed run, to be read and cut at will."""
     headers = {"x-api-key": server.key, **({"Last-Event-ID": last} if last else {})}
     with requests.post(
-        f"{server.url}/api/v1/run/{flow}?stream={stream}", json={"input_value": text, "session_id": session},
-        headers=headers, stream=True, timeout=timeout,
-    ) as response:  # fmt: skip
+        f"{server.url}/api/v1/run/{flow}?stream={stream}",
+        json={"input_value": text, "session_id": session},
+        headers=headers,
+        stream=True,
+        timeout=timeout,
+    ) as response:
         yield response
 
 

@@ -107,15 +107,28 @@ def serve(folder, model_url, *, workers=1, threads=32, flows=(CHAT, ECHO, PROMPT
     for flow in flows:
         (place / f"{flow['name']}.json").write_text(json.dumps(flow))
     given = {
-        "data_dir": folder / "data", "flows_dir": place, "model": "openai:stand-in",
-        "model_base_urls": f"all={model_url}", **settings,
-    }  # fmt: skip
+        "data_dir": folder / "data",
+        "flows_dir": place,
+        "model": "openai:stand-in",
+        "model_base_urls": f"all={model_url}",
+        **settings,
+    }
     environment = {f"FLOWRUNNER_{name.upper()}": str(value) for name, value in given.items()}
     key = make_key(folder / "data")
     command = [
-        "gunicorn", "-b", "127.0.0.1:0", "-k", "gthread", "-w", str(workers),
-        "--threads", str(threads), "--graceful-timeout", "2", "wsgi:app",
-    ]  # fmt: skip
+        "gunicorn",
+        "-b",
+        "127.0.0.1:0",
+        "-k",
+        "gthread",
+        "-w",
+        str(workers),
+        "--threads",
+        str(threads),
+        "--graceful-timeout",
+        "2",
+        "wsgi:app",
+    ]
     server = ForkedServer(command, environment=environment)
     try:
         yield Served(server.wait_until_ready(), key)

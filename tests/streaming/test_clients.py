@@ -41,14 +41,20 @@ def test_openai_streamed(openai_client):
     events = list(openai_client.responses.create(model="chat", input="Why is the sky blue?", stream=True))
     kinds = [event.type for event in events]
     assert kinds[:4] == [
-        "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
-    ]  # fmt: skip
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    ]
     deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert len(deltas) == 7
     assert "".join(deltas) == REPLY
     assert kinds[-4:] == [
-        "response.output_text.done", "response.content_part.done", "response.output_item.done", "response.completed",
-    ]  # fmt: skip
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
     assert events[-1].response.output_text == REPLY
     assert events[-1].response.usage.total_tokens == 15
     assert [event.sequence_number for event in events] == list(range(len(events)))
@@ -82,8 +88,9 @@ def test_openai_says_what_is_wrong_with_a_key_or_a_body(openai_client):
         openai_client.with_options(api_key="sk-unknown").responses.create(model="chat", input="x")
     assert (refused.value.code, refused.value.body["message"]) == ("not_allowed", "Invalid or missing API key")
     with pytest.raises(openai.UnprocessableEntityError) as broken:
-        openai_client.post("/responses", content=b"{", options={"headers": {"content-type": "application/json"}},
-                           cast_to=object)  # fmt: skip
+        openai_client.post(
+            "/responses", content=b"{", options={"headers": {"content-type": "application/json"}}, cast_to=object
+        )
     assert "no JSON" in broken.value.body["message"]
 
 

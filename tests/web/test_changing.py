@@ -106,7 +106,7 @@ def test_any_order_of_changes_leaves_what_it_should(tmp_path, memory):
                 database=None,
                 derandomize=True,
                 suppress_health_check=list(HealthCheck),
-            ),  # fmt: skip
+            ),
         )
 
 

@@ -129,12 +129,21 @@ def test_a_foreign_host_is_refused(make_site):
 @pytest.mark.parametrize(
     ("host", "trusted"),
     [
-        ("one.example", True), ("ONE.Example.", True), ("one.example:80", True), ("below.two.example", True),
-        ("two.example", True), ("[::1]:80", True), ("[::1]", True), ("xone.example", False),
-        ("one.example.evil", False), ("xtwo.example", False), ("", False),
-        ("[::2]", False), ("one.example@evil", False),
+        ("one.example", True),
+        ("ONE.Example.", True),
+        ("one.example:80", True),
+        ("below.two.example", True),
+        ("two.example", True),
+        ("[::1]:80", True),
+        ("[::1]", True),
+        ("xone.example", False),
+        ("one.example.evil", False),
+        ("xtwo.example", False),
+        ("", False),
+        ("[::2]", False),
+        ("one.example@evil", False),
     ],
-)  # fmt: skip
+)
 def test_hosts_are_compared_by_name(host, trusted):
     assert TrustedHosts(["one.example:443", ".two.example", "[::1]"]).trusts(host) is trusted
 
@@ -170,8 +179,12 @@ def test_the_access_log_has_a_line_per_request_and_no_secret(make_site, heard):
     assert len(heard) == 5
     shown = [json.loads(line) for line, _ in heard]
     assert [(s["method"], s["status"]) for s in shown] == [
-        ("GET", 200), ("GET", 200), ("DELETE", 204), ("DELETE", 204), ("GET", 403),
-    ]  # fmt: skip
+        ("GET", 200),
+        ("GET", 200),
+        ("DELETE", 204),
+        ("DELETE", 204),
+        ("GET", 403),
+    ]
     assert all(s["logger"] == "flowrunner.access" and s["request_id"] and s["milliseconds"] >= 0 for s in shown)
     assert shown[0]["owner"] and shown[4]["owner"] is None
     everything = json.dumps(heard)

@@ -35,7 +35,8 @@ def test_no_number_in_a_query_is_too_long(site, number):
 
 @pytest.mark.parametrize("path", ["/api/v1/monitor/transactions", "/api/v1/flows/"])
 def test_a_page_of_twenty_digits_is_refused(site, path):
-    answer = site.call("ann", "GET", path, query_string={"page": "9" * 20, "size": 50, "flow_id": site.flow_id,
-                                                         "get_all": "false"})  # fmt: skip
+    answer = site.call(
+        "ann", "GET", path, query_string={"page": "9" * 20, "size": 50, "flow_id": site.flow_id, "get_all": "false"}
+    )
     assert answer.status_code == 422
     assert answer.get_json()["detail"][0]["loc"] == ["query", "page"]

@@ -194,11 +194,17 @@ def unknown_ids():
 def world(site, user, flow):
     """Return everything that a user sees."""
     places = (
-        "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?view=summary",
-        f"/api/v1/monitor/builds?flow_id={flow}&all=true", f"/api/v1/monitor/transactions?flow_id={flow}",
-        "/api/v1/runs", "/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/",
-        f"/api/v1/files/list/{flow}", "/api/v2/files/",
-    )  # fmt: skip
+        "/api/v1/monitor/messages",
+        "/api/v1/monitor/messages/sessions?view=summary",
+        f"/api/v1/monitor/builds?flow_id={flow}&all=true",
+        f"/api/v1/monitor/transactions?flow_id={flow}",
+        "/api/v1/runs",
+        "/api/v1/flows/",
+        "/api/v1/projects/",
+        "/api/v1/variables/",
+        f"/api/v1/files/list/{flow}",
+        "/api/v2/files/",
+    )
     seen = {place: site.ask(user, "GET", place) for place in places}
     keys = site.ask(user, "GET", "/api/v1/api_key/")["api_keys"]
     return {**seen, "keys": [{**key, "last_used_at": None} for key in keys]}
@@ -354,10 +360,14 @@ def test_a_key_of_one_flow_reaches_that_flow_alone(each_site, by):
         *((verb, f"/api/v1/flows/{flow}") for verb in ("GET", "PATCH", "PUT", "DELETE") for flow in (one, other)),
         *((verb, f"/api/v1/monitor/builds?flow_id={flow}") for verb in ("GET", "DELETE") for flow in (one, other)),
         ("GET", f"/api/v1/monitor/transactions?flow_id={one}"),
-        ("POST", "/api/v1/flows/"), ("GET", "/api/v1/variables/"), ("POST", "/api/v1/variables/"),
-        ("GET", "/api/v1/api_key/"), ("POST", "/api/v1/api_key/"), ("GET", "/api/v2/files/"),
+        ("POST", "/api/v1/flows/"),
+        ("GET", "/api/v1/variables/"),
+        ("POST", "/api/v1/variables/"),
+        ("GET", "/api/v1/api_key/"),
+        ("POST", "/api/v1/api_key/"),
+        ("GET", "/api/v2/files/"),
         ("POST", "/api/v2/files/"),
-    ):  # fmt: skip
+    ):
         site.ask("limited", method, path, 403, json=None if method == "GET" else {})
     site.ask("limited", "GET", f"/api/v1/files/list/{other}", 404)
 
@@ -426,8 +436,11 @@ def test_an_admin_reads_everybodys_and_changes_only_as_a_named_owner(each_site):
     assert {m["owner"] for m in site.messages("root")} == {ann, bob}
     summaries = site.sessions("root", "?view=summary")["sessions"]
     assert {(s["owner"], s["session_id"]) for s in summaries} == {
-        (ann, "shared"), (ann, "only-ann"), (bob, "shared"), (bob, "only-bob"),
-    }  # fmt: skip
+        (ann, "shared"),
+        (ann, "only-ann"),
+        (bob, "shared"),
+        (bob, "only-bob"),
+    }
     assert sorted(site.sessions("root")) == ["only-ann", "only-bob", "shared"]
     assert len(site.ask("root", "GET", "/api/v1/runs")["items"]) == 4
     assert site.ask("root", "GET", f"/api/v1/runs/{theirs['run_id']}")["messages"][0]["owner"] == bob

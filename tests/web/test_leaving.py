@@ -14,8 +14,11 @@ def test_a_run_that_waits_for_its_turn_ends_with_its_client(site, stream):
     turns, owner = site.runner.services.turns, site.add_user("ann")
     with ours, turns.hold(owner, ["s"], cancelled=CancelToken()):
         answer = site.call(
-            "ann", "POST", f"/api/v1/run/{site.flow('ann')}?stream={stream}",
-            json={"input_value": "hi", "session_id": "s"}, environ_overrides={"gunicorn.socket": ours},
-        )  # fmt: skip
+            "ann",
+            "POST",
+            f"/api/v1/run/{site.flow('ann')}?stream={stream}",
+            json={"input_value": "hi", "session_id": "s"},
+            environ_overrides={"gunicorn.socket": ours},
+        )
     assert answer.get_json()["code"] == "run_cancelled"
     assert site.texts("ann") == []

@@ -276,9 +276,16 @@ def test_visitors_of_one_address_are_one_and_users_of_a_site_are_each_their_own(
 
     def come(address, user=None):
         headers = {"X-Flowrunner": "1", **({"X-User": user} if user else {})}
-        return app.test_client().post(
-            "/api/v1/run/echo", json={"input_value": "x"}, headers=headers, environ_overrides={"REMOTE_ADDR": address}
-        ).status_code  # fmt: skip
+        return (
+            app.test_client()
+            .post(
+                "/api/v1/run/echo",
+                json={"input_value": "x"},
+                headers=headers,
+                environ_overrides={"REMOTE_ADDR": address},
+            )
+            .status_code
+        )
 
     try:
         # Without a cookie each is somebody new.

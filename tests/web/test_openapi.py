@@ -135,9 +135,13 @@ def ask_at_random(operation, mode, key, real):
 
     @given(case=operation.as_strategy(generation_mode=mode), there=booleans())
     @settings(
-        max_examples=5, deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate],
-    )  # fmt: skip
+        max_examples=5,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
     def ask(case, there):
         if there and real:
             case.path_parameters.update({k: real[k] for k in case.path_parameters if k in real})

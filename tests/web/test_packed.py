@@ -80,8 +80,16 @@ def test_a_webhook_takes_the_charset_that_its_sender_names(site, charset, kind):
     assert "Grüße" in said
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=no-such", "text/plain",
-                                  "application/json; charset=base64", "application/json; charset=ascii"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "application/json; charset=no-such",
+        "text/plain",
+        "application/json; charset=base64",
+        "application/json; charset=ascii",
+    ],
+)
 def test_no_letter_of_a_webhook_is_replaced(site, kind):
     flow = site.flow("ann", FLOW)
     body = json.dumps({"a": "Grüße"}, ensure_ascii=False).encode("latin-1")

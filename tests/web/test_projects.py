@@ -130,11 +130,15 @@ def test_a_project_is_downloaded_and_uploaded(site, base):
 
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"{", 400), (b"3", 400), (b'{"folder_name": 3, "flows": [{"name": "x", "data": null}]}', 422),
-     (b'{"flows": [1]}', 422),
-     (b'{"folder_name": "P", "flows": [{"name": "\\u0000", "data": null}]}', 422)],
+    [
+        (b"{", 400),
+        (b"3", 400),
+        (b'{"folder_name": 3, "flows": [{"name": "x", "data": null}]}', 422),
+        (b'{"flows": [1]}', 422),
+        (b'{"folder_name": "P", "flows": [{"name": "\\u0000", "data": null}]}', 422),
+    ],
     ids=["no JSON", "a number", "a name that is none", "no flow", "a flow that cannot be kept"],
-)  # fmt: skip
+)
 def test_an_upload_that_is_none_leaves_nothing(site, content, status):
     file = {"file": (io.BytesIO(content), "P.json")}
     assert site.call("ann", "POST", "/api/v1/projects/upload/", data=file).status_code == status
@@ -149,9 +153,11 @@ def test_projects_are_their_owners(site):
     for project in (made, anns):
         one = f"/api/v1/projects/{project}"
         for method, path, more in (
-            ("GET", one, {}), ("DELETE", one, {}), ("PATCH", one, {"json": {"name": "x", "flows": [flow]}}),
+            ("GET", one, {}),
+            ("DELETE", one, {}),
+            ("PATCH", one, {"json": {"name": "x", "flows": [flow]}}),
             ("GET", f"/api/v1/projects/download/{project}", {}),
-        ):  # fmt: skip
+        ):
             site.ask("bob", method, path, 404, **more)
     stolen = site.ask("bob", "POST", "/api/v1/flows/", 201, json=echo_flow(folder_id=made))
     assert stolen["folder_id"] == listed(site, "bob")["Starter Project"]
@@ -166,10 +172,22 @@ def test_projects_are_their_owners(site):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"name": None}, {"name": ""}, {"name": "  "}, {"name": 3}, {"name": "a\0"}, {"name": "x" * 256},
-     {"name": "p", "description": 3}, {"name": "p", "flows_list": "x"}, {"name": "p", "flows_list": ["x"]}, [], None],
+    [
+        {},
+        {"name": None},
+        {"name": ""},
+        {"name": "  "},
+        {"name": 3},
+        {"name": "a\0"},
+        {"name": "x" * 256},
+        {"name": "p", "description": 3},
+        {"name": "p", "flows_list": "x"},
+        {"name": "p", "flows_list": ["x"]},
+        [],
+        None,
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_project_is_refused(site, body):
     site.ask("ann", "POST", "/api/v1/projects/", 422, json=body)
     assert list(listed(site)) == ["Starter Project"]

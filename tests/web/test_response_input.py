@@ -58,13 +58,26 @@ TEXT = [{"type": "input_text", "text": "hi"}]
         ([user(TEXT)], "|hi"),
         ([user([*TEXT, {"type": "input_text", "text": "there"}])], "|hi\nthere"),
         ([user("one"), assistant("two"), user("hi")], "User: one\nMachine: two|hi"),
-        ([user("one"), assistant([{"type": "output_text", "text": "two", "annotations": []}], id="msg_1"), user(TEXT)],
-         "User: one\nMachine: two|hi"),
+        (
+            [
+                user("one"),
+                assistant([{"type": "output_text", "text": "two", "annotations": []}], id="msg_1"),
+                user(TEXT),
+            ],
+            "User: one\nMachine: two|hi",
+        ),
         ([{"role": "system", "content": "be brief"}, user("hi")], "|hi"),
         ([{"role": "developer", "content": TEXT}, user("one"), user("hi")], "User: one|hi"),
-        ([user("one"), {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
-          {"type": "function_call_output", "call_id": "c", "output": "3"}, assistant("two"), user("hi")],
-         "User: one\nMachine: two|hi"),
+        (
+            [
+                user("one"),
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": "3"},
+                assistant("two"),
+                user("hi"),
+            ],
+            "User: one\nMachine: two|hi",
+        ),
         ([{"type": "reasoning", "id": "r", "summary": []}, {"type": "item_reference", "id": "x"}, user("hi")], "|hi"),
         ([{"type": "web_search_call", "id": "w"}, {"type": "mcp_list_tools", "id": "m"}, user("hi")], "|hi"),
         ([user("hi"), assistant("an answer that was begun")], "|hi"),
@@ -72,7 +85,7 @@ TEXT = [{"type": "input_text", "text": "hi"}]
         ([user("one"), assistant(""), user("")], "User: one|"),
         ("hi", "|hi"),
     ],
-)  # fmt: skip
+)
 def test_the_last_turn_of_the_user_is_asked_with_what_stands_before_it(ask, items, text):
     answer = ask(items)
     assert said(answer) == text
@@ -150,16 +163,31 @@ def test_a_key_stands_for_all_that_a_request_brings(ask, first, other):
 @pytest.mark.parametrize(
     "given",
     [
-        3, None, {}, [], [3], [None], [{}], [{"role": "user"}], [user(3)], [user(None)], [user([3])], [user([{}])],
-        [user([{"type": "input_text"}])], [user([{"type": "input_audio", "data": "x"}])],
+        3,
+        None,
+        {},
+        [],
+        [3],
+        [None],
+        [{}],
+        [{"role": "user"}],
+        [user(3)],
+        [user(None)],
+        [user([3])],
+        [user([{}])],
+        [user([{"type": "input_text"}])],
+        [user([{"type": "input_audio", "data": "x"}])],
         [user([{"type": "input_image", "image_url": "https://example.com/x.png"}])],
         [user([{"type": "input_image", "image_url": "data:image/png;base64,@@@"}])],
-        [user([{"type": "input_image", "file_id": "f"}])], [{"role": "robot", "content": "x"}],
-        [{"type": "nonsense", "role": "user", "content": "x"}], [assistant("alone")],
-        [{"type": "function_call_output", "output": "3"}], [user("x")] * 2001,
+        [user([{"type": "input_image", "file_id": "f"}])],
+        [{"role": "robot", "content": "x"}],
+        [{"type": "nonsense", "role": "user", "content": "x"}],
+        [assistant("alone")],
+        [{"type": "function_call_output", "output": "3"}],
+        [user("x")] * 2001,
     ],
     ids=lambda value: str(value)[:40],
-)  # fmt: skip
+)
 def test_what_is_no_input_is_refused_and_nothing_is_kept(ask, given):
     answer = ask(given, 422)
     assert ask.site.messages("ann") == []

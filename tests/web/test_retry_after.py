@@ -20,8 +20,14 @@ def refusals(kind=FlowRunnerError):
     return found + [one for sub in kind.__subclasses__() for one in refusals(sub)]
 
 
-PATHS = ("run/{flow}", "run/{flow}?stream=true", "run/{flow}?stream=sse", "run/{flow}?background=true",
-         "webhook/{flow}", "responses")  # fmt: skip
+PATHS = (
+    "run/{flow}",
+    "run/{flow}?stream=true",
+    "run/{flow}?stream=sse",
+    "run/{flow}?background=true",
+    "webhook/{flow}",
+    "responses",
+)
 
 
 @pytest.mark.parametrize("path", PATHS)

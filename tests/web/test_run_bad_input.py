@@ -89,9 +89,19 @@ def test_a_body_that_is_no_object(quiet, body):
 
 @pytest.mark.parametrize(
     "body",
-    ["{", "}", '{"input_value": }', "{'input_value': 'x'}", '{"input_value": "x",}', "nothing", '{"a": 1} x',
-     '{"a": "\x01"}', '{"input_value": "' + "x" * 100, "\x00"],
-)  # fmt: skip
+    [
+        "{",
+        "}",
+        '{"input_value": }',
+        "{'input_value': 'x'}",
+        '{"input_value": "x",}',
+        "nothing",
+        '{"a": 1} x',
+        '{"a": "\x01"}',
+        '{"input_value": "' + "x" * 100,
+        "\x00",
+    ],
+)
 def test_broken_json_says_where(quiet, body):
     (entry,) = _refused(_post(quiet, body), 422, "request_invalid")
     assert entry["type"] == "json_invalid"
@@ -164,9 +174,19 @@ def test_a_query_that_is_wrong(quiet, query):
 
 @pytest.mark.parametrize(
     "name",
-    ["nothing", "ECHO", "echo ", "00000000-0000-4000-8000-000000000000", "%00", "..%2f..%2fetc%2fpasswd",
-     "%F0%9F%A6%9C", "x" * 5000, "'; DROP TABLE flowrunner_flows; --", "%ff"],
-)  # fmt: skip
+    [
+        "nothing",
+        "ECHO",
+        "echo ",
+        "00000000-0000-4000-8000-000000000000",
+        "%00",
+        "..%2f..%2fetc%2fpasswd",
+        "%F0%9F%A6%9C",
+        "x" * 5000,
+        "'; DROP TABLE flowrunner_flows; --",
+        "%ff",
+    ],
+)
 def test_an_unknown_flow(quiet, name):
     answer = _post(quiet, '{"input_value": "hi"}', path=f"/api/v1/run/{name}")
     assert answer.status_code == 404
@@ -231,9 +251,13 @@ def test_a_body_over_the_limit(make_site):
     for path in ("/api/v1/webhook/echo", "/api/v1/flows/"):
         assert _post(site, large, path=path).status_code == 413
     chunked = site.call(
-        "ann", "POST", RUN, input_stream=io.BytesIO(large.encode()), headers={"Content-Type": "application/json"},
+        "ann",
+        "POST",
+        RUN,
+        input_stream=io.BytesIO(large.encode()),
+        headers={"Content-Type": "application/json"},
         environ_overrides={"wsgi.input_terminated": True},
-    )  # fmt: skip
+    )
     assert chunked.status_code == 413
     assert site.messages("ann") == []
     assert _post(site, json.dumps({"input_value": "x" * 900})).status_code == 200
@@ -325,10 +349,28 @@ def _said(answer):
 
 
 TEXTS = [
-    "🦜", "a\x00b", "\x00", "\x01\x1b[31m\x7f", "\r\n \t\n", " spaces ", "שלום עולם", "\u202eevil\u202c", "{a} {{b}}",
-    "<script>", "e\u0301", "\ufeff", "\u2028\u2029", "\uffff\ufffe", "\\u0000", '"', "'", "%s %(x)s", "${x}",
-    "\U0010ffff", "null",
-]  # fmt: skip
+    "🦜",
+    "a\x00b",
+    "\x00",
+    "\x01\x1b[31m\x7f",
+    "\r\n \t\n",
+    " spaces ",
+    "שלום עולם",
+    "\u202eevil\u202c",
+    "{a} {{b}}",
+    "<script>",
+    "e\u0301",
+    "\ufeff",
+    "\u2028\u2029",
+    "\uffff\ufffe",
+    "\\u0000",
+    '"',
+    "'",
+    "%s %(x)s",
+    "${x}",
+    "\U0010ffff",
+    "null",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)

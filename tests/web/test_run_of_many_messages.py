@@ -19,10 +19,14 @@ def run(site):
     (owner,) = {m.owner for m in site.runner.memory.for_owner(EVERY_OWNER).fetch(run_id=run_id)}
     memory = site.runner.memory.for_owner(owner)
     flow_id = memory.fetch(run_id=run_id)[0].flow_id
-    memory.append([
-        Message(text=f"n{number}", sender="Machine", sender_name="AI", session_id="s", flow_id=flow_id, run_id=run_id)
-        for number in range(NUMBER - 2)
-    ])  # fmt: skip
+    memory.append(
+        [
+            Message(
+                text=f"n{number}", sender="Machine", sender_name="AI", session_id="s", flow_id=flow_id, run_id=run_id
+            )
+            for number in range(NUMBER - 2)
+        ]
+    )
     return run_id, memory
 
 

@@ -19,9 +19,21 @@ from tests.web.site import flow_through, open_site
 ALPHABET = string.ascii_letters + string.digits
 #: Shapes that tell a credential wherever it stands.
 SHAPES = (
-    "sk-{}", "ghp_{}{}", "xoxb-{}", "fr-{}{}", "AKIA{}", "hf_{}", "glpat-{}", "sk_live_{}", "Bearer {}",
-    "eyJ{}.{}.{}", "api_key={}", "password: {}", "https://user:{}@host/path", '{{"client_secret": "{}"}}',
-)  # fmt: skip
+    "sk-{}",
+    "ghp_{}{}",
+    "xoxb-{}",
+    "fr-{}{}",
+    "AKIA{}",
+    "hf_{}",
+    "glpat-{}",
+    "sk_live_{}",
+    "Bearer {}",
+    "eyJ{}.{}.{}",
+    "api_key={}",
+    "password: {}",
+    "https://user:{}@host/path",
+    '{{"client_secret": "{}"}}',
+)
 NAMES = (
     "api_key",
     "password",
@@ -165,9 +177,11 @@ def test_a_hundred_planted_secrets_are_nowhere(tmp_path, heard):
 
         for flow in (works, fails, variables):
             for path in (
-                f"/api/v1/monitor/builds?flow_id={flow}", f"/api/v1/monitor/builds?flow_id={flow}&all=true",
-                f"/api/v1/monitor/transactions?flow_id={flow}&size=100", f"/api/v1/runs?flow_id={flow}",
-            ):  # fmt: skip
+                f"/api/v1/monitor/builds?flow_id={flow}",
+                f"/api/v1/monitor/builds?flow_id={flow}&all=true",
+                f"/api/v1/monitor/transactions?flow_id={flow}&size=100",
+                f"/api/v1/runs?flow_id={flow}",
+            ):
                 seen.append((path, json.dumps(site.ask("ann", "GET", path))))
         for item in site.ask("ann", "GET", "/api/v1/runs")["items"]:
             seen.append(("one run", json.dumps(site.ask("ann", "GET", f"/api/v1/runs/{item['id']}"))))

@@ -5,10 +5,35 @@ from urllib.parse import quote
 import pytest
 
 ODD = [
-    "a", "a/", "/a", "//a", "a//b", "a/b", "/", "//", "%", "%2F", "a%2Fb", "%25", "100% of it", " ", " a ", ".", "..",
-    "../sessions", "sessions", "a?b", "a#b", "a&b=c", "a+b",
-    "\u0441\u0435\u0441\u0441\u0438\u044f \U0001f99c", "new\nline", "tab\t", "q'\"<>", "x" * 2000,
-]  # fmt: skip
+    "a",
+    "a/",
+    "/a",
+    "//a",
+    "a//b",
+    "a/b",
+    "/",
+    "//",
+    "%",
+    "%2F",
+    "a%2Fb",
+    "%25",
+    "100% of it",
+    " ",
+    " a ",
+    ".",
+    "..",
+    "../sessions",
+    "sessions",
+    "a?b",
+    "a#b",
+    "a&b=c",
+    "a+b",
+    "\u0441\u0435\u0441\u0441\u0438\u044f \U0001f99c",
+    "new\nline",
+    "tab\t",
+    "q'\"<>",
+    "x" * 2000,
+]
 
 
 def address(session_id):

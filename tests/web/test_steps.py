@@ -47,8 +47,10 @@ def test_each_step_says_when_and_with_what(talk):
     page = steps_of(talk, run["id"])
     assert page["cursor"] is None
     assert [(step["number"], step["vertex_id"], step["status"]) for step in page["steps"]] == [
-        (0, "in", "success"), (1, "if", "success"), (2, "yes", "success"),
-    ]  # fmt: skip
+        (0, "in", "success"),
+        (1, "if", "success"),
+        (2, "yes", "success"),
+    ]
     asked, decided, said = page["steps"]
     assert asked["inputs"]["input_value"] == "please help"
     assert asked["outputs"] == {"message": "please help"}
@@ -60,8 +62,13 @@ def test_each_step_says_when_and_with_what(talk):
 
 
 def test_a_failed_step_says_why(talk):
-    failing = {**ROUTER, "components": {**ROUTER["components"], "if": {
-        "type": "ConditionalRouter", "settings": {"operator": "regex", "match_text": "("}}}}  # fmt: skip
+    failing = {
+        **ROUTER,
+        "components": {
+            **ROUTER["components"],
+            "if": {"type": "ConditionalRouter", "settings": {"operator": "regex", "match_text": "("}},
+        },
+    }
     make(talk, failing)
     talk.ask("ann", "POST", "/api/v1/run/made", 500, json={"input_value": "x"})
     last = steps_of(talk, last_run(talk))["steps"][-1]

@@ -9,8 +9,17 @@ from tests.web.site import echo_flow
 PATH = "/api/v1/monitor/traces"
 KEY = "sk-not-a-real-key-0123456789"
 MEMBERS = {
-    "id", "name", "status", "startTime", "totalLatencyMs", "totalTokens", "flowId", "sessionId", "input", "output",
-}  # fmt: skip
+    "id",
+    "name",
+    "status",
+    "startTime",
+    "totalLatencyMs",
+    "totalTokens",
+    "flowId",
+    "sessionId",
+    "input",
+    "output",
+}
 
 
 @pytest.fixture
@@ -19,9 +28,14 @@ def talk(site):
     for text, session in (("a", "s0"), ("b", "s1"), ("c", "s1")):
         site.say("ann", flow, text, session)
     site.say("ann", other, "d", "s0")
-    broken = {"components": {"in": {"type": "ChatInput"}, "if": {"type": "ConditionalRouter", "settings": {
-        "operator": "regex", "match_text": "("}}, "out": {"type": "ChatOutput"}},
-        "edges": ["in.message -> if.input_text", "if.true_result -> out.input_value"]}  # fmt: skip
+    broken = {
+        "components": {
+            "in": {"type": "ChatInput"},
+            "if": {"type": "ConditionalRouter", "settings": {"operator": "regex", "match_text": "("}},
+            "out": {"type": "ChatOutput"},
+        },
+        "edges": ["in.message -> if.input_text", "if.true_result -> out.input_value"],
+    }
     failing = site.ask("ann", "POST", "/api/v1/flows/", 201, json={"name": "bad", "data": broken})["id"]
     site.ask("ann", "POST", f"/api/v1/run/{failing}", 500, json={"input_value": "e"})
     return site, flow, failing
@@ -89,10 +103,12 @@ def asked(make_site):
             "no": {"type": "TextOutput"},
         }
         edges = [
-            "in.message -> model.input_value", "model.text_output -> again.input_message",
-            "again.output_message -> if.input_text", "if.true_result -> out.input_value",
+            "in.message -> model.input_value",
+            "model.text_output -> again.input_message",
+            "again.output_message -> if.input_text",
+            "if.true_result -> out.input_value",
             "if.false_result -> no.input_value",
-        ]  # fmt: skip
+        ]
         flow = site.ask(
             "ann", "POST", "/api/v1/flows/", 201, json={"name": "m", "data": {"components": components, "edges": edges}}
         )
@@ -133,8 +149,10 @@ def test_a_trace_of_a_failure_says_what_failed(talk):
 
 def test_a_trace_is_its_owners_and_shows_who_may_only_talk_no_component(talk):
     site, flow, failing = talk
-    own, bad = (next(one["id"] for one in site.ask("ann", "GET", PATH)["traces"] if one["flowId"] == id)
-                for id in (flow, failing))  # fmt: skip
+    own, bad = (
+        next(one["id"] for one in site.ask("ann", "GET", PATH)["traces"] if one["flowId"] == id)
+        for id in (flow, failing)
+    )
     site.add_user("ann", "limited", flows=[flow])
     for who, run in (("bob", own), ("limited", bad), ("ann", "00000000-0000-0000-0000-000000000000")):
         assert site.ask(who, "GET", f"{PATH}/{run}", 404)["detail"] in ("Trace not found", "Run not found")
