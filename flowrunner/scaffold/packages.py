@@ -62,7 +62,8 @@ def _camel(name: str) -> str:
 def _refuse_name(name: str, what: str, example: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         raise BadRequest(
-            f"{what} is named in small letters and digits with hyphens between them, such as {example}, not {name!r}."
+            f"{what} must be named in lower-case letters and digits separated by hyphens, such as {example}, not"
+            f" {name!r}."
         )
 
 

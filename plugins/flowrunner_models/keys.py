@@ -52,7 +52,7 @@ def _checked(place: str, key: str) -> str:
     :raises ModelFailed: for an object, and for characters that no header takes.
     """
     if key[:1] in ("{", "["):
-        raise ModelFailed(f'{place} holds an object, not an API key; a variable is named as {{"$variable": "NAME"}}')
+        raise ModelFailed(f'{place} contains an object, not an API key; name a variable as {{"$variable": "NAME"}}')
     if not key.isascii() or not key.isprintable():
         raise ModelFailed(f"{place} contains characters that are not valid in an API key")
     return key
