@@ -25,8 +25,8 @@ RUNS = int(os.environ.get("SOAK_RUNS", "100000"))
 CLIENTS, THREADS = 8, 16
 SESSIONS = 500
 
-#: What may be larger at the end than after the first tenth, by which caches are full. All threads allocate from one
-#: heap, whose free end of up to 2 MB is there or given back at the moment of a look.
+#: What may be larger at the end than after the first tenth, by which caches are full and nearly all connections to the
+#: database are there that the worker comes to need: each takes two handles and half a megabyte or a little more.
 MEMORY, HANDLES = 1.05, 8
 
 
