@@ -129,7 +129,7 @@ class TestInAView:
         assert ann.get("/mine").json == []
 
     def test_a_reader_may_not_run(self, app):
-        with app.app_context(), pytest.raises(NotAllowed, match="only read"):
+        with app.app_context(), pytest.raises(NotAllowed, match="read-only"):
             current_runner.run("tell", "x", identity=Identity("ann", read_only=True))
 
 
