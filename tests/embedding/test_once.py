@@ -112,7 +112,7 @@ def test_a_key_may_be_named_where_there_is_no_request(app):
         ]
         assert runs[0].run_id == runs[1].run_id
         assert runs[0].to_json() == json.loads(json.dumps(runs[1].to_json()))
-        with pytest.raises(KeyReused, match="another request"):
+        with pytest.raises(KeyReused, match="different request"):
             current_runner.run("chat", "y", session_id="u", identity="ann", idempotency_key="order-7")
         with pytest.raises(KeyInvalid, match="1 to 255"):
             current_runner.run("chat", "y", identity="ann", idempotency_key="x" * 256)
