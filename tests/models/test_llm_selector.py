@@ -93,4 +93,4 @@ def test_what_is_missing_is_named(house, model):
 def test_the_judge_is_told_what_to_look_for(house, model, aim):
     run(house, model, "1", "Answer", optimization=aim)
     told = model.asked[-2]["messages"][0]["content"]
-    assert {"quality": "the best", "speed": "fastest", "cost": "cheapest"}.get(aim, "balance") in told
+    assert {"quality": "answer best", "speed": "fastest", "cost": "cheapest"}.get(aim, "balance") in told

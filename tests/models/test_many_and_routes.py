@@ -28,7 +28,7 @@ def test_each_row_is_asked_about(house, model):
 
 
 def test_a_column_that_is_not_there(house):
-    with pytest.raises(ComponentFailed, match="no column wrong; there are text"):
+    with pytest.raises(ComponentFailed, match="no column wrong; it has text"):
         batch(house, [{"text": "a"}], column_name="wrong")
 
 
