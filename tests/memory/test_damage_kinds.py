@@ -282,9 +282,9 @@ def test_a_folder_that_is_gone_is_no_empty_store(folder):
     for path in (folder / "sessions", folder):
         path.rename(aside)
         for ask in (sessions, lambda backend: fetch(backend, "bad")):
-            with pytest.raises(MemoryFailed, match="not there"):
+            with pytest.raises(MemoryFailed, match="is missing"):
                 ask(backend)
-        with pytest.raises(MemoryFailed, match="not there"):
+        with pytest.raises(MemoryFailed, match="is missing"):
             backend.append_messages([make_message("more", owner="ann", session_id="new")])
         aside.rename(path)
         assert fetch(backend, "bad") == said("bad", 0, 1, 2, 3)

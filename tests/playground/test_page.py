@@ -12,7 +12,6 @@ from flowrunner.app import create_app, runner_of
 from flowrunner.extension import FlowRunner
 from flowrunner.playground.page import FOLDER, packed_file, static_files
 from tests.live_server import ROOT
-from tests.waiting import wait_until
 
 FLOWS = str(ROOT / "examples" / "flows")
 
@@ -165,21 +164,6 @@ def test_a_run_that_is_not_there_cannot_be_stopped(client):
     assert client.post("/api/v1/runs/7f0e9d1c-0000-4000-8000-000000000000/cancel").status_code == 404
     assert client.post("/api/v1/runs/../cancel").status_code in (404, 405, 422)
     assert client.post("/api/v1/runs/nothing/cancel").status_code == 422
-
-
-def test_a_run_is_stopped_by_its_owner_alone(tmp_path):
-    from flowrunner.web.spool import Spool
-
-    reasons = []
-    spool = Spool(lambda: tmp_path, 30)
-    stream = spool.open("7f0e9d1c-0000-4000-8000-000000000001", "ann", "f", reasons.append)
-    assert not Spool(lambda: tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "bob")
-    assert Spool(lambda: tmp_path, 30).stop("7f0e9d1c-0000-4000-8000-000000000001", "ann"), (
-        "another worker may be asked"
-    )
-    wait_until(lambda: reasons)
-    stream.close()
-    assert reasons[0] == "its user stopped it"
 
 
 def test_a_stream_tells_what_components_do_where_that_is_asked_for(client):

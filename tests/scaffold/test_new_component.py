@@ -277,7 +277,7 @@ def test_a_plugin_is_found_once_it_is_installed(package, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "My-Rules", "my_rules", "../x", "1x", "x-", "x" * 41])
 def test_a_plugin_wants_a_name(name, tmp_path):
-    with pytest.raises(BadRequest, match="A plugin is named in small letters"):
+    with pytest.raises(BadRequest, match="A plugin must be named in lower-case letters"):
         write_plugin_package(name, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
