@@ -38,10 +38,10 @@ class MemoryBackend(ABC):
     """A store of conversations. **This docstring is the contract**; the kit in
     ``flowrunner.testing`` proves it, and nothing else defines it.
 
-    *Order* is the order of append, never the clock. Two appends that return one after the other
-    are in that order for every reader, in every thread and process; and who has seen a message
-    never sees another one appear before it later, but for a session that was merged (below). So a
-    reader that follows a store with ``after`` misses nothing.
+    *Order* is the order of append, never the clock. Two appends that return one after the other are
+    in that order for every reader, in every thread and process; and a reader that has seen a
+    message never sees another one appear before it later, except in a session that was merged
+    (below). So a reader that follows a store with ``after`` misses nothing.
 
     *Owners.* The same session id of two owners is two sessions. A query reaches only rows of its
     owner; :data:`EVERY_OWNER` reaches all. A message is stored under its ``owner`` field.
@@ -49,52 +49,51 @@ class MemoryBackend(ABC):
     *Values* come back as they went in: texts character by character (NUL and control characters
     included), JSON values as JSON, timestamps to the microsecond. A session id is any non-empty
     text of any length; ids of messages, owners and flows have at most 255 characters. Text that
-    UTF-8 cannot hold (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`.
-    What was handed in or out can be changed by its holder without any effect on the store.
+    UTF-8 cannot encode (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`.
+    Changing an object that was passed in or returned has no effect on the store.
 
-    ``append_messages`` takes messages of one owner and one session, stores all or none, keeps
-    their order, and returns them as stored. When it returns, they are as safe as the backend can
-    make them: a ``durable`` backend has them on disk. A message has its id, ``session_id``,
-    ``sender`` and ``sender_name`` already; appending an id that is taken (anywhere in the store,
-    or twice in one call) raises :class:`~flowrunner.MessageInvalid`. An empty list returns an
-    empty list.
+    ``append_messages`` takes messages of one owner and one session, stores all or none, keeps their
+    order, and returns them as stored. When it returns, they are as safe as the backend can make
+    them: a ``durable`` backend has them on disk. A message has its id, ``session_id``, ``sender``
+    and ``sender_name`` already; appending an id that is taken (anywhere in the store, or twice in
+    one call) raises :class:`~flowrunner.MessageInvalid`. An empty list returns an empty list.
 
-    ``fetch_messages`` returns what the query means, **oldest first**. ``limit`` keeps the newest
-    N (after ``offset``); with the cursor ``after`` the oldest N. Cursors are message ids, so a
-    page stays where it is while others insert or delete.
+    ``fetch_messages`` returns what the query means, **oldest first**. ``limit`` keeps the newest N
+    (after ``offset``); with the cursor ``after`` the oldest N. Cursors are message ids, so a page
+    stays where it is while others insert or delete.
 
     ``update_messages`` changes all messages the query means and returns them as they are now,
-    oldest first; none found is an empty list. One verb edits a message and renames or merges
-    sessions: with ``changes.session_id`` the messages that are not there yet move to that session
-    of their owner. A session that had no messages gets them in the order they had; one that had
-    some is put in order of timestamp, and of append where timestamps are equal. The merged
+    oldest first; if there are none, the list is empty. One verb edits a message and renames or
+    merges sessions: with ``changes.session_id`` the messages that are not there yet move to that
+    session of their owner. A session that had no messages gets them in the order they had; one that
+    had some is sorted by timestamp, and by order of append where timestamps are equal. The merged
     messages share the places in the whole order that they had before; every other session is
-    unchanged. All or nothing, also when the process dies in between.
+    unchanged. All or nothing, even if the process dies in between.
 
-    ``delete_messages`` removes what the query means and returns how many that were. Their ids may
-    be appended again.
+    ``delete_messages`` removes the messages that the query means and returns their number. Their
+    ids may be appended again.
 
     ``list_sessions`` returns a summary per session, latest activity first (activity = the newest
     append). A session without messages does not exist.
 
     ``close`` releases everything and returns True; a second call does no harm.
 
-    *Hooks.* Each operation, the optional ``session_lock`` included, is a hook of the same name,
-    and the core calls a backend through hooks alone, so that a plugin which wraps one sees every
-    call. A backend must not answer one operation by calling another through the hooks. A further
-    public method of a backend is for its own plugin; the core never calls it.
+    *Hooks.* Each operation, the optional ``session_lock`` included, is a hook of the same name, and
+    the core calls a backend only through hooks, so that a plugin that wraps one sees every call. A
+    backend must not answer one operation by calling another through the hooks. Any other public
+    method of a backend is for its own plugin; the core never calls it.
 
-    ``session_lock`` is for stores that several hosts share; others return None, and runs take
-    turns by a file lock of the host. It returns a context manager. Entering it waits at most
-    ``wait`` seconds and gives whether the lock was got: at most one holder at a time, of all
-    threads, processes and hosts. A failure of the store is :class:`~flowrunner.MemoryFailed`.
-    Leaving it frees the own lock only, never that of another holder, and does not raise. A holder
-    that dies frees it: by a connection that ends, or by a lease that is renewed while the holder
-    lives and ends by itself otherwise. With leases each holder writes a random token, and renews
-    or frees only where its own token stands. Locks of different sessions, and of one session id
-    of different owners, are independent; one thread may hold several.
+    ``session_lock`` is for stores that several hosts share; others return None, and runs take turns
+    with a file lock on the host. It returns a context manager. Entering it waits at most ``wait``
+    seconds and returns whether the lock was acquired: there is at most one holder at a time, across
+    all threads, processes and hosts. A failure of the store is :class:`~flowrunner.MemoryFailed`.
+    Leaving it releases only its own lock, never that of another holder, and does not raise. If the
+    holder dies, the lock is released: its connection ends, or its lease, which is renewed while the
+    holder lives, expires. With leases, each holder writes a random token, and renews or releases
+    the lock only while its own token is there. Locks of different sessions, and of the same session
+    id of different owners, are independent; one thread may hold several.
 
-    *Failure.* Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with
+    *Failure.* An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with
     ``__cause__``) and leaves nothing half-done; no falsy value ever means failure. All operations
     may be called from any thread, and in a process forked after the backend was opened.
     """

@@ -23,9 +23,9 @@ class PagingTests(BackendTests):
 
     group = "pages over all owners"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A page of all owners that goes on behind a session id alone: two owners may have the same.",
-        "Pages that are counted per owner, or per session, and then joined.",
-        "A page that is one too short or too long when its end is the end of the list.",
+        "Continuing a page over all owners after a session id alone: two owners may have the same id.",
+        "Paging per owner, or per session, and then joining the pages.",
+        "A page that is one too short or too long at the end of the list.",
     )
 
     @since(2)
@@ -67,8 +67,8 @@ class CapTests(BackendTests):
 
     group = "large numbers"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A store that gives 1,000 or 10,000 rows at most unless it is asked for pages, as many servers do.",
-        "A search that looks at the first so many hits of an index and filters them afterwards.",
+        "A store that returns at most 1,000 or 10,000 rows unless pages are requested, as many servers do.",
+        "A search that takes a limited number of hits from an index and filters them afterwards.",
         "A bulk deletion or edit that ends after one batch.",
     )
 

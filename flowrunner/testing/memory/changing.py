@@ -60,7 +60,7 @@ class EditTests(BackendTests):
     group = "edits and deletions"
     mistakes: ClassVar[tuple[str, ...]] = (
         "An edit that moves the message to the end.",
-        "An edit that merges JSON where it is to replace it, or resets what was not named.",
+        "An edit that merges JSON instead of replacing it, or resets fields that were not named.",
         "A deleted id that stays taken.",
     )
 
@@ -83,8 +83,8 @@ class EditTests(BackendTests):
         assert fetch_texts(backend, limit=1) == ["c"]
 
     def test_an_edit_reaches_all_that_the_query_means(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         append_texts(backend, "a", "b", sender="User")
         append_texts(backend, "c", sender="Machine")
         changed = backend.update_messages(MessageQuery(owner=ANN, sender="User"), MessageChanges(sender_name="Ann"))
@@ -92,22 +92,22 @@ class EditTests(BackendTests):
         assert fetch_texts(backend, sender_name="Ann") == ["a", "b"]
 
     def test_an_edit_counts_the_window_as_a_fetch_does(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         append_texts(backend, *"abcd")
         changed = backend.update_messages(MessageQuery(owner=ANN, limit=2, offset=1), MessageChanges(sender="X"))
         assert [message.text for message in changed] == ["b", "c"]
 
     def test_changes_that_change_nothing_return_what_is_there(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         stored = append_texts(backend, "a", "b")
         assert backend.update_messages(MessageQuery(owner=ANN), MessageChanges()) == stored
         assert backend.fetch_messages(MessageQuery(owner=ANN)) == stored
 
     def test_nothing_meant_is_nothing_changed(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         append_texts(backend, "a")
         query = MessageQuery(owner=ANN, ids=("unknown",))
         assert backend.update_messages(query, MessageChanges(text="b")) == []
@@ -116,7 +116,7 @@ class EditTests(BackendTests):
         assert fetch_texts(backend) == ["a"]
 
     def test_deletion_removes_what_the_query_means_and_says_how_many(self, backend: MemoryBackend) -> None:
-        """``delete_messages`` removes what the query means and returns how many that were."""
+        """``delete_messages`` removes the messages that the query means and returns their number."""
         stored = append_texts(backend, *"abcdef")
         assert backend.delete_messages(MessageQuery(owner=ANN, ids=(stored[1].id or "", "unknown"))) == 1
         assert backend.delete_messages(MessageQuery(owner=ANN, limit=2)) == 2
@@ -142,12 +142,12 @@ class MoveTests(BackendTests):
         "A merge that appends one session to the other.",
         "A rename that sorts by time.",
         "A merge that moves the messages of other sessions.",
-        "A move for every owner that joins the sessions of two.",
+        "A move over every owner that merges sessions of different owners.",
     )
 
     def test_a_rename_moves_all_and_keeps_the_order(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for n in range(4):
             append_texts(backend, str(n), session_id="old", timestamp=NOON - timedelta(hours=n))
         moved = backend.update_messages(MessageQuery(owner=ANN, session_id="old"), MessageChanges(session_id="new"))
@@ -156,8 +156,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="old") == []
 
     def test_a_merge_is_ordered_by_time(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for text, minute in (("c", 3), ("a", 1)):
             append_texts(backend, text, session_id="left", timestamp=NOON + timedelta(minutes=minute))
         for text, minute in (("d", 4), ("b", 2)):
@@ -169,8 +169,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", limit=2) == ["c", "d"]
 
     def test_equal_times_keep_the_order_of_append(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for n in range(6):
             append_texts(backend, str(n), session_id=("left", "right")[n % 2], timestamp=NOON)
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
@@ -208,8 +208,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left") == ["a", "b", "d"]
 
     def test_several_sessions_can_merge_into_one(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for n in range(9):
             append_texts(backend, str(n), session_id=f"s{n % 3}", timestamp=NOON + timedelta(minutes=n))
         backend.update_messages(MessageQuery(owner=ANN), MessageChanges(session_id="s1"))
@@ -226,8 +226,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="talk") == ["0", "1", "2"]
 
     def test_a_move_can_edit_at_once(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         append_texts(backend, "a", session_id="left", timestamp=NOON)
         append_texts(backend, "b", session_id="right", timestamp=NOON - timedelta(minutes=1))
         changes = MessageChanges(session_id="left", sender_name="Moved", text="B")
@@ -266,8 +266,8 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", after=left[0].id) == ["c"]
 
     def test_a_large_merge_is_whole(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for session in ("left", "right"):
             backend.append_messages(
                 [
@@ -281,8 +281,8 @@ class MoveTests(BackendTests):
     @since(2)
     @pytest.mark.parametrize("move", MOVES)
     def test_windows_are_counted_anew_after_a_move(self, backend: MemoryBackend, move: str) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         for n in range(8):
             session = ("left", "right", "bystander")[n % 3]
             append_texts(backend, str(n), id=str(n), session_id=session, timestamp=NOON - timedelta(minutes=n))

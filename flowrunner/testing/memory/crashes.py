@@ -32,11 +32,11 @@ class DurableTests(BackendTests):
 
     group = "crashes"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "Writes that wait in a buffer of the process until it is closed.",
+        "Writes that stay in a buffer of the process until it is closed.",
         "A move or an edit of several messages that is written message by message.",
         "A lock that a dead process leaves behind.",
-        "A server that acknowledges what it has in memory only: Redis without an append-only file, for one.",
-        "A client that is open while its server is started again, and fails from then on.",
+        "A server that acknowledges writes that are only in memory, such as Redis without an append-only file.",
+        "A client that is open while its server restarts, and fails from then on.",
     )
 
     @pytest.fixture
@@ -70,7 +70,7 @@ class DurableTests(BackendTests):
     def test_a_kill_loses_doubles_and_disorders_nothing(
         self, durable: MemoryBackend, folder: Path, helpers: Helpers
     ) -> None:
-        """All or nothing, also when the process dies in between."""
+        """All or nothing, even if the process dies in between."""
         durable.close()
         record = Record()
         chance = random.Random(os.environ.get("MEMORY_KIT_SEED", "kill"))

@@ -22,7 +22,7 @@ class FailureTests(BackendTests):
     mistakes: ClassVar[tuple[str, ...]] = (
         "A failed write that returns None or an empty list.",
         "The store's own exception instead of MemoryFailed.",
-        "A session that a failed append has made.",
+        "A session created by a failed append.",
     )
 
     @pytest.fixture
@@ -35,8 +35,8 @@ class FailureTests(BackendTests):
         return found
 
     def test_a_failed_append_stores_nothing(self, backend: MemoryBackend, broken: AbstractContextManager[None]) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         lost = [make_message("lost"), make_message("lost too", session_id="talk")]
         with broken, pytest.raises(MemoryFailed) as failure:
             backend.append_messages(lost)
@@ -49,8 +49,8 @@ class FailureTests(BackendTests):
     def test_a_failed_append_makes_no_session(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         with broken, pytest.raises(MemoryFailed):
             append_texts(backend, "lost", session_id="new")
         assert list_ids(backend) == ["talk"]
@@ -60,8 +60,8 @@ class FailureTests(BackendTests):
     def test_a_failed_change_changes_nothing(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         with broken:
             for changes in (MessageChanges(text="lost"), MessageChanges(session_id="lost")):
                 with pytest.raises(MemoryFailed):
@@ -72,16 +72,16 @@ class FailureTests(BackendTests):
     def test_a_failed_deletion_deletes_nothing(
         self, backend: MemoryBackend, broken: AbstractContextManager[None]
     ) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         with broken, pytest.raises(MemoryFailed):
             backend.delete_messages(MessageQuery(owner=ANN, limit=1))
         assert fetch_texts(backend) == ["a", "b"]
         assert backend.delete_messages(MessageQuery(owner=ANN, limit=1)) == 1
 
     def test_reading_goes_on(self, backend: MemoryBackend, broken: AbstractContextManager[None]) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         with broken:
             assert fetch_texts(backend) == ["a", "b"]
             assert list_ids(backend) == ["talk"]

@@ -70,9 +70,9 @@ class FilterTests(BackendTests):
     group = "filters"
     mistakes: ClassVar[tuple[str, ...]] = (
         "A filter that the store reads as a pattern.",
-        "``exclude_run`` that drops messages of no run, since NULL is not unequal to anything.",
-        "``until`` that is included.",
-        "More ids than a statement takes.",
+        "``exclude_run`` that drops messages without a run, since NULL is not unequal to anything.",
+        "``until`` treated as inclusive.",
+        "More ids than an SQL statement accepts.",
     )
 
     def test_an_exact_filter_keeps_exactly_its_value(self, backend: MemoryBackend) -> None:
@@ -150,9 +150,9 @@ class SearchTests(BackendTests):
 
     group = "search"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A search for the phrase, or for whole words.",
-        "An index that edits, moves and deletions do not reach.",
-        "Hits that are cut to the limit before the other filters.",
+        "Searching for the phrase, or for whole words only.",
+        "An index that edits, moves and deletions do not update.",
+        "Applying the limit to hits before the other filters.",
     )
 
     def test_search_finds_all_words_anywhere_in_any_case(self, backend: MemoryBackend) -> None:

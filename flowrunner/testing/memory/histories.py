@@ -32,7 +32,7 @@ class HistoryTests(BackendTests):
 
     group = "random histories"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "Anything that only shows when two features meet: a filter and a cursor, a merge and a window.",
+        "Anything that only shows when two features are combined: a filter and a cursor, a merge and a window.",
     )
     #: Look for a shorter history that fails too.
     shortens: ClassVar[bool] = True

@@ -55,12 +55,12 @@ class ExactTests(BackendTests):
 
     group = "exact values"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "1.0 that comes back as 1, or -0.0 as 0: a JSON library or a column that knows one kind of number.",
+        "1.0 that comes back as 1, or -0.0 as 0: a JSON library or a column with only one kind of number.",
         "Numbers beyond 53 or 63 bits that are rounded, or refused.",
-        "Names with a dot or a dollar that the store takes for paths or operators.",
-        "A list kept as a set, sorted or without its doubles.",
-        "Columns with a limit (255, 4,096, 65,535 characters or bytes) that cut in silence.",
-        "A byte order mark, blanks at the end or line ends that are tidied up, or é written as e and an accent.",
+        "Names with a dot or a dollar sign that the store interprets as paths or operators.",
+        "A list stored as a set, sorted or without its duplicates.",
+        "Columns with a limit (255, 4,096, 65,535 characters or bytes) that truncate silently.",
+        "A byte order mark, trailing spaces or line endings that are normalized, or é stored as e and an accent.",
     )
 
     @since(2)

@@ -26,7 +26,7 @@ class CaseTests(BackendTests):
     mistakes: ClassVar[tuple[str, ...]] = (
         "A collation that ignores case: MySQL's and SQL Server's by default, NOCASE in SQLite.",
         "Files or tables named after sessions, on a file system or in a database that ignores case.",
-        "A key that is made lower case for lookups.",
+        "A key that is lower-cased for lookups.",
     )
 
     @since(2)

@@ -27,8 +27,8 @@ class ListTests(BackendTests):
     mistakes: ClassVar[tuple[str, ...]] = (
         "Activity by timestamp instead of by append.",
         "Counts that deletions, renames and merges do not change.",
-        "Pages by number, which slip when somebody becomes active.",
-        "``flow_id`` that picks sessions and then counts all of their messages.",
+        "Pages by number, which shift when another session becomes active.",
+        "``flow_id`` that selects sessions and then counts all of their messages.",
     )
 
     def test_a_summary_says_what_is_there(self, backend: MemoryBackend) -> None:
@@ -151,8 +151,8 @@ class ListTests(BackendTests):
         assert list_ids(backend) == ["b"]
 
     def test_renames_and_merges_show(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is put in order of
-        timestamp, and of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
+        by order of append where timestamps are equal."""
         append_texts(backend, "1", session_id="a", timestamp=NOON + timedelta(hours=2), flow_id="f")
         append_texts(backend, "2", session_id="b", timestamp=NOON, flow_id="g")
         append_texts(backend, "3", session_id="c", timestamp=NOON)

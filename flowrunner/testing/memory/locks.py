@@ -52,12 +52,12 @@ class LockTests(BackendTests):
 
     group = "session locks"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A key that the next one deletes when he leaves without having got it.",
-        "A lease that nobody renews: a run that takes longer than it has no lock any more.",
-        "A key without a lease: a holder that dies keeps the session for ever.",
-        "A holder that comes back late and frees, or renews, the lock of the next one: it did not look for its token.",
-        "A lock of the database that the same connection may take twice: two threads then hold it.",
-        "A lock that is taken when it is made, and not when it is entered.",
+        "A caller that did not acquire the lock and still deletes its key on leaving.",
+        "A lease that is not renewed: a run that takes longer loses its lock.",
+        "A key without a lease: a holder that dies keeps the session locked forever.",
+        "A late holder that releases or renews the lock of the next one, because it does not check its token.",
+        "A database lock that is reentrant for a connection: two threads can then hold it.",
+        "A lock that is acquired when it is created, not when it is entered.",
         "A lock on the session id alone: the same id of two owners is two sessions.",
     )
 
@@ -70,8 +70,8 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_a_lock_has_one_holder(self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         other = open_another()
         with lock(locking) as got:
             assert got is True
@@ -84,8 +84,8 @@ class LockTests(BackendTests):
     def test_a_lock_is_taken_when_it_is_entered(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """It returns a context manager. Entering it waits at most ``wait`` seconds and gives whether the lock was got:
-        at most one holder at a time, of all threads, processes and hosts."""
+        """It returns a context manager. Entering it waits at most ``wait`` seconds and returns whether the lock was
+        acquired: there is at most one holder at a time, across all threads, processes and hosts."""
         made = lock(locking)
         assert is_free(open_another())
         with made as got:
@@ -95,7 +95,7 @@ class LockTests(BackendTests):
     def test_a_session_is_locked_again_and_again(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
+        """Leaving it releases only its own lock, never that of another holder, and does not raise."""
         other = open_another()
         for n in range(ROUNDS):
             assert is_free((locking, other)[n % 2])
@@ -104,7 +104,7 @@ class LockTests(BackendTests):
     def test_who_did_not_get_a_lock_frees_nothing(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
+        """Leaving it releases only its own lock, never that of another holder, and does not raise."""
         other = open_another()
         with lock(locking):
             for loser in (locking, other):
@@ -113,7 +113,7 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_a_block_that_fails_frees_its_lock(self, locking: MemoryBackend) -> None:
-        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
+        """Leaving it releases only its own lock, never that of another holder, and does not raise."""
         with pytest.raises(ZeroDivisionError), lock(locking) as got:
             assert got
             raise ZeroDivisionError
@@ -124,8 +124,8 @@ class LockTests(BackendTests):
     def test_who_waits_in_vain_is_told(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], wait: float
     ) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         other = open_another()
         with lock(locking):
             waiting = Thread(lambda: is_free(other, wait=wait))
@@ -138,8 +138,8 @@ class LockTests(BackendTests):
     def test_who_waits_gets_the_lock_when_it_is_free(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         other, events, begun = open_another(), [], threading.Event()
 
         def wait_for_it() -> bool:
@@ -164,7 +164,7 @@ class LockTests(BackendTests):
     def test_locks_of_different_sessions_are_independent(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """Locks of different sessions, and of one session id of different owners, are independent; one thread may
+        """Locks of different sessions, and of the same session id of different owners, are independent; one thread may
         hold several."""
         other = open_another()
         with ExitStack() as held:
@@ -178,8 +178,8 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_threads_hold_a_lock_one_after_the_other(self, locking: MemoryBackend) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         holders: list[int] = []
 
         def hold(number: int) -> int:
@@ -202,8 +202,8 @@ class LockTests(BackendTests):
     def test_a_run_within_a_run_shares_its_turn(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], folder: Path
     ) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         other, cancelled = open_another(), CancelToken()
         turns = Turns(folder, strategy="reject", wait=0, session_lock=locking.session_lock)
         with turns.hold(ANN, ["talk"], cancelled=cancelled) as held:
@@ -219,8 +219,8 @@ class LockTests(BackendTests):
 
     @since(2)
     def test_a_lock_holds_in_other_processes(self, locking: MemoryBackend, folder: Path, helpers: Helpers) -> None:
-        """Entering it waits at most ``wait`` seconds and gives whether the lock was got: at most one holder at a time,
-        of all threads, processes and hosts."""
+        """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
+        holder at a time, across all threads, processes and hosts."""
         with lock(locking) as got:
             assert got
             told = helpers.start(folder, "hold_lock", session="talk", wait=0).finish()
@@ -236,15 +236,15 @@ class LockTests(BackendTests):
     def test_a_lock_does_not_pass_to_the_child_of_a_fork(
         self, locking: MemoryBackend, folder: Path, helpers: Helpers
     ) -> None:
-        """Leaving it frees the own lock only, never that of another holder, and does not raise."""
+        """Leaving it releases only its own lock, never that of another holder, and does not raise."""
         told = helpers.start(folder, "lock_in_child", session="talk").finish()
         assert told == ["parent True", "first False", "second False"]
         assert is_free(locking)
 
     @since(2)
     def test_a_dead_holder_frees_its_lock(self, locking: MemoryBackend, folder: Path, helpers: Helpers) -> None:
-        """A holder that dies frees it: by a connection that ends, or by a lease that is renewed while the holder lives
-        and ends by itself otherwise."""
+        """If the holder dies, the lock is released: its connection ends, or its lease, which is renewed while the
+        holder lives, expires."""
         dying = helpers.start(folder, "hold_lock", session="talk", wait=0, keep=True)
         dying.wait_for("got True")
         assert not is_free(locking)
@@ -256,8 +256,8 @@ class LockTests(BackendTests):
     def test_a_lease_is_renewed_while_the_lock_is_held(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """A holder that dies frees it: by a connection that ends, or by a lease that is renewed while the holder lives
-        and ends by itself otherwise."""
+        """If the holder dies, the lock is released: its connection ends, or its lease, which is renewed while the
+        holder lives, expires."""
         lease, other = self.lease(), open_another()
 
         def outlive_the_lease() -> None:
@@ -274,7 +274,8 @@ class LockTests(BackendTests):
     def test_who_comes_back_late_leaves_the_next_holder_alone(
         self, locking: MemoryBackend, folder: Path, helpers: Helpers, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """With leases each holder writes a random token, and renews or frees only where its own token stands."""
+        """With leases, each holder writes a random token, and renews or releases the lock only while its own token is
+        there."""
         lease, other = self.lease(), open_another()
 
         def come_back_late() -> None:

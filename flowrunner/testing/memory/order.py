@@ -22,8 +22,8 @@ class OrderTests(BackendTests):
     group = "order"
     mistakes: ClassVar[tuple[str, ...]] = (
         "Sorting by timestamp, or by an id that is random.",
-        "Numbers of a sequence that are given out before the write is seen by others.",
-        "Order within a session only, where a query reaches several.",
+        "Sequence numbers that are assigned before the write is visible to others.",
+        "Keeping order within a session only, although a query may reach several.",
     )
 
     def test_an_empty_store_answers_with_nothing(self, backend: MemoryBackend) -> None:
@@ -75,8 +75,8 @@ class WindowTests(BackendTests):
     group = "windows and cursors"
     mistakes: ClassVar[tuple[str, ...]] = (
         "``limit`` that keeps the oldest, or is counted before the filters.",
-        "A cursor that is part of its page, or that means nothing when its message is gone.",
-        "A cursor looked for within the session, or without looking at its owner.",
+        "A cursor that is included in its page, or that is ignored when its message is gone.",
+        "A cursor looked up within the session only, or without checking its owner.",
     )
 
     def test_limit_keeps_the_newest(self, backend: MemoryBackend) -> None:

@@ -32,9 +32,9 @@ class OwnerTests(BackendTests):
 
     group = "owners"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A look by id that forgets the owner.",
+        "A lookup by id that ignores the owner.",
         "Keys made of owner and session with a separator that both may contain.",
-        "A list of sessions for everybody.",
+        "A list of sessions that includes those of other owners.",
     )
 
     def store_both(self, backend: MemoryBackend) -> tuple[Any, Any]:

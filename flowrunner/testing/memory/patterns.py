@@ -52,11 +52,11 @@ class PatternTests(BackendTests):
 
     group = "patterns"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "LIKE, GLOB or a regular expression with the words as they came: % and _, [ and * are then patterns.",
-        "A full-text index asked in its own language, where quotes, minus and colons mean something.",
-        "A collation or an analyser that takes é for e, or ２ for 2; only case does not count.",
-        "An index of three-letter pieces that finds no shorter words.",
-        "A text that is cut before it is searched.",
+        "LIKE, GLOB or a regular expression with unescaped words: % and _, [ and * are then patterns.",
+        "Passing the words to a full-text query language, in which quotes, minus and colons have a meaning.",
+        "A collation or an analyser that treats é as e, or ２ as 2; only case is ignored.",
+        "A trigram index that finds no words of fewer than three letters.",
+        "A text that is truncated before it is searched.",
     )
 
     @since(2)

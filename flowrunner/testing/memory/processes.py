@@ -38,10 +38,10 @@ class SharedTests(BackendTests):
 
     group = "processes"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A lock that keeps threads apart and not processes, so that one writes back what another has deleted.",
-        "A list of sessions, an index or a cache that a process makes once and trusts from then on.",
-        "A look whether an id is taken that is not one with the write.",
-        "A connection that a parent opened and its children go on using.",
+        "A lock between threads but not processes, so that one process writes back what another has deleted.",
+        "A list of sessions, an index or a cache that a process builds once and trusts from then on.",
+        "Checking whether an id is taken in a separate step from the write.",
+        "A connection opened by a parent process and used by its children.",
     )
 
     @pytest.fixture
@@ -94,8 +94,8 @@ class SharedTests(BackendTests):
     def test_processes_that_write_together_undo_nothing(
         self, shared: MemoryBackend, folder: Path, helpers: Helpers, scenario: str
     ) -> None:
-        """Whatever cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves nothing
-        half-done; no falsy value ever means failure."""
+        """An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and leaves
+        nothing half-done; no falsy value ever means failure."""
         store_old(shared)
         told = helpers.start(folder, "write_together", crew=WRITERS, scenario=scenario).finish()
         SCENARIOS[scenario].check(shared, sum(map(int, told)))

@@ -92,9 +92,9 @@ class ThreadTests(BackendTests):
     group = "threads"
     mistakes: ClassVar[tuple[str, ...]] = (
         "Reading, changing and writing back without a lock.",
-        "A look whether an id is taken that is not one with the write.",
-        "A reader that sees half a call.",
-        "One call that fails and takes others of the same commit along.",
+        "Checking whether an id is taken in a separate step from the write.",
+        "A reader that sees part of a call.",
+        "A failed call that makes other calls in the same commit fail.",
     )
 
     def test_no_message_is_lost_doubled_or_out_of_order(self, backend: MemoryBackend) -> None:
@@ -198,7 +198,7 @@ class ThreadTests(BackendTests):
         assert len(seen) == THREADS * ROUNDS
 
     def test_moves_and_writes_lose_nothing(self, backend: MemoryBackend) -> None:
-        """All or nothing, also when the process dies in between."""
+        """All or nothing, even if the process dies in between."""
 
         def work(thread: int) -> None:
             for n in range(ROUNDS):

@@ -59,10 +59,10 @@ class ValueTests(BackendTests):
 
     group = "values"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "Texts cut at NUL, ids cut at 255 characters, blanks that are stripped.",
-        "Timestamps to the millisecond, or without a time zone.",
-        "None and the empty text taken for the same.",
-        "Messages kept as the caller's objects, or handed out as the store's.",
+        "Texts truncated at NUL, ids truncated at 255 characters, stripped spaces.",
+        "Timestamps stored to the millisecond, or without a time zone.",
+        "Treating None and the empty text as the same.",
+        "Storing the caller's objects, or returning the store's own.",
     )
 
     def test_every_field_comes_back(self, backend: MemoryBackend) -> None:
@@ -161,7 +161,7 @@ class ValueTests(BackendTests):
             assert found.tzinfo is not None, moment
 
     def test_a_lone_surrogate_is_kept_or_refused_but_never_changed(self, backend: MemoryBackend) -> None:
-        """Text that UTF-8 cannot hold (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`."""
+        """Text that UTF-8 cannot encode (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`."""
         append_texts(backend, "before")
         for field in ("text", "session_id"):
             message = make_message(**{"text": "x", field: "half \ud800 a pair"})
@@ -175,7 +175,7 @@ class ValueTests(BackendTests):
         assert fetch_texts(backend)[-1] == "after"
 
     def test_what_went_in_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
-        """What was handed in or out can be changed by its holder without any effect on the store."""
+        """Changing an object that was passed in or returned has no effect on the store."""
         properties: dict[str, Any] = make_properties(targets=["a"])
         block: dict[str, Any] = {"title": "t", "contents": [{"type": "text", "text": "x"}]}
         message = make_message(properties=properties, content_blocks=(block,), session_metadata={"a": [1]})
@@ -188,7 +188,7 @@ class ValueTests(BackendTests):
         assert found.content_blocks[0]["contents"] == [{"type": "text", "text": "x"}]
 
     def test_what_came_out_can_be_changed_by_its_holder(self, backend: MemoryBackend) -> None:
-        """What was handed in or out can be changed by its holder without any effect on the store."""
+        """Changing an object that was passed in or returned has no effect on the store."""
         (message,) = backend.append_messages([make_full_message()])
         expected = make_full_message(id=message.id)
         changes = MessageChanges(sender_name="AI")
@@ -203,7 +203,7 @@ class ValueTests(BackendTests):
             assert fetch_one(backend, message) == expected
 
     def test_changes_can_be_changed_by_their_holder(self, backend: MemoryBackend) -> None:
-        """What was handed in or out can be changed by its holder without any effect on the store."""
+        """Changing an object that was passed in or returned has no effect on the store."""
         append_texts(backend, "a")
         properties: dict[str, Any] = make_properties(targets=["a"])
         backend.update_messages(MessageQuery(owner=ANN), MessageChanges(properties=properties))
@@ -214,7 +214,7 @@ class ValueTests(BackendTests):
     @since(2)
     @pytest.mark.parametrize("answer", ANSWERS)
     def test_an_answer_belongs_to_who_asked(self, backend: MemoryBackend, answer: str) -> None:
-        """What was handed in or out can be changed by its holder without any effect on the store."""
+        """Changing an object that was passed in or returned has no effect on the store."""
         expected = make_full_message(id="m", text="apple")
         first = backend.append_messages([make_full_message(id="m", text="apple")])
         found = first if answer == "appended" else ANSWERS[answer](backend)
@@ -229,7 +229,7 @@ class ValueTests(BackendTests):
 
     @since(2)
     def test_a_list_of_sessions_belongs_to_who_asked(self, backend: MemoryBackend) -> None:
-        """What was handed in or out can be changed by its holder without any effect on the store."""
+        """Changing an object that was passed in or returned has no effect on the store."""
         append_texts(backend, "x", "y")
         for _ in range(2):
             found = backend.list_sessions(SessionQuery(owner=ANN))
@@ -242,8 +242,8 @@ class RefusalTests(BackendTests):
 
     group = "all or none"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A call that is stored message by message, so that a taken id leaves the first half there.",
-        "Ids that are looked for among one owner's messages only.",
+        "Storing a call message by message, so that a taken id leaves the first half stored.",
+        "Checking ids only among the messages of one owner.",
         "A second ``close`` that fails.",
     )
 

@@ -38,8 +38,8 @@ class VerbTests(BackendTests):
 
     group = "filters with every verb"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "A filter that fetch knows and update or delete forgets, which then reaches everything.",
-        "A window that is counted differently where something is deleted.",
+        "A filter that fetch applies and update or delete ignores, which then reach everything.",
+        "A window that is counted differently in a deletion.",
     )
 
     @pytest.mark.parametrize("verb", VERBS)

@@ -20,13 +20,13 @@ def write_in_threads(backend: MemoryBackend, name: str) -> None:
 
 
 class WriterTests(BackendTests):
-    """Four threads that edit and delete what lies beside, and is, the others'."""
+    """Four threads edit and delete messages next to, and among, each other's."""
 
     group = "edits beside other writers"
     mistakes: ClassVar[tuple[str, ...]] = (
-        "An edit that writes back the whole row as it was read, and undoes the edit of another field.",
-        "An edit that brings back what was deleted meanwhile.",
-        "A deletion that is counted by two.",
+        "An edit that writes back the whole row as it was read, and undoes a concurrent edit of another field.",
+        "An edit that restores a message that was deleted meanwhile.",
+        "A deletion that two callers count.",
     )
 
     def test_deletions_beside_appends_lose_nothing(self, backend: MemoryBackend) -> None:
@@ -38,14 +38,14 @@ class WriterTests(BackendTests):
         write_in_threads(backend, "edits beside appends")
 
     def test_edits_beside_edits_are_all_done(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; none
-        found is an empty list."""
+        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
+        there are none, the list is empty."""
         write_in_threads(backend, "edits beside edits")
 
     def test_deletions_beside_edits_stay_deleted(self, backend: MemoryBackend) -> None:
-        """``delete_messages`` removes what the query means and returns how many that were."""
+        """``delete_messages`` removes the messages that the query means and returns their number."""
         write_in_threads(backend, "deletions beside edits")
 
     def test_a_message_is_deleted_once(self, backend: MemoryBackend) -> None:
-        """``delete_messages`` removes what the query means and returns how many that were."""
+        """``delete_messages`` removes the messages that the query means and returns their number."""
         write_in_threads(backend, "deletions beside deletions")
