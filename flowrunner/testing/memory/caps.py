@@ -19,7 +19,7 @@ _OWNERS: Final = ("ann", "bob", "cleo", "ann/x")
 
 
 class PagingTests(BackendTests):
-    """Pages of any size together are the whole, for one owner and for all."""
+    """Pages of any size add up to the whole list, for one owner and for all."""
 
     group = "pages over all owners"
     mistakes: ClassVar[tuple[str, ...]] = (

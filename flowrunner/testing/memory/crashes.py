@@ -28,7 +28,7 @@ MOMENTS = ("anything", "move", "append", "edit", "move", "deletion")
 
 
 class DurableTests(BackendTests):
-    """What is acknowledged survives. For backends that say ``durable``."""
+    """Acknowledged writes survive. For backends that declare ``durable``."""
 
     group = "crashes"
     mistakes: ClassVar[tuple[str, ...]] = (

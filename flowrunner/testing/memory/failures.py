@@ -16,7 +16,7 @@ from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, ma
 
 
 class FailureTests(BackendTests):
-    """A write that fails says so and leaves nothing half-done. For classes that say how to ``break_writes``."""
+    """A write that fails says so and leaves nothing half-done. For classes that define ``break_writes``."""
 
     group = "failing writes"
     mistakes: ClassVar[tuple[str, ...]] = (

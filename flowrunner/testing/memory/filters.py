@@ -65,7 +65,7 @@ FOUND: dict[str, list[str]] = {
 
 
 class FilterTests(BackendTests):
-    """A query means the messages that fulfil all its members."""
+    """A query means the messages that match all its members."""
 
     group = "filters"
     mistakes: ClassVar[tuple[str, ...]] = (

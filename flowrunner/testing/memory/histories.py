@@ -28,7 +28,7 @@ Content = tuple[str, str | None, int, bool]
 
 
 class HistoryTests(BackendTests):
-    """Whatever is done in whatever order, the store and a plain list agree."""
+    """After any operations in any order, the store and a plain list agree."""
 
     group = "random histories"
     mistakes: ClassVar[tuple[str, ...]] = (

@@ -51,7 +51,7 @@ TEXTS: Final[dict[str, str]] = {
 
 
 class ExactTests(BackendTests):
-    """Values are the same when they come back, to the type of a number and the last character."""
+    """Values come back identical, down to the type of a number and the last character."""
 
     group = "exact values"
     mistakes: ClassVar[tuple[str, ...]] = (

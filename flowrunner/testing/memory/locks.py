@@ -48,7 +48,7 @@ def is_free(backend: MemoryBackend, session_id: str = "talk", wait: float = 0.0,
 
 
 class LockTests(BackendTests):
-    """One holder at a time, on all hosts. For backends that offer ``session_lock``."""
+    """One holder at a time, on all hosts. For backends with ``session_lock``."""
 
     group = "session locks"
     mistakes: ClassVar[tuple[str, ...]] = (

@@ -48,7 +48,7 @@ LOOKED_FOR: Final[dict[str, tuple[str, str, str]]] = {
 
 
 class PatternTests(BackendTests):
-    """What is looked for is text, letter by letter: no pattern, no language of queries, no other spelling."""
+    """Search terms are matched literally: no patterns, no query language, no other spellings."""
 
     group = "patterns"
     mistakes: ClassVar[tuple[str, ...]] = (

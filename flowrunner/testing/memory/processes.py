@@ -34,7 +34,7 @@ STEPS: Final[dict[str, tuple[list[str], list[str], list[str], list[str]]]] = {
 
 
 class SharedTests(BackendTests):
-    """Several processes use one place. For backends that say ``shared``."""
+    """Several processes share one store. For backends that declare ``shared``."""
 
     group = "processes"
     mistakes: ClassVar[tuple[str, ...]] = (

@@ -87,7 +87,7 @@ def follow(backend: MemoryBackend, seen: list[str], first: str) -> None:
 
 
 class ThreadTests(BackendTests):
-    """Many threads use one backend object."""
+    """Many threads share one backend object."""
 
     group = "threads"
     mistakes: ClassVar[tuple[str, ...]] = (
