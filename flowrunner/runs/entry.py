@@ -85,6 +85,8 @@ class RunEntry:
             written = cargo.delivered or self._registry.write(statements, needed=False)
         elif result is None:
             written = self._registry.write(statements, needed=True)
+            # From here on the record must be closed, also where the messages cannot be stored.
+            self.recorded = True
             store()
         else:
             store()

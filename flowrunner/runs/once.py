@@ -105,12 +105,18 @@ class Claim:
         :param again: the flow may run twice, so its beginning changes nothing.
         """
 
+        refused = False
+
         def watch(event: RunEvent) -> None:
+            nonlocal refused
             if event.kind == "run_started" and not self.begun:
+                # Said first: a client that leaves from now on comes back.
+                self.begun, refused = True, not again
                 if not again:
                     self._begin()
-                self.begun = True
-            if emit is not None:
+                refused = False
+            # Who waits for the first event of a run that must not begin is told by its error.
+            if emit is not None and not refused:
                 emit(event)
 
         return watch
@@ -119,6 +125,7 @@ class Claim:
         try:
             self._store.begin(self._key.id, self.run_id)
         except SQLAlchemyError as error:
+            self.begun = False
             raise StoreFailed("The run cannot be recorded now, so it was not started; try again.") from error
 
     def statements(self, result: RunResult) -> list[Statement]:

@@ -313,13 +313,18 @@ class Runs:
         while self._unbegun:
             self.ledger.let_go_of(self._unbegun[0])
             self._unbegun.pop(0)
+        if self.limits is not None:
+            self.limits.give_back()
         unmarked = self.registry.unmarked
         while unmarked:
             owner, run_id, state = unmarked[0]
-            mark_unanswered(self._runner.memory.for_owner(owner), run_id, state)
+            try:
+                mark_unanswered(self._runner.memory.for_owner(owner), run_id, state)
+            except FlowRunnerError:
+                # The next round begins with another one: what fails for one owner alone must not hold up all.
+                unmarked.append(unmarked.pop(0))
+                raise
             unmarked.pop(0)
-        if self.limits is not None:
-            self.limits.give_back()
 
     def _go_on(self, lane: str) -> None:
         """Have the next run of a session begin, where an engine does that."""

@@ -70,13 +70,14 @@ class StreamFolder:
         """Return the events after a number, what is known of the stream, and where to read on; None if it is gone.
 
         :param place: where the last reading ended.
+        :raises OSError: if it is there and cannot be read now.
         """
         try:
             with self._file(run_id).open("rb") as file:
                 written = os.fstat(file.fileno())
                 file.seek(place)
                 data = file.read()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return [], None, place
         # The last line may be half there.
         data = data[: data.rfind(b"\n") + 1]

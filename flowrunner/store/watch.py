@@ -79,8 +79,12 @@ class StoreWatch:
         self._start()
 
     def close(self) -> None:
-        """Look no more."""
-        self._closing.set()
+        """Look no more, once a look that is in progress has ended: it would open again what is closed next."""
+        with self._guard:
+            self._closing.set()
+            current = self._round
+        if current is not None:
+            current.done.wait(WITHIN)
 
     def check(self, within: float = WITHIN) -> Mapping[str, BaseException]:
         """Return what is wrong with which store, by name, after so many seconds at most.
@@ -109,10 +113,13 @@ class StoreWatch:
     def _look(self, within: float) -> Mapping[str, BaseException]:
         with self._guard:
             current = self._round
-            if current is None or (current.done.is_set() and time.monotonic() - current.ended > _FRESH):
+            is_old = current is None or (current.done.is_set() and time.monotonic() - current.ended > _FRESH)
+            if is_old and not self._closing.is_set():
                 looks = self._looks()
                 current = self._round = _Round()
                 threading.Thread(target=current.look, args=(looks,), name="flowrunner-look", daemon=True).start()
+        if current is None:
+            return {}
         if not current.done.wait(within):
             silence = DatabaseFailed(SILENT, f"no answer within {within:g} seconds")
             return {name: current.errors.get(name, silence) for name in ("database", "memory")}

@@ -11,8 +11,12 @@ from typing import Final, Protocol, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from flowrunner.errors import NotFound
 from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamEvent, StreamState, StreamTable
+
+#: What is said of a stream whose events are not there any more.
+NO_LONGER: Final = "The stream is no longer stored; the result of the run is in the conversation and the run log."
 
 #: What keeps streams: a database that hosts share, or a folder.
 StreamStore: TypeAlias = StreamTable | StreamFolder
@@ -26,6 +30,8 @@ _SIGN_EVERY: Final = 1.0
 _DEAD_AFTER: Final = 15.0
 #: The event that ends a stream whose process is gone.
 _LOST: Final = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
+#: The event that ends a stream whose events are no longer there.
+_GONE: Final = {"error": NO_LONGER, "code": NotFound.code}
 _SWEEP_EVERY: Final = 600.0
 
 
@@ -85,8 +91,11 @@ class LiveStream:
             if after + 1 >= self._first:
                 found = self._frames[after + 1 - self._first :]
                 return found, self.closed and after + len(found) >= self._count
-        # They are no longer all in memory.
-        return self._store.read(self._run_id, after)[0], False
+        # They are no longer all in memory, nor stored where a reader was slower than they are kept after the end.
+        frames, state, _ = self._store.read(self._run_id, after)
+        if state is None:
+            return [StreamEvent(after + 1, "error", json.dumps(_GONE))], True
+        return frames, False
 
     def enter(self) -> None:
         """Count a reader."""
@@ -144,14 +153,14 @@ class DistantStream:
     def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
         """As :meth:`Stream.read`; a run whose process is gone ends with an ``error`` event.
 
-        While the database fails, there is nothing new: the client is kept waiting, since its run may go on meanwhile.
+        While the store fails, there is nothing new: the client is kept waiting, since its run may go on meanwhile.
         """
         deadline = time.monotonic() + seconds
         while True:
             try:
                 self.enter()
                 frames, state, self._place = self._store.read(self._run_id, after, self._place)
-            except SQLAlchemyError:
+            except (OSError, SQLAlchemyError):
                 self._beat = None
                 time.sleep(max(0.0, deadline - time.monotonic()))
                 return [], False

@@ -24,7 +24,7 @@ from flowrunner.web.disconnect import Presence
 from flowrunner.web.json_io import dump_line
 from flowrunner.web.kept_stream import Recording, head_of
 from flowrunner.web.langflow_events import line_of, vertex_line_of
-from flowrunner.web.spool import LiveStream, Spool, Stream
+from flowrunner.web.spool import NO_LONGER, LiveStream, Spool, Stream
 from flowrunner.web.streams import StreamedRun, event_stream
 
 logger = logging.getLogger("flowrunner")
@@ -64,7 +64,7 @@ def resume_sse(runner: Runner, spool: Spool, flow: Flow, identity: Identity, las
     run_id, after = read_event_id(last_event_id)
     stream = spool.find(run_id, identity.id, flow.id, sees_all=sees_graphs(identity))
     if stream is None:
-        raise NotFound("The stream is no longer stored; the result of the run is in the conversation and the run log.")
+        raise NotFound(NO_LONGER)
     return answer_frames(stream, run_id, after, runner.settings.heartbeat)
 
 
@@ -116,14 +116,16 @@ class _SpooledRun(StreamedRun):
         """
         self.begin()
         while not self._begun.wait(_LOOK_SECONDS):
-            if presence.is_over():
-                self.cancelled.cancel("its client left")
+            self.cancel_if(presence.is_over)
         if self._stream is None:
             raise self._failure or FlowRunnerError("The run ended before it began.")
         return self._stream
 
     def take(self, event: RunEvent) -> None:
         if self._stream is None:
+            if event.kind != "run_started":
+                # It could not be opened for the first event; the client gets the error instead.
+                return
             _, flow, asked, identity = self._arguments
             self._stream = self._spool.open(
                 self.run_id, identity.id, flow.id, self.cancelled.cancel, outputs_only=asked.outputs_only

@@ -54,12 +54,18 @@ class StreamedRun:
         self.run_id = new_id() if claim is None else claim.run_id
         self._arguments = (runner, flow, request, identity)
         self._kind = kind
+        self._claim = claim
         self._emit = self.take if claim is None else claim.watching(self.take, again=flow.idempotent)
 
     @property
     def was_stopped(self) -> bool:
         """Whether the server stopped the run, since it stops itself."""
         return self.cancelled.reason == STOPPING
+
+    def cancel_if(self, gone: Callable[[], bool]) -> None:
+        """Cancel the run if its client has left; one that carries a key comes back once the run has begun."""
+        if gone() and not (self._claim is not None and self._claim.begun):
+            self.cancelled.cancel("its client left")
 
     def take(self, event: RunEvent) -> None:
         """Take an event, on the thread of the run."""
@@ -152,8 +158,7 @@ class RunStream(StreamedRun):
             try:
                 return self._queue.get(timeout=_LOOK_SECONDS)
             except queue.Empty:
-                if self._gone():
-                    self.cancelled.cancel("its client left")
+                self.cancel_if(self._gone)
 
     def _next(self) -> list[RunEvent]:
         """Return what is there, after at least one event; nothing if the client left or the run is over."""

@@ -90,7 +90,10 @@ class IdIndex:
         position = content.find(key)
         while position >= 0:
             if position % _LINE == 0 and position + _LINE <= len(content):
-                found.append(content[position + _ID + 1 : position + _LINE - 1].decode())
+                session = content[position + _ID + 1 : position + _LINE - 1]
+                if not session.isalnum():
+                    raise IndexBroken(path)
+                found.append(session.decode())
             position = content.find(key, position + 1)
         return list(dict.fromkeys(reversed(found)))
 

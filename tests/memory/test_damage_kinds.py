@@ -207,6 +207,13 @@ def each_id(change):
     return damage
 
 
+def lead_nowhere(folder):
+    """Change what the index says of each message: the place of its session is no text any more."""
+    for path in (folder / "ids").iterdir():
+        content = path.read_bytes()
+        path.write_bytes(b"".join(line[:40] + b"\xff" + line[41:] + b"\n" for line in content.split(b"\n")[:-1]))
+
+
 def ids_are_a_file(folder):
     shutil.rmtree(folder / "ids")
     (folder / "ids").write_text("x")
@@ -227,6 +234,7 @@ BESIDE = {
     "ids are a file": ids_are_a_file,
     "ids are folders": each_id(lambda path: path.mkdir()),
     "ids are random": each_id(lambda path: path.write_bytes(random.Random(7).randbytes(500))),
+    "ids lead to bytes": lead_nowhere,
     "a note that is empty": lambda folder: (folder / "pending.json").write_bytes(b""),
     "a note that is no JSON": lambda folder: (folder / "pending.json").write_bytes(b"{bad"),
     "a note that is a list": lambda folder: (folder / "pending.json").write_bytes(b"[]"),

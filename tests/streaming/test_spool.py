@@ -46,6 +46,31 @@ def test_a_long_stream_is_read_from_memory_and_from_the_file(spool):
     stream.leave()
 
 
+def test_a_reader_that_is_slower_than_the_events_are_kept_is_told(spool):
+    stream = spool.open(RUN, "ann", "flow", lambda reason: None)
+    stream.enter()
+    for number in range(5000):
+        stream.append("token", str(number))
+    assert wait_until(lambda: len(stream._frames) < 5000)
+    stream.close()
+    assert wait_until(lambda: spool.find(RUN, "ann", "flow", sees_all=True) is None)
+    ((frame,), done) = stream.read(0, 1)
+    assert (frame.number, frame.event, done) == (1, "error", True)
+    assert "no longer stored" in frame.data
+
+
+def test_a_stream_that_cannot_be_read_for_a_moment_is_not_lost(store, tmp_path):
+    store.begin(RUN, "ann", "flow")
+    store.add(RUN, [StreamEvent(1, "token", "1")], ended=False)
+    reader, path = DistantStream(store, RUN), tmp_path / "streams" / f"{RUN}.events"
+    aside = path.rename(tmp_path / "aside")
+    path.mkdir()
+    assert reader.read(0, 0) == ([], False)
+    path.rmdir()
+    aside.rename(path)
+    assert numbers(reader.read(0, 1)[0]) == [1]
+
+
 def test_another_process_reads_what_is_written(spool, store):
     stream = spool.open(RUN, "ann", "flow", lambda reason: None)
     stream.append("token", "1")
