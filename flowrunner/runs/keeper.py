@@ -60,9 +60,9 @@ class Keeper:
         with self._guard:
             if self.awake or self._closing.is_set():
                 return
-            self.awake = True
-            self._thread = threading.Thread(target=self._work, name="flowrunner-runs", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="flowrunner-runs", daemon=True)
+            thread.start()
+            self._thread, self.awake = thread, True
 
     def close(self) -> None:
         """End the rounds."""

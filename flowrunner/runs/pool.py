@@ -83,8 +83,10 @@ class BackgroundPool:
                 heapq.heappush(self._waiting, job)
             self._guard.notify_all()
             if self._waiting and self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="flowrunner-background", daemon=True)
-                self._watcher.start()
+                watcher = threading.Thread(target=self._watch, name="flowrunner-background", daemon=True)
+                # Noted afterwards: where no thread can be started, the next job tries again.
+                watcher.start()
+                self._watcher = watcher
 
     def remove(self, run_id: str) -> bool:
         """Forget a job that has not begun; say whether there was one."""

@@ -224,10 +224,11 @@ class Spool:
         self._sweep(store)
         stream = LiveStream(store, run_id, cancel)
         with self._lock:
-            self._live[run_id] = stream
             if not self._writing:
-                self._writing = True
+                # Noted afterwards: where no thread can be started, the next stream tries again.
                 threading.Thread(target=self._write, name="flowrunner-spool", daemon=True).start()
+                self._writing = True
+            self._live[run_id] = stream
         return stream
 
     def find(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> LiveStream | DistantStream | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import pytest
@@ -44,6 +45,20 @@ def test_a_long_stream_is_read_from_memory_and_from_the_file(spool):
     assert seen == list(range(1, 5001))
     assert not stopped
     stream.leave()
+
+
+def test_where_no_thread_could_be_started_the_next_stream_is_stored(spool, store, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError):
+            spool.open(RUN, "ann", "flow", lambda reason: None)
+    other = RUN.replace("1", "2")
+    spool.open(other, "ann", "flow", lambda reason: None).append("token", "1")
+    assert wait_until(lambda: numbers(store.read(other, 0)[0]) == [1])
+
+
+def no_more_threads(thread):
+    raise RuntimeError("can't start new thread")
 
 
 def test_a_reader_that_is_slower_than_the_events_are_kept_is_told(spool):
