@@ -192,7 +192,7 @@ def each_message(messages: Message | Iterable[Message]) -> list[Message]:
         return [messages]
     found: list[Any]
     if type(messages) is list:
-        found = messages
+        found = messages.copy()
     else:
         iterable = isinstance(messages, Iterable) and not isinstance(messages, (str, bytes, Mapping))
         found = list(messages) if iterable else [messages]
