@@ -104,6 +104,25 @@ def test_a_session_shows_its_own_statuses_and_no_other_ones(visit):
     expect(states.last).to_contain_text("done")
 
 
+def test_the_record_of_a_run_that_is_read_late_is_not_shown_in_another_session(visit):
+    window = visit()
+    page = window.sign_in("#flow=steps&session=late")
+    held, released = [], []
+    # The lists of runs are held: one of them is asked for to see whether the run is recorded.
+    page.route("**/api/v1/runs?*", lambda route: route.continue_() if released else held.append(route))
+    window.say("hello", wait=False)
+    expect(page.locator("article.theirs")).to_have_count(1)
+    page.get_by_role("button", name="New session").click()
+    states = page.locator(".facts-list li")
+    expect(states.last).not_to_contain_text("done")
+    with page.expect_response("**/api/v1/runs/*"):
+        released.append(True)
+        for route in held:
+            route.continue_()
+    page.evaluate("async () => { for (let n = 0; n < 10; n += 1) await fetch('/health'); }")
+    expect(states.last).not_to_contain_text("done")
+
+
 def test_a_run_in_another_window_is_running_here_too_and_its_words_come(visit):
     first, second = visit(), visit()
     first.sign_in("#flow=slow&session=elsewhere")

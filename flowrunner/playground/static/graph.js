@@ -200,7 +200,10 @@ class Graph extends HTMLElement {
     if (!this.isOpen(run) || this.isUnderWay) return;
     try {
       await this.ready;
-      if (run.id && (await this.app.api.recorded(run.flow, run.id))) await this.showRun(run.id);
+      const isRecorded = run.id && (await this.app.api.recorded(run.flow, run.id));
+      // Another session may have been opened meanwhile.
+      if (!this.isOpen(run)) return;
+      if (isRecorded) await this.showRun(run.id);
       else if (this.trace?.isOpen) {
         this.trace.finish(run.stopped ? "cancelled" : "error");
         this.show(this.trace);
