@@ -303,7 +303,11 @@ class Runner:
                     record=entry,
                     patient=patient,
                     place=Work(
-                        self._working, group, flow.id, lambda: not cancelled.is_set(), lambda: self.places.crowds(group)
+                        self._working,
+                        group,
+                        flow.id,
+                        lambda: not cancelled.is_set(),
+                        lambda within: self.places.crowds(group, within),
                     ),
                 )
             entry.succeed()

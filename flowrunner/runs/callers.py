@@ -68,12 +68,16 @@ class Callers:
         told, told_at, other_told_at = self._told
         return now - other_told_at > _TELL and (group != told or now - told_at > _TELL)
 
-    def others_ask(self, group: str, now: float) -> bool:
-        """Return whether anybody but this caller has asked of late, in any process."""
+    def others_ask(self, group: str, now: float, within: float | None = None) -> bool:
+        """Return whether anybody but this caller has asked of late, in any process.
+
+        :param within: for how many seconds whoever asked counts; :data:`RECENT` unless said otherwise.
+        """
+        within = RECENT if within is None else within
         name, at, other_at = self._asked
-        if now - (other_at if name == group else at) < RECENT:
+        if now - (other_at if name == group else at) < within:
             return True
-        return self._path is not None and self._elsewhere(_number(group), now)
+        return self._path is not None and self._elsewhere(_number(group), now, within)
 
     def alone(self, now: float) -> str | None:
         """Return who asked this process last if nobody else has of late."""
@@ -106,7 +110,7 @@ class Callers:
                 pass
             self._fail()
 
-    def _elsewhere(self, number: int, now: float) -> bool:
+    def _elsewhere(self, number: int, now: float, within: float) -> bool:
         if now - self._seen_at > _LOOK and self._lock.acquire(blocking=False):
             try:
                 self._seen_at = now
@@ -116,7 +120,7 @@ class Callers:
             finally:
                 self._lock.release()
         for mark, name, at, other_at in self._seen:
-            if mark != self._mark and abs(now - (other_at if name == number else at)) < RECENT:
+            if mark != self._mark and abs(now - (other_at if name == number else at)) < within:
                 return True
         return False
 

@@ -107,11 +107,14 @@ class FairPlaces:
             if place.held:
                 self._take_back(place)
 
-    def crowds(self, group: str) -> bool:
-        """Return whether a caller has many places while others ask for some, too, here or in another process."""
+    def crowds(self, group: str, within: float | None = None) -> bool:
+        """Return whether a caller has many places while others ask for some, too, here or in another process.
+
+        :param within: see :meth:`~flowrunner.runs.callers.Callers.others_ask`.
+        """
         if self._taken.get(group, 0) <= self._MANY or self._callers is None:
             return False
-        return self._callers.others_ask(group, time.monotonic())
+        return self._callers.others_ask(group, time.monotonic(), within)
 
     def gives_way(self) -> bool:
         """Return whether this process works for one caller alone, who crowds: others ask other processes."""
@@ -354,13 +357,17 @@ class Work:
     :param group: with whom the caller shares.
     :param what: what is run.
     :param goes_on: says whether a place is still to be waited for.
-    :param crowds: says whether the caller has many runs in progress while others have some.
+    :param crowds: says whether the caller has many runs in progress while others have had some for so many seconds.
     """
 
-    __slots__ = ("_crowds", "_goes_on", "_place", "_places")
+    #: A run of a caller who crowds keeps its place idle for as long as it worked there, and so many seconds at most,
+    #: while others have asked within as many as follow: the machine is theirs meanwhile.
+    _REST: Final = 0.01
+    _WHILE: Final = 0.5
+    __slots__ = ("_crowds", "_goes_on", "_place", "_places", "_taken_at")
 
     def __init__(
-        self, places: Lent, group: str, what: str, goes_on: Callable[[], bool], crowds: Callable[[], bool]
+        self, places: Lent, group: str, what: str, goes_on: Callable[[], bool], crowds: Callable[[float | None], bool]
     ) -> None:
         self._places = places
         self._place = Place(group, what)
@@ -370,17 +377,20 @@ class Work:
     def take(self) -> None:
         """Take the place, waiting for it."""
         self._places.take(self._place, self._goes_on)
+        self._taken_at = time.monotonic()
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Give the place back, a little later if the caller crowds."""
+        if self._place.held and self._crowds(self._WHILE):
+            time.sleep(min(self._REST, time.monotonic() - self._taken_at))
         self._places.leave(self._place)
 
     def begin_storing(self) -> None:
         """Give the place back, or keep it if the caller crowds and the store is fast."""
-        if self._crowds():
+        if self._crowds(None):
             self._places.begin_storing(self._place)
         else:
-            self.leave()
+            self._places.leave(self._place)
 
     def end_storing(self, *, last: bool = False) -> None:
         """Take the place again, unless there is nothing more to do, or count from here."""

@@ -317,6 +317,12 @@ class TestCrowding:
         monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 2.5)
         assert not places.crowds("greedy")
 
+    def test_others_count_for_as_long_as_is_asked_for(self, places, monkeypatch):
+        assert places.take(Place("polite"))
+        now = time.monotonic()
+        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 1.5)
+        assert places.crowds("greedy") and not places.crowds("greedy", 0.5)
+
     def test_many_callers_with_a_run_each_do_not_crowd(self):
         places = FairPlaces(100, callers=Callers())
         for number in range(60):
@@ -333,7 +339,7 @@ class TestCrowding:
     def test_a_run_keeps_its_place_while_it_stores_only_where_its_caller_crowds(self, crowds):
         lent = Lent(1, 1000.0)
         lent.look = lambda: None
-        work = Work(lent, "a", "flow", lambda: True, lambda: crowds)
+        work = Work(lent, "a", "flow", lambda: True, lambda within: crowds)
         work.take()
         work.begin_storing()
         other = Place("b", "other")
@@ -347,7 +353,7 @@ class TestCrowding:
     @pytest.mark.parametrize("crowds", [False, True])
     def test_waiting_for_the_store_is_no_waiting_of_the_run(self, crowds, monkeypatch):
         lent, clock = Lent(1, 1000.0), Clock(monkeypatch)
-        work = Work(lent, "a", "flow", lambda: True, lambda: crowds)
+        work = Work(lent, "a", "flow", lambda: True, lambda within: crowds)
         for _ in range(5):
             work.take()
             clock.pass_by(0.01, 0.005)
@@ -361,7 +367,7 @@ class TestCrowding:
 
     def store(self, lent, clock, seconds):
         """Have a run of a caller who crowds store something; return whether it kept its place."""
-        work = Work(lent, "a", "flow", lambda: True, lambda: True)
+        work = Work(lent, "a", "flow", lambda: True, lambda within: True)
         work.take()
         work.begin_storing()
         clock.pass_by(seconds)
@@ -376,7 +382,7 @@ class TestCrowding:
         # Nothing is known at first, and a store that was fast of late is not slow.
         assert [self.store(lent, clock, seconds) for seconds in (0.02, 0.02, 0.005, 0.02)] == [True, False, False, True]
         assert [self.store(lent, clock, 0.05) for _ in range(30)].count(False) > 10
-        works = [Work(lent, "a", "flow", lambda: True, lambda: True) for _ in range(6)]
+        works = [Work(lent, "a", "flow", lambda: True, lambda within: True) for _ in range(6)]
         for work in works[:5]:
             work.take()
             work.begin_storing()
@@ -393,7 +399,7 @@ class TestCrowding:
 
     def test_a_store_that_hangs_keeps_no_places(self, monkeypatch):
         lent, clock = Lent(1, 1.0), Clock(monkeypatch)
-        work = Work(lent, "a", "flow", lambda: True, lambda: True)
+        work = Work(lent, "a", "flow", lambda: True, lambda within: True)
         work.take()
         work.begin_storing()
         clock.pass_by(0.9)
@@ -429,7 +435,7 @@ def test_after_its_last_messages_a_run_takes_no_place_again():
     """What is left, its answer, is made without one; whoever keeps its place while it stores goes on from there."""
     places = Lent(1, 5.0)
     for crowds in (False, True):
-        work = Work(places, "a", "flow", lambda: True, lambda crowds=crowds: crowds)
+        work = Work(places, "a", "flow", lambda: True, lambda within, crowds=crowds: crowds)
         with working(work), storing(last=True):
             assert (places._free == 0) is crowds
             if not crowds:
@@ -439,3 +445,23 @@ def test_after_its_last_messages_a_run_takes_no_place_again():
         if not crowds:
             places.leave(other)
     assert places._free == 1
+
+
+def test_who_crowds_keeps_a_place_idle_for_as_long_as_it_worked_while_others_ask(monkeypatch):
+    rests, asked, crowding = [], [], {}
+    monkeypatch.setattr("flowrunner.runs.fair.time.sleep", rests.append)
+
+    def crowds(within):
+        asked.append(within)
+        return crowding["a"]
+
+    lent = Lent(1, 1000.0)
+    for crowding["a"] in (False, True):
+        work = Work(lent, "a", "flow", lambda: True, crowds)
+        work.take()
+        work.leave()
+        assert lent._free == 1
+        # A second time does nothing, and nobody is asked.
+        work.leave()
+    assert len(rests) == 1 and 0 <= rests[0] <= Work._REST
+    assert asked == [Work._WHILE, Work._WHILE]
