@@ -20,6 +20,8 @@ logger = logging.getLogger("flowrunner")
 WITHIN: Final = 1.5
 _FRESH: Final = 0.5
 _PAUSE: Final = 1.0
+#: Seconds for which a store that was found in order is trusted while a look takes long.
+_TRUSTED: Final = 5.0
 #: Looks in a row after which a store counts as one that can be used: a server that comes back may go once more.
 _GOOD_LOOKS: Final = 2
 #: Seconds between two lines about failures of a store that otherwise works.
@@ -68,7 +70,7 @@ class StoreWatch:
         self._round: _Round | None = None
         self._following: threading.Thread | None = None
         self._since = 0.0
-        self._said_at = float("-inf")
+        self._said_at = self._good_at = float("-inf")
         self._latest: BaseException | None = None
         self._closing = threading.Event()
         #: What to answer at once instead of trying, while nothing of the stores can be used.
@@ -121,8 +123,12 @@ class StoreWatch:
         if current is None:
             return {}
         if not current.done.wait(within):
+            if time.monotonic() - self._good_at < _TRUSTED:
+                # Where many threads work, a look itself takes long; a store that was there a moment ago is not gone.
+                return {}
             silence = DatabaseFailed(SILENT, f"no answer within {within:g} seconds")
             return {name: current.errors.get(name, silence) for name in ("database", "memory")}
+        self._good_at = float("-inf") if current.errors else current.ended
         return dict(current.errors)
 
     def _follow(self) -> None:
