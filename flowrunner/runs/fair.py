@@ -381,9 +381,11 @@ class Work:
 
     def leave(self) -> None:
         """Give the place back, a little later if the caller crowds."""
-        if self._place.held and self._crowds(self._WHILE):
-            time.sleep(min(self._REST, time.monotonic() - self._taken_at))
-        self._places.leave(self._place)
+        try:
+            if self._place.held and self._crowds(self._WHILE):
+                time.sleep(min(self._REST, time.monotonic() - self._taken_at))
+        finally:
+            self._places.leave(self._place)
 
     def begin_storing(self) -> None:
         """Give the place back, or keep it if the caller crowds and the store is fast."""

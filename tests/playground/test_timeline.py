@@ -9,6 +9,7 @@ import requests
 
 from tests.playground.conftest import run
 from tests.playground.large_flow import chain
+from tests.waiting import wait_until
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -21,13 +22,18 @@ def states(page):
     return [row.get_attribute("data-state") for row in rows(page).all()]
 
 
+def expect_states(page, wanted):
+    """Wait until the rows have these states: each is told by an event of its own."""
+    assert wait_until(lambda: states(page) == wanted), states(page)
+
+
 def test_it_grows_while_a_run_streams_and_says_what_waited_for_what(visit):
     window = visit()
     page = window.sign_in("#flow=slow&session=timeline")
     page.click("#tab-timeline")
     window.say("60", wait=False)
     expect(rows(page).nth(1)).to_have_attribute("data-state", "running")
-    assert states(page) == ["success", "running", "waiting"]
+    expect_states(page, ["success", "running", "waiting"])
     expect(rows(page).nth(1)).to_contain_text("Chat Input")
     expect(page.locator("fr-timeline .note").first).to_contain_text("running")
     window.rest()
@@ -49,7 +55,7 @@ def test_it_is_the_same_when_the_page_is_loaded_again_in_mid_run(visit):
     page.reload()
     page.click("#tab-timeline")
     expect(rows(page).nth(1)).to_have_attribute("data-state", "running")
-    assert states(page) == ["success", "running", "waiting"]
+    expect_states(page, ["success", "running", "waiting"])
     # Times are those of the server, so what came at once after the reload does not look as if it had begun then.
     took = rows(page).nth(1).locator("td").nth(1)
     expect(took).to_have_text(re.compile(r"\d+ ms|\d+\.\d s"))
@@ -96,7 +102,7 @@ def test_stopped_is_not_left_out_and_not_what_was_never_reached(visit):
     expect(page.locator("fr-timeline .note").first).to_contain_text("stopped")
     window.rest()
     expect(rows(page).nth(1)).to_have_attribute("data-state", "stopped")
-    assert states(page) == ["success", "stopped", "missed"]
+    expect_states(page, ["success", "stopped", "missed"])
     expect(rows(page).nth(2)).to_contain_text("not run")
     page.click("#tab-graph")
     expect(page.locator("svg [data-vertex='1']")).to_have_attribute("data-state", "stopped")
@@ -115,7 +121,7 @@ def test_a_link_opens_an_old_run(visit, site):
     page.locator(".run").get_by_role("button", name="Timeline").click()
     expect(page.locator("fr-timeline")).to_be_visible()
     expect(rows(page)).to_have_count(4)
-    assert states(page) == ["success", "success", "success", "skipped"]
+    expect_states(page, ["success", "success", "success", "skipped"])
     expect(rows(page).nth(3)).to_contain_text("left out")
     address = page.url
     assert "run=" in address
@@ -135,7 +141,7 @@ def test_a_failed_run_shows_where_and_why(visit):
     window.say("this")
     page.click("#tab-timeline")
     expect(rows(page).nth(1)).to_contain_text("failed: Broken: nothing can be done with this")
-    assert states(page) == ["success", "error", "missed"]
+    expect_states(page, ["success", "error", "missed"])
     page.get_by_role("button", name="Full screen").click()
     expect(page.locator("dialog.full .timeline")).to_be_visible()
     page.keyboard.press("Escape")
