@@ -62,7 +62,7 @@ def playground() -> Response:
 def playground_file(name: str) -> Response:
     """Send a script or a style of the page."""
     if name not in static_files():
-        raise NotFound("There is no such file.")
+        raise NotFound("File not found.")
     return _send(name, _TYPES[Path(name).suffix])
 
 

@@ -111,7 +111,7 @@ class RunRegistry:
         """Cancel the runs whose clients have left."""
         for entry in list(self.active.values()):
             if entry.gone is not None and not entry.cancelled.is_set() and entry.gone():
-                entry.cancelled.cancel("its client left")
+                entry.cancelled.cancel("the client disconnected")
 
     def write(self, statements: Sequence[Statement], *, needed: bool) -> bool:
         """Record something of a run in a transaction of its own; say whether that worked.

@@ -257,7 +257,7 @@ def _of(owner: Owner) -> tuple[ColumnElement[bool], ...]:
 
 def _texts(member: str, value: Any) -> list[str]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        message = "Input should be a valid list of texts"
+        message = "Input should be a list of strings"
         raise RequestInvalid(f"{member}: {message}", [{"type": "list_type", "loc": ["body", member], "msg": message}])
     if len(value) > _MOST_FIELDS or any(len(item) > _LONGEST_FIELD for item in value):
         raise BadRequest(f"{member} may have at most {_MOST_FIELDS} names of at most {_LONGEST_FIELD} characters each")

@@ -27,7 +27,9 @@ class ApiKey(Schema):
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
-    api_key = fields.String(required=True, metadata={"description": "How it begins; whole only when it is made."})
+    api_key = fields.String(
+        required=True, metadata={"description": "Its first characters; the whole key when it is created."}
+    )
     user_id = fields.String(required=True)
     user = fields.String(required=True)
     admin = fields.Boolean(required=True)

@@ -138,8 +138,8 @@ def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
     wait = runner.wrong_keys.wait(network_of(request.remote_addr)) if asked else 0
     if wait and not runner.stores.keys.is_listed(key):
         raise TooMany(
-            f"Too many wrong API keys have come from your address (FLOWRUNNER_MAX_WRONG_KEYS): try again in {wait}"
-            f" second{'s' * (wait != 1)}, with a key that this server knows.",
+            f"Too many requests with a wrong API key from your address (FLOWRUNNER_MAX_WRONG_KEYS). Try again in {wait}"
+            f" second{'s' * (wait != 1)} with a valid key.",
             retry_after=wait,
         )
     return runner.stores.keys.identify(key)
@@ -172,7 +172,7 @@ def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool
     if KEY_HEADER in request.args:
         if in_query:
             return request.args[KEY_HEADER], False
-        raise NotAllowed("API keys in the URL are refused; send the key in the x-api-key header.")
+        raise NotAllowed("API keys are not accepted in the URL; send the key in the x-api-key header.")
     return None, False
 
 

@@ -66,8 +66,8 @@ class RunnerBlueprint(Blueprint):
             within, _, name = str(rule.endpoint).rpartition(".")
             if within == place and name not in self.needs:
                 raise SettingsInvalid(
-                    f"The route {rule.rule} does not say what its caller must be allowed: declare it in a RouteGroup,"
-                    " with needs=..."
+                    f"The route {rule.rule} does not declare which permission its caller needs: declare it in a"
+                    " RouteGroup with needs=..."
                 )
 
     def declare(self, route: Route) -> None:
@@ -128,7 +128,7 @@ def make_blueprint(
         if asked.method != "OPTIONS":
             need = needs.get((asked.endpoint or "").rsplit(".", 1)[-1])
             if need is None:
-                raise NotAllowed("This route does not say who may use it, so nobody may.")
+                raise NotAllowed("This route does not declare who may call it, so all requests are refused.")
             if need.capability is not None:
                 if runner.watch.refusal:
                     raise StoreFailed(runner.watch.refusal)

@@ -41,7 +41,7 @@ routes = RouteGroup("server")
 def chatbox_file(name: str) -> Response:
     """Send the script or the style of the chat box."""
     if name not in FILES:
-        raise FlowNotFound("There is no such file.")
+        raise FlowNotFound("File not found.")
     answer = Response(_read(name), content_type=f"{FILES[name]}; charset=utf-8")
     answer.set_etag(_version(name))
     answer.headers["Cache-Control"] = f"public, max-age={_WEEK}"
@@ -113,7 +113,7 @@ def _look_for(runner: Runner, flow: str) -> None:
     except FlowNotFound as error:
         if current_app.debug or current_app.testing:
             raise
-        logger.error("a page shows a chat box for a flow that is not there: %s", error.message)
+        logger.error("chat box for a flow that does not exist: %s", error.message)
 
 
 def _refuse_other_host(api: str) -> None:
@@ -125,8 +125,8 @@ def _refuse_other_host(api: str) -> None:
     if not host or not has_request_context() or host == request.host:
         return
     sentence = (
-        f"The chat box would call its runner at {host} from a page at {request.host}, which browsers do not allow:"
-        " mount the runner on the page's own host, FlowRunner(...) without subdomain= or with the page's."
+        f"The chat box on a page at {request.host} would call the runner at {host}, which browsers block: mount the"
+        " runner on the host of the page, by FlowRunner(...) without subdomain= or with the subdomain of the page."
     )
     if current_app.debug or current_app.testing:
         raise SettingsInvalid(sentence)

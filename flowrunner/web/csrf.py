@@ -45,8 +45,8 @@ def refuse_forged(max_body: int) -> None:
     if _has_site_token(max_body):
         return
     raise Forged(
-        "This request comes with the site's login, so it must show that the site made it: send the header"
-        " X-Flowrunner: 1, or the site's CSRF token."
+        "Requests authenticated by the site's login must be protected against forgery: send the header X-Flowrunner: 1"
+        " or the site's CSRF token."
     )
 
 

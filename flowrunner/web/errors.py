@@ -79,7 +79,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
-        return json_response({"detail": "The body is too large for this server.", "code": "body_too_large"}, 413)
+        return json_response({"detail": "The request body is too large.", "code": "body_too_large"}, 413)
 
     def http(error: HTTPException) -> Response:
         answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
@@ -107,7 +107,7 @@ def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
     """Return what a caller is told where the runner cannot be opened; the reason may name paths and hosts."""
     if current_app.debug or current_app.testing:
         return NotReady(error.message)
-    told = NotReady("The data of this server cannot be opened; its log says why.")
+    told = NotReady("The server cannot open its data; its log says why.")
     told.__cause__ = error
     return told
 

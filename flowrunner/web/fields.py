@@ -176,7 +176,7 @@ class Items(_Field, fields.List[Any]):
     ) -> None:
         super().__init__(help, json={"maxItems": most}, cls_or_instance=item, **options)
         self._most = most
-        self._too_many = too_many or f"At most {most} items are taken at once; this list has {{count}}."
+        self._too_many = too_many or f"The list has {{count}} items; at most {most} are allowed."
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
         if isinstance(value, list) and self._most is not None and len(value) > self._most:
@@ -187,7 +187,7 @@ class Items(_Field, fields.List[Any]):
 class Texts(_Field, fields.List[str]):
     """A list of texts, which is wrong as a whole where one of them is none."""
 
-    unfit = ("list_type", "Input should be a valid list of texts")
+    unfit = ("list_type", "Input should be a list of strings")
 
     def __init__(self, help: str = "", *, most: int | None = None, **options: Any) -> None:
         super().__init__(help, json={"maxItems": most}, cls_or_instance=fields.String(), **options)
@@ -197,7 +197,7 @@ class Texts(_Field, fields.List[str]):
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise self.make_error("invalid")
         if self._most is not None and len(value) > self._most:
-            raise wrong("too_long", f"At most {self._most} texts are taken at once")
+            raise wrong("too_long", f"List should have at most {self._most} items")
         return value
 
 

@@ -81,7 +81,9 @@ class FlowAnswer(FlowHeader):
     """A flow."""
 
     webhook = fields.Boolean(required=True)
-    warnings = fields.List(fields.String(), metadata={"description": "What a run would leave out, or why none can be."})
+    warnings = fields.List(
+        fields.String(), metadata={"description": "What a run would leave out, or why the flow cannot run."}
+    )
     user_id = fields.String(required=True, allow_none=True)
 
 
@@ -89,9 +91,9 @@ class FlowAnswer(FlowHeader):
     BASE,
     needs=CONVERSE,
     query={
-        "get_all": Flag("All in one list; false: page by page.", load_default=True),
-        "header_flows": Flag("Without their data."),
-        "folder_id": Uuid("Only those of this project."),
+        "get_all": Flag("All flows in one list; false: page by page.", load_default=True),
+        "header_flows": Flag("Without the data of the flows."),
+        "folder_id": Uuid("Only flows of this project."),
         **numbered("Flows", MOST_FLOWS_A_PAGE),
     },
     answers={200: {"anyOf": [ListOf(FlowHeader), {"type": "object"}]}},
@@ -140,7 +142,7 @@ def download_flows(body: list[str]) -> Any:
     """Download flows: one as JSON, several as a ZIP archive."""
     wanted = list(dict.fromkeys(body))
     if len(wanted) > MOST_DOWNLOADED:
-        raise BadRequest(f"At most {MOST_DOWNLOADED} flows are downloaded at once; this list has {len(wanted)}.")
+        raise BadRequest(f"The list has {len(wanted)} flows; at most {MOST_DOWNLOADED} can be downloaded at once.")
     # One by one, so that they are never all in memory.
     found = filter(None, map(_find, wanted))
     first, second = next(found, None), next(found, None)

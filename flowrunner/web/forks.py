@@ -45,14 +45,14 @@ def fork_session(body: Input) -> dict[str, Any]:
     session_id, message_id = body["session_id"], body["message_id"]
     memory = messages_to_change()
     if not memory.fetch(ids=(message_id,), session_id=session_id):
-        raise NotFound("The session has no message of that id")
+        raise NotFound("The session has no message with this id")
     before, cut = newest_within(memory, MOST_COPIED + 1, MOST_CHARACTERS, session_id=session_id, before=message_id)
     if cut:
         raise BadRequest(
-            f"The messages before this one have more than {MOST_CHARACTERS} characters; a copy may have no more."
+            f"The messages before this one have more than {MOST_CHARACTERS} characters, the limit of a copy."
         )
     if len(before) > MOST_COPIED:
-        raise BadRequest(f"More than {MOST_COPIED} messages stand before this one; a copy may have no more.")
+        raise BadRequest(f"There are more than {MOST_COPIED} messages before this one, the limit of a copy.")
     fork = f"chat-{new_id()}"
     copies = [message.replace(id=None, run_id=None, session_id=fork) for message in before]
     if copies:

@@ -95,7 +95,7 @@ class Hygiene:
         environ = this_request().environ
         self._name(environ)
         if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
-            raise HostNotTrusted("The host of the request is not trusted: add it to FLOWRUNNER_TRUSTED_HOSTS.")
+            raise HostNotTrusted("The host in the request is not trusted: add it to FLOWRUNNER_TRUSTED_HOSTS.")
         if self._cors and environ.get("REQUEST_METHOD") == "OPTIONS":
             return self._cors.preflight(environ)
         return None

@@ -43,7 +43,7 @@ def check_path() -> None:
     try:
         request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
     except UnicodeError:
-        raise BadRequest("The path is not UTF-8.") from None
+        raise BadRequest("The path is not valid UTF-8.") from None
 
 
 def refuse(entries: Sequence[Mapping[str, Any]]) -> RequestInvalid:

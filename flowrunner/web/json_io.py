@@ -95,7 +95,7 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False, empty:
         data = read_bytes(request, limit)
         if not data:
             return empty
-        raise UnsupportedBody(f"The body must be application/json, not {kind or 'without a content type'}.")
+        raise UnsupportedBody(f"The content type must be application/json, not {kind or 'missing'}.")
     data = read_bytes(request, limit)
     if not data.strip():
         return empty
@@ -113,7 +113,7 @@ def read_bytes(request: Request, limit: int) -> bytes:
     """
     announced = request.environ.get("CONTENT_LENGTH", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise BodyTooLarge(f"The body has {announced} bytes; at most {limit} are taken.")
+        raise BodyTooLarge(f"The request body has {announced} bytes; at most {limit} are allowed.")
     request.max_content_length = limit
     data = request.get_data(cache=True)
     encoding = request.environ.get("HTTP_CONTENT_ENCODING")
@@ -127,7 +127,9 @@ def refuse_packed(request: Request) -> None:
     """
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in _PLAIN:
-        raise UnsupportedBody(f"A form with files is taken as it is, not with Content-Encoding: {encoding[:40]}.")
+        raise UnsupportedBody(
+            f"Forms with files must not be compressed; this one has Content-Encoding: {encoding[:40]}."
+        )
 
 
 def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
@@ -135,7 +137,7 @@ def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
     if word in _PLAIN:
         return data
     if word not in ("gzip", "x-gzip"):
-        raise UnsupportedBody(f"A body is taken as it is or with Content-Encoding: gzip, not {word[:40]}.")
+        raise UnsupportedBody(f"Content-Encoding {word[:40]} is not supported; use gzip, or none.")
     parts: list[bytes] = []
     left, rest = limit, data
     try:
@@ -145,14 +147,14 @@ def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
             parts.append(unpack.decompress(rest, left + 1))
             left -= len(parts[-1])
             if left < 0:
-                raise BodyTooLarge(f"The body has more than the {limit} bytes that are taken, when it is unpacked.")
+                raise BodyTooLarge(f"The body has more than {limit} bytes after decompression, the limit.")
             if not unpack.eof:
-                raise BadRequest("The body is gzip that breaks off.")
+                raise BadRequest("The gzip body is truncated.")
             rest = unpack.unused_data
     except zlib.error:
-        raise BadRequest("The body is not gzip, as its Content-Encoding says.") from None
+        raise BadRequest("The body is not valid gzip, although Content-Encoding says gzip.") from None
     if rest:
-        raise BadRequest(f"The body is more than {_MOST_PACKED} pieces of gzip.")
+        raise BadRequest(f"The gzip body has more than {_MOST_PACKED} members.")
     return b"".join(parts)
 
 
@@ -170,10 +172,10 @@ def parse_json_bytes(data: bytes) -> Any:
         value = _decode(text)
     except json.JSONDecodeError as error:
         entry = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error"}
-        message = f"The body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        message = f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         raise RequestInvalid(message, [{**entry, "ctx": {"error": error.msg}}]) from None
     except (ValueError, RecursionError):
-        raise _unreadable("it is nested too deeply or has a number that is none") from None
+        raise _unreadable("it is nested too deeply, or a number in it is NaN, infinite or too long") from None
     # Only a body with so many brackets can nest so deep, and few have them.
     if data.count(b"[") + data.count(b"{") > MOST_DEEP and is_too_deep(value):
         raise _unreadable(f"it is nested more than {MOST_DEEP} levels deep")
@@ -183,7 +185,7 @@ def parse_json_bytes(data: bytes) -> Any:
 
 
 def _unreadable(reason: str) -> RequestInvalid:
-    message = f"The body is no JSON that can be read here: {reason}."
+    message = f"The JSON of the body is not accepted: {reason}."
     return RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}])
 
 
@@ -196,7 +198,7 @@ def _refuse_surrogates(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        message = "The body has half of a surrogate pair, which is no text."
+        message = "The body contains an unpaired surrogate, which is not valid Unicode."
         raise RequestInvalid(message, [{"type": "string_unicode", "loc": ["body"], "msg": message}]) from None
 
 

@@ -30,14 +30,14 @@ def refuse_from_elsewhere(request: Request) -> None:
         not _is_here(address) for name in _FORWARDED if name in environ for address in _addresses(environ[name])
     ):
         raise NotAllowed(
-            "This server runs without API keys (FLOWRUNNER_AUTH=none) and answers this machine only: turn on API"
-            " keys, and make one with flowrunner keys create --user NAME."
+            "This server runs without API keys (FLOWRUNNER_AUTH=none) and answers requests from its own machine only:"
+            " turn on API keys, and create one with flowrunner keys create --user NAME."
         )
     site = request.headers.get("Sec-Fetch-Site", "")
     origin = request.headers.get("Origin")
     foreign = bool(origin) and request.method not in _SAFE and origin != f"{request.scheme}://{request.host}"
     if site in ("cross-site", "same-site") or foreign:
-        raise NotAllowed("Pages of other sites may not call this server.")
+        raise NotAllowed("Requests from pages of other sites are refused.")
 
 
 @lru_cache(maxsize=256)

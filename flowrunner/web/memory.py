@@ -33,10 +33,10 @@ class Backend(Schema):
     """The memory backend; its place and what it takes on disk are for an admin."""
 
     name = fields.String(required=True)
-    durable = fields.Boolean(required=True, metadata={"description": "Messages survive the end of the process."})
+    durable = fields.Boolean(required=True, metadata={"description": "Messages are kept when the process ends."})
     shared = fields.Boolean(required=True, metadata={"description": "Other processes see the same messages."})
-    searches = fields.Boolean(required=True, metadata={"description": "A search over texts uses an index."})
-    locks = fields.Boolean(required=True, metadata={"description": "Runs of several hosts take turns."})
+    searches = fields.Boolean(required=True, metadata={"description": "Text search uses an index."})
+    locks = fields.Boolean(required=True, metadata={"description": "Runs of a session take turns across hosts."})
     place = fields.String(required=True, allow_none=True)
     bytes = fields.Integer(required=True, allow_none=True)
     bytes_more = fields.Boolean(required=True)
@@ -146,8 +146,8 @@ def _whole(runner: Runner, rules: tuple[RetentionRule, ...], names: dict[str, st
     purged = purge(runner.memory, rules, dry_run=True, flow_names=names, stopped=lambda: time.monotonic() > late)
     if time.monotonic() > late:
         raise BadRequest(
-            "A rule with total= concerns all sessions together, and there are too many of them to be looked at in one"
-            " answer: ask flowrunner memory purge --dry-run."
+            "A rule with total= covers all sessions, and there are too many to evaluate within one request: run"
+            " flowrunner memory purge --dry-run instead."
         )
     return {"rules": _rows(purged), "looked_at": None, "more": False, "after_session": None, "after_owner": None}
 
@@ -160,14 +160,14 @@ def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
     if given is None or not given.strip():
         rules = tuple(runner.settings.memory_retention or ())
     elif len(given) > MOST_OF_RULES:
-        raise BadRequest(f"Rules have at most {MOST_OF_RULES} characters.")
+        raise BadRequest(f"The rules may have at most {MOST_OF_RULES} characters.")
     else:
         try:
             rules = read_rules(given)
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"These are no retention rules: {error}.") from None
+            raise BadRequest(f"The retention rules are not valid: {error}.") from None
     if not rules:
-        raise BadRequest("No rule says what is to be kept: set FLOWRUNNER_MEMORY_RETENTION, or send rules.")
+        raise BadRequest("There are no retention rules: set FLOWRUNNER_MEMORY_RETENTION, or send rules.")
     return rules
 
 

@@ -24,7 +24,7 @@ from flowrunner.web.kept_stream import head_of
 
 #: What the description of the API says of the header.
 KEY_FIELD: Final = {
-    "Idempotency-Key": Text("Requests with the same key, 1 to 255 characters, are run once and get the same answer.")
+    "Idempotency-Key": Text("Requests with the same key, 1 to 255 characters, run once and get the same answer.")
 }
 #: The header, as WSGI names it.
 KEY_HEADER: Final = "HTTP_IDEMPOTENCY_KEY"

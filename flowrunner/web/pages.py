@@ -17,13 +17,11 @@ _USUAL: Final = 100
 MOST: Final = 200
 _MOST_IDS: Final = 10_000
 
-FLOW: Final = Uuid("Only what came from this flow.")
-LIMIT: Final = Number("Return at most so many; 0 means 100, and more than 200 means 200.", load_default=_USUAL)
-OFFSET: Final = Number("Skip so many of the newest.", load_default=0)
+FLOW: Final = Uuid("Only entries of this flow.")
+LIMIT: Final = Number("Return at most N entries; 0 means 100, and values over 200 mean 200.", load_default=_USUAL)
+OFFSET: Final = Number("Skip the newest N entries.", load_default=0)
 #: A body that names things by their ids.
-IDS: Final = Items(
-    Uuid(), most=_MOST_IDS, too_many=f"At most {_MOST_IDS} ids are taken at once; this list has {{count}}."
-)
+IDS: Final = Items(Uuid(), most=_MOST_IDS, too_many=f"The list has {{count}} ids; at most {_MOST_IDS} are allowed.")
 
 
 def limit_of(query: Mapping[str, Any]) -> int:
@@ -43,8 +41,8 @@ def numbered(things: str, most: int, **page: Any) -> dict[str, Field[Any]]:
     :param most: how many of them at most.
     :param page: how the number differs from one that counts from 1.
     """
-    about = {"help": "Number of the page, from 1.", "low": 1, "load_default": 1, **page}
-    return {"page": Number(**about), "size": Number(f"{things} on a page.", low=1, high=most, load_default=50)}
+    about = {"help": "Page number, from 1.", "low": 1, "load_default": 1, **page}
+    return {"page": Number(**about), "size": Number(f"{things} per page.", low=1, high=most, load_default=50)}
 
 
 def one_page(found: Sequence[Any], page: int, size: int) -> dict[str, Any]:

@@ -121,8 +121,8 @@ def download_project(project_id: str) -> Response:
     "<project_id>",
     **ONE,
     query={
-        "page": Number("Number of the page of its flows, from 1; with size.", low=1),
-        "size": Number("Flows on a page.", low=1, high=MOST_FLOWS_A_PAGE),
+        "page": Number("Page number in its flows, from 1; needs size.", low=1),
+        "size": Number("Flows per page.", low=1, high=MOST_FLOWS_A_PAGE),
     },
     answers={200: {"anyOf": [ProjectWithFlows, {"type": "object"}]}},
 )
@@ -157,7 +157,7 @@ def _head_of(data: bytes, filename: str) -> tuple[Any, Any]:
     try:
         given = json.loads(data)
     except (ValueError, RecursionError):
-        raise BadRequest("Invalid JSON file: it holds no project.") from None
+        raise BadRequest("Invalid JSON file: it does not contain a project.") from None
     if not isinstance(given, dict):
         return usual, None
     return given.get("folder_name") or usual, given.get("folder_description")

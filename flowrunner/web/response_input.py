@@ -58,7 +58,7 @@ def read_input(given: Any) -> Asked:
     turns = [turn for number, item in enumerate(given) if (turn := _read_turn(item, number)) is not None]
     last = next((number for number in reversed(range(len(turns))) if turns[number][0] == "user"), None)
     if last is None:
-        raise invalid(("body", "input"), "value_error", "Input should have a turn of the user")
+        raise invalid(("body", "input"), "value_error", "Input should have at least one message with the role 'user'")
     _, text, pictures = turns[last]
     before = tuple((role, said) for role, said, _ in turns[:last] if said.strip())
     return Asked(text, pictures, before)
@@ -113,7 +113,7 @@ def drop_kept(
         for picture in pictures:
             runner.stores_of(caller()).files.delete(picture)
     except FlowRunnerError as error:
-        logger.warning("What a refused request brought could not be removed: %s", error.code)
+        logger.warning("the messages and files of a refused request could not be removed: %s", error.code)
 
 
 def _read_turn(item: Any, number: int) -> tuple[str, str, tuple[tuple[str, bytes], ...]] | None:
@@ -123,7 +123,7 @@ def _read_turn(item: Any, number: int) -> tuple[str, str, tuple[tuple[str, bytes
         raise invalid(place, "dict_type", "Input should be a valid dictionary")
     kind = item.get("type", "message")
     if not isinstance(kind, str) or (kind != "message" and not _ASIDES.fullmatch(kind)):
-        raise invalid((*place, "type"), "enum", "Input should be 'message' or another kind of item that is known")
+        raise invalid((*place, "type"), "enum", "Input should be 'message' or another known item type")
     if kind != "message":
         return None
     role = item.get("role")
@@ -163,9 +163,9 @@ def _read_part(part: Any, place: tuple[Any, ...]) -> str | tuple[str, bytes]:
         address = address.get("url")
     found = _PICTURE.fullmatch(address) if isinstance(address, str) else None
     if found is None:
-        message = "A picture is taken as a data URL in base64 (PNG, JPEG, GIF or WebP); nothing is fetched"
+        message = "Images must be data URLs in base64 (PNG, JPEG, GIF or WebP); other URLs are not fetched"
         raise invalid((*place, "image_url"), "value_error", message)
     try:
         return found[1].lower(), base64.b64decode(found[2], validate=True)
     except binascii.Error:
-        raise invalid((*place, "image_url"), "value_error", "The picture is no base64") from None
+        raise invalid((*place, "image_url"), "value_error", "The image is not valid base64") from None

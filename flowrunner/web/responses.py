@@ -43,13 +43,13 @@ class ResponsesBody(Body):
 
     model = Text("Id or endpoint name of a flow.", required=True)
     input = Anything(
-        "A text, or items of a conversation of which the last turn of the user is asked.",
+        "A text, or the items of a conversation, whose last user message is the input of the flow.",
         json={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
         required=True,
     )
     stream = Anything(json={"type": "boolean"}, allow_none=True)
     previous_response_id = Text(allow_none=True)
-    tools = Anything("Refused: the flow brings its own.", allow_none=True)
+    tools = Anything("Not supported: a flow has its own tools.", allow_none=True)
 
 
 class ResponsesAnswer(Open):
@@ -77,7 +77,7 @@ class ResponsesError(Open):
     "/api/v1/responses",
     name="responses",
     needs=RUN,
-    query={"events": Choice("openai", "chunks", help="Which events a stream has.")},
+    query={"events": Choice("openai", "chunks", help="The format of streamed events.")},
     headers=KEY_FIELD,
     body=ResponsesBody,
     answers={
@@ -100,7 +100,7 @@ def _failed(error: FlowRunnerError) -> Response:
 
 def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     if body.get("tools") is not None:
-        raise BadRequest("Tools are not taken here: the flow brings its own.")
+        raise BadRequest("The parameter tools is not supported: a flow has its own tools.")
     name = body["model"]
     flow = _find(runner, name)
     if runner.plan(flow).chat_input is None:

@@ -62,7 +62,7 @@ class RunAnswer(Open):
     session_id = fields.String(required=True)
     session = fields.Nested(schemas.Session, required=True)
     outputs = fields.List(fields.Nested(RunOutputs), required=True)
-    warnings = fields.List(fields.String(), metadata={"description": "What of the flow was left out, and why."})
+    warnings = fields.List(fields.String(), metadata={"description": "Parts of the flow that were left out, and why."})
 
 
 class Started(Schema):
@@ -89,10 +89,10 @@ class StreamKind(Flag):
     query={
         "background": Flag("Accept the run and answer at once; the outcome is recorded in the run log."),
         "stream": StreamKind(
-            "true: a line per event, as the reference server; sse: standard SSE.", json={"type": "string"}
+            "true: one line of JSON per event, as Langflow does; sse: server-sent events.", json={"type": "string"}
         ),
-        "vertices": Flag("With stream=sse, for authors: include events of each component."),
-        "envelope": Choice("1.13", "1.0", help="Shape of the answer; default: FLOWRUNNER_ENVELOPE."),
+        "vertices": Flag("Include the events of each component; with stream=sse, for authors only."),
+        "envelope": Choice("1.13", "1.0", help="Format of the answer; default: FLOWRUNNER_ENVELOPE."),
     },
     headers=KEY_FIELD,
     # Read by the view: this body is read more often than all others together, and mostly needs no schema.
@@ -155,14 +155,14 @@ def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -
     :raises BadRequest: for a stream: nobody would read it.
     """
     if asked.streaming:
-        raise BadRequest("A background run is not streamed: leave out stream, and read its events later.")
+        raise BadRequest("Background runs cannot be streamed: omit stream, and read the events of the run later.")
     return start_once(
         runner,
         flow,
         asked,
         identity,
         "background",
-        lambda run_id: {"message": "The run is accepted", "status": "queued", "run_id": run_id},
+        lambda run_id: {"message": "The run was accepted", "status": "queued", "run_id": run_id},
     )
 
 
@@ -197,9 +197,9 @@ def cancel_run(run_id: str) -> dict[str, str]:
     found = runner.runs.find(run_id, identity.id)
     if found is None or not in_reach(found.flow_id):
         raise NotFound("Run not found")
-    if not runner.runs.stop(run_id, identity.id, "its user stopped it"):
+    if not runner.runs.stop(run_id, identity.id, "the user cancelled it"):
         raise Conflict("The run has ended already.")
-    return {"message": "The run is asked to stop"}
+    return {"message": "The run was asked to stop"}
 
 
 def answer_run(result: RunResult, shape: str) -> Response:

@@ -75,7 +75,8 @@ def _context_variables(context: Any) -> dict[str, str]:
     if given is None:
         given = {}
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        raise invalid(("body", "context", "request_variables"), "dict_type", "Input should be an object of texts")
+        place = ("body", "context", "request_variables")
+        raise invalid(place, "dict_type", "Input should be an object with string values")
     return {str(name).upper(): value for name, value in given.items()}
 
 
@@ -146,7 +147,7 @@ def with_files(asked: RunRequest, names: Sequence[str], flow: Flow, registry: Re
     """
     inputs = [vertex.id for vertex in flow.vertices if _takes_files(vertex.type, registry)]
     if not inputs:
-        raise invalid(("body", "files"), "value_error", "This flow has no chat input that takes files")
+        raise invalid(("body", "files"), "value_error", "This flow has no chat input that accepts files")
     tweaks = dict(asked.tweaks)
     for vertex_id in inputs:
         given = tweaks.get(vertex_id)

@@ -24,7 +24,7 @@ MOST_STEPS: Final = 200
 routes = RouteGroup("records")
 
 #: The flow whose records are meant.
-THIS_FLOW: Final = Uuid("The flow.", required=True)
+THIS_FLOW: Final = Uuid("Id of the flow.", required=True)
 
 
 class Build(Schema):
@@ -112,7 +112,7 @@ class Step(Schema):
     inputs = fields.Dict(required=True)
     outputs = fields.Dict(required=True)
     untaken = fields.List(
-        fields.String(), required=True, metadata={"description": "Outputs that gave nothing: branches not taken."}
+        fields.String(), required=True, metadata={"description": "Outputs without a value: branches not taken."}
     )
     used_frozen_result = fields.Boolean(required=True)
     error = fields.String(required=True, allow_none=True)
@@ -125,7 +125,7 @@ StepPage: Final = answer("StepPage", steps=fields.List(fields.Nested(Step)), cur
 @routes.get(
     "/api/v1/monitor/builds",
     needs=AUTHOR,
-    query={"flow_id": THIS_FLOW, "all": Flag("Every build that is kept, newest first.")},
+    query={"flow_id": THIS_FLOW, "all": Flag("Show all stored builds, newest first.")},
     answers={200: Builds},
 )
 def list_builds(query: Input) -> dict[str, Any]:
@@ -163,10 +163,10 @@ def list_transactions(query: Input) -> dict[str, Any]:
     needs=CONVERSE,
     query={
         "flow_id": FLOW,
-        "session_id": filter_text("Only runs in this session."),
+        "session_id": filter_text("Only runs of this session."),
         "status": Choice(*RUN_STATES, help="Only runs with this status."),
         "limit": Number("Show at most N.", low=1, high=MOST_RUNS, load_default=50),
-        "cursor": Uuid("Only runs before this one."),
+        "cursor": Uuid("Only runs older than this one."),
     },
     answers={200: RunPage},
     pages=True,
@@ -196,7 +196,7 @@ def list_runs(query: Input) -> Any:
     needs=AUTHOR,
     path={"run_id": Uuid()},
     query={
-        "after": Number("Number of a step: only those behind it.", load_default=None, allow_none=True),
+        "after": Number("Only the steps after the one with this number.", load_default=None, allow_none=True),
         "limit": Number("Show at most N.", low=1, high=MOST_STEPS, load_default=100),
     },
     answers={200: StepPage},

@@ -115,7 +115,7 @@ def _find(reader: _Reader, run_id: str) -> dict[str, Any]:
     try:
         shown = reader.record(run_id)
     except SQLAlchemyError as error:
-        raise StoreFailed("The server's database cannot be read now; try again.") from error
+        raise StoreFailed("The server cannot read its database at the moment; try again.") from error
     if not in_reach(shown["flow_id"]):
         raise NotFound("Run not found")
     return shown
@@ -165,7 +165,7 @@ def _after(run_id: str) -> int:
         return 0
     run, number = read_event_id(last)
     if run != run_id:
-        raise BadRequest("Last-Event-ID is no id of an event of this run.")
+        raise BadRequest("Last-Event-ID is not the id of an event of this run.")
     return number
 
 
@@ -198,7 +198,7 @@ class _RecordedStream:
                 following = self._following = Following(self._reader.memory, **asked)
             found = [self._tell(message) for message in following.next()]
         except (SQLAlchemyError, FlowRunnerError) as error:
-            logger.warning("The events of a run could not be read: %s", type(error).__name__)
+            logger.warning("the events of a run could not be read: %s", type(error).__name__)
             return [], True
         if shown["ended_at"] is not None and not following.more:
             self._number = max(self._number, after)
@@ -215,7 +215,7 @@ class _RecordedStream:
     def _last(self, shown: Mapping[str, Any]) -> StreamEvent:
         if shown["status"] == SUCCESS:
             return self._event("end", {"result": self._reader.result(self._run_id)})
-        error = shown["error"] or {"code": "internal_error", "message": f"The run ended as {shown['status']}."}
+        error = shown["error"] or {"code": "internal_error", "message": f"The run ended with status {shown['status']}."}
         said = error["message"]
         if error["code"] == "run_cancelled" and not said.startswith("The run was stopped"):
             said = f"The run was stopped: {said}."

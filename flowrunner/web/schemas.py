@@ -27,7 +27,7 @@ TEXT: Final[Mapping[str, Any]] = {"type": "string"}
 BYTES: Final[Mapping[str, Any]] = {"type": "string", "format": "binary"}
 #: A form with a file, which the view reads.
 UPLOAD: Final = Media({"multipart/form-data": {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}})
-EVENTS: Final[Mapping[str, Any]] = {"type": "string", "description": "Events, one after the other."}
+EVENTS: Final[Mapping[str, Any]] = {"type": "string", "description": "The events, in order."}
 #: Statuses of errors with which a run may end.
 OF_RUNS: Final = (409, 499, 504)
 DOWNLOAD: Final = Media({"application/octet-stream": BYTES})
@@ -60,7 +60,7 @@ def answer(name: str, /, **members: fields.Field[Any]) -> type[Schema]:
 class Error(Schema):
     """What went wrong: in words or as a list of places, and as a code that stays the same."""
 
-    detail = fields.Raw(required=True, metadata={"description": "A sentence, or for 422 mostly a list of places."})
+    detail = fields.Raw(required=True, metadata={"description": "A sentence; for 422 mostly a list of wrong values."})
     code = fields.String(required=True)
 
 
@@ -85,9 +85,11 @@ class Message(MessageBase):
     """A message as lists show it."""
 
     id = fields.UUID(required=True)
-    files = fields.String(required=True, metadata={"description": "A JSON list of names of uploads."})
+    files = fields.String(
+        required=True, metadata={"description": "Names of uploaded files, as a JSON list in a string."}
+    )
     duration = fields.Float(required=True, allow_none=True)
-    owner = fields.String(metadata={"description": "The owner, where messages of several are shown."})
+    owner = fields.String(metadata={"description": "The owner; only in lists of all owners."})
 
 
 class EditedMessage(MessageBase):

@@ -113,6 +113,6 @@ def metrics() -> Response:
     """Show metrics for Prometheus."""
     counted = this_runner().metrics
     if counted is None:
-        raise NotFound("Metrics are switched off.")
+        raise NotFound("Metrics are turned off.")
     text, kind = counted.render()
     return Response(text, content_type=kind)

@@ -52,13 +52,13 @@ class SessionSummary(Schema):
     title = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Its title, else the beginning of its first message."},
+        metadata={"description": "The title of the session, or else the beginning of its first message."},
     )
     count = fields.Integer(required=True)
     flow_ids = fields.List(fields.String(), required=True)
     first_at = fields.String(required=True)
     last_at = fields.String(required=True)
-    owner = fields.String(metadata={"description": "The owner, where messages of several are shown."})
+    owner = fields.String(metadata={"description": "The owner; only in lists of all owners."})
 
 
 class SessionTitle(Body):
@@ -80,8 +80,8 @@ SessionsDeleted: Final = answer("SessionsDeleted", message=fields.String(), dele
     needs=CONVERSE,
     query={
         "flow_id": FLOW,
-        "q": filter_text("Only ids that contain this text, in any case; in summaries also titles that were given."),
-        "view": Choice("ids", "summary", help="Ids alone, or a summary of each.", load_default="ids"),
+        "q": filter_text("Only session ids that contain this text, ignoring case; with view=summary also titles."),
+        "view": Choice("ids", "summary", help="Only ids, or a summary of each session.", load_default="ids"),
         "limit": LIMIT,
         "offset": OFFSET,
         "cursor": filter_text("The X-Next-Cursor of the previous page."),

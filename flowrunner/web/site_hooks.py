@@ -74,5 +74,5 @@ def _verdict(answer: Any) -> Any:
     if answer is None or answer is True:
         return None
     if not answer:
-        raise NotAllowed("You are not allowed to use this.")
+        raise NotAllowed("You are not allowed to access this.")
     return answer

@@ -29,7 +29,7 @@ _SIGN_EVERY: Final = 1.0
 #: Seconds without a sign after which the process of a run counts as dead.
 _DEAD_AFTER: Final = 15.0
 #: The event that ends a stream whose process is gone.
-_LOST: Final = {"error": "The process of this run ended before the run did.", "code": "run_lost"}
+_LOST: Final = {"error": "The process that executed the run ended before the run did.", "code": "run_lost"}
 #: The event that ends a stream whose events are no longer there.
 _GONE: Final = {"error": NO_LONGER, "code": NotFound.code}
 _SWEEP_EVERY: Final = 600.0
@@ -260,7 +260,7 @@ class Spool:
         if not stream.closed:
             alone = stream.alone_since()
             if alone is not None and now - alone > self._grace:
-                stream.cancel("its client left and did not come back")
+                stream.cancel("the client disconnected and did not come back")
         elif now - stream.ended_at > self._grace:
             with self._lock:
                 del self._live[run_id]

@@ -118,7 +118,7 @@ class _SpooledRun(StreamedRun):
         while not self._begun.wait(_LOOK_SECONDS):
             self.cancel_if(presence.is_over)
         if self._stream is None:
-            raise self._failure or FlowRunnerError("The run ended before it began.")
+            raise self._failure or FlowRunnerError("The run ended before its first event.")
         return self._stream
 
     def take(self, event: RunEvent) -> None:

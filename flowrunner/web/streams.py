@@ -65,7 +65,7 @@ class StreamedRun:
     def cancel_if(self, gone: Callable[[], bool]) -> None:
         """Cancel the run if its client has left; one that carries a key comes back once the run has begun."""
         if gone() and not (self._claim is not None and self._claim.begun):
-            self.cancelled.cancel("its client left")
+            self.cancelled.cancel("the client disconnected")
 
     def take(self, event: RunEvent) -> None:
         """Take an event, on the thread of the run."""
@@ -127,7 +127,7 @@ class RunStream(StreamedRun):
         self.begin()
         first = self._first_event()
         if not isinstance(first, RunEvent):
-            raise first if first is not None else FlowRunnerError("The run ended before it began.")
+            raise first if first is not None else FlowRunnerError("The run ended before its first event.")
         self._first = first
 
     def go_on_until(self, gone: Callable[[], bool]) -> None:
@@ -150,7 +150,7 @@ class RunStream(StreamedRun):
                 if not batch:
                     return
         finally:
-            self.cancelled.cancel("its client left")
+            self.cancelled.cancel("the client disconnected")
 
     def _first_event(self) -> RunEvent | FlowRunnerError | None:
         """Wait for the first event, or the failure before it; a client that leaves meanwhile ends the run."""
@@ -194,7 +194,7 @@ class RunStream(StreamedRun):
                 waited += _LOOK_SECONDS
                 if self.cancelled.is_set():
                     return
-        self.cancelled.cancel("its client takes nothing")
+        self.cancelled.cancel("the client stopped reading the stream")
 
 
 def stream_lines(

@@ -88,9 +88,9 @@ TracePage: Final = answer(
     needs=CONVERSE,
     query={
         "flow_id": FLOW,
-        "session_id": filter_text("Only runs in this session."),
+        "session_id": filter_text("Only runs of this session."),
         "status": Choice(*_STATES, help="Only traces with this status."),
-        **numbered("Traces", MOST_TRACES, help="Number of the page, from 1; 0 is the first, too.", low=0),
+        **numbered("Traces", MOST_TRACES, help="Page number, from 1; 0 is the first page as well.", low=0),
     },
     answers={200: TracePage},
 )

@@ -42,7 +42,7 @@ def run_webhook(flow: str) -> Response:
     if runner.settings.auth == "none" and not request.is_json:
         # As for every body where no key is asked: a page of another site can send any other type.
         kind = request.mimetype or "without a content type"
-        raise UnsupportedBody(f"Where no key is asked, the body must be application/json, not {kind}.")
+        raise UnsupportedBody(f"Without API keys, the content type must be application/json, not {kind}.")
     asked = RunRequest(
         input_value="",
         input_type="chat",
@@ -73,7 +73,7 @@ def _webhook_text(data: bytes) -> str:
         text.encode()
     except (LookupError, ValueError):
         raise BadRequest(
-            f"The body is not text in {charset[:40]}: send UTF-8, or name its charset in the Content-Type."
+            f"The body is not valid {charset[:40]}: send UTF-8, or declare the charset in the Content-Type header."
         ) from None
     return text
 

@@ -290,7 +290,7 @@ def test_a_cancelled_reply_is_kept_as_partial(rig):
     def read(event):
         events.append(event)
         if event.kind == "token" and event.data["text"] == "w4 ":
-            token.cancel("its client left")
+            token.cancel("the client disconnected")
 
     with pytest.raises(RunCancelled):
         rig.run(vertices, edges, session_id="s", emit=read, streaming=True, cancelled=token)

@@ -138,7 +138,7 @@ def test_a_waiting_run_can_be_cancelled(tmp_path):
     turns = Turns(tmp_path, strategy="queue", wait=30)
     token = CancelToken()
     with hold(turns):
-        threading.Timer(0.05, token.cancel, ["its client left"]).start()
+        threading.Timer(0.05, token.cancel, ["the client disconnected"]).start()
         with pytest.raises(RunCancelled), turns.hold("o", {"s"}, cancelled=token):
             pass
     turns.close()

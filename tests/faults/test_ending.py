@@ -49,11 +49,11 @@ def test_a_run_is_cancelled_by_its_id_whichever_worker_is_asked(site, stream):
     assert wait_until(lambda: site.states()[run_id] != "running")
     assert site.states()[run_id] == "cancelled"
     if stream:
-        assert "its user stopped it" in answers[0].text
+        assert "the user cancelled it" in answers[0].text
     else:
         assert (answers[0].status_code, answers[0].json()["code"]) == (499, "run_cancelled")
     assert site.post(f"/api/v1/runs/{run_id}/cancel").status_code == 409
-    assert site.get(f"/api/v1/runs/{run_id}")["error"] == {"code": "run_cancelled", "message": "its user stopped it"}
+    assert site.get(f"/api/v1/runs/{run_id}")["error"] == {"code": "run_cancelled", "message": "the user cancelled it"}
 
 
 def test_a_background_run_is_cancelled_before_and_after_it_begins(site):

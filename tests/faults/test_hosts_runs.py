@@ -63,7 +63,7 @@ def test_a_run_of_any_kind_is_cancelled_by_the_other_host(hosts, kind):
     thread.join()
     assert wait_until(lambda: hosts.states()[run_id] == "cancelled", 60)
     if "stream" in kind:
-        assert "its user stopped it" in answers[0].text
+        assert "the user cancelled it" in answers[0].text
     else:
         assert answers[0].status_code == 202
         assert one.get(f"/api/v1/runs/{run_id}")["error"]["code"] == "run_cancelled"

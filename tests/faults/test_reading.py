@@ -97,7 +97,7 @@ def test_a_failed_and_a_cancelled_run_end_with_an_error(site):
     assert wait_until(lambda: site.states()[slow] == "running")
     assert site.post(f"/api/v1/runs/{slow}/cancel").status_code == 202
     reader.join()
-    assert found[-1][1:] == ("error", {"error": "The run was stopped: its user stopped it.", "code": "run_cancelled"})
+    assert found[-1][1:] == ("error", {"error": "The run was stopped: the user cancelled it.", "code": "run_cancelled"})
 
 
 def test_nobody_reads_what_is_not_theirs(site):

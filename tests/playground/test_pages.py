@@ -116,7 +116,7 @@ def test_an_admin_sees_what_retention_would_remove(page_of):
     expect(card.get_by_role("status")).to_contain_text("Nothing was removed.")
     page.fill("#rules", "age=x")
     ask.click()
-    expect(card.get_by_role("status")).to_contain_text("These are no retention rules")
+    expect(card.get_by_role("status")).to_contain_text("The retention rules are not valid")
 
 
 def test_collections_and_documents_are_listed_and_deleted(page_of):

@@ -139,7 +139,7 @@ def test_no_body_is_refused_unless_none_is_needed(ask):
 def test_too_long_a_list_is_refused(ask):
     assert ask({"body": Wish}, json={"name": "ab", "ids": [ID] * 3}) == (
         400,
-        "At most 2 items are taken at once; this list has 3.",
+        "The list has 3 items; at most 2 are allowed.",
     )
 
 

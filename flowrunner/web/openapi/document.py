@@ -17,26 +17,26 @@ from flowrunner.web.schemas import Error, ListOf, Media
 
 _NEXT: Final = "The cursor of the next page, if there is one."
 #: What every route that wants a caller takes, too.
-_OWNER: Final = Text("The owner in whose name the request is made; admin keys only. Also as header X-Flowrunner-Owner.")
+_OWNER: Final = Text("The owner to act as; for admin keys only. Also as the header X-Flowrunner-Owner.")
 _ABOUT: Final = (
-    "Run component graphs, and see and manage the conversations that they keep. Everything belongs to the owner"
-    " of the API key; the data of other owners is answered with 404."
+    "Run component graphs, and read and manage the conversations that they store. All data belongs to the owner of"
+    " the API key; requests for data of other owners are answered with 404."
 )
 _SENTENCES: Final = {
-    400: "The request is contradictory, or names something that it may not.",
+    400: "The request contradicts itself, or refers to something that it may not use.",
     401: "The bearer token is not a valid key.",
     403: "The key is missing, unknown, or not allowed to do this.",
     404: "Not found, or not the caller's.",
     405: "Method not allowed.",
-    409: "Busy, or in conflict with what is stored.",
-    410: "The request of this key was done, and its answer is not kept.",
+    409: "The session is busy, or the request conflicts with stored data.",
+    410: "The request with this Idempotency-Key was completed, but its answer was not kept.",
     413: "The body is too large.",
     415: "The content type of the body is not supported.",
-    422: "Something in path, query or body is wrong; detail says where.",
-    429: "Too many requests at a time, or in an hour; Retry-After says when to try again.",
-    499: "The run was stopped.",
-    500: "Failed; detail says why.",
-    503: "The server is too busy, or a store does not answer.",
+    422: "A value in the path, the query or the body is not valid; detail says which.",
+    429: "Too many requests at once or per hour; Retry-After says when to try again.",
+    499: "The run was cancelled.",
+    500: "The run or the request failed; detail says why.",
+    503: "The server is too busy, or a store is unavailable.",
     504: "The run timed out.",
 }
 
