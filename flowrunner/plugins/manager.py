@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
-import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final, Literal, cast
@@ -17,9 +13,10 @@ import pluggy
 
 from flowrunner import hookspecs
 from flowrunner.components.contract import Component
-from flowrunner.errors import FlowRunnerError, PluginFailed, SettingsInvalid, is_interrupt, reason_of
+from flowrunner.errors import PluginFailed, SettingsInvalid, is_interrupt
 from flowrunner.hookspecs import PROJECT
 from flowrunner.memory import Memory, MemoryBackend, MemoryFactory, MemoryOperations
+from flowrunner.plugins.entry_points import installed_plugins
 from flowrunner.plugins.loading import (
     NOTHING_MARKED,
     load_file,
@@ -31,14 +28,12 @@ from flowrunner.plugins.loading import (
     why_useless,
 )
 from flowrunner.plugins.memory_hooks import HookedMemory, put_backend, refuse_second_backend
+from flowrunner.plugins.selection import build_backend, failure_of
 from flowrunner.plugins.tracing import shape_of, trace_calls
 from flowrunner.registry import POOL, BackendOffer, Registry
 from flowrunner.settings.setting import Setting, Settings
-from flowrunner.vectors import Vectors, VectorStore, VectorStoreFactory
+from flowrunner.vectors import VectorStoreFactory
 
-logger = logging.getLogger("flowrunner")
-
-ENTRY_POINT_GROUP: Final = "flowrunner"
 GIVEN: Final = "plugins argument"
 
 _MARK: Final = f"{PROJECT}_impl"
@@ -64,31 +59,6 @@ class PluginRecord:
     def why(self) -> str:
         """Return the reason with the place, as the end of a sentence."""
         return f"{self.reason} ({self.place})" if self.place and self.place not in self.reason else self.reason
-
-
-def _where_distributions_lie() -> tuple[tuple[str, int], ...]:
-    """Return the folders in which distributions are installed, with the moments at which they changed."""
-    return tuple((folder, os.stat(folder).st_mtime_ns if os.path.isdir(folder) else 0) for folder in sys.path)  # noqa: PTH112, PTH116
-
-
-@lru_cache(maxsize=1)
-def _offered(places: tuple[tuple[str, int], ...]) -> tuple[tuple[importlib.metadata.EntryPoint, str, str], ...]:
-    """Return the plugins that installed distributions offer, each with name and version of its distribution.
-
-    A process with many apps, such as a run of tests, looks through them once.
-
-    :param places: see :func:`_where_distributions_lie`.
-    """
-    found = []
-    for dist in importlib.metadata.distributions():
-        # Parsing what each of a hundred distributions offers would be half of what mounting takes in a site.
-        if f"[{ENTRY_POINT_GROUP}]" not in (dist.read_text("entry_points.txt") or ""):
-            continue
-        metadata = dist.metadata
-        for entry in dist.entry_points:
-            if entry.group == ENTRY_POINT_GROUP:
-                found.append((entry, metadata["Name"] or "", metadata["Version"] or ""))
-    return tuple(sorted(found, key=lambda item: (item[0].name, item[1])))
 
 
 class _Hooks(pluggy.PluginManager):
@@ -128,11 +98,7 @@ class PluginManager:
         :param keep_going: record a failure instead of raising it.
         :raises PluginFailed: naming plugin, distribution and version.
         """
-        seen: set[tuple[str, str]] = set()
-        for entry, distribution, version in _offered(_where_distributions_lie()):
-            if (entry.name, entry.value) in seen:
-                continue
-            seen.add((entry.name, entry.value))
+        for entry, distribution, version in installed_plugins():
             self._load(entry.name, entry.load, "entry point", distribution, version, blocked, keep_going)
 
     def load_folder(self, folder: Path, blocked: Iterable[str] = (), *, keep_going: bool = False) -> None:
@@ -178,8 +144,8 @@ class PluginManager:
         """
         self._trace_calls()
         self._collect("register_settings", lambda plugin: lambda setting: self.registry.add_setting(setting, plugin))
-        self._collect("register_memory_backends", self._backend_callback)
-        self._collect("register_vector_stores", self._store_callback)
+        self._collect("register_memory_backends", self._offering(self.registry.add_backend))
+        self._collect("register_vector_stores", self._offering(self.registry.add_vector_store))
         self._collect("register_engines", self._engine_callback)
 
     def collect_components(self) -> None:
@@ -198,89 +164,13 @@ class PluginManager:
         """
         self._collect("use_settings", lambda plugin: settings)
 
-    def chosen_backend(self, settings: Settings) -> BackendOffer:
-        """Return the offer of the memory backend that the settings name.
-
-        :raises PluginFailed: if no plugin offers it.
-        """
-        offer = self.registry.backends.get(settings.memory)
-        if offer is None:
-            known = ", ".join(sorted(self.registry.backends)) or "none"
-            raise PluginFailed(f"No plugin offers the memory backend {settings.memory!r}; available are: {known}.")
-        return offer
-
     def open_memory(self, app: Any, settings: Settings) -> Memory:
         """Build the backend that the settings name and make its operations hooks.
 
         :raises PluginFailed: if no plugin offers it, it cannot be built, or another plugin
             implements (rather than wraps) a memory hook.
         """
-        offer = self.chosen_backend(settings)
-        try:
-            backend = offer.factory(app, settings)
-        except BaseException as error:
-            if is_interrupt(error) or getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
-                raise
-            raise PluginFailed(
-                f"The memory backend {offer.name} of plugin {offer.plugin} cannot start: {_failure_of(error)}."
-            ) from error
-        if not isinstance(backend, MemoryBackend):
-            raise PluginFailed(
-                f"The memory backend {offer.name} of plugin {offer.plugin} is not a MemoryBackend: its factory returned"
-                f" {type(backend).__name__}."
-            )
-        return self.use_memory(backend, offer.name)
-
-    def open_vectors(self, app: Any, settings: Settings) -> Vectors:
-        """Return the vector store that the settings name; it is built when it is first wanted.
-
-        :raises PluginFailed: if no plugin offers it, unless it is merely the default.
-        """
-        name: str = settings.vector_store
-        offer = self.registry.vector_stores.get(name)
-        if offer is None and settings.sources.get("VECTOR_STORE") != "default":
-            raise PluginFailed(_no_store(name, self.registry))
-
-        def build() -> VectorStore:
-            if offer is None:
-                raise PluginFailed(_no_store(name, self.registry))
-            return _build_store(offer, app, settings)
-
-        return Vectors(name, build)
-
-    def chosen_engine(self, settings: Settings) -> BackendOffer | None:
-        """Return the engine that the settings name; None for the pool of the process.
-
-        :raises PluginFailed: if no plugin offers it.
-        """
-        name: str = settings.engine
-        if name == POOL:
-            return None
-        offer = self.registry.engines.get(name)
-        if offer is None:
-            known = ", ".join((POOL, *sorted(self.registry.engines)))
-            raise PluginFailed(f"No plugin offers the engine {name!r}; available are: {known}.")
-        return offer
-
-    def open_engine(self, app: Any, settings: Settings) -> Any:
-        """Return the engine that the settings name, built; None for the pool of the process.
-
-        :raises PluginFailed: if no plugin offers it, or it cannot be built.
-        """
-        offer = self.chosen_engine(settings)
-        if offer is None:
-            return None
-        try:
-            engine = offer.factory(app, settings)
-        except FlowRunnerError:
-            raise
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            raise PluginFailed(f"The engine {offer.name} cannot be opened: {reason_of(error)}.") from error
-        if not callable(getattr(engine, "send", None)):
-            raise PluginFailed(f"The engine {offer.name} of plugin {offer.plugin} has no send(run_id).")
-        return engine
+        return self.use_memory(build_backend(self.registry, app, settings), settings.memory)
 
     def use_memory(self, backend: MemoryBackend, name: str) -> Memory:
         """Make an open backend the one that answers the memory hooks; it takes the place of an earlier one.
@@ -316,30 +206,25 @@ class PluginManager:
             except BaseException as error:
                 if is_interrupt(error):
                     raise
-                raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {_failure_of(error)}.") from error
+                raise PluginFailed(f"Plugin {impl.plugin_name} failed in {hook}: {failure_of(error)}.") from error
 
-    def _backend_callback(self, plugin: str) -> Callable[..., None]:
-        def register(
-            name: str, factory: MemoryFactory, settings: Iterable[Setting] = (), schema: Callable[[], Any] | None = None
-        ) -> None:
-            self.registry.add_backend(BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema))
+    def _offering(self, add: Callable[[BackendOffer], None]) -> Callable[[str], Callable[..., None]]:
+        """Return what makes, for each plugin, the function ``register`` for backends or vector stores."""
 
-        # Under this name an author knows it, who may call it wrongly.
-        register.__qualname__ = "register"
-        return register
+        def for_plugin(plugin: str) -> Callable[..., None]:
+            def register(
+                name: str,
+                factory: MemoryFactory | VectorStoreFactory,
+                settings: Iterable[Setting] = (),
+                schema: Callable[[], Any] | None = None,
+            ) -> None:
+                add(BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema))
 
-    def _store_callback(self, plugin: str) -> Callable[..., None]:
-        def register(
-            name: str,
-            factory: VectorStoreFactory,
-            settings: Iterable[Setting] = (),
-            schema: Callable[[], Any] | None = None,
-        ) -> None:
-            offer = BackendOffer(name, factory, _several(name, settings, plugin), plugin, schema)
-            self.registry.add_vector_store(offer)
+            # Under this name an author knows it, who may call it wrongly.
+            register.__qualname__ = "register"
+            return register
 
-        register.__qualname__ = "register"
-        return register
+        return for_plugin
 
     def _engine_callback(self, plugin: str) -> Callable[..., None]:
         def register(name: str, factory: Callable[[Any, Any], Any], settings: Iterable[Setting] = ()) -> None:
@@ -416,25 +301,6 @@ def _several(name: str, settings: Iterable[Setting], plugin: str) -> tuple[Setti
     return tuple(settings)
 
 
-def _no_store(name: str, registry: Registry) -> str:
-    known = ", ".join(sorted(registry.vector_stores)) or "none"
-    return f"No plugin offers the vector store {name!r}; available are: {known}."
-
-
-def _build_store(offer: BackendOffer, app: Any, settings: Settings) -> VectorStore:
-    try:
-        store = offer.factory(app, settings)
-    except BaseException as error:
-        if is_interrupt(error) or getattr(error, "code", "") in ("schema_outdated", "settings_invalid"):
-            raise
-        raise PluginFailed(
-            f"The vector store {offer.name} of plugin {offer.plugin} cannot start: {_failure_of(error)}."
-        ) from error
-    if not isinstance(store, VectorStore):
-        raise PluginFailed(f"The vector store {offer.name} of plugin {offer.plugin} is not a VectorStore.")
-    return store
-
-
 class _OneComponent:
     """A component class given to ``plugins=[...]``, as a plugin."""
 
@@ -444,11 +310,3 @@ class _OneComponent:
     @hookspecs.hookimpl
     def register_components(self, register: Callable[[type[Component]], None]) -> None:
         register(self._component)
-
-
-def _failure_of(error: BaseException) -> str:
-    """Return what a plugin's code raised, with file and line unless it is a sentence made for people."""
-    if isinstance(error, FlowRunnerError):
-        return reason_of(error)
-    place = place_of(error)
-    return f"{reason_of(error)} ({place})" if place else reason_of(error)

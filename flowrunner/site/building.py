@@ -21,6 +21,7 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
+from flowrunner.plugins.selection import chosen_backend, chosen_engine, open_engine, open_vectors
 from flowrunner.runner import Runner
 from flowrunner.runs.limits import open_rates, rates_of
 from flowrunner.runs.opened import Opened
@@ -123,9 +124,9 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     """
     identify = choose_identify(wishes.identify, manager, settings, wishes.offer)
     if wishes.memory is None:
-        manager.chosen_backend(settings)
-    manager.open_vectors(app, settings)
-    manager.chosen_engine(settings)
+        chosen_backend(manager.registry, settings)
+    open_vectors(manager.registry, app, settings)
+    chosen_engine(manager.registry, settings)
     manager.refuse_second_backend()
     if settings.auth == "none" and not settings.trusted_hosts:
         settings = settings.with_values(trusted_hosts=LOCAL_NAMES)
@@ -182,8 +183,8 @@ def _open(
         stores = _open_stores(engine, settings, folders, box)
         undo.callback(stores.close)
         metrics = _open_metrics(settings, wishes.alone) if settings.metrics else None
-        vectors = manager.open_vectors(app, settings)
-        run_engine = manager.open_engine(app, settings)
+        vectors = open_vectors(manager.registry, app, settings)
+        run_engine = open_engine(manager.registry, app, settings)
         if run_engine is not None:
             undo.callback(run_engine.close)
         rates = open_rates(settings, engine)
