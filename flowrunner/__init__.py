@@ -46,6 +46,7 @@ from flowrunner.memory import (
     SessionSummary,
     fold,
 )
+from flowrunner.memory.forks import after_fork
 from flowrunner.memory.message import (
     Message,
     error_message,
@@ -144,6 +145,7 @@ __all__ = [
     "VectorStoreFailed",
     "Word",
     "__version__",
+    "after_fork",
     "cargo_for",
     "checked_address",
     "current_runner",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from flowrunner.memory.forks import after_fork
 from flowrunner.runs.callers import Callers
 
 KEEPS: Final = "keeps its place"
@@ -52,7 +51,7 @@ class FairPlaces:
         self._most = number - spare
         self._callers = callers
         self.begin()
-        _begin_after_fork(self)
+        after_fork(self.begin)
 
     def begin(self) -> None:
         """Begin with all places free, as in a forked process: whoever has one is in its parent."""
@@ -333,18 +332,6 @@ class Lent(FairPlaces):
                 self._waiting[group] = left
             else:
                 self._forget_waiting(group)
-
-
-def _begin_after_fork(places: FairPlaces) -> None:
-    reference = weakref.ref(places)
-
-    def begin() -> None:
-        found = reference()
-        if found is not None:
-            found.begin()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=begin)
 
 
 class Work:

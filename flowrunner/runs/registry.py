@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import StoreFailed
+from flowrunner.memory.forks import after_fork
 from flowrunner.runs.entry import RunEntry
 from flowrunner.runs.process import ProcessMark
 from flowrunner.store.credentials import mask_text
@@ -49,7 +48,7 @@ class RunRegistry:
         self._folder = folder
         self._inherited: list[Any] = []
         self._begin()
-        _renew_after_fork(self)
+        after_fork(self.start_in_child)
 
     def _begin(self) -> None:
         self.active: dict[str, RunEntry] = {}
@@ -171,15 +170,3 @@ class RunRegistry:
 def _kind(error: SQLAlchemyError) -> str:
     """Return what kind of error it is: the statement in its words holds data."""
     return type(getattr(error, "orig", None) or error).__name__
-
-
-def _renew_after_fork(registry: RunRegistry) -> None:
-    reference = weakref.ref(registry)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found.start_in_child()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)

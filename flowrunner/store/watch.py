@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import mmap
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from flowrunner.errors import FlowRunnerError, NotReady
+from flowrunner.memory.forks import after_fork
 from flowrunner.store.outage import SILENT, DatabaseFailed, Outage, outage_of, sentence, told_by
 
 logger = logging.getLogger("flowrunner")
@@ -63,7 +62,7 @@ class StoreWatch:
         # One byte that forked processes share: whether it has been said that the stores fail.
         self._told = mmap.mmap(-1, 1)
         self._start()
-        _renew_after_fork(self)
+        after_fork(self.start_in_child)
 
     def _start(self) -> None:
         self._guard = threading.Lock()
@@ -176,15 +175,3 @@ def _told(error: BaseException, outage: Outage | None) -> str:
         error = error.__cause__ if isinstance(error, NotReady) and error.__cause__ is not None else error
         return error.message if isinstance(error, FlowRunnerError) else f"{type(error).__name__}: {told_by(error)}"
     return f"{outage.reason}: {told_by(error)}. {outage.remedy}"
-
-
-def _renew_after_fork(watch: StoreWatch) -> None:
-    reference = weakref.ref(watch)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found.start_in_child()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)

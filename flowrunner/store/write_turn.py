@@ -17,6 +17,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
+from flowrunner.memory.forks import after_fork
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -60,7 +62,8 @@ class WriteTurn:
         #: Says whether this process has nothing to write for those who should be served first.
         self.gives_way: Callable[[], bool] = _never
         self.begin()
-        _begin_after_fork(self)
+        # At once, and not when it is first used: several threads may be the first.
+        after_fork(self.begin)
 
     def begin(self) -> None:
         """Begin afresh in a forked process: what its parent holds, it does not."""
@@ -200,18 +203,6 @@ class _Held:
 
     def __exit__(self, *failure: object) -> None:
         self._turn.leave(*self._taken)
-
-
-def _begin_after_fork(turn: WriteTurn) -> None:
-    reference = weakref.ref(turn)
-
-    def begin() -> None:
-        found = reference()
-        if found is not None:
-            found.begin()
-
-    # At once, and not when it is first used: several threads may be the first.
-    os.register_at_fork(after_in_child=begin)
 
 
 def _never() -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from flowrunner import after_fork
 
 
 class StoreLock:
@@ -19,7 +20,7 @@ class StoreLock:
         self._path = path
         self._threads = threading.Lock()
         self._file: Any = None
-        _renew_after_fork(self)
+        after_fork(self.renew)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -62,15 +63,3 @@ class StoreLock:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _renew_after_fork(lock: StoreLock) -> None:
-    reference = weakref.ref(lock)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found.renew()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)

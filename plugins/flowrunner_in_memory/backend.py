@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from flowrunner import (
     MessageQuery,
     SessionQuery,
     SessionSummary,
+    after_fork,
     cursor_gone,
     private_copy,
 )
@@ -32,7 +31,7 @@ class InMemory(MemoryBackend):
     def __init__(self, max_messages: int | None = None) -> None:
         self._max_messages = max_messages
         self._lock = threading.Lock()
-        _renew_after_fork(self)
+        after_fork(self._renew)
         self._next = 0
         # A dict keeps the order in which places were taken, and a place is never taken twice.
         self._messages: dict[int, Message] = {}
@@ -152,15 +151,6 @@ class InMemory(MemoryBackend):
                 self._messages[place] = message.replace(session_id=session_id)
                 self._places[message.id] = place
 
-
-def _renew_after_fork(backend: InMemory) -> None:
-    """Give a forked child a lock of its own: nobody there would release one that was held at that moment."""
-    reference = weakref.ref(backend)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found._lock = threading.Lock()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
+    def _renew(self) -> None:
+        """Give a forked child a lock of its own: nobody there would release one that was held at that moment."""
+        self._lock = threading.Lock()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from flowrunner import MemoryFailed
+from flowrunner import MemoryFailed, after_fork
 from flowrunner_sqlite.failures import contract_errors, failed
 
 logger = logging.getLogger("flowrunner")
@@ -37,7 +35,7 @@ class SessionLocks:
         self._connection: Any = None
         self._inherited: list[Any] = []
         self._taken: dict[int, object] = {}
-        _renew_after_fork(self)
+        after_fork(self.start_in_child)
 
     @contextmanager
     def held(self, owner: str, session_id: str, wait: float) -> Iterator[bool]:
@@ -127,15 +125,3 @@ class SessionLocks:
 def _number(owner: str, session_id: str) -> int:
     name = f"{len(owner)}:{owner}{session_id}".encode("utf-8", "surrogatepass")
     return int.from_bytes(sha256(name).digest()[:8], "big", signed=True)
-
-
-def _renew_after_fork(locks: SessionLocks) -> None:
-    reference = weakref.ref(locks)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found.start_in_child()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)

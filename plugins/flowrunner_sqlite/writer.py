@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner import Cargo, FlowRunnerError, cargo_for, taking_turns, writing
+from flowrunner import Cargo, FlowRunnerError, after_fork, cargo_for, taking_turns, writing
 from flowrunner_sqlite.failures import failed, taken, unreadable
 from flowrunner_sqlite.rows import COLUMNS, Row, flow_key
 from flowrunner_sqlite.statements import DriverStatement, count_session, insert_messages
@@ -69,7 +67,7 @@ class GroupCommit:
         self._queue: deque[_Call] = deque()
         self._connection: Any = None
         self._start()
-        _renew_after_fork(self)
+        after_fork(self.start_in_child)
 
     # Compiled when first used: a site that starts, or one of its commands, may never store a message.
 
@@ -257,18 +255,6 @@ def _in_turn(first: _Call, following: Sequence[_Call]) -> list[_Call]:
 
 def _owner(call: _Call) -> str:
     return str(call.rows[0][_OWNER]) if call.rows else ""
-
-
-def _renew_after_fork(writer: GroupCommit) -> None:
-    reference = weakref.ref(writer)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found.start_in_child()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
 
 
 def _sessions_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
