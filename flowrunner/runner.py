@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -18,10 +17,7 @@ from flowrunner.engine.result import RunResult
 from flowrunner.engine.run import run
 from flowrunner.engine.services import RunServices
 from flowrunner.engine.turn import Turns
-from flowrunner.errors import (
-    FlowRunnerError,
-    RequestInvalid,
-)
+from flowrunner.errors import RequestInvalid
 from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
@@ -37,7 +33,7 @@ from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.health import watch_stores
 from flowrunner.runs.limits import Limits
 from flowrunner.runs.observing import Observers
-from flowrunner.runs.opened import Opened
+from flowrunner.runs.opened import Opened, OpenedOnUse
 from flowrunner.runs.places import RunPlace
 from flowrunner.runs.plans import Plans
 from flowrunner.runs.service import STOPPING, Runs
@@ -66,13 +62,7 @@ _WORKING: Final = 3
 _LENT_SECONDS: Final = 1.0
 
 
-#: Attributes of a runner that open it when they are first asked for.
-_OPENED_BY: Final = frozenset(
-    {"memory", "library", "stores", "vectors", "engine", "metrics", "services", "runs", "limits"}
-)
-
-
-class Runner:
+class Runner(OpenedOnUse):
     """One runner of one app. It has no global state; :meth:`close` releases its resources.
 
     ``settings``, ``plugins``, ``memory``, ``library``, ``stores`` and ``vectors`` may be read. Databases,
@@ -91,8 +81,10 @@ class Runner:
     services: RunServices
     runs: Runs
     limits: Limits
+    opened_by = frozenset({"memory", "library", "stores", "vectors", "engine", "metrics", "services", "runs", "limits"})
 
     def __init__(self, *, settings: Settings, plugins: PluginManager, opening: Callable[[], Opened]) -> None:
+        super().__init__(opening)
         self.settings = settings
         self.plugins = plugins
         #: Whose flows are the operator's own word, besides those of folders.
@@ -102,10 +94,6 @@ class Runner:
         self.around: Callable[[], AbstractContextManager[Any]] = nullcontext
         #: Called with the runner when the collector finds that nobody holds it any more.
         self.let_go: Callable[[Runner], None] | None = None
-        self._opening = opening
-        self._opened: Opened | None = None
-        self._state = threading.RLock()
-        self._closed = False
         #: Returns the plan of a flow, made once per content; raises ``FlowInvalid`` if the flow cannot run.
         self.plan = Plans(plugins.registry, refuse_unknown=settings.unknown == "refuse").of
         #: The places for runs of this process.
@@ -119,39 +107,6 @@ class Runner:
         self._purging: PurgeTimer | None = None
         #: Knows whether the stores can be used; it may be asked before they are open.
         self.watch = watch_stores(self)
-
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is not there yet; once open, these are plain attributes.
-        if name in _OPENED_BY:
-            self.open()
-            return vars(self)[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    @property
-    def is_open(self) -> bool:
-        """Whether databases, folders and backends are open."""
-        return self._opened is not None
-
-    def open(self) -> None:
-        """Open databases, folders and backends; a second call does nothing.
-
-        :raises FlowRunnerError: saying what must be changed; a later call tries again.
-        """
-        if self._opened is not None:
-            return
-        with self._state:
-            if self._opened is None:
-                if self._closed:
-                    raise FlowRunnerError("This runner is closed.")
-                self._take(self._opening())
-
-    def check(self) -> None:
-        """Open everything and close it again, to report problems before the first request.
-
-        :raises FlowRunnerError: saying what must be changed.
-        """
-        if self._opened is None:
-            self._opening().release()
 
     def _take(self, opened: Opened) -> None:
         settings = self.settings = opened.settings

@@ -1,12 +1,15 @@
-"""What a runner holds open."""
+"""What a runner holds open, and how it is opened on first use."""
 
 from __future__ import annotations
 
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowrunner.engine.events import Observer
+from flowrunner.errors import FlowRunnerError
 from flowrunner.memory import Memory
 from flowrunner.settings.setting import Settings
 from flowrunner.vectors import Vectors
@@ -44,3 +47,56 @@ class Opened:
         self.memory.close()
         self.vectors.close()
         self.close()
+
+
+class OpenedOnUse(ABC):
+    """A runner before and after it is opened: the first use of what it holds open opens everything.
+
+    :param opening: opens everything; called once by :meth:`open`, and by :meth:`check` for a trial.
+    """
+
+    #: Attributes that open it when they are first asked for.
+    opened_by: ClassVar[frozenset[str]]
+
+    def __init__(self, opening: Callable[[], Opened]) -> None:
+        self._opening = opening
+        self._opened: Opened | None = None
+        self._state = threading.RLock()
+        self._closed = False
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there yet; once open, these are plain attributes.
+        if name in self.opened_by:
+            self.open()
+            return vars(self)[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether databases, folders and backends are open."""
+        return self._opened is not None
+
+    def open(self) -> None:
+        """Open databases, folders and backends; a second call does nothing.
+
+        :raises FlowRunnerError: saying what must be changed; a later call tries again.
+        """
+        if self._opened is not None:
+            return
+        with self._state:
+            if self._opened is None:
+                if self._closed:
+                    raise FlowRunnerError("This runner is closed.")
+                self._take(self._opening())
+
+    def check(self) -> None:
+        """Open everything and close it again, to report problems before the first request.
+
+        :raises FlowRunnerError: saying what must be changed.
+        """
+        if self._opened is None:
+            self._opening().release()
+
+    @abstractmethod
+    def _take(self, opened: Opened) -> None:
+        """Make what was opened attributes, ``_opened`` last."""
