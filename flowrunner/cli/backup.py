@@ -6,18 +6,15 @@ from pathlib import Path
 
 import click
 
-from flowrunner.cli.context import data_options, open_memory, open_place
+from flowrunner.cli.context import Where, memory_options, open_memory, open_place
 from flowrunner.cli.output import say
 
 
 @click.command("backup")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--with-secret-key", is_flag=True, help="Include the key that encrypts stored secrets.")
-@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
-@data_options
-def backup_command(
-    folder: Path, with_secret_key: bool, memory: str | None, data_dir: Path | None, database_url: str | None
-) -> None:
+@memory_options
+def backup_command(folder: Path, with_secret_key: bool, where: Where) -> None:
     """Back up everything into DIR: database, conversations and files. A server may be running.
 
     Without --with-secret-key the values of stored secrets can be read only where the key is; with
@@ -27,8 +24,7 @@ def backup_command(
     from flowrunner.site.backup import write_backup
     from flowrunner.store.tables import SCHEMA
 
-    given = {} if memory is None else {"MEMORY": memory}
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
+    with open_memory(where) as (opened, place):
         SCHEMA.ensure(place.engine)
         manifest = write_backup(
             folder.absolute(),
@@ -48,9 +44,8 @@ def backup_command(
 
 @click.command("restore")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
-@data_options
-def restore_command(folder: Path, memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
+@memory_options
+def restore_command(folder: Path, where: Where) -> None:
     """Restore the backup in DIR into an empty place, and verify it."""
     from flowrunner.errors import BadRequest, Conflict
     from flowrunner.site.backup import read_backup, restore_database, restore_messages, restore_rest
@@ -59,9 +54,8 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
     from flowrunner.store.tables import SCHEMA
 
     manifest = read_backup(folder)
-    given = {"MEMORY": memory or (None if manifest["messages_in_database"] else manifest["memory"])}
-    settings = {name: value for name, value in given.items() if value is not None}
-    with open_place(data_dir=data_dir, database_url=database_url, settings=settings) as place:
+    settings = {} if manifest["messages_in_database"] else {"MEMORY": manifest["memory"]}
+    with open_place(where, settings) as place:
         url, target = url_of(place.settings), place.settings.data_dir
         if manifest["messages_in_database"] and place.settings.memory != manifest["memory"]:
             raise BadRequest(
@@ -78,7 +72,7 @@ def restore_command(folder: Path, memory: str | None, data_dir: Path | None, dat
         has_key = restore_rest(folder, target)
         SCHEMA.ensure(place.engine)
     if not manifest["messages_in_database"]:
-        with open_memory(data_dir=data_dir, database_url=database_url, settings=settings) as (opened, _):
+        with open_memory(where, settings) as (opened, _):
             restore_messages(folder, opened)
     say(f"restored the backup of {manifest['made_at']} into {target}; verified")
     if not has_key:

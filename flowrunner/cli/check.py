@@ -12,7 +12,7 @@ import click
 from flowrunner.cli.flowfiles import files_near, files_of, is_something_else
 from flowrunner.cli.output import say
 from flowrunner.cli.progress import progress
-from flowrunner.cli.suggestions import did_you_mean
+from flowrunner.cli.suggestions import with_hint
 from flowrunner.errors import FlowInvalid, FlowRunnerError, is_interrupt, reason_of
 from flowrunner.flows import findings as codes
 from flowrunner.flows.check import check_flow
@@ -109,8 +109,7 @@ def _read(path: Path) -> list[Part]:
     limits = Limits()
     try:
         if not path.is_file():
-            hint = did_you_mean(str(path), files_near(path))
-            raise FlowInvalid(f"{path} is no file{f'; {hint}' if hint else '.'}")
+            raise FlowInvalid(with_hint(f"{path} is no file", str(path), files_near(path)))
         with path.open("rb") as opened:
             data = opened.read(limits.max_bytes + 1)
     except OSError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -39,16 +40,57 @@ class Place:
         return [SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)]
 
 
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where the data is: ``--data-dir``, ``--database-url``."""
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the data of a command is: ``--data-dir``, ``--database-url`` and, for conversations, ``--memory``."""
+
+    data_dir: Path | None = None
+    database_url: str | None = None
+    memory: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was given, as settings by name without prefix."""
+        return {name.upper(): value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+
+
+#: Where a server without options has its data.
+NOWHERE: Final = Where()
+
+
+def as_one(command: Callable[..., Any], name: str, kind: Callable[..., Any], *options: str) -> Callable[..., Any]:
+    """Return a command that gets several of its options as one object.
+
+    :param name: the parameter of the command.
+    :param kind: makes the object of the options, by keyword.
+    """
+
+    @functools.wraps(command)
+    def gathered(*args: Any, **given: Any) -> Any:
+        found = kind(**{option: given.pop(option) for option in options})
+        return command(*args, **given, **{name: found})
+
+    return gathered
+
+
+def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--database-url", help="SQLAlchemy URL of the database, instead of a file there.")(command)
     return click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the server's data.")(command)
 
 
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data-dir`` and ``--database-url``; the command gets them as :class:`Where`, called ``where``."""
+    return _place_options(as_one(command, "where", Where, "data_dir", "database_url"))
+
+
+def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As :func:`data_options`, and add ``--memory``."""
+    command = _place_options(as_one(command, "where", Where, "data_dir", "database_url", "memory"))
+    return click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(command)
+
+
 @contextmanager
-def open_place(
-    *, data_dir: Path | None = None, database_url: str | None = None, settings: Mapping[str, Any] | None = None
-) -> Iterator[Place]:
+def open_place(where: Where = NOWHERE, settings: Mapping[str, Any] | None = None) -> Iterator[Place]:
     """Open the database that a server with the same settings uses; the tables are left as they are.
 
     :param settings: further settings by name without prefix, which beat the environment.
@@ -58,9 +100,7 @@ def open_place(
     from flowrunner.site.data_folder import make_data_folder, usual_data_folder
     from flowrunner.store.engine import close_database, database_engine
 
-    given = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}
-    given = {**(settings or {}), **{name: value for name, value in given.items() if value is not None}}
-    plugins, found = load_plugins({}, overrides=given)
+    plugins, found = load_plugins({}, overrides={**(settings or {}), **where.settings})
     if found.data_dir is None:
         found = found.with_values(data_dir=usual_data_folder())
     make_data_folder(found)
@@ -71,16 +111,14 @@ def open_place(
 
 
 @contextmanager
-def open_memory(
-    *, data_dir: Path | None = None, database_url: str | None = None, settings: Mapping[str, Any] | None = None
-) -> Iterator[tuple[Memory, Place]]:
+def open_memory(where: Where = NOWHERE, settings: Mapping[str, Any] | None = None) -> Iterator[tuple[Memory, Place]]:
     """Open the conversations of a server with the same settings, with the plugins that wrap its memory.
 
     :param settings: as :func:`open_place`.
     :raises BadRequest: if the backend keeps nothing beyond the process.
     :raises FlowRunnerError: saying what must be changed.
     """
-    with open_place(data_dir=data_dir, database_url=database_url, settings=settings) as place:
+    with open_place(where, settings) as place:
         place.plugins.hand_out_settings(place.settings)
         memory = place.plugins.open_memory(None, place.settings)
         try:
@@ -109,10 +147,10 @@ def keys_in(place: Place) -> Iterator[KeyStore]:
 
 
 @contextmanager
-def open_keys(*, data_dir: Path | None = None, database_url: str | None = None) -> Iterator[KeyStore]:
+def open_keys(where: Where = NOWHERE) -> Iterator[KeyStore]:
     """Open the API keys that a server with the same settings uses; a fresh database gets its tables.
 
     :raises FlowRunnerError: saying what must be changed.
     """
-    with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
+    with open_place(where) as place, keys_in(place) as keys:
         yield keys

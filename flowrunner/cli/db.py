@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
-from flowrunner.cli.context import data_options, open_place
+from flowrunner.cli.context import Where, data_options, open_place
 from flowrunner.cli.output import say
 from flowrunner.cli.suggestions import SuggestingGroup
 
@@ -19,9 +18,9 @@ def db_commands() -> None:
 
 @db_commands.command("current")
 @data_options
-def current_command(data_dir: Path | None, database_url: str | None) -> None:
+def current_command(where: Where) -> None:
     """Show the revision of each part of the database."""
-    with open_place(data_dir=data_dir, database_url=database_url) as place:
+    with open_place(where) as place:
         for schema in place.schemas():
             found = schema.current(place.engine)
             note = "newest" if found == schema.head else f"newest is {schema.head}"
@@ -30,9 +29,9 @@ def current_command(data_dir: Path | None, database_url: str | None) -> None:
 
 @db_commands.command("upgrade")
 @data_options
-def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
+def upgrade_command(where: Where) -> None:
     """Upgrade the database to the newest revision. Back it up first."""
-    with open_place(data_dir=data_dir, database_url=database_url) as place:
+    with open_place(where) as place:
         for schema in place.schemas():
             before = schema.upgrade(place.engine)
             done = "is at" if before == schema.head else f"upgraded from {before or 'nothing'} to"
@@ -41,12 +40,12 @@ def upgrade_command(data_dir: Path | None, database_url: str | None) -> None:
 
 @db_commands.command("check")
 @data_options
-def check_command(data_dir: Path | None, database_url: str | None) -> None:
+def check_command(where: Where) -> None:
     """Exit with status 1 if the database needs an upgrade, or is newer than this program.
 
     Missing tables are fine: a server creates them when it starts.
     """
-    with open_place(data_dir=data_dir, database_url=database_url) as place:
+    with open_place(where) as place:
         wrong = [s for s in place.schemas() if s.current(place.engine) not in (None, s.head)]
         for schema in wrong:
             say(schema.refusal(str(schema.current(place.engine))))

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import click
 
-from flowrunner.cli.context import data_options
+from flowrunner.cli.context import Where, data_options
 from flowrunner.cli.output import say
 
 
 @click.command("doctor")
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
-def doctor_command(data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
+def doctor_command(where: Where, as_json: bool) -> None:
     """Check the installation: report problems, present and impending, and how to fix them.
 
     Nothing is changed. Exit status 1 if there is an error, 0 if there are only warnings.
     """
     from flowrunner.doctor import examine
 
-    given: dict[str, Any] = {"DATA_DIR": data_dir, "DATABASE_URL": database_url}
-    found = examine({name: value for name, value in given.items() if value is not None})
+    found = examine(where.settings)
     if as_json:
         say(json.dumps([finding.to_json() for finding in found], indent=2))
     else:

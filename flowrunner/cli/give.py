@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.cli.context import Place, Where, memory_options, open_memory
 from flowrunner.cli.lookups import refuse_nothing
 from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
@@ -21,17 +20,8 @@ if TYPE_CHECKING:
 @click.option("--to", "target", required=True, help="New owner: the user of an API key, or local.")
 @click.option("--messages-only", is_flag=True, help="Transfer conversations only, no flows, variables, files or runs.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be transferred.")
-@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
-@data_options
-def give_command(
-    source: str,
-    target: str,
-    messages_only: bool,
-    dry_run: bool,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+@memory_options
+def give_command(source: str, target: str, messages_only: bool, dry_run: bool, where: Where) -> None:
     """Transfer an owner's conversations, flows, variables, files and runs to another owner.
 
     Stop what writes into these conversations first. What is interrupted is finished by the same
@@ -45,8 +35,7 @@ def give_command(
     giver, taker = owner_named(source), owner_named(target)
     if giver == taker:
         raise BadRequest("Nothing to do: --from and --to name the same owner.")
-    given: dict[str, Any] = {} if memory is None else {"MEMORY": memory}
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, place):
+    with open_memory(where) as (opened, place):
         SCHEMA.ensure(place.engine)
         if dry_run:
             counts = {"messages": sum(summary.count for summary in each_session(opened.for_owner(giver)))}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowrunner.cli.context import data_options, open_memory
+from flowrunner.cli.context import Where, memory_options, open_memory
 from flowrunner.cli.output import say
 from flowrunner.cli.owners import print_json, print_table, shown_text
 from flowrunner.cli.progress import progress
@@ -38,8 +38,7 @@ def import_commands() -> None:
 @click.option("--without-keys", is_flag=True, help="Create no API keys. Implied by --to local.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; show what would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")
-@data_options
+@memory_options
 def langflow_command(
     place: str,
     secret_key_file: Path | None,
@@ -47,9 +46,7 @@ def langflow_command(
     without_keys: bool,
     dry_run: bool,
     as_json: bool,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
+    where: Where,
 ) -> None:
     """Import flows, messages, variables and keys from a Langflow server.
 
@@ -67,11 +64,10 @@ def langflow_command(
     from flowrunner.store.variables import VariableStore
 
     source = _open_source(place, secret_key_file)
-    given = {} if memory is None else {"MEMORY": memory}
     again = "What was stored is kept; run the command again to continue." if not dry_run else ""
     try:
         with (
-            open_memory(data_dir=data_dir, database_url=database_url, settings=given) as (opened, here),
+            open_memory(where) as (opened, here),
             progress("things", go_on=again) as shown,
         ):
             SCHEMA.ensure(here.engine)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
 import click
 
-from flowrunner.cli.context import Place, data_options, keys_in, open_keys, open_place
+from flowrunner.cli.context import Place, Where, data_options, keys_in, open_keys, open_place
 from flowrunner.cli.give import shown_counts, what_local_has
 from flowrunner.cli.lookups import FlowNames
 from flowrunner.cli.output import say
@@ -31,17 +30,9 @@ def keys_commands() -> None:
     "--flow", "flows", multiple=True, help="Limit the key to a flow, by id or endpoint name; may be repeated."
 )
 @data_options
-def create_command(
-    user: str,
-    name: str,
-    admin: bool,
-    read_only: bool,
-    flows: tuple[str, ...],
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+def create_command(user: str, name: str, admin: bool, read_only: bool, flows: tuple[str, ...], where: Where) -> None:
     """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
-    with open_place(data_dir=data_dir, database_url=database_url) as place, keys_in(place) as keys:
+    with open_place(where) as place, keys_in(place) as keys:
         if flows:
             names = FlowNames(place, EVERY_OWNER)
             for unknown in (flow for flow in flows if flow not in names.by_name):
@@ -57,9 +48,9 @@ def create_command(
 @keys_commands.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_options
-def list_command(as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
+def list_command(as_json: bool, where: Where) -> None:
     """List keys: prefix, user, permissions, last use."""
-    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+    with open_keys(where) as keys:
         records = keys.list()
     if as_json:
         say(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
@@ -78,9 +69,9 @@ def list_command(as_json: bool, data_dir: Path | None, database_url: str | None)
 @keys_commands.command("revoke")
 @click.argument("key_id")
 @data_options
-def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
+def revoke_command(key_id: str, where: Where) -> None:
     """Revoke a key by its id, effective with its next request."""
-    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+    with open_keys(where) as keys:
         keys.revoke(key_id)
     say(f"revoked {key_id}")
 
@@ -88,9 +79,9 @@ def revoke_command(key_id: str, data_dir: Path | None, database_url: str | None)
 @keys_commands.command("rotate")
 @click.argument("key_id")
 @data_options
-def rotate_command(key_id: str, data_dir: Path | None, database_url: str | None) -> None:
+def rotate_command(key_id: str, where: Where) -> None:
     """Replace a key with a new one of the same permissions, and print it."""
-    with open_keys(data_dir=data_dir, database_url=database_url) as keys:
+    with open_keys(where) as keys:
         key = keys.rotate(key_id)
     say(key)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrunner.cli.context import Place
-from flowrunner.cli.suggestions import did_you_mean
+from flowrunner.cli.suggestions import with_hint
 from flowrunner.errors import BadRequest, FlowNotFound, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, Owner
 
@@ -53,7 +52,7 @@ class FlowNames:
 
     def unknown(self, name: str) -> FlowNotFound:
         """Return the error about a flow that is not there."""
-        return FlowNotFound(_sentence(f"There is no flow {name}", name, self.by_name))
+        return FlowNotFound(with_hint(f"There is no flow {name}", name, self.by_name))
 
     def _take(self, flow_id: str, *names: str | None) -> None:
         for name in (flow_id, *names):
@@ -85,13 +84,10 @@ def refuse_nothing(
     """
     if isinstance(owner, str):
         _refuse_owner(place, memory, owner, user)
-    if flow is not None and memory is not None:
+    if flow is not None:
         names = FlowNames(place, owner)
-        if names.id_of(flow) is None and not memory.for_owner(owner).sessions(flow_id=flow, limit=1):
-            raise names.unknown(flow)
-    elif flow is not None:
-        names = FlowNames(place, owner)
-        if names.id_of(flow) is None:
+        told = memory is not None and memory.for_owner(owner).sessions(flow_id=flow, limit=1)
+        if names.id_of(flow) is None and not told:
             raise names.unknown(flow)
     if session_id is not None and memory is not None:
         there = memory.for_owner(owner).fetch(session_id=session_id, limit=1)
@@ -103,7 +99,7 @@ def no_session(memory: Memory, owner: Owner, session_id: str) -> NotFound:
     """Return the error about a session that is not there."""
     known = [one.session_id for one in memory.for_owner(owner).sessions(limit=_MOST_SESSIONS)]
     whose = "" if owner is EVERY_OWNER else " of this owner"
-    return NotFound(_sentence(f"There is no session {session_id}{whose}", session_id, known))
+    return NotFound(with_hint(f"There is no session {session_id}{whose}", session_id, known))
 
 
 def _refuse_owner(place: Place, memory: Memory | None, owner: str, user: str | None) -> None:
@@ -119,9 +115,4 @@ def _refuse_owner(place: Place, memory: Memory | None, owner: str, user: str | N
         return
     if user is None:
         raise NotFound(f"There is no owner {owner}: no data is stored for that id, and it has no API key.")
-    raise NotFound(_sentence(f"There is no user {user}", user, [*users, LOCAL_IDENTITY.id]))
-
-
-def _sentence(what: str, name: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(name, known)
-    return f"{what}; {hint}" if hint else f"{what}."
+    raise NotFound(with_hint(f"There is no user {user}", user, [*users, LOCAL_IDENTITY.id]))

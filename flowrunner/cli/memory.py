@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
-from flowrunner.cli.context import Place, data_options, open_memory
+from flowrunner.cli.context import Place, Where, data_options, memory_options, open_memory
 from flowrunner.cli.give import give_command
 from flowrunner.cli.lookups import folder_flows, refuse_nothing
 from flowrunner.cli.output import end_without_reader, end_without_room, say
@@ -31,23 +31,16 @@ memory_commands.add_command(give_command)
 memory_commands.add_command(validate_command)
 
 
-def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where the conversations are: ``--memory``, ``--data-dir``, ``--database-url``."""
-    return click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(data_options(command))
-
-
 @memory_commands.command("purge")
 @click.option("--rules", help="Retention rules; default: FLOWRUNNER_MEMORY_RETENTION.")
 @click.option("--dry-run", is_flag=True, help="Delete nothing; show what would be deleted.")
 @memory_options
-def purge_command(
-    rules: str | None, dry_run: bool, memory: str | None, data_dir: Path | None, database_url: str | None
-) -> None:
+def purge_command(rules: str | None, dry_run: bool, where: Where) -> None:
     """Delete the messages that the retention rules do not keep."""
     from flowrunner.memory.purging import purge
 
-    given = {"MEMORY": memory, "MEMORY_RETENTION": rules}
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(given)) as (opened, place):
+    given = {} if rules is None else {"MEMORY_RETENTION": rules}
+    with open_memory(where, given) as (opened, place):
         asked = place.settings.memory_retention
         if not asked:
             raise BadRequest("There are no retention rules: set FLOWRUNNER_MEMORY_RETENTION, or give --rules.")
@@ -66,22 +59,12 @@ def purge_command(
 @click.option("--session-id", help="Only this session.")
 @click.option("--owner", help="Only messages of this owner.")
 @memory_options
-def export_command(
-    file: Path | None,
-    session_id: str | None,
-    owner: str | None,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+def export_command(file: Path | None, session_id: str | None, owner: str | None, where: Where) -> None:
     """Export conversations to FILE, or to standard output, as JSON lines with every field, in order."""
     from flowrunner.memory.paging import each_session
     from flowrunner.memory.transfer import export_lines
 
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (
-        opened,
-        place,
-    ):
+    with open_memory(where) as (opened, place):
         whose = owner or EVERY_OWNER
         bound = opened.for_owner(whose)
         total = sum(one.count for one in each_session(bound)) if session_id is None else None
@@ -104,19 +87,12 @@ def export_command(
 @click.option("--owner", help="Store everything under this owner.")
 @click.option("--skip-existing", is_flag=True, help="Skip messages that already exist.")
 @memory_options
-def import_command(
-    file: Path | None,
-    owner: str | None,
-    skip_existing: bool,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+def import_command(file: Path | None, owner: str | None, skip_existing: bool, where: Where) -> None:
     """Import conversations from an export in FILE, or on standard input."""
     from flowrunner.memory.transfer import import_lines
 
     with (
-        open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _),
+        open_memory(where) as (opened, _),
         _reading(file) as lines,
         progress(
             "messages", go_on="What was stored is kept; run the command again with --skip-existing to continue."
@@ -138,13 +114,7 @@ def import_command(
 @click.option("--skip-existing", is_flag=True, help="Skip messages that already exist.")
 @data_options
 def copy_command(
-    source: str,
-    target: str,
-    from_set: tuple[str, ...],
-    to_set: tuple[str, ...],
-    skip_existing: bool,
-    data_dir: Path | None,
-    database_url: str | None,
+    source: str, target: str, from_set: tuple[str, ...], to_set: tuple[str, ...], skip_existing: bool, where: Where
 ) -> None:
     """Copy all conversations from the memory backend FROM to the backend TO, and verify them."""
     from flowrunner.memory.digests import digest_sessions, same_digests
@@ -155,8 +125,8 @@ def copy_command(
     if one == other:
         raise BadRequest("FROM and TO are the same store; give TO its own settings with --to-set.")
     with (
-        open_memory(data_dir=data_dir, database_url=database_url, settings=one) as (first, _),
-        open_memory(data_dir=data_dir, database_url=database_url, settings=other) as (second, _),
+        open_memory(where, one) as (first, _),
+        open_memory(where, other) as (second, _),
     ):
         total = sum(one.count for one in each_session(first.for_owner(EVERY_OWNER)))
         with progress(
@@ -181,9 +151,9 @@ def copy_command(
 
 @memory_commands.command("mend")
 @memory_options
-def mend_command(memory: str | None, data_dir: Path | None, database_url: str | None) -> None:
+def mend_command(where: Where) -> None:
     """Set damaged conversation files aside, and keep what is readable (file-json; stop the server first)."""
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (opened, _):
+    with open_memory(where) as (opened, _):
         mend = getattr(opened.backend, "mend", None)
         if mend is None:
             raise BadRequest(
@@ -202,21 +172,12 @@ def mend_command(memory: str | None, data_dir: Path | None, database_url: str | 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @memory_options
 def verify_command(
-    session_id: str | None,
-    owner: str | None,
-    against: Path | None,
-    as_json: bool,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
+    session_id: str | None, owner: str | None, against: Path | None, as_json: bool, where: Where
 ) -> None:
     """Print a digest of each session, the same for every backend. Exit status 1 if an export differs."""
     from flowrunner.memory.digests import digest_lines, digest_sessions, same_digests
 
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set({"MEMORY": memory})) as (
-        opened,
-        place,
-    ):
+    with open_memory(where) as (opened, place):
         whose = owner or EVERY_OWNER
         with progress("messages", go_on="Nothing was compared; run the command again.") as shown:
             found = digest_sessions(opened.for_owner(whose), session_id=session_id, told=shown.add)
@@ -241,10 +202,6 @@ def _refuse_differences(differences: Iterable[str]) -> None:
         say(sentence, err=True)
     if sentences:
         sys.exit(1)
-
-
-def _set(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import click
 
-from flowrunner.cli.context import open_memory
+from flowrunner.cli.context import Where, memory_options, open_memory
 from flowrunner.cli.lookups import flow_id_of, refuse_nothing
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import need_owner, owner_options, print_json, print_table, read_owner, shown_time
+from flowrunner.cli.owners import Whose, owner_options, print_json, print_table, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import NotFound
 from flowrunner.memory import MessageChanges
@@ -24,6 +21,7 @@ from flowrunner.memory import MessageChanges
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @owner_options
+@memory_options
 @click.pass_context
 def messages_commands(
     ctx: click.Context,
@@ -33,25 +31,22 @@ def messages_commands(
     text: str | None,
     limit: int,
     as_json: bool,
-    user: str | None,
-    owner: str | None,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
+    whose: Whose,
+    where: Where,
 ) -> None:
     """List the newest messages, oldest first, or edit or delete messages."""
     if ctx.invoked_subcommand is not None:
         return
     from flowrunner.web.messages import message_row
 
-    whose = read_owner(user, owner)
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, place):
-        flow_id = flow_id_of(place, flow, whose)
-        found = opened.for_owner(whose).fetch(
+    owner = whose.read()
+    with open_memory(where) as (opened, place):
+        flow_id = flow_id_of(place, flow, owner)
+        found = opened.for_owner(owner).fetch(
             session_id=session_id, flow_id=flow_id, sender=sender, text=text, limit=limit
         )
         if not found:
-            refuse_nothing(place, opened, whose, flow=flow, session_id=session_id, user=user)
+            refuse_nothing(place, opened, owner, flow=flow, session_id=session_id, user=whose.user)
     rows = [{**message_row(message), "owner": message.owner} for message in found]
     if as_json:
         print_json(rows)
@@ -67,19 +62,12 @@ def messages_commands(
 @click.argument("message_id")
 @click.argument("text")
 @owner_options
-def edit_command(
-    message_id: str,
-    text: str,
-    user: str | None,
-    owner: str | None,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+@memory_options
+def edit_command(message_id: str, text: str, whose: Whose, where: Where) -> None:
     """Change the text of a message to TEXT, and mark it as edited."""
-    whose = need_owner(user, owner)
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
-        if not opened.for_owner(whose).update(MessageChanges(text=text, edit=True), ids=(message_id,)):
+    owner = whose.need()
+    with open_memory(where) as (opened, _):
+        if not opened.for_owner(owner).update(MessageChanges(text=text, edit=True), ids=(message_id,)):
             raise NotFound(f"This owner has no message {message_id}.")
     say(f"edited {message_id}")
 
@@ -87,24 +75,14 @@ def edit_command(
 @messages_commands.command("delete")
 @click.argument("message_ids", nargs=-1, required=True)
 @owner_options
-def delete_command(
-    message_ids: tuple[str, ...],
-    user: str | None,
-    owner: str | None,
-    memory: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
-) -> None:
+@memory_options
+def delete_command(message_ids: tuple[str, ...], whose: Whose, where: Where) -> None:
     """Delete messages by their ids."""
-    whose = need_owner(user, owner)
-    with open_memory(data_dir=data_dir, database_url=database_url, settings=_set(memory)) as (opened, _):
-        bound = opened.for_owner(whose)
+    owner = whose.need()
+    with open_memory(where) as (opened, _):
+        bound = opened.for_owner(owner)
         there = {message.id for message in bound.fetch(ids=message_ids)}
         gone = bound.delete(ids=message_ids)
     if lacking := [name for name in message_ids if name not in there]:
         raise NotFound(f"This owner has no message {', '.join(lacking)}; deleted {gone} others.")
     say(f"deleted {gone} messages")
-
-
-def _set(memory: str | None) -> dict[str, Any]:
-    return {} if memory is None else {"MEMORY": memory}

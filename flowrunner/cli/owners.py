@@ -7,12 +7,13 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
 import click
 
-from flowrunner.cli.context import data_options
+from flowrunner.cli.context import as_one
 from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
 from flowrunner.memory import EVERY_OWNER, Owner
@@ -23,37 +24,42 @@ _NARROWEST: Final = 8
 _GAP: Final = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose things a command means: ``--user`` or ``--owner``."""
+
+    user: str | None = None
+    owner: str | None = None
+
+    def read(self) -> Owner:
+        """Return whose things are meant: everybody's unless somebody is named.
+
+        :raises BadRequest: if two are named.
+        """
+        from flowrunner.store.keys import owner_of_user
+
+        if self.user is not None and self.owner is not None:
+            raise BadRequest("Give --user or --owner, not both.")
+        if self.user is not None:
+            return owner_of_user(self.user)
+        return EVERY_OWNER if self.owner is None else self.owner
+
+    def need(self) -> str:
+        """Return whose things are to be changed.
+
+        :raises BadRequest: if nobody is named: the same session id of two owners is two sessions.
+        """
+        found = self.read()
+        if not isinstance(found, str):
+            raise BadRequest("Choose the owner with --user NAME or --owner ID (local for a server without keys).")
+        return found
+
+
 def owner_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say whose things are meant and where the data is."""
-    command = click.option("--memory", help="Memory backend; default: FLOWRUNNER_MEMORY.")(command)
+    """Add ``--user`` and ``--owner``; the command gets them as :class:`Whose`, called ``whose``."""
+    command = as_one(command, "whose", Whose, "user", "owner")
     command = click.option("--owner", help="Only this owner, by id.")(command)
-    command = click.option("--user", help="Only this API key user.")(command)
-    return data_options(command)
-
-
-def read_owner(user: str | None, owner: str | None) -> Owner:
-    """Return whose things are meant: everybody's unless somebody is named.
-
-    :raises BadRequest: if two are named.
-    """
-    from flowrunner.store.keys import owner_of_user
-
-    if user is not None and owner is not None:
-        raise BadRequest("Give --user or --owner, not both.")
-    if user is not None:
-        return owner_of_user(user)
-    return EVERY_OWNER if owner is None else owner
-
-
-def need_owner(user: str | None, owner: str | None) -> str:
-    """Return whose things are to be changed.
-
-    :raises BadRequest: if nobody is named: the same session id of two owners is two sessions.
-    """
-    found = read_owner(user, owner)
-    if not isinstance(found, str):
-        raise BadRequest("Choose the owner with --user NAME or --owner ID (local for a server without keys).")
-    return found
+    return click.option("--user", help="Only this API key user.")(command)
 
 
 def print_json(value: Any) -> None:

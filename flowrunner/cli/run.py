@@ -11,7 +11,7 @@ import click
 from flowrunner.cli.local_flow import open_flow, running_options
 from flowrunner.cli.output import say
 from flowrunner.cli.reply import reply
-from flowrunner.cli.suggestions import did_you_mean
+from flowrunner.cli.suggestions import with_hint
 from flowrunner.errors import RequestInvalid
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def refuse_unknown(runner: Runner, flow: Flow, tweaks: dict[str, Any]) -> None:
         if not isinstance(value, dict):
             _refuse_field(name, every, "The components of this flow have")
         elif name not in fields:
-            hint = did_you_mean(name, sorted(fields))
-            raise RequestInvalid(f"This flow has no component {name}{f'; {hint}' if hint else '.'}")
+            raise RequestInvalid(with_hint(f"This flow has no component {name}", name, sorted(fields)))
         else:
             for field in value:
                 _refuse_field(field, fields[name], f"The component {name} has")
@@ -88,8 +87,7 @@ def refuse_unknown(runner: Runner, flow: Flow, tweaks: dict[str, Any]) -> None:
 
 def _refuse_field(field: str, known: set[str], who: str) -> None:
     if field not in known:
-        hint = did_you_mean(field, sorted(known))
-        raise RequestInvalid(f"{who} no field {field}{f'; {hint}' if hint else '.'}")
+        raise RequestInvalid(with_hint(f"{who} no field {field}", field, sorted(known)))
 
 
 def read_tweaks(texts: tuple[str, ...]) -> dict[str, Any]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrunner.cli.context import Place, data_options, open_place
+from flowrunner.cli.context import Place, Where, data_options, open_place
 from flowrunner.cli.lookups import flow_id_of, refuse_nothing
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import print_json, print_table, read_owner, shown_time
+from flowrunner.cli.owners import Whose, owner_options, print_json, print_table, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import NotFound
+from flowrunner.memory import EVERY_OWNER
 
 if TYPE_CHECKING:
     from flowrunner.store.runrecords import RunRecords
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Show at most N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--user", help="Only this API key user.")
-@click.option("--owner", help="Only this owner, by id.")
+@owner_options
 @data_options
 @click.pass_context
 def runs_commands(
@@ -39,22 +38,20 @@ def runs_commands(
     status: str | None,
     limit: int,
     as_json: bool,
-    user: str | None,
-    owner: str | None,
-    data_dir: Path | None,
-    database_url: str | None,
+    whose: Whose,
+    where: Where,
 ) -> None:
     """List runs, newest first, or show one."""
     if ctx.invoked_subcommand is not None:
         return
-    whose = read_owner(user, owner)
-    with _records(data_dir, database_url) as (records, place):
-        flow_id = flow_id_of(place, flow, whose)
-        found = records.runs(whose, flow_id=flow_id, session_id=session_id, status=status, limit=limit)
+    owner = whose.read()
+    with _records(where) as (records, place):
+        flow_id = flow_id_of(place, flow, owner)
+        found = records.runs(owner, flow_id=flow_id, session_id=session_id, status=status, limit=limit)
         if not found:
-            known = flow is not None and records.runs(whose, flow_id=flow_id, limit=1)
-            refuse_nothing(place, None, whose, flow=None if known else flow, user=user)
-            if session_id is not None and not records.runs(whose, session_id=session_id, limit=1):
+            known = flow is not None and records.runs(owner, flow_id=flow_id, limit=1)
+            refuse_nothing(place, None, owner, flow=None if known else flow, user=whose.user)
+            if session_id is not None and not records.runs(owner, session_id=session_id, limit=1):
                 raise NotFound(f"There is no run in a session {session_id}.")
     if as_json:
         print_json(found)
@@ -77,10 +74,10 @@ def runs_commands(
 @click.argument("run_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_options
-def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url: str | None) -> None:
+def show_command(run_id: str, as_json: bool, where: Where) -> None:
     """Show the run RUN_ID: its session, what decided it, and each component."""
-    with _records(data_dir, database_url) as (records, _):
-        run = records.run(run_id, read_owner(None, None))
+    with _records(where) as (records, _):
+        run = records.run(run_id, EVERY_OWNER)
     if as_json:
         print_json(run)
         return
@@ -100,11 +97,11 @@ def show_command(run_id: str, as_json: bool, data_dir: Path | None, database_url
 
 
 @contextmanager
-def _records(data_dir: Path | None, database_url: str | None) -> Iterator[tuple[RunRecords, Place]]:
+def _records(where: Where) -> Iterator[tuple[RunRecords, Place]]:
     from flowrunner.store.runrecords import RunRecords
     from flowrunner.store.tables import SCHEMA
 
-    with open_place(data_dir=data_dir, database_url=database_url) as place:
+    with open_place(where) as place:
         SCHEMA.ensure(place.engine)
         yield RunRecords(place.engine, place.settings.run_log_per_vertex), place
 

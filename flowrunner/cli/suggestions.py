@@ -31,3 +31,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean a or b?`` for the names that are near a word; empty where none is."""
     near = difflib.get_close_matches(word, list(known), n=3)
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def with_hint(what: str, name: str, known: Iterable[str]) -> str:
+    """Return a sentence about a name that nothing has, with the names that are near it."""
+    hint = did_you_mean(name, known)
+    return f"{what}; {hint}" if hint else f"{what}."

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from flowrunner import EVERY_OWNER, FlowRunnerError
 from flowrunner.cli import cli
-from flowrunner.cli.context import open_memory
+from flowrunner.cli.context import Where, open_memory
 from tests.maintenance.conftest import fill, said
 
 
@@ -121,7 +121,7 @@ def test_copy_compares_what_it_copied(data, tmp_path):
 
 def test_copy_between_two_places_of_one_backend(data, tmp_path):
     flowrunner("memory", "copy", "sqlite", "sqlite", "--to-set", f"flowrunner_database_url=sqlite:///{tmp_path}/b.db")
-    with open_memory(database_url=f"sqlite:///{tmp_path}/b.db") as (memory, _):
+    with open_memory(Where(database_url=f"sqlite:///{tmp_path}/b.db")) as (memory, _):
         assert memory.for_owner(EVERY_OWNER).fetch() == stored()
     with pytest.raises(FlowRunnerError, match="same store"):
         flowrunner("memory", "copy", "sqlite", "sqlite")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from flowrunner.cli import cli
-from flowrunner.cli.context import open_keys
+from flowrunner.cli.context import Where, open_keys
 from flowrunner.errors import BadRequest, NotFound, SchemaOutdated
 from flowrunner.store.engine import close_database, database_engine, writing
 from flowrunner.store.tables import SCHEMA
@@ -32,7 +32,7 @@ def flowrunner(tmp_path, monkeypatch):
 class TestKeys:
     def test_a_key_is_printed_alone_and_once(self, flowrunner, tmp_path):
         key = flowrunner("keys", "create", "--user", "ann", "--name", "laptop", "--flow", "chat").rstrip("\n")
-        with open_keys(data_dir=tmp_path / "data") as keys:
+        with open_keys(Where(tmp_path / "data")) as keys:
             found = keys.identify(key)
         assert (found.name, found.flows, found.admin) == ("ann", frozenset({"chat"}), False)
         assert key not in flowrunner("keys", "list") and key not in flowrunner("keys", "list", "--json")
@@ -61,7 +61,7 @@ class TestKeys:
         old = flowrunner("keys", "create", "--user", "ann").strip()
         key_id = json.loads(flowrunner("keys", "list", "--json"))[0]["id"]
         new = flowrunner("keys", "rotate", key_id).strip()
-        with open_keys(data_dir=tmp_path / "data") as keys:
+        with open_keys(Where(tmp_path / "data")) as keys:
             assert keys.identify(old) is None and keys.identify(new).name == "ann"
             flowrunner("keys", "revoke", key_id)
             assert keys.identify(new) is None
