@@ -35,9 +35,9 @@ class Server:
     def _serve(self):
         while True:
             client, _ = self._socket.accept()
-            with client:
-                client.settimeout(30)
-                stream = client.makefile("rb")
+            client.settimeout(30)
+            # Both are closed, or the client would wait for an answer to its password until its time is over.
+            with client, client.makefile("rb") as stream:
                 while (first := _body(stream)) in _NO_TLS:
                     client.sendall(b"N")
                 if first == b"stop":
