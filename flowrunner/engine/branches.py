@@ -13,10 +13,10 @@ _NOTHING: Final[frozenset[int]] = frozenset()
 
 
 def left_out(vertices: Sequence[PlannedVertex], index: int, result: VertexResult) -> frozenset[int]:
-    """Return the positions of what a vertex leaves out: all that follows the outputs which it did not give.
+    """Return the positions of the vertices that are skipped because a vertex gave no value for some of its outputs.
 
-    What follows an output that it gave as well is a join, and stays. Several outputs that were not
-    given count together.
+    Vertices that also follow an output with a value are joins and still run. All outputs without a value are
+    considered together.
     """
     planned = vertices[index]
     if planned.as_tool:
@@ -30,7 +30,7 @@ def left_out(vertices: Sequence[PlannedVertex], index: int, result: VertexResult
 
 
 def _following(vertices: Sequence[PlannedVertex], start: Iterable[int], but: frozenset[int]) -> frozenset[int]:
-    """Return what can be reached; what follows one of ``but`` is among them and is not looked at again."""
+    """Return the positions that can be reached from ``start``, without those in ``but`` and behind it."""
     found = set(start) - but
     todo = list(found)
     while todo:
@@ -42,5 +42,5 @@ def _following(vertices: Sequence[PlannedVertex], start: Iterable[int], but: fro
 
 
 def _carries(edge: PlannedEdge) -> bool:
-    """Return whether an edge brings a value, and not only an order nor what a later round begins with."""
+    """Return whether an edge carries a value within a round; edges that only order or close a cycle do not."""
     return edge.input != ORDER_INPUT and not edge.back

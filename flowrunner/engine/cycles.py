@@ -18,17 +18,17 @@ from flowrunner.flows.graph import strong_components
 if TYPE_CHECKING:
     from flowrunner.engine.loops import PlannedLoop
 
-#: A cycle goes round so many times at most, whatever its routers allow.
+#: The most rounds of a cycle, whatever its routers allow.
 MOST_ROUNDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCycle:
-    """Components that lead back to each other, as a plan within the plan.
+    """A cycle of components, as a plan within the plan.
 
-    ``head`` is the member that begins. ``scope`` are all members; ``dependants`` and ``waiting``
-    are those of one round, without the edges ``back`` that begin the next one. ``routers`` are the
-    members that say how often it may go round.
+    ``head`` is the member that starts each round. ``scope`` holds all members; ``dependants`` and ``waiting``
+    describe one round, without the edges in ``back``, which start the next one. ``routers`` are the members that
+    bound the number of rounds.
     """
 
     head: int
@@ -42,11 +42,11 @@ class PlannedCycle:
 
     @property
     def members(self) -> tuple[int, ...]:
-        """All members: there is none that an inner loop runs."""
+        """All members; a cycle has no members that only an inner loop runs."""
         return self.scope
 
     def downstream(self, start: Iterable[int]) -> set[int]:
-        """Return the members that a round runs which begins with some of them."""
+        """Return the members that run in a round which begins at some of them."""
         found = set(start)
         todo = list(found)
         while todo:
@@ -58,10 +58,9 @@ class PlannedCycle:
 
 
 def find_cycles(planned: Sequence[PlannedVertex]) -> list[PlannedCycle]:
-    """Return the cycles of a flow, and mark the edges that lead back in them.
+    """Return the cycles of a flow, and mark the edges that close them.
 
-    :raises FlowInvalid: for components that wait for each other without a router among them that
-        bounds how often they run, or without anything that begins.
+    :raises FlowInvalid: if a cycle has no router that bounds its rounds, or no component that can run first.
     """
     stuck = stuck_in_circles(planned)
     if not stuck:
@@ -73,9 +72,9 @@ def find_cycles(planned: Sequence[PlannedVertex]) -> list[PlannedCycle]:
 
 
 def rounds_of(planned: PlannedVertex) -> int | None:
-    """Return how often a router compares in a cycle; None for what is not a router.
+    """Return the number of rounds that a router allows; None for a component that is not a router.
 
-    :raises FlowInvalid: if it does not say.
+    :raises FlowInvalid: if the component cannot tell.
     """
     found: int | None = told_by(planned.component, planned.vertex, "rounds_with", planned.values)
     return found
@@ -84,9 +83,9 @@ def rounds_of(planned: PlannedVertex) -> int | None:
 def fold(
     planned: Sequence[PlannedVertex], scope: Iterable[int], cycles: Iterable[PlannedCycle], before: tuple[int, ...] = ()
 ) -> tuple[tuple[int, ...], dict[int, tuple[PlannedEdge, ...]], dict[int, int], dict[int, PlannedCycle]]:
-    """Return scope, dependants and waiting of a plan in which the head of each cycle stands for all of it.
+    """Return scope, dependants and waiting of a plan in which each cycle is represented by its head.
 
-    :param before: positions outside the scope which run first.
+    :param before: positions outside the scope that run before it.
     """
     members = set(scope)
     inside = {cycle.head: cycle for cycle in cycles if members.issuperset(cycle.scope)}
@@ -107,14 +106,14 @@ def fold(
 def fold_loop(
     planned: Sequence[PlannedVertex], index: int, loop: PlannedLoop, cycles: list[PlannedCycle]
 ) -> PlannedLoop:
-    """Return a loop in whose body the cycles are folded, and in the loops within it."""
+    """Return a loop with the cycles in its body, and in the loops inside it, folded."""
     scope, dependants, waiting, inside = fold(planned, loop.scope, cycles, (index,))
     inner = {i: fold_loop(planned, i, one, cycles) for i, one in loop.inner.items()}
     return replace(loop, scope=scope, dependants=dependants, waiting=waiting, cycles=inside, inner=inner)
 
 
 def _circles(planned: Sequence[PlannedVertex], stuck: Sequence[int]) -> list[list[int]]:
-    """Return groups of vertices of which each leads to every other, or to itself."""
+    """Return the groups of vertices that can all reach each other, and single vertices that lead to themselves."""
     among = set(stuck)
     after = {i: [e.target for e in planned[i].outgoing if e.target in among] for i in stuck}
     return [sorted(group) for group in strong_components(after) if len(group) > 1 or group[0] in after[group[0]]]
@@ -125,7 +124,7 @@ def _plan_cycle(
 ) -> PlannedCycle:
     """Plan the rounds of a cycle.
 
-    :raises FlowInvalid: if nothing bounds them, or nothing begins.
+    :raises FlowInvalid: if no router bounds them, or no member can run first.
     """
     among = set(members)
     routers = tuple(i for i in members if rounds_of(planned[i]) is not None)
@@ -148,7 +147,7 @@ def _plan_cycle(
 def _head(
     planned: Sequence[PlannedVertex], among: set[int], routers: Sequence[int], distances: Mapping[int, float]
 ) -> int | None:
-    """Return the member that begins: one that is fed from outside, near the start of the flow, with all it needs."""
+    """Return the member that runs first: near the start of the flow, with all required inputs fed from outside."""
 
     def rank(index: int) -> tuple[bool, float, bool, int]:
         vertex = planned[index]
@@ -161,7 +160,7 @@ def _head(
 
 
 def _distances(planned: Sequence[PlannedVertex]) -> dict[int, float]:
-    """Return how many edges lead from the start of the flow to each vertex that can be reached."""
+    """Return the distance in edges from the start of the flow to each vertex that can be reached."""
     start = find_start(planned)
     first = [start] if start is not None else [v.index for v in planned if not v.incoming]
     found: dict[int, float] = dict.fromkeys(first, 0)
@@ -176,7 +175,7 @@ def _distances(planned: Sequence[PlannedVertex]) -> dict[int, float]:
 
 
 def _is_bounded(planned: Sequence[PlannedVertex], rest: set[int]) -> bool:
-    """Return whether no circle is left where the routers are taken out."""
+    """Return whether the cycle is broken when its routers are removed."""
     waiting = {i: sum(e.source in rest for e in planned[i].incoming) for i in rest}
     ready = [i for i, count in waiting.items() if not count]
     for index in ready:
@@ -189,7 +188,7 @@ def _is_bounded(planned: Sequence[PlannedVertex], rest: set[int]) -> bool:
 
 
 def _mark_back(planned: Sequence[PlannedVertex], head: int, among: set[int]) -> None:
-    """Mark the edges that lead from a member to one before it, on the ways from the head."""
+    """Mark the edges that lead back to a member already on the path from the head."""
     state = {head: "open"}
     walk = [(head, iter(planned[head].outgoing))]
     back: set[PlannedEdge] = set()
@@ -208,7 +207,7 @@ def _mark_back(planned: Sequence[PlannedVertex], head: int, among: set[int]) -> 
         vertex = planned[index]
         vertex.outgoing = [replace(e, back=True) if e in back else e for e in vertex.outgoing]
         marked = [replace(e, back=True) if e in back else e for e in vertex.incoming]
-        # Into an input for one value, the newest that came round goes before what it began with.
+        # In an input for one value, the value of the previous round takes precedence over the initial one.
         vertex.incoming = sorted(marked, key=lambda e: not e.back)
 
 

@@ -13,12 +13,12 @@ from flowrunner.engine.state import RunState
 from flowrunner.memory.message import Message
 from flowrunner.word import Word
 
-#: What a component may ask its context that is another answer in another session, or in the next run.
+#: Attributes of the context whose value differs between sessions or runs.
 _PERSONAL: Final = frozenset({"session", "session_id", "memory", "run_id", "run_flow", "flow_values"})
 
 
 class WatchedContext(RunContext):
-    """The context of a component on whose result a frozen one depends: it notes what is asked of session and run."""
+    """The context of a component whose result a frozen one uses: it records access to the session and the run."""
 
     __slots__ = ("noted",)
     noted: Callable[[], object]
@@ -29,13 +29,13 @@ class WatchedContext(RunContext):
         return object.__getattribute__(self, name)
 
     def stamp(self, message: Message) -> Message:
-        """Return a message of this session; a kept one gets the session of each run that uses it."""
+        """Return the message with the session of this run; a cached one gets that of each run that uses it."""
         session, flow_id = object.__getattribute__(self, "session"), self.flow_id
         return message.replace(session_id=session.id, flow_id=flow_id)
 
 
 def noting(state: RunState, planned: PlannedVertex, variable: Callable[..., str | None]) -> Callable[..., str | None]:
-    """Return what looks up variables as ``variable`` does, and notes which, and whether the request gave them."""
+    """Wrap the lookup ``variable`` so that it records the names it is called with, and whether the request set them."""
 
     def look_up(name: str, **more: Any) -> str | None:
         state.asked.add(name.upper())
@@ -47,7 +47,7 @@ def noting(state: RunState, planned: PlannedVertex, variable: Callable[..., str 
 
 
 def is_personal(state: RunState, planned: PlannedVertex) -> bool:
-    """Return whether what a vertex gives depends on the request or the session, as far as that shows by now."""
+    """Return whether the outputs of a vertex depend on the request or the session, as far as is known so far."""
     if planned.index in state.personal or planned.in_cycle or planned is not state.plan.vertices[planned.index]:
         return True
     if "session_id" in planned.inputs or injected(state, planned) is not None:

@@ -21,7 +21,7 @@ EventKind = Literal[
     "run_cancelled",
 ]
 
-#: What stands in ``data`` of each kind; the values are Python objects, not JSON.
+#: The contents of ``data`` for each kind of event. The values are Python objects, not JSON.
 EVENT_DATA: Final[Mapping[str, str]] = {
     "run_started": "start: RunStart",
     "vertex_started": "vertex_id: str",
@@ -35,10 +35,10 @@ EVENT_DATA: Final[Mapping[str, str]] = {
 
 
 class RunEvent(NamedTuple):
-    """One event of a run: its run, its number in the run (from 1, without gaps), kind, time and data.
+    """One event of a run: the run, its number in the run (from 1, without gaps), its kind, data and time.
 
-    What ``data`` holds for each kind stands in :data:`EVENT_DATA`. The last event of every run is
-    ``run_finished``, ``run_failed`` or ``run_cancelled``.
+    :data:`EVENT_DATA` lists what ``data`` holds for each kind. The last event of a run is ``run_finished``,
+    ``run_failed`` or ``run_cancelled``.
     """
 
     run_id: str
@@ -50,25 +50,25 @@ class RunEvent(NamedTuple):
 
 Emit = Callable[[RunEvent], None]
 
-#: The kinds that a record of a run needs.
+#: The kinds of events that the record of a run needs.
 RECORDED_EVENTS: Final = frozenset({"run_started", "vertex_finished", "run_finished", "run_failed", "run_cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """A reader of the events of all runs, and the kinds that it looks at (None: all but tokens)."""
+    """A callback for the events of all runs, and the kinds that it handles (None: all but tokens)."""
 
     emit: Emit
     kinds: frozenset[str] | None = None
 
 
 class EventStream:
-    """Numbers the events of one run and hands each to whoever reads it."""
+    """Numbers the events of one run and passes each to a callback."""
 
     __slots__ = ("_emit", "_lock", "_number", "_wanted", "run_id")
 
     def __init__(self, run_id: str, emit: Emit | None, wanted: frozenset[str] | None = None) -> None:
-        """:param wanted: the kinds that the reader looks at; None for all."""
+        """:param wanted: the kinds that the callback handles; None for all."""
         self.run_id = run_id
         self._emit = emit
         self._wanted = wanted
@@ -76,7 +76,7 @@ class EventStream:
         self._number = 0
 
     def send(self, kind: EventKind, **data: Any) -> None:
-        """Emit one event. Components on several threads may send at once; readers see one order."""
+        """Emit an event. Safe to call from several threads: the callback gets the events one at a time, in order."""
         if self._emit is None:
             return
         with self._lock:

@@ -13,9 +13,9 @@ from flowrunner.session import Session
 
 @dataclass(frozen=True, slots=True)
 class ExplainedVertex:
-    """One component: its session, who decides it, and what it does with messages.
+    """The session of one component, what decides it, and whether the component reads or stores messages.
 
-    ``session`` is None where an edge brings the id and nobody knows it yet.
+    ``session`` is None if the id comes over an edge and is known only during the run.
     """
 
     vertex: str
@@ -27,7 +27,7 @@ class ExplainedVertex:
     writes: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as ``flowrunner explain --json`` shows it."""
+        """Return the object that ``flowrunner explain --json`` shows."""
         return {
             "vertex": self.vertex,
             "component": self.component,
@@ -41,18 +41,18 @@ class ExplainedVertex:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The map of a flow's sessions, in the order of the file, and what is worth a warning."""
+    """The sessions of a flow's components, in the order of the file, and warnings."""
 
     rows: tuple[ExplainedVertex, ...]
     warnings: tuple[str, ...]
 
 
 def explain(plan: Plan, *, session_id: str = "", policy: str = "flow_id") -> Explanation:
-    """Explain a plan.
+    """Return the session of each component, without running the plan.
 
-    :param session_id: the session that a request would name; blank for none.
+    :param session_id: the session that a request would name; empty for none.
     :param policy: the session policy.
-    :raises SessionRequired: if the policy is ``require`` and a component would have none.
+    :raises SessionRequired: if the policy is ``require`` and a component would have no session.
     """
     vertices = plan.vertices
     frame = make_frame(plan, vertices, session_id, policy)
@@ -95,7 +95,7 @@ def _writes(planned: PlannedVertex) -> bool:
 
 
 def _double_stores(plan: Plan, sessions: Mapping[int, Session | None]) -> list[str]:
-    """Find stores that are fed straight by another one in the same session: the turn is kept twice."""
+    """Find components that store a message which the component before them stores in the same session."""
     found = []
     for index in plan.scope:
         planned = plan.vertices[index]
@@ -112,7 +112,7 @@ def _double_stores(plan: Plan, sessions: Mapping[int, Session | None]) -> list[s
 
 
 def _late_reads(plan: Plan, sessions: Mapping[int, Session | None]) -> list[str]:
-    """Find readers of a history that run after something of the same session was written."""
+    """Find components that read a history after another component wrote to the same session."""
     found = []
     for index in plan.scope:
         reader = plan.vertices[index]

@@ -16,7 +16,7 @@ MAX_KEPT: Final = 1000
 
 
 class FrozenResults:
-    """A bounded store of outputs; the least recently used go first. One per runner."""
+    """A bounded cache of outputs that evicts the least recently used. There is one per runner."""
 
     def __init__(self, limit: int = MAX_KEPT) -> None:
         self._limit = limit
@@ -25,14 +25,14 @@ class FrozenResults:
 
     @staticmethod
     def key(owner: str, flow_id: str, vertex_id: str, type_name: str, values: Mapping[str, Any]) -> Key:
-        """Return the key of a vertex with its own values (not those that edges bring)."""
+        """Return the cache key of a vertex with the values of its own fields (without those from edges)."""
         shown = json.dumps([type_name, values], sort_keys=True, default=repr)
         return owner, flow_id, vertex_id, shown
 
     def get(self, key: Key, session_id: str = "", given: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-        """Return kept outputs, messages with a fresh timestamp and this session; None if there are none.
+        """Return cached outputs, or None. Messages in them get a new timestamp and this session.
 
-        :param given: the request's variables: what asked for one of them is not for this request.
+        :param given: the request's variables; an entry whose component used one of them is not returned.
         """
         with self._lock:
             found, asked = self._kept.get(key, (None, frozenset()))
@@ -46,9 +46,9 @@ class FrozenResults:
         }
 
     def keep(self, key: Key, outputs: Mapping[str, Any], asked: Iterable[str] = ()) -> None:
-        """Keep the outputs of a vertex.
+        """Cache the outputs of a vertex.
 
-        :param asked: names of variables that it asked for.
+        :param asked: names of the variables that it looked up.
         """
         with self._lock:
             self._kept[key] = dict(outputs), frozenset(asked)

@@ -1,4 +1,4 @@
-"""The part of a flow that fills collections, cut out as a flow of its own."""
+"""Extract the part of a flow that fills collections, as a flow that can run alone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flowrunner.registry import Registry
 
 
 def ingesting_part(flow: Flow, registry: Registry) -> tuple[Flow, dict[str, str]]:
-    """Return the vertices that fill collections and all that they need, and by vertex the collections' names.
+    """Return a flow of the vertices that fill collections and their predecessors, and the collection of each vertex.
 
-    What searches is left out: edges that bring a question, and whatever follows.
+    Search is left out: edges that carry a query, and everything behind them.
 
-    :raises FlowInvalid: if nothing in the flow fills a collection.
+    :raises FlowInvalid: if no vertex of the flow fills a collection.
     """
     ports = FlowPorts(flow, registry)
     incoming: dict[str, list[tuple[Edge, bool]]] = {}
@@ -37,7 +37,9 @@ def ingesting_part(flow: Flow, registry: Registry) -> tuple[Flow, dict[str, str]
         if name is not None and not name.startswith(SHARED):
             fillers[vertex.id] = name or f"flow {flow.id}"
     if not fillers:
-        raise FlowInvalid(f"Nothing in the flow {flow.name} fills a collection: no store gets anything to keep.")
+        raise FlowInvalid(
+            f"No vertex of the flow {flow.name} fills a collection: no vector store has an input connected."
+        )
     kept, todo, edges = set(fillers), list(fillers), []
     while todo:
         target = todo.pop()

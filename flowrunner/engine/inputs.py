@@ -20,7 +20,7 @@ from flowrunner.session import Session, resolve_session_id
 
 
 def session_of(state: RunState, planned: PlannedVertex) -> Session:
-    """Decide the session of a vertex whose predecessors have run."""
+    """Return the session of a vertex whose predecessors have run."""
     edge = ""
     upstream: list[Session | None] = []
     for one in planned.incoming:
@@ -34,7 +34,7 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
     setting = planned.session_setting
     if SESSION_INPUT in planned.variables:
         found = state.variable_of(planned, SESSION_INPUT)
-        # A credential is refused with the other values, where that is recorded.
+        # A credential is refused in values_of, where the refusal is recorded.
         setting = "" if found is None or found.credential else found.value
     frame = state.frame
     return resolve_session_id(
@@ -49,10 +49,9 @@ def session_of(state: RunState, planned: PlannedVertex) -> Session:
 
 
 def values_of(state: RunState, planned: PlannedVertex) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values of a vertex's inputs, and by input the variables that were not found.
+    """Return the values of a vertex's inputs, and the names of variables that were not found, by input.
 
-    :raises ValueError: if what an edge or a variable brings is of no use to its input, and for a
-        credential that would come to be shown.
+    :raises ValueError: if an input cannot use the value of an edge or a variable, or if a credential would be shown.
     """
     values = dict(planned.values)
     missing: dict[str, str] = {}
@@ -78,24 +77,24 @@ def values_of(state: RunState, planned: PlannedVertex) -> tuple[dict[str, Any], 
 
 
 def _refuse_showing(planned: PlannedVertex, name: str, variable: str) -> None:
-    """Let a credential into an input that is declared to hold a secret, and into no other: those are shown and kept."""
+    """Refuse a credential for any input not declared as a secret, since other values are shown and stored."""
     declared = planned.inputs.get(name)
     if declared is None or declared.type != "secret" or declared.holds_address:
         raise ValueError(
-            f"the variable {variable}, which {name} names, is a credential: it goes into fields for secrets only, such"
-            " as an API key, and would be shown here"
+            f"the variable {variable}, named in the field {name}, is a credential: credentials are allowed"
+            " only in fields for secrets, such as an API key, because other fields are shown and stored"
         )
 
 
 def _receive(state: RunState, planned: PlannedVertex, values: dict[str, Any]) -> None:
-    """Put in what edges bring: all into an input for many, else the first live one."""
+    """Fill in the values from edges: all of them for an input that takes many, else the first live one."""
     filled: set[str] = set()
     for edge in planned.incoming:
         declared = planned.inputs.get(edge.input)
         if declared is None:
             continue
         if not state.is_live(edge):
-            # A variable of a prompt that only a branch not taken would have filled is empty, not missing.
+            # A prompt variable fed only by a branch that was not taken is empty, not missing.
             if edge.input not in filled and values[edge.input] is None:
                 values[edge.input] = ""
             continue
@@ -142,7 +141,7 @@ def context_for(
 
 
 def _of_run(state: RunState) -> dict[str, Any]:
-    """Return what the contexts of all vertices of a run have in common."""
+    """Return the values that the contexts of all vertices of a run share."""
     flow, services, owner = state.plan.flow, state.services, state.owner
     return {
         "flow_id": flow.id,

@@ -13,7 +13,7 @@ from flowrunner.errors import ComponentFailed, FlowRunnerError, is_interrupt, re
 if TYPE_CHECKING:
     from flowrunner.engine.cycles import PlannedCycle
 
-#: By the position of a loop: the vertex and the output from which an edge leads back into it.
+#: For each loop, by position: the vertices and outputs whose edges lead back into it.
 Returns = Mapping[int, Sequence[tuple[int, str | None]]]
 
 
@@ -21,8 +21,8 @@ Returns = Mapping[int, Sequence[tuple[int, str | None]]]
 class PlannedLoop:
     """The body of a loop, as a plan within the plan.
 
-    ``members`` are all vertices of the body, ``scope`` those that no inner loop runs. ``dependants``
-    and ``waiting`` are as those of a plan. ``returns`` are the vertices and outputs that lead back.
+    ``members`` are all vertices of the body, ``scope`` those outside inner loops. ``dependants`` and ``waiting``
+    mean the same as in a plan. ``returns`` are the vertices and outputs whose edges lead back into the loop.
     """
 
     members: tuple[int, ...]
@@ -35,7 +35,7 @@ class PlannedLoop:
 
 
 def find_loops(planned: Sequence[PlannedVertex], scope: Iterable[int], returns: Returns) -> dict[int, PlannedLoop]:
-    """Return the loops that are in no other loop, by position; a loop waits for all that its body needs."""
+    """Return the outermost loops, by position. Each waits for everything that its body needs."""
     bodies = {i: body for i in scope if (body := _body(planned, i)) is not None}
     for index, body in bodies.items():
         _wait_for_needs(planned, index, body)
@@ -43,7 +43,7 @@ def find_loops(planned: Sequence[PlannedVertex], scope: Iterable[int], returns: 
 
 
 def outside_of(loops: Mapping[int, PlannedLoop], scope: Iterable[int]) -> tuple[int, ...]:
-    """Return the positions that no loop runs."""
+    """Return the positions outside all loops."""
     inside = {i for loop in loops.values() for i in loop.members}
     return tuple(i for i in scope if i not in inside)
 
@@ -51,7 +51,7 @@ def outside_of(loops: Mapping[int, PlannedLoop], scope: Iterable[int]) -> tuple[
 def _nested(
     planned: Sequence[PlannedVertex], bodies: Mapping[int, set[int]], returns: Returns, among: set[int]
 ) -> dict[int, PlannedLoop]:
-    """Return those of the loops that are in none of the others, with the loops in them."""
+    """Return the outermost of some loops, each with the loops inside it."""
     outer = {i for i in among if not any(i in bodies[other] for other in among if other != i)}
     made: dict[int, PlannedLoop] = {}
     for index in sorted(outer):
@@ -71,7 +71,7 @@ def _nested(
 
 
 def _body(planned: Sequence[PlannedVertex], index: int) -> set[int] | None:
-    """Return what follows the item of a loop and not its end; None for a vertex that is not a loop."""
+    """Return the vertices behind the item output of a loop but not behind its final output; None if it is no loop."""
     item = planned[index].component.loop_output
     if item is None:
         return None
@@ -93,7 +93,7 @@ def _following(planned: Sequence[PlannedVertex], start: Iterable[int]) -> set[in
 
 
 def _wait_for_needs(planned: Sequence[PlannedVertex], index: int, body: set[int]) -> None:
-    """Let a loop wait for whatever its body gets from elsewhere: the body runs as soon as the loop does."""
+    """Make a loop wait for the vertices outside that feed its body, which runs as soon as the loop does."""
     known = {edge.source for edge in planned[index].incoming} | {index}
     for member in sorted(body):
         for edge in planned[member].incoming:
@@ -105,10 +105,10 @@ def _wait_for_needs(planned: Sequence[PlannedVertex], index: int, body: set[int]
 
 
 def finish_loop(planned: PlannedVertex, returned: Sequence[Any], mask: Callable[[str], str]) -> Mapping[str, Any]:
-    """Return what a loop gives in the end.
+    """Return the final outputs of a loop.
 
-    :param returned: what came back into it.
-    :param mask: takes secrets out of a text.
+    :param returned: the values that its body returned, one per item.
+    :param mask: removes secrets from a text.
     :raises ComponentFailed: if the component raises an error.
     """
     try:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from flowrunner.engine.planned import PlannedEdge, PlannedVertex
 from flowrunner.flows.declared import told_by
 
-#: What an edge that only orders leads to: no input has this name.
+#: The input name of edges that only order vertices; no component has an input of this name.
 ORDER_INPUT = ""
 
 
 def order_by_collections(planned: Sequence[PlannedVertex], scope: Sequence[int]) -> None:
-    """Let vertices that search a collection wait for those of the same run that fill it.
+    """Make vertices that search a collection wait for those of the same run that fill it.
 
-    A vertex that the filling one waits for does not wait in turn: edges are stronger.
+    Edges take precedence: a vertex that must run before the filling one does not wait for it.
     """
     filling: dict[str, list[PlannedVertex]] = {}
     for index in scope:
@@ -33,7 +33,7 @@ def order_by_collections(planned: Sequence[PlannedVertex], scope: Sequence[int])
 
 
 def order_by_turn(planned: Sequence[PlannedVertex], scope: Sequence[int]) -> None:
-    """Let vertices that read the present turn wait for the chat inputs that store it."""
+    """Make vertices that read the current turn wait for the chat inputs that store it."""
     readers = [planned[i] for i in scope if planned[i].component.reads_present_turn and not planned[i].as_tool]
     inputs = [planned[i] for i in scope if planned[i].component.input_kind == "chat"] if readers else ()
     for first in inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -17,9 +17,9 @@ from flowrunner.engine.planned import PlannedVertex
 from flowrunner.flows.declared import declared_outputs
 from flowrunner.memory.message import Message
 
-#: Port types whose values are shown, stored and sent on, so that they must be text or JSON.
+#: Port types whose values are shown and stored, so they must be text or JSON.
 _PLAIN: Final = frozenset({"Message", "Data", "Table", "secret", "int", "float", "bool", "dict", "list"})
-#: The kinds of nearly all values; what is none of them is looked at closely.
+#: The types of nearly all values; values of other types are checked in detail.
 _USUAL: Final = frozenset({str, dict, list, tuple, int, float, bool, type(None)})
 _UNUSUAL: Final = (
     str,
@@ -41,9 +41,9 @@ _UNUSUAL: Final = (
 
 
 def check_answer(planned: PlannedVertex, answer: Any) -> Mapping[str, Any]:
-    """Return an answer if none of it would be lost or shown as something else.
+    """Return what ``run`` returned, if it has only declared outputs, each of its port's type.
 
-    :raises TypeError: naming the output and what is wanted.
+    :raises TypeError: naming the output and the expected type.
     """
     if type(answer) is not dict and not isinstance(answer, Mapping):
         _refuse_answer(planned, answer)
@@ -64,39 +64,39 @@ def check_answer(planned: PlannedVertex, answer: Any) -> Mapping[str, Any]:
 
 
 def check_tools(planned: PlannedVertex, tools: Any) -> Sequence[Tool] | None:
-    """Return the tools that a component brings.
+    """Return what ``own_tools`` returned.
 
-    :raises TypeError: if they are none.
+    :raises TypeError: if it is not a list of tools.
     """
     if tools is None or (isinstance(tools, (list, tuple)) and all(isinstance(one, Tool) for one in tools)):
         return tools
-    raise TypeError(f"own_tools() returned {_kind(tools)} for {planned.display_name}, where a list of Tool is wanted")
+    raise TypeError(f"own_tools() of {planned.display_name} returned {_kind(tools)}, not a list of Tool")
 
 
 def refuse_part(planned: PlannedVertex, part: Any) -> NoReturn:
-    """Refuse what a generator yields that is neither text nor message.
+    """Refuse a value that a generator yielded and that is neither text nor a message.
 
     :raises TypeError: always.
     """
     raise TypeError(
-        f"run() yielded {_kind(part)}: a part of {_outputs(planned)} is text, or a Message with steps to show; the"
-        " value of an output is returned"
+        f"run() yielded {_kind(part)} for {_outputs(planned)}: yield only text, or a Message with steps to show, and"
+        " return the values of outputs"
     )
 
 
 def refuse_silence(planned: PlannedVertex) -> NoReturn:
-    """Refuse a generator that ends without a value.
+    """Refuse a generator that ended without returning outputs.
 
     :raises TypeError: always.
     """
     raise TypeError(
-        f"run() yields and returned nothing for {_outputs(planned)}: it ends with return and a mapping by output name,"
-        f" {_example(planned)}"
+        f"run() is a generator and returned nothing for {_outputs(planned)}: end it with return and a mapping by output"
+        f" name, {_example(planned)}"
     )
 
 
 def _type_with_tweaks(planned: PlannedVertex, name: Any) -> str:
-    """Return the port type of an output that is there only with the values of this run."""
+    """Return the port type of an output that exists only with the values of this run."""
     settings = {**planned.vertex.settings, **planned.values}
     for output in declared_outputs(planned.component, settings):
         if output.name == name:
@@ -108,7 +108,7 @@ def _refuse_answer(planned: PlannedVertex, answer: Any) -> NoReturn:
     if isinstance(answer, Coroutine):
         answer.close()
         raise TypeError(
-            f"run() returned a coroutine for {_outputs(planned)}, which nobody awaits; asyncio.run(...) in it does"
+            f"run() returned a coroutine for {_outputs(planned)}, which is never awaited; run() must call asyncio.run"
         )
     raise TypeError(
         f"run() returned {_kind(answer)}, not a mapping by output name for {_outputs(planned)}: {_example(planned)}"
@@ -117,7 +117,7 @@ def _refuse_answer(planned: PlannedVertex, answer: Any) -> NoReturn:
 
 def _unknown_name(planned: PlannedVertex, name: Any) -> TypeError:
     near = difflib.get_close_matches(str(name), planned.outputs, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there {_are(planned.outputs)}"
+    hint = f"did you mean {near[0]}?" if near else f"its outputs are: {', '.join(planned.outputs) or 'none'}"
     return TypeError(f"run() returned a value for the output {name!r}, which it does not declare; {hint}")
 
 
@@ -125,7 +125,7 @@ def _refuse_value(name: str, port_type: str, value: Any) -> NoReturn:
     wanted = {"Message": "text or a Message", "Data": "a dict", "Table": "a list of dicts"}.get(port_type, port_type)
     if isinstance(value, Coroutine):
         value.close()
-    raise TypeError(f"the output {name} ({port_type}) is {_kind(value)}, where {wanted} is wanted")
+    raise TypeError(f"the output {name} ({port_type}) is {_kind(value)}, not {wanted}")
 
 
 def _outputs(planned: PlannedVertex) -> str:
@@ -135,11 +135,6 @@ def _outputs(planned: PlannedVertex) -> str:
 
 def _example(planned: PlannedVertex) -> str:
     return f'{{"{next(iter(planned.outputs), "")}": ...}}' if planned.outputs else "{}"
-
-
-def _are(outputs: Iterable[str]) -> str:
-    names = list(outputs)
-    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else "are none"
 
 
 def _kind(value: Any) -> str:

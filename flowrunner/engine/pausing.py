@@ -1,4 +1,4 @@
-"""The place at which a run works: given back while it waits for something, so that another one may work."""
+"""A run's place among the concurrent runs of a process, released while the run waits so that another can use it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _here = threading.local()
 
 
 class WorkingPlace(Protocol):
-    """A place of one run, taken and left on the thread of the run."""
+    """The place of one run, taken and released on the run's thread."""
 
     def take(self) -> None:
-        """Take it, waiting for it."""
+        """Take the place, waiting until one is free."""
 
     def leave(self) -> None:
-        """Give it back; a second time does nothing."""
+        """Release the place; does nothing if it was released already."""
 
     def begin_storing(self) -> None:
-        """Note that what it waits for now is the store."""
+        """Note that the run now waits for the store."""
 
     def end_storing(self, *, last: bool) -> None:
-        """Note that it has stored what it had to; ``last`` says that there is nothing more to do."""
+        """Note that storing has ended; ``last`` means that the run has nothing more to do."""
 
 
-# What every run enters is a class: a generator in its place costs twice the calls.
+# A class, since every run enters it: a generator-based context manager costs twice the calls.
 
 
 class working:
-    """Hold a place on this thread, but for its pauses; a run that this run starts here shares it."""
+    """Hold a place on this thread except during pauses; runs that this run starts on the thread share it."""
 
     __slots__ = ("_place",)
 
@@ -52,7 +52,7 @@ class working:
 
 @contextmanager
 def pausing() -> Iterator[None]:
-    """Give the place of this thread back while something is waited for."""
+    """Release the place of this thread while it waits for something."""
     place: WorkingPlace | None = getattr(_here, "place", None)
     if place is None:
         yield
@@ -65,9 +65,9 @@ def pausing() -> Iterator[None]:
 
 
 class storing:
-    """Store something: the place of this thread is kept or given back meanwhile, as is best for all.
+    """Store something; the place of this thread decides whether it is released meanwhile.
 
-    :param last: nothing is left to do afterwards, so that a place that was given back is not taken again.
+    :param last: nothing follows, so a released place is not taken again.
     """
 
     __slots__ = ("_last", "_place")

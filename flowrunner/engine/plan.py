@@ -26,13 +26,12 @@ from flowrunner.registry import Registry
 
 
 def make_plan(flow: Flow, registry: Registry, *, refuse_unknown: bool = False) -> Plan:
-    """Make a flow ready to run.
+    """Plan a flow, so that it can run.
 
-    :param refuse_unknown: refuse a flow with any component that nobody offers, even one that it could do without.
-
-    :raises FlowInvalid: if it cannot run: a component that nobody offers stands on the way to an
-        output, an edge leads nowhere, vertices wait for each other in a circle.
-    :raises EdgeInvalid: if an edge joins ports that do not fit.
+    :param refuse_unknown: refuse a flow with any unknown component, even if no output depends on it.
+    :raises FlowInvalid: if the flow cannot run: an output depends on an unknown component, an edge names a vertex
+        or output that does not exist, or vertices form a cycle.
+    :raises EdgeInvalid: if an edge joins incompatible ports.
     """
     if flow.is_component:
         raise FlowInvalid(f"{flow.name} is a saved component, not a flow; it cannot be run.")
@@ -71,7 +70,7 @@ def make_plan(flow: Flow, registry: Registry, *, refuse_unknown: bool = False) -
 def _known_vertices(
     flow: Flow, registry: Registry, warnings: list[str], *, refuse_unknown: bool
 ) -> tuple[list[tuple[Vertex, Component]], dict[str, int]]:
-    """Keep vertices whose type is offered; refuse a flow that needs another one for its outputs."""
+    """Leave out vertices of unknown types; refuse a flow whose outputs depend on one."""
     known: list[tuple[Vertex, Component]] = []
     unknown: list[Vertex] = []
     for vertex in flow.vertices:
@@ -95,7 +94,7 @@ def _known_vertices(
 
 
 def needed_for_outputs(flow: Flow, registry: Registry) -> set[str]:
-    """Return ids of vertices from which an output can be reached other than as a mere tool."""
+    """Return the ids of vertices on which an output depends, other than as a tool."""
     before: dict[str, list[Edge]] = {}
     for edge in flow.edges:
         before.setdefault(edge.target, []).append(edge)
@@ -137,9 +136,9 @@ def _plan_vertex(index: int, vertex: Vertex, component: Component) -> PlannedVer
 
 
 def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: Iterable[str]) -> None:
-    """Fill in inputs, values and variables from settings; also used for a copy with tweaks.
+    """Set the inputs, values and variables of a vertex from its settings; also used for a copy with tweaks.
 
-    :raises FlowInvalid: if a setting is of no use to its input.
+    :raises FlowInvalid: if an input cannot use the value of its setting.
     """
     component = planned.component
     declared = inputs_of(component, planned.vertex, settings)
@@ -171,7 +170,7 @@ def configure(planned: PlannedVertex, settings: Mapping[str, Any], variables: It
 
 
 def _session_text(setting: Any) -> str:
-    """Return a session that a vertex sets: a number, too, as any text field takes it."""
+    """Return the session id in the settings of a vertex; a number becomes text, as in any text field."""
     return str(setting) if isinstance(setting, (str, int, float)) and not isinstance(setting, bool) else ""
 
 
@@ -183,16 +182,16 @@ def _join(
     joined: set[PlannedEdge],
     warnings: list[str],
 ) -> None:
-    """Join one edge to ports."""
+    """Connect one edge to the ports of its vertices."""
     source, target = planned[positions[edge.source]], planned[positions[edge.target]]
     declared = ports[target.index].find_input(edge.input)
     if declared is None and not edge.input:
         raise EdgeInvalid(
-            f"An edge from {source.display_name} to {target.display_name} names no input,"
+            f"An edge from {source.display_name} to {target.display_name} does not name an input,"
             f" and {number_of(ports[target.index].inputs)}."
         )
     if declared is None:
-        warnings.append(f"{target.display_name} has no input {edge.input}; the value is lost.")
+        warnings.append(f"{target.display_name} has no input {edge.input}; the value of the edge is ignored.")
         return
     output = _output_of(edge, source, target, ports[source.index], declared)
     made = PlannedEdge(source.index, output, target.index, declared.name)
@@ -210,7 +209,7 @@ def _note_return(
     positions: Mapping[str, int],
     returns: dict[int, list[tuple[int, str | None]]],
 ) -> None:
-    """Note an edge that leads back into a loop."""
+    """Record an edge that leads back into a loop."""
     source, target = positions[edge.source], positions[edge.target]
     found = ports[source].find_output(edge)
     if found is None:
@@ -225,7 +224,7 @@ def _note_return(
 def _output_of(
     edge: Edge, source: PlannedVertex, target: PlannedVertex, ports: VertexPorts, declared: Input
 ) -> str | None:
-    """Return the name of the output that an edge brings, or None where it brings the component as a tool."""
+    """Return the name of an edge's output, or None if the edge passes the component as a tool."""
     if edge.output in TOOL_OUTPUTS:
         source.as_tool = True
         return None
@@ -234,7 +233,7 @@ def _output_of(
         raise EdgeInvalid(
             f"{source.display_name} has no output {edge.output}, from which an edge leads to {target.display_name}."
             if edge.output
-            else f"An edge from {source.display_name} to {target.display_name} names no output,"
+            else f"An edge from {source.display_name} to {target.display_name} does not name an output,"
             f" and {number_of(ports.outputs)}."
         )
     if not takes(declared, found, edge):

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from flowrunner.engine.cycles import PlannedCycle
     from flowrunner.engine.loops import PlannedLoop
 
-#: The input that every vertex has for its session, declared or not.
+#: The name of the session input, which every vertex has, declared or not.
 SESSION_INPUT: Final = "session_id"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedEdge:
-    """An edge joined to ports: positions of its vertices in the plan, names of output and input.
+    """An edge between ports: the positions of its vertices in the plan, and the names of output and input.
 
-    ``output`` is None for a tool edge. ``back`` says that it closes a cycle: what it brings begins the
-    next round.
+    ``output`` is None for an edge that passes a tool. ``back`` means that the edge closes a cycle: its value is used
+    in the next round.
     """
 
     source: int
@@ -40,17 +40,15 @@ class PlannedEdge:
 class PlannedVertex:
     """A vertex with its component.
 
-    ``values`` are its settings, converted, with defaults filled in; ``variables`` the names of
-    variables by input; ``own`` the names of inputs that no edge feeds. ``undeclared`` are settings
-    of the file that the component does not take; they are only shown. ``outputs`` says the port type
-    of each output. ``incoming`` are its edges
-    in the order of the file, ``outgoing`` the edges that leave it. ``wanted`` names the outputs
-    from which one leads on, ``returned`` those from which one leads back into a loop. ``in_cycle`` says
-    that it may run several times, ``leads_back`` names the outputs that lead to it again. ``watched``
-    says that a frozen vertex makes something of what it gives, or that it is one.
-    ``stream_targets`` are the chat outputs that may show its text as it is: its tokens are theirs.
-    ``is_guarded`` says that it has an address and asks no policy, so that secrets are left out where
-    they may not go there.
+    ``values`` are its converted settings with defaults filled in, ``variables`` the names of variables by input,
+    ``own`` the names of inputs without an edge. ``undeclared`` are settings in the file that the component does not
+    declare; they are only shown. ``outputs`` has the port type of each output. ``incoming`` holds its incoming edges
+    in the order of the file, ``outgoing`` the outgoing ones. ``wanted`` names the outputs with an edge, ``returned``
+    those with an edge back into a loop. ``in_cycle`` means that it may run several times; ``leads_back`` names the
+    outputs with edges inside its cycle. ``watched`` means that it is frozen, or that a frozen vertex depends on it.
+    ``stream_targets`` are the chat outputs that may show its text unchanged, and so stream its tokens. ``is_guarded``
+    means that it has an address and does not ask the policy itself, so secrets that may not be sent to the address
+    are removed from its values.
     """
 
     index: int
@@ -87,13 +85,12 @@ class PlannedVertex:
 class Plan:
     """A flow ready to run.
 
-    ``vertices`` stand in the order of the file. ``scope`` are the positions of those that a run may
-    run, ``waiting`` says of each how many edges it waits for, ``dependants`` which edges wait for
-    it. ``loops`` are those vertices of the scope whose bodies run again for each item; the members of
-    the bodies are not in the scope. ``cycles`` are those whose head is in the scope; their other members are
-    not. ``warnings`` are sentences about what is left out.
-    ``conversation`` is row 5 of the session rule: the setting of the first chat input. ``targets`` is
-    what tweaks can name.
+    ``vertices`` are in the order of the file. ``scope`` holds the positions of the vertices that run; ``waiting`` has
+    the number of edges that each waits for, ``dependants`` the edges that wait for it. ``loops`` are the vertices of
+    the scope whose bodies run once per item; the bodies themselves are not in the scope. ``cycles`` are those whose
+    head is in the scope; their other members are not. ``warnings`` are sentences about parts that are left out.
+    ``conversation`` is row 5 of the session rule: the setting of the first chat input. ``targets`` indexes what
+    tweaks can name.
     """
 
     flow: Flow
@@ -109,13 +106,13 @@ class Plan:
 
     @property
     def running(self) -> set[int]:
-        """The positions of all that a run may run: the scope, and what stands in loops and cycles."""
+        """The positions of all vertices that may run: the scope, and the members of loops and cycles."""
         inside: tuple[PlannedLoop | PlannedCycle, ...] = (*self.loops.values(), *self.cycles.values())
         return set(self.scope).union(*(part.members for part in inside))
 
     @property
     def conversation(self) -> Session | None:
-        """The session that the first chat input's own setting names, if any."""
+        """The session in the settings of the first chat input, or an empty string."""
         if self.chat_input is None:
             return None
         planned = self.vertices[self.chat_input]

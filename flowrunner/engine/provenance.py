@@ -12,15 +12,15 @@ from flowrunner.outgoing import weakest_address
 from flowrunner.store.credentials import is_secret_name
 from flowrunner.word import Given, Word
 
-#: Of the request, with nothing in it that anybody else keeps secret.
+#: Set by the request, and free of other people's secrets.
 _ASKED: Final = (Word.REQUEST, Word.REQUEST)
 
 
 class Provenance:
-    """Whose word the values of one vertex are.
+    """The provenance of the values of one vertex.
 
-    :param values: what the component gets.
-    :param arguments: names of inputs that a model filled, which called the vertex as its tool.
+    :param values: the values that the component gets.
+    :param arguments: names of inputs filled by a model that called the vertex as a tool.
     """
 
     __slots__ = ("_arguments", "_planned", "_state", "_values")
@@ -34,7 +34,7 @@ class Provenance:
         self._arguments = arguments
 
     def given(self, name: str) -> Given:
-        """Return who had a hand in the value of an input."""
+        """Return who set the value of an input, and whose secrets it may contain."""
         state, planned = self._state, self._planned
         word, secret = _ASKED if name in self._arguments else _words_of(state, planned, name)
         if word is state.word:
@@ -43,14 +43,14 @@ class Provenance:
         return Given(word, secret, *_own(state, planned, name), tweaked)
 
     def variable(self, name: str, *, to: Word | None = None, asked: bool = False, chosen: bool = False) -> str | None:
-        """Return a variable that a component asks for by itself; see :class:`flowrunner.RunContext`."""
+        """Look up a variable for the component; see :class:`flowrunner.RunContext`."""
         if to is None:
             to = weakest_address(self._planned.inputs, self._values, self.given) or Word.OPERATOR
         found = self._state.variable(name, asked=asked, chosen=chosen)
         return found.value if found is not None and found.word <= to else None
 
     def without_secrets(self) -> dict[str, Any]:
-        """Return the values for a component that asks no policy: secrets that its addresses may not have are blank."""
+        """Return the values for a component that does not ask the policy, without secrets its addresses may not get."""
         inputs, values = self._planned.inputs, self._values
         holders = [name for name, one in inputs.items() if _may_hold_secret(one) and values.get(name)]
         if not holders:
@@ -62,7 +62,7 @@ class Provenance:
 
 
 def injected(state: RunState, planned: PlannedVertex) -> tuple[str, Any] | None:
-    """Return the input of a vertex into which the request's own input goes, with it; None if there is none."""
+    """Return the input of a vertex that receives the input of the request, and the value; None if there is none."""
     request, kind = state.request, planned.component.input_kind
     name, value = "input_value", request.input_value
     if kind == "webhook":
@@ -75,7 +75,7 @@ def injected(state: RunState, planned: PlannedVertex) -> tuple[str, Any] | None:
 
 
 def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word, Word]:
-    """Return whose word a value is, and whose secrets it may hold."""
+    """Return who set a value, and whose secrets it may contain."""
     edges = _fed(state, planned, name)
     if edges:
         return _joined([_of_output(state, edge) for edge in edges])
@@ -97,7 +97,7 @@ def _words_of(state: RunState, planned: PlannedVertex, name: str) -> tuple[Word,
 
 
 def _of_handed(handed: Handed, planned: PlannedVertex, name: str) -> tuple[Word, Word]:
-    """Return whose word a setting is that another flow gave, under any of the names that it has."""
+    """Return who set a setting passed by another flow, under any of its names."""
     declared = planned.inputs.get(name)
     aliases = () if declared is None else declared.aliases
     given = handed.setting((planned.vertex.id, planned.display_name), (name, *aliases))
@@ -109,7 +109,7 @@ def _fed(state: RunState, planned: PlannedVertex, name: str) -> list[PlannedEdge
 
 
 def _is_changed(state: RunState, planned: PlannedVertex, name: str) -> bool:
-    """Return whether a tweak changed what the flow says of an input."""
+    """Return whether a tweak changed the setting of an input."""
     original = state.plan.vertices[planned.index]
     return original is not planned and (
         original.variables.get(name) != planned.variables.get(name)
@@ -124,20 +124,20 @@ def _of_setting(state: RunState, planned: PlannedVertex, name: str) -> tuple[Wor
 
 
 def _own(state: RunState, planned: PlannedVertex, name: str) -> tuple[Any, Word]:
-    """Return the value that an input would have without the request and without edges, and whose word that is."""
+    """Return the value of an input without the request and without edges, and who set it."""
     original = state.plan.vertices[planned.index]
     variable = original.variables.get(name)
     if variable is None:
         return original.values.get(name), state.word
     found = state.services.variable(state.owner, variable, asked=False, chosen=False)
-    # What is not found may be a value that is marked as a name by mistake.
+    # A name that is not found may be a plain value marked as a name by mistake.
     return (variable, state.word) if found is None else (found.value, min(state.word, found.word))
 
 
 def _of_output(state: RunState, edge: PlannedEdge) -> tuple[Word, Word]:
-    """Return whose word the outputs of a vertex are: what is read elsewhere counts as the request's.
+    """Return who determined the outputs of a vertex; data read from elsewhere counts as the request's.
 
-    Long chains are walked without recursion.
+    Iterative, since chains of vertices may be long.
     """
     known, waiting = state.words, [edge.source]
     while waiting:
@@ -156,7 +156,7 @@ def _of_output(state: RunState, edge: PlannedEdge) -> tuple[Word, Word]:
 
 
 def _joined(several: list[tuple[Word, Word]]) -> tuple[Word, Word]:
-    """Return the least trusted who decided on one of several values, and the most trusted with a secret in one."""
+    """Return the least trusted origin of several values, and the most trusted owner of a secret in them."""
     words, secrets = [word for word, _ in several], [secret for _, secret in several]
     return min(words, default=Word.REQUEST), max(secrets, default=Word.OPERATOR)
 

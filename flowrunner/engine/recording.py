@@ -12,8 +12,8 @@ class RunRecord(Protocol):
     """The record of one run, as the engine sees it."""
 
     def commit(self, store: Callable[[], object], start: RunStart, result: RunResult | None) -> None:
-        """Commit messages, and with them what is recorded of the run.
+        """Commit messages together with the record of the run.
 
         :param store: commits the messages.
-        :param result: what the run gave, where this is its last commit and it has succeeded.
+        :param result: the result of the run, if it has succeeded and this is its last commit.
         """

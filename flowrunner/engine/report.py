@@ -14,13 +14,14 @@ Ran = Sequence[tuple[PlannedVertex, VertexResult]]
 
 
 def select_reported(ran: Ran, request: RunRequest, vertices: Iterable[PlannedVertex]) -> list[VertexResult]:
-    """Return the results that the answer shows, in the order of the file (CONTRACT §3).
+    """Return the results that the answer shows, in the order of the file.
 
-    A named output component is any vertex with that id or display name. Else outputs whose id
-    contains the wanted type; if the flow has none such, all outputs. ``debug`` shows every vertex. Who
-    may not see what the flow is made of is shown its outputs alone.
+    A request may name an output component by id or display name. Otherwise outputs whose id contains the requested
+    type are shown, or all outputs if there are none. ``debug`` shows every vertex. Callers who may not see the graph
+    of the flow get only its outputs.
 
-    :param vertices: all of the flow: an output of the wanted type that did not run leaves nothing to report.
+    :param vertices: all vertices of the flow: if an output of the requested type exists but did not run, nothing is
+        shown in its place.
     """
     if request.outputs_only:
         ran = [(p, r) for p, r in ran if p.is_output]
@@ -38,7 +39,7 @@ def select_reported(ran: Ran, request: RunRequest, vertices: Iterable[PlannedVer
 
 
 def answer_session(frame: SessionFrame, ran: Ran, reported: Sequence[VertexResult]) -> Session:
-    """Return the payload's session, else that of the first reported chat output, else the default (D1)."""
+    """Return the session of the request, or that of the first reported chat output, or the default."""
     if frame.payload:
         return Session(frame.payload, "payload")
     shown = {r.vertex_id for r in reported}

@@ -13,22 +13,22 @@ INPUT_TYPES: Final = ("chat", "text", "any")
 OUTPUT_TYPES: Final = ("chat", "text", "any", "debug")
 
 
-#: What nobody answered for: anybody may have decided on it, and anybody's secret may be in it.
+#: Of unknown origin: set by anybody, and possibly containing a secret of the operator.
 UNKNOWN: Final = Given(Word.REQUEST, Word.OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Whose words a flow hands to another one that it runs: its input, and settings by vertex and field.
+    """The provenance of what a flow passes to another flow that it runs: the input, and settings by vertex and field.
 
-    What is missing counts as chosen by anybody, and as a secret of the operator.
+    A missing entry counts as set by the request, and as containing a secret of the operator.
     """
 
     input_value: Given = UNKNOWN
     tweaks: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
 
     def setting(self, vertices: Iterable[str], fields: Iterable[str]) -> Given:
-        """Return whose word a setting is that a tweak may name in several ways.
+        """Return the provenance of a setting, which a tweak may name in several ways.
 
         :param vertices: the names of its vertex.
         :param fields: the names of its field.
@@ -42,15 +42,14 @@ class Handed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """A run request, already checked for types.
+    """A run request with validated types.
 
-    ``input_value`` None means that no input is injected. ``input_type`` says which input vertices
-    get it, ``output_type`` and ``output_component`` which vertices are reported. ``tweaks`` change
-    settings for this run, ``session_id`` names the session, ``variables`` are request variables by
-    upper-case name. ``payload`` is the body that a webhook brought. ``streaming`` says whether
-    anybody reads tokens. ``outputs_only`` is for who may not see what a flow is made of: of all
-    vertices only its outputs are reported, whatever is asked for. ``handed`` is for a run that another
-    flow starts: it says whose word the input and the tweaks are, which are else the request's.
+    ``input_value`` is the input text, None for no input. ``input_type`` selects the input vertices that get it;
+    ``output_type`` and ``output_component`` select the vertices in the answer. ``tweaks`` change settings for this
+    run, ``session_id`` names the session, ``variables`` are request variables by upper-case name. ``payload`` is the
+    body of a webhook call. ``streaming`` says whether tokens are read. ``outputs_only`` limits the answer to the
+    outputs of the flow, for callers who may not see its graph. ``handed`` is set for runs that another flow starts:
+    the provenance of input and tweaks, which otherwise come from the request.
     """
 
     input_value: str | None = None
@@ -67,13 +66,13 @@ class RunRequest:
 
     @property
     def characters(self) -> int:
-        """How many characters its input, tweaks and variables have, in names and texts."""
+        """The number of characters in its input, tweaks and variables, names included."""
         return sum(map(_characters_of, (self.input_value, self.payload, self.tweaks, self.variables)))
 
     def refuse_input_conflict(self) -> None:
-        """Refuse an input together with a tweak of the same input, as the reference server does.
+        """Refuse an input value combined with a tweak of the same input, as the reference server does.
 
-        :raises BadRequest: with the reference server's sentence.
+        :raises BadRequest: with the message of the reference server.
         """
         if self.input_value is None:
             return
@@ -92,7 +91,7 @@ _INPUT_WORDS: Final = {"chat": ("ChatInput", "Chat Input"), "text": ("TextInput"
 
 
 def _characters_of(value: Any) -> int:
-    """Return the characters of all names and texts in a value."""
+    """Return the number of characters in all names and texts of a value."""
     found, todo = 0, [value]
     while todo:
         part = todo.pop()

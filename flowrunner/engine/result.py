@@ -14,10 +14,10 @@ from flowrunner.session import Session
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What is known of a run before its first vertex: the run log keeps it.
+    """The facts of a run known before its first vertex runs; the run log stores them.
 
-    ``input_value`` is None where the request brought none. ``session`` is None where the session
-    is decided only in mid-run.
+    ``input_value`` is None if the request had no input. ``session`` is None if the session is known only later in
+    the run.
     """
 
     run_id: str
@@ -33,15 +33,14 @@ class RunStart:
 
 @dataclass(slots=True)
 class VertexResult:
-    """What one vertex did.
+    """The result of one vertex.
 
-    ``inputs`` are the values of its own fields, without those that came over edges; ``outputs``
-    the values by output name. ``kind`` is ``chat`` or ``text`` for vertices whose message is
-    reported as such. ``status`` is ``cancelled`` for a vertex that was at work when its run was stopped
-    or took too long. ``error`` is the plain sentence of a failure; ``duration`` is in seconds.
-    ``untaken`` names the outputs that gave nothing. ``secrets`` names the inputs whose values must
-    never be kept, and ``secret_values`` holds those values, also where ``inputs`` has only the name
-    of a variable. ``component_type`` is the type of the component itself, however the flow spells it.
+    ``inputs`` are the values of its own fields, without those from edges; ``outputs`` the values by output name.
+    ``kind`` is ``chat`` or ``text`` for vertices whose message the answer shows. ``status`` is ``cancelled`` if the
+    vertex was running when the run was stopped or timed out. ``error`` is the message of a failure; ``duration`` is
+    in seconds. ``untaken`` names the outputs without a value. ``secrets`` names the inputs whose values must never be
+    stored, and ``secret_values`` holds those values, also if ``inputs`` has only the name of a variable.
+    ``component_type`` is the canonical type of the component, however the flow spells it.
     """
 
     vertex_id: str
@@ -63,11 +62,11 @@ class VertexResult:
 
     @property
     def message(self) -> Message | None:
-        """The message among its outputs, if there is one."""
+        """The message among the outputs, or None."""
         return next((v for v in self.outputs.values() if isinstance(v, Message)), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as run answers and build records show it."""
+        """Return the JSON that run answers and build records show."""
         results: dict[str, Any] = {}
         artifacts: dict[str, Any] = {}
         shown: dict[str, Any] = {}
@@ -126,12 +125,11 @@ def _chat_artifact(name: str, message: Message) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class RunResult:
-    """What a run gave: the same object for HTTP, the command line and Python.
+    """The result of a run, for HTTP, the command line and Python alike.
 
-    ``vertices`` are the results of all vertices that ran, in the order of the flow file;
-    ``reported`` those that the answer shows. ``messages`` are the messages stored, in order. ``warnings``
-    are sentences about what of the flow was left out, for those who may know what it is made of.
-    ``duration`` is in seconds.
+    ``vertices`` are the results of all vertices that ran, in the order of the flow file; ``reported`` are those that
+    the answer shows. ``messages`` are the stored messages, in order. ``warnings`` are sentences about parts of the
+    flow that were left out, for callers who may see its graph. ``duration`` is in seconds.
     """
 
     start: RunStart
@@ -144,7 +142,7 @@ class RunResult:
 
     @property
     def run_id(self) -> str:
-        """Id of the run."""
+        """The id of the run."""
         return self.start.run_id
 
     @property
@@ -154,7 +152,7 @@ class RunResult:
 
     @property
     def text(self) -> str:
-        """Text of the first reported message; empty if there is none."""
+        """The text of the first message in the answer; empty if there is none."""
         for vertex in self.reported:
             message = vertex.message
             if message is not None:
@@ -166,7 +164,7 @@ class RunResult:
         return next((v.outputs for v in self.vertices if v.vertex_id == vertex_id), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer of a run as the reference server gives it, plus ``session`` and, if any, ``warnings``."""
+        """Return the answer of a run in the format of the reference server, plus ``session`` and any ``warnings``."""
         value = self.start.input_value
         warnings = {"warnings": list(self.warnings)} if self.warnings else {}
         return {

@@ -55,15 +55,15 @@ def run(
 ) -> RunResult:
     """Run a flow once and return its result.
 
-    :param owner: whose run it is; everything stored is theirs.
-    :param emit: gets every event, in order, on the threads of the run.
-    :param cancelled: a token by which others stop the run.
-    :param held: sessions whose turn the caller holds already (a run that a run starts).
-    :param run_id: id of the run; default: a new one.
-    :param record: is told of the run's commits, to record the run with them.
+        :param owner: the owner of the run and of everything that it stores.
+    :param emit: called with every event, in order, on the threads of the run.
+    :param cancelled: a token with which others can stop the run.
+    :param held: sessions whose turn the caller already holds, for a run started by another run.
+    :param run_id: the id of the run; default: a new one.
+    :param record: wraps the commits of the run, so that the run is recorded in the same transactions.
     :param patient: wait for the turn without a time limit.
-    :param place: where it works, once it has its turn.
-    :raises FlowRunnerError: what stopped the run; a component's own error is ``ComponentFailed``.
+    :param place: the place that the run takes once it has its turn.
+    :raises FlowRunnerError: the reason why the run failed; an error in a component is ``ComponentFailed``.
     """
     request.refuse_input_conflict()
     vertices = list(plan.vertices)
@@ -93,9 +93,9 @@ def run(
 
 
 def sessions_of(plan: Plan, request: RunRequest, *, most: int) -> set[str]:
-    """Return the sessions that a run names before it starts, for whose turn it will wait.
+    """Return the sessions that a run names before it starts, and whose turns it waits for.
 
-    :param most: tweaks that a request may have.
+    :param most: the maximum number of tweaked fields.
     :raises TweakRefused: for a tweak of a protected field.
     """
     vertices = list(plan.vertices)
@@ -106,7 +106,7 @@ def sessions_of(plan: Plan, request: RunRequest, *, most: int) -> set[str]:
 
 
 class _Execution:
-    """One run in motion: which vertex runs when."""
+    """The execution of one run: decides which vertex runs when."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Execution:
         self._due: dict[Future[VertexResult], float] = {}
 
     def go(self, record: RunRecord | None) -> RunResult:
-        """Run to the end; the last event is sent whatever happens."""
+        """Run to the end. The last event is always sent, also after an error."""
         state, started = self._state, time.monotonic()
         start = self._start()
         state.memory.record_in(record, start)
@@ -174,7 +174,7 @@ class _Execution:
                     for future in landed:
                         self._settle(self._flying.pop(future), future.result())
         except BaseException:
-            # Siblings that run already are asked to stop; the run answers without them.
+            # Other running components are asked to stop; the run ends without waiting for them.
             if self._flying:
                 state.cancelled.cancel("another component of the run failed")
                 wait(self._flying, timeout=1)
@@ -188,9 +188,9 @@ class _Execution:
             raise
 
     def _finish_layer(self, failed: int) -> None:
-        """Run what could begin together with a vertex that failed: it does not depend on it (CONTRACT §11).
+        """Run the other vertices in the layer of a failed one, as the reference server does.
 
-        Later layers do not start, nor does what would wait for the outside world.
+        Later layers do not start, and neither do components that wait for the network.
         """
         layers: dict[int, int] = {}
         last = self._layer_of(failed, layers)
@@ -202,7 +202,7 @@ class _Execution:
         self._ready.clear()
 
     def _layer_of(self, index: int, known: dict[int, int]) -> int:
-        """Return how many vertices that ran stand before one, on the longest way to it."""
+        """Return the length of the longest path of executed vertices to a vertex."""
         waiting = [index]
         while waiting:
             incoming = self._state.vertices[waiting[-1]].incoming
@@ -215,7 +215,7 @@ class _Execution:
         return known[index]
 
     def _settle(self, index: int, result: VertexResult | None) -> None:
-        """Pass on what a vertex gave; without a result, that it was on a branch not taken."""
+        """Pass on the result of a vertex; None means that it was on a branch not taken."""
         state = self._state
         todo: list[tuple[int, VertexResult | None]] = [(index, result)]
         while todo:
@@ -228,7 +228,7 @@ class _Execution:
             todo.extend((target, None) for target in self._passing.pass_on(index, result))
 
     def _keep(self, index: int, result: VertexResult) -> None:
-        """Keep what a vertex gave, and note what it leaves out."""
+        """Store the result of a vertex, and the vertices that it excludes."""
         state = self._state
         state.results[index] = result
         if index in self._loops:
@@ -239,7 +239,7 @@ class _Execution:
                 state.excluded[index] = excluded
 
     def _enter_cycle(self, index: int) -> bool:
-        """Run the whole of a cycle in place of its head; count a member that runs in one."""
+        """Run a whole cycle in place of its head; for other members, count the round."""
         state = self._state
         cycle = self._cycles.get(index)
         if cycle is None:
@@ -251,7 +251,7 @@ class _Execution:
         return True
 
     def _run_cycle(self, cycle: PlannedCycle) -> None:
-        """Run a cycle in rounds, until nothing leads back."""
+        """Run a cycle in rounds, until no value leads back."""
         state, start = self._state, {cycle.head}
         state.forget(cycle.scope)
         limits = [rounds_of(state.vertices[i]) or 1 for i in cycle.routers]
@@ -266,7 +266,7 @@ class _Execution:
         raise self._runner.endless(state.vertices[cycle.routers[0]])
 
     def _run_body(self, loop: PlannedLoop, index: int, result: VertexResult) -> None:
-        """Run the body of a loop for each of its items, and put what came back in place of them."""
+        """Run the body of a loop for each item, and replace the items by the returned values."""
         state = self._state
         name = str(state.vertices[index].component.loop_output)
         items, returned = result.outputs.get(name), []
@@ -286,9 +286,9 @@ class _Execution:
         state.events.send("vertex_finished", result=result)
 
     def _submit(self, planned: PlannedVertex) -> Future[VertexResult]:
-        """Start a vertex on the pool, with the caller's context; on a pool thread run it here.
+        """Start a vertex on the pool with the caller's context; on a pool thread, run it in place.
 
-        A run that a pool thread started would otherwise wait for threads that all wait for it.
+        Otherwise runs started on pool threads could wait for threads that all wait for them.
         """
         self._state.memory.flush()
         if getattr(_thread, "on_pool", False):
@@ -297,7 +297,7 @@ class _Execution:
         try:
             return self._state.services.pool.submit(context.run, self._run_on_pool, planned)
         except RuntimeError:
-            # The process ends and starts no more threads: what it has begun goes on here.
+            # The interpreter is shutting down and starts no more threads: run the vertex on this one.
             return self._done(planned)
 
     def _done(self, planned: PlannedVertex) -> Future[VertexResult]:
@@ -316,7 +316,7 @@ class _Execution:
             _thread.on_pool = False
 
     def _landed(self) -> list[Future[VertexResult]]:
-        """Wait until a vertex on the pool ends; return those that have, in the order of the file."""
+        """Wait until a vertex on the pool ends; return all that have ended, in the order of the file."""
         while True:
             done, _ = wait(self._flying, timeout=0.1, return_when=FIRST_COMPLETED)
             if done:
@@ -325,9 +325,9 @@ class _Execution:
             self._check_components()
 
     def _check_components(self) -> None:
-        """Stop the run for a component that takes too long.
+        """Stop the run if a component takes too long.
 
-        :raises RunTimeout: naming it.
+        :raises RunTimeout: naming the component.
         """
         if not self._due:
             return
@@ -341,14 +341,14 @@ class _Execution:
                 )
 
     def _keep_what_there_is(self, state: str) -> None:
-        """Store what a run that fails has said so far, and mark the question if nothing was said."""
+        """Store the messages of a failing run, and mark the question as unanswered if there is no reply."""
         try:
             self._speech.keep()
             self._state.memory.mark_unanswered(state)
             self._state.memory.flush()
         except FlowRunnerError as error:
-            # The store may be what failed: the run still ends for the reason that it had.
-            logger.warning("what a run had said before it failed could not be kept: %s", error.message)
+            # The store itself may have failed; the run still ends with its original error.
+            logger.warning("the messages of a failed run could not be stored: %s", error.message)
 
     def _start(self) -> RunStart:
         state, frame, flow = self._state, self._state.frame, self._state.plan.flow
@@ -381,7 +381,7 @@ class _Execution:
 
 
 def _both(emit: Emit | None, observe: Emit | None) -> Emit | None:
-    """Return one reader that serves both; observers see no tokens."""
+    """Return one callback that calls both; observers do not get tokens."""
     if observe is None or emit is None:
         return emit or observe
 

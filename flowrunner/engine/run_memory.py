@@ -14,17 +14,16 @@ from flowrunner.memory import MessageChanges, OwnerMemory
 from flowrunner.memory.message import Message, each_message, new_id
 from flowrunner.memory.unanswered import as_unanswered, unanswered
 
-#: A window is as wide as any conversation, and a number that every store can be told.
+#: Larger than any conversation, and within the integer range of every store.
 _MOST: Final = 2**31 - 1
 
 
 class RunMemory:
-    """Collects what a run stores and writes it in as few commits as it can.
+    """Collects the messages of a run and writes them in as few commits as possible.
 
-    A message is written at the latest before a component waits for the outside world, before
-    anything reads the owner's messages, and before the run answers; so nothing is acknowledged
-    that is not stored, and a plain run costs one commit. While somebody reads a stream, each
-    message is written at once.
+    Messages are written before a component waits for the network, before anything reads the owner's messages, and
+    before the run answers, so everything acknowledged is stored, and a plain run costs one commit. While a client
+    reads a stream, each message is written immediately.
     """
 
     def __init__(self, of_owner: OwnerMemory, flow_id: str, run_id: str, events: EventStream, *, eager: bool) -> None:
@@ -41,20 +40,20 @@ class RunMemory:
         self.stored: list[Message] = []
 
     def record_in(self, record: RunRecord | None, start: RunStart) -> None:
-        """Have the run recorded with its commits."""
+        """Record the run in the same transactions as its messages."""
         self._record, self._start = record, start
 
     @property
     def of_owner(self) -> OwnerMemory:
-        """All messages of the owner; what this run has collected is written first."""
+        """All messages of the owner; collected messages of this run are written first."""
         self.flush()
         return self._of_owner
 
     def append(self, message: Message, message_id: str | None = None) -> Message:
-        """Store a message of this run, or change it if this run stored that id before.
+        """Store a message of this run, or update the message with this id that the run stored before.
 
-        :param message_id: an id that was promised to readers of a stream.
-        :raises TypeError: for what is not a message.
+        :param message_id: an id already announced to readers of a stream.
+        :raises TypeError: if the argument is not a message.
         """
         if not isinstance(message, Message):
             (message,) = each_message(message)
@@ -78,7 +77,7 @@ class RunMemory:
     def fetch(
         self, *, session_id: str, limit: int | None = None, this_run: bool = False, **query: Any
     ) -> list[Message]:
-        """Return earlier messages of a session in this flow, oldest first: no errors, and of this run if asked."""
+        """Return earlier messages of a session in this flow, oldest first, without errors."""
         if limit == 0:
             return []
         limit = None if limit is None else min(limit, _MOST)
@@ -90,9 +89,9 @@ class RunMemory:
         return self._of_owner.fetch(session_id=session_id, limit=limit, error=False, **query)
 
     def flush(self, result: RunResult | None = None) -> None:
-        """Write what is collected, in order.
+        """Write the collected messages, in order.
 
-        :param result: what the run gave, where nothing follows.
+        :param result: the result of the run, if this is its last commit.
         """
         with self._lock:
             if not self._pending:
@@ -107,21 +106,21 @@ class RunMemory:
         if self._record is None or self._start is None:
             self._of_owner.append(pending)
             return
-        # Messages of several sessions are several commits, and only after the last is all well.
+        # Messages of several sessions take several commits; the run is recorded with the last one.
         whole = len({message.session_id for message in pending}) == 1
         self._record.commit(lambda: self._of_owner.append(pending), self._start, result if whole else None)
 
     def mark_unanswered(self, state: str) -> None:
-        """Mark the questions of this run that got no answer; readers of its events learn that from its end.
+        """Mark the questions of this run that got no answer. No event is sent: the last event of the run implies it.
 
-        :param state: how the run ends: ``error`` or ``cancelled``.
+        :param state: the outcome of the run: ``error`` or ``cancelled``.
         """
         with self._lock:
             for question in unanswered(self.stored):
                 self._change(as_unanswered(question, state), announced=False)
 
     def announce(self, message: Message) -> None:
-        """Show readers a message that is still being written, without storing it."""
+        """Send readers a message that is still being generated, without storing it."""
         self._events.send("message_added", message=message, stored=False)
 
     def _change(self, message: Message, *, announced: bool = True) -> Message:
@@ -158,7 +157,7 @@ class RunMemory:
 
 
 class VertexMemory:
-    """What one component of a run gets: :class:`RunMemory`, with the id promised for its message."""
+    """The memory of one component: :class:`RunMemory` with the id announced for its message."""
 
     __slots__ = ("_promised", "_run")
 
@@ -168,7 +167,7 @@ class VertexMemory:
 
     @property
     def of_owner(self) -> OwnerMemory:
-        """All messages of the owner, in every flow."""
+        """All messages of the owner, in all flows."""
         return self._run.of_owner
 
     @overload
@@ -176,7 +175,7 @@ class VertexMemory:
     @overload
     def append(self, message: Iterable[Message]) -> list[Message]: ...
     def append(self, message: Message | Iterable[Message]) -> Message | list[Message]:
-        """Store a message of this run, or several; see :meth:`RunMemory.append`."""
+        """Store one or several messages of this run; see :meth:`RunMemory.append`."""
         if isinstance(message, Message) or not isinstance(message, Iterable):
             promised, self._promised = self._promised, None
             return self._run.append(message, promised)

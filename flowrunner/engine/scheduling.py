@@ -13,23 +13,23 @@ from flowrunner.engine.state import RunState
 
 
 class Part(Protocol):
-    """What a plan, the body of a loop and a cycle have in common."""
+    """What a plan, the body of a loop and a cycle have in common for scheduling."""
 
     @property
     def scope(self) -> tuple[int, ...]:
-        """The positions of what it runs."""
+        """The positions of the vertices that it runs."""
 
     @property
     def dependants(self) -> Mapping[int, tuple[PlannedEdge, ...]]:
-        """Which edges wait for each of them."""
+        """The edges that wait for each vertex."""
 
     @property
     def waiting(self) -> Mapping[int, int]:
-        """How many edges each of them waits for."""
+        """The number of edges that each vertex waits for."""
 
 
 class Passing:
-    """Counts what has come for each vertex of a part; ``ready`` are those that can run."""
+    """Counts the inputs that have arrived for each vertex; ``ready`` holds the vertices that can run."""
 
     __slots__ = ("_dependants", "_live", "_needed", "_ordered", "_state", "_waiting", "ready")
 
@@ -44,7 +44,7 @@ class Passing:
 
     @classmethod
     def of_round(cls, state: RunState, part: Part, start: Collection[int], members: Collection[int]) -> Passing:
-        """Return what runs only some vertices of a part, of which those begin that stand in ``start``."""
+        """Return the scheduling of one round, which runs some vertices of a cycle beginning with ``start``."""
         made = cls(state, part)
         made._needed = Counter(edge.target for index in members for edge in part.dependants[index])
         made._waiting = dict(made._needed)
@@ -52,7 +52,7 @@ class Passing:
         return made
 
     def pass_on(self, index: int, result: VertexResult | None) -> list[int]:
-        """Tell what waits for a vertex that it ran or will not; return what will not run in turn."""
+        """Tell dependants that a vertex ran or was skipped; return the vertices skipped in turn."""
         untaken = []
         for edge in self._dependants[index]:
             target = edge.target
@@ -72,14 +72,14 @@ class Passing:
         return untaken
 
     def _can_run(self, index: int) -> bool:
-        """Return whether a vertex for which nothing more will come can run with what has."""
+        """Return whether a vertex whose predecessors are all done can run with the values that arrived."""
         if self._state.excluded and self._state.is_excluded(index):
             return False
         live = self._live[index]
         return live == self._needed[index] or (live > self._ordered.get(index, 0) and not self._lacks_required(index))
 
     def _lacks_required(self, index: int) -> bool:
-        """Return whether a required input is fed only by branches that were not taken."""
+        """Return whether a required input has edges only from branches that were not taken."""
         planned = self._state.vertices[index]
         return any(
             name in planned.connected and not any(e.input == name and self._state.is_live(e) for e in planned.incoming)

@@ -9,14 +9,14 @@ from typing import Any, Final
 from flowrunner.engine.planned import PlannedVertex
 from flowrunner.flows.declared import told_by
 
-#: So many chat outputs may show the text of one vertex; a flow made to be slow could have thousands.
+#: The most chat outputs that may show the text of one vertex; a malicious flow could have thousands.
 MOST_STREAM_TARGETS: Final = 16
 
 
 def find_scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[int]:
     """Return the positions of vertices that run: reachable from the start, and all their ancestors.
 
-    :param warnings: gets a sentence for each vertex that is left out.
+    :param warnings: a list to which a sentence is added for each vertex that is left out.
     """
     start = find_start(planned)
     if start is None:
@@ -36,14 +36,14 @@ def find_scope(planned: Sequence[PlannedVertex], warnings: list[str]) -> list[in
 
 
 def _lacks_input(planned: PlannedVertex) -> bool:
-    """Return whether an output has neither an edge nor a value to show."""
+    """Return whether an output has neither an edge nor a value."""
     if not planned.is_output or planned.component.output_kind is None or planned.variables:
         return False
     return any(name not in planned.connected and planned.values[name] in ("", None, []) for name in planned.required)
 
 
 def find_start(planned: Sequence[PlannedVertex]) -> int | None:
-    """Return the position of the input where a run starts: a webhook, else a chat input; None without either."""
+    """Return the position of the vertex where a run starts: a webhook, else a chat input; None if there is neither."""
     inputs = [v for v in planned if v.is_input]
     for kind in ("webhook", "chat"):
         for vertex in inputs:
@@ -63,7 +63,7 @@ def _closure(start: Iterable[int], nexts: Any) -> set[int]:
 
 
 def stuck_in_circles(planned: Sequence[PlannedVertex]) -> list[int]:
-    """Return the positions of vertices that wait for each other, or for such ones, and so would never run."""
+    """Return the positions of vertices that would never run: members of cycles, and vertices that wait for them."""
     waiting = [sum(not edge.back for edge in vertex.incoming) for vertex in planned]
     ready = [index for index, count in enumerate(waiting) if count == 0]
     done = 0
@@ -78,10 +78,10 @@ def stuck_in_circles(planned: Sequence[PlannedVertex]) -> list[int]:
 
 
 def find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
-    """Find, for each vertex, the chat outputs that may show its text: there its tokens go.
+    """Find the chat outputs that may show the text of each vertex, and so get its tokens.
 
-    Behind a router there are several, of which the one that runs in the end takes the tokens over;
-    at most :data:`MOST_STREAM_TARGETS` are kept for a vertex.
+    Behind a router there may be several; the one that runs takes over the tokens. At most
+    :data:`MOST_STREAM_TARGETS` are considered per vertex.
     """
     for output in planned:
         if output.component.output_kind != "chat":
@@ -100,7 +100,7 @@ def find_stream_targets(planned: Sequence[PlannedVertex]) -> None:
 
 
 def mark_watched(planned: Sequence[PlannedVertex]) -> None:
-    """Mark the frozen vertices, and all from which one of them can be reached."""
+    """Mark the frozen vertices and all their predecessors as watched."""
     todo = [vertex for vertex in planned if vertex.vertex.frozen]
     for vertex in todo:
         vertex.watched = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundVariable:
-    """The value of a variable, whose it is, and whether it goes into fields for secrets only."""
+    """The value of a variable, where it comes from, and whether it is a credential, for fields for secrets only."""
 
     value: str
     word: Word
@@ -29,17 +29,15 @@ class FoundVariable:
 
 @dataclass(slots=True)
 class RunServices:
-    """Handles that all runs of a runner share; none of them knows HTTP.
+    """Services that all runs of a runner share; none depends on HTTP.
 
-    ``variable(owner, name, asked=, chosen=)`` returns a stored or allowed variable, or None.
-    ``asked`` says that the request named it, ``chosen`` that the request chose it among names of
-    the component's own.
-    ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``.
-    ``save_file(owner, flow_id, name, data, append=)`` keeps bytes among the owner's uploads.
-    ``run_flow(owner, ...)`` runs another flow as part of this run. ``mask`` takes credentials out
-    of a text. ``observe`` sees the events of the kinds ``observed`` (None: all but tokens); it is
-    None where nobody looks. ``operator`` is the owner whose flows are the operator's own word, too:
-    the local user of an open server of this machine.
+    ``variable(owner, name, asked=, chosen=)`` returns a stored or allowed variable, or None. ``asked`` means that the
+    request named the variable, ``chosen`` that the request chose it among names defined by the component.
+    ``stored_file(owner, name)`` returns the path of an owner's upload or raises ``BadRequest``. ``save_file(owner,
+    flow_id, name, data, append=)`` stores bytes as an upload of the owner. ``run_flow(owner, ...)`` runs another flow
+    as part of this run. ``mask`` removes credentials from a text. ``observe`` is called with events of the kinds in
+    ``observed`` (None: all but tokens), and is None without observers. ``operator`` is the owner whose flows count as
+    the operator's own: the local user of a server without API keys.
     """
 
     memory: Memory

@@ -12,7 +12,7 @@ from flowrunner.session import Session, resolve_session_id
 
 @dataclass(frozen=True, slots=True)
 class SessionFrame:
-    """What decides sessions and is the same for a whole run: rows 2, 5 and 6 of the rule."""
+    """The parts of the session rule that are the same for a whole run: rows 2, 5 and 6."""
 
     payload: str
     conversation: Session | None
@@ -20,7 +20,7 @@ class SessionFrame:
 
 
 def make_frame(plan: Plan, vertices: Sequence[PlannedVertex], payload: str, policy: str) -> SessionFrame:
-    """Return the frame of a run: its payload, the setting or tweak of the first chat input, the policy's default."""
+    """Return the frame of a run: the request's session, the setting of the first chat input, the policy's default."""
     conversation = None
     if plan.chat_input is not None:
         chat = vertices[plan.chat_input]
@@ -36,18 +36,18 @@ def make_frame(plan: Plan, vertices: Sequence[PlannedVertex], payload: str, poli
 
 
 def named_sessions(plan: Plan, vertices: Sequence[PlannedVertex], payload: str) -> set[str]:
-    """Return the sessions that a run names before it starts: these are taken for its turn."""
+    """Return the sessions that a run names before it starts, and whose turns it takes."""
     if payload:
         return {payload}
     return {vertices[i].session_setting for i in plan.scope if vertices[i].session_setting}
 
 
 def foresee_sessions(plan: Plan, vertices: Sequence[PlannedVertex], frame: SessionFrame) -> dict[int, Session | None]:
-    """Return the session of each vertex in scope without running anything.
+    """Return the session of each vertex in scope, without running anything.
 
-    None stands for an id that an edge will bring and nobody knows yet.
+    None means that the id comes over an edge and is known only during the run.
 
-    :raises SessionRequired: if the policy is ``require`` and a vertex would have none.
+    :raises SessionRequired: if the policy is ``require`` and a vertex would have no session.
     """
     found: dict[int, Session | None] = {}
     waiting = dict(plan.waiting)

@@ -12,7 +12,7 @@ from flowrunner.text.timestamps import timestamp_text
 
 
 def message_fields(message: Message) -> dict[str, Any]:
-    """Return the fields of a message as they stand in answers; ``id`` only when it is stored."""
+    """Return the fields of a message as answers show them; ``id`` only if the message is stored."""
     fields: dict[str, Any] = {
         "timestamp": timestamp_text(message.timestamp),
         "sender": message.sender,
@@ -37,9 +37,9 @@ def message_fields(message: Message) -> dict[str, Any]:
 
 
 def message_json(message: Message, *, with_id: bool = False) -> dict[str, Any]:
-    """Return a message as answers carry it: its fields under ``data``, and once more at the top.
+    """Return a message as answers show it: its fields under ``data`` and again at the top level.
 
-    :param with_id: give the id at the top too, as the events of a stream do.
+    :param with_id: include the id at the top level, as events of a stream do.
     """
     data = message_fields(message)
     top = dict(data)
@@ -49,7 +49,7 @@ def message_json(message: Message, *, with_id: bool = False) -> dict[str, Any]:
 
 
 def value_type(value: Any) -> str:
-    """Return the word by which answers name the kind of an output: text, object, array, ..."""
+    """Return the name that answers use for the type of an output: text, object, array, ..."""
     if isinstance(value, (Message, str)):
         return "text"
     if isinstance(value, Mapping):
@@ -60,22 +60,22 @@ def value_type(value: Any) -> str:
 
 
 def value_json(value: Any, *, records: bool = False) -> Any:
-    """Return a value on an edge as JSON: of a message its text, of objects that are not JSON their kind.
+    """Return a value on an edge as JSON: a message as its text, and an object that is not JSON as its type.
 
-    Dates, numbers of other kinds and ids are their text; NaN and the infinities are null; half of a
-    surrogate pair, which is not text, is a question mark.
+    Dates, ids and special number types become text; NaN and infinities become null; unpaired surrogates become
+    question marks.
 
-    :param records: show the members of records too (dataclasses, models of pydantic, arrays of numpy). What
-        stands on edges may be such an object and hold secrets, so this is for what a tool hands to a model.
-    :raises ValueError: if it holds itself, or is nested more deeply than can be followed.
+    :param records: also show the members of dataclasses, pydantic models and numpy arrays. Objects on edges may
+        contain secrets, so use this only for what a tool returns to a model.
+    :raises ValueError: if the value contains itself or is nested too deeply.
     """
     try:
         return as_json(value, Message, records=records)
     except RecursionError:
-        raise ValueError("the value holds itself, or is nested too deeply to be shown as JSON") from None
+        raise ValueError("the value contains itself, or is nested too deeply to be shown as JSON") from None
 
 
 def value_repr(value: Any) -> str:
-    """Return a value as readable text: of a message its text, else indented JSON."""
+    """Return a value as readable text: the text of a message, or else indented JSON."""
     shown = value_json(value)
     return shown if isinstance(shown, str) else json.dumps(shown, indent=4, ensure_ascii=False, default=str)

@@ -8,14 +8,14 @@ from typing import Any, Final
 from flowrunner.memory.message import Message
 from flowrunner.text.budget import too_long
 
-#: A run may make so many times in all what one component may.
+#: The limit of a whole run, as a multiple of the limit of one component.
 _TIMES: Final = 10
-#: Outputs below this size do not count for the run: there are no more of them than vertices.
+#: Smaller outputs are not counted for the run: there are at most as many as vertices.
 _SMALL: Final = 10_000
 
 
 class OutputSizes:
-    """Counts what one run has made; what is only passed on counts once."""
+    """Counts the size of all outputs of a run; a value that is passed on unchanged counts once."""
 
     __slots__ = ("_counted", "_made", "_most")
 
@@ -27,7 +27,7 @@ class OutputSizes:
     def check(self, outputs: Mapping[str, Any]) -> None:
         """Count the outputs of a component.
 
-        :raises ValueError: if they, or all of the run so far, are larger than they may be.
+        :raises ValueError: if these outputs, or all outputs of the run together, exceed the limit.
         """
         for value in outputs.values():
             if isinstance(value, Message) and not value.content_blocks:
@@ -35,7 +35,7 @@ class OutputSizes:
             size = len(value) if isinstance(value, str) else size_of(value, self._most)
             if size > self._most:
                 raise too_long(self._most)
-            # Results stay until the run ends, so that no other object gets the same id.
+            # Results are kept until the run ends, so ids of objects are not reused.
             if size > _SMALL and id(value) not in self._counted:
                 self._counted.add(id(value))
                 self._made += size
@@ -44,9 +44,9 @@ class OutputSizes:
 
 
 def size_of(value: Any, most: int) -> int:
-    """Return about how many characters a value has, written out; counting ends above ``most``.
+    """Return the approximate number of characters of a value written as JSON; counting stops above ``most``.
 
-    What is in it twice counts twice, as it would be written twice.
+    An object contained twice counts twice, since it would be written twice.
     """
     size, todo = 0, [value]
     while todo and size <= most:

@@ -24,16 +24,14 @@ from flowrunner.word import Word
 
 @dataclass(slots=True)
 class RunState:
-    """One run: what it was asked, what it runs on, and what its vertices have given so far.
+    """The state of one run: its request, its services, and the results of its vertices so far.
 
-    ``vertices`` are the plan's, with those that tweaks change replaced. ``turn`` are the sessions
-    held. ``shared`` is the dict that components of the run share. ``deadline`` is a reading of
-    the monotonic clock, or None. ``word`` says whose the flow is, and
-    ``contexts`` makes the contexts of its vertices, once there is one. ``found`` are the variables of fields that
-    were looked up, ``words`` whose word outputs are, as far as somebody asked. ``excluded`` says by router
-    what its branches not taken leave out, ``rounds`` how often a member of a cycle ran, ``personal`` which
-    of the watched vertices give what depends on the request or the session, and
-    ``asked`` which variables they asked for by name.
+    ``vertices`` are those of the plan, with tweaks applied. ``turn`` holds the sessions whose turn the run has.
+    ``shared`` is a dict for components of the run. ``deadline`` is a time of the monotonic clock, or None. ``word``
+    is the origin of the flow. ``contexts`` creates the contexts of vertices. ``found`` caches variables of fields,
+    ``words`` the provenance of outputs. ``excluded`` has the vertices behind branches that each router did not take,
+    ``rounds`` the number of rounds that each member of a cycle ran. ``personal`` holds the watched vertices whose
+    outputs depend on the request or the session, and ``asked`` the variables that they looked up by name.
     """
 
     plan: Plan
@@ -65,23 +63,23 @@ class RunState:
         self.word = Word.OPERATOR if self.plan.flow.owner in (None, self.services.operator) else Word.AUTHOR
 
     def is_live(self, edge: PlannedEdge) -> bool:
-        """Return whether an edge brings a value: its vertex ran, and took that branch."""
+        """Return whether an edge carries a value: its source ran and gave a value for that output."""
         result = self.results.get(edge.source)
         return result is not None and (edge.output is None or edge.output in result.outputs)
 
     def is_excluded(self, index: int) -> bool:
-        """Return whether a vertex follows a branch that a router did not take."""
+        """Return whether a vertex is behind a branch that a router did not take."""
         return any(index in left_out for left_out in self.excluded.values())
 
     def forget(self, members: Iterable[int]) -> None:
-        """Forget what vertices gave that run again: the body of a loop, a cycle in it."""
+        """Forget the results of vertices that run again: the body of a loop, and cycles in it."""
         for index in members:
             self.results.pop(index, None)
             self.rounds.pop(index, None)
             self.excluded.pop(index, None)
 
     def variable(self, name: str, *, asked: bool = False, chosen: bool = False) -> FoundVariable | None:
-        """Return a variable: of the request, else of the owner, else of the environment's allowed ones."""
+        """Return a variable: of the request, else of the owner, else an allowed environment variable."""
         given = self.request.variables
         found = given.get(name.upper()) if given else None
         if found is not None:
@@ -91,8 +89,8 @@ class RunState:
     def variable_of(self, planned: PlannedVertex, field: str) -> FoundVariable | None:
         """Return the variable that a field of a vertex names.
 
-        A name that a tweak brought reaches less than one of the flow's author: else whoever may run
-        a flow could have the server's keys printed.
+        A name set by a tweak has fewer rights than one set by the author of the flow: otherwise anybody who may run a
+        flow could print the server's keys.
         """
         key = (planned.index, field)
         if key not in self.found:
@@ -103,7 +101,7 @@ class RunState:
 
     @property
     def late(self) -> str:
-        """What is said if the run takes too long."""
+        """Return the error for a run that takes too long."""
         limit = self.services.settings.run_timeout
         return (
             f"The run of {self.plan.flow.name} took longer than {limit:g} seconds (FLOWRUNNER_RUN_TIMEOUT) and was"

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from flowrunner.engine.planned import PlannedVertex
 
-#: Fields that keep the value of the flow's author, whatever their type.
+#: Fields that no tweak may change, whatever their type.
 PROTECTED: Final = frozenset({"code", "_type", "function_code", "python_code", "tool_code"})
 
 
 class TweakTargets:
-    """The targets of one plan, each table made when the first tweak asks for it."""
+    """The tweak targets of one plan; each table is built on first use."""
 
     def __init__(self, vertices: Sequence[PlannedVertex]) -> None:
         self._vertices = vertices
 
     @cached_property
     def by_id(self) -> dict[str, int]:
-        """Positions of vertices by their ids."""
+        """Positions of vertices by id."""
         return {v.vertex.id: v.index for v in self._vertices}
 
     @cached_property
     def by_name(self) -> dict[str, int]:
-        """Positions of vertices by their display names; of equal names the last."""
+        """Positions of vertices by display name; of equal names, the last one."""
         return {v.display_name: v.index for v in self._vertices}
 
     @cached_property
     def by_field(self) -> dict[str, list[int]]:
-        """Positions of the vertices that have a field, by its name."""
+        """Positions of the vertices that have a field, by the name of the field."""
         found: dict[str, list[int]] = {}
         for planned in self._vertices:
             vertex = planned.vertex
@@ -44,5 +44,5 @@ class TweakTargets:
 
     @cached_property
     def protected(self) -> frozenset[str]:
-        """Names of fields that no tweak may name."""
+        """Names of fields that tweaks may not change."""
         return PROTECTED.union(*(v.vertex.protected for v in self._vertices))

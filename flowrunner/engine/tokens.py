@@ -16,7 +16,7 @@ from flowrunner.session import Session
 
 @dataclass(slots=True)
 class _Said:
-    """What was said of one reply so far, and the id under which it will be stored."""
+    """The text of one reply so far, and the id under which it will be stored."""
 
     speaker: PlannedVertex
     session: Session
@@ -29,9 +29,8 @@ class _Said:
 class Speech:
     """Sends the tokens of one run to the chat output that will show them.
 
-    The reply's message id is promised with the first token, and the message is announced once,
-    empty and partial; the chat output stores the finished message under the same id. Behind a
-    router, the output that runs takes the promise over.
+    The first token announces the message once, empty and marked as partial, with its final id; the chat output stores
+    the finished message under that id. Behind a router, the chat output that runs takes over the id.
     """
 
     def __init__(self, state: RunState) -> None:
@@ -40,11 +39,11 @@ class Speech:
         self._said: dict[tuple[int, ...], _Said] = {}
 
     def wanted_from(self, planned: PlannedVertex) -> bool:
-        """Return whether anybody reads the tokens of a vertex."""
+        """Return whether the tokens of a vertex are streamed."""
         return self._state.request.streaming and bool(planned.stream_targets)
 
     def promised(self, index: int) -> str | None:
-        """Return the id that was promised for the message of a chat output, and count it as taken."""
+        """Return the id announced for the message of a chat output, and mark it as used."""
         if not self._said:
             return None
         with self._lock:
@@ -55,19 +54,19 @@ class Speech:
         return None
 
     def say(self, planned: PlannedVertex, session: Session, text: str) -> None:
-        """Send a part of a vertex's text on."""
+        """Send a part of a vertex's text to readers."""
         if not self.wanted_from(planned):
             return
         with self._lock:
             said = self._opened(planned, session)
             if said.speaker is not planned:
-                # Two speakers at a time would mix their words; the finished message has both.
+                # Parts of two vertices at a time would be mixed up; the finished message has both.
                 return
             said.parts.append(text)
             self._state.events.send("token", text=text, message_id=said.message_id, vertex_id=planned.vertex.id)
 
     def show(self, planned: PlannedVertex, session: Session, message: Message) -> None:
-        """Show the steps behind a reply; the text said so far was one of them, and the reply begins again."""
+        """Show the steps of an agent. The text so far becomes a step, and the reply starts again."""
         if not self.wanted_from(planned):
             return
         with self._lock:
@@ -78,7 +77,7 @@ class Speech:
                 self._state.memory.announce(self._opening(said))
 
     def keep(self) -> None:
-        """Store what was said of replies that did not end, marked as partial."""
+        """Store unfinished replies, marked as partial."""
         with self._lock:
             cut = [said for said in self._said.values() if said.taken not in self._state.results]
         for said in cut:

@@ -24,14 +24,14 @@ _JSON_TYPES: Final = {
 }
 
 
-#: Where a file says which functions of a component its author offers as tools.
+#: The field of a flow file that lists which functions of a component are offered as tools.
 _ROWS: Final = "tools_metadata"
 
 Call = Callable[[dict[str, Any], frozenset[str]], Mapping[str, Any]]
 
 
 def make_tools(planned: PlannedVertex, values: Mapping[str, Any], call: Call) -> Tool | list[Tool]:
-    """Return what a vertex offers: one tool, or one for each row of its tools table that is switched on."""
+    """Return the tools of a vertex: one, or one for each enabled row of its tools table."""
     rows = planned.undeclared.get(_ROWS)
     if not isinstance(rows, list) or not rows:
         return make_tool(planned, values, call)
@@ -49,7 +49,7 @@ def make_tools(planned: PlannedVertex, values: Mapping[str, Any], call: Call) ->
 
 
 def _output_of(planned: PlannedVertex, row: Mapping[str, Any], otherwise: str | None) -> str | None:
-    """Return the output that a row of the tools table means, by its names or else its place; None for all."""
+    """Return the output that a row of the tools table refers to, by name or else by position; None for all."""
     tags = row.get("tags")
     words = {_text(row.get("name")), *(tags if isinstance(tags, list) else ())}
     for declared in declared_outputs(planned.component, planned.vertex.settings):
@@ -67,12 +67,12 @@ def make_tool(
     description: str = "",
     output: str | None = None,
 ) -> Tool:
-    """Return a vertex as a tool: its schema comes from the inputs marked ``tool``, else from its text inputs.
+    """Return a vertex as a tool. The arguments are the inputs marked ``tool``, or else the text inputs.
 
-    :param values: what its other inputs have.
-    :param output: the one that is wanted of its outputs; None for all.
-    :param call: runs the component on complete values, of which it is told those that the model
-        filled, and returns its outputs.
+    :param values: the values of the other inputs.
+    :param output: the output that the tool returns; None for all.
+    :param call: runs the component with all values and the names of those that the model filled, and returns the
+        outputs.
     """
     chosen = _tool_inputs(planned)
 
@@ -80,7 +80,7 @@ def make_tool(
         merged = dict(values)
         for name, value in arguments.items():
             if name not in chosen:
-                raise ValueError(f"there is no argument {name}; must be one of {', '.join(chosen) or 'none'}")
+                raise ValueError(f"there is no argument {name}; the arguments are {', '.join(chosen) or 'none'}")
             try:
                 merged[name] = convert(chosen[name], value)
             except ValueError as error:
@@ -115,7 +115,7 @@ def _schema(declared: Input) -> dict[str, Any]:
 
 
 def _tool_name(planned: PlannedVertex, given: str) -> str:
-    """Return a name that models accept: letters, digits, underscores and hyphens, at most 64."""
+    """Return a name that models accept: at most 64 letters, digits, underscores and hyphens."""
     given = given or planned.vertex.tool_name or planned.display_name
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", given).strip("_")
     return name[:64] or "tool"

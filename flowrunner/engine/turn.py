@@ -21,7 +21,7 @@ from flowrunner.errors import SessionBusy
 
 _FIRST_POLL: Final = 0.001
 _LAST_POLL: Final = 0.05
-#: Seconds that a store is asked to wait for its own lock at a time.
+#: The timeout of one attempt to take the store's own lock, in seconds.
 _LONGEST_WAIT: Final = 1.0
 
 SessionLock = Callable[[str, str, float], contextlib.AbstractContextManager[bool] | None]
@@ -29,7 +29,7 @@ SessionLock = Callable[[str, str, float], contextlib.AbstractContextManager[bool
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A session that is held: by a range of the lock file, or by the store's own lock."""
+    """A held session: a locked range of the lock file, or the store's own lock."""
 
     key: tuple[str, str]
     place: int | None
@@ -37,17 +37,17 @@ class _Held:
 
 
 class Turns:
-    """Hands out turns.
+    """Makes runs in the same session wait for each other.
 
-    Within a process, runs wait in the order in which they came. Between processes, a byte range
-    of one lock file stands for a session: the range is locked while a run holds the session, and
-    the kernel frees it when the process dies, however it dies. The ranges lie at 62-bit hashes
-    of owner and session, so that no file is made per session and nothing is left to clean up.
+    Within a process, runs wait in order of arrival. Between processes, each session is represented by a byte range of
+    one lock file, which is locked while a run holds the session; the kernel releases it when the process dies. The
+    offset of the range is a 62-bit hash of owner and session, so there is no file per session and nothing to clean
+    up.
 
-    :param folder: where the lock file lies; all processes of the host use the same.
+    :param folder: the folder of the lock file, the same for all processes of the host.
     :param strategy: ``queue``, ``reject`` or ``parallel``.
-    :param wait: seconds that a run waits for its turn.
-    :param session_lock: a backend's own lock, for stores that several hosts share.
+    :param wait: how long a run waits for its turn, in seconds.
+    :param session_lock: the lock of a backend whose store several hosts share.
     """
 
     def __init__(self, folder: Path, *, strategy: str, wait: float, session_lock: SessionLock | None = None) -> None:
@@ -69,14 +69,14 @@ class Turns:
         cancelled: CancelToken,
         patient: bool = False,
     ) -> contextlib.AbstractContextManager[frozenset[str]]:
-        """Hold sessions for the length of a ``with`` block.
+        """Return a context manager that holds sessions for a ``with`` block.
 
-        They are taken in sorted order, so that two runs cannot wait for each other.
+        Sessions are taken in sorted order, so that two runs cannot deadlock.
 
-        :param held: sessions that the run's parent holds already; they are shared, not waited for.
-        :param patient: wait without a time limit, whatever the strategy says of those who do not.
-        :returns: all sessions held, the parent's included.
-        :raises SessionBusy: if one is not free in time, or at once with ``reject``.
+        :param held: sessions that the parent run already holds; they are shared, not waited for.
+        :param patient: wait without a time limit, whatever the strategy.
+        :returns: a context manager that yields all held sessions, including those of the parent.
+        :raises SessionBusy: if a session is not free in time, or not immediately with ``reject``.
         """
         wanted = sorted(set(sessions) - held)
         if self._strategy == "parallel" or not wanted:
@@ -117,7 +117,7 @@ class Turns:
     def _lock_of_store(
         self, owner: str, session_id: str, deadline: float, cancelled: CancelToken
     ) -> contextlib.AbstractContextManager[bool] | None:
-        """Take the store's own lock, where it offers one; a store waits in parts, so that a run may be cancelled."""
+        """Take the store's own lock, if it has one, in short attempts, so that the run can be cancelled meanwhile."""
         if self._session_lock is None:
             return None
         while True:
@@ -160,7 +160,7 @@ class Turns:
 
     def _lock_range(self, place: int, session_id: str, deadline: float, cancelled: CancelToken) -> None:
         pause = _FIRST_POLL
-        # Whoever may not open it gets the same number as who must wait for it.
+        # A file that may not be opened gives the same error number as a locked one.
         file = self._open()
         while True:
             try:
@@ -177,7 +177,7 @@ class Turns:
             pause = min(pause * 1.5, _LAST_POLL)
 
     def _open(self) -> int:
-        """Return the lock file of this process; a child of a fork opens its own."""
+        """Return the lock file of this process; a forked child opens its own."""
         if self._file is None:
             with self._guard:
                 if self._file is None:
@@ -186,18 +186,18 @@ class Turns:
         return self._file
 
     def _start_afresh(self) -> None:
-        """Forget what a parent process held: locks do not pass to a child."""
+        """Forget the locks of the parent process: a forked child does not inherit them."""
         self._pid = os.getpid()
         self._queues = {}
         self._file = None
 
     def _busy(self, session_id: str) -> SessionBusy:
         shown = session_id if len(session_id) <= 80 else session_id[:80] + "…"
-        return SessionBusy(f"Another run is still busy with the session {shown}; try again when it has answered.")
+        return SessionBusy(f"Another run is using the session {shown}; try again when it has ended.")
 
 
 class _Turn:
-    """The block of :meth:`Turns.hold`."""
+    """The context manager of :meth:`Turns.hold`."""
 
     __slots__ = ("_cancelled", "_held", "_owner", "_taken", "_turns", "_wait", "_wanted")
 

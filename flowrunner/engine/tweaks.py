@@ -11,20 +11,20 @@ from flowrunner.engine.planned import SESSION_INPUT, Plan, PlannedVertex
 from flowrunner.engine.sizes import size_of
 from flowrunner.errors import FlowInvalid, RequestInvalid, TweakRefused
 
-#: Characters of a value by the vertices that get it: a text for a field that all vertices have is read by each.
+#: The maximum of characters of a value times the number of vertices that get it, since each reads the value.
 _MOST_APPLIED: Final = 2_000_000
 
 
 def apply_tweaks(plan: Plan, tweaks: Mapping[str, Any], *, most: int) -> dict[int, PlannedVertex]:
     """Return changed copies of the vertices that the tweaks name, by position.
 
-    A key is the id or display name of a vertex (of equal names the last), with an object of
-    fields; or the name of a field, with a value for every vertex that has it. A field fed by an
-    edge keeps what the edge brings. Names that nothing has are ignored (CONTRACT §8).
+    A key is the id or display name of a vertex (of equal names, the last one) with an object of fields, or the name
+    of a field with a value for every vertex that has it. A field with an edge keeps the value of the edge. Unknown
+    names are ignored, as on the reference server.
 
-    :param most: how many fields may be named.
-    :raises TweakRefused: if a protected field is named; nothing is applied then.
-    :raises RequestInvalid: if a value is of no use to its field, or there are too many.
+    :param most: the maximum number of fields.
+    :raises TweakRefused: if a protected field is named; no tweak is applied then.
+    :raises RequestInvalid: if a field cannot use its value, or if there are too many fields.
     """
     _refuse_many(tweaks, most)
     refuse_protected(plan, tweaks)
@@ -44,7 +44,7 @@ def apply_tweaks(plan: Plan, tweaks: Mapping[str, Any], *, most: int) -> dict[in
 
 
 def refuse_protected(plan: Plan, tweaks: Mapping[str, Any]) -> None:
-    """Refuse tweaks that name a protected field, wherever they name it.
+    """Refuse tweaks of a protected field, at any place in them.
 
     :raises TweakRefused: with the names of the fields.
     """
@@ -60,13 +60,13 @@ def refuse_protected(plan: Plan, tweaks: Mapping[str, Any]) -> None:
 def _refuse_many(tweaks: Mapping[str, Any], most: int) -> None:
     count = sum(len(value) if isinstance(value, Mapping) else 1 for value in tweaks.values())
     if count > most:
-        raise _refusal(f"The tweaks name {count} fields; at most {most} are taken (FLOWRUNNER_MAX_TWEAKS).")
+        raise _refusal(f"The tweaks change {count} fields; at most {most} are allowed (FLOWRUNNER_MAX_TWEAKS).")
 
 
 def _refuse_large(key: str, value: Any, vertices: int) -> None:
     if vertices > 1 and size_of(value, _MOST_APPLIED) * vertices > _MOST_APPLIED:
         raise _refusal(
-            f"The tweak {key[:100]} is too large for all of the {vertices} components that have such a field."
+            f"The value of the tweak {key[:100]} is too large for the {vertices} components that have this field."
         )
 
 
@@ -80,7 +80,7 @@ def _changed(planned: PlannedVertex, fields: Mapping[str, Any]) -> PlannedVertex
             names_variable = value.get("load_from_db") is True
             value = value["value"]
         if name == SESSION_INPUT and isinstance(value, (bool, list, dict)):
-            raise _invalid(planned, "session_id is a text, and a tweak gives something else.")
+            raise _invalid(planned, "session_id must be a string, but a tweak sets another type.")
         settings[name] = value
         variables.discard(name)
         if names_variable:

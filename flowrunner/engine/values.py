@@ -15,12 +15,12 @@ SCALAR_TYPES: Final = frozenset({"str", "secret", "int", "float", "bool"})
 
 
 def convert(declared: Input, value: Any) -> Any:
-    """Return a setting or tweak as its input takes it.
+    """Convert a setting or tweak to the type of its input.
 
-    None, and an empty text for anything that is not text, mean the default. A number for a text
-    becomes text; a scalar for a list becomes a list of one.
+    None means the default, and so does an empty text for an input that is not text. A number for a text input becomes
+    text; a scalar for a list becomes a list with one item.
 
-    :raises ValueError: if the value cannot be used, saying what is wanted.
+    :raises ValueError: if the value cannot be converted, naming the expected type.
     """
     if value is None:
         return _default(declared)
@@ -31,9 +31,9 @@ def convert(declared: Input, value: Any) -> Any:
 
 
 def convert_arriving(declared: Input, value: Any) -> Any:
-    """Return a value that came over an edge as its input takes it: scalars converted, the rest as it is.
+    """Convert a value from an edge to the type of its input; only scalars are converted.
 
-    :raises ValueError: if a text that arrived is not a number where one is wanted.
+    :raises ValueError: if the value cannot be converted, such as a text to a number.
     """
     if declared.type in SCALAR_TYPES and not (declared.type == "str" and isinstance(value, str)):
         return _convert_one(declared, text_of(value)) if not isinstance(value, (bool, int, float)) else value
@@ -80,28 +80,28 @@ def _text(value: Any) -> Any:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool):
-        raise ValueError(f"wants a whole number, not {value!r}")
+        raise ValueError(f"must be a whole number, not {value!r}")
     if isinstance(value, int):
         return value
     try:
         number = float(value)
         whole = int(value) if isinstance(value, str) and value.strip().lstrip("+-").isdigit() else int(number)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"wants a whole number, not {_short(value)}") from None
+        raise ValueError(f"must be a whole number, not {_short(value)}") from None
     if not isinstance(value, str) and number != whole:
-        raise ValueError(f"wants a whole number, not {_short(value)}")
+        raise ValueError(f"must be a whole number, not {_short(value)}")
     return whole
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool):
-        raise ValueError(f"wants a number, not {value!r}")
+        raise ValueError(f"must be a number, not {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"wants a number, not {_short(value)}") from None
+        raise ValueError(f"must be a number, not {_short(value)}") from None
     if number != number or number in (float("inf"), float("-inf")):
-        raise ValueError("wants a finite number")
+        raise ValueError("must be a finite number")
     return number
 
 
@@ -115,7 +115,7 @@ def _boolean(value: Any) -> bool:
         return True
     if word in ("false", "no", "off", "0"):
         return False
-    raise ValueError(f"wants true or false, not {_short(value)}")
+    raise ValueError(f"must be true or false, not {_short(value)}")
 
 
 def _object(value: Any) -> Any:

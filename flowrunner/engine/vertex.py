@@ -26,7 +26,7 @@ from flowrunner.text.unopened import Unopened
 
 
 class VertexRunner:
-    """Runs the vertices of one run, on whatever thread."""
+    """Runs the vertices of one run, on any thread."""
 
     def __init__(self, state: RunState, speech: Speech) -> None:
         self._state = state
@@ -35,8 +35,8 @@ class VertexRunner:
     def run(self, planned: PlannedVertex) -> VertexResult:
         """Run a vertex whose predecessors have run.
 
-        :raises ComponentFailed: with what the component raised as its cause.
-        :raises FlowRunnerError: what it raised, where that has a status of its own.
+        :raises ComponentFailed: if the component raised an exception, which is the cause.
+        :raises FlowRunnerError: if the component raised an error that has a status of its own.
         """
         state = self._state
         state.events.send("vertex_started", vertex_id=planned.vertex.id)
@@ -63,7 +63,7 @@ class VertexRunner:
         return result
 
     def is_kept(self, planned: PlannedVertex) -> bool:
-        """Return whether the result of a frozen vertex is there, so that it need not run."""
+        """Return whether a frozen vertex has a cached result, so that it need not run."""
         if not planned.vertex.frozen or is_personal(self._state, planned):
             return False
         return self._kept(planned, "") is not None
@@ -71,7 +71,7 @@ class VertexRunner:
     def _outputs(
         self, planned: PlannedVertex, session: Session, values: dict[str, Any], missing: Mapping[str, str]
     ) -> tuple[Mapping[str, Any], bool]:
-        """Return the outputs of a vertex, and whether they are those of an earlier run."""
+        """Return the outputs of a vertex, and whether they come from an earlier run."""
         if planned.as_tool:
             if planned.watched and is_personal(self._state, planned):
                 self._state.personal.add(planned.index)
@@ -107,8 +107,8 @@ class VertexRunner:
     ) -> Any:
         """Call the component.
 
-        :param arguments: names of the values that a model gave, which calls it as a tool.
-        :param as_tools: ask for the tools that it brings instead.
+        :param arguments: names of the values set by a model that calls the component as a tool.
+        :param as_tools: get the tools of the component instead of its outputs.
         """
         for name, variable in missing.items():
             if planned.inputs[name].type != "secret":
@@ -116,8 +116,8 @@ class VertexRunner:
         for name in planned.secrets:
             if type(values.get(name)) is Unopened:
                 raise ValueError(
-                    f"{name} cannot be opened: the flow was stored with another key than the present"
-                    " FLOWRUNNER_SECRET_KEY; bring that key back, or set the field anew"
+                    f"{name} cannot be decrypted: the flow was stored with another FLOWRUNNER_SECRET_KEY; restore"
+                    " that key, or set the field again"
                 )
         provenance = Provenance(self._state, planned, values, arguments)
         if planned.is_guarded:
@@ -135,7 +135,7 @@ class VertexRunner:
     def _drive(
         self, planned: PlannedVertex, session: Session, generator: Generator[Any, None, Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """Read a generator to its end, sending its text on as it comes."""
+        """Run a generator to its end, sending its text to readers as it is yielded."""
         budget = TextBudget(self._state.services.settings.max_text)
         try:
             while True:
@@ -157,9 +157,9 @@ class VertexRunner:
             generator.close()
 
     def endless(self, planned: PlannedVertex) -> FlowRunnerError:
-        """Record that a router did not let go of its cycle; return the error to raise."""
+        """Record that a router exceeded the rounds of its cycle; return the error to raise."""
         result = self._state.results[planned.index]
-        said = f"it ran {self._state.rounds[planned.index]} times, and its cycle still leads back to it"
+        said = f"its cycle did not end after {self._state.rounds[planned.index]} rounds"
         session = result.session or Session("", "flow")
         return self._fail(planned, session, {}, utc_now(), time.perf_counter(), FlowRunnerError(said))
 
@@ -181,7 +181,7 @@ class VertexRunner:
         started: float,
         error: FlowRunnerError,
     ) -> None:
-        """Record that a vertex was at work when its run ended, so that nobody takes it for one that was not reached."""
+        """Record that a vertex was running when its run ended, to distinguish it from vertices that never started."""
         result = _make_result(planned, session, values, {}, at, started)
         result.untaken = ()
         if isinstance(error, (RunCancelled, RunTimeout)):
@@ -199,12 +199,12 @@ class VertexRunner:
         started: float,
         error: BaseException,
     ) -> FlowRunnerError:
-        """Record a failure: its result, the error row in the conversation; return the error to raise."""
+        """Record a failure in the vertex's result and in the conversation; return the error to raise."""
         state = self._state
         said = error.message if isinstance(error, FlowRunnerError) else str(error)
         if isinstance(error, SystemExit):
             said = reason_of(error)
-        # It is stored, sent and logged, and may quote what came in.
+        # The message is stored, sent and logged, and may quote input.
         said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
         reason = state.services.mask(said or type(error).__name__)
         failure = ComponentFailed(planned.vertex.id, planned.display_name, reason)
@@ -222,10 +222,10 @@ class VertexRunner:
         return failure
 
 
-#: Characters of what is told of an error.
+#: The maximum length of an error message, in characters.
 _LONGEST_REASON = 10_000
 
-#: Errors that mean "this component failed"; others keep their own status.
+#: Errors reported as a failed component; other errors keep their own status.
 _OF_COMPONENTS = frozenset({FlowRunnerError.code, ComponentFailed.code})
 
 

@@ -121,7 +121,7 @@ def _check_edges(flow: Flow, ports: FlowPorts) -> Iterator[Finding]:
 
 def _no_output(edge: Edge, source: Vertex, target: Vertex, number: str) -> Finding:
     if edge.output is None:
-        message = f"An edge from {_shown(source)} to {_shown(target)} names no output, and {number}."
+        message = f"An edge from {_shown(source)} to {_shown(target)} does not name an output, and {number}."
         return Finding(codes.UNCLEAR_PORT, message, source.id, source.type, "error")
     message = f"{_shown(source)} has no output {edge.output}, from which an edge leads to {_shown(target)}."
     return Finding(codes.UNKNOWN_OUTPUT, message, source.id, source.type, "error")
@@ -129,7 +129,7 @@ def _no_output(edge: Edge, source: Vertex, target: Vertex, number: str) -> Findi
 
 def _no_input(edge: Edge, source: Vertex, target: Vertex, number: str) -> Finding:
     if not edge.input:
-        message = f"An edge from {_shown(source)} to {_shown(target)} names no input, and {number}."
+        message = f"An edge from {_shown(source)} to {_shown(target)} does not name an input, and {number}."
         return Finding(codes.UNCLEAR_PORT, message, target.id, target.type, "error")
     message = f"{_shown(target)} has no input {edge.input}; the value from {_shown(source)} is lost."
     return Finding(codes.UNKNOWN_INPUT, message, target.id, target.type)

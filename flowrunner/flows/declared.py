@@ -65,5 +65,5 @@ def _asked(
         raise FlowInvalid(f"its {method} returned a single {kind.__name__}; it must return a tuple of them.")
     for port in ports:
         if not isinstance(port, kind):
-            raise FlowInvalid(f"its {method} returned {port!r:.80}, where a tuple of {kind.__name__} is wanted.")
+            raise FlowInvalid(f"its {method} returned {port!r:.80}, not a tuple of {kind.__name__}.")
     return ports

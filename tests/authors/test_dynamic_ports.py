@@ -17,13 +17,13 @@ ANSWERS = {
     "sys.exit": (lambda self, settings: sys.exit(3), "failed: it called sys.exit(3)."),
     "an error": (lambda self, settings: 1 / 0, "failed: ZeroDivisionError: division by zero."),
     "a missing setting": (lambda self, settings: settings["nowhere"], "failed: KeyError: 'nowhere'."),
-    "nothing": (lambda self, settings: None, "returned None, where a tuple of {kind} is wanted."),
-    "a text": (lambda self, settings: "text", "returned 'text', where a tuple of {kind} is wanted."),
-    "texts": (lambda self, settings: ["text"], "returned 'text', where a tuple of {kind} is wanted."),
+    "nothing": (lambda self, settings: None, "returned None, not a tuple of {kind}."),
+    "a text": (lambda self, settings: "text", "returned 'text', not a tuple of {kind}."),
+    "texts": (lambda self, settings: ["text"], "returned 'text', not a tuple of {kind}."),
     "a number": (lambda self, settings: 3, "failed: TypeError: 'int' object is not iterable."),
     "the other kind": (
         lambda self, settings: (Output("text"), Input("text")),
-        "where a tuple of {kind} is wanted.",
+        "not a tuple of {kind}.",
     ),
     "a generator that ends the program": (lambda self, settings: (sys.exit() for _ in "a"), "it called sys.exit()."),
 }
@@ -71,6 +71,8 @@ def test_its_own_word_on_settings_is_handed_on():
 
 def test_an_edge_from_a_component_without_outputs():
     flow, registry = flow_of(outputs=())
-    with pytest.raises(EdgeInvalid, match="names no output, and there is none"):
+    with pytest.raises(EdgeInvalid, match="does not name an output, and there is none"):
         make_plan(flow, registry)
-    assert any("names no output, and there is none" in finding.message for finding in check_flow(flow, registry))
+    assert any(
+        "does not name an output, and there is none" in finding.message for finding in check_flow(flow, registry)
+    )

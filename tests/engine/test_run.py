@@ -349,7 +349,7 @@ def test_a_protected_field_is_refused_and_nothing_runs(rig, tweaks):
 
 
 def test_a_tweak_of_no_use_to_its_field_says_which(rig):
-    with pytest.raises(RequestInvalid, match="should_store_message wants true or false") as caught:
+    with pytest.raises(RequestInvalid, match="should_store_message must be true or false") as caught:
         rig.run(*ECHO, tweaks={"ask": {"should_store_message": "perhaps"}})
     assert caught.value.detail[0]["loc"] == ["body", "tweaks", "ask"]
 
@@ -466,7 +466,7 @@ def test_what_begins_together_with_a_failure_is_finished_and_no_more(make_rig):
 
 
 def test_an_edge_that_names_no_input_is_refused_as_check_says(rig):
-    with pytest.raises(EdgeInvalid, match="names no input, and there are several"):
+    with pytest.raises(EdgeInvalid, match="does not name an input, and there are several"):
         rig.run([("in", "ChatInput"), ("model", "Memory")], ["in.message -> model."])
 
 

@@ -179,6 +179,6 @@ def test_a_number_as_a_session_is_a_text(rig, tweaks):
 
 @pytest.mark.parametrize("value", [True, ["a"], {"value": {"a": 1}}])
 def test_a_session_of_another_kind_is_refused(rig, value):
-    with pytest.raises(RequestInvalid, match="session_id is a text"):
+    with pytest.raises(RequestInvalid, match="session_id must be a string"):
         rig.run([("in", "ChatInput")], tweaks={"in": {"session_id": value}})
     assert rig.messages() == []

@@ -163,7 +163,7 @@ def test_a_credential_goes_into_secrets_only(rig, kind, field, settings, variabl
     rig.variables["A_CREDENTIAL"] = SECRET
     rig.credentials.add("A_CREDENTIAL")
     vertices = [("f", kind, {**settings, field: variable}, {"variables": frozenset({field})})]
-    with pytest.raises(ComponentFailed, match=f"{variable}, which {field} names, is a credential"):
+    with pytest.raises(ComponentFailed, match=f"{variable}, named in the field {field}, is a credential"):
         rig.run(vertices, author=author, input_value=None)
     assert SECRET not in str(rig.messages())
     named = {"tweaks": {"f": {field: {"value": "A_CREDENTIAL", "load_from_db": True}}}}

@@ -106,7 +106,7 @@ def test_the_only_output_that_fits_is_meant(registry):
 def test_an_output_left_out_where_there_are_several(registry):
     raw = with_both(["both -> out.input_value"])
     assert ("error", "unclear-port", "both") in codes(raw, registry)
-    with pytest.raises(EdgeInvalid, match="names no output, and there are several"):
+    with pytest.raises(EdgeInvalid, match="does not name an output, and there are several"):
         make_plan(read(raw), registry)
     chosen = with_both(["both -> out.input_value"], selected_output="row")
     assert ("error", "unclear-port", "both") not in codes(chosen, registry)

@@ -120,7 +120,7 @@ class TextEmbedder(Component):
         """
         text = text_of(message)
         if not isinstance(embedding_model, Embedder):
-            raise ValueError("embedding_model wants a connected embedding model")
+            raise ValueError("embedding_model must be a connected embedding model")
         if not text.strip():
             raise ValueError("there is no text to embed")
         (vector,) = embedding_model.embed([text], cancelled=context.cancelled)
