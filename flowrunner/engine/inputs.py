@@ -81,8 +81,8 @@ def _refuse_showing(planned: PlannedVertex, name: str, variable: str) -> None:
     declared = planned.inputs.get(name)
     if declared is None or declared.type != "secret" or declared.holds_address:
         raise ValueError(
-            f"the variable {variable}, named in the field {name}, is a credential: credentials are allowed"
-            " only in fields for secrets, such as an API key, because other fields are shown and stored"
+            f"the variable {variable}, named in the field {name}, is a credential, and these are only allowed"
+            " in fields for secrets, such as an API key, because other fields are shown and stored"
         )
 
 

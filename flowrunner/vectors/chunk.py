@@ -11,11 +11,11 @@ from flowrunner.errors import ChunkInvalid
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of text with the vector that stands for it.
+    """A piece of text and its vector.
 
-    ``id`` is its own within its collection. ``document`` names what it was cut from, such as a file;
-    documents are listed and deleted by that name. ``vector`` is any sequence of numbers; from a store
-    it comes back as an ``array`` of single-precision floats. ``metadata`` is a JSON object.
+    ``id`` is unique in the collection. ``document`` names the source of the text, such as a file; documents are
+    listed and deleted by this name. ``vector`` is any sequence of numbers; a store returns an ``array`` of
+    single-precision floats. ``metadata`` is a JSON object.
     """
 
     id: str
@@ -27,7 +27,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that a search found. ``score`` is the cosine of the angle between both vectors, from -1 to 1."""
+    """A chunk found by a search. ``score`` is the cosine of the angle between the vectors, from -1 to 1."""
 
     chunk: Chunk
     score: float
@@ -35,14 +35,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class ChunkQuery:
-    """Which chunks of a collection are meant: those that fulfil all members.
+    """Which chunks of a collection are meant. All members that are set must hold (AND).
 
-    ``owner`` and ``collection`` are not optional. ``ids`` and ``document`` name chunks and what they
-    were cut from. ``where`` names members of the metadata and their values; a value is equal if it is
-    the same JSON (``1`` is no ``true``). ``limit`` and ``offset`` count in order of insertion, in a
-    search best first.
+    ``owner`` and ``collection`` are required. ``ids`` keeps chunks with one of the ids; an empty tuple means none.
+    ``document`` keeps chunks of that document. ``where`` keeps chunks whose metadata has all its members with equal
+    values; values are equal if they are the same JSON (``1`` is not ``true``). ``limit`` and ``offset`` are applied
+    last, in order, or best first in a search.
 
-    :raises ChunkInvalid: without an owner or a collection.
+    :raises ChunkInvalid: if owner or collection is empty.
     """
 
     owner: str
@@ -55,10 +55,10 @@ class ChunkQuery:
 
     def __post_init__(self) -> None:
         if not self.owner or not self.collection:
-            raise ChunkInvalid("Chunks belong to one owner and one collection; set both.")
+            raise ChunkInvalid("A query for chunks needs an owner and a collection.")
 
     def matches(self, chunk: Chunk) -> bool:
-        """Return whether a chunk of this owner and collection is meant, whatever ``limit`` and ``offset`` say."""
+        """Return whether the query means a chunk of its owner and collection, ignoring ``limit`` and ``offset``."""
         if self.ids is not None and chunk.id not in self.ids:
             return False
         if self.document is not None and chunk.document != self.document:
@@ -66,18 +66,18 @@ class ChunkQuery:
         return self.matches_metadata(chunk.metadata)
 
     def matches_metadata(self, metadata: Mapping[str, Any]) -> bool:
-        """Return whether metadata has all that ``where`` names."""
+        """Return whether metadata has all members of ``where``."""
         return all(name in metadata and same_json(metadata[name], value) for name, value in self.where.items())
 
     def window(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """Return the chunks that ``offset`` and ``limit`` leave of those that match."""
+        """Return the part of the matching chunks that ``offset`` and ``limit`` select."""
         end = None if self.limit is None else self.offset + max(0, self.limit)
         return list(chunks[self.offset : end])
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionSummary:
-    """What is known of a collection; one without chunks does not exist."""
+    """A collection and its size. A collection without chunks does not exist."""
 
     name: str
     chunks: int
@@ -87,14 +87,14 @@ class CollectionSummary:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """A document of a collection, and how many chunks it has."""
+    """A document of a collection, and the number of its chunks."""
 
     name: str
     chunks: int
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are the same; in Python ``1 == True``, in JSON it is not."""
+    """Return whether two JSON values are equal; unlike in Python, ``1`` and ``True`` are not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):

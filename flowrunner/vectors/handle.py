@@ -24,15 +24,15 @@ logger = logging.getLogger("flowrunner")
 
 LONGEST_NAME = 1000
 
-#: And so many bytes in UTF-8: PostgreSQL has no index of longer ones.
+#: The limit in bytes of UTF-8: PostgreSQL cannot index longer values.
 _MOST_BYTES: Final = 2000
 
 
 class Vectors:
-    """The chosen store, bound to nobody; hand out :meth:`for_owner` and nothing else.
+    """The vector store chosen by the settings. Pass on only handles from :meth:`for_owner`.
 
-    :param name: as the setting has it.
-    :param build: opens the store; called once, when it is first wanted: most servers never want it.
+    :param name: the name of the store in the setting.
+    :param build: opens the store; called once, on first use, since most servers never use it.
     """
 
     def __init__(self, name: str, build: Callable[[], VectorStore]) -> None:
@@ -44,7 +44,7 @@ class Vectors:
 
     @property
     def store(self) -> VectorStore:
-        """The open store.
+        """The store, opened on first use.
 
         :raises PluginFailed: if it cannot be opened.
         """
@@ -63,14 +63,14 @@ class Vectors:
         return OwnerVectors(self, owner)
 
     def within(self, reaches: Callable[[str, str], bool]) -> VectorsWithin:
-        """Return the same for a caller who may reach some collections only.
+        """Return the same store, limited to some collections.
 
-        :param reaches: says of an owner and the name of a collection whether it is in reach.
+        :param reaches: called with an owner and the name of a collection; returns whether the caller may use it.
         """
         return VectorsWithin(self, reaches)
 
     def close(self) -> None:
-        """Release the store, if it was opened."""
+        """Close the store, if it was opened."""
         with self._lock:
             found, self._store, self._closed = self._store, None, True
         if found is None:
@@ -80,27 +80,27 @@ class Vectors:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            # What else there is to close must not stay open for it.
+            # A failure here must not keep other resources from being closed.
             logger.error("The vector store %s failed to close: %s.", self.name, reason_of(error))
 
 
 class VectorsWithin:
-    """The chosen store for a caller who may reach some of an owner's collections only; see :meth:`Vectors.within`."""
+    """The vector store limited to some collections of each owner; see :meth:`Vectors.within`."""
 
     def __init__(self, vectors: Vectors, reaches: Callable[[str, str], bool]) -> None:
         self._vectors = vectors
         self._reaches = reaches
 
     def for_owner(self, owner: str) -> OwnerVectors:
-        """Return a handle bound to those collections of one owner."""
+        """Return a handle bound to one owner and those collections."""
         return OwnerVectors(self._vectors, owner, partial(self._reaches, owner))
 
 
 class OwnerVectors:
-    """The collections of one owner: the only way by which a view or a component reaches a store.
+    """The collections of one owner. Views and components access a vector store only through this handle.
 
-    :param reaches: says of the name of a collection whether it is in reach; None where all are. What is done to
-        one that is not raises :class:`~flowrunner.errors.NotAllowed`.
+    :param reaches: called with the name of a collection; returns whether it may be used, and if not, operations on it
+        raise :class:`~flowrunner.errors.NotAllowed`. None allows all collections.
     """
 
     __slots__ = ("_reaches", "_vectors", "owner")
@@ -112,13 +112,13 @@ class OwnerVectors:
 
     @property
     def store_name(self) -> str:
-        """The name of the store, as the setting has it."""
+        """The name of the store in the setting."""
         return self._vectors.name
 
     def upsert(self, collection: str, chunks: Sequence[Chunk]) -> int:
-        """Store chunks in a collection and return their number; NUL and lone surrogates are taken out of texts.
+        """Store chunks in a collection and return their number; NUL and lone surrogates are removed from texts.
 
-        :raises ChunkInvalid: for chunks that cannot be stored, saying which and why.
+        :raises ChunkInvalid: if a chunk cannot be stored, naming the chunk and the reason.
         :raises VectorStoreFailed: if the store fails.
         """
         self._check(collection)
@@ -137,12 +137,12 @@ class OwnerVectors:
         return done
 
     def fetch(self, collection: str, **query: Any) -> list[Chunk]:
-        """Return chunks in order; members as :class:`ChunkQuery` but for the owner."""
+        """Return chunks in order. The arguments are the members of :class:`ChunkQuery` except the owner."""
         done: list[Chunk] = self._ask("fetch_chunks", self._query(collection, query))
         return done
 
     def search(self, collection: str, vector: Sequence[float], limit: int = 4, **query: Any) -> list[Hit]:
-        """Return the nearest chunks, best first; members as :class:`ChunkQuery` but for the owner.
+        """Return the nearest chunks, best first. The other arguments are members of :class:`ChunkQuery`.
 
         :raises ChunkInvalid: if the vector has another number of dimensions than the collection.
         """
@@ -152,23 +152,22 @@ class OwnerVectors:
         return done
 
     def delete(self, collection: str, *, by_request: bool = False, **query: Any) -> int:
-        """Remove chunks and return their number; members as :class:`ChunkQuery` but for the owner.
+        """Remove chunks and return their number. The other arguments are members of :class:`ChunkQuery`.
 
-        :param by_request: a request decided on it, rather than the flow's author.
-        :raises NotAllowed: if a request does with a key that is limited to flows: emptying a collection is authoring.
+        :param by_request: the deletion was requested by a request, not by the author of the flow.
+        :raises NotAllowed: if the API key of the request is limited to flows: only authors may empty a collection.
         """
         asked = self._query(collection, query)
         if by_request and self._reaches is not None:
             raise NotAllowed(
-                f"The collection {collection!r} cannot be emptied by a request whose API key is limited to"
-                f" certain flows;"
-                " only the flow's author can have it emptied."
+                f"The collection {collection!r} cannot be emptied by a request with a key limited to certain flows:"
+                " only authors may empty collections."
             )
         done: int = self._ask("delete_chunks", asked)
         return done
 
     def collections(self) -> list[CollectionSummary]:
-        """Return the owner's collections that are in reach, by name."""
+        """Return the collections of the owner that the caller may use, by name."""
         found: list[CollectionSummary] = self._ask("list_collections", self.owner)
         return found if self._reaches is None else [one for one in found if self._reaches(one.name)]
 
@@ -179,9 +178,9 @@ class OwnerVectors:
         return done
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        """Ask the store, which may be anybody's code.
+        """Call a method of the store, which may be third-party code.
 
-        :raises VectorStoreFailed: if it raises what is no error of ours.
+        :raises VectorStoreFailed: if it raises an exception that is not a :class:`FlowRunnerError`.
         """
         store = self._vectors.store
         try:
@@ -209,7 +208,7 @@ class OwnerVectors:
 
 
 def _kept_as(members: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of a query with the names of documents and chunks as they can have been stored."""
+    """Return the members of a query with document names and chunk ids in the form in which they are stored."""
     if members.get("document"):
         members = {**members, "document": storable(members["document"])[:LONGEST_NAME]}
     if members.get("ids"):
@@ -218,14 +217,14 @@ def _kept_as(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """Return a text without what not every database can keep: NUL, and lone surrogates."""
+    """Return a text without NUL and lone surrogates, which not every database can store."""
     if text.isascii():
         return text.replace("\0", "")
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _cut(name: str) -> str:
-    """Return as much of a name as may be kept."""
+    """Return a name truncated to the allowed length."""
     return name[:LONGEST_NAME].encode()[:_MOST_BYTES].decode(errors="ignore")
 
 

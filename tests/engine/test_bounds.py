@@ -148,7 +148,7 @@ class Table(dict):
     ],
 )
 def test_tweaks_that_name_too_many_fields_are_refused(tmp_path, tweaks):
-    with open_rig(tmp_path, max_tweaks=10) as rig, pytest.raises(RequestInvalid, match="name 11 fields; at most 10"):
+    with open_rig(tmp_path, max_tweaks=10) as rig, pytest.raises(RequestInvalid, match="change 11 fields; at most 10"):
         rig.run(*PROMPT, tweaks=tweaks)
 
 

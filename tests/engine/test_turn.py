@@ -92,7 +92,7 @@ def test_reject_answers_at_once(tmp_path):
 
 def test_a_queue_has_an_end(tmp_path):
     turns = Turns(tmp_path, strategy="queue", wait=0.05)
-    with hold(turns), pytest.raises(SessionBusy, match="still busy with the session s"), hold(turns):
+    with hold(turns), pytest.raises(SessionBusy, match="using the session s"), hold(turns):
         pass
     turns.close()
 

@@ -167,7 +167,7 @@ def test_a_credential_goes_into_secrets_only(rig, kind, field, settings, variabl
         rig.run(vertices, author=author, input_value=None)
     assert SECRET not in str(rig.messages())
     named = {"tweaks": {"f": {field: {"value": "A_CREDENTIAL", "load_from_db": True}}}}
-    with pytest.raises(ComponentFailed, match="A_CREDENTIAL, which"):
+    with pytest.raises(ComponentFailed, match="A_CREDENTIAL, named in"):
         rig.run([("f", kind, settings)], author=author, input_value=None, **named)
 
 

@@ -6,17 +6,19 @@ import inspect
 import re
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 from flowrunner.memory import backend, query
 from flowrunner.testing import MemoryBackendContract
 from flowrunner.testing.memory.promises import sentence_of, version_of
+from flowrunner.vectors import chunk, store
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "kit"
 
 
-def groups() -> dict[str, type]:
+def groups(kit: type = MemoryBackendContract) -> dict[str, type]:
     """Return the classes of tests by the names of their groups, in the order in which they run."""
-    bases = reversed(MemoryBackendContract.__mro__)
+    bases = reversed(kit.__mro__)
     return {vars(base)["group"]: base for base in bases if vars(base).get("group")}
 
 
@@ -27,8 +29,17 @@ def members_of(group: type) -> dict[str, object]:
 
 def contract() -> str:
     """Return the text in which every quoted sentence stands: the docstrings of backend and queries, and of flags."""
-    source = inspect.getsource(backend) + inspect.getsource(query)
-    return " ".join(source.replace("#:", " ").split())
+    return text_of(backend) + text_of(query)
+
+
+def vector_contract() -> str:
+    """Return the same for the contract of vector stores."""
+    return text_of(store) + text_of(chunk)
+
+
+def text_of(module: ModuleType) -> str:
+    """Return the source of a module with single blanks, so that a sentence is found across lines."""
+    return " ".join(inspect.getsource(module).replace("#:", " ").split())
 
 
 def file_of(name: str) -> str:

@@ -1,14 +1,15 @@
-"""Each group of the memory kit has its page, and each test quotes the contract."""
+"""Each group of the memory kit has its page, and each test of a kit quotes the contract."""
 
 from __future__ import annotations
 
 import pytest
 
-from flowrunner.testing import KIT_VERSION
+from flowrunner.testing import KIT_VERSION, VectorStoreContract
 from flowrunner.testing.memory.promises import sentence_of, version_of
-from tests.project.kit_pages import FOLDER, contract, file_of, groups, members_of, page
+from tests.project.kit_pages import FOLDER, contract, file_of, groups, members_of, page, vector_contract
 
 GROUPS = groups()
+VECTOR_GROUPS = groups(VectorStoreContract)
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -22,6 +23,14 @@ def test_each_test_quotes_a_sentence_of_the_contract(name):
     text = contract()
     assert GROUPS[name].mistakes
     for test_name, test in members_of(GROUPS[name]).items():
+        assert sentence_of(test), f"{test_name} quotes nothing"
+        assert sentence_of(test) in text, f"{test_name} quotes what the contract does not say"
+
+
+@pytest.mark.parametrize("group", VECTOR_GROUPS)
+def test_each_test_of_vector_stores_quotes_a_sentence_of_the_contract(group):
+    text = vector_contract()
+    for test_name, test in members_of(VECTOR_GROUPS[group]).items():
         assert sentence_of(test), f"{test_name} quotes nothing"
         assert sentence_of(test) in text, f"{test_name} quotes what the contract does not say"
 

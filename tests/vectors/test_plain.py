@@ -1,4 +1,4 @@
-"""The kit on a store of forty lines: what it demands can be kept, and what is broken it finds."""
+"""The kit on a store of forty lines: a correct store passes, and a broken one fails."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from flowrunner import ChunkQuery
 from flowrunner.testing import VectorStoreContract
+from flowrunner.testing.memory.promises import sentence_of
 from tests.vectors.plain import PlainVectors
 
 
@@ -50,6 +51,9 @@ def _as(query, owner):
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_the_kit_finds_what_is_broken(broken, test):
-    with pytest.raises(AssertionError):
+def test_the_kit_finds_what_is_broken_and_quotes_the_contract(broken, test):
+    with pytest.raises(AssertionError) as failure:
         getattr(VectorStoreContract(), test)(broken())
+    sentence = sentence_of(getattr(VectorStoreContract, test))
+    said = [*getattr(failure.value, "__notes__", ()), *map(str, failure.value.args)]
+    assert f'The contract of flowrunner.VectorStore says: "{sentence}"' in "\n".join(said)

@@ -35,8 +35,8 @@ def sentence_of(test: Any) -> str:
     return " ".join(inspect.cleandoc(test.__doc__ or "").split())
 
 
-def quoting(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a test that says, where it fails, which sentence of the contract is broken."""
+def quoting(test: Callable[..., Any], contract: str = "flowrunner.MemoryBackend") -> Callable[..., Any]:
+    """Return a test whose failure names the sentence of the contract that is broken."""
 
     @functools.wraps(test)
     def quoted(*args: Any, **kwargs: Any) -> Any:
@@ -44,7 +44,7 @@ def quoting(test: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return test(*args, **kwargs)
         except (Exception, pytest.fail.Exception) as error:
-            _add_note(error, f'The contract of flowrunner.MemoryBackend says: "{sentence_of(test)}"')
+            _add_note(error, f'The contract of {contract} says: "{sentence_of(test)}"')
             raise
 
     return quoted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 import pytest
 
+from flowrunner.testing.memory.promises import quoting
 from flowrunner.vectors import Chunk, ChunkQuery, VectorStore
 
 ANN: Final = "ann"
@@ -24,6 +26,14 @@ class StoreTests:
     group: ClassVar[str] = ""
     #: How often the group on crashes kills a process that writes.
     kills: ClassVar[int] = 3
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the tests of a group quote the contract when they fail."""
+        super().__init_subclass__(**kwargs)
+        if "group" in vars(cls):
+            for name, test in list(vars(cls).items()):
+                if name.startswith("test_") and inspect.isfunction(test) and test.__doc__:
+                    setattr(cls, name, quoting(test, "flowrunner.VectorStore"))
 
     def open_store(self, folder: Path) -> VectorStore:
         """Open the store on an empty folder, or on what an earlier one left there.

@@ -25,6 +25,7 @@ class SearchTests(StoreTests):
     group = "search"
 
     def test_the_nearest_come_first_with_the_cosine_as_score(self, store: VectorStore) -> None:
+        """The score is the cosine of the angle between the vectors, or 0 if one of them has no length."""
         vectors = {"same": [2, 0], "near": [3, 1], "across": [0, 4], "against": [-1, 0], "none": [0, 0]}
         store.upsert_chunks(ANN, SHELF, [Chunk(name, name, vector) for name, vector in vectors.items()])
         hits = store.search_chunks(query(limit=9), [5, 0])
@@ -34,18 +35,25 @@ class SearchTests(StoreTests):
         assert list(hits[1].chunk.vector) == [3.0, 1.0]
 
     def test_equal_scores_stand_in_order(self, store: VectorStore) -> None:
+        """``search_chunks`` returns those of them that are nearest to a vector, best first; chunks with equal scores
+        are in order.
+        """
         store.upsert_chunks(ANN, SHELF, [make_chunk(0, id=name) for name in "zyxwvu"])
         assert found(store, [1, 0, 0, 0], limit=4) == ["z", "y", "x", "w"]
         assert found(store, [1, 0, 0, 0], limit=2, offset=3) == ["w", "v"]
         assert found(store, [0, 0, 0, 0], limit=2) == ["z", "y"]
 
     def test_limits(self, store: VectorStore) -> None:
+        """``limit`` and ``offset`` are applied last, in order, or best first in a search."""
         fill(store, 5)
         assert found(store, [1, 0, 0, 0], limit=0) == []
         assert len(found(store, [1, 0, 0, 0], limit=99)) == 5
         assert len(found(store, [1, 0, 0, 0])) == 5
 
     def test_filters_keep_exactly_their_values(self, store: VectorStore) -> None:
+        """``where`` keeps chunks whose metadata has all its members with equal values; values are equal if they are the
+        same JSON (``1`` is not ``true``).
+        """
         kinds: list[object] = [1, True, "1", 1.5, None, [1], {"a": 1}, False, 0, ""]
         chunks = [make_chunk(n, metadata={"kind": kind, "n": n}, document=f"d{n % 2}") for n, kind in enumerate(kinds)]
         store.upsert_chunks(ANN, SHELF, chunks)
@@ -58,12 +66,14 @@ class SearchTests(StoreTests):
         assert set(found(store, [1, 1, 1, 1], ids=("c3", "c5", "no"), limit=9)) == {"c3", "c5"}
 
     def test_a_filter_does_not_cost_hits(self, store: VectorStore) -> None:
+        """``limit`` and ``offset`` are applied last, in order, or best first in a search."""
         chunks = [make_chunk(0, id=f"near {n}", metadata={"kind": "near"}) for n in range(50)]
         chunks += [make_chunk(2, id=f"far {n}", metadata={"kind": "far"}) for n in range(3)]
         store.upsert_chunks(ANN, SHELF, chunks)
         assert found(store, [1, 0, 0, 0], where={"kind": "far"}, limit=4) == ["far 0", "far 1", "far 2"]
 
     def test_random_vectors_are_found_as_a_plain_comparison_finds_them(self, store: VectorStore) -> None:
+        """The search is exact unless the class sets ``exact = False``."""
         chance = random.Random(7)
         vectors = [array("f", [chance.gauss(0, 1) for _ in range(16)]) for _ in range(300)]
         store.upsert_chunks(ANN, SHELF, [Chunk(f"{n}", f"{n}", vector) for n, vector in enumerate(vectors)])
@@ -80,11 +90,13 @@ class SearchTests(StoreTests):
             )
 
     def test_very_large_and_very_small_vectors_have_their_direction(self, store: VectorStore) -> None:
+        """The score is the cosine of the angle between the vectors, or 0 if one of them has no length."""
         store.upsert_chunks(ANN, SHELF, [Chunk("large", "", [1e30, 1e30]), Chunk("small", "", [1e-30, 0])])
         hits = {hit.chunk.id: hit.score for hit in store.search_chunks(query(), [1, 0])}
         assert hits == pytest.approx({"large": math.sqrt(0.5), "small": 1.0}, abs=1e-5)
 
     def test_a_search_sees_what_was_just_written(self, store: VectorStore) -> None:
+        """When a write returns, it is visible to all readers"""
         for n in range(5):
             store.upsert_chunks(ANN, SHELF, [make_chunk(n)])
             assert found(store, list(make_chunk(n).vector), limit=1) == [f"c{n}"]

@@ -29,6 +29,7 @@ class ThreadTests(StoreTests):
     group = "threads"
 
     def test_threads_lose_nothing(self, store: VectorStore) -> None:
+        """All operations may be called from any thread."""
         failures: list[BaseException] = []
 
         def work(name: int) -> None:
@@ -41,7 +42,7 @@ class ThreadTests(StoreTests):
                 failures.append(error)
 
         run_together([partial(work, name) for name in range(4)])
-        assert failures == []
+        assert failures == [], "calls on several threads failed"
         stored = ids(store)
         assert len(stored) == len(set(stored)) == 4 * ROUNDS * 2
         for name in range(4):
@@ -50,6 +51,7 @@ class ThreadTests(StoreTests):
         assert len(found(store, [1, 0, 0, 0], limit=999)) == len(stored)
 
     def test_readers_see_whole_writes(self, store: VectorStore) -> None:
+        """``upsert_chunks`` stores all chunks or none and returns their number."""
         done = threading.Event()
         halves: list[int] = []
 
@@ -67,7 +69,7 @@ class ThreadTests(StoreTests):
         finally:
             done.set()
             reader.join()
-        assert set(halves) <= {0}
+        assert set(halves) <= {0}, "a reader saw a part of an upsert or of a deletion"
 
 
 class SharedTests(StoreTests):
@@ -83,15 +85,17 @@ class SharedTests(StoreTests):
         return store
 
     def test_processes_lose_nothing_and_see_each_other(self, shared: VectorStore, folder: Path) -> None:
+        """Other processes that open the same place see the same chunks."""
         workers = [start_worker(self, folder, "rounds", name=f"w{n}", rounds=ROUNDS) for n in range(2)]
         for worker in workers:
             worker.communicate(timeout=120)
-            assert worker.returncode == 0
+            assert worker.returncode == 0, "a process that uses the store failed; its output has the traceback"
         stored = ids(shared)
         assert len(stored) == len(set(stored)) == 2 * ROUNDS * 2
         assert len(found(shared, [1, 0, 0, 0], limit=999)) == len(stored)
 
     def test_two_in_one_process_are_one_store(self, shared: VectorStore, folder: Path) -> None:
+        """Other processes that open the same place see the same chunks."""
         other = self.open_store(folder)
         fill(shared, 3)
         assert found(other, [0, 1, 0, 0], limit=1) == ["c1"]
@@ -119,6 +123,7 @@ class DurableTests(StoreTests):
         return store
 
     def test_chunks_survive_closing_and_opening(self, durable: VectorStore, folder: Path) -> None:
+        """Chunks survive the end of the process, also ``kill -9``."""
         fill(durable, 4)
         durable.delete_chunks(query(ids=("c2",)))
         durable.close()
@@ -128,6 +133,7 @@ class DurableTests(StoreTests):
         again.close()
 
     def test_a_kill_loses_no_write_and_leaves_no_half_of_one(self, durable: VectorStore, folder: Path) -> None:
+        """Chunks survive the end of the process, also ``kill -9``."""
         durable.close()
         start = 0
         for number in range(self.kills):
@@ -152,11 +158,11 @@ def _check(store: VectorStore, told: dict[int, str]) -> None:
         count = sum(one.startswith(f"{number} ") for one in stored)
         # The last that was told may have been deleted already, which nobody could tell any more.
         allowed = {0} if did == "deleted" else {BATCH, 0} if number == max(told) else {BATCH}
-        assert count in allowed, (number, did, count)
+        assert count in allowed, f"batch {number} was {did}, and {count} of its {BATCH} chunks are stored"
     counts = {one.split(" ")[0]: 0 for one in stored}
     for one in stored:
         counts[one.split(" ")[0]] += 1
-    assert set(counts.values()) <= {BATCH}
+    assert set(counts.values()) <= {BATCH}, "a batch is stored in part"
     assert len(found(store, [1, 0, 0, 0], limit=10**6)) == len(stored)
 
 
