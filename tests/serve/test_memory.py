@@ -44,6 +44,30 @@ libc.fclose(file)
 """
 
 
+#: Half of what was allocated is free again; then it is counted how much of what comes next lies between the rest.
+HOLES = """
+import ctypes, sys
+from flowrunner.site.allocator import fill_holes
+
+end_of_heap = ctypes.CDLL(None).sbrk
+end_of_heap.restype = ctypes.c_void_p
+held = [bytes(3000) for _ in range(1000)]
+del held[::2]
+end = end_of_heap(0)
+taken = fill_holes() if sys.argv[1] == "filled" else 0
+later = [bytes(3000) for _ in range(300)]
+print(taken, sum(id(found) < end for found in later))
+"""
+
+#: What a server loads before it forks its workers.
+LOADED = """
+import sys
+import gunicorn.app.wsgiapp, gunicorn.arbiter
+import flowrunner.serving, wsgi
+print(*sys.modules)
+"""
+
+
 @pytest.mark.parametrize(("asked", "heaps"), [(None, 1), ("4", 4)], ids=["as we settle it", "as the operator wants it"])
 def test_all_threads_allocate_from_one_heap(asked, heaps):
     if not hasattr(__import__("ctypes").CDLL(None), "malloc_info"):
@@ -53,6 +77,35 @@ def test_all_threads_allocate_from_one_heap(asked, heaps):
         environment["MALLOC_ARENA_MAX"] = asked
     said = subprocess.run([sys.executable, "-c", HEAPS], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.count("<heap nr=") == heaps
+
+
+def test_what_comes_after_the_holes_are_filled_lies_behind_them():
+    if not hasattr(__import__("ctypes").CDLL(None), "malloc_trim"):
+        pytest.skip("only for glibc")
+    (_, between), (taken, after) = (map(int, _python(HOLES, how).split()) for how in ("as it is", "filled"))
+    assert between > 250
+    assert taken > 500 * 3000
+    assert after < 10
+
+
+@pytest.mark.parametrize(
+    "package", ["alembic", "apispec", "cryptography", "flask_sqlalchemy", "sqlalchemy.orm", "sqlalchemy.dialects.mysql"]
+)
+def test_a_server_does_not_load_what_few_need(loaded, package):
+    assert not [name for name in loaded if name == package or name.startswith(f"{package}.")]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path_factory.mktemp("loaded")), "FLOWRUNNER_AUTH": "none"}
+    return _python(LOADED, environment=environment).split()
+
+
+def _python(code, *arguments, environment=None):
+    """Run code in a process of its own, and return what it prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    env = {**os.environ, **(environment or {})}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_server_that_keeps_no_secret_does_not_load_what_encrypts(start_server, tmp_path):
