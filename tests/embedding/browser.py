@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,19 +13,10 @@ import pytest
 from flask import Flask, make_response, render_template_string, request
 from werkzeug.serving import make_server
 
+from tests.chromium import start_browser
 from tests.embedding.conftest import close_runners
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RUN = "/assistant/api/v1/run/support"
 STRICT = "default-src 'none'; connect-src 'self'; script-src 'nonce-abc'; style-src 'nonce-abc'"
 
@@ -114,14 +104,8 @@ def make_attacker() -> Flask:
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not there (Debian: apt install chromium)")
-    playwright.expect.set_options(timeout=20_000)
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with start_browser(seconds=20) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

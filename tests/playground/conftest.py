@@ -11,19 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.chromium import start_browser
 from tests.live_server import ForkedServer, make_key, serve_command
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which("chromium")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Site:
@@ -106,14 +97,8 @@ def run(site, flow, session, times=1, *, key=None):
 
 @pytest.fixture(scope="package")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not there")
-    playwright.expect.set_options(timeout=15_000)
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+    with start_browser(seconds=15) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="package")
