@@ -11,7 +11,7 @@ from .arithmetic import evaluate, show_number
 
 
 class Calculator(Component):
-    """Work out an arithmetic expression."""
+    """Evaluate an arithmetic expression."""
 
     type_name = "CalculatorComponent"
     display_name = "Calculator"
@@ -24,7 +24,7 @@ class Calculator(Component):
 
 
 class CalculatorTool(Calculator):
-    """Work out an arithmetic expression, under the older names of type and output."""
+    """Evaluate an arithmetic expression, under the older names of type and output."""
 
     type_name = "CalculatorTool"
     outputs = (Output("api_run_model", "Data"),)

@@ -13,7 +13,7 @@ from .turns import mark_turn
 
 
 class ChatInput(Component):
-    """Take what a user says and store it in the conversation."""
+    """Receive the message of a user and store it in the conversation."""
 
     type_name = "ChatInput"
     display_name = "Chat Input"

@@ -9,7 +9,7 @@ from flowrunner import Component, Input, Output, RunContext
 
 
 class ChatMemory(Component):
-    """Hand the conversations of the memory backend to a Message History or Store Message."""
+    """Provide the conversations of the memory backend to a Message History or Store Message."""
 
     type_name = "RedisChatMemory"
     aliases = ("RedisChatMemoryComponent", "Redis")
@@ -38,7 +38,7 @@ _OTHERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 def _type_of(type_name: str, shown: str, aliases: tuple[str, ...]) -> type[ChatMemory]:
     """Return the component type of one name."""
-    doc = f"Give access to the conversations of the memory backend, in place of {shown}."
+    doc = f"Provide the conversations of the memory backend, in place of {shown}."
     made = {"__doc__": doc, "type_name": type_name, "aliases": aliases, "display_name": shown}
     return type(type_name, (ChatMemory,), made)
 

@@ -26,7 +26,13 @@ class ChatOutput(Component):
     stores_messages = True
     streams_through = ("input_value",)
     inputs = (
-        Input("input_value", required=True, accepts=("Data", "Table"), aliases=("message",), info="what to answer"),
+        Input(
+            "input_value",
+            required=True,
+            accepts=("Data", "Table"),
+            aliases=("message",),
+            info="the answer",
+        ),
         Input("should_store_message", "bool", default=True, aliases=("store_message",)),
         Input("sender", "str", default=MACHINE),
         Input("sender_name", "str", default=AI),

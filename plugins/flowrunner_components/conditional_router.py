@@ -12,7 +12,7 @@ from .values import as_text
 
 
 class ConditionalRouter(Component):
-    """Compare a text and send it, or the message of the case, into the branch that holds."""
+    """Compare a text and pass it, or the message for the result, to the branch that applies."""
 
     type_name = "ConditionalRouter"
     display_name = "If-Else"

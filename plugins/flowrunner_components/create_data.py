@@ -12,12 +12,12 @@ from .values import as_data, json_text, message_data
 
 
 class CreateList(Component):
-    """Give texts as a list of objects and as a table."""
+    """Turn texts into a list of objects and a table."""
 
     type_name = "CreateList"
     aliases = ("CreateListComponent",)
     display_name = "Create List"
-    inputs = (Input("texts", "str", many=True, info="the texts"),)
+    inputs = (Input("texts", "str", many=True, info="texts of the list"),)
     outputs = (Output("list", "Data"), Output("dataframe", "Table"))
 
     def run(self, context: RunContext, /, *, texts: list[Any]) -> Mapping[str, Any]:
@@ -27,7 +27,7 @@ class CreateList(Component):
 
 
 class Pass(Component):
-    """Pass a message on, once another one is there."""
+    """Pass a message on once another one has arrived."""
 
     type_name = "Pass"
     display_name = "Pass"
@@ -48,7 +48,7 @@ _ROWS: Final = 50
 
 
 class MockData(Component):
-    """Give made-up data to try a flow with: a message, an object and a table."""
+    """Return sample data for trying a flow: a message, an object and a table."""
 
     type_name = "MockDataGenerator"
     aliases = ("MockData",)
@@ -79,14 +79,14 @@ class MockData(Component):
 
 
 class CreateData(Component):
-    """Give an object whose members are named in a table, each of them an input."""
+    """Return an object with the members listed in a table, each of them an input."""
 
     type_name = "DynamicCreateData"
     aliases = ("CreateData",)
     display_name = "Dynamic Create Data"
     inputs = (
         Input("form_fields", "list", default=[], info="rows of field_name and field_type"),
-        Input("include_metadata", "bool", default=False, info="give the names of the members, too"),
+        Input("include_metadata", "bool", default=False, info="also return the names of the members"),
     )
     outputs = (Output("form_data", "Data", aliases=("data",)), Output("message"))
 

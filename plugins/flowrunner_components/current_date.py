@@ -16,7 +16,7 @@ _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*){0,
 
 
 class CurrentDate(Component):
-    """Say what date and time it is in a time zone."""
+    """Return the current date and time in a time zone."""
 
     type_name = "CurrentDate"
     aliases = ("CurrentDateComponent",)

@@ -15,7 +15,7 @@ from .values import Data, as_data, as_table, message_data
 
 
 class DataOperations(Component):
-    """Choose, rename, remove, change, filter or join members of objects."""
+    """Select, rename, remove, change, filter or join members of objects."""
 
     type_name = "DataOperations"
     aliases = ("DataOperationsComponent",)
@@ -28,10 +28,10 @@ class DataOperations(Component):
             info="one of Select Keys, Literal Eval, Combine, Filter Values, Append or Update,"
             " Remove Keys, Rename Keys, Path Selection, JQ Expression",
         ),
-        Input("select_keys_input", "list", default=[], info="in Select Keys: the names"),
-        Input("remove_keys_input", "list", default=[], info="in Remove Keys: the names"),
-        Input("rename_keys_input", "any", info="in Rename Keys: old names and new ones"),
-        Input("append_update_data", "any", info="in Append or Update: names and values"),
+        Input("select_keys_input", "list", default=[], info="in Select Keys: names of the members to keep"),
+        Input("remove_keys_input", "list", default=[], info="in Remove Keys: names of the members to remove"),
+        Input("rename_keys_input", "any", info="in Rename Keys: an object of old and new names"),
+        Input("append_update_data", "any", info="in Append or Update: an object of names and values"),
         Input("filter_key", "list", default=[], info="in Filter Values: the member that holds a list"),
         Input("filter_values", "any", info="in Filter Values: members of its items and the values to compare with"),
         Input("operator", "str", default="equals", info="in Filter Values: equals, contains, greater than, ..."),
@@ -226,7 +226,7 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 class ParseJsonData(Component):
-    """Give what a path leads to in an object, as rows."""
+    """Return what a path selects in an object, as rows."""
 
     type_name = "ParseJSONData"
     aliases = ("JSONtoDataFilter",)
@@ -252,7 +252,7 @@ class ParseJsonData(Component):
 
 
 class ExtractKey(Component):
-    """Give one member of an object, or of each object of a list."""
+    """Return one member of an object, or of each object in a list."""
 
     type_name = "ExtractaKey"
     aliases = ("ExtractKey", "ExtractDataKeyComponent")
@@ -285,7 +285,7 @@ class FilterData(Component):
     display_name = "Filter Data"
     inputs = (
         Input("data", "any", required=True, accepts=("Data", "Table")),
-        Input("filter_criteria", "list", default=[], info="names of the members that are kept"),
+        Input("filter_criteria", "list", default=[], info="names of the members to keep"),
     )
     outputs = (Output("filtered_data", "Data"),)
 
@@ -303,7 +303,7 @@ def _kept(row: Data, places: Mapping[str, int]) -> Data:
 
 
 class FilterValues(Component):
-    """Keep the objects of a list of which one member compares well."""
+    """Keep the objects in a list with a member that satisfies a comparison."""
 
     type_name = "FilterDataValues"
     aliases = ("DataFilter", "DataFilterComponent")
@@ -331,7 +331,7 @@ class FilterValues(Component):
 
 
 class MergeData(Component):
-    """Join objects: their members, or as rows."""
+    """Combine objects: their members, or as rows."""
 
     type_name = "MergeDataComponent"
     aliases = ("CombineData", "MergeData")

@@ -14,7 +14,7 @@ from .values import Table, as_table
 
 
 class DataFrameOperations(Component):
-    """Choose, sort, rename, add, replace or join columns and rows of a table."""
+    """Select, sort, rename, add, replace or join columns and rows of a table."""
 
     type_name = "DataFrameOperations"
     aliases = ("DataFrameOperationsComponent",)
@@ -24,21 +24,21 @@ class DataFrameOperations(Component):
         Input(
             "operation",
             "any",
-            info="which one: Add Column, Drop Column, Filter, Head, Tail, Rename Column, Replace"
+            info="one of Add Column, Drop Column, Filter, Head, Tail, Rename Column, Replace"
             " Value, Select Columns, Sort, Drop Duplicates, Concatenate, Merge",
         ),
         Input("column_name", "str"),
         Input("filter_value", "str", info="in Filter: the value to compare with"),
         Input("filter_operator", "str", default="equals", info="equals, not equals, contains, greater than, ..."),
-        Input("ascending", "bool", default=True, info="in Sort"),
-        Input("new_column_name", "str", info="in Add Column and Rename Column"),
-        Input("new_column_value", "str", info="in Add Column"),
+        Input("ascending", "bool", default=True, info="in Sort: ascending order"),
+        Input("new_column_name", "str", info="in Add Column and Rename Column: the new name"),
+        Input("new_column_value", "str", info="in Add Column: the value"),
         Input("columns_to_select", "list", default=[]),
-        Input("num_rows", "int", default=5, info="in Head and Tail"),
+        Input("num_rows", "int", default=5, info="in Head and Tail: the number of rows"),
         Input("replace_value", "str", info="in Replace Value: the value to replace"),
         Input("replacement_value", "str", info="in Replace Value: the new value"),
-        Input("left_dataframe", "any", accepts=("Table",), info="in Merge"),
-        Input("right_dataframe", "any", accepts=("Table",), info="in Merge"),
+        Input("left_dataframe", "any", accepts=("Table",), info="in Merge: the left table"),
+        Input("right_dataframe", "any", accepts=("Table",), info="in Merge: the right table"),
         Input("merge_on_column", "str", info="in Merge: the column to join on"),
         Input("merge_how", "str", default="inner", options=("inner", "outer", "left", "right")),
     )

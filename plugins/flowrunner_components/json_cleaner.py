@@ -19,7 +19,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class JsonCleaner(Component):
-    """Make JSON of what a model wrote: without words around it, fences, stray commas and wrong quotes."""
+    """Extract JSON from the answer of a model: remove surrounding text and fences, repair commas and quotes."""
 
     type_name = "JSONCleaner"
     display_name = "JSON Cleaner"

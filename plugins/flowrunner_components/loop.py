@@ -11,7 +11,7 @@ from .values import Data, as_data, as_table
 
 
 class Loop(Component):
-    """Hand out a list item by item, and gather what comes back."""
+    """Process a list item by item, and collect the results."""
 
     type_name = "LoopComponent"
     aliases = ("Loop",)
@@ -21,7 +21,7 @@ class Loop(Component):
             "data",
             "any",
             accepts=("Table", "Data", "Message"),
-            info="the list; a single object counts as a list of one",
+            info="the list; a single object is treated as a list with one item",
         ),
     )
     outputs = (Output("item", "Data"), Output("done", "Table"))

@@ -20,22 +20,26 @@ BOTH: Final = "Machine and User"
 
 
 class MessageHistory(Component):
-    """Read earlier messages of the session, or store one, as ``mode`` says."""
+    """Read earlier messages of the session, or store one, depending on ``mode``."""
 
     type_name = "Memory"
     aliases = ("MemoryComponent",)
     display_name = "Message History"
     inputs = (
         Input("mode", "str", default=RETRIEVE, options=(RETRIEVE, STORE)),
-        Input("message", info="in Store: what to store"),
+        Input("message", info="in Store: the message to store"),
         Input("memory", "Memory", info="an external memory; default: the runner's own"),
         Input(
-            "sender_type", "str", default=BOTH, options=(BOTH, "Machine", "User"), info="in Retrieve: whose messages"
+            "sender_type",
+            "str",
+            default=BOTH,
+            options=(BOTH, "Machine", "User"),
+            info="in Retrieve: the senders",
         ),
-        Input("sender", "str", info="in Store: who it is from; in Retrieve: the older name of sender_type"),
-        Input("sender_name", "str", info="in Retrieve: only messages of this name; in Store: the name to store"),
+        Input("sender", "str", info="in Store: the sender; in Retrieve: older name of sender_type"),
+        Input("sender_name", "str", info="in Retrieve: only messages of this sender name; in Store: the sender name"),
         Input("n_messages", "int", default=100, info="maximum number of messages, the newest; 0 for none"),
-        Input("context_id", "str", info="only messages of this context; in Store: the context to store"),
+        Input("context_id", "str", info="in Retrieve: only messages of this context; in Store: the context"),
         Input("order", "str", default="Ascending", options=("Ascending", "Descending")),
         Input("template", "str", default="{sender_name}: {text}", aliases=("record_template",)),
     )

@@ -14,7 +14,7 @@ STRINGIFY: Final = "Stringify"
 
 
 class Parser(Component):
-    """Write an object, or each row of a table, by a template, or show it whole."""
+    """Format an object, or each row of a table, with a template, or show it whole."""
 
     type_name = "ParserComponent"
     aliases = ("parser",)
@@ -46,7 +46,7 @@ class Parser(Component):
 
 
 class ParseData(Component):
-    """Write each object by a template: as one text, and as a list of objects with their texts."""
+    """Format each object with a template: as one text, and as a list of objects with their texts."""
 
     type_name = "ParseData"
     display_name = "Data to Message"
@@ -68,7 +68,7 @@ class ParseData(Component):
 
 
 class ParseDataFrame(Component):
-    """Write each row of a table by a template, as one text."""
+    """Format each row of a table with a template, as one text."""
 
     type_name = "ParseDataFrame"
     display_name = "Parse DataFrame"

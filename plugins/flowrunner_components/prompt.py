@@ -12,7 +12,7 @@ from .values import as_text
 
 
 class Prompt(Component):
-    """Fill a template in: each ``{variable}`` is an input, set by hand or fed by an edge."""
+    """Fill in a template: each ``{variable}`` is an input, set as a field or connected to an edge."""
 
     type_name = "Prompt Template"
     aliases = ("Prompt", "PromptTemplate", "PromptComponent")

@@ -36,7 +36,7 @@ _LONGEST_NAME: Final = 200
 
 
 class SaveToFile(Component):
-    """Keep a value as a file among the owner's, and say under which name."""
+    """Store a value as a file among the owner's uploads, and return its name."""
 
     type_name = "SaveToFile"
     aliases = ("SaveToFileComponent", "SaveFile", "WriteFile")
@@ -48,7 +48,7 @@ class SaveToFile(Component):
             "any",
             accepts=("Data", "Table", "Message"),
             tool=True,
-            info="what to write",
+            info="the value to write",
             aliases=("input_value", "message", "data", "df", "dataframe"),
         ),
         Input("file_name", "str", tool=True, aliases=("file_path",), info="the file name, with or without extension"),
@@ -59,10 +59,10 @@ class SaveToFile(Component):
             info="csv, tsv, json, jsonl, markdown, txt or html; blank: by storage_location",
         ),
         Input("append_mode", "bool", default=False, info="append to the file"),
-        Input("storage_location", "any", info="ignored except for the format: the file is always stored here"),
-        Input("local_format", "str", default="", info="the format where the place is Local"),
-        Input("aws_format", "str", default="", info="where it is AWS"),
-        Input("gdrive_format", "str", default="", info="where it is Google Drive"),
+        Input("storage_location", "any", info="selects which format applies; the file is always stored on this server"),
+        Input("local_format", "str", default="", info="the format if storage_location is Local"),
+        Input("aws_format", "str", default="", info="the format if storage_location is AWS"),
+        Input("gdrive_format", "str", default="", info="the format if storage_location is Google Drive"),
         *(Input(name, "str") for name in ("bucket_name", "aws_region", "s3_prefix", "folder_id", "input_type")),
         *(Input(name, "secret") for name in ("aws_access_key_id", "aws_secret_access_key", "service_account_key")),
     )

@@ -15,13 +15,13 @@ _KEY: Final = "notified "
 
 
 class Notify(Component):
-    """Leave a value under a name for the Listen components of the same run."""
+    """Store a value under a name for the Listen components of the same run."""
 
     type_name = "Notify"
     aliases = ("NotifyComponent",)
     display_name = "Notify"
     inputs = (
-        Input("context_key", "str", required=True, aliases=("name",), info="the name"),
+        Input("context_key", "str", required=True, aliases=("name",), info="name of the value"),
         Input("input_value", "any", accepts=("Data", "Message", "Table"), info="the value"),
         Input("append", "bool", default=False, info="append to the existing value"),
     )
@@ -44,12 +44,12 @@ class Notify(Component):
 
 
 class Listen(Component):
-    """Take up the value that a Notify of the same run has left under a name."""
+    """Receive the value that a Notify component in the same run has stored under a name."""
 
     type_name = "Listen"
     aliases = ("ListenComponent",)
     display_name = "Listen"
-    inputs = (Input("context_key", "str", required=True, aliases=("name",), info="the name"),)
+    inputs = (Input("context_key", "str", required=True, aliases=("name",), info="name of the value"),)
     outputs = (Output("data", "Data", aliases=("output", "result")),)
 
     def run(self, context: RunContext, /, *, context_key: str) -> Mapping[str, Any]:

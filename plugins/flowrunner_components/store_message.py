@@ -11,7 +11,7 @@ from .stores import memory_of, store
 
 
 class StoreMessage(Component):
-    """Store a message in the session; Message History in the mode Store is its present form."""
+    """Store a message in the session; its current form is Message History in the mode Store."""
 
     type_name = "StoreMessage"
     display_name = "Message Store"

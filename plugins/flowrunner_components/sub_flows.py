@@ -15,7 +15,7 @@ _BETWEEN: Final = re.compile(r"^([^~|]+)[~|](.+)$")
 INPUTS: Final = (
     Input("flow_name_selected", "str", aliases=("flow_name",), info="the flow, by its name, endpoint name or id"),
     Input("flow_id_selected", "str", aliases=("flow_id",), info="the flow's id; takes precedence over its name"),
-    Input("input_value", "any", accepts=("Message", "Data", "Table"), tool=True, info="what the flow is asked"),
+    Input("input_value", "any", accepts=("Message", "Data", "Table"), tool=True, info="the input of the flow"),
     Input("flow_tweak_data", "any", accepts=("Data",), info="settings of the flow's components for this run"),
 )
 _OWN: Final = frozenset(name for one in INPUTS for name in (one.name, *one.aliases))
@@ -50,7 +50,7 @@ class RunFlow(Component):
 
 
 class SubFlow(RunFlow):
-    """Run another flow of the owner, as older releases name it."""
+    """Run another flow of the owner, under its older name."""
 
     type_name = "SubFlow"
     aliases = ("SubFlowComponent",)
@@ -64,7 +64,7 @@ class SubFlow(RunFlow):
 
 
 class FlowTool(Component):
-    """Hand another flow of the owner to an agent as a tool."""
+    """Make another flow of the owner a tool for an agent."""
 
     type_name = "FlowTool"
     aliases = ("FlowToolComponent",)
@@ -72,8 +72,8 @@ class FlowTool(Component):
     inputs = (
         *INPUTS,
         Input("tool_name", "str", aliases=("name",), info="name of the tool, for the agent"),
-        Input("tool_description", "str", aliases=("description",), info="what the tool is for, for the agent"),
-        Input("return_direct", "bool", default=False, info="ignored: the agent reads the answer"),
+        Input("tool_description", "str", aliases=("description",), info="description of the tool, for the agent"),
+        Input("return_direct", "bool", default=False, info="ignored: the answer always goes to the agent"),
     )
     outputs = (Output("message", aliases=("text",)),)
 

@@ -9,7 +9,7 @@ from flowrunner import Component, Input, Message, Output, RunContext
 
 
 class TextInput(Component):
-    """Give a text that the flow's author or the request set; it is not a turn of a conversation."""
+    """Return a text set by the flow's author or the request; it is not a turn of the conversation."""
 
     type_name = "TextInput"
     display_name = "Text Input"

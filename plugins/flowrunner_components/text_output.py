@@ -11,7 +11,7 @@ from .values import as_text
 
 
 class TextOutput(Component):
-    """Give a text back; nothing is stored."""
+    """Return a text without storing it."""
 
     type_name = "TextOutput"
     display_name = "Text Output"

@@ -12,7 +12,7 @@ from .values import as_data, as_table, as_text, message_data
 
 
 class TypeConverter(Component):
-    """Give a value as a message, as an object and as a table."""
+    """Convert a value to a message, an object and a table."""
 
     type_name = "TypeConverterComponent"
     display_name = "Type Convert"
@@ -37,7 +37,7 @@ class TypeConverter(Component):
 
 
 class MessageToData(Component):
-    """Give a message as an object with all its fields."""
+    """Turn a message into an object with all its fields."""
 
     type_name = "MessagetoData"
     display_name = "Message to Data"

@@ -11,7 +11,7 @@ from .structured_text import read_json
 
 
 class Webhook(Component):
-    """Take the body that another program sends and give it on as an object."""
+    """Receive the body that another program sends, as an object."""
 
     type_name = "Webhook"
     input_kind = "webhook"

@@ -26,16 +26,21 @@ _FORMAT: Final = "Extract what the schema asks for from the text. Answer with JS
 
 
 class Agent(ModelUser):
-    """Let a model call tools until it has an answer, with the session's history in view."""
+    """Let a model call tools until it can answer, with the messages of the session as context."""
 
     type_name = "Agent"
     display_name = "Agent"
     reads_present_turn = True
     inputs = (
         Input("input_value", accepts=("Data", "Table"), tool=True, info="the task"),
-        Input("system_prompt", default=_PROMPT, aliases=("system_message",), info="how the agent should work"),
+        Input("system_prompt", default=_PROMPT, aliases=("system_message",), info="instructions for the agent"),
         Input("tools", "Tool", many=True, info="components in tool mode"),
-        Input("memory", "any", accepts=("Memory", "Table", "Data"), info="in place of the session's own history"),
+        Input(
+            "memory",
+            "any",
+            accepts=("Memory", "Table", "Data"),
+            info="used instead of the session's history",
+        ),
         Input("chat_history", "any", accepts=("Table", "Data", "Message"), aliases=("history",)),
         Input("n_messages", "int", default=100, info="maximum number of earlier messages, the newest; 0 for none"),
         Input("history_tokens", "int", default=0, info="approximate maximum tokens of earlier messages; 0: no limit"),
@@ -45,8 +50,8 @@ class Agent(ModelUser):
         Input("add_current_date_tool", "bool", default=True, absent=False),
         Input("add_calculator_tool", "bool", default=True, absent=False),
         Input("output_schema", "any", info="fields of structured_response: rows of name, type, description, multiple"),
-        Input("format_instructions", default=_FORMAT, info="what to tell the model for structured_response"),
-        Input("stream", "bool", default=True, info="ignored: a run streams if its request asks for it"),
+        Input("format_instructions", default=_FORMAT, info="instructions for structured_response"),
+        Input("stream", "bool", default=True, info="ignored: the request decides whether a run streams"),
         *CHOICE_INPUTS,
         *OPTION_INPUTS,
     )
@@ -134,7 +139,7 @@ _ENOUGH: Final = "Stop calling tools now, and answer with what you have found ou
 
 
 class ToolCallingAgent(Agent):
-    """The older agent: the same, with its history over an edge only."""
+    """The older form of Agent, which gets its history over an edge only."""
 
     type_name = "ToolCallingAgent"
     aliases = ("OpenAIToolsAgent", "OpenAIToolsAgentComponent")

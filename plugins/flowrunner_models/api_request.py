@@ -17,7 +17,7 @@ _METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
 
 class ApiRequest(Component):
-    """Send one HTTP request and give what comes back."""
+    """Send one HTTP request and return the response."""
 
     type_name = "APIRequest"
     aliases = ("APIRequestComponent",)
@@ -25,13 +25,13 @@ class ApiRequest(Component):
     blocking = True
     asks_destination = True
     inputs = (
-        Input("url_input", "str", tool=True, aliases=("url", "urls"), info="the address"),
+        Input("url_input", "str", tool=True, aliases=("url", "urls"), info="address of the request"),
         Input("method", "str", default="GET", options=_METHODS),
         Input("mode", "str", default="URL", options=("URL", "cURL")),
         Input("curl_input", "str", aliases=("curl",), info="a curl command, in mode cURL"),
-        Input("query_params", "any", accepts=("Data",), info="added to the address"),
-        Input("body", "any", accepts=("Data", "Table"), info="sent as JSON with POST, PATCH and PUT"),
-        Input("headers", "any", accepts=("Data",), info="rows of key and value"),
+        Input("query_params", "any", accepts=("Data",), info="query parameters to add to the address"),
+        Input("body", "any", accepts=("Data", "Table"), info="body, sent as JSON with POST, PATCH and PUT"),
+        Input("headers", "any", accepts=("Data",), info="headers to send: rows of key and value"),
         Input("timeout", "int", default=30),
         Input("follow_redirects", "bool", default=False),
         Input("include_httpx_metadata", "bool", default=False, info="also return the response headers"),

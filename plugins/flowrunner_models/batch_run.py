@@ -19,16 +19,16 @@ _MOST_ROWS: Final = 1000
 
 
 class BatchRun(ModelUser):
-    """Ask a model about each row of a table, several at a time."""
+    """Send each row of a table to a model, several at a time."""
 
     type_name = "BatchRunComponent"
     display_name = "Batch Run"
     inputs = (
         Input("df", "Table", required=True, accepts=("Data", "Message"), aliases=("dataframe",), info="the rows"),
         Input("column_name", "str", info="the column to send; blank for the whole row"),
-        Input("system_message", info="how the model should answer"),
+        Input("system_message", info="instructions for the model"),
         Input("output_column_name", "str", default="model_response"),
-        Input("enable_metadata", "bool", default=False, info="add what was asked, and its length"),
+        Input("enable_metadata", "bool", default=False, info="add a column with metadata of each call"),
         *MODEL_INPUTS,
     )
     outputs = (Output("batch_results", "Table", aliases=("run_batch",)),)

@@ -45,7 +45,7 @@ MODEL_FIELDS: Final = ("model", "llm", "agent_llm")
 
 CHOICE_INPUTS: Final = (
     Input("model", "any", accepts=("LanguageModel",), info="a connected model, or the model to use"),
-    Input("llm", "any", accepts=("LanguageModel",), info="the older name of model"),
+    Input("llm", "any", accepts=("LanguageModel",), info="older name of model"),
     Input("agent_llm", "any", accepts=("LanguageModel",), info="the provider, or a connected model"),
     Input("provider", "str", info="the provider; takes precedence over model"),
     Input(
@@ -60,7 +60,7 @@ CHOICE_INPUTS: Final = (
 OPTION_INPUTS: Final = (
     Input("temperature", "float"),
     Input("max_tokens", "int", info="maximum length of the answer; 0: the provider's default"),
-    Input("max_output_tokens", "int", info="the older name of max_tokens"),
+    Input("max_output_tokens", "int", info="older name of max_tokens"),
     Input("top_p", "float"),
     Input("seed", "int", aliases=("random_seed",)),
     Input("stop_tokens", "str", aliases=("stop_sequence",), info="stop sequences, separated by commas"),

@@ -23,7 +23,7 @@ _WHOLE: Final = frozenset({"", "stop", "eos", "end_turn", "stop_sequence", "tool
 
 
 class LanguageModel(ModelUser):
-    """Ask a model and answer with what it says, or hand the model on to other components."""
+    """Send a question to a model and return the answer, or provide the model to other components."""
 
     type_name = "LanguageModelComponent"
     display_name = "Language Model"
@@ -33,10 +33,10 @@ class LanguageModel(ModelUser):
             accepts=("Data", "Table"),
             tool=True,
             aliases=("prompt",),
-            info="what to ask; rows of a history become turns",
+            info="the question; rows of a history become turns",
         ),
-        Input("system_message", info="how the model should answer", aliases=("system_prompt",)),
-        Input("stream", "bool", default=False, info="ignored: a run streams if its request asks for it"),
+        Input("system_message", info="instructions for the model", aliases=("system_prompt",)),
+        Input("stream", "bool", default=False, info="ignored: the request decides whether a run streams"),
         *MODEL_INPUTS,
         *HISTORY_INPUTS,
     )
@@ -223,7 +223,7 @@ def _type_of(type_name: str, provider: str) -> type[LanguageModel]:
         type_name,
         (LanguageModel,),
         {
-            "__doc__": f"Ask a model of {provider}, or hand it on.",
+            "__doc__": f"Send a question to a model of {provider}, or provide the model to other components.",
             "type_name": type_name,
             "aliases": (*((_CLASSES[type_name],) if type_name in _CLASSES else ()), *_ALIASES.get(type_name, ())),
             "display_name": words.get(type_name, provider),

@@ -25,14 +25,14 @@ _AIMS: Final = {
 
 
 class LlmSelector(ModelUser):
-    """Let one model judge which of several is to answer a text, and return that one's answer."""
+    """Let one model select which of several models answers a text, and return the answer."""
 
     type_name = "LLMSelectorComponent"
     aliases = ("LLMRouterComponent",)
     display_name = "LLM Selector"
     inputs = (
         Input("models", "LanguageModel", many=True, info="the models to choose among"),
-        Input("input_value", accepts=("Data",), tool=True, info="what is to be answered"),
+        Input("input_value", accepts=("Data",), tool=True, info="the input that the selected model answers"),
         Input("judge_llm", "any", accepts=("LanguageModel",), info="the model that chooses"),
         Input("optimization", "str", default="balanced", options=tuple(_AIMS), info="the goal of the choice"),
         Input(
@@ -42,8 +42,8 @@ class LlmSelector(ModelUser):
             aliases=("fallback_to_first_model",),
             info="use the first model if the judge names none",
         ),
-        Input("use_openrouter_specs", "bool", default=True, info="ignored: nothing is fetched about models"),
-        Input("timeout", "int", default=10, info="ignored, as nothing is fetched"),
+        Input("use_openrouter_specs", "bool", default=True, info="ignored: no information about models is fetched"),
+        Input("timeout", "int", default=10, info="ignored: no information about models is fetched"),
     )
     outputs = (
         Output("output"),

@@ -19,16 +19,16 @@ _AROUND: Final = " \t\r\n\"'.`*:,;!()[]{}<>“”‘’«»_#-"
 
 
 class SmartRouter(ModelUser):
-    """Let a model choose the branch that a text goes into."""
+    """Let a model choose the branch for a text."""
 
     type_name = "SmartRouter"
     display_name = "Smart Router"
     inputs = (
-        Input("input_text", required=True, accepts=("Data",), tool=True, info="the text to place"),
+        Input("input_text", required=True, accepts=("Data",), tool=True, info="the text to classify"),
         Input("routes", "any", info="rows of route_category, route_description and output_value"),
-        Input("message", accepts=("Data",), info="what goes on in place of the text"),
+        Input("message", accepts=("Data",), info="value to pass on instead of the text"),
         Input("enable_else_output", "bool", default=False, info="add a branch for text that fits no category"),
-        Input("custom_prompt", "str", info="more instructions; {routes} and {input_text} stand for those"),
+        Input("custom_prompt", "str", info="additional instructions; {routes} and {input_text} are filled in"),
         *MODEL_INPUTS,
     )
     outputs = (Output("default_result"),)

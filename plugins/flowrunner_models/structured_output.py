@@ -24,17 +24,17 @@ _PROMPT: Final = (
 
 
 class StructuredOutput(ModelUser):
-    """Let a model write JSON of a given shape."""
+    """Extract JSON of a given shape from a text, with a model."""
 
     type_name = "StructuredOutput"
     aliases = ("StructuredOutputComponent",)
     display_name = "Structured Output"
     inputs = (
-        Input("input_value", required=True, accepts=("Data", "Table"), tool=True, info="the text to read"),
+        Input("input_value", required=True, accepts=("Data", "Table"), tool=True, info="the text to extract from"),
         Input("system_prompt", default=_PROMPT, aliases=("system_message",)),
         Input("schema_name", "str"),
-        Input("output_schema", "any", info="the fields: rows of name, type, description and multiple"),
-        Input("multiple", "bool", default=False, info="in older flows: a list of such objects"),
+        Input("output_schema", "any", info="fields to extract: rows of name, type, description and multiple"),
+        Input("multiple", "bool", default=False, info="in older flows: extract a list of objects"),
         *CHOICE_INPUTS,
         *OPTION_INPUTS,
     )

@@ -27,7 +27,7 @@ _MOST_PAGES: Final = 50
 
 
 class Url(Component):
-    """Fetch web pages and give their text."""
+    """Fetch web pages and return their text."""
 
     type_name = "URLComponent"
     aliases = ("URL",)
@@ -36,14 +36,14 @@ class Url(Component):
     asks_destination = True
     inputs = (
         Input("urls", "str", many=True, required=True, tool=True, info="addresses of web pages"),
-        Input("max_depth", "int", default=1, info="1 for the pages themselves, 2 for those that they link to, ..."),
+        Input("max_depth", "int", default=1, info="levels of links to follow: 1 for none, 2 for linked pages, ..."),
         Input("prevent_outside", "bool", default=True, info="follow links to the same host only"),
         Input("follow_redirects", "bool", default=True),
         Input("format", "str", default="Text", options=("Text", "HTML", "Markdown", "Raw HTML", "JSON")),
-        Input("timeout", "int", default=30, info="seconds for each page"),
+        Input("timeout", "int", default=30, info="time limit for each page in seconds"),
         Input("headers", "any", info="headers to send: rows of key and value"),
-        Input("filter_text_html", "bool", default=True, info="leave out what is not text"),
-        Input("continue_on_failure", "bool", default=True, info="continue with the other pages"),
+        Input("filter_text_html", "bool", default=True, info="skip content that is not text"),
+        Input("continue_on_failure", "bool", default=True, info="continue if a page cannot be fetched"),
         Input("check_response_status", "bool", default=False, info="treat an error status as a failure"),
     )
     outputs = (

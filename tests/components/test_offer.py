@@ -12,6 +12,7 @@ from flowrunner_components import COMPONENTS
 
 import flowrunner
 from flowrunner.components import INPUT_TYPES
+from tests.components.documented import description, undocumented
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "components.md"
@@ -58,6 +59,8 @@ def test_the_documentation_has_every_type_input_and_output(component):
         wanted += older.aliases
     missing = [name for name in wanted if f"`{name}`" not in section]
     assert missing == []
+    assert f".** {description(component)}" in section
+    assert undocumented(component, section) == []
 
 
 def test_the_documentation_has_no_section_too_many():

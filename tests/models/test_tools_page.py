@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from flowrunner_models import TOOLS
 
+from tests.components.documented import description, undocumented
+
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "tools.md").read_text(encoding="utf-8")
 
 
@@ -19,6 +21,8 @@ def test_the_documentation_has_every_type_input_and_output(component):
     for port in (*component.inputs, *component.outputs):
         wanted += [port.name, *port.aliases]
     assert [name for name in wanted if f"`{name}`" not in text] == []
+    assert f".** {description(component)}" in text
+    assert undocumented(component, text) == []
 
 
 def test_the_documentation_has_no_section_too_many():

@@ -12,6 +12,7 @@ from flowrunner_retrieval.embeddings.components import EMBEDDING_TYPES
 from flowrunner_retrieval.stores.names import STORE_TYPES
 
 from flowrunner.components import INPUT_TYPES
+from tests.components.documented import description, undocumented
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "retrieval.md").read_text(encoding="utf-8")
 #: Those that have a row in a table of their kind.
@@ -31,6 +32,8 @@ def test_the_documentation_has_every_type_input_and_output(component):
     for port in (*component.inputs, *component.outputs):
         wanted += [port.name, *port.aliases]
     assert [name for name in wanted if f"`{name}`" not in text] == []
+    assert f".** {description(component)}" in text
+    assert undocumented(component, text) == []
 
 
 @pytest.mark.parametrize("component", sorted(IN_TABLES, key=lambda c: c.type_name), ids=lambda c: c.type_name)

@@ -48,7 +48,7 @@ class _Search(Component):
 
 
 def _question(name: str) -> Input:
-    return Input(name, "str", tool=True, info="what to search for")
+    return Input(name, "str", tool=True, info="the search query")
 
 
 class WebSearch(_Search):
@@ -60,7 +60,7 @@ class WebSearch(_Search):
     question = "query"
     mode: ClassVar[str] = "Web"
     inputs = (
-        Input("query", "str", tool=True, aliases=("rss_url",), info="what to search for, or the address of a feed"),
+        Input("query", "str", tool=True, aliases=("rss_url",), info="the search query, or the address of a feed"),
         Input("search_mode", "str", options=("Web", "News", "RSS")),
         *(Input(name, "str") for name in ("hl", "gl", "ceid", "topic", "location")),
         Input("timeout", "int", default=5),
@@ -134,8 +134,8 @@ class Tavily(_Search):
         Input("include_answer", "bool", default=True),
         Input("time_range", "str"),
         Input("include_images", "bool", default=False),
-        Input("include_domains", "str", info="commas between them"),
-        Input("exclude_domains", "str", info="commas between them"),
+        Input("include_domains", "str", info="domains, separated by commas"),
+        Input("exclude_domains", "str", info="domains, separated by commas"),
         Input("include_raw_content", "bool", default=False),
     )
 
@@ -165,7 +165,7 @@ class Serper(_Search):
     key = "serper_api_key"
     inputs = (
         Input("serper_api_key", "secret"),
-        Input("input_value", "str", tool=True, aliases=("query",), info="what to search for"),
+        Input("input_value", "str", tool=True, aliases=("query",), info="the search query"),
         Input("k", "int", default=4, aliases=("max_results",)),
     )
 
@@ -238,7 +238,7 @@ class Wikipedia(_Search):
 
 
 class Arxiv(_Search):
-    """Search papers of arXiv."""
+    """Search papers on arXiv."""
 
     type_name = "ArXivComponent"
     aliases = ("ArXiv",)

@@ -30,7 +30,7 @@ INPUTS: Final = (
 
 
 class SqlDatabase(Component):
-    """Send an SQL query to a database and give the rows."""
+    """Send an SQL query to a database and return the rows."""
 
     type_name = "SQLComponent"
     aliases = ("SQLDatabaseComponent", "SQLExecutor", "SQLExecutorComponent")

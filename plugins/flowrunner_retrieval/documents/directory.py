@@ -12,7 +12,7 @@ from .readers import SUFFIXES, FileUnreadable, read_text
 
 
 class Directory(Component):
-    """Read the files of a folder among those that the operator allows, a row each."""
+    """Read the files in a folder that the operator allows, one row per file."""
 
     type_name = "Directory"
     display_name = "Directory"

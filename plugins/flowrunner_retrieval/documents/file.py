@@ -24,7 +24,7 @@ class File(Component):
         Input(
             "file_path", "any", accepts=("Data", "Message", "Table"), many=True, info="files named by other components"
         ),
-        Input("file_path_str", "str", info="one more name; set by an agent"),
+        Input("file_path_str", "str", info="another file name; set by an agent"),
         Input("separator", "str", default="\n\n", info="separator between the texts of several files"),
         Input("silent_errors", "bool", default=False, info="leave out files that cannot be read"),
         Input("ignore_unsupported_extensions", "bool", default=True, info="leave out files of unknown kinds"),

@@ -21,9 +21,9 @@ class JsonToData(Component):
     blocking = True
     files_input: ClassVar[str | None] = "json_file"
     inputs = (
-        Input("json_file", "str", info="an upload"),
-        Input("json_path", "str", info="an upload, by its name"),
-        Input("json_string", "str", tool=True, info="the JSON itself"),
+        Input("json_file", "str", info="an uploaded file"),
+        Input("json_path", "str", info="name of an uploaded file"),
+        Input("json_string", "str", tool=True, info="the JSON as text"),
     )
     outputs = (Output("data", "Data"),)
 
@@ -50,9 +50,9 @@ class CsvToData(Component):
     blocking = True
     files_input: ClassVar[str | None] = "csv_file"
     inputs = (
-        Input("csv_file", "str", info="an upload"),
-        Input("csv_path", "str", info="an upload, by its name"),
-        Input("csv_string", "str", tool=True, info="the CSV itself"),
+        Input("csv_file", "str", info="an uploaded file"),
+        Input("csv_path", "str", info="name of an uploaded file"),
+        Input("csv_string", "str", tool=True, info="the CSV as text"),
         Input("text_key", "str", default="text", info="the column that holds the text"),
     )
     outputs = (Output("data_list", "Data"),)

@@ -32,7 +32,7 @@ EMBEDDING_INPUTS: Final = (
 
 
 class EmbeddingModel(Component):
-    """Hand an embedding model to a vector store."""
+    """Provide an embedding model to a vector store."""
 
     type_name = "EmbeddingModel"
     aliases = ("EmbeddingModelComponent",)
@@ -102,7 +102,7 @@ EMBEDDING_TYPES: Final[tuple[type[EmbeddingModel], ...]] = (
 
 
 class TextEmbedder(Component):
-    """Turn a text into its vector."""
+    """Embed a text as a vector."""
 
     type_name = "TextEmbedderComponent"
     display_name = "Text Embedder"

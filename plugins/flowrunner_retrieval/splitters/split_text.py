@@ -14,7 +14,7 @@ from .texts import Row, rows_of, unescaped
 
 _SIZES: Final = (
     Input("chunk_size", "int", default=1000, info="maximum characters of a chunk"),
-    Input("chunk_overlap", "int", default=200, info="overlap of neighbouring chunks in characters"),
+    Input("chunk_overlap", "int", default=200, info="overlap between chunks, in characters"),
 )
 _OUTPUTS: Final = (Output("dataframe", "Table"), Output("chunks", "Data", aliases=("data", "text")))
 _DATA: Final = Input(
@@ -68,7 +68,7 @@ class _Splitter(Component):
 
 
 class SplitText(_Splitter):
-    """Cut texts into chunks at a separator."""
+    """Split texts into chunks at a separator."""
 
     type_name = "SplitText"
     aliases = ("SplitTextComponent",)
@@ -76,7 +76,7 @@ class SplitText(_Splitter):
     inputs = (
         _DATA,
         *_SIZES,
-        Input("separator", "str", default="\n", info="where texts are cut; \\n is a line break"),
+        Input("separator", "str", default="\n", info="separator to split at; \\n is a line break"),
         Input("text_key", "str", default="text", info="the column that holds the text"),
         Input("keep_separator", "str", default="False", options=("False", "True", "Start", "End")),
         Input("clean_output", "bool", default=False, info="return the text only, without metadata"),
@@ -90,7 +90,7 @@ class SplitText(_Splitter):
 
 
 class CharacterSplitter(_Splitter):
-    """Cut texts into chunks at a separator, blank lines by default."""
+    """Split texts into chunks at a separator, by default blank lines."""
 
     type_name = "CharacterTextSplitter"
     display_name = "Character Text Splitter"
@@ -103,7 +103,7 @@ class CharacterSplitter(_Splitter):
 
 
 class RecursiveSplitter(_Splitter):
-    """Cut texts into chunks where they belong together least: at blank lines, lines, words, characters."""
+    """Split texts into chunks at the largest possible boundary: blank lines, lines, words, characters."""
 
     type_name = "RecursiveCharacterTextSplitter"
     display_name = "Recursive Character Text Splitter"
@@ -124,14 +124,14 @@ class RecursiveSplitter(_Splitter):
 
 
 class LanguageSplitter(_Splitter):
-    """Cut source code into chunks where its language has borders."""
+    """Split source code into chunks at the boundaries of its language."""
 
     type_name = "LanguageRecursiveTextSplitter"
     display_name = "Language Recursive Text Splitter"
     inputs = (
         _DATA,
         *_SIZES,
-        Input("code_language", "str", default="python", info="such as python, js, markdown, html"),
+        Input("code_language", "str", default="python", info="the language, such as python, js, markdown or html"),
     )
 
     def splitter(self, library: Any, values: Mapping[str, Any]) -> Any:

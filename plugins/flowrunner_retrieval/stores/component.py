@@ -30,16 +30,19 @@ INPUTS: Final = (
         many=True,
         accepts=("Data", "Table", "Message", "Document"),
         aliases=("inputs", "vector_store_inputs", "documents", "data_inputs"),
-        info="what to store",
+        info="texts or rows to store",
     ),
-    Input(
-        "search_query", "str", tool=True, aliases=("search_input", "query", "input_value"), info="what to search for"
-    ),
+    Input("search_query", "str", tool=True, aliases=("search_input", "query", "input_value"), info="the search query"),
     Input("number_of_results", "int", default=4, aliases=("top_k",)),
     Input("search_type", "str", default="Similarity", info="Similarity, Similarity with score threshold, MMR"),
     Input("search_score_threshold", "float", default=0.0, aliases=("min_similarity_score", "score_threshold")),
-    Input("search_filter", "any", aliases=("advanced_search_filter",), info="members of the metadata and their values"),
-    Input("allow_duplicates", "bool", default=False, info="allow the same text of a document more than once"),
+    Input(
+        "search_filter",
+        "any",
+        aliases=("advanced_search_filter",),
+        info="metadata that results must have",
+    ),
+    Input("allow_duplicates", "bool", default=False, info="store a text again if the document already has it"),
     Input(
         "pre_delete_collection",
         "bool",
@@ -70,7 +73,7 @@ class OpenCollection:
 
 
 class StoreComponent(Component):
-    """Keep texts in the vector store that the operator chose, and search them."""
+    """Store texts in the vector store that the operator chose, and search them."""
 
     type_name = "LocalDB"
     aliases = ("VectorStore", "LocalVectorStore")

@@ -71,7 +71,7 @@ class KnowledgeRetrieval(_Knowledge):
     display_name = "Knowledge Retrieval"
     inputs = (
         _BASE,
-        Input("search_query", "str", tool=True, aliases=("input_value",), info="what to search for"),
+        Input("search_query", "str", tool=True, aliases=("input_value",), info="the search query"),
         Input("top_k", "int", default=5, aliases=("number_of_results",)),
         Input("include_metadata", "bool", default=True),
         Input("search_filter", "any"),

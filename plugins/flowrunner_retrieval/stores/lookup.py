@@ -26,7 +26,7 @@ _QUERY: Final = Input("search_query", "str", tool=True, info="text to search for
 
 
 class AstraLookup(Component):
-    """Look rows of a collection up by their members, or by likeness to a text."""
+    """Look up rows in a collection by their members, or by similarity to a text."""
 
     type_name = "AstraDBToolComponent"
     aliases = ("AstraDBTool",)
