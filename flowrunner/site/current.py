@@ -20,11 +20,10 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim
 from flowrunner.site.callers import as_identity
 from flowrunner.site.once import run_once, site_key, stream_once
-from flowrunner.site.text_stream import text_pieces
-from flowrunner.web.disconnect import Presence
+from flowrunner.site.text_stream import TextStream
+from flowrunner.web.call import Call
 from flowrunner.web.mounts import pick_name, runners_of
 from flowrunner.web.site_hooks import check_neighbours
-from flowrunner.web.streams import RunStream
 
 Who = Identity | str | int | None
 
@@ -151,11 +150,10 @@ class BoundRunner:
         )
         found = self.runner.find(flow, who)
         key = site_key(self.runner, found, asked, who, idempotency_key, "stream")
-        if key is not None:
-            return stream_once(self.runner, key, found, asked, who)
         # Somebody may read the pieces in a view; whether they are still there shows while nothing is said, too.
-        gone = Presence(flask_request.environ if has_request_context() else {}).is_over
-        return text_pieces(RunStream(self.runner, found, asked, who, gone=gone))
+        environ = flask_request.environ if has_request_context() else {}
+        call = Call(self.runner, found, asked, who, environ, "stream")
+        return TextStream(call).pieces() if key is None else stream_once(call, key)
 
 
 def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRunner:

@@ -20,12 +20,10 @@ from flowrunner.memory.message import new_id, utc_now
 from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, make_key
 from flowrunner.session import Session
-from flowrunner.site.text_stream import text_pieces
-from flowrunner.web.disconnect import Presence
+from flowrunner.site.text_stream import TextStream
+from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps
-from flowrunner.web.kept_stream import KeptStream, Recording
 from flowrunner.web.once import KEY_HEADER
-from flowrunner.web.streams import RunStream
 
 #: Where a request of the site counts the runs that it has asked for.
 _COUNT: Final = "flowrunner.runs_asked_for"
@@ -113,31 +111,21 @@ def run_once(
         claim.free()
 
 
-def stream_once(runner: Runner, key: Key, flow: Flow, asked: RunRequest, identity: Identity) -> Iterator[str]:
+def stream_once(call: Call, key: Key) -> Iterator[str]:
     """Return the pieces of an answer as they come, or the whole of it where it was asked for before.
 
     A run whose reader leaves goes on for a while, as for every request with a key.
 
     :raises FlowRunnerError: as :func:`run_once`; what stops the run later is raised between two pieces.
     """
-    claim = runner.runs.once.take(key, new_id())
+    claim = call.runner.runs.once.take(key, new_id())
     if isinstance(claim, str):
         return _pieces_of(json.loads(claim))
-    presence = Presence(flask_request.environ if has_request_context() else {})
     try:
-        stream = RunStream(runner, flow, asked, identity, gone=presence.is_over, claim=claim)
+        return TextStream(call, claim).pieces()
     except FlowRunnerError:
         claim.free()
         raise
-    recording = _TextRecording(claim, [], runner.settings.max_answer)
-    kept = KeptStream(text_pieces(stream), recording, stream, runner.settings.resume_seconds)
-    return kept.start().listen(presence)
-
-
-class _TextRecording(Recording):
-    def whole(self, text: str, failure: FlowRunnerError | None) -> str:
-        error = None if failure is None else [failure.status, failure.code, failure.message]
-        return dumps({"text": text, "error": error})
 
 
 def _pieces_of(kept: Mapping[str, Any]) -> Iterator[str]:

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from typing import Any
 
-from flowrunner.errors import RunCancelled
+from flowrunner.engine.events import RunEvent
+from flowrunner.runs.once import Claim
+from flowrunner.web.call import Call
+from flowrunner.web.json_io import dumps
 from flowrunner.web.streams import RunStream
 
 
-def text_pieces(stream: RunStream) -> Iterator[str]:
-    """Yield the answer of a run: what a model says as it says it, else the whole text at the end.
+class TextStream(RunStream):
+    """A run that is told as its answer: what a model says as it says it, else the whole text at the end.
 
-    Where several messages are streamed, the first of them counts. Leaving early stops the run.
+    Where several messages are streamed, the first of them counts.
 
-    :raises FlowRunnerError: what stopped the run.
+    :raises FlowRunnerError: where the run fails before its first event.
     """
-    spoken, said = None, ""
-    events: Any = stream.batches()
-    with closing(events) as batches:
-        for event in (event for batch in batches for event in batch):
-            data = event.data
-            if event.kind == "token":
-                spoken = spoken or data["message_id"]
-                if data["message_id"] == spoken and data["text"]:
-                    said += data["text"]
-                    yield data["text"]
-            elif event.kind == "run_failed":
-                raise data["error"]
-            elif event.kind == "run_cancelled":
-                raise RunCancelled(f"The run was stopped: {data['reason']}.")
-            elif event.kind == "run_finished":
-                text = data["result"].text
-                if text and text != said:
-                    yield text
+
+    def __init__(self, call: Call, claim: Claim | None = None) -> None:
+        self._spoken: str | None = None
+        self._said = ""
+        super().__init__(call, self._piece, claim)
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the pieces as they come. Leaving early stops the run.
+
+        :raises FlowRunnerError: what stopped the run.
+        """
+        yield from self.listen(joined=False)
+        if self.failure is not None:
+            raise self.failure
+
+    def whole(self, text: str) -> str:
+        """Return what is kept: the text, and what broke it off."""
+        failure = self.failure
+        error = None if failure is None else [failure.status, failure.code, failure.message]
+        return dumps({"text": text, "error": error})
+
+    def _piece(self, event: RunEvent) -> str:
+        data = event.data
+        if event.kind == "token":
+            self._spoken = self._spoken or data["message_id"]
+            if data["message_id"] == self._spoken:
+                self._said += data["text"]
+                return str(data["text"])
+        elif event.kind == "run_finished" and data["result"].text != self._said:
+            return str(data["result"].text)
+        return ""

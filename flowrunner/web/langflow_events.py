@@ -7,6 +7,7 @@ from typing import Any
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.shapes import message_json
 from flowrunner.text.timestamps import moment_text
+from flowrunner.web.json_io import dump_line
 
 
 def line_of(event: RunEvent) -> dict[str, Any] | None:
@@ -44,3 +45,9 @@ def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
         }
         return {"event": "vertex_finished", "data": shown}
     return None
+
+
+def line_text(event: RunEvent) -> str:
+    """Return an event as the reference server streams it: JSON on a line, and an empty line after it."""
+    shown = line_of(event)
+    return "" if shown is None else dump_line(shown) + "\n\n"

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
 
-from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import FlowRunnerError, KeyInFlight
-from flowrunner.flows.model import Flow
-from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
-from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, KeyedAnswer, KeyTaken, make_key
+from flowrunner.web.call import Call
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text
-from flowrunner.web.json_io import dumps
-from flowrunner.web.kept_stream import head_of
+from flowrunner.web.json_io import dumps, json_response
 
+#: Names the run in an answer.
+RUN_HEADER: Final = "X-Run-Id"
 #: What the description of the API says of the header.
 KEY_FIELD: Final = {
     "Idempotency-Key": Text("Requests with the same key, 1 to 255 characters, run once and get the same answer.")
@@ -30,43 +28,52 @@ KEY_FIELD: Final = {
 KEY_HEADER: Final = "HTTP_IDEMPOTENCY_KEY"
 #: Says that an answer is the one that an earlier request with the same key got.
 REPLAYED: Final = "Idempotent-Replayed"
+#: Headers of an answer that are part of it.
+_KEPT_HEADERS: Final = ("content-type", "x-run-id", "x-accel-buffering", "cache-control")
+_UNEXPECTED: Final = dumps({"detail": "Internal Server Error", "code": "internal_error"})
 
-Answering = Callable[[Claim], Response]
 
-
-def read_key(
-    runner: Runner, flow: Flow, identity: Identity, asked: RunRequest, *facts: Any, session: str | None = None
-) -> Key | None:
-    """Return the key that the present request carries; None if it carries none, or the settings ask for none.
+def _read_key(call: Call, *facts: Any, session: str | None = None) -> Key | None:
+    """Return the key that a request carries; None if it carries none, or the settings ask for none.
 
     The request is what is asked of the flow, not how that is written: JSON in another order is the same.
 
-    :param facts: what else decides the answer, such as its shape.
-    :param session: the session that the client named, where that of ``asked`` was made up for it.
     :raises KeyInvalid: for a word that can be no key.
     """
-    word = request.environ.get(KEY_HEADER)
-    if word is None or not runner.settings.idempotency_seconds:
+    word = call.environ.get(KEY_HEADER)
+    if word is None or not call.runner.settings.idempotency_seconds:
         return None
-    content = asdict(asked)
+    content = asdict(call.asked)
     if session is not None:
         content["session_id"] = session
-    sight = "outputs" if asked.outputs_only else ""
-    return make_key(runner.runs.box, word, identity, flow.id, [request.method, content, *facts], sight=sight)
+    sight = "outputs" if call.asked.outputs_only else ""
+    request = [call.environ["REQUEST_METHOD"], content, *facts]
+    return make_key(call.runner.runs.box, word, call.identity, call.flow.id, request, sight=sight)
 
 
-def answer_once(runner: Runner, key: Key, answer: Answering, failed: Callable[[FlowRunnerError], Response]) -> Response:
-    """Answer a request that carries a key: by running it, or with the answer that it got before.
+def answer_once(
+    call: Call,
+    answer: Callable[[Claim | None], Response],
+    failed: Callable[[FlowRunnerError], Response],
+    *facts: Any,
+    session: str | None = None,
+) -> Response:
+    """Answer a request by running its flow, or where it carries a key with the answer that it got before.
 
-    :param answer: runs it. The claim that it is given has the run's id and looks at its events. An answer that is not
-        a stream is kept when it returns.
+    :param answer: runs the flow. The claim that it is given where there is a key has the run's id and looks at its
+        events. An answer that is not a stream is kept when it returns.
     :param failed: returns the answer to an error.
+    :param facts: what else decides the answer, such as its shape.
+    :param session: the session that the client named, where that of the call was made up for it.
     :raises FlowRunnerError: what kept the run from beginning, after which the key is free again; else as
         :meth:`~flowrunner.runs.once.Once.take`.
     """
-    claim = runner.runs.once.take(key, new_id())
+    key = _read_key(call, *facts, session=session) if KEY_HEADER in call.environ else None
+    if key is None:
+        return answer(None)
+    claim = call.runner.runs.once.take(key, new_id())
     if isinstance(claim, str):
-        return replay(claim)
+        return _replay(claim)
     try:
         response = answer(claim)
         if not response.is_streamed:
@@ -88,63 +95,49 @@ def answer_once(runner: Runner, key: Key, answer: Answering, failed: Callable[[F
             claim.free()
 
 
-_UNEXPECTED: Final = dumps({"detail": "Internal Server Error", "code": "internal_error"})
+def accept_once(call: Call, message: str, status: str) -> Response:
+    """Accept a run in the background and answer 202, once for each key.
 
-
-def accept_once(
-    runner: Runner, key: Key | None, accept: Callable[[str, KeyedAnswer | None], Any], answer: Callable[[str], Response]
-) -> Response:
-    """Accept a run in the background, once for each key.
-
-    :param accept: takes the id of the run, and its key with the answer.
-    :param answer: returns the answer to the request from the id of its run.
+    :param message: what the answer says.
+    :param status: how it calls the state of the run.
     """
-    run_id = new_id()
-    response = answer(run_id)
-    if key is None:
-        accept(run_id, None)
-        return response
-    found = runner.runs.once.find(key)
+    once, run_id = call.runner.runs.once, new_id()
+    response = json_response({"message": message, "status": status, "run_id": run_id}, 202)
+    response.headers.add(RUN_HEADER, run_id)
+    key = _read_key(call, call.kind)
+    found = None if key is None else once.find(key)
     if found is None:
+        keyed = None if key is None else KeyedAnswer(key, as_text(response))
         try:
-            accept(run_id, KeyedAnswer(key, as_text(response)))
+            call.runner.start(call.flow, call.asked, call.identity, kind=call.kind, run_id=run_id, keyed=keyed)
             return response
         except KeyTaken:
-            found = runner.runs.once.find(key)
+            found = None if key is None else once.find(key)
     if found is None:
         raise KeyInFlight()
-    return replay(found)
+    return _replay(found)
 
 
-def run_and_wait(
-    runner: Runner,
-    flow: Flow,
-    asked: RunRequest,
-    identity: Identity,
-    shape: Callable[[RunResult], Response],
-    claim: Claim | None,
-    environ: Mapping[str, Any],
-    *,
-    kind: str = "run",
-) -> Response:
+def run_and_wait(call: Call, shape: Callable[[RunResult], Response], claim: Claim | None) -> Response:
     """Run a flow for a client that waits for the whole answer; one that leaves ends the run, if the settings say so.
 
     A client with a key has not left for good once its run has begun, since it comes back.
 
     :param shape: returns the answer of a result.
     """
-    gone = Presence(environ).is_over if runner.settings.cancel_when_left else None
+    runner, flow, asked = call.runner, call.flow, call.asked
+    gone = Presence(call.environ).is_over if runner.settings.cancel_when_left else None
     if claim is None:
-        return shape(runner.execute(flow, asked, identity, gone=gone, kind=kind))
+        return shape(runner.execute(flow, asked, call.identity, gone=gone, kind=call.kind))
     claim.shape = lambda result: as_text(shape(result))
     result = runner.execute(
         flow,
         asked,
-        identity,
+        call.identity,
         gone=None if gone is None else lambda: not claim.begun and gone(),
         emit=claim.watching(None, again=flow.idempotent),
         run_id=claim.run_id,
-        kind=kind,
+        kind=call.kind,
         parcel=claim,
     )
     return shape(result)
@@ -152,10 +145,11 @@ def run_and_wait(
 
 def as_text(response: Response) -> str:
     """Return an answer as it is kept: status, headers and body."""
-    return dumps([*head_of(response), response.get_data(as_text=True)])
+    headers = [[name, value] for name, value in response.headers if name.lower() in _KEPT_HEADERS]
+    return dumps([response.status_code, headers, response.get_data(as_text=True)])
 
 
-def replay(text: str) -> Response:
+def _replay(text: str) -> Response:
     """Return an answer that was kept."""
     status, headers, body = json.loads(text)
     response = Response(body, status=status, headers=[(name, value) for name, value in headers])

@@ -10,20 +10,9 @@ from typing import Any, Final
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.result import RunResult
 from flowrunner.web.json_io import dump_line
-from flowrunner.web.streams import RunStream
 
 _BROKEN_OFF: Final = ("run_failed", "run_cancelled")
 _DONE: Final = "data: [DONE]\n\n"
-
-
-def openai_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a run as the events that OpenAI's clients read."""
-    return _frames(stream, _Events(head))
-
-
-def chunk_frames(stream: RunStream, head: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a run as the reference server does: ``response.chunk`` objects, then ``[DONE]``."""
-    return _frames(stream, _Chunks(head))
 
 
 def text_item(item_id: str, text: str, **more: Any) -> dict[str, Any]:
@@ -46,14 +35,6 @@ def usage_of(result: RunResult) -> dict[str, Any] | None:
         "output_tokens_details": {"reasoning_tokens": usage.pop("reasoning_tokens", 0)},
         **usage,
     }
-
-
-def _frames(stream: RunStream, told: _Events | _Chunks) -> Iterator[str]:
-    yield told.begin()
-    for batch in stream.batches():
-        text = "".join(map(told.tell, batch))
-        if text:
-            yield text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +80,8 @@ class _Reply:
         self.text, self._begins = "", True
 
 
-class _Events:
-    """Makes OpenAI's events of one response, numbered."""
+class OpenAiEvents:
+    """Tells a run as the numbered events of one response that OpenAI's clients read."""
 
     def __init__(self, head: Mapping[str, Any]) -> None:
         self._head = head
@@ -109,15 +90,12 @@ class _Events:
         self._items: list[dict[str, Any]] = []
         self._text: list[str] | None = None
 
-    def begin(self) -> str:
-        """Return the events before the run."""
-        return self._frame("response.created", response=self._head) + self._frame(
-            "response.in_progress", response=self._head
-        )
-
     def tell(self, event: RunEvent) -> str:
         """Return the events that one of the run becomes."""
         text = ""
+        if event.kind == "run_started":
+            for kind in ("response.created", "response.in_progress"):
+                text += self._frame(kind, response=self._head)
         for part in self._reply.read(event):
             if part.fresh:
                 text += self._end_item() + self._begin_item()
@@ -177,22 +155,20 @@ class _Events:
         return {"item_id": self._item_id, "output_index": len(self._items), "content_index": 0}
 
 
-class _Chunks:
-    """Makes the reference server's chunks of one response."""
+class Chunks:
+    """Tells a run as the reference server does: ``response.chunk`` objects, then ``[DONE]``."""
 
     def __init__(self, head: Mapping[str, Any]) -> None:
         self._head = head
         self._reply = _Reply()
         self._created = int(time.time())
 
-    def begin(self) -> str:
-        """Return the chunk before the run."""
-        return self._chunk({"content": ""})
-
     def tell(self, event: RunEvent) -> str:
         """Return the chunks that an event of the run becomes."""
         text = "".join(self._chunk({"content": part.text}) for part in self._reply.read(event))
-        if event.kind == "run_finished":
+        if event.kind == "run_started":
+            text = self._chunk({"content": ""})
+        elif event.kind == "run_finished":
             done = {name: self._head[name] for name in ("id", "object", "created_at", "model")}
             done.update(status="completed", usage=usage_of(event.data["result"]))
             completed = dump_line({"type": "response.completed", "response": done})

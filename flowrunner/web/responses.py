@@ -22,18 +22,18 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim
 from flowrunner.store.files import StoredFile
 from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.disconnect import Presence
+from flowrunner.web.call import Call
 from flowrunner.web.errors import note_error, openai_error, retry_later
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.json_io import json_response
-from flowrunner.web.once import KEY_FIELD, KEY_HEADER, answer_once, read_key, run_and_wait
-from flowrunner.web.response_events import chunk_frames, openai_frames, text_item, usage_of
+from flowrunner.web.once import KEY_FIELD, RUN_HEADER, answer_once, run_and_wait
+from flowrunner.web.response_events import Chunks, OpenAiEvents, text_item, usage_of
 from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run import as_seen
 from flowrunner.web.run_body import header_variables
 from flowrunner.web.schemas import EVENTS, Body, Media, Open
-from flowrunner.web.streams import RUN_HEADER, RunStream, answer_stream
+from flowrunner.web.streams import answer_stream
 
 routes = RouteGroup("runs")
 
@@ -101,37 +101,32 @@ def _failed(error: FlowRunnerError) -> Response:
 def _respond(runner: Runner, body: Input, events: str | None) -> Response:
     if body.get("tools") is not None:
         raise BadRequest("The parameter tools is not supported: a flow has its own tools.")
-    name = body["model"]
+    name, previous, environ = body["model"], body.get("previous_response_id"), request.environ
     flow = _find(runner, name)
     if runner.plan(flow).chat_input is None:
         raise _NoChat("Flow must have a ChatInput component to be compatible with OpenAI Responses API")
-    session = body.get("previous_response_id") or str(uuid.uuid4())
+    session = previous or str(uuid.uuid4())
     streaming = body.get("stream") is True
     given = read_input(body["input"])
     asked = RunRequest(
-        input_value=given.text, session_id=session, variables=header_variables(request.environ), streaming=streaming
+        input_value=given.text, session_id=session, variables=header_variables(environ), streaming=streaming
     )
-    asked = as_seen(asked, caller())
+    call = Call(runner, flow, as_seen(asked, caller()), caller(), environ, "response")
     # Its history is part of what a request may bring.
-    runner.admit(replace(asked, payload="".join(text for _, text in given.before)), caller())
+    runner.admit(replace(call.asked, payload="".join(text for _, text in given.before)), caller())
     # Who names an earlier response has its conversation here.
-    before = () if body.get("previous_response_id") else given.before
-    head = response_head(session, name, body.get("previous_response_id"))
+    before = () if previous else given.before
+    head = response_head(session, name, previous)
     openai = streaming and _wants_openai_events(events)
 
-    def run(claim: Claim | None) -> Response:
+    def run(call: Call, claim: Claim | None) -> Response:
         if streaming:
-            gone = Presence(request.environ).is_over
-            stream = RunStream(runner, flow, asked, caller(), gone=gone, claim=claim, kind="response")
-            frames = openai_frames(stream, head) if openai else chunk_frames(stream, head)
-            return answer_stream(runner, stream, frames, claim)
-        shape = partial(_shape, head)
-        return run_and_wait(runner, flow, asked, caller(), shape, claim, request.environ, kind="response")
+            return answer_stream(call, (OpenAiEvents(head) if openai else Chunks(head)).tell, claim)
+        return run_and_wait(call, partial(_shape, head), claim)
 
     def answer(claim: Claim | None) -> Response:
-        nonlocal asked
         if not before and not given.pictures:
-            return run(claim)
+            return run(call, claim)
         pictures: list[StoredFile] = []
         keep_history(runner, flow, session, before)
         newest = newest_in(runner, session)
@@ -139,22 +134,19 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
             # Each is noted as it comes: the next one may be one too many.
             for picture in keep_pictures(runner, flow, given.pictures):
                 pictures.append(picture)
-            if given.pictures:
-                asked = replace(asked, tweaks={_chat_input(runner, flow): {"files": [one.path for one in pictures]}})
-            return run(claim)
+            if not given.pictures:
+                return run(call, claim)
+            files = {_chat_input(runner, flow): {"files": [one.path for one in pictures]}}
+            return run(replace(call, asked=replace(call.asked, tweaks=files)), claim)
         except (TooMany, TooBusy):
             # Nothing has begun: whoever asks too often must not fill the disk meanwhile.
             drop_kept(runner, session, newest, pictures, turns=bool(before))
             raise
 
-    if KEY_HEADER in request.environ:
-        made_up = "" if body.get("previous_response_id") is None else None
-        # The request itself has neither yet: its turns and pictures are stored when it is run.
-        brought = (before, [(kind, hashlib.sha256(picture).hexdigest()) for kind, picture in given.pictures])
-        key = read_key(runner, flow, caller(), asked, openai, "response", *brought, session=made_up)
-        if key is not None:
-            return answer_once(runner, key, answer, _failed)
-    return answer(None)
+    # The call itself has neither yet: its turns and pictures are stored when it is run.
+    brought = (before, [(kind, hashlib.sha256(picture).hexdigest()) for kind, picture in given.pictures])
+    made_up = "" if previous is None else None
+    return answer_once(call, answer, _failed, openai, "response", *brought, session=made_up)
 
 
 def _shape(head: Mapping[str, Any], result: RunResult) -> Response:

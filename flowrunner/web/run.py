@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Request, Response
@@ -13,24 +13,24 @@ from flowrunner.authority import RUN, Capability, may
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, Conflict, NotFound
-from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
-from flowrunner.runner import Runner
-from flowrunner.runs.once import Claim, KeyedAnswer
+from flowrunner.runs.once import Claim
 from flowrunner.web import schemas
 from flowrunner.web.access import in_reach
 from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
+from flowrunner.web.call import Call
 from flowrunner.web.envelopes import old_envelope
 from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
 from flowrunner.web.json_io import PlainResponse, json_response
-from flowrunner.web.once import KEY_FIELD, KEY_HEADER, accept_once, answer_once, read_key, run_and_wait
+from flowrunner.web.langflow_events import line_text
+from flowrunner.web.once import KEY_FIELD, RUN_HEADER, accept_once, answer_once, run_and_wait
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream, with_files
 from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open
 from flowrunner.web.sse import resume_sse, stream_sse
-from flowrunner.web.streams import RUN_HEADER, stream_lines
+from flowrunner.web.streams import answer_stream
 
 #: What runs a flow for somebody who waits for its answer, and stops it.
 routes = RouteGroup("runs")
@@ -112,33 +112,31 @@ def run_flow(flow: str, query: Input) -> Response:
     runner, identity = environ[RUNNER], environ[IDENTITY]
     body, streaming = read_run_body(runner, request), query["stream"]
     found = runner.find(flow, identity)
-    if streaming == "sse" and request.headers.get("Last-Event-ID"):
-        return resume_sse(runner, this_blueprint().spool, found, identity, request.headers["Last-Event-ID"])
+    if streaming == "sse" and environ.get("HTTP_LAST_EVENT_ID"):
+        return resume_sse(this_blueprint().spool, found, environ["HTTP_LAST_EVENT_ID"])
     if streaming is None and wants_stream(body):
         streaming = "lines"
     asked = read_run_request(body, environ, streaming=streaming is not None)
     if ("files" in body or "input_request" in body) and (files := files_of(body)):
         asked = with_files(asked, files, found, runner.plugins.registry)
-    asked = as_seen(asked, identity)
+    call = Call(runner, found, as_seen(asked, identity), identity, environ, "run" if streaming is None else "stream")
     if query["background"]:
-        return _accept(runner, found, asked, identity)
+        if streaming is not None:
+            raise BadRequest("Background runs cannot be streamed: omit stream, and read the events of the run later.")
+        return accept_once(replace(call, kind="background"), "The run was accepted", "queued")
     # Of what a flow is made is for its authors.
     vertices = bool(streaming == "sse" and query["vertices"] and may(identity, Capability.AUTHOR, change=False))
     envelope, as_text = query["envelope"] or runner.settings.envelope, wants_text(request)
-    shape = "text" if as_text else envelope
+    shape = partial(answer_run, "text" if as_text else envelope)
 
     def answer(claim: Claim | None) -> Response:
         if streaming == "sse":
-            return stream_sse(runner, this_blueprint().spool, found, asked, identity, vertices=vertices, claim=claim)
+            return stream_sse(call, this_blueprint().spool, claim, vertices=vertices)
         if streaming is not None:
-            return stream_lines(runner, found, asked, identity, claim)
-        return run_and_wait(runner, found, asked, identity, lambda result: answer_run(result, shape), claim, environ)
+            return answer_stream(call, line_text, claim)
+        return run_and_wait(call, shape, claim)
 
-    if KEY_HEADER in environ:
-        key = read_key(runner, found, identity, asked, streaming, vertices, envelope, as_text)
-        if key is not None:
-            return answer_once(runner, key, answer, error_response)
-    return answer(None)
+    return answer_once(call, answer, error_response, streaming, vertices, envelope, as_text)
 
 
 def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
@@ -147,42 +145,6 @@ def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
     Values between components reveal how a flow is built, such as its author's prompts; only authors see them.
     """
     return asked if may(identity, Capability.AUTHOR, change=False) else replace(asked, outputs_only=True)
-
-
-def _accept(runner: Runner, flow: Flow, asked: RunRequest, identity: Identity) -> Response:
-    """Accept a background run; its result is stored in its record and in the conversation.
-
-    :raises BadRequest: for a stream: nobody would read it.
-    """
-    if asked.streaming:
-        raise BadRequest("Background runs cannot be streamed: omit stream, and read the events of the run later.")
-    return start_once(
-        runner,
-        flow,
-        asked,
-        identity,
-        "background",
-        lambda run_id: {"message": "The run was accepted", "status": "queued", "run_id": run_id},
-    )
-
-
-def start_once(
-    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, kind: str, said: Callable[[str], dict[str, Any]]
-) -> Response:
-    """Accept a run in the background and answer 202, once for each key.
-
-    :param said: returns the body of the answer from the id of the run.
-    """
-
-    def accept(run_id: str, keyed: KeyedAnswer | None) -> None:
-        runner.start(flow, asked, identity, kind=kind, run_id=run_id, keyed=keyed)
-
-    def answer(run_id: str) -> Response:
-        response = json_response(said(run_id), 202)
-        response.headers.add(RUN_HEADER, run_id)
-        return response
-
-    return accept_once(runner, read_key(runner, flow, identity, asked, kind), accept, answer)
 
 
 @routes.post(
@@ -202,7 +164,7 @@ def cancel_run(run_id: str) -> dict[str, str]:
     return {"message": "The run was asked to stop"}
 
 
-def answer_run(result: RunResult, shape: str) -> Response:
+def answer_run(shape: str, result: RunResult) -> Response:
     """Return the answer of a run.
 
     :param shape: ``text``, or the version of the envelope.

@@ -103,8 +103,7 @@ def read_run_events(run_id: str) -> Response:
     after, reader = _after(run_id), _Reader.of_request()
     shown = _find(reader, run_id)
     stream = this_blueprint().spool.find(run_id, caller().id, shown["flow_id"], sees_all=reader.sees_all)
-    heartbeat = this_runner().settings.heartbeat
-    return answer_frames(stream or _RecordedStream(reader, run_id), run_id, after, heartbeat)
+    return answer_frames(stream or _RecordedStream(reader, run_id), run_id, after)
 
 
 def _find(reader: _Reader, run_id: str) -> dict[str, Any]:

@@ -1,218 +1,219 @@
-"""Streams: a run on a thread of its own, read through a bounded queue."""
+"""Streams: a run on a thread of its own, and what a reader is sent of its events."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from flask import Response, request
+from flask import Response
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import RunEvent
-from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError
-from flowrunner.flows.model import Flow
-from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id
-from flowrunner.runner import Runner
 from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.telemetry.correlation import on_behalf
+from flowrunner.web.call import Call
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.json_io import dump_line
-from flowrunner.web.kept_stream import KeptStream, Recording, head_of
-from flowrunner.web.langflow_events import line_of
+from flowrunner.web.once import RUN_HEADER, as_text
 
 logger = logging.getLogger("flowrunner")
 
-#: Names the run in an answer.
-RUN_HEADER: Final = "X-Run-Id"
-
-_QUEUED: Final = 256
-_BATCH: Final = 64
+_MOST_UNREAD: Final = 256
 _STALLED_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.25
-_LAST: Final = ("run_finished", "run_failed", "run_cancelled")
 
 
 class StreamedRun:
-    """A run on a thread of its own, whose events are streamed.
+    """A run on a thread of its own, whose events are streamed; with a key, what was sent is kept when it ends.
 
     :param claim: the right to run what the key of a request stands for; it looks at the run's events.
     :raises NotAllowed, RequestInvalid: for what may not be run.
     """
 
-    def __init__(
-        self, runner: Runner, flow: Flow, request: RunRequest, identity: Identity, claim: Claim | None, kind: str
-    ) -> None:
-        runner.admit(request, identity)
-        self.cancelled = CancelToken()
+    def __init__(self, call: Call, claim: Claim | None) -> None:
+        call.runner.admit(call.asked, call.identity)
         self.run_id = new_id() if claim is None else claim.run_id
-        self._arguments = (runner, flow, request, identity)
-        self._kind = kind
+        self.cancelled = CancelToken()
+        #: What ended the run, None for its success.
+        self.failure: FlowRunnerError | None = None
+        self._call = call
         self._claim = claim
-        self._emit = self.take if claim is None else claim.watching(self.take, again=flow.idempotent)
+        self._presence = Presence(call.environ)
+        self._begun = threading.Event()
+        self._is_open = False
+        self._kept: list[str] = []
+        self._size, self._most = 0, call.runner.settings.max_answer
 
-    @property
-    def was_stopped(self) -> bool:
-        """Whether the server stopped the run, since it stops itself."""
-        return self.cancelled.reason == STOPPING
+    def begin(self) -> None:
+        """Start the run, and wait for its first event.
 
-    def cancel_if(self, gone: Callable[[], bool]) -> None:
-        """Cancel the run if its client has left; one that carries a key comes back once the run has begun."""
-        if gone() and not (self._claim is not None and self._claim.begun):
-            self.cancelled.cancel("the client disconnected")
+        :raises FlowRunnerError: where the run fails before: such an answer still gets its proper status.
+        """
+        self._call.runner.runs.wake()
+        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
+        self._begun.wait()
+        if not self._is_open:
+            raise self.failure or FlowRunnerError("The run ended before its first event.")
 
-    def take(self, event: RunEvent) -> None:
+    def is_left(self) -> bool:
+        """Say whether the client has left, which ends the run; one with a key comes back once the run has begun."""
+        return self._presence.is_over() and not (self._claim is not None and self._claim.begun)
+
+    def open(self) -> None:
+        """Prepare to take events, of which the first is there."""
+
+    def tell(self, event: RunEvent) -> None:
         """Take an event, on the thread of the run."""
         raise NotImplementedError
 
-    def end(self, failure: FlowRunnerError | None, *, told: bool) -> None:
-        """Take what ended the run, None for its success.
-
-        :param told: whether an event said so, if any was there before.
-        """
+    def close(self) -> None:
+        """Take the end of a run that had an event."""
         raise NotImplementedError
 
-    def begin(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
+    def keep(self, text: str) -> None:
+        """Add what is sent to what is kept of it; what is too long is let go at once."""
+        self._size += len(text)
+        if self._claim is not None and self._size <= self._most:
+            self._kept.append(text)
+        else:
+            self._kept.clear()
+
+    def whole(self, text: str) -> str:
+        """Return all that was sent as it is kept."""
+        return as_text(event_stream([text], self.run_id))
 
     def _run(self) -> None:
-        runner, flow, request, identity = self._arguments
-        failure, told = None, True
+        call, claim = self._call, self._claim
         try:
-            runner.execute(
-                flow, request, identity, emit=self._emit, cancelled=self.cancelled, run_id=self.run_id, kind=self._kind
+            call.runner.execute(
+                call.flow,
+                call.asked,
+                call.identity,
+                emit=self._take if claim is None else claim.watching(self._take, again=call.flow.idempotent),
+                cancelled=self.cancelled,
+                run_id=self.run_id,
+                kind=call.kind,
+                gone=self.is_left,
             )
         except FlowRunnerError as error:
-            failure = error
+            self.failure = error
         except BaseException as error:
             if not was_told(error):
                 logger.exception("unexpected error in a streamed run")
-            failure, told = FlowRunnerError("Internal Server Error"), False
-            failure.__cause__ = error
-        self.end(failure, told=told)
+            self.failure = FlowRunnerError("Internal Server Error")
+            self.failure.__cause__ = error
+        try:
+            if self._is_open:
+                self._store()
+                self.close()
+        finally:
+            self._begun.set()
+
+    def _take(self, event: RunEvent) -> None:
+        if not self._is_open:
+            if event.kind != "run_started":
+                # It could not be opened for the first event; the client gets the error instead.
+                return
+            self.open()
+            self._is_open = True
+            self._begun.set()
+        self.tell(event)
+
+    def _store(self) -> None:
+        """Store what was sent for the key; a run that the server stopped may be asked for again."""
+        if self._claim is None:
+            return
+        if self.cancelled.reason == STOPPING or not self._claim.begun:
+            self._claim.free()
+        else:
+            self._claim.keep(self.whole("".join(self._kept)) if self._size <= self._most else None)
 
 
 class RunStream(StreamedRun):
-    """A run whose events are queued for one reader; :meth:`batches` gives them until the last one.
+    """A run of which one reader is told, by :meth:`listen`.
 
-    Leaving the iteration early, a client that is gone, or a reader that takes nothing for a
-    minute, cancels the run.
+    A reader that leaves, or takes nothing for a minute, cancels the run. With a key the run goes on for a while, since
+    its client may come back.
 
-    :param gone: says whether the reader's client has left; asked while nothing happens.
-    :raises FlowRunnerError: from the constructor, where the run fails before its first event: such
-        an answer still gets its proper status.
+    :param text_of: returns what is sent for an event, on the thread of the run.
+    :raises FlowRunnerError: where the run fails before its first event.
     """
 
-    def __init__(
-        self,
-        runner: Runner,
-        flow: Flow,
-        request: RunRequest,
-        identity: Identity,
-        *,
-        gone: Callable[[], bool] = bool,
-        claim: Claim | None = None,
-        kind: str = "stream",
-    ) -> None:
-        super().__init__(runner, flow, request, identity, claim, kind)
-        self._gone = gone
-        self._queue: queue.Queue[RunEvent | FlowRunnerError | None] = queue.Queue(_QUEUED)
+    def __init__(self, call: Call, text_of: Callable[[RunEvent], str], claim: Claim | None = None) -> None:
+        super().__init__(call, claim)
+        self._text_of = text_of
+        self._news = threading.Condition()
+        self._unread: list[str] = []
+        self._ended = False
+        self._left_at: float | None = None
+        self._grace: float = call.runner.settings.resume_seconds
         self.begin()
-        first = self._first_event()
-        if not isinstance(first, RunEvent):
-            raise first if first is not None else FlowRunnerError("The run ended before its first event.")
-        self._first = first
 
-    def go_on_until(self, gone: Callable[[], bool]) -> None:
-        """Ask something else from now on whether the reader has left."""
-        self._gone = gone
+    def listen(self, *, joined: bool = True) -> Iterator[str]:
+        """Yield what is sent for each event as it comes.
 
-    def __iter__(self) -> Iterator[RunEvent]:
-        for batch in self.batches():
-            yield from batch
-
-    def batches(self) -> Iterator[list[RunEvent]]:
-        """Yield the events as they come: each as soon as it is there, and with it what else is."""
-        batch = [self._first]
+        :param joined: what is there at the same time is sent together.
+        """
         try:
             while True:
-                yield batch
-                if batch[-1].kind in _LAST:
-                    return
-                batch = self._next()
-                if not batch:
+                with self._news:
+                    if not self._unread and not self._ended:
+                        self._news.wait(_LOOK_SECONDS)
+                    pieces, self._unread = self._unread, []
+                    ended = self._ended
+                    self._news.notify_all()
+                if pieces:
+                    yield from ("".join(pieces),) if joined else pieces
+                elif ended or self._presence.is_over():
                     return
         finally:
-            self.cancelled.cancel("the client disconnected")
+            self._leave("the client disconnected")
 
-    def _first_event(self) -> RunEvent | FlowRunnerError | None:
-        """Wait for the first event, or the failure before it; a client that leaves meanwhile ends the run."""
-        while True:
-            try:
-                return self._queue.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
-                self.cancel_if(self._gone)
+    def is_left(self) -> bool:
+        if self._left_at is None:
+            return super().is_left()
+        return time.monotonic() - self._left_at > self._grace
 
-    def _next(self) -> list[RunEvent]:
-        """Return what is there, after at least one event; nothing if the client left or the run is over."""
-        while True:
-            try:
-                event = self._queue.get(timeout=_LOOK_SECONDS)
-                break
-            except queue.Empty:
-                if self._gone():
-                    return []
-        batch: list[RunEvent] = []
-        while isinstance(event, RunEvent):
-            batch.append(event)
-            if event.kind in _LAST or len(batch) == _BATCH:
-                break
-            try:
-                event = self._queue.get_nowait()
-            except queue.Empty:
-                break
-        return batch
-
-    def end(self, failure: FlowRunnerError | None, *, told: bool) -> None:
-        self.take(failure)
-
-    def take(self, event: RunEvent | FlowRunnerError | None) -> None:
+    def tell(self, event: RunEvent) -> None:
         """Hand an event to the reader; wait for a slow one, but not for one that has left."""
-        waited = 0.0
-        while waited < _STALLED_SECONDS:
-            try:
-                self._queue.put(event, timeout=_LOOK_SECONDS)
-                return
-            except queue.Full:
-                waited += _LOOK_SECONDS
-                if self.cancelled.is_set():
-                    return
-        self.cancelled.cancel("the client stopped reading the stream")
+        text = self._text_of(event)
+        if not text:
+            return
+        self.keep(text)
+        patience = time.monotonic() + _STALLED_SECONDS
+        with self._news:
+            while len(self._unread) >= _MOST_UNREAD and not self.cancelled.is_set():
+                if time.monotonic() > patience:
+                    self._leave("the client stopped reading the stream")
+                self._news.wait(_LOOK_SECONDS)
+            if self._left_at is None:
+                self._unread.append(text)
+                self._news.notify_all()
+
+    def close(self) -> None:
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _leave(self, reason: str) -> None:
+        with self._news:
+            self._left_at = time.monotonic()
+            self._unread.clear()
+            self._news.notify_all()
+        if self._claim is None:
+            self.cancelled.cancel(reason)
 
 
-def stream_lines(
-    runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, claim: Claim | None = None
-) -> Response:
-    """Return a run as the reference server streams it: one JSON object a line, an empty line after it."""
-    stream = RunStream(runner, flow, asked, identity, gone=Presence(request.environ).is_over, claim=claim)
-    return answer_stream(runner, stream, _lines(stream), claim)
-
-
-def answer_stream(runner: Runner, stream: RunStream, frames: Iterator[str], claim: Claim | None) -> Response:
-    """Return the answer of a stream from its pieces; that of a request with a key goes on without its reader."""
-    if claim is None:
-        return event_stream(frames, stream.run_id)
-    settings = runner.settings
-    recording = Recording(claim, head_of(event_stream((), stream.run_id)), settings.max_answer)
-    kept = KeptStream(frames, recording, stream, settings.resume_seconds).start()
-    return event_stream(kept.listen(Presence(request.environ)), stream.run_id)
+def answer_stream(call: Call, text_of: Callable[[RunEvent], str], claim: Claim | None) -> Response:
+    """Return a run as it is streamed to one reader, as :class:`RunStream` does."""
+    stream = RunStream(call, text_of, claim)
+    return event_stream(stream.listen(), stream.run_id)
 
 
 def event_stream(frames: Iterable[str], run_id: str) -> Response:
@@ -222,10 +223,3 @@ def event_stream(frames: Iterable[str], run_id: str) -> Response:
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response
-
-
-def _lines(stream: RunStream) -> Iterator[str]:
-    for batch in stream.batches():
-        shown = [line for line in map(line_of, batch) if line is not None]
-        if shown:
-            yield "".join(dump_line(line) + "\n\n" for line in shown)

@@ -10,10 +10,11 @@ from flowrunner.authority import RUN
 from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowRunnerError, UnsupportedBody
 from flowrunner.web.auth import caller, this_runner
+from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps, parse_json_bytes, read_bytes
-from flowrunner.web.once import KEY_FIELD
+from flowrunner.web.once import KEY_FIELD, accept_once
 from flowrunner.web.route import RouteGroup
-from flowrunner.web.run import Started, as_seen, start_once
+from flowrunner.web.run import Started, as_seen
 from flowrunner.web.run_body import header_variables
 from flowrunner.web.schemas import TEXT, Media
 
@@ -34,8 +35,8 @@ def run_webhook(flow: str) -> Response:
 
     The body is text in UTF-8, or in the charset that its content type names; where no key is asked, JSON alone.
     """
-    runner = this_runner()
-    found = runner.find(flow, caller())
+    runner, identity = this_runner(), caller()
+    found = runner.find(flow, identity)
     data = read_bytes(request, runner.settings.max_body)
     if not data.strip():
         raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
@@ -49,16 +50,9 @@ def run_webhook(flow: str) -> Response:
         payload=_webhook_payload(_webhook_text(data)),
         variables=header_variables(request.environ),
     )
-    asked = as_seen(asked, caller())
     runner.plan(found)
-    return start_once(
-        runner,
-        found,
-        asked,
-        caller(),
-        "webhook",
-        lambda run_id: {"message": "Task started in the background", "status": "in progress", "run_id": run_id},
-    )
+    call = Call(runner, found, as_seen(asked, identity), identity, request.environ, "webhook")
+    return accept_once(call, "Task started in the background", "in progress")
 
 
 def _webhook_text(data: bytes) -> str:

@@ -118,7 +118,8 @@ def test_a_client_that_leaves_while_its_key_is_noted_does_not_end_the_run(app, r
     assert [m.text for m in runner.memory_of(LOCAL_IDENTITY).fetch(session_id="s")] == ["hi", "hi"]
 
 
-def test_a_stream_that_cannot_be_opened_at_first_is_an_error(app, runner, monkeypatch):
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["without a key", "with a key"])
+def test_a_stream_that_cannot_be_opened_at_first_is_an_error(app, runner, monkeypatch, headers):
     opened, whole = [], Spool.open
 
     def open_second(*arguments, **options):
@@ -128,8 +129,11 @@ def test_a_stream_that_cannot_be_opened_at_first_is_an_error(app, runner, monkey
         return whole(*arguments, **options)
 
     monkeypatch.setattr(Spool, "open", open_second)
-    answer = app.test_client().post("/api/v1/run/basic-chat?stream=sse", json={"input_value": "hi"})
+    asked = {"path": "/api/v1/run/basic-chat?stream=sse", "json": {"input_value": "hi"}, "headers": headers}
+    answer = app.test_client().post(**asked)
     assert (answer.status_code, answer.is_json) == (503, True)
+    # Nothing was sent that the next request with that key could get again.
+    assert b"event: end" in app.test_client().post(**asked).data
 
 
 def test_a_run_whose_question_cannot_be_stored_beside_the_database_does_not_stay_open(tmp_path, monkeypatch):

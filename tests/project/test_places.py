@@ -150,7 +150,6 @@ ELSEWHERE = {
     "flowrunner/web/runs.py": "tests/faults/test_reading.py",
     "flowrunner/web/sse.py": "tests/streaming/test_sse.py",
     "flowrunner/web/streams.py": "tests/streaming/test_lines.py",
-    "flowrunner/web/*stream.py": "tests/streaming/test_spool.py",
     "flowrunner/web/spool.py": "tests/streaming/test_spool.py",
     "plugins/flowrunner_components/arithmetic.py": "tests/components/test_calculator.py",
     "plugins/flowrunner_components/create_data.py": "tests/components/test_data.py",

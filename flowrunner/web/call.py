@@ -1,0 +1,28 @@
+"""A run that a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrunner.engine.request import RunRequest
+from flowrunner.flows.model import Flow
+from flowrunner.identity import Identity
+from flowrunner.runner import Runner
+
+
+@dataclass(slots=True)
+class Call:
+    """A flow to run, what is asked of it, and by whom.
+
+    :param environ: the WSGI environment of the request; empty outside of one.
+    :param kind: how the run is requested; see :meth:`~flowrunner.runner.Runner.execute`.
+    """
+
+    runner: Runner
+    flow: Flow
+    asked: RunRequest
+    identity: Identity
+    environ: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "run"
