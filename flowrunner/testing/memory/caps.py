@@ -10,7 +10,6 @@ from flowrunner.memory import MemoryBackend
 from flowrunner.memory.query import EVERY_OWNER, MessageQuery, SessionQuery
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts, make_message
 
 SESSIONS: Final = 1_001
@@ -22,13 +21,13 @@ class PagingTests(BackendTests):
     """Pages of any size add up to the whole list, for one owner and for all."""
 
     group = "pages over all owners"
+    came_with = 2
     mistakes: ClassVar[tuple[str, ...]] = (
         "Continuing a page over all owners after a session id alone: two owners may have the same id.",
         "Paging per owner, or per session, and then joining the pages.",
         "A page that is one too short or too long at the end of the list.",
     )
 
-    @since(2)
     @pytest.mark.parametrize("size", [1, 3, 7, 11])
     def test_every_owners_sessions_page_in_any_size(self, backend: MemoryBackend, size: int) -> None:
         """Where the query reaches every owner, ``after_owner`` says whose session it is; without it the least active
@@ -44,7 +43,6 @@ class PagingTests(BackendTests):
             last = {"after": page[-1].session_id, "after_owner": page[-1].owner}
         assert seen == stored[::-1]
 
-    @since(2)
     @pytest.mark.parametrize("size", [1, 3, 7, 11])
     def test_every_owners_messages_page_in_any_size(self, backend: MemoryBackend, size: int) -> None:
         """With ``after`` offset and limit count from the *oldest*, so that a reader can page forward."""
@@ -66,13 +64,13 @@ class CapTests(BackendTests):
     """A query without a limit means all, however many."""
 
     group = "large numbers"
+    came_with = 2
     mistakes: ClassVar[tuple[str, ...]] = (
         "A store that returns at most 1,000 or 10,000 rows unless pages are requested, as many servers do.",
         "A search that takes a limited number of hits from an index and filters them afterwards.",
         "A bulk deletion or edit that ends after one batch.",
     )
 
-    @since(2)
     def test_more_than_a_thousand_sessions_are_all_listed(self, backend: MemoryBackend) -> None:
         """``list_sessions`` returns a summary per session, latest activity first"""
         for n in range(SESSIONS):
@@ -82,7 +80,6 @@ class CapTests(BackendTests):
         assert list_ids(backend, limit=2, offset=SESSIONS - 1) == ["s0"]
         assert list_ids(backend, after="s1") == ["s0"]
 
-    @since(2)
     def test_more_than_ten_thousand_messages_are_all_reached(self, backend: MemoryBackend) -> None:
         """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what
         else the query means; None keeps all."""

@@ -11,7 +11,6 @@ from flowrunner.memory import MemoryBackend
 from flowrunner.memory.message import Message
 from flowrunner.memory.query import MessageChanges, MessageQuery
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, make_message
 
 JSON_VALUES: Final[dict[str, Any]] = {
@@ -54,6 +53,7 @@ class ExactTests(BackendTests):
     """Values come back identical, down to the type of a number and the last character."""
 
     group = "exact values"
+    came_with = 2
     mistakes: ClassVar[tuple[str, ...]] = (
         "1.0 that comes back as 1, or -0.0 as 0: a JSON library or a column with only one kind of number.",
         "Numbers beyond 53 or 63 bits that are rounded, or refused.",
@@ -63,7 +63,6 @@ class ExactTests(BackendTests):
         "A byte order mark, trailing spaces or line endings that are normalized, or é stored as e and an accent.",
     )
 
-    @since(2)
     @pytest.mark.parametrize("name", JSON_VALUES)
     def test_a_json_value_comes_back_as_it_was(self, backend: MemoryBackend, name: str) -> None:
         """*Values* come back as they went in: texts character by character (NUL and control characters included),
@@ -81,7 +80,6 @@ class ExactTests(BackendTests):
         assert _json_of(changed) == wanted
         assert [_json_of(one) for one in backend.fetch_messages(MessageQuery(owner=ANN))] == [wanted, wanted]
 
-    @since(2)
     @pytest.mark.parametrize("name", TEXTS)
     def test_a_text_comes_back_in_every_field(self, backend: MemoryBackend, name: str) -> None:
         """*Values* come back as they went in: texts character by character (NUL and control characters included)"""
@@ -96,7 +94,6 @@ class ExactTests(BackendTests):
             query: dict[str, Any] = {field: value}
             assert backend.fetch_messages(MessageQuery(owner=ANN, **query)) == [message], field
 
-    @since(2)
     @pytest.mark.parametrize("duration", [0.0, 1.0, 0.1, 1e-9, 86_400.123456, None])
     def test_a_duration_comes_back_as_it_was(self, backend: MemoryBackend, duration: float | None) -> None:
         """*Values* come back as they went in"""

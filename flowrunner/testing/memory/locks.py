@@ -19,7 +19,6 @@ from flowrunner.errors import SessionBusy
 from flowrunner.memory import MemoryBackend
 from flowrunner.testing.memory.helpers import Helpers
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, BOB
 from flowrunner.testing.memory.stalls import try_in_time
 from flowrunner.testing.memory.threads import Thread
@@ -51,6 +50,7 @@ class LockTests(BackendTests):
     """One holder at a time, on all hosts. For backends with ``session_lock``."""
 
     group = "session locks"
+    came_with = 2
     mistakes: ClassVar[tuple[str, ...]] = (
         "A caller that did not acquire the lock and still deletes its key on leaving.",
         "A lease that is not renewed: a run that takes longer loses its lock.",
@@ -68,7 +68,6 @@ class LockTests(BackendTests):
             pytest.skip("it offers no session_lock")
         return backend
 
-    @since(2)
     def test_a_lock_has_one_holder(self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]) -> None:
         """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
         holder at a time, across all threads, processes and hosts."""
@@ -80,7 +79,6 @@ class LockTests(BackendTests):
             assert not Thread(lambda: is_free(locking)).result(self.patience), "two threads hold one lock"
         assert is_free(other)
 
-    @since(2)
     def test_a_lock_is_taken_when_it_is_entered(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -91,7 +89,6 @@ class LockTests(BackendTests):
         with made as got:
             assert got
 
-    @since(2)
     def test_a_session_is_locked_again_and_again(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -100,7 +97,6 @@ class LockTests(BackendTests):
         for n in range(ROUNDS):
             assert is_free((locking, other)[n % 2])
 
-    @since(2)
     def test_who_did_not_get_a_lock_frees_nothing(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -111,7 +107,6 @@ class LockTests(BackendTests):
                 assert not is_free(loser)
                 assert not is_free(other), "a caller that did not get the lock has released it"
 
-    @since(2)
     def test_a_block_that_fails_frees_its_lock(self, locking: MemoryBackend) -> None:
         """Leaving it releases only its own lock, never that of another holder, and does not raise."""
         with pytest.raises(ZeroDivisionError), lock(locking) as got:
@@ -119,7 +114,6 @@ class LockTests(BackendTests):
             raise ZeroDivisionError
         assert is_free(locking)
 
-    @since(2)
     @pytest.mark.parametrize("wait", [0.0, SHORT])
     def test_who_waits_in_vain_is_told(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], wait: float
@@ -134,7 +128,6 @@ class LockTests(BackendTests):
             except TimeoutError:
                 pytest.fail(f"who was to wait {wait:g} s was still waiting after {self.patience:g} s")
 
-    @since(2)
     def test_who_waits_gets_the_lock_when_it_is_free(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -160,7 +153,6 @@ class LockTests(BackendTests):
         assert waiting.result(self.patience) is True, "a caller told to wait gave up at once"
         assert events == ["first", "second"]
 
-    @since(2)
     def test_locks_of_different_sessions_are_independent(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -176,7 +168,6 @@ class LockTests(BackendTests):
                 assert not is_free(other, session, owner=owner), (owner, session)
         assert is_free(other, "🜁" * 2000)
 
-    @since(2)
     def test_threads_hold_a_lock_one_after_the_other(self, locking: MemoryBackend) -> None:
         """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
         holder at a time, across all threads, processes and hosts."""
@@ -198,7 +189,6 @@ class LockTests(BackendTests):
         running = [Thread(partial(hold, number)) for number in range(4)]
         assert [thread.result(self.patience) for thread in running] == [3] * 4
 
-    @since(2)
     def test_a_run_within_a_run_shares_its_turn(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend], folder: Path
     ) -> None:
@@ -217,7 +207,6 @@ class LockTests(BackendTests):
         assert is_free(other)
         turns.close()
 
-    @since(2)
     def test_a_lock_holds_in_other_processes(self, locking: MemoryBackend, folder: Path, helpers: Helpers) -> None:
         """Entering it waits at most ``wait`` seconds and returns whether the lock was acquired: there is at most one
         holder at a time, across all threads, processes and hosts."""
@@ -232,7 +221,6 @@ class LockTests(BackendTests):
         assert holding.finish() == ["left"]
         assert is_free(locking)
 
-    @since(2)
     def test_a_lock_does_not_pass_to_the_child_of_a_fork(
         self, locking: MemoryBackend, folder: Path, helpers: Helpers
     ) -> None:
@@ -241,7 +229,6 @@ class LockTests(BackendTests):
         assert told == ["parent True", "first False", "second False"]
         assert is_free(locking)
 
-    @since(2)
     def test_a_dead_holder_frees_its_lock(self, locking: MemoryBackend, folder: Path, helpers: Helpers) -> None:
         """If the holder dies, the lock is released: its connection ends, or its lease, which is renewed while the
         holder lives, expires."""
@@ -252,7 +239,6 @@ class LockTests(BackendTests):
         assert [line for line in dying if line != "open"] == []
         assert is_free(locking, wait=self.patience), f"a dead holder had the lock for more than {self.patience:g} s"
 
-    @since(2)
     def test_a_lease_is_renewed_while_the_lock_is_held(
         self, locking: MemoryBackend, open_another: Callable[[], MemoryBackend]
     ) -> None:
@@ -270,7 +256,6 @@ class LockTests(BackendTests):
         try_in_time(lease / 8, outlive_the_lease)
         assert is_free(other, wait=self.patience)
 
-    @since(2)
     def test_who_comes_back_late_leaves_the_next_holder_alone(
         self, locking: MemoryBackend, folder: Path, helpers: Helpers, open_another: Callable[[], MemoryBackend]
     ) -> None:

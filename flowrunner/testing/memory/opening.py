@@ -13,7 +13,7 @@ import pytest
 from flowrunner.memory import MemoryBackend
 from flowrunner.testing.memory.helpers import Helpers
 from flowrunner.testing.memory.limits import limit_of, limited
-from flowrunner.testing.memory.promises import KIT_VERSION, quoting, version_of
+from flowrunner.testing.memory.promises import KIT_VERSION, quoting, since, version_of
 
 _HELPERS: Final = pytest.StashKey[dict[str, Helpers]]()
 
@@ -23,6 +23,8 @@ class BackendTests:
 
     #: The name of the group in the report.
     group: ClassVar[str] = ""
+    #: The version of the kit with which its tests came that do not say another by ``since``.
+    came_with: ClassVar[int] = 1
     #: What authors of backends did wrong that this group has found.
     mistakes: ClassVar[tuple[str, ...]] = ()
     #: The version of the kit to test with; None means the newest. Tests that came later are left out.
@@ -42,7 +44,7 @@ class BackendTests:
         if "group" in vars(cls):
             for name, test in list(vars(cls).items()):
                 if name.startswith("test_") and inspect.isfunction(test) and test.__doc__:
-                    setattr(cls, name, quoting(test))
+                    setattr(cls, name, quoting(since(version_of(test, cls.came_with))(test)))
 
     def open_backend(self, folder: Path) -> MemoryBackend:
         """Open the backend on an empty folder, or on what an earlier one left there.

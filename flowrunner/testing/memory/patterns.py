@@ -9,7 +9,6 @@ import pytest
 from flowrunner.memory import MemoryBackend
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
-from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import append_texts, fetch_texts, make_message
 
 _LONG: Final = "word " * 8_000
@@ -51,6 +50,7 @@ class PatternTests(BackendTests):
     """Search terms are matched literally: no patterns, no query language, no other spellings."""
 
     group = "patterns"
+    came_with = 2
     mistakes: ClassVar[tuple[str, ...]] = (
         "LIKE, GLOB or a regular expression with unescaped words: % and _, [ and * are then patterns.",
         "Passing the words to a full-text query language, in which quotes, minus and colons have a meaning.",
@@ -59,7 +59,6 @@ class PatternTests(BackendTests):
         "A text that is truncated before it is searched.",
     )
 
-    @since(2)
     @pytest.mark.parametrize("name", LOOKED_FOR)
     def test_a_search_takes_its_words_letter_by_letter(self, backend: MemoryBackend, name: str) -> None:
         """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
@@ -69,7 +68,6 @@ class PatternTests(BackendTests):
         assert fetch_texts(backend, text=wanted) == [yes]
         assert fetch_texts(backend, text=f"  {wanted}\t{wanted} ", session_id="talk") == [yes]
 
-    @since(2)
     @pytest.mark.parametrize("name", LOOKED_FOR)
     def test_contains_takes_its_text_letter_by_letter(self, backend: MemoryBackend, name: str) -> None:
         """``contains`` keeps ids that contain the text, any case."""
@@ -78,7 +76,6 @@ class PatternTests(BackendTests):
         append_texts(backend, "x", session_id=no)
         assert list_ids(backend, contains=wanted) == [yes]
 
-    @since(2)
     def test_a_large_store_searches_letter_by_letter_too(self, backend: MemoryBackend) -> None:
         """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
         the text, also inside a longer word, any case."""
@@ -89,7 +86,6 @@ class PatternTests(BackendTests):
             found = {name: fetch_texts(backend, text=LOOKED_FOR[name][0], session_id=name) for name in LOOKED_FOR}
             assert found == {name: [yes] for name, (_, yes, _) in LOOKED_FOR.items()}
 
-    @since(2)
     @pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u3000", "\u2028", "\x1f"], ids=ascii)
     def test_every_white_space_separates_words(self, backend: MemoryBackend, blank: str) -> None:
         """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
@@ -97,7 +93,6 @@ class PatternTests(BackendTests):
         append_texts(backend, "pear and apple", "apple")
         assert fetch_texts(backend, text=f"apple{blank}pear") == ["pear and apple"]
 
-    @since(2)
     def test_blanks_in_contains_count(self, backend: MemoryBackend) -> None:
         """``contains`` keeps ids that contain the text, any case."""
         for session in ("a b", "ab", "b a", " "):
@@ -105,7 +100,6 @@ class PatternTests(BackendTests):
         assert list_ids(backend, contains="A B") == ["a b"]
         assert list_ids(backend, contains=" ") == [" ", "b a", "a b"]
 
-    @since(2)
     def test_a_long_text_is_searched_to_its_end(self, backend: MemoryBackend) -> None:
         """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
         the text, also inside a longer word, any case."""

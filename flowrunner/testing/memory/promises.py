@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def since(version: int) -> Callable[[F], F]:
-    """Mark a test that came with a later version of the kit than the first."""
+    """Mark a test that came with a later version of the kit than the others of its group."""
 
     def mark(test: F) -> F:
         test.kit_version = version  # type: ignore[attr-defined]
@@ -25,9 +25,9 @@ def since(version: int) -> Callable[[F], F]:
     return mark
 
 
-def version_of(test: Any) -> int:
-    """Return the version of the kit with which a test came."""
-    return int(getattr(test, "kit_version", 1))
+def version_of(test: Any, usual: int = 1) -> int:
+    """Return the version of the kit with which a test came; ``usual`` where it does not say."""
+    return int(getattr(test, "kit_version", usual))
 
 
 def sentence_of(test: Any) -> str:
