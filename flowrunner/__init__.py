@@ -3,7 +3,8 @@
 Plugins may use what is in ``__all__``; everything else may change at any time.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from flowrunner.addresses import AddressRefused, checked_address
 from flowrunner.components.cancelling import CancelToken
@@ -175,42 +176,26 @@ __all__ = [
 ]
 
 
+#: What is imported on first use, since database and Flask support are slow to import, and where each lies.
+_ON_FIRST_USE: Final = {
+    "Cargo": "flowrunner.store.shared_commits",
+    "DatabaseSchema": "flowrunner.store.schema",
+    "FlowRunner": "flowrunner.extension",
+    "RunEngine": "flowrunner.runs.engines",
+    "cargo_for": "flowrunner.store.shared_commits",
+    "create_app": "flowrunner.app",
+    "current_runner": "flowrunner.site.current",
+    "database_engine": "flowrunner.store.engine",
+    "get_runner": "flowrunner.site.current",
+    "outage_reason": "flowrunner.store.outage",
+    "reading": "flowrunner.store.engine",
+    "taking_turns": "flowrunner.store.write_turn",
+    "writing": "flowrunner.store.engine",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import database and Flask support on first use, since both are slow to import."""
-    if name == "FlowRunner":
-        from flowrunner.extension import FlowRunner
-
-        return FlowRunner
-    if name == "create_app":
-        from flowrunner.app import create_app
-
-        return create_app
-    if name == "RunEngine":
-        from flowrunner.runs.engines import RunEngine
-
-        return RunEngine
-    if name in ("current_runner", "get_runner"):
-        from flowrunner.site import current
-
-        return getattr(current, name)
-    if name == "DatabaseSchema":
-        from flowrunner.store.schema import DatabaseSchema
-
-        return DatabaseSchema
-    if name in ("Cargo", "cargo_for"):
-        from flowrunner.store import shared_commits
-
-        return getattr(shared_commits, name)
-    if name == "outage_reason":
-        from flowrunner.store.outage import outage_reason
-
-        return outage_reason
-    if name == "taking_turns":
-        from flowrunner.store.write_turn import taking_turns
-
-        return taking_turns
-    if name in ("database_engine", "reading", "writing"):
-        from flowrunner.store import engine
-
-        return getattr(engine, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import on first use what is slow to import."""
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ON_FIRST_USE[name]), name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from flowrunner.testing.memory.promises import KIT_VERSION
@@ -23,22 +24,17 @@ if "pytest" in sys.modules:
     )
 
 
+#: Where the kits lie.
+_KITS: Final = {
+    "KIT_VERSION": "flowrunner.testing.memory.promises",
+    "MemoryBackendContract": "flowrunner.testing.memory_contract",
+    "VectorStoreContract": "flowrunner.testing.vector_contract",
+    "validate": "flowrunner.testing.validating",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import a kit when it is used: the fixtures and the command line need none of them."""
-    if name == "MemoryBackendContract":
-        from flowrunner.testing.memory_contract import MemoryBackendContract
-
-        return MemoryBackendContract
-    if name == "validate":
-        from flowrunner.testing.validating import validate
-
-        return validate
-    if name == "KIT_VERSION":
-        from flowrunner.testing.memory.promises import KIT_VERSION
-
-        return KIT_VERSION
-    if name == "VectorStoreContract":
-        from flowrunner.testing.vector_contract import VectorStoreContract
-
-        return VectorStoreContract
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _KITS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_KITS[name]), name)
