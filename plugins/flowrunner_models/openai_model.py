@@ -138,10 +138,10 @@ class OpenAIModel(ChatModel):
                     begun = True
                     yield part
                 return
-            except _TryAgain as again:
+            except TryAgain as again:
                 if begun or attempt == options.retries:
                     raise again.failure from again.__cause__
-                _wait(cancelled, again.delay if again.delay is not None else _backoff(attempt))
+                again.wait(cancelled, attempt)
 
     def _once(self, body: Mapping[str, Any], options: Options, *, cancelled: CancelToken) -> Iterator[Part]:
         cancelled.raise_if_set()
@@ -169,17 +169,17 @@ class OpenAIModel(ChatModel):
         if isinstance(error, ModelFailed):
             error.args = (without_key(str(error), self._key),)
             passes = isinstance(error, (ModelBusy, ModelBroken)) and not is_about_roles(error.details)
-            return _TryAgain(error) if passes else error
+            return TryAgain(error) if passes else error
         if isinstance(error, openai.APITimeoutError):
-            return _TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
+            return TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
         if isinstance(error, openai.APIStatusError):
             return self._refusal(error)
         if isinstance(error, openai.APIConnectionError):
-            return _TryAgain(ModelUnreachable(f"{self.provider} cannot be reached at {_host(self._base_url)}"))
+            return TryAgain(ModelUnreachable(f"{self.provider} cannot be reached at {host_of(self._base_url)}"))
         if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2"):
             if "Timeout" in type(error).__name__:
-                return _TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
-            return _TryAgain(ModelAnswerInvalid(f"the answer of {self.provider} was cut off"))
+                return TryAgain(ModelTimedOut(f"{self.provider} did not answer in time"))
+            return TryAgain(ModelAnswerInvalid(f"the answer of {self.provider} was cut off"))
         return error
 
     def _refusal(self, error: Any) -> Exception:
@@ -188,21 +188,30 @@ class OpenAIModel(ChatModel):
         if status in (401, 403):
             return ModelKeyRefused(said or f"{self.provider} does not accept the API key", status=status)
         if status == 429:
-            return _TryAgain(ModelBusy(said or f"{self.provider} accepts no more requests", status=429), _delay(error))
+            return TryAgain(ModelBusy(said or f"{self.provider} accepts no more requests", status=429), delay_of(error))
         # Some engines fail with 500 where a template of theirs refuses the order of roles: that does not pass.
         if (status >= 500 and not is_about_roles(details)) or status in _AGAIN:
             failure = ModelBroken(said or f"{self.provider} failed", status=status, details=details)
-            return _TryAgain(failure, _delay(error))
+            return TryAgain(failure, delay_of(error))
         return ModelRefused(said or f"{self.provider} answered with status {status}", status=status, details=details)
 
 
-class _TryAgain(Exception):
+class TryAgain(Exception):
     """A failure that may pass."""
 
-    def __init__(self, failure: ModelFailed, delay: float | None = None) -> None:
+    def __init__(self, failure: Exception, delay: float | None = None) -> None:
         super().__init__(str(failure))
         self.failure = failure
         self.delay = delay
+
+    def wait(self, cancelled: CancelToken, attempt: int) -> None:
+        """Wait for as long as the server asked to, else longer with each attempt.
+
+        :raises RunCancelled: if the run was cancelled meanwhile.
+        """
+        backoff = min(8.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.0)
+        if cancelled.wait(backoff if self.delay is None else self.delay):
+            cancelled.raise_if_set()
 
 
 def _answer(connection: Connection, body: Mapping[str, Any], options: Options) -> Generator[Part, None, None]:
@@ -263,7 +272,7 @@ def _body_of(error: Any) -> str:
         return json.dumps(error.body, default=str) if error.body else ""
 
 
-def _delay(error: Any) -> float | None:
+def delay_of(error: Any) -> float | None:
     """Return the seconds that the provider asked to wait, if it did."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -273,14 +282,6 @@ def _delay(error: Any) -> float | None:
     return None
 
 
-def _backoff(attempt: int) -> float:
-    return float(min(8.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.0))
-
-
-def _wait(cancelled: CancelToken, seconds: float) -> None:
-    if cancelled.wait(seconds):
-        cancelled.raise_if_set()
-
-
-def _host(base_url: str) -> str:
+def host_of(base_url: str) -> str:
+    """Return host and port of an address, without user and password."""
     return base_url.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2]

@@ -139,14 +139,8 @@ _PRAGMAS: Final = frozenset(
 
 
 def _ask_postgres(database: Database, query: str, write: bool, bounds: Bounds, cancelled: CancelToken) -> Answer:
-    psycopg = _driver(database)
     ends = time.monotonic() + bounds.seconds
-    try:
-        connection = psycopg.connect(*connect_arguments(database)[0], **connect_arguments(database)[1])
-    except psycopg.Error as error:
-        raise _unreachable(database, error) from error
-    forget = cancelled.call_when_set(lambda: _quietly(connection.cancel))
-    try:
+    with _connected(database, bounds, ends, cancelled, "cancel") as connection:
         connection.read_only = not write
         connection.execute(f"SET LOCAL statement_timeout = {max(1, int(bounds.seconds * 1000))}")
         # The transaction has begun to read with this, so that no statement can make it one that writes.
@@ -155,12 +149,6 @@ def _ask_postgres(database: Database, query: str, write: bool, bounds: Bounds, c
         if write:
             connection.commit()
         return answer
-    except psycopg.Error as error:
-        cancelled.raise_if_set()
-        raise _failed(error, ends, bounds) from error
-    finally:
-        forget()
-        connection.close()
 
 
 def _sent_to_postgres(cursor: Any, query: str, write: bool, bounds: Bounds, ends: float) -> Answer:
@@ -179,18 +167,11 @@ def _sent_to_postgres(cursor: Any, query: str, write: bool, bounds: Bounds, ends
 
 def _ask_other(database: Database, query: str, write: bool, bounds: Bounds, cancelled: CancelToken) -> Answer:
     """Ask over whatever driver the URL names; what it changes without leave is rolled back."""
-    driver = _driver(database)
     ends = time.monotonic() + bounds.seconds
-    arguments, named = connect_arguments(database)
-    try:
-        connection = driver.connect(*arguments, **named)
-    except driver.Error as error:
-        raise _unreachable(database, error) from error
-    forget = cancelled.call_when_set(lambda: _quietly(connection.close))
-    try:
+    with _connected(database, bounds, ends, cancelled, "close") as connection:
         cursor = connection.cursor()
         for statement in _preparations(database, write, bounds):
-            with contextlib.suppress(driver.Error):
+            with contextlib.suppress(_driver(database).Error):
                 cursor.execute(statement)
         cursor.execute(query)
         answer = _taken(cursor.description, _fetched(cursor), bounds, ends, cursor.rowcount)
@@ -199,6 +180,23 @@ def _ask_other(database: Database, query: str, write: bool, bounds: Bounds, canc
         else:
             connection.rollback()
         return answer
+
+
+@contextlib.contextmanager
+def _connected(database: Database, bounds: Bounds, ends: float, cancelled: CancelToken, stop: str) -> Iterator[Any]:
+    """Connect by the database's driver, and close the connection; what goes wrong within is the answer's failure.
+
+    :param stop: the connection's method that ends a statement when the run is cancelled.
+    """
+    driver = _driver(database)
+    arguments, named = connect_arguments(database)
+    try:
+        connection = driver.connect(*arguments, **named)
+    except driver.Error as error:
+        raise _unreachable(database, error) from error
+    forget = cancelled.call_when_set(lambda: _quietly(getattr(connection, stop)))
+    try:
+        yield connection
     except driver.Error as error:
         cancelled.raise_if_set()
         raise _failed(error, ends, bounds) from error

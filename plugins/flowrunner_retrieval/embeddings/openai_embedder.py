@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from flowrunner_models.connections import Connections
+from flowrunner_models.openai_model import TryAgain, delay_of, host_of
 
 from flowrunner import CancelToken, RunCancelled
 
@@ -18,7 +17,6 @@ from .embedder import Embedder, EmbeddingFailed, Vector
 #: Texts and characters of one request at most; servers have limits of their own.
 _MOST_TEXTS: Final = 256
 _MOST_CHARACTERS: Final = 200_000
-_LONGEST_WAIT: Final = 30.0
 
 
 class OpenAIEmbedder(Embedder):
@@ -62,10 +60,10 @@ class OpenAIEmbedder(Embedder):
         for attempt in range(self._retries + 1):
             try:
                 return self._once(texts, cancelled)
-            except _TryAgain as again:
+            except TryAgain as again:
                 if attempt == self._retries:
-                    raise EmbeddingFailed(str(again)) from again.__cause__
-                cancelled.wait(min(_LONGEST_WAIT, again.delay or 0.5 * 2**attempt * (1 + random.random() / 4)))
+                    raise again.failure from again.__cause__
+                again.wait(cancelled, attempt)
         raise AssertionError("unreachable")
 
     def _once(self, texts: Sequence[str], cancelled: CancelToken) -> list[Vector[float]]:
@@ -92,25 +90,16 @@ class OpenAIEmbedder(Embedder):
         import openai
 
         if isinstance(error, openai.APITimeoutError):
-            return _TryAgain(f"{self._provider} did not answer in time")
+            return TryAgain(EmbeddingFailed(f"{self._provider} did not answer in time"))
         if isinstance(error, openai.APIStatusError):
             body = error.body if isinstance(error.body, Mapping) else {}
             said = str(body.get("message") or f"{self._provider} answered with status {error.status_code}")[:1000]
             if error.status_code == 429 or error.status_code >= 500:
-                return _TryAgain(said, _delay(error))
+                return TryAgain(EmbeddingFailed(said), delay_of(error))
             return EmbeddingFailed(said)
         if isinstance(error, openai.APIConnectionError):
-            host = urlsplit(self._base_url).netloc.rpartition("@")[2]
-            return _TryAgain(f"{self._provider} cannot be reached at {host}")
+            return TryAgain(EmbeddingFailed(f"{self._provider} cannot be reached at {host_of(self._base_url)}"))
         return EmbeddingFailed("the answer is not JSON") if isinstance(error, json.JSONDecodeError) else error
-
-
-class _TryAgain(Exception):
-    """A failure that may pass."""
-
-    def __init__(self, message: str, delay: float | None = None) -> None:
-        super().__init__(message)
-        self.delay = delay
 
 
 def batches(texts: Sequence[str], most: int, characters: int) -> Iterator[Sequence[str]]:
@@ -139,10 +128,3 @@ def read_vectors(answer: Any, count: int) -> list[Vector[float]]:
         return [array("f", row["embedding"]) for row in rows]
     except (AttributeError, KeyError, TypeError, OverflowError) as error:
         raise EmbeddingFailed("the answer contains something that is not a vector") from error
-
-
-def _delay(error: Any) -> float | None:
-    try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
-    except ValueError:
-        return None

@@ -72,20 +72,36 @@ class OpenCollection:
         return search(self.vectors, self.name, self.embedder, text, count=count)
 
 
-class StoreComponent(Component):
+class EmbeddingUser(Component):
+    """A component that embeds texts. What it keeps are idle connections, for any run."""
+
+    blocking = True
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+
+    def embedder_of(self, context: RunContext, values: Mapping[str, Any], field: str = "embedding") -> Embedder:
+        """Return the embedding model that came over an edge, else the operator's.
+
+        :raises ModelFailed: if there is neither.
+        """
+        found = values.get(field)
+        if isinstance(found, Embedder):
+            return found
+        chosen = found if isinstance(found, (list, Mapping)) and found else None
+        return make_embedder(context, {"model": chosen} if chosen else {}, connections=self.connections)
+
+
+class StoreComponent(EmbeddingUser):
     """Store texts in the vector store that the operator chose, and search them."""
 
     type_name = "LocalDB"
     aliases = ("VectorStore", "LocalVectorStore")
     display_name = "Vector Store"
-    blocking = True
     #: Fields that may name the collection, the most telling first.
     collection_fields: ClassVar[tuple[str, ...]] = ("collection_name", "index_name", "table_name")
     outputs = OUTPUTS
     inputs = (*INPUTS, *(Input(name, "str") for name in collection_fields))
-
-    def __init__(self) -> None:
-        self.connections = Connections()
 
     def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the packages that it imports when it runs."""
@@ -104,7 +120,7 @@ class StoreComponent(Component):
         wants_handle = bool(context.wanted & {"vectorstoreconnection", "base_retriever"})
         if not (arrived or asked or wants_handle):
             return _answer(context, [])
-        embedder = embedder_of(context, values, self.connections)
+        embedder = self.embedder_of(context, values)
         if arrived:
             if values["pre_delete_collection"]:
                 by_request = context.given("pre_delete_collection").word is Word.REQUEST
@@ -152,20 +168,6 @@ def vectors_of(context: RunContext) -> OwnerVectors:
     if context.vectors is None:
         raise ValueError("this run has no vector store")
     return context.vectors
-
-
-def embedder_of(
-    context: RunContext, values: Mapping[str, Any], connections: Connections, field: str = "embedding"
-) -> Embedder:
-    """Return the embedding model that came over an edge, else the operator's.
-
-    :raises ModelFailed: if there is neither.
-    """
-    found = values.get(field)
-    if isinstance(found, Embedder):
-        return found
-    chosen = found if isinstance(found, (list, Mapping)) and found else None
-    return make_embedder(context, {"model": chosen} if chosen else {}, connections=connections)
 
 
 def _answer(context: RunContext, hits: Sequence[Hit], handle: OpenCollection | None = None) -> dict[str, Any]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flowrunner_models.connections import Connections
 from flowrunner_models.fields import KEY_FIELDS
 
-from flowrunner import Component, Input, Output, RunContext, text_of
+from flowrunner import Input, Output, RunContext, text_of
 
-from .component import embedder_of, vectors_of
+from .component import EmbeddingUser, vectors_of
 from .ingesting import ingest, row_of
 from .searching import read_filter, search
 
@@ -18,16 +17,7 @@ _EMBEDDING = Input("embedding_model", "any", accepts=("Embeddings",), aliases=("
 _BASE = Input("knowledge_base", "str", required=True, info="name of the collection")
 
 
-class _Knowledge(Component):
-    """What both have in common."""
-
-    blocking = True
-
-    def __init__(self) -> None:
-        self.connections = Connections()
-
-
-class KnowledgeIngestion(_Knowledge):
+class KnowledgeIngestion(EmbeddingUser):
     """Store rows in a knowledge base: a collection of the vector store that the operator chose."""
 
     type_name = "KnowledgeIngestion"
@@ -57,13 +47,13 @@ class KnowledgeIngestion(_Knowledge):
         """
         vectors, name = vectors_of(context), _name(values)
         rows = [_by_columns(item, values["column_config"]) for item in values["input_df"] if item not in (None, "")]
-        embedder = embedder_of(context, values, self.connections, "embedding_model")
+        embedder = self.embedder_of(context, values, "embedding_model")
         new = ingest(context, vectors, name, embedder, rows, twice=values["allow_duplicates"])
         count = sum(one.chunks for one in vectors.collections() if one.name == name)
         return {"dataframe_output": {"knowledge_base": name, "new": new, "chunks": count}}
 
 
-class KnowledgeRetrieval(_Knowledge):
+class KnowledgeRetrieval(EmbeddingUser):
     """Search a knowledge base."""
 
     type_name = "KnowledgeRetrieval"
@@ -95,7 +85,7 @@ class KnowledgeRetrieval(_Knowledge):
         if not asked:
             rows = [row_of(chunk) for chunk in vectors.fetch(name, limit=count, where=where)]
         else:
-            embedder = embedder_of(context, values, self.connections, "embedding_model")
+            embedder = self.embedder_of(context, values, "embedding_model")
             hits = search(vectors, name, embedder, asked, count=count, where=where, cancelled=context.cancelled)
             rows = [{**row_of(hit.chunk), "_score": round(hit.score, 6)} for hit in hits]
         if not values["include_metadata"]:

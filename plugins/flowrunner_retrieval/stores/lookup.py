@@ -6,11 +6,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from flowrunner_models.connections import Connections
+from flowrunner import Input, Output, RunContext, text_of
 
-from flowrunner import Component, Input, Output, RunContext, text_of
-
-from .component import embedder_of, vectors_of
+from .component import EmbeddingUser, vectors_of
 from .ingesting import row_of
 from .searching import read_filter, search
 
@@ -25,19 +23,15 @@ _INPUTS: Final = (
 _QUERY: Final = Input("search_query", "str", tool=True, info="text to search for")
 
 
-class AstraLookup(Component):
+class AstraLookup(EmbeddingUser):
     """Look up rows in a collection by their members, or by similarity to a text."""
 
     type_name = "AstraDBToolComponent"
     aliases = ("AstraDBTool",)
     display_name = "Astra DB Tool"
-    blocking = True
     answered_by = "VECTOR_STORE"
     inputs = (*_INPUTS, _QUERY)
     outputs = (Output("api_run_model", "Data", aliases=("data", "run_model")),)
-
-    def __init__(self) -> None:
-        self.connections = Connections()
 
     def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
         """Return the inputs: those of the filters that the vertex names are the tool's arguments."""
@@ -61,7 +55,7 @@ class AstraLookup(Component):
         where |= {field: value for field, value in values.items() if field not in known and value not in ("", None)}
         count, asked = max(1, values["number_of_results"]), text_of(values.get("search_query")).strip()
         if asked:
-            embedder = embedder_of(context, values, self.connections)
+            embedder = self.embedder_of(context, values)
             hits = search(vectors, name, embedder, asked, count=count, where=where, cancelled=context.cancelled)
             rows = [row_of(hit.chunk) for hit in hits]
         else:
