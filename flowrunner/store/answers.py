@@ -17,7 +17,7 @@ from flowrunner.store.shared_commits import Statement
 from flowrunner.store.tables import answers, runs
 from flowrunner.text.timestamps import moment_text
 
-#: The request is in progress; it was answered; its run is lost; its answer is too large, or was lost or removed.
+#: States of a request: in progress, answered, its run lost, its answer too large or removed.
 OPEN: Final = "open"
 KEPT: Final = "kept"
 LOST: Final = "lost"
@@ -39,12 +39,12 @@ _COLUMNS: Final = (
 
 
 class AnswerStore:
-    """The table of answers. Each has a term; what is over it is as good as removed.
+    """The table of stored answers. Expired answers are treated as removed.
 
-    :param box: encrypts them: an answer holds what was said, and may hold what a flow keeps secret.
-    :param term: seconds that an answer is kept, where its row says nothing else.
-    :param most: bytes of one answer; a larger one is not kept.
-    :param most_of_owner: bytes of all answers of an owner; the oldest are removed first.
+    :param box: encrypts the answers, which contain conversations and may contain secrets of a flow.
+    :param term: the default lifetime of an answer in seconds.
+    :param most: the maximum size of an answer in bytes; larger answers are not stored.
+    :param most_of_owner: the maximum size of all answers of one owner in bytes; the oldest are removed first.
     """
 
     def __init__(self, engine: Engine, box: SecretBox, *, term: float, most: int, most_of_owner: int) -> None:
@@ -71,7 +71,7 @@ class AnswerStore:
     def row(self, **values: Any) -> dict[str, Any]:
         """Return the row of an answer from its ``id``, ``owner`` and ``run_id``.
 
-        ``answer`` is its text where it has one already, ``term`` how many seconds it is kept.
+        ``answer`` is its text, if known already; ``term`` its lifetime in seconds.
         """
         text, now = values.pop("answer", None), utc_now()
         term = timedelta(seconds=values.pop("term", self._term))
@@ -89,11 +89,11 @@ class AnswerStore:
         return row if text is None else {**row, **self._closed(text)}
 
     def adding(self, row: dict[str, Any]) -> Statement:
-        """Return the statement that adds a row, unless one of that id is there."""
+        """Return the statement that inserts a row, unless the id exists."""
         return self._insert, row
 
     def keeping(self, answer_id: str, run_id: str, text: str | None) -> Statement:
-        """Return the statement that puts an answer into the row of its request; None is one that is too large."""
+        """Return the statement that stores the answer of a request; None means that it is too large."""
         return self._keep, {"id": answer_id, "run_id": run_id, **self._closed(text)}
 
     def _closed(self, text: str | None) -> dict[str, Any]:
@@ -103,18 +103,18 @@ class AnswerStore:
         return {"state": KEPT, "answer": closed, "size": len(closed)}
 
     def claim(self, row: dict[str, Any]) -> bool:
-        """Add the row of a request; say whether there was none of its id."""
+        """Insert the row of a request; return whether its id was new."""
         with unhurried(self._engine) as connection:
             return self.claim_in(connection, row)
 
     def claim_in(self, connection: Connection, row: dict[str, Any]) -> bool:
-        """As :meth:`claim`, in a transaction of somebody else's."""
+        """Like :meth:`claim`, in the transaction of the caller."""
         over = (answers.c.id == row["id"], answers.c.state != OPEN, answers.c.expires_at < row["at"])
         connection.execute(delete(answers).where(*over))
         return connection.exec_driver_sql(self._insert, row).rowcount == 1
 
     def find(self, answer_id: str) -> Row[Any] | None:
-        """Return the row of an id; None if there is none, or its term is over."""
+        """Return the row with an id; None if it does not exist or has expired."""
         with reading(self._engine) as connection:
             row = connection.execute(select(answers).where(answers.c.id == answer_id)).first()
         if row is not None and row.state != OPEN and row.expires_at < moment_text(utc_now()):
@@ -122,29 +122,29 @@ class AnswerStore:
         return row
 
     def text_of(self, row: Row[Any]) -> str | None:
-        """Return the answer of a row; None if it was encrypted with another key."""
+        """Return the decrypted answer of a row; None if it was encrypted with another key."""
         return None if row.answer is None else self._box.open(row.answer)
 
     def of_run(self, run_id: str, owner: Owner) -> str | None:
-        """Return the result that is kept of an owner's run; None if none is."""
+        """Return the stored result of an owner's run, or None."""
         row = self.find(run_id)
         if row is None or not (owner is EVERY_OWNER or row.owner == owner):
             return None
         return self.text_of(row)
 
     def begin(self, answer_id: str, run_id: str) -> None:
-        """Note that the run of a request has begun."""
+        """Record that the run of a request has started."""
         with unhurried(self._engine) as connection:
             connection.execute(
                 update(answers).where(answers.c.id == answer_id, answers.c.run_id == run_id).values(begun=True)
             )
 
     def freeing(self, answer_id: str, run_id: str) -> Statement:
-        """Return the statement that removes the row of a request that is in progress."""
+        """Return the statement that deletes the row of a request in progress."""
         return self._free, {"id": answer_id, "run_id": run_id}
 
     def write(self, statement: Statement) -> None:
-        """Execute a statement in a transaction of its own."""
+        """Execute a statement in its own transaction."""
         with unhurried(self._engine) as connection:
             connection.exec_driver_sql(statement[0], dict(statement[1]))
 
@@ -155,12 +155,12 @@ class AnswerStore:
             return [row[0] for row in connection.execute(statement)]
 
     def settle(self, process: str) -> int:
-        """Close the requests of a process that is gone, once the ledger has closed its runs.
+        """Close the requests of a dead process, after the ledger has closed its runs.
 
-        What had not begun is forgotten, so that the key is free again. The answer of a run that had
-        ended is gone with its process; a run that had not is lost.
+        Requests whose run had not started are deleted, so their keys are free again. Other requests are marked: the
+        run is lost, or it had ended and its answer is lost.
 
-        :returns: how many there were.
+        :returns: the number of requests.
         """
         theirs = (answers.c.process == process, answers.c.state == OPEN)
         ended = exists().where(runs.c.id == answers.c.run_id, runs.c.status.in_(("success", "error", "cancelled")))
@@ -171,7 +171,7 @@ class AnswerStore:
             return found + connection.execute(gone).rowcount + connection.execute(lost).rowcount
 
     def purge(self) -> int:
-        """Remove what is over its term, and the oldest answers of owners who have too many bytes; return how many."""
+        """Remove expired answers, and the oldest answers of owners over their limit; return their number."""
         table, size = answers.c, func.sum(answers.c.size)
         with unhurried(self._engine) as connection:
             over = delete(answers).where(table.expires_at < moment_text(utc_now()), table.state != OPEN)
@@ -182,7 +182,7 @@ class AnswerStore:
         return removed
 
     def _shorten(self, connection: Connection, owner: str, total: int) -> int:
-        """Remove the oldest answers of an owner; their keys stay, so that none of them runs again."""
+        """Remove the oldest answers of an owner; their keys stay, so that the requests do not run again."""
         table = answers.c
         theirs = select(table.id, table.size).where(table.owner == owner, table.size > 0).order_by(table.at)
         surplus = []

@@ -10,19 +10,19 @@ from flowrunner.store.credentials import MASK, is_secret_name
 
 _LONGEST: Final = 64
 _WORDS: Final = re.compile(r"\s+|(?:\"[^\"]*\"|'[^']*'|\S)+")
-#: Options whose values are secrets although fields of that name need not be.
+#: Options whose values are secret, although a field of the same name need not be.
 _SECRET_OPTIONS: Final = frozenset({"key", "pat"})
-#: Options that are given a name with its value: of the environment, and of headers.
+#: Options that take a name and a value, such as environment variables and headers.
 _NAMED: Final = {"-e": "=", "--env": "=", "-H": ":", "--header": ":", "--headers": ":"}
 
 
 def mask_arguments(words: Sequence[object]) -> list[object]:
-    """Return the words of a command without the values of secret options; words that are not text stay."""
+    """Return the arguments of a command without the values of secret options; arguments that are not text are kept."""
     return list(_masked(words))
 
 
 def mask_command(line: str) -> str:
-    """Return a command line, its words between blanks, without the values of secret options."""
+    """Return a command line, given as one text, without the values of secret options."""
     parts = _WORDS.findall(line)
     places = [place for place, part in enumerate(parts) if not part.isspace()]
     for place, word in zip(places, _masked([parts[place] for place in places]), strict=True):
@@ -57,7 +57,7 @@ def _word(option: str, word: str) -> str:
 
 
 def _behind(text: str, mark: str) -> str:
-    """Hide what stands behind a name; a name alone is one of a variable that is handed on."""
+    """Mask the value after a name; a name alone refers to a variable and is kept."""
     name, found, value = text.partition(mark)
     return f"{name}{mark}{MASK}" if found and value else text
 

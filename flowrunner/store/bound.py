@@ -1,7 +1,7 @@
 """The app's data bound to one caller; views get this instead of the stores themselves.
 
-Each operation asks :mod:`flowrunner.authority` first, so a view that forgets to say what it needs still
-reaches nothing that its caller may not have.
+Each operation checks permissions with :mod:`flowrunner.authority`, so even a view that forgets to declare what it
+needs cannot access data that its caller may not see.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from flowrunner.store.variables import Variable, VariableStore
 
 @dataclass(frozen=True, slots=True)
 class BoundStores:
-    """The stores of one runner in the name of one caller."""
+    """The stores of a runner, bound to one caller."""
 
     flows: FlowsOfCaller
     projects: ProjectsOfCaller
@@ -46,10 +46,10 @@ class BoundStores:
 def bind_stores(
     stores: Stores, library: Library, identity: Identity, secret_inputs: SecretInputs, uploads: Uploads
 ) -> BoundStores:
-    """Return the stores in the name of a caller.
+    """Return the stores bound to a caller.
 
-    :param secret_inputs: says which inputs of a component type are secret.
-    :param uploads: counts what visitors upload.
+    :param secret_inputs: returns the secret inputs of a component type.
+    :param uploads: counts the uploads of anonymous visitors.
     """
     return BoundStores(
         flows=FlowsOfCaller(stores.flows, library, identity, secret_inputs),
@@ -62,7 +62,7 @@ def bind_stores(
 
 
 class FlowsOfCaller:
-    """The flows that a caller may see or change. What they did not write themselves is masked."""
+    """The flows that a caller may see or change. Secrets in flows of other authors are masked."""
 
     def __init__(self, store: FlowStore, library: Library, identity: Identity, secret_inputs: SecretInputs) -> None:
         self._store = store
@@ -72,16 +72,16 @@ class FlowsOfCaller:
 
     @property
     def sees_graphs(self) -> bool:
-        """Whether the caller sees what flows are made of; others see names and descriptions."""
+        """Whether the caller may see the graphs of flows; others see only names and descriptions."""
         return sees_graphs(self._identity)
 
     def of_folders(self) -> list[Flow]:
-        """Return the flows of the folders that the caller may use."""
+        """Return the flows from folders that the caller may use."""
         require(self._identity, Capability.CONVERSE, change=False)
         return [_plain(flow) for flow in self._folders.flows() if may_use(self._identity, flow)]
 
     def stored(self) -> list[StoredFlow]:
-        """Return the caller's own flows that they may use; without their graphs for who is not an author."""
+        """Return the caller's own flows that they may use; without graphs if they are not an author."""
         require(self._identity, Capability.CONVERSE, change=False)
         found = (flow for flow in self._store.list(self._identity.id) if _may_use_stored(self._identity, flow))
         if not self.sees_graphs:
@@ -89,13 +89,13 @@ class FlowsOfCaller:
         return [self._shown(flow) for flow in found]
 
     def folder_flow(self, flow_id: str) -> Flow | None:
-        """Return a flow of the folders that the caller may see, None if there is none of that id."""
+        """Return the flow with this id from the folders, or None if there is none that the caller may see."""
         canonical = canonical_uuid(flow_id)
         found = self._folders.find(canonical) if canonical else None
         return _plain(found) if found is not None and may_use(self._identity, found) else None
 
     def folder_graph(self, flow: Flow) -> Any:
-        """Return the graph of a flow of the folders, masked: no reader of it is its author."""
+        """Return the masked graph of a flow from a folder: callers of the API are never its author."""
         require(self._identity, Capability.AUTHOR, change=False)
         raw = self._folders.raw(flow.id)
         return None if raw is None else mask_graph(with_graph(raw).get("data"), self._secret_inputs)
@@ -103,7 +103,7 @@ class FlowsOfCaller:
     def get(self, flow_id: str) -> StoredFlow:
         """Return one of the caller's own flows.
 
-        :raises FlowNotFound: if they have none of that id.
+        :raises FlowNotFound: if the caller has no flow with this id.
         """
         require(self._identity, Capability.AUTHOR, change=False)
         return self._shown(self._store.get(flow_id, self._identity.id))
@@ -132,13 +132,13 @@ class FlowsOfCaller:
         return self._shown(stored), new
 
     def delete(self, flow_id: str) -> None:
-        """Remove a flow; its messages stay."""
+        """Delete a flow; its messages are kept."""
         store = self._changing()
         self._refuse_of_folder(flow_id)
         store.delete(flow_id, self._identity.id)
 
     def delete_many(self, flow_ids: Iterable[str]) -> int:
-        """Remove those flows that are the caller's, and return how many that were."""
+        """Remove the flows that belong to the caller, and return their number."""
         return self._changing().delete_many(flow_ids, self._identity.id)
 
     def _changing(self) -> FlowStore:
@@ -161,7 +161,7 @@ class FlowsOfCaller:
             raise NotAllowed("This flow comes from a file of the server; change the file.")
 
     def _refuse_masks(self, values: Mapping[str, Any]) -> None:
-        """Refuse to write back what was shown masked: the masks would take the place of the secrets."""
+        """Refuse to store a graph that was shown masked: the masks would replace the secrets."""
         if self._identity.acting and _holds_mask(values.get("data")):
             raise NotAllowed(
                 f"This flow was shown to you with its secrets masked; saving it would replace them with {MASK}. Ask"
@@ -170,14 +170,14 @@ class FlowsOfCaller:
 
 
 class VariablesOfCaller:
-    """The variables of a caller."""
+    """The variables of one caller."""
 
     def __init__(self, store: VariableStore, identity: Identity) -> None:
         self._store = store
         self._identity = identity
 
     def list(self) -> list[Variable]:
-        """Return the variables, by name; values that look like credentials are masked for all but their author."""
+        """Return the variables, by name; values that look like credentials are shown to their author only."""
         require(self._identity, Capability.AUTHOR, change=False)
         return [self._shown(variable) for variable in self._store.list(self._identity.id)]
 
@@ -204,7 +204,7 @@ class VariablesOfCaller:
 
 
 class FilesOfCaller:
-    """The files of a caller: those of the chats of a flow, and those of no flow, which are for authors."""
+    """The files of a caller: those uploaded for a flow, and those without a flow, which only authors may use."""
 
     def __init__(self, store: FileStore, identity: Identity, uploads: Uploads) -> None:
         self._store = store
@@ -212,23 +212,23 @@ class FilesOfCaller:
         self._uploads = uploads
 
     def save(self, stream: BinaryIO, *, name: str, flow_id: str | None, media_type: str | None = None) -> StoredFile:
-        """Keep a file; see :meth:`FileStore.save`.
+        """Store a file; see :meth:`FileStore.save`.
 
-        :raises TooMany: if the visitors of an address send too much in an hour.
+        :raises TooMany: if anonymous visitors from one address upload too much per hour.
         """
         self._require(flow_id, change=True)
         self._uploads.note(self._identity, _size_of(stream))
         return self._store.save(self._identity.id, stream, name=name, flow_id=flow_id, media_type=media_type)
 
     def list(self, *, flow_id: str | None) -> list[StoredFile]:
-        """Return the files of a flow's chats, or those of no flow."""
+        """Return the files of a flow, or those without a flow."""
         self._require(flow_id, change=False)
         return self._store.list(self._identity.id, flow_id=flow_id)
 
     def find(self, *, flow_id: str | None, file_id: str | None = None, name: str | None = None) -> StoredFile:
-        """Return one of these files.
+        """Return one of the caller's files.
 
-        :raises NotFound: if there is none.
+        :raises NotFound: if it does not exist.
         """
         self._require(flow_id, change=False)
         return self._store.find(self._identity.id, flow_id=flow_id, file_id=file_id, name=name)
@@ -244,7 +244,7 @@ class FilesOfCaller:
         self._store.delete(found)
 
     def path_of(self, name: str, *, flow_id: str | None = None) -> Path:
-        """Return where the file lies that a message of the caller names; see :meth:`FileStore.path_of`."""
+        """Return the path of a file named in a message of the caller; see :meth:`FileStore.path_of`."""
         require(self._identity, Capability.CONVERSE, change=False)
         return self._store.path_of(self._identity.id, name, flow_id=flow_id)
 
@@ -253,21 +253,21 @@ class FilesOfCaller:
 
 
 class KeysOfCaller:
-    """The keys that a caller may dispose of: their own, for an admin everybody's."""
+    """The API keys that a caller may manage: their own, or all for an admin."""
 
     def __init__(self, store: KeyStore, identity: Identity) -> None:
         self._store = store
         self._identity = identity
 
     def list(self) -> list[KeyRecord]:
-        """Return the keys, oldest first, without their texts."""
+        """Return the keys, oldest first, without the secrets."""
         require(self._identity, Capability.AUTHOR, change=False)
         return self._store.list(self._identity.scope)
 
     def create(self, user: str, *, admin: bool = False, **more: Any) -> str:
-        """Make a key and return its text; no key may more than the one that made it.
+        """Create a key and return it. It never has more permissions than the key that creates it.
 
-        :raises NotAllowed: for a key of somebody else, or an admin key, from who is not an admin.
+        :raises NotAllowed: for an admin key or a key of another user, if the caller is not an admin.
         """
         who = self._identity
         require(who, Capability.AUTHOR)
@@ -278,23 +278,23 @@ class KeysOfCaller:
         return self._store.create(user, admin=admin, **more)
 
     def record_of(self, key: str) -> KeyRecord:
-        """Return what is known of a key that was made just now."""
+        """Return the record of a key that was just created."""
         require(self._identity, Capability.AUTHOR)
         return self._store.record_of(key)
 
     def revoke(self, key_id: str) -> KeyRecord:
-        """Remove a key and return what was known of it.
+        """Revoke a key and return its record.
 
-        :raises NotFound: if it is none of the caller's.
+        :raises NotFound: if the caller may not manage a key with this id.
         """
         found = self._own(key_id)
         self._store.revoke(found.id)
         return found
 
     def rotate(self, key_id: str) -> tuple[KeyRecord, str]:
-        """Give a key a new text, which is returned with what is known of the key.
+        """Replace a key by a new one with the same permissions; return its record and the new key.
 
-        :raises NotFound: if it is none of the caller's.
+        :raises NotFound: if the caller may not manage a key with this id.
         """
         found = self._own(key_id)
         return found, self._store.rotate(found.id)
@@ -310,18 +310,18 @@ class KeysOfCaller:
 
 
 def _plain(flow: Flow) -> Flow:
-    """Return a flow of the folders whose name, description and examples are for everybody."""
+    """Return a flow from a folder with only what everybody may see: name, description and examples."""
     examples = tuple(mask_text(text) for text in flow.examples)
     return replace(flow, name=mask_text(flow.name), description=mask_text(flow.description), examples=examples)
 
 
 def _named_only(flow: StoredFlow) -> StoredFlow:
-    """Return what of a flow is for those who may talk to it and not see what it is made of."""
+    """Return a flow without its graph, for callers who may run it but not see its graph."""
     return replace(flow, data=None, extra={"examples": list(flow.examples)} if flow.examples else {})
 
 
 def _may_use_stored(identity: Identity, flow: StoredFlow) -> bool:
-    """As :func:`~flowrunner.flows.library.may_use`, for a flow that is not read into a graph."""
+    """Like :func:`~flowrunner.flows.library.may_use`, for a stored flow that has not been parsed."""
     stub = Flow(
         id=flow.id,
         name=flow.name,

@@ -16,7 +16,7 @@ from flowrunner.store.projects import Project, ProjectStore, usual_project_id
 
 
 class ProjectsOfCaller:
-    """The projects that a caller may see or change; like flow files they are for authors."""
+    """The projects of a caller. Only authors have projects."""
 
     def __init__(self, store: ProjectStore, flows: FlowStore, identity: Identity) -> None:
         self._store = store
@@ -25,24 +25,24 @@ class ProjectsOfCaller:
 
     @property
     def usual(self) -> str:
-        """The id of the project in which the caller's flows are that are in no other one."""
+        """The id of the caller's default project, which holds the flows that are in no other project."""
         return usual_project_id(self._identity.id)
 
     def list(self) -> Sequence[Project]:
-        """Return the projects, the usual one first."""
+        """Return the projects, the default one first."""
         require(self._identity, Capability.AUTHOR, change=False)
         return [self._shown(one) for one in self._store.list(self._identity.id)]
 
     def get(self, project_id: str) -> Project:
         """Return a project.
 
-        :raises NotFound: if it is none of the caller's.
+        :raises NotFound: if the caller has no project with this id.
         """
         require(self._identity, Capability.AUTHOR, change=False)
         return self._shown(self._store.get(project_id, self._identity.id))
 
     def create(self, name: Any, description: Any, flow_ids: Iterable[str] = ()) -> Project:
-        """Create a project, and move flows into it; those that are not the caller's are passed over."""
+        """Create a project and move flows into it; flows that do not belong to the caller are ignored."""
         made = self._changing().create(self._identity.id, name, description)
         self._move(flow_ids, made.id)
         return self._shown(made)
@@ -50,7 +50,7 @@ class ProjectsOfCaller:
     def update(self, project_id: str, changes: Mapping[str, Any], flow_ids: Iterable[str] | None = None) -> Project:
         """Change a project.
 
-        :param flow_ids: all flows that are to be in it; those that are in it and not among them move to the usual one.
+        :param flow_ids: the flows of the project; other flows in it move to the default project.
         """
         changed = self._changing().update(project_id, self._identity.id, changes)
         if flow_ids is not None:
@@ -61,9 +61,9 @@ class ProjectsOfCaller:
         return self._shown(changed)
 
     def delete(self, project_id: str) -> None:
-        """Remove a project with the flows in it; their messages stay.
+        """Delete a project and its flows; their messages are kept.
 
-        :raises NotFound: if it is none of the caller's.
+        :raises NotFound: if the caller has no project with this id.
         """
         store = self._changing()
         found = store.get(project_id, self._identity.id)
@@ -71,9 +71,9 @@ class ProjectsOfCaller:
         store.delete(found.id, self._identity.id)
 
     def place_of(self, folder_id: Any, known: Iterable[str]) -> str:
-        """Return the id of the project that a flow is in.
+        """Return the id of the project of a flow.
 
-        :param folder_id: what the flow says.
+                :param folder_id: the project id stored in the flow.
         :param known: the ids of all projects of the caller.
         """
         canonical = canonical_uuid(folder_id) if isinstance(folder_id, str) else None
@@ -91,7 +91,7 @@ class ProjectsOfCaller:
                 self._flows.update(flow.id, self._identity.id, {"folder_id": project_id})
 
     def _shown(self, found: Project) -> Project:
-        """Return a project; its words are masked for who did not write them."""
+        """Return a project; its texts are masked for callers who did not write them."""
         if is_own_author(self._identity, found.owner):
             return found
         described = found.description and mask_text(found.description)

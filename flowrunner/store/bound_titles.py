@@ -1,4 +1,4 @@
-"""The titles of a caller's sessions."""
+"""The session titles of one caller."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from flowrunner.store.titles import LONGEST_TITLE, TitleStore
 
 
 class TitlesOfCaller:
-    """The titles that a caller gave their sessions.
+    """The session titles of one caller.
 
-    A key that is limited to flows has none: a title may tell what other flows said in the session.
+    Keys limited to certain flows cannot use titles, since a title may reveal messages of other flows in the session.
     """
 
     def __init__(self, store: TitleStore, identity: Identity) -> None:
@@ -22,20 +22,20 @@ class TitlesOfCaller:
         self._identity = identity
 
     def of(self, session_ids: Iterable[str]) -> dict[str, str]:
-        """Return the titles of those of the caller's sessions that have one."""
+        """Return the titles of the caller's sessions, for those that have one."""
         require(self._identity, Capability.CONVERSE, change=False)
         return {} if self._is_limited else self._store.of(self._identity.id, session_ids)
 
     def find(self, text: str, limit: int) -> list[str]:
-        """Return the ids of the caller's sessions whose title contains a text, in any case."""
+        """Return the ids of the caller's sessions whose title contains a text, ignoring case."""
         require(self._identity, Capability.CONVERSE, change=False)
         return [] if self._is_limited else self._store.find(self._identity.id, text, limit)
 
     def set(self, session_id: str, title: str) -> str:
-        """Give a session a title, or with an empty one none, and return it as it is kept.
+        """Set the title of a session and return it as stored; an empty title removes it.
 
-        :raises NotAllowed: for a key that is limited to flows.
-        :raises RequestInvalid: for a title that is too long or cannot be kept.
+        :raises NotAllowed: for a key limited to certain flows.
+        :raises RequestInvalid: for a title that is too long or cannot be stored.
         """
         require(self._identity, Capability.CONVERSE)
         if self._is_limited:
@@ -48,12 +48,12 @@ class TitlesOfCaller:
         return line
 
     def move(self, old: str, new: str) -> None:
-        """Give a session that was renamed its title along."""
+        """Move the title of a renamed session to its new id."""
         require(self._identity, Capability.CONVERSE)
         self._store.move(self._identity.id, old, new)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Forget the titles of sessions that are gone."""
+        """Remove the titles of deleted sessions."""
         require(self._identity, Capability.CONVERSE)
         self._store.remove(self._identity.id, session_ids)
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How many things of a kind there may be, and how many bytes in all of them; None for any number.
+    """A limit on the number of stored things of one kind, and on their total size in bytes; None means no limit.
 
-    :param setting: the setting that says the number, without prefix; that of the bytes ends in ``_SIZE``.
-    :param whose: whose things they are, as a sentence begins.
+    :param setting: the setting of the number, without prefix; the setting of the size ends in ``_SIZE``.
+    :param whose: the owners that the limit applies to, as the beginning of an error message.
     """
 
     number: int | None
@@ -26,18 +26,18 @@ class Bound:
 
     @property
     def is_none(self) -> bool:
-        """Whether there is no bound at all."""
+        """Whether there is no limit."""
         return self.number is None and self.size is None
 
     def check(self, number: int, size: int = 0, *, more: int = 1, bytes_more: int = 0) -> None:
-        """Refuse what would be too much.
+        """Refuse an addition that would exceed the limit.
 
-        :param number: how many there are.
-        :param size: bytes in them.
-        :param more: how many are to come.
-        :param bytes_more: bytes in those.
-        :raises BadRequest: over the number.
-        :raises BodyTooLarge: over the bytes.
+        :param number: the current number.
+        :param size: their size in bytes.
+        :param more: the number to add.
+        :param bytes_more: the size to add, in bytes.
+        :raises BadRequest: if there would be too many.
+        :raises BodyTooLarge: if they would be too large.
         """
         kind = self.setting.removeprefix("MAX_").removeprefix("VISITOR_").lower()
         if self.number is not None and number + more > self.number:
@@ -53,9 +53,9 @@ class Bound:
 
 
 def bound_of(settings: Settings, setting: str, whose: str = "One user") -> Bound:
-    """Return the bound that settings say.
+    """Return the limit in the settings.
 
-    :param setting: the one with the number, such as ``MAX_FLOWS``; the bytes are bounded where there is one for them.
+    :param setting: the setting of the number, such as ``MAX_FLOWS``; the size is limited if it has a setting too.
     """
     size: Any = None
     if f"{setting}_SIZE" in settings:
@@ -63,5 +63,5 @@ def bound_of(settings: Settings, setting: str, whose: str = "One user") -> Bound
     return Bound(getattr(settings, setting.lower()), size, setting, whose)
 
 
-#: No bound, for a store that somebody opens by themselves.
+#: No limit, for stores opened outside a runner.
 NO_BOUND = Bound(None)

@@ -13,20 +13,20 @@ from flowrunner.store.engine import go_alone, reading
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.tables import counts, places, processes
 
-#: Seconds between two removals of windows that are over.
+#: Seconds between removals of expired windows.
 _PURGE: Final = 60.0
 _PLACES: Final = "flowrunner-places"
 
 
 def name_of(*words: str) -> str:
-    """Return by which name something is counted, whatever its words are."""
+    """Return the name under which something is counted: a digest of any values."""
     return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class WindowCounts:
-    """How often something happened in the present window of time and in the one before.
+    """Counters for the current time window and the one before.
 
-    :param clock: the time in seconds; hosts that share a database agree on it.
+    :param clock: the time in seconds, the same on all hosts that share the database.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
@@ -35,9 +35,9 @@ class WindowCounts:
         self._next_purge = 0.0
 
     def add(self, name: str, seconds: int, amount: int, most: int | None = None) -> int:
-        """Count, unless it is more than may be; return the hits of the present window, -1 for none counted.
+        """Count one hit unless the limit is reached; return the hits of the current window, -1 if not counted.
 
-        :param most: hits that a window may have; part of the one before counts as much as is left of it.
+        :param most: the limit per window; the previous window counts in proportion to its part still in view.
         """
         now = self._clock()
         number = int(now // seconds)
@@ -59,7 +59,7 @@ class WindowCounts:
         return present + amount
 
     def look(self, name: str, seconds: int) -> tuple[int, float, int, float]:
-        """Return the hits of the window before and the seconds that it counts on, and those of the present one."""
+        """Return the hits of the previous window, the seconds that it still counts, and the hits of the current one."""
         now = self._clock()
         number, left = int(now // seconds), seconds - now % seconds
         with reading(self._engine) as connection:
@@ -67,7 +67,7 @@ class WindowCounts:
         return before, left, present, left + seconds
 
     def clear(self, name: str | None = None) -> None:
-        """Forget what was counted, of all names or of one."""
+        """Remove the counters of all names, or of one."""
         with unhurried(self._engine) as connection:
             connection.execute(delete(counts) if name is None else delete(counts).where(counts.c.name == name))
 
@@ -77,24 +77,24 @@ class WindowCounts:
 
 
 def _go_alone(connection: Connection, word: str) -> None:
-    """Let one at a time go on, who sees what those before have written, however the database is set up."""
+    """Serialize transactions, each seeing what earlier ones have written, at any isolation level."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
     go_alone(connection, word)
 
 
 class HeldPlaces:
-    """Which runs hold a place of a limit. Those of a process that is gone count no more, once it is known to be."""
+    """The runs that hold a place of a limit. Runs of a dead process no longer count, once it is detected."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def take(self, run_id: str, process: str, wanted: dict[str, int]) -> str | None:
-        """Take a place of each name for a run, or none at all; return the name that has none left.
+        """Take one place of each name for a run, or none; return the name without a free place, or None.
 
-        A run that holds them already keeps them.
+        A run that already holds places keeps them.
 
-        :param wanted: how many places there are, by name.
+        :param wanted: the number of places, by name.
         """
         with unhurried(self._engine) as connection:
             _go_alone(connection, _PLACES)
@@ -111,6 +111,6 @@ class HeldPlaces:
         return None
 
     def give_back(self, run_ids: list[str]) -> None:
-        """Give back the places of runs."""
+        """Release the places of runs."""
         with unhurried(self._engine) as connection:
             connection.execute(delete(places).where(places.c.run_id.in_(run_ids)))

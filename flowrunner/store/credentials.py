@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-#: What stands in place of a short and of a long secret; neither holds anything of it.
+#: The replacements of short and long secrets; neither contains a part of the secret.
 MASK: Final = "***REDACTED***"
 MASK_LONG: Final = "***R...D***"
 
@@ -25,10 +25,10 @@ _NAMES_IN_TEXT: Final = (
     r"(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|private[_-]?key|secret(?:[_-]?key)?|account[_-]?key|token"
     r"|passw(?:or)?d|passwd|passphrase|credentials?|authorization|cookie|pwd(?!\\{0,7}[\"']?\s{0,5}[:=]\s{0,5}[\"']?[/~]))"
 )
-#: Between a name and its value, also within quoted JSON.
+#: The separator between a name and its value, also inside quoted JSON.
 _EQUALS: Final = r"\\{0,7}[\"']?\s{0,5}[:=]\s{0,5}"
 _IS: Final = rf"{_EQUALS}\\?[\"']?"
-#: Under which of its members a row has a name, and under which the value that goes with it.
+#: The members of a row that hold a name, and those that hold its value.
 LABELS: Final = ("key", "name", "header", "Key", "Name", "Header")
 VALUES: Final = ("value", "Value")
 _LONGEST_LABEL: Final = 64
@@ -39,11 +39,10 @@ _NOT_AFTER: Final = "(?<![A-Za-z0-9_-])"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape of credentials in text.
+    """A pattern of credentials in text.
 
-    ``words`` are in lower case; a text without any of them is not searched. Each pattern begins
-    where no other character of its kind stands, so that a search takes time in line with the text.
-    ``named`` is one that a name before it gives away, and not its own looks.
+    ``words`` are lower-case words; a text with none of them is not searched. A pattern starts only at a boundary, so
+    a search takes linear time. ``named`` marks a pattern that recognizes a credential by the name before it.
     """
 
     words: tuple[str, ...]
@@ -53,7 +52,7 @@ class Shape:
 
 
 def _prefixed(*prefixes: str, least: int) -> Shape:
-    """A token that begins with one of the prefixes."""
+    """Return the shape of tokens that begin with one of some prefixes."""
     pattern = f"{_NOT_AFTER}(?:{'|'.join(prefixes)}){_CHARACTER}{{{least},}}"
     return Shape(tuple(prefix.lower() for prefix in prefixes), re.compile(pattern))
 
@@ -120,7 +119,7 @@ SHAPES: Final = (
     ),
 )
 
-#: One of these is in every name that :func:`is_secret_name` knows, and before every value that a name gives away.
+#: Every name that :func:`is_secret_name` recognizes contains one of these.
 _NAMES: Final = (
     "key",
     "token",
@@ -140,14 +139,14 @@ _OTHERS: Final = tuple(word for shape in SHAPES for word in shape.words if not a
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Return whether a field name is, or ends in, a word for a secret such as ``api_key`` or ``token``."""
+    """Return whether a field name is or ends in a name for secrets, such as ``api_key`` or ``token``."""
     return _SECRET_NAME.search(name) is not None
 
 
 def secret_member(row: Mapping[Any, Any]) -> str | None:
-    """Return the key of the member of a row that holds a secret by the name beside it, or None.
+    """Return the key of the member of a row that is secret because of the name beside it, or None.
 
-    Headers and variables often stand in rows such as ``{"key": "X-Api-Key", "value": "..."}``.
+    Headers and variables are often rows such as ``{"key": "X-Api-Key", "value": "..."}``.
     """
     for word in VALUES:
         if word in row:
@@ -156,7 +155,7 @@ def secret_member(row: Mapping[Any, Any]) -> str | None:
 
 
 def is_secret_pair(row: Sequence[Any]) -> bool:
-    """Return whether the second of two texts is secret by the first, which is its name; two names are no such pair."""
+    """Return whether the second of two texts is secret because the first is its name; two names are not such a pair."""
     return len(row) == 2 and type(row[1]) is str and _is_label(row[0]) and not _is_name(row[1])
 
 
@@ -169,12 +168,12 @@ def _is_name(text: str) -> bool:
 
 
 def looks_random(text: str) -> bool:
-    """Return whether a text is one long word of letters and digits, as tokens for access are, and no number."""
+    """Return whether a text is one long word of letters and digits, as access tokens are, and not a number."""
     return len(text) >= _LEAST and _RANDOM.fullmatch(text) is not None
 
 
 def is_suspect(text: str) -> bool:
-    """Return whether a text might hold a credential, or the name of one: a quick look, for texts that mostly do not."""
+    """Return whether a text might contain a credential or the name of one: a quick check, since most texts do not."""
     lower = text.lower()
     if any(map(lower.__contains__, _NAMES)):
         return True
@@ -183,7 +182,7 @@ def is_suspect(text: str) -> bool:
 
 
 def mask_text(text: str) -> str:
-    """Return a text without what has the shape of a credential."""
+    """Return a text with everything that looks like a credential masked."""
     if len(text) < _LEAST:
         return text
     if not is_suspect(text):
@@ -197,7 +196,7 @@ def mask_text(text: str) -> str:
 
 
 def mask_code(text: str) -> str:
-    """Return code without literals that are credentials; what names and calls say is left, so that it stays code."""
+    """Return code with literals that are credentials masked; names and calls are kept, so that it remains code."""
     if not is_suspect(text):
         return text
     text = _mask_quoted(text)
@@ -212,7 +211,7 @@ _QUOTE: Final = r"(?P<escapes>\\{0,7})(?P<quote>[\"'])"
 _ANY_QUOTE: Final = r"\\{0,7}[\"']"
 _COMMA: Final = r"\s{0,5},\s{0,5}"
 _LABEL: Final = rf"{_ANY_QUOTE}[^\"'\\]{{0,64}}?{_FIELD_NAMES}{_ANY_QUOTE}"
-#: What stands before a secret in quotes: its name, a row's name and the word value, or the first of a pair.
+#: The text before a quoted secret: its name, the name and value members of a row, or the first item of a pair.
 _BEFORE_QUOTED: Final = re.compile(
     rf"(?:{_NAMES_IN_TEXT}{_EQUALS}"
     rf"|{_ANY_QUOTE}(?:key|name|header){_EQUALS}{_LABEL}{_COMMA}{_ANY_QUOTE}value{_EQUALS}"
@@ -224,7 +223,7 @@ _LEAST_QUOTED: Final = 4
 
 
 def _mask_quoted(text: str) -> str:
-    """Mask what a name gives away and quotes enclose, up to the quote that ends it, whatever stands between."""
+    """Mask quoted values that are secret because of the name before them, up to the closing quote."""
     parts, done, place = [], 0, 0
     while (found := _BEFORE_QUOTED.search(text, place)) is not None:
         place = start = found.end()
@@ -239,9 +238,9 @@ def _mask_quoted(text: str) -> str:
 
 
 def _end_of_quoted(text: str, start: int, quote: str, escapes: int) -> int:
-    """Return where a quoted text ends: the end of everything if nothing closes it.
+    """Return the position where a quoted text ends, or the end of the text if no quote closes it.
 
-    In JSON within JSON the quotes stand behind backslashes; those of the text itself behind more of them.
+    In JSON inside JSON, quotes are escaped with backslashes, and quotes inside the value with more of them.
     """
     place = text.find(quote, start)
     while place >= 0:

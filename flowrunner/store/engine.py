@@ -32,8 +32,8 @@ logger = logging.getLogger("flowrunner")
 DATABASE_FILE: Final = "flowrunner.db"
 BUSY_SECONDS: Final = 30.0
 
-#: Pages that a connection keeps. SQLite keeps 2,000 KiB, forgets them whenever another connection has written, and
-#: asks the system's own cache then: reads and runs are as fast with a quarter, and each of sixteen connections smaller.
+#: The page cache of a connection. SQLite's default of 2,000 KiB is dropped when another connection writes, and read
+#: from the system's cache again: a quarter is as fast, and each of sixteen connections is smaller.
 _CACHE_KIB: Final = 512
 
 _BEGIN: Final = "flowrunner_begin"
@@ -43,11 +43,11 @@ _EXTENSION: Final = "flowrunner_engines"
 
 
 def database_url(settings: Settings, app: Flask | None = None) -> URL:
-    """Return where the app's own data is kept: the setting, else a SQLite file in the data folder.
+    """Return the URL of the app's own database: the setting, or else a SQLite file in the data folder.
 
     A relative SQLite path is relative to the data folder.
 
-    :raises SettingsInvalid: for a URL that cannot be read, a SQLite database without a file, or no data folder.
+    :raises SettingsInvalid: for an invalid URL, an in-memory SQLite database, or if there is no data folder.
     """
     if not settings.database_url:
         return URL.create("sqlite", database=str(_data_folder(settings, app) / DATABASE_FILE))
@@ -55,7 +55,7 @@ def database_url(settings: Settings, app: Flask | None = None) -> URL:
     try:
         url = make_url(settings.database_url)
     except Exception as error:
-        # The URL may hold a password, so neither it nor the parser's words are shown.
+        # The URL may contain a password, so neither it nor the parser's message is shown.
         raise SettingsInvalid(f"{name} is not a database URL.") from error
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
@@ -70,9 +70,9 @@ def database_url(settings: Settings, app: Flask | None = None) -> URL:
 
 
 def _check_driver(url: URL, name: str) -> None:
-    """Refuse a database whose driver is not installed, saying what to install.
+    """Check that the driver of a database is installed.
 
-    :raises SettingsInvalid: if it is not.
+    :raises SettingsInvalid: if it is not, naming what to install.
     """
     try:
         url.get_dialect().import_dbapi()
@@ -85,15 +85,15 @@ def _check_driver(url: URL, name: str) -> None:
 
 
 def bind_key(settings: Settings) -> str:
-    """Return the bind key of a runner, as of Flask-SQLAlchemy: ``flowrunner``, or the word of its own prefix."""
+    """Return the bind key of a runner in Flask-SQLAlchemy: ``flowrunner``, or the name in its own prefix."""
     return settings.prefix.rstrip("_").lower() or "flowrunner"
 
 
 def database_engine(app: Flask | None, settings: Settings) -> Engine:
-    """Return the engine of the app's own data, made on first use.
+    """Return the engine of the app's own data, created on first use.
 
-    :param app: the app it is attached to; None in scripts, where it belongs to the settings object.
-    :raises SettingsInvalid: as :func:`database_url` and :func:`attach_database`.
+    :param app: the app that the engine belongs to; None in scripts, where it belongs to the settings.
+    :raises SettingsInvalid: as :func:`database_url` and :func:`attach_database` do.
     """
     if app is not None:
         found: Engine | None = app.extensions.get(_EXTENSION, {}).get(bind_key(settings))
@@ -106,14 +106,14 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
 
 
 def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
-    """Give an app the engine of the runner's own data.
+    """Return the engine of the runner's own data for an app, created on first use.
 
-    It is apart from the Flask-SQLAlchemy of a site, unless that has a bind of our name, or the owner
-    passes their ``db`` without a URL of our own: then its PostgreSQL database is shared, table names
-    being ours, over connections of our own. A SQLite file is never shared with the host.
+    It is separate from the Flask-SQLAlchemy of a site, unless that has a bind with our name, or the owner passes
+    their ``db`` and sets no URL: then their PostgreSQL database is shared, with our own tables and connections. A
+    SQLite file is never shared with the host.
 
     :param db: the host's ``SQLAlchemy`` object.
-    :raises SettingsInvalid: if our SQLite file is one of the host's, or ``db`` is not of this app.
+    :raises SettingsInvalid: if our SQLite file is used by the host, or ``db`` belongs to another app.
     """
     engines = app.extensions.setdefault(_EXTENSION, {})
     key = bind_key(settings)
@@ -124,7 +124,7 @@ def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
 
 
 def close_database(app: Flask | None, settings: Settings) -> None:
-    """Close the connections of the app's own data; a host's own engine is left to the host."""
+    """Close the connections of the app's own database; an engine of the host stays open."""
     engines = vars(settings) if app is None else app.extensions.get(_EXTENSION, {})
     engine = engines.pop(_EXTENSION if app is None else bind_key(settings), None)
     if engine is not None:
@@ -132,7 +132,7 @@ def close_database(app: Flask | None, settings: Settings) -> None:
 
 
 def close_engine(engine: Engine) -> None:
-    """Close the connections of an engine of ours; a host's own is left to the host."""
+    """Close the connections of our own engine; an engine of the host stays open."""
     if _PREPARED in engine.get_execution_options():
         engine.update_execution_options(**{_CLOSED: True})
         engine.dispose()
@@ -140,9 +140,9 @@ def close_engine(engine: Engine) -> None:
 
 
 def refuse_usual_file(app: Flask, settings: Settings) -> None:
-    """Refuse to keep our data in the usual SQLite file if the host has it for its own.
+    """Refuse the default SQLite file if the host uses it as its own database.
 
-    :raises SettingsInvalid: saying so.
+    :raises SettingsInvalid: if it does.
     """
     host = app.extensions.get("sqlalchemy")
     if host is not None:
@@ -150,9 +150,9 @@ def refuse_usual_file(app: Flask, settings: Settings) -> None:
 
 
 def refuse_shared_file(app: Flask, engine: Engine) -> None:
-    """Refuse to go on if the host has opened our SQLite file as its own after us.
+    """Refuse to continue if the host opened our SQLite file as its own database after us.
 
-    :raises SettingsInvalid: saying so.
+    :raises SettingsInvalid: if it did.
     """
     host = app.extensions.get("sqlalchemy")
     if host is not None:
@@ -160,18 +160,18 @@ def refuse_shared_file(app: Flask, engine: Engine) -> None:
 
 
 def make_engine(url: URL, patience: float = 0.0) -> Engine:
-    """Return an engine set up as the app's own data wants it; nothing is opened before its first connection.
+    """Return an engine configured for the app's own data. It connects on first use.
 
-    :param patience: as for :func:`prepare_engine`.
+    :param patience: as in :func:`prepare_engine`.
     """
     return prepare_engine(create_engine(url, **engine_options(url)), patience)
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """Return how an engine is made for a URL: pool and driver options."""
+    """Return the pool and driver options of an engine for a URL."""
     if url.get_backend_name() != "sqlite":
         return {"pool_size": 10, "max_overflow": 54, "pool_pre_ping": True, "pool_use_lifo": True}
-    # A connection to a file is cheap and one per thread is the most that can be wanted, so none waits for another.
+    # Connections to a file are cheap and at most one per thread is needed, so the pool is never a bottleneck.
     return {
         "pool_size": 16,
         "max_overflow": -1,
@@ -181,11 +181,11 @@ def engine_options(url: URL) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:
-    """Add what our engines have in common: SQLite pragmas, ``BEGIN IMMEDIATE``, safety after a fork.
+    """Set up an engine: SQLite pragmas, ``BEGIN IMMEDIATE``, and handling of forks.
 
     An engine that was closed is opened again.
 
-    :param patience: seconds that a server may take to answer a statement; 0: as long as it wants.
+    :param patience: the time limit for a statement on a server, in seconds; 0 for none.
     """
     prepared = _PREPARED in engine.get_execution_options()
     engine.update_execution_options(**{_PREPARED: True, _CLOSED: False})
@@ -205,12 +205,12 @@ def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that writes; it is committed at the end, or rolled back by an error.
+    """Open a write transaction, which is committed at the end of the block, or rolled back by an error.
 
-    On SQLite it takes the write lock at once (``BEGIN IMMEDIATE``), waiting up to 30 seconds.
+    On SQLite it takes the write lock immediately (``BEGIN IMMEDIATE``), waiting up to 30 seconds.
 
-    :raises StoreFailed: if the database itself fails: away, full, read-only, replaced. It is a
-        ``SQLAlchemyError``, too; errors of a statement are SQLAlchemy's own.
+    :raises StoreFailed: if the database is unavailable: not reachable, full, read-only or replaced. The error is also
+        a ``SQLAlchemyError``; errors of a statement are SQLAlchemy's own.
     """
     with store_errors(engine), taking_turns(engine), engine.begin() as connection:
         yield connection
@@ -218,9 +218,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a connection that only reads, one consistent state, without waiting for writers.
+    """Open a read-only connection that sees one consistent state and does not wait for writers.
 
-    :raises StoreFailed: as :func:`writing`.
+    :raises StoreFailed: as in :func:`writing`.
     """
     with store_errors(engine), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -229,7 +229,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def go_alone(connection: Connection, word: str) -> None:
-    """Let one writer of a kind at a time go on, until its transaction ends; on SQLite it has the lock already."""
+    """Take a lock for one kind of writers until the transaction ends; on SQLite the writer has the lock already."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": zlib.crc32(word.encode())})
 
@@ -260,10 +260,9 @@ def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
 
 
 def _share_server(app: Flask, settings: Settings, theirs: Engine) -> Engine:
-    """Return an engine on the host's server, with connections of our own made in the host's way.
+    """Return an engine for the host's database, with our own connections made in the same way as the host's.
 
-    One pool for both could be empty: each of its connections held by a request of the site that
-    waits for one of ours.
+    A shared pool could deadlock: all its connections held by requests of the site that wait for one of ours.
     """
     if theirs.dialect.name != "postgresql":
         raise SettingsInvalid(
@@ -307,9 +306,9 @@ def _refuse_shared_file(url: URL, engines: dict[str | None, Engine]) -> None:
 
 
 def _make_private(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
-    """Make the file of a database that is not there, for its owner alone; SQLite's files beside it follow it."""
+    """Create the file of a new database with access for its owner only; SQLite's files beside it get the same mode."""
     path = Path(arguments[0])
-    # Where it cannot be made, SQLite says so in its own words, which those who connect expect.
+    # If the file cannot be created, SQLite reports it on connection, as callers expect.
     with suppress(OSError):
         if path.exists():
             return
@@ -318,14 +317,14 @@ def _make_private(dialect: Any, record: Any, arguments: Any, options: Any) -> No
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    # Our own BEGIN decides how a transaction starts; the driver's would come too late to be IMMEDIATE.
+    # Our own BEGIN starts the transaction: that of the driver comes too late to be IMMEDIATE.
     connection.isolation_level = None
     deadline = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError:
-            # Switching needs the file alone and does not wait by itself; another worker may be switching too.
+            # Switching needs exclusive access and does not wait; another worker may be switching too.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
@@ -343,7 +342,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _close_what_comes_late(engine: Engine) -> None:
-    """Close a connection that a thread gives back after the engine was closed: nobody asks its pool any more."""
+    """Close a connection that is returned after the engine was closed, since its pool is no longer used."""
     reference = weakref.ref(engine)
 
     def came_back(connection: Any, record: Any) -> None:
@@ -355,7 +354,7 @@ def _close_what_comes_late(engine: Engine) -> None:
 
 
 def _keep_from_children(engine: Engine) -> None:
-    """Give a forked child a pool of its own; the parent's connections are kept there, unused and unclosed.
+    """Give a forked child its own pool; the parent's connections stay open and unused in the child.
 
     Closing them in the child could release locks that the parent holds.
     """

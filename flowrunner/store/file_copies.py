@@ -14,15 +14,15 @@ from sqlalchemy import Engine, select
 from flowrunner.store.engine import reading
 from flowrunner.store.tables import file_contents
 
-#: Seconds after which a copy goes: its file may have been deleted on another host.
+#: Seconds after which a copy is removed, since the file may have been deleted on another host.
 _KEPT: Final = 3600.0
 
 
 class FileCopies:
-    """Copies of files, made when they are asked for and removed after a while.
+    """Copies of files, created on demand and removed after a while.
 
-    :param folder: where they lie.
-    :param place_of: gives a file of an owner a name that no client chose.
+    :param folder: the folder of the copies.
+    :param place_of: returns a path for a file of an owner that contains nothing chosen by a client.
     """
 
     def __init__(self, engine: Engine, folder: Path, place_of: Callable[[str, str], Path]) -> None:
@@ -31,7 +31,7 @@ class FileCopies:
         self._place_of = place_of
 
     def find(self, owner: str, file_id: str) -> Path | None:
-        """Return a copy of a file; None if the database does not have it."""
+        """Return the path of a copy of a file; None if the file is not in the database."""
         place = self._place(owner, file_id)
         if not place.is_file():
             wanted = select(file_contents.c.content).where(file_contents.c.file_id == file_id)
@@ -43,7 +43,7 @@ class FileCopies:
         return place
 
     def forget(self, owner: str, file_id: str) -> None:
-        """Remove the copy of a file, if there is one."""
+        """Remove the copy of a file, if it exists."""
         self._place(owner, file_id).unlink(missing_ok=True)
 
     def _place(self, owner: str, file_id: str) -> Path:

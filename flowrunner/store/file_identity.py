@@ -1,7 +1,7 @@
 """Detect before each commit that a SQLite file was removed or replaced.
 
-SQLite continues with a file that has no name any more, and whatever it says it has stored is gone with
-the process. Looking costs three system calls a transaction.
+SQLite keeps writing to a file that was removed, and its data is lost when the process ends. The check costs three
+system calls per transaction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Number = tuple[int, int]
 
 
 class SqlitePlace:
-    """The file of a database, by its name and by its number, which stays the same while it is the same file."""
+    """The file of a database, identified by its path and its inode."""
 
     __slots__ = ("filled", "number", "path")
 
@@ -26,9 +26,9 @@ class SqlitePlace:
         self.filled = False
 
     def check(self) -> None:
-        """Refuse to go on where the name stands for another file than at first, for an emptied one, or for none.
+        """Check that the path still refers to the same file, and that the file was not emptied.
 
-        :raises sqlite3.OperationalError: saying so.
+        :raises sqlite3.OperationalError: if it does not.
         """
         try:
             there = os.stat(self.path)  # noqa: PTH116 - a third of the time of Path.stat, with every transaction
@@ -46,17 +46,17 @@ class SqlitePlace:
 
 
 class _KeptConnection(sqlite3.Connection):
-    """A connection that commits only into the file that its place stands for."""
+    """A connection that commits only while its path refers to the file that it opened."""
 
     place: SqlitePlace
     _beside: tuple[_Number, _Number] | None = None
 
     def check(self) -> None:
-        """Refuse to go on without the file, its log or the index of that, which are there while anybody has it open.
+        """Check that the file, its write-ahead log and the index of the log still exist.
 
-        Two processes with an index each overwrite what the other has stored. Called within a transaction that writes.
+        Two processes with different indexes would overwrite each other's data. Call it inside a write transaction.
 
-        :raises sqlite3.OperationalError: saying so.
+        :raises sqlite3.OperationalError: if one of them does not exist.
         """
         self.place.check()
         found = _number(self.place.path + "-wal"), _number(self.place.path + "-shm")
@@ -67,7 +67,7 @@ class _KeptConnection(sqlite3.Connection):
             raise sqlite3.OperationalError(f"the file {self.place.path}{which} was removed or replaced")
 
     def commit(self) -> None:
-        """Commit, if what is committed can be found again."""
+        """Commit, after checking that the files still exist."""
         if self.in_transaction:
             try:
                 self.check()
@@ -78,9 +78,7 @@ class _KeptConnection(sqlite3.Connection):
 
 
 def keep_to_file(engine: Engine) -> SqlitePlace | None:
-    """Have all connections of an engine keep to the file that the first of them opens; None for a file that has no
-    place.
-    """
+    """Make all connections of an engine check that they use the file that the first one opened; None without a file."""
     path = engine.url.database
     if not path or path.startswith((":memory:", "file:")):
         return None
@@ -102,20 +100,20 @@ def keep_to_file(engine: Engine) -> SqlitePlace | None:
 
 
 def check_place(connection: Any) -> None:
-    """Refuse to read from a file that is no longer the one that was opened.
+    """Check before a read that the file is still the one that was opened.
 
-    :param connection: the driver's own.
-    :raises sqlite3.OperationalError: saying so.
+    :param connection: the connection of the driver.
+    :raises sqlite3.OperationalError: if it is not.
     """
     if isinstance(connection, _KeptConnection):
         connection.place.check()
 
 
 def check_beside(connection: Any) -> None:
-    """Refuse to write without the files that SQLite keeps beside the one that was opened.
+    """Check before a write that the files which SQLite keeps beside the database exist.
 
-    :param connection: the driver's own, in a transaction that writes.
-    :raises sqlite3.OperationalError: saying so.
+    :param connection: the connection of the driver, in a write transaction.
+    :raises sqlite3.OperationalError: if they do not.
     """
     if isinstance(connection, _KeptConnection):
         connection.check()

@@ -23,14 +23,14 @@ from flowrunner.store.tables import file_contents, files
 from flowrunner.text.timestamps import moment_text
 
 _CHUNK: Final = 1024 * 1024
-#: Larger files would make a database and its backups large.
+#: Larger files would make the database and its backups large.
 _SMALL: Final = 8 * 1024 * 1024
 LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is known of a file. ``path`` is the name by which requests speak of it: ``<flow or owner>/<name>``."""
+    """The record of a file. ``path`` is its name in requests: ``<flow or owner>/<name>``."""
 
     id: str
     owner: str
@@ -43,14 +43,14 @@ class StoredFile:
 
 
 class FileStore:
-    """The uploads of all owners, in a folder of ours; the table says which is whose.
+    """The uploads of all owners, in one folder; a table holds the owner of each file.
 
-    :param engine: where the table is.
-    :param folder: the folder; made when the first file comes.
-    :param inside: bytes up to which a file is kept in the database.
-    :param max_size: bytes of a file.
-    :param each: how much one owner may have.
-    :param visitors: how much all nameless owners may have together.
+    :param engine: the engine of the table.
+    :param folder: the folder, created with the first file.
+    :param inside: the maximum size of files stored in the database, in bytes.
+    :param max_size: the maximum size of a file, in bytes.
+    :param each: the limit for one owner.
+    :param visitors: the limit for all anonymous owners together.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class FileStore:
     def save(
         self, owner: str, stream: BinaryIO, *, name: str, flow_id: str | None = None, media_type: str | None = None
     ) -> StoredFile:
-        """Keep a file and return what is known of it.
+        """Store a file and return its record.
 
-        :param name: as the client calls it, without a folder.
-        :param flow_id: the flow it was sent to; None for a file of the owner alone.
-        :raises BadRequest: for a name that is none, or if the owner has as many files as they may.
-        :raises BodyTooLarge: over the size limit.
+        :param name: the name given by the client, without a folder.
+        :param flow_id: the flow that it was uploaded for; None for a file of all flows of the owner.
+        :raises BadRequest: for an invalid name, or if the owner already has the maximum number of files.
+        :raises BodyTooLarge: if the file exceeds the size limit.
         """
         check_name(name)
         file_id = new_id()
@@ -98,7 +98,7 @@ class FileStore:
         try:
             with writing(self._engine) as connection:
                 if owner.startswith(VISITOR):
-                    # Who is nameless gets a new name for the asking, so their own count tells nothing.
+                    # Anonymous visitors can get a new identity at any time, so a count per owner limits nothing.
                     go_alone(connection, f"flowrunner files {VISITOR}")
                     theirs = files.c.owner.startswith(VISITOR, autoescape=True)
                     self._visitors.check(*_amount(connection, theirs), bytes_more=size)
@@ -119,12 +119,12 @@ class FileStore:
     def write(
         self, owner: str, data: bytes, *, name: str, flow_id: str | None = None, append: bool = False
     ) -> StoredFile:
-        """Keep bytes under a name, in place of what is there or behind it, and return what is known of the file.
+        """Write or append bytes to the file with a name, and return its record.
 
-        Whoever reads the file meanwhile has the old one whole.
+        Concurrent readers get the complete old contents.
 
-        :raises BadRequest: for a name that is none, or if the owner has as many files as they may.
-        :raises BodyTooLarge: over the size limit.
+        :raises BadRequest: for an invalid name, or if the owner already has the maximum number of files.
+        :raises BodyTooLarge: if the file exceeds the size limit.
         """
         check_name(name)
         place, path = None, _path(owner, flow_id, name)
@@ -164,7 +164,7 @@ class FileStore:
         return self.find(owner, flow_id=flow_id, name=name)
 
     def list(self, owner: str, *, flow_id: str | None = None) -> list[StoredFile]:
-        """Return an owner's files, oldest first: those of a flow, or without one those of the owner alone."""
+        """Return the files of an owner, oldest first: those of a flow, or those without a flow."""
         statement = select(files).where(*_of(owner, flow_id)).order_by(files.c.created_at, files.c.id)
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(statement).all()]
@@ -172,16 +172,16 @@ class FileStore:
     def find(
         self, owner: str, *, flow_id: str | None = None, file_id: str | None = None, name: str | None = None
     ) -> StoredFile:
-        """Return one of an owner's files, by its id, or its name among those of a flow.
+        """Return a file of an owner, by its id, or by its name and flow.
 
-        :raises NotFound: if there is none.
+        :raises NotFound: if it does not exist.
         """
         return _record(self._row(owner, flow_id, file_id, name))
 
     def open(self, found: StoredFile) -> BinaryIO:
-        """Open a file that was found.
+        """Open a file for reading.
 
-        :raises NotFound: if it is gone.
+        :raises NotFound: if it was deleted meanwhile.
         """
         try:
             return self._here(found.owner, found.id).open("rb")
@@ -189,7 +189,7 @@ class FileStore:
             raise NotFound("File not found") from None
 
     def delete(self, found: StoredFile) -> None:
-        """Remove a file that was found."""
+        """Delete a file."""
         with writing(self._engine) as connection:
             connection.execute(delete(files).where(files.c.id == found.id, files.c.owner == found.owner))
             connection.execute(delete(file_contents).where(file_contents.c.file_id == found.id))
@@ -197,11 +197,11 @@ class FileStore:
         self.place_of(found.owner, found.id).unlink(missing_ok=True)
 
     def path_of(self, owner: str, name: str, *, flow_id: str | None = None) -> Path:
-        """Return where the file lies that a run or message of an owner names.
+        """Return the path on disk of a file named in a run or message of an owner.
 
-        :param name: the ``path`` of the file, as the upload answered it.
-        :param flow_id: the only flow whose files count, for keys that are limited to flows.
-        :raises BadRequest: if it is none of this owner's uploads.
+        :param name: the ``path`` that the upload returned.
+        :param flow_id: only files of this flow, for keys limited to certain flows.
+        :raises BadRequest: if the owner has no such file.
         """
         with reading(self._engine) as connection:
             row = connection.execute(select(files).where(files.c.owner == owner, files.c.path == name)).first()
@@ -215,7 +215,7 @@ class FileStore:
 
     @staticmethod
     def path_for(owner: str, flow_id: str | None, name: str) -> str:
-        """Return the name by which requests speak of a file."""
+        """Return the name of a file in requests."""
         return _path(owner, flow_id, name)
 
     def _row(self, owner: str, flow_id: str | None, file_id: str | None, name: str | None) -> Row[Any]:
@@ -231,18 +231,18 @@ class FileStore:
         return row
 
     def place_of(self, owner: str, file_id: str) -> Path:
-        """Return where a file lies: under hashes of its owner and its id, nothing of which a client wrote."""
+        """Return the path of a file on disk: hashes of owner and id, so that it contains nothing chosen by a client."""
         return self._folder / _hash(owner)[:16] / _hash(f"{owner}\0{file_id}")
 
     def _take_in(self, connection: Connection, file_id: str, place: Path, size: int) -> bool:
-        """Put a small file into the database, in the transaction of its row; say whether it is there."""
+        """Store a small file in the database, in the transaction of its row; return whether it was stored there."""
         if size > self._inside:
             return False
         connection.execute(insert(file_contents).values(file_id=file_id, content=place.read_bytes()))
         return True
 
     def _here(self, owner: str, file_id: str) -> Path:
-        """Return where a file lies on this host, copied out of the database if it is there."""
+        """Return the path of a file on this host, copied from the database if it is stored there."""
         place = self.place_of(owner, file_id)
         return place if place.is_file() else self.copies.find(owner, file_id) or place
 
@@ -267,9 +267,9 @@ class FileStore:
 
 
 def check_name(name: str) -> None:
-    """Refuse names of files that are none.
+    """Check the name of a file.
 
-    :raises BadRequest: for an empty or overlong one, one with a folder in it, or with control characters.
+    :raises BadRequest: if it is empty or too long, or contains a folder or control characters.
     """
     if not name or name in (".", "..") or len(name) > LONGEST_NAME or "/" in name or "\\" in name:
         raise BadRequest("A file name must have at most 255 characters and no folder.")
@@ -278,14 +278,14 @@ def check_name(name: str) -> None:
 
 
 def _amount(connection: Connection, whose: ColumnElement[bool]) -> tuple[int, int]:
-    """Return how many files there are of some owners, and how many bytes in them."""
+    """Return the number of files of some owners, and their size in bytes."""
     counted = select(func.count(), func.coalesce(func.sum(files.c.size), 0)).where(whose)
     number, size = connection.execute(counted).one()
     return int(number), int(size)
 
 
 def _less(amount: tuple[int, int], replaced: tuple[int, int]) -> tuple[int, int]:
-    """Return an amount without a file that is replaced."""
+    """Return the number and size without a file that is replaced."""
     return amount[0] - replaced[0], amount[1] - replaced[1]
 
 
@@ -298,7 +298,7 @@ def _path(owner: str, flow_id: str | None, name: str) -> str:
 
 
 def _free_name(connection: Any, owner: str, flow_id: str | None, name: str) -> str:
-    """Return a name that none of the owner's files in the same place has: ``a.txt``, ``a (1).txt`` and so on."""
+    """Return a name not used by the owner's other files for the flow: ``a.txt``, ``a (1).txt`` and so on."""
     stem, dot, suffix = name.rpartition(".")
     if not stem:
         stem, dot, suffix = name, "", ""
@@ -320,7 +320,7 @@ def _record(row: Row[Any]) -> StoredFile:
 
 
 def files_inside(engine: Engine, setting: int | None) -> int:
-    """Return the bytes up to which files are kept in the database: by default where hosts may share it."""
+    """Return the maximum size of files stored in the database: by default 0 for SQLite, which hosts do not share."""
     if setting is not None:
         return setting
     return 0 if engine.dialect.name == "sqlite" else _SMALL

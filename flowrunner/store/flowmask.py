@@ -19,19 +19,19 @@ from flowrunner.store.credentials import (
     secret_member,
 )
 
-#: Says which inputs of a component type are secret.
+#: Returns the secret inputs of a component type.
 SecretInputs = Callable[[str], frozenset[str]]
 
 _SECRET_KINDS: Final = frozenset({"SecretStrInput", "MultilineSecretInput", "secret"})
-#: What fields of components say of themselves, and rows of tables do not.
+#: Members that fields of components have, and rows of tables do not.
 _OF_FIELDS: Final = ("_input_type", "advanced", "show")
-#: Tables of headers, and of what is added to the environment of a command.
+#: Tables of headers and of environment variables.
 _HEADER_TABLE: Final = re.compile(
     r"(?:^|[_-])(?:headers?|cookies|env|env(?:ironment)?[_-]?var(?:iable)?s)$", re.IGNORECASE
 )
-#: Fields that hold a command, or its words.
+#: Fields that hold a command line or its arguments.
 _COMMANDS: Final = frozenset({"args", "argv", "command"})
-#: Headers whose values are nobody's secret.
+#: Headers whose values are not secret.
 _PLAIN_HEADERS: Final = frozenset(
     {
         "accept",
@@ -46,11 +46,11 @@ _PLAIN_HEADERS: Final = frozenset(
         "user-agent",
     }
 )
-#: What a setting that reads a variable holds: its name, as environments write them.
+#: The name of a variable, as written in environments.
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-#: A user without a password in an address is often a token.
+#: A user name without a password in an address is often a token.
 _USER: Final = re.compile(r"(://)[^\s/@\"'<>?#]{1,256}@")
-#: How a text begins that may be JSON, and what may stand before that.
+#: The first characters of a text that may be JSON, and the characters allowed before them.
 _OF_JSON: Final = frozenset("{[")
 _BEFORE_JSON: Final = "\ufeff \t\r\n"
 _CURL_HEADER: Final = re.compile(
@@ -59,20 +59,19 @@ _CURL_HEADER: Final = re.compile(
 
 
 def mask_graph(graph: Any, secret_inputs: SecretInputs = lambda kind: frozenset()) -> Any:
-    """Return the JSON of a flow without secrets; what was given is not touched.
+    """Return a copy of the JSON of a flow with secrets masked.
 
-    Hidden are the values of fields that are secret by their name, their flag or their component's word,
-    the rows of tables of headers and environments, secret options of commands, passwords in addresses,
-    and whatever has the shape of a credential.
-    References to variables stay.
+    Masked are: fields that are secret by name, by a flag in the file or by declaration of the component; tables of
+    headers and environment variables; secret options of commands; passwords in addresses; and everything that looks
+    like a credential. References to variables are kept.
 
-    :param secret_inputs: says which inputs of a component type are secret.
+    :param secret_inputs: returns the secret inputs of a component type.
     """
     return _Mask(secret_inputs).value(graph, frozenset())
 
 
 class _Mask:
-    """One way through a flow."""
+    """One pass through a flow."""
 
     __slots__ = ("_secret_inputs",)
 
@@ -91,7 +90,7 @@ class _Mask:
         return value
 
     def _text(self, text: str, declared: frozenset[str]) -> str:
-        """Mask a text; one that is JSON, such as the configuration of a server, as what it says."""
+        """Mask a text. A text that is JSON, such as the configuration of a server, is masked as JSON."""
         bare = text.lstrip(_BEFORE_JSON)
         if bare[:1] in _OF_JSON:
             try:
@@ -128,7 +127,7 @@ class _Mask:
         return shown
 
     def _declared_by(self, value: Mapping[Any, Any]) -> frozenset[str]:
-        """Return the fields below that are secret by the word of a component or of its file."""
+        """Return the fields of a node declared secret by its component or its file."""
         kind, listed = value.get("type"), value.get("secrets")
         found = self._secret_inputs(kind) if isinstance(kind, str) else frozenset[str]()
         if isinstance(listed, (list, tuple)):
@@ -136,7 +135,7 @@ class _Mask:
         return found
 
     def _hide(self, item: Any, declared: frozenset[str]) -> Any:
-        """Hide what a secret name stands before: a plain value, or the value of a field that says more of itself."""
+        """Mask the value of a secret name: a plain value, or the value of a field object."""
         if isinstance(item, Mapping):
             if _is_field(item):
                 rest = self._object(item, declared)
@@ -149,7 +148,7 @@ class _Mask:
         return _hide_plain(item)
 
     def _table(self, item: Any, declared: frozenset[str]) -> Any:
-        """Hide the values of a table of headers, whatever their names, but for the few that are plain."""
+        """Mask the values of a table of headers, except headers known to be harmless."""
         if isinstance(item, Mapping):
             if _is_field(item):
                 rest = self._object(item, declared)
@@ -176,7 +175,7 @@ class _Mask:
         return item
 
     def _command(self, item: Any, declared: frozenset[str]) -> Any:
-        """Hide the values of secret options of a command: one text, or its words."""
+        """Mask the values of secret options in a command, given as a text or as a list of arguments."""
         if isinstance(item, str):
             return self.value(mask_command(item), declared)
         if isinstance(item, (list, tuple)) and not is_secret_pair(item):
@@ -186,7 +185,7 @@ class _Mask:
         return self.value(item, declared)
 
     def _code(self, item: Any, declared: frozenset[str]) -> Any:
-        """Mask code so that it stays code: literals are taken out of it, not names."""
+        """Mask code so that it remains code: only literals are masked, not names."""
         if isinstance(item, str):
             return mask_code(item)
         if isinstance(item, Mapping) and isinstance(item.get("value"), str):
@@ -195,7 +194,7 @@ class _Mask:
 
 
 def _with_all_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; a name that stands in it several times has a list of all that it stands for."""
+    """Return a JSON object; a name that occurs several times gets a list of all its values."""
     found = dict(members)
     if len(found) == len(members):
         return found
@@ -206,7 +205,7 @@ def _with_all_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _json_text(value: Any) -> str:
-    """Return a value as JSON that is Unicode, also where a text in it has half a character."""
+    """Return a value as JSON in valid Unicode, even if a text in it has a lone surrogate."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
@@ -216,7 +215,7 @@ def _json_text(value: Any) -> str:
 
 
 def _hide_setting(item: Any, field: Mapping[Any, Any]) -> Any:
-    """Hide the value of a field; the name of a variable, where the field says that it reads one, stays."""
+    """Mask the value of a field; if the field refers to a variable, the name of the variable is kept."""
     if field.get("load_from_db") is True and isinstance(item, str) and _is_variable(item):
         return item
     if isinstance(item, Mapping):
@@ -229,12 +228,12 @@ def _hide_setting(item: Any, field: Mapping[Any, Any]) -> Any:
 
 
 def _hide_plain(item: Any) -> Any:
-    """Hide a plain value; nothing, and whether something is on, are no secrets."""
+    """Mask a plain value; empty values and booleans are not secret."""
     return item if item is None or item == "" or isinstance(item, bool) else MASK
 
 
 def _is_field(item: Mapping[Any, Any]) -> bool:
-    """Return whether it is a field of a component, with a value among its other members, and not a row of a table."""
+    """Return whether an object is a field of a component, and not a row of a table."""
     if any(word in item for word in _OF_FIELDS):
         return True
     return "value" in item and not any(label in item for label in LABELS)

@@ -1,4 +1,4 @@
-"""Flows created over the API: what may be given, how they are stored and shown."""
+"""Flows created over the API: which members are accepted, and how flows are stored and shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowrunner.flows.reading import is_native
 from flowrunner.store.sealing import seal, unseal
 from flowrunner.store.secretbox import SecretBox
 
-#: Members that are kept for clients and mean nothing here, with what they are if not given.
+#: Members stored only for clients, with their defaults.
 EXTRA: Final[Mapping[str, Any]] = {
     "icon": None,
     "icon_bg_color": None,
@@ -38,12 +38,12 @@ EXTRA: Final[Mapping[str, Any]] = {
     "name_key": None,
 }
 
-#: Members that are kept and that the API does not show: the name of the project that a flow was imported with.
+#: Members that are stored but not shown: the name of the project that a flow was imported with.
 _UNSHOWN: Final = ("project",)
-#: Members that are kept and shown where a flow has them.
+#: Members that are stored, and shown if a flow has them.
 _OPTIONAL: Final = ("examples",)
 
-#: All members by which the API shows a flow.
+#: All members of a flow in the API.
 _MEMBERS: Final = frozenset(
     {
         "id",
@@ -76,7 +76,7 @@ _LONGEST_NAME: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class StoredFlow:
-    """A flow of one owner, as it is kept; ``data`` is as it was given."""
+    """A flow of one owner as it is stored; ``data`` is unchanged from the request."""
 
     id: str
     owner: str
@@ -92,7 +92,7 @@ class StoredFlow:
 
     @property
     def webhook(self) -> bool:
-        """Whether one of its vertices is started by a webhook."""
+        """Whether the flow has a webhook component."""
         graph = self.data or {}
         if is_native(graph):
             return any(component.get("type") == "Webhook" for component in _components(graph).values())
@@ -100,7 +100,7 @@ class StoredFlow:
         return any(_type_of(node) == "Webhook" for node in nodes) if isinstance(nodes, list) else False
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the API shows a flow."""
+        """Return the flow as the API shows it."""
         return {
             "name": self.name,
             "description": self.description,
@@ -118,11 +118,11 @@ class StoredFlow:
 
     @property
     def examples(self) -> tuple[str, ...]:
-        """Inputs that people may try."""
+        """Example inputs."""
         return read_examples(self.extra, self.data or {})
 
     def to_header(self) -> dict[str, Any]:
-        """Return it as the API lists it without its data; a saved component keeps it."""
+        """Return the flow as lists show it, without its data; a saved component keeps its data."""
         return {
             "id": self.id,
             "name": self.name,
@@ -137,7 +137,7 @@ class StoredFlow:
 
 
 def read_row(row: Row[Any], box: SecretBox | None = None) -> StoredFlow:
-    """Return the flow of a row, its credentials decrypted."""
+    """Return the flow in a row, with credentials decrypted."""
     data = None if row.data is None else json.loads(row.data)
     return StoredFlow(
         id=row.id,
@@ -155,11 +155,11 @@ def read_row(row: Row[Any], box: SecretBox | None = None) -> StoredFlow:
 
 
 def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | None = None) -> dict[str, Any]:
-    """Return what is to be stored of what a client gave, by column; credentials are encrypted.
+    """Return the values to store from the members that a client sent, by column, with credentials encrypted.
 
-    The graph may stand under ``data`` or, as in files, beside the name.
+    The graph may be under ``data`` or, as in files, at the top level.
 
-    :raises RequestInvalid: with the entries of a 422 answer, for what cannot be stored.
+    :raises RequestInvalid: if a member cannot be stored, with the entries of a 422 answer.
     """
     values = with_graph(values)
     columns: dict[str, Any] = {}
@@ -183,7 +183,7 @@ def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | 
 
 
 def _seal_graph(graph: Mapping[str, Any], box: SecretBox) -> Any:
-    """Return a graph in which credentials are encrypted; the native form lists the names of the fields with them."""
+    """Return a graph with credentials encrypted; the native form also lists the fields with encrypted values."""
     sealed = seal(graph, box)
     for name, component in _components(graph).items() if is_native(graph) else ():
         kept, secrets = sealed["components"][name], component.get("secrets")
@@ -202,9 +202,9 @@ def _seal_password(value: Any, box: SecretBox) -> Any:
 
 
 def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the members of a flow with its graph under ``data``; files may have it beside the name."""
+    """Return the members of a flow with its graph under ``data``; files may have it at the top level."""
     if values.get("components") is not None:
-        # Whatever else is there counts as the graph's, so that a key that is misspelt is found.
+        # Unknown keys count as part of the graph, so that a misspelt key is reported.
         graph = {key: value for key, value in values.items() if key not in _MEMBERS}
     elif values.get("data") is not None:
         return values
@@ -216,17 +216,17 @@ def with_graph(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def extra_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members that are kept for clients alone."""
+    """Return the members stored only for clients."""
     return {name: values[name] for name in (*EXTRA, *_UNSHOWN, *_OPTIONAL) if name in values}
 
 
 def free_name(wanted: str, others: Collection[str]) -> str:
-    """Return a name that is not among the others: ``wanted`` or ``wanted (1)``, counting on from the highest."""
+    """Return an unused name: ``wanted`` or ``wanted (1)``, counting on from the highest number."""
     return wanted if wanted not in others else f"{wanted} ({_next_number(wanted, others, ' (', ')')})"
 
 
 def free_endpoint_name(wanted: str, others: Collection[str]) -> str:
-    """Return an endpoint name that is not among the others: ``wanted`` or ``wanted-1``, counting on."""
+    """Return an unused endpoint name: ``wanted`` or ``wanted-1``, and so on."""
     return wanted if wanted not in others else f"{wanted}-{_next_number(wanted, others, '-', '')}"
 
 
@@ -253,7 +253,7 @@ def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether every database can keep a text: one with half of a surrogate pair cannot be encoded."""
+    """Return whether every database can store a text: lone surrogates cannot be encoded."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -292,7 +292,7 @@ def _invalid(field: str, reason: str) -> RequestInvalid:
 
 
 def _components(graph: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the components of a graph in the native form, by their ids."""
+    """Return the components of a graph in the native form, by id."""
     found = graph["components"]
     entries = found.items() if isinstance(found, Mapping) else ()
     return {name: entry for name, entry in entries if isinstance(entry, Mapping)}

@@ -32,10 +32,10 @@ _MOST_PARSED: Final = 500
 class FlowStore:
     """The stored flows of one runner.
 
-    :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
-    :param taken: says whether a flow of a folder has that id or endpoint name; the API gives it to nobody.
-    :param box: encrypts the credentials in flows; without one they are kept as they are.
-    :param each: how much one owner may have.
+        :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
+    :param taken: returns whether a flow from a folder has an id or endpoint name, so that stored flows cannot use it.
+    :param box: encrypts the credentials in flows; without it they are stored unchanged.
+    :param each: the limit for one owner.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class FlowStore:
         self._taken = taken
         self._each = each
         self._stamp = stamp_beside(engine, folder, "flows")
-        # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
+        # Only a SQLite file is certain to be used by this machine alone, so only there is the stamp reliable.
         self._may_remember = engine.dialect.name == "sqlite"
         self._found: tuple[Stamp, dict[tuple[str, str], Flow | None]] = (None, {})
         self._parsed: dict[tuple[str, str], tuple[str, Flow]] = {}
 
     def find(self, id_or_name: str, owner: str) -> Flow | None:
-        """Return the owner's flow with that id (in any spelling of a UUID) or endpoint name, or None.
+        """Return the owner's flow with an id (in any spelling of a UUID) or endpoint name, or None.
 
-        :raises FlowInvalid: if what is stored cannot be read as a flow.
+        :raises FlowInvalid: if the stored data cannot be read as a flow.
         """
         stamp = self._stamp.read()
         found = self._found
@@ -74,9 +74,9 @@ class FlowStore:
         return found[1].get(key)
 
     def find_named(self, name: str, owner: str) -> Flow | None:
-        """Return the owner's flow with that name, or None.
+        """Return the owner's flow with a name, or None.
 
-        :raises FlowInvalid: if what is stored cannot be read as a flow.
+        :raises FlowInvalid: if the stored data cannot be read as a flow.
         """
         with reading(self._engine) as connection:
             wanted = select(flows.c.id).where(flows.c.owner == owner, flows.c.name == name)
@@ -86,7 +86,7 @@ class FlowStore:
     def get(self, flow_id: str, owner: Owner) -> StoredFlow:
         """Return a flow as it is stored.
 
-        :raises FlowNotFound: if the owner has none of that id.
+        :raises FlowNotFound: if the owner has no flow with this id.
         """
         with reading(self._engine) as connection:
             return self._fetch(connection, flow_id, owner)
@@ -101,26 +101,26 @@ class FlowStore:
             return [read_row(row, self._box) for row in connection.execute(statement)]
 
     def count(self, owner: Owner, *, is_component: bool | None = None) -> int:
-        """Return how many flows an owner has."""
+        """Return the number of flows of an owner."""
         statement = select(func.count()).select_from(flows).where(*_of(owner), *_components(is_component))
         with reading(self._engine) as connection:
             return connection.execute(statement).scalar_one()
 
     def create(self, owner: str, values: Mapping[str, Any]) -> StoredFlow:
-        """Store a new flow; a name or endpoint name that is taken gets a number.
+        """Store a new flow. A name or endpoint name that is already used gets a number.
 
-        :param values: the members of a flow as the API takes it: ``name`` and what else is given.
-        :raises RequestInvalid: for members that cannot be stored.
-        :raises Conflict: if an id is given that is taken.
-        :raises BadRequest: if the owner has as many flows as one may have.
-        :raises BodyTooLarge: if all of them would have more bytes than they may.
+        :param values: the members of the flow, as in the API.
+        :raises RequestInvalid: if a member cannot be stored.
+        :raises Conflict: if the id is already used.
+        :raises BadRequest: if the owner already has the maximum number of flows.
+        :raises BodyTooLarge: if the owner's flows would be too large in total.
         """
         return self._insert_all(owner, [self._check_new(values)])[0]
 
     def create_many(self, owner: str, several: Iterable[Mapping[str, Any]]) -> Sequence[StoredFlow]:
         """Store several new flows, all or none; see :meth:`create`.
 
-        :raises RequestInvalid: naming which one cannot be stored, as an entry of ``flows``.
+        :raises RequestInvalid: if a flow cannot be stored, naming it as an entry of ``flows``.
         """
         checked = []
         for index, values in enumerate(several):
@@ -131,11 +131,11 @@ class FlowStore:
         return self._insert_all(owner, checked)
 
     def update(self, flow_id: str, owner: Owner, changes: Mapping[str, Any]) -> StoredFlow:
-        """Change the given members of a flow.
+        """Change members of a flow.
 
-        :raises FlowNotFound: if the owner has none of that id.
-        :raises BadRequest: if a name or endpoint name is taken.
-        :raises RequestInvalid: for members that cannot be stored.
+        :raises FlowNotFound: if the owner has no flow with this id.
+        :raises BadRequest: if the name or endpoint name is already used.
+        :raises RequestInvalid: if a member cannot be stored.
         """
         columns = check_values(changes, self._limits.max_vertices, self._box)
         with writing(self._engine) as connection:
@@ -146,9 +146,9 @@ class FlowStore:
         return stored
 
     def put(self, flow_id: str, owner: str, values: Mapping[str, Any]) -> tuple[StoredFlow, bool]:
-        """Replace a flow, or create it under that id; returns it, and whether it is new.
+        """Replace a flow, or create it with this id; return the flow, and whether it is new.
 
-        :raises BadRequest, RequestInvalid, Conflict: as :meth:`update` and :meth:`create`.
+        :raises BadRequest, RequestInvalid, Conflict: as :meth:`update` and :meth:`create` do.
         """
         try:
             return self.update(flow_id, owner, values), False
@@ -156,15 +156,15 @@ class FlowStore:
             return self.create(owner, {**values, "id": flow_id}), True
 
     def delete(self, flow_id: str, owner: Owner) -> None:
-        """Remove a flow; its messages stay.
+        """Delete a flow; its messages are kept.
 
-        :raises FlowNotFound: if the owner has none of that id.
+        :raises FlowNotFound: if the owner has no flow with this id.
         """
         if not self.delete_many([flow_id], owner):
             raise FlowNotFound("Flow not found")
 
     def delete_many(self, flow_ids: Iterable[str], owner: Owner) -> int:
-        """Remove those flows that the owner has, and return how many that were."""
+        """Delete the flows that belong to the owner, and return their number."""
         ids = [found for flow_id in flow_ids if (found := canonical_uuid(flow_id))]
         with writing(self._engine) as connection:
             gone = connection.execute(delete(flows).where(flows.c.id.in_(ids), *_of(owner))).rowcount
@@ -201,7 +201,7 @@ class FlowStore:
         return read_row(row, self._box)
 
     def _check_new(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns of a new flow."""
+        """Validate a new flow and return its columns."""
         columns = check_values(values, self._limits.max_vertices, self._box)
         if "name" not in columns:
             raise RequestInvalid(
@@ -224,7 +224,7 @@ class FlowStore:
 
     def _insert_all(self, owner: str, several: Sequence[Mapping[str, Any]]) -> Sequence[StoredFlow]:
         with writing(self._engine) as connection:
-            # Names are chosen by what is there, so nobody else may choose meanwhile.
+            # Names depend on the existing ones, so only one transaction at a time may choose.
             go_alone(connection, f"flows of {owner}")
             if not self._each.is_none:
                 have = _amount(connection, owner)
@@ -289,7 +289,7 @@ class FlowStore:
 
 
 def _parse(stored: StoredFlow, limits: Limits) -> Flow:
-    """Read a flow out of its data; what stands beside the data is the store's to say."""
+    """Parse a flow from its data; other members come from the columns of the store."""
     raw = {"data": stored.data, "is_component": stored.is_component}
     return dataclasses.replace(
         read_flow(raw, name_hint=stored.name, limits=limits),
@@ -302,18 +302,18 @@ def _parse(stored: StoredFlow, limits: Limits) -> Flow:
 
 
 def _among_flows(error: RequestInvalid, index: int) -> RequestInvalid:
-    """Return the refusal of a flow as that of an entry of a list."""
+    """Return the error of a flow as the error of an entry in a list."""
     entries = [{**entry, "loc": ["body", "flows", index, *entry["loc"][1:]]} for entry in error.detail]
     return RequestInvalid(f"flows[{index}].{error.message}", entries)
 
 
 def _names(connection: Connection, owner: str, column: ColumnElement[Any], wanted: str) -> set[str]:
-    """Return the owner's names that begin with the wanted one."""
+    """Return the owner's names that begin with the requested one."""
     found = select(column).where(flows.c.owner == owner, column.startswith(wanted, autoescape=True))
     return set(connection.execute(found).scalars())
 
 
-#: The columns of which the bytes of a flow are counted; what they hold is ASCII but for descriptions.
+#: The columns that count for the size of a flow; all but descriptions are ASCII.
 _SIZED: Final = ("data", "extra", "description")
 
 
@@ -322,7 +322,7 @@ def _size_of(columns: Mapping[str, Any]) -> int:
 
 
 def _amount(connection: Connection, owner: str) -> tuple[int, int]:
-    """Return how many flows an owner has, and how many bytes in them."""
+    """Return the number of an owner's flows, and their size in bytes."""
     bytes_each = sum((func.coalesce(func.length(flows.c[name]), 0) for name in _SIZED), start=literal(0))
     counted = select(func.count(), func.coalesce(func.sum(bytes_each), 0)).where(flows.c.owner == owner)
     number, size = connection.execute(counted).one()

@@ -21,14 +21,14 @@ from flowrunner.store.titles import give_titles
 
 @dataclass(slots=True)
 class Given:
-    """How much went over, by kind, and a sentence for each thing that stayed or got another name."""
+    """The numbers of transferred things by kind, and a sentence for each one renamed or not transferred."""
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def count_things(engine: Engine, owner: str) -> dict[str, int]:
-    """Return how many flows, variables, files and runs an owner has."""
+    """Return the numbers of flows, variables, files and runs of an owner."""
     kinds = {"flows": flows, "variables": variables, "files": files, "runs": runs}
     with reading(engine) as connection:
         return {
@@ -38,11 +38,11 @@ def count_things(engine: Engine, owner: str) -> dict[str, int]:
 
 
 def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given:
-    """Give flows, variables and records of runs, in one transaction.
+    """Transfer flows, variables and records of runs, in one transaction.
 
-    A flow or variable whose name the other has already gets a number, or stays where it is.
+    If the new owner has a flow or variable of the same name, it is renamed with a number, or not transferred.
 
-    :param folder: the data folder, for other processes to notice.
+    :param folder: the data folder, to notify other processes.
     """
     given = Given()
     with writing(engine) as connection:
@@ -52,7 +52,7 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
         give_titles(connection, source, target)
         _give_flows(connection, source, target, given)
         _give_variables(connection, source, target, given)
-        # Those with the id of a run are its result; the others belong to keys, which are their sender's own.
+        # Answers with a run id are results; the others belong to idempotency keys of their sender.
         results = answers.c.id == answers.c.run_id
         connection.execute(update(answers).where(answers.c.owner == source, results).values(owner=target))
         moved = connection.execute(update(runs).where(runs.c.owner == source).values(owner=target))
@@ -63,7 +63,7 @@ def give_things(engine: Engine, folder: Path, source: str, target: str) -> Given
 
 
 def plan_files(engine: Engine, store: FileStore, source: str, target: str) -> list[dict[str, Any]]:
-    """Return the steps of :func:`give_files`, each with id, old path, new path and new name of a file."""
+    """Return the steps for :func:`give_files`, each with the id, old path, new path and new name of a file."""
     with reading(engine) as connection:
         taken = set(connection.execute(select(files.c.path).where(files.c.owner == target)).scalars())
         rows = connection.execute(
@@ -82,7 +82,7 @@ def plan_files(engine: Engine, store: FileStore, source: str, target: str) -> li
 
 
 def give_files(engine: Engine, store: FileStore, plan: Sequence[Mapping[str, Any]], source: str, target: str) -> int:
-    """Give uploads as planned; what was given already is passed over."""
+    """Transfer uploads as planned; files that were transferred before are skipped."""
     for step in plan:
         old, new = store.place_of(source, step["id"]), store.place_of(target, step["id"])
         new.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def give_files(engine: Engine, store: FileStore, plan: Sequence[Mapping[str, Any
 
 
 def _give_projects(connection: Connection, source: str, target: str) -> None:
-    """Give the projects that the owner made; flows in the usual one come into the other's usual one."""
+    """Transfer the projects of the owner; flows in the default project move to the new owner's default project."""
     names = set(connection.execute(select(projects.c.name).where(projects.c.owner == target)).scalars())
     names.add(USUAL_NAME)
     for row in connection.execute(select(projects).where(projects.c.owner == source)).all():

@@ -16,12 +16,12 @@ _TEXT: Final = "flowrunner"
 
 
 def confirm_key(engine: Engine, box: SecretBox, setting: str) -> None:
-    """Make sure that this host opens what the others close; the first one decides.
+    """Check that all hosts of a database use the same key; the first one decides.
 
-    A SQLite file is one host's own: there a key that was lost is said where something cannot be opened.
+    A SQLite file belongs to one host: there a lost key is reported when a secret cannot be decrypted.
 
-    :param setting: full name of the setting that gives the key.
-    :raises SettingsInvalid: if the database's secrets were closed by another key.
+    :param setting: the full name of the setting of the key.
+    :raises SettingsInvalid: if the secrets in the database were encrypted with another key.
     """
     if engine.dialect.name == "sqlite":
         return
@@ -33,7 +33,7 @@ def confirm_key(engine: Engine, box: SecretBox, setting: str) -> None:
             go_alone(connection, "flowrunner key")
             mark = connection.execute(wanted).scalar()
             if mark is None:
-                # A database of an earlier release has no mark; what it holds tells as much.
+                # A database of an earlier release has no fingerprint, so try to decrypt one of its secrets.
                 mark = connection.execute(select(variables.c.value).where(variables.c.value.is_not(None))).scalar()
                 if mark is None or box.open(mark) is not None:
                     mark = box.close(_TEXT)

@@ -32,7 +32,7 @@ logger = logging.getLogger("flowrunner")
 
 KEY_PREFIX: Final = "fr-"
 
-#: What was looked up is looked up again after so many seconds, though no stamp says that it has changed.
+#: Seconds after which a cached key is looked up again, even if no stamp has changed.
 _SECONDS_TRUSTED: Final = 30.0
 _SECONDS_BETWEEN_USES: Final = 60.0
 _MOST_REMEMBERED: Final = 10_000
@@ -45,13 +45,13 @@ _USERS: Final = uuid.UUID("6f1a4d0e-59a3-5a0c-9f57-3b6c1f6d2a11")
 
 
 def owner_of_user(user: str) -> str:
-    """Return the owner id of a user: a UUID made of the name, so one name is one owner in every database."""
+    """Return the owner id of a user: a UUID derived from the name, so it is the same in every database."""
     return LOCAL_IDENTITY.id if user == LOCAL_IDENTITY.id else str(uuid.uuid5(_USERS, user))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is known of a key. ``hint`` is how it begins; the key itself is kept nowhere."""
+    """The record of a key. ``hint`` holds its first characters; the key itself is not stored."""
 
     id: str
     hint: str
@@ -65,7 +65,7 @@ class KeyRecord:
     last_used_at: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as lists of keys show it."""
+        """Return the record as lists of keys show it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -83,7 +83,7 @@ class KeyRecord:
 
 
 class _Known:
-    """A key that was looked up: who it is, until when that is trusted, when its use was last noted."""
+    """A cached key: its identity, how long it is trusted, and when its use was last recorded."""
 
     __slots__ = ("identity", "key_id", "noted", "until")
 
@@ -97,9 +97,9 @@ class _Known:
 class KeyStore:
     """The API keys of one runner.
 
-    :param engine: where they are kept.
+        :param engine: the engine of the table.
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
-    :param each: how many one owner may have.
+    :param each: the limit for one owner.
     """
 
     def __init__(self, engine: Engine, folder: Path, *, each: Bound = NO_BOUND) -> None:
@@ -108,9 +108,9 @@ class KeyStore:
         self._stamp = stamp_beside(engine, folder, "keys")
         # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
         self._term = _SECONDS_TRUSTED if engine.dialect.name == "sqlite" else -math.inf
-        # What was looked up belongs to the stamp that was read before; both are replaced together.
+        # The cache is valid for the stamp read before it; both are replaced together.
         self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
-        #: The digests of all keys, the stamp and the time of reading them.
+        #: The digests of all keys, with the stamp and the time when they were read.
         self._listed: tuple[Stamp, float, frozenset[str]] = (None, float("-inf"), frozenset())
         self._uses: dict[str, str] = {}
         self._noting: threading.Thread | None = None
@@ -125,12 +125,12 @@ class KeyStore:
         read_only: bool = False,
         flows: Iterable[str] | None = None,
     ) -> str:
-        """Make a key and return its text, which cannot be had a second time.
+        """Create a key and return it. It cannot be retrieved later.
 
-        :param user: any name; all keys of one name are one owner.
-        :param flows: ids or endpoint names of the only flows that the key may use; None for all.
-        :raises BadRequest: if the user has no name, or a name is too long or cannot be shown; if the key is to be
-            an admin's and limited to flows; or if they have as many keys as one may have.
+        :param user: the name of the user; all keys of one name have the same owner.
+        :param flows: the ids or endpoint names of the flows that the key may use; None for all.
+        :raises BadRequest: if the name is empty, too long or contains control characters; if an admin key is limited
+            to flows; or if the user already has the maximum number of keys.
         """
         user = user.strip()
         if not user:
@@ -174,9 +174,9 @@ class KeyStore:
         return [_record(row) for row in rows]
 
     def record_of(self, key: str) -> KeyRecord:
-        """Return what is known of a key, given its text.
+        """Return the record of a key.
 
-        :raises NotFound: if there is no such key.
+        :raises NotFound: if the key does not exist.
         """
         with reading(self._engine) as connection:
             row = connection.execute(select(api_keys).where(api_keys.c.digest == _digest(key))).first()
@@ -185,9 +185,9 @@ class KeyStore:
         return _record(row)
 
     def revoke(self, key_id: str) -> None:
-        """Remove a key; the next request with it is refused, in every process of every host.
+        """Revoke a key. The next request with it is refused, in every process and on every host.
 
-        :raises NotFound: if there is no key of that id.
+        :raises NotFound: if there is no key with this id.
         """
         with writing(self._engine) as connection:
             gone = connection.execute(delete(api_keys).where(api_keys.c.id == key_id)).rowcount
@@ -196,9 +196,9 @@ class KeyStore:
         self._stamp.touch()
 
     def rotate(self, key_id: str) -> str:
-        """Give a key a new text, which is returned; the old one is refused from now on.
+        """Replace a key and return the new one; the old one is refused from now on.
 
-        :raises NotFound: if there is no key of that id.
+        :raises NotFound: if there is no key with this id.
         """
         key = _make_key()
         with writing(self._engine) as connection:
@@ -211,7 +211,7 @@ class KeyStore:
         return key
 
     def identify(self, key: str) -> Identity | None:
-        """Return whose key it is, or None for one that is not known."""
+        """Return the identity of a key, or None if the key is unknown."""
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         stamp = self._stamp.read()
         now = time.monotonic()
@@ -229,10 +229,10 @@ class KeyStore:
         return found.identity
 
     def is_listed(self, key: str) -> bool:
-        """Return whether there is such a key, by a list that is read again every few seconds at most.
+        """Return whether a key exists, according to a list that is read at most every few seconds.
 
-        However often this is asked, the database is not. A key that another host has made is missed for
-        these seconds.
+        This limits the load of the database by wrong keys. A key created on another host is unknown for these
+        seconds.
         """
         now = time.monotonic()
         with self._lock:
@@ -244,7 +244,7 @@ class KeyStore:
             return _digest(key) in self._listed[2]
 
     def close(self) -> None:
-        """Write what is still to be noted about uses."""
+        """Write the pending times of last use."""
         noting = self._noting
         if noting is not None:
             noting.join(timeout=5)

@@ -7,19 +7,19 @@ from typing import Any
 
 from flowrunner.store.credentials import MASK
 
-#: So few are looked for one by one, which is faster.
+#: Up to this number, secrets are searched for one by one, which is faster.
 _FEW = 8
-#: What a secret begins with leads to it.
+#: The length of the prefix by which secrets are indexed.
 _HEAD = 8
-#: Of a longer one only so much is compared; what follows up to the next blank goes with it.
+#: Only this much of a longer secret is compared; the rest up to the next blank is masked with it.
 _LONG = 64
 
 
 class KnownSecrets(set[str]):
-    """A set of secrets with an index by their beginnings.
+    """A set of secrets, indexed by their prefixes.
 
-    The work of a search is proportional to the text: at each place one look at what stands there,
-    and where a secret begins so, at most as many as there are lengths up to 64.
+    A search takes time proportional to the text: one lookup per position, and at a matching prefix at most one
+    comparison for each length up to 64.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -31,7 +31,7 @@ class KnownSecrets(set[str]):
         self.update(secrets)
 
     def add(self, secret: str) -> None:
-        """Add one."""
+        """Add a secret."""
         if secret in self:
             return
         super().add(secret)
@@ -50,13 +50,13 @@ class KnownSecrets(set[str]):
             lengths.sort(reverse=True)
 
     def update(self, *others: Iterable[str]) -> None:
-        """Add several."""
+        """Add several secrets."""
         for other in others:
             for secret in other:
                 self.add(secret)
 
     def are_absent(self, text: str) -> bool:
-        """Return whether a JSON text surely holds none of them, also not as JSON writes it."""
+        """Return whether a JSON text certainly contains none of the secrets, escaped or not."""
         if not self._plain:
             return False
         if len(self) <= _FEW:
@@ -64,7 +64,7 @@ class KnownSecrets(set[str]):
         return self.replace_in(text) is text
 
     def replace_in(self, text: str) -> str:
-        """Return a text with a mask in place of each of them; the text itself if there is none."""
+        """Return a text with all secrets masked; the same object if there are none."""
         many = len(self) > _FEW
         for secret in self._short if many else self:
             if secret in text:
@@ -86,7 +86,7 @@ class KnownSecrets(set[str]):
         return "".join([*parts, text[done:]]) if parts else text
 
     def _end_of(self, text: str, at: int, lengths: list[int]) -> int:
-        """Return where the longest secret ends that begins at a place, 0 if none does."""
+        """Return the end of the longest secret that begins at a position, or 0."""
         for length in lengths:
             found = text[at : at + length]
             if length == _LONG and found in self._heads:

@@ -23,12 +23,12 @@ SUCCESS: Final = "success"
 ERROR: Final = "error"
 CANCELLED: Final = "cancelled"
 LOST: Final = "lost"
-#: Every state of a run: the first two are open, the others final.
+#: All states of a run: the first two are open, the others final.
 RUN_STATES: Final = (QUEUED, RUNNING, SUCCESS, ERROR, CANCELLED, LOST)
 
-#: So often a run may begin that may begin again.
+#: The most times that a run which may be repeated is started.
 MOST_BEGINNINGS: Final = 3
-#: As far as the clocks of hosts that share a database may be apart.
+#: The maximum difference between the clocks of hosts that share a database.
 _CLOCKS_APART: Final = timedelta(minutes=10)
 
 _COLUMNS: Final = (
@@ -47,16 +47,16 @@ _SWEEP: Final = "flowrunner-sweep"
 
 
 class Ledger:
-    """Reads and writes the states of runs. A run that has ended never changes its state again.
+    """Reads and writes the states of runs. The state of a run that has ended never changes.
 
-    :param engine: that of the app's own data.
+    :param engine: the engine of the app's own data.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         mark = ":{}" if engine.dialect.name == "sqlite" else "%({})s"
         places = ", ".join(mark.format(name) for name in _COLUMNS)
-        # The run log may have noted it before, from its own thread.
+        # The run log may have inserted the row before, from its own thread.
         changes = ", ".join(f"{name} = excluded.{name}" for name in ("status", "kind", "process", "ended_at"))
         self._insert = (
             f"INSERT INTO {runs.name} ({', '.join(_COLUMNS)}) VALUES ({places})"  # noqa: S608
@@ -69,15 +69,15 @@ class Ledger:
         )
 
     def adding(self, **row: Any) -> Statement:
-        """Return the statement that records a run, to go along with a commit; ``session_id`` is a plain text."""
+        """Return the statement that inserts a run, to be executed in another transaction."""
         return self._insert, row
 
     def ending(self, run_id: str, status: str) -> Statement:
-        """Return the statement that ends a run, to go along with a commit."""
+        """Return the statement that ends a run, to be executed in another transaction."""
         return self._end, {"id": run_id, "status": status, "ended_at": moment_text(utc_now())}
 
     def write(self, statements: Iterable[Statement]) -> None:
-        """Execute statements in a transaction of their own; they survive the end of the process."""
+        """Execute statements in their own transaction, which survives the end of the process."""
         with unhurried(self.engine) as connection:
             for statement, parameters in statements:
                 connection.exec_driver_sql(statement, dict(parameters))
@@ -85,20 +85,20 @@ class Ledger:
     def accept(self, along: Callable[[Connection], None] | None = None, **row: Any) -> int:
         """Record a queued run; it is on disk when this returns.
 
-        :param along: writes what belongs to it in the same transaction; what it raises undoes both.
-        :returns: its number; runs begin in the order of their numbers.
+        :param along: writes related rows in the same transaction; an exception rolls back both.
+        :returns: the number of the run; runs start in the order of their numbers.
         """
         values = {"status": QUEUED, "accepted_at": moment_text(utc_now()), **row}
         with writing(self.engine) as connection:
             if connection.dialect.name == "postgresql":
-                # Numbers are given out before commit: who commits later must not have the smaller one.
+                # Numbers are assigned before the commit: a later commit must not have a smaller number.
                 go_alone(connection, _SWEEP)
             if along is not None:
                 along(connection)
             return int(connection.execute(insert(runs).values(**values).returning(runs.c.seq)).scalar_one())
 
     def begin(self, run_id: str, process: str) -> bool:
-        """Turn a queued run of this process into a running one; say whether it still was one."""
+        """Change the state of a run of this process from queued to running; return whether it was still queued."""
         with writing(self.engine) as connection:
             found = connection.execute(
                 update(runs)
@@ -108,12 +108,12 @@ class Ledger:
             return found.rowcount == 1
 
     def sent(self, run_id: str) -> Row[Any] | None:
-        """Return the whole row of a run that an engine was told of; None if there is none."""
+        """Return the complete row of a run sent to an engine; None if it does not exist."""
         with reading(self.engine) as connection:
             return connection.execute(select(runs).where(runs.c.id == run_id, runs.c.engine.is_not(None))).first()
 
     def begin_sent(self, run_id: str, process: str) -> bool:
-        """Turn a queued run of an engine into a running one of a process; say whether it still was one."""
+        """Change the state of an engine's run from queued to running in a process; return whether it was queued."""
         with writing(self.engine) as connection:
             found = connection.execute(
                 update(runs)
@@ -123,20 +123,20 @@ class Ledger:
             return found.rowcount == 1
 
     def next_of(self, lane: str, engine: str) -> str | None:
-        """Return the run of a lane that is to begin next, if it is queued on an engine."""
+        """Return the next run of a lane, if it is queued on an engine."""
         first = select(runs).where(runs.c.ended_at.is_(None), runs.c.lane == lane).order_by(runs.c.seq).limit(1)
         with reading(self.engine) as connection:
             row = connection.execute(first).first()
         return row.id if row is not None and row.status == QUEUED and row.engine == engine else None
 
     def to_send(self, engine: str, before: str, most: int = 200) -> list[str]:
-        """Return queued runs that an engine was not told of since a moment, and note that it is told now.
+        """Return queued runs that were not sent to an engine since a given time, and mark them as sent.
 
-        Of each lane it is the first that has not ended.
+        Only the first unfinished run of each lane is returned.
         """
         earlier = runs.alias()
         waits = exists().where(earlier.c.lane == runs.c.lane, earlier.c.ended_at.is_(None), earlier.c.seq < runs.c.seq)
-        # A moment that is yet to come was noted before the clock was set back.
+        # A time in the future was recorded before the clock was set back.
         ahead = moment_text(utc_now() + _CLOCKS_APART)
         told = runs.c.sent_at.is_(None) | (runs.c.sent_at < before) | (runs.c.sent_at > ahead)
         wanted = (
@@ -154,18 +154,18 @@ class Ledger:
             return found
 
     def unsend(self, run_ids: Sequence[str]) -> None:
-        """Note that an engine could not be told of queued runs after all."""
+        """Undo marking runs as sent, after the engine could not be reached."""
         with unhurried(self.engine) as connection:
             theirs = (runs.c.id.in_(run_ids), runs.c.status == QUEUED)
             connection.execute(update(runs).where(*theirs).values(sent_at=None))
 
     def end(self, run_id: str, status: str, *, code: str = "", message: str = "") -> bool:
-        """End a run; say whether it was open."""
+        """End a run; return whether it was open."""
         with unhurried(self.engine) as connection:
             return _end(connection, [run_id], status, code, message) == 1
 
     def end_queued(self, run_id: str, message: str) -> bool:
-        """Cancel a run that has not begun, whichever process has it; say whether it was one."""
+        """Cancel a run that has not started, in any process; return whether it was still queued."""
         with writing(self.engine) as connection:
             ended = {"status": CANCELLED, "ended_at": moment_text(utc_now()), "request": None}
             error = json_text(["run_cancelled", message])
@@ -175,7 +175,7 @@ class Ledger:
             return found.rowcount == 1
 
     def ask_to_stop(self, run_id: str, reason: str) -> bool:
-        """Note that a run is to be stopped, for the process that has it; say whether it was open."""
+        """Request that the process of a run stops it; return whether the run was open."""
         with unhurried(self.engine) as connection:
             found = connection.execute(
                 update(runs).where(runs.c.id == run_id, runs.c.ended_at.is_(None)).values(stop=reason)
@@ -183,7 +183,7 @@ class Ledger:
             return found.rowcount == 1
 
     def asked_to_stop(self, process: str) -> dict[str, str]:
-        """Return the open runs of a process that somebody wants stopped, and why."""
+        """Return the open runs of a process for which a stop was requested, with the reasons."""
         statement = select(runs.c.id, runs.c.stop).where(
             runs.c.process == process, runs.c.ended_at.is_(None), runs.c.stop.is_not(None)
         )
@@ -191,7 +191,7 @@ class Ledger:
             return {row.id: row.stop for row in connection.execute(statement)}
 
     def find(self, run_id: str, owner: Owner) -> Row[Any] | None:
-        """Return the row of an owner's run without its long parts; None if there is none."""
+        """Return the row of an owner's run without its large columns; None if it does not exist."""
         kept = [c for c in runs.c if c.name not in ("request", "record")]
         statement = select(*kept).where(runs.c.id == run_id)
         if owner is not EVERY_OWNER:
@@ -200,7 +200,7 @@ class Ledger:
             return connection.execute(statement).first()
 
     def first_open(self, lanes: Iterable[str]) -> dict[str, int]:
-        """Return the number of the first background run of each lane that has not ended."""
+        """Return the number of the first unfinished background run of each lane."""
         statement = (
             select(runs.c.lane, func.min(runs.c.seq))
             .where(runs.c.ended_at.is_(None), runs.c.lane.in_(list(lanes)))
@@ -210,23 +210,23 @@ class Ledger:
             return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
 
     def register(self, **row: Any) -> None:
-        """Make a process known."""
+        """Register a process."""
         with unhurried(self.engine) as connection:
             connection.execute(insert(processes).values(beat=0, started_at=moment_text(utc_now()), **row))
 
     def beat(self, process: str) -> None:
-        """Show that a process lives."""
+        """Update the heartbeat of a process."""
         with unhurried(self.engine) as connection:
             connection.execute(update(processes).where(processes.c.id == process).values(beat=processes.c.beat + 1))
 
     def others(self, process: str, *, engine: bool = False) -> Sequence[Any]:
-        """Return the processes, but for one, that have runs which have not ended: id, place, beat.
+        """Return the other processes with unfinished runs: id, place and heartbeat.
 
-        :param engine: runs that no process has are an engine's affair.
+        ``place`` is None for a process that is no longer registered; ``id`` is None for runs without a process.
 
-        ``place`` is None for a process that is not known any more; ``id`` is None for runs that no process has.
+        :param engine: whether an engine is used: runs without a process then belong to the engine.
         """
-        # A request with a key may be in progress before its run is recorded, or after it has ended.
+        # A request with an idempotency key may be in progress before its run is recorded, or after it has ended.
         with_runs = select(runs.c.process).where(runs.c.ended_at.is_(None), *_of_nobody(engine))
         with_keys = select(answers.c.process).where(answers.c.state == "open")
         open_ones = with_runs.union(with_keys, select(places.c.process)).subquery()
@@ -241,11 +241,11 @@ class Ledger:
     def take_over(
         self, gone: str | None, process: str, *, engine: bool = False
     ) -> tuple[list[Row[Any]], list[Row[Any]]]:
-        """Take the runs of a process that is gone, or those that were let go.
+        """Take over the runs of a dead process, or runs without a process.
 
-        :param gone: its id; None for runs that no process has.
-        :returns: those that had not begun, or may begin again, and now belong to ``process``, in order, and
-            those that had begun and now count as lost.
+        :param gone: the id of the process; None for runs without a process.
+        :returns: the runs that had not started or may be repeated, which now belong to ``process``, in order; and the
+            runs that had started, which are now marked as lost.
         """
         theirs = runs.c.process.is_(None) if gone is None else runs.c.process == gone
         mine = (runs.c.ended_at.is_(None), theirs, *_of_nobody(engine))
@@ -272,38 +272,38 @@ class Ledger:
             return queued, lost
 
     def let_go(self, process: str) -> int:
-        """Leave the runs of a process that have not begun to whoever takes them next; return their number."""
+        """Release the queued runs of a process for other processes to take over; return their number."""
         with writing(self.engine) as connection:
             return connection.execute(
                 update(runs).where(runs.c.process == process, runs.c.status == QUEUED).values(process=None)
             ).rowcount
 
     def let_go_of(self, run_id: str) -> None:
-        """Leave a run that has not begun to whoever takes it next."""
+        """Release a queued run for another process to take over."""
         with writing(self.engine) as connection:
             mine = (runs.c.id == run_id, runs.c.status == QUEUED, runs.c.engine.is_(None))
             connection.execute(update(runs).where(*mine).values(process=None))
 
     def process(self, process: str) -> Any:
-        """Return what is known of a process: id, place, beat; None if it is not known any more."""
+        """Return the id, place and heartbeat of a process; None if it is no longer registered."""
         statement = select(processes.c.id, processes.c.place, processes.c.beat).where(processes.c.id == process)
         with reading(self.engine) as connection:
             return connection.execute(statement).first()
 
     def forget(self, process: str) -> None:
-        """Take a process that ends in good order off the list."""
+        """Unregister a process that ends normally."""
         with unhurried(self.engine) as connection:
             connection.execute(places.delete().where(places.c.process == process))
             connection.execute(processes.delete().where(processes.c.id == process))
 
 
 def _of_nobody(engine: bool) -> tuple[Any, ...]:
-    """Return what leaves out the runs that wait for an engine: they belong to no process."""
+    """Return the condition that excludes runs waiting for an engine, which belong to no process."""
     return (runs.c.process.is_not(None) | runs.c.engine.is_(None),) if engine else ()
 
 
 def _may_begin_again(row: Row[Any]) -> bool:
-    """Return whether a run that had begun may begin again: one that ends its process each time does not so for ever."""
+    """Return whether a started run may be repeated; a run that kills its process is not repeated forever."""
     return bool(row.again) and row.request is not None and row.stop is None and row.begun < MOST_BEGINNINGS
 
 

@@ -30,25 +30,25 @@ _WORD: Final = 64
 _LEAST_KNOWN: Final = 8
 _DEPTH_LIMIT: Final = 40
 _NODE_LIMIT: Final = 50_000
-#: A secret that begins before the cut is seen whole, so that no first half of it is kept.
+#: Extra characters examined beyond the cut, so that no part of a secret at the cut is stored.
 _OVERLAP: Final = 4096
 
 
 def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> Any:
-    """Return a value as JSON without secrets, within bounds; the value itself is not touched.
+    """Return a copy of a value as JSON, with secrets masked and bounded in size.
 
-    A field whose name says that it is secret is masked whole, and its text wherever else it
-    stands; texts lose what has the shape of a credential; fields called ``code`` are left out.
-    Cycles, depth and size are bounded. What is not JSON is shown by the name of its type.
+    The value of a field with a secret name is masked, also where it occurs elsewhere; so is everything that looks
+    like a credential. Fields called ``code`` are left out. Cycles, depth and size are limited. Values that are not
+    JSON are replaced by the name of their type.
 
-    :param secrets: texts known to be secret, masked too; those that are found are added.
-    :param cut: shorten long texts and lists.
+    :param secrets: texts known to be secret, which are masked; secrets found in the value are added.
+    :param cut: truncate long texts and lists.
     """
     known = secrets if isinstance(secrets, KnownSecrets) else KnownSecrets(secrets or ())
     before = len(known)
     masked = _Walk(known, cut).value(value, 0)
     if len(known) > before:
-        # A secret may stand in a text that came before the field that gave it away.
+        # A text before the field that revealed a secret may contain it as well.
         masked = _Walk(known, cut).value(value, 0)
         if secrets is not None:
             secrets.update(known)
@@ -56,19 +56,19 @@ def mask(value: Any, secrets: set[str] | None = None, *, cut: bool = True) -> An
 
 
 def hide(value: Any) -> str:
-    """Return what stands in place of a secret value."""
+    """Return the replacement of a secret value."""
     if value == MASK or not isinstance(value, str) or len(value) <= _SHORT and value != MASK_LONG:
         return MASK
     return MASK_LONG
 
 
 def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = None) -> str:
-    """Return a record as JSON text, masked as :func:`mask` does.
+    """Return a record as JSON text, masked as by :func:`mask`.
 
-    Most records hold nothing to mask or to cut, and a look at their texts tells.
+    Most records contain nothing to mask or cut, which a check of their texts shows.
 
-    :param texts: all texts of the record that may hold secrets, where no name of a field says so;
-        None if they cannot be told from others.
+    :param texts: all texts of the record that may contain secrets, apart from fields with secret names; None if they
+        are not known.
     """
     try:
         text = json_text(record)
@@ -80,11 +80,11 @@ def masked_json(record: Any, secrets: set[str], texts: Sequence[str] | None = No
 
 
 def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
-    """Return whether a record's JSON text has nothing to mask or to cut; see :func:`masked_json`."""
+    """Return whether the JSON text of a record has nothing to mask or cut; see :func:`masked_json`."""
     if len(text) > TEXT_LIMIT or (texts is None and '"code"' in text):
         return False
     for word in (text,) if texts is None else texts:
-        # Names, session ids and what is passed on unchanged are looked at once.
+        # Names, session ids and values that are passed on unchanged are checked once.
         if _is_suspect_word(word) if len(word) <= _WORD else is_suspect(word):
             return False
     return not secrets or (secrets if isinstance(secrets, KnownSecrets) else KnownSecrets(secrets)).are_absent(text)
@@ -101,7 +101,7 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, defau
 
 
 class _Walk:
-    """One way through a value."""
+    """One pass through a value."""
 
     __slots__ = ("_above", "_cut", "_left", "secrets")
 
@@ -176,11 +176,11 @@ class _Walk:
         return shown
 
     def _second(self, value: str) -> str:
-        """Hide the second of a pair; one plain word may be another name as well, so it is not looked for elsewhere."""
+        """Mask the second text of a pair; a plain word may also be a name, so it is not masked elsewhere."""
         return hide(value) if value.replace("_", "").isalpha() else self._secret(value)
 
     def _tokens(self, value: Any, depth: int) -> Any:
-        """Mask tokens that are words, not how many there are."""
+        """Mask tokens that are texts, but not token counts."""
         if isinstance(value, str) and looks_random(value):
             return self._secret(value)
         if isinstance(value, (list, tuple)):

@@ -11,7 +11,7 @@ from flowrunner.text.timestamps import moment_text
 
 _PROPERTIES: Final = make_properties()
 
-#: The fields of a message in the order in which a record holds them; new ones go to the end of the second list.
+#: The fields of a message in the order of a record; add new fields at the end of the second list.
 _ALWAYS: Final = ("text", "sender", "sender_name", "session_id", "context_id", "id")
 _SELDOM: Final = (
     "flow_id",
@@ -29,9 +29,9 @@ seldom_of = attrgetter(*_SELDOM)
 
 
 def message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
-    """Return a message as a record holds it: timestamp, unusual properties, fields, unusual fields.
+    """Return the record of a message: timestamp, unusual properties, fields, unusual fields.
 
-    A fifth member says that the properties it does not name are the usual ones.
+    A fifth member means that properties not listed have their defaults.
     """
     seldom, properties = seldom_of(message), message.properties
     record: list[Any] = [moment_text(message.timestamp), {}, always_of(message), None if seldom == usual else seldom]
@@ -44,10 +44,10 @@ def message_record(message: Message, usual: tuple[Any, ...]) -> list[Any]:
 
 
 def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
-    """Return the message of a record.
+    """Return the message in a record.
 
-    :param flow_id: the flow of the run whose record it is.
-    :param run_id: the run.
+    :param flow_id: the flow of the run that the record belongs to.
+    :param run_id: the id of that run.
     """
     timestamp, properties, always, seldom, *partly = record
     fields: dict[str, Any] = dict(zip(_ALWAYS, always, strict=True))
@@ -58,5 +58,5 @@ def read_message(record: Sequence[Any], flow_id: str, run_id: str) -> Message:
 
 
 def usual_fields(flow_id: str, run_id: str) -> tuple[Any, ...]:
-    """Return the seldom fields as they are in nearly all messages that a run stores."""
+    """Return the rarely used fields with the values that nearly all messages have."""
     return (flow_id, run_id, (), (), "message", False, False, None, {"graph_run_id": run_id})

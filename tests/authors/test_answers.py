@@ -45,7 +45,7 @@ def yields(part, *, answer=None):
 
 BAD = {
     "a misspelt name": (lambda context: {"mesage": "x"}, "the output 'mesage', .* did you mean message?"),
-    "a name of no kind": (lambda context: {"zzz": 1}, "the output 'zzz', .*there are message, data, table, m"),
+    "a name of no kind": (lambda context: {"zzz": 1}, "the output 'zzz', .*its outputs are: message, data, table, m"),
     "a name that is no text": (lambda context: {1: "x"}, "the output 1, which it does not declare"),
     "nothing": (lambda context: None, r'returned None, not a mapping .* message, data, table, m: {"message": ...}'),
     "a text": (lambda context: "x", "returned a str, not a mapping"),
