@@ -23,8 +23,8 @@ from flowrunner.errors import StoreFailed
 class Outage:
     """A way in which a store fails.
 
-    ``reason`` is for whoever uses the server, and names neither address nor path; ``remedy`` is for its
-    operator. ``is_total`` says that nothing of the store can be used, not even for reading.
+    ``reason`` is for clients and names no address or path; ``remedy`` is for the operator. ``is_total`` means that
+    the store cannot be used at all, not even for reading.
     """
 
     kind: str
@@ -33,10 +33,10 @@ class Outage:
     is_total: bool = False
 
 
-#: Bytes: SQLite makes its files larger by 32 KiB at a time.
+#: In bytes: SQLite extends its files by 32 KiB at a time.
 _LEAST_ROOM: Final = 64 * 1024
 
-#: SQLite says so, too, where somebody removed a file that it keeps beside the database.
+#: SQLite also reports this if a file beside the database was removed.
 _OF_THE_DISK: Final = (
     "Check the system log for disk errors. If somebody removed a file beside the database, restart the server."
 )
@@ -93,7 +93,7 @@ _SQLITE: Final = (
     ("no such column", DAMAGED),
     ("locked", BUSY),
 )
-#: By the beginning of PostgreSQL's codes; the longest that fits counts.
+#: By prefixes of PostgreSQL's error codes; the longest matching prefix counts.
 _POSTGRESQL: Final = {
     "08": AWAY,
     "28": AWAY,
@@ -114,9 +114,9 @@ _POSTGRESQL: Final = {
 
 
 class DatabaseFailed(StoreFailed, OperationalError):  # type: ignore[misc, override]
-    """The app's own database failed for a reason that no request and no row gave.
+    """A failure of the app's own database that was not caused by a request or a row.
 
-    :param told: what the database's driver said, and where the data is, for the operator alone.
+    :param told: the message of the driver and the location of the data, for the operator only.
     """
 
     def __init__(self, outage: Outage, told: str, orig: BaseException | None = None) -> None:
@@ -125,7 +125,7 @@ class DatabaseFailed(StoreFailed, OperationalError):  # type: ignore[misc, overr
         self._detail = None
         self.outage = outage
         self.told = told
-        # What those look at who expect SQLAlchemy's own error.
+        # Attributes of SQLAlchemy's own errors, for code that handles those.
         self.orig = orig if isinstance(orig, Exception) else None
         self.statement = self.params = None
         self.connection_invalidated = False
@@ -135,13 +135,13 @@ class DatabaseFailed(StoreFailed, OperationalError):  # type: ignore[misc, overr
 
 
 def sentence(outage: Outage) -> str:
-    """Return what a client is told."""
+    """Return the message for clients."""
     hope = "" if outage is REPLACED or outage is DAMAGED else "; try again later"
     return f"The server cannot use its data now: {outage.reason}{hope}."
 
 
 def outage_of(error: BaseException | None) -> Outage | None:
-    """Return how a store failed, by the error or what caused it; None for an error of another kind."""
+    """Return the outage that an error or its causes show; None for another kind of error."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -153,16 +153,16 @@ def outage_of(error: BaseException | None) -> Outage | None:
 
 
 def outage_reason(error: BaseException) -> str:
-    """Return why a store cannot be used, in words for its users: without address and path; blank if it is not outage.
+    """Return the reason of an outage for clients, without address and path; empty if the error is not an outage.
 
-    :param error: what a database's driver, SQLAlchemy or the system raised, or an error that this caused.
+    :param error: an error of a database driver, of SQLAlchemy or of the system, or one caused by such an error.
     """
     outage = outage_of(error)
     return "" if outage is None else outage.reason
 
 
 def told_by(error: BaseException) -> str:
-    """Return what the driver or the system said at the bottom of an error, in one line."""
+    """Return the message of the driver or the system that caused an error, in one line."""
     if isinstance(error, DatabaseFailed):
         return error.told
     cause: BaseException = error
@@ -177,7 +177,7 @@ def told_by(error: BaseException) -> str:
 
 
 def as_store_failed(error: BaseException) -> StoreFailed | None:
-    """Return an error of a store or of the disk under it in the words of the house; None if it is no such thing."""
+    """Convert an error of a store or of its disk to :class:`StoreFailed`; None if it is another kind of error."""
     if isinstance(error, StoreFailed):
         return error
     outage = outage_of(error)
@@ -188,7 +188,7 @@ def as_store_failed(error: BaseException) -> StoreFailed | None:
 
 @contextmanager
 def store_errors(engine: Engine) -> Iterator[None]:
-    """Raise what goes wrong with a database itself as :class:`DatabaseFailed`; errors of statements stay."""
+    """Raise failures of the database itself as :class:`DatabaseFailed`; errors of statements are unchanged."""
     try:
         yield
     except DatabaseFailed:
@@ -206,10 +206,10 @@ def store_errors(engine: Engine) -> Iterator[None]:
 
 
 def _looked_at(outage: Outage, file: Path) -> Outage:
-    """Return how a SQLite file failed, after a look at its folder.
+    """Return the outage of a SQLite file, after checking its folder.
 
-    SQLite says of a file beside the database, for which there is no room, that the disk fails; and of
-    one that it may not make, that it cannot be opened.
+    SQLite reports a disk error if there is no space for a file beside the database, and that the database cannot be
+    opened if it may not create such a file.
     """
     try:
         if outage is BROKEN and shutil.disk_usage(file.parent).free < _LEAST_ROOM:
@@ -236,7 +236,7 @@ def _outage(error: BaseException) -> Outage | None:
 def _outage_of_system(error: OSError) -> Outage | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE):
         return _ERRNO[error.errno]
-    # Others may be of a network as well: only what names a file is the disk's.
+    # Other errors may come from the network: only errors that name a file are attributed to the disk.
     return _ERRNO.get(error.errno or 0) if error.filename is not None else None
 
 
@@ -253,7 +253,7 @@ def _outage_of_driver(error: BaseException) -> Outage | None:
         return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
     if type(error).__name__ == "NoAnswer":
         return SILENT
-    # Without a code no server has spoken.
+    # Errors without a code do not come from the server.
     return (
         AWAY if any(kind.__name__ in ("OperationalError", "InterfaceError") for kind in type(error).__mro__) else None
     )

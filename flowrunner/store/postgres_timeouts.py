@@ -13,14 +13,14 @@ from sqlalchemy import Engine, event
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
 
-#: Seconds within which a server takes a connection, unless the URL says otherwise.
+#: The connection timeout in seconds, unless the URL sets one.
 CONNECT_SECONDS: Final = 5
 _unbounded: Final = ContextVar("flowrunner_unbounded", default=False)
 
 
 @contextmanager
 def unbounded() -> Iterator[None]:
-    """Let statements of this block take as long as they want: an upgrade of the tables may."""
+    """Remove the time limit for statements in this block, such as those of an upgrade."""
     token = _unbounded.set(True)
     try:
         yield
@@ -29,12 +29,12 @@ def unbounded() -> Iterator[None]:
 
 
 def bound_waiting(engine: Engine, seconds: float) -> None:
-    """Have an engine's connections give up a server that does not answer a statement within so many seconds.
+    """Set a time limit for the answer to each statement on the connections of an engine.
 
-    A server that is stopped in mid-work, or a network that swallows what is sent, would otherwise hold
-    every thread for good: the driver itself waits without end.
+    Without it, a stopped server or a broken network would block all threads forever, since the driver waits without
+    limit.
 
-    :param seconds: 0 for without a time limit.
+    :param seconds: the limit; 0 for none.
     """
     if engine.dialect.driver != "psycopg":
         return
@@ -54,7 +54,7 @@ _classes: Final[list[Any]] = []
 
 
 def _patient_class() -> Any:
-    """Return the class of connections, made when the driver is first needed: it is an extra."""
+    """Return the class of connections, created on first use, since the driver is an extra."""
     if not _classes:
         import psycopg
 
@@ -62,7 +62,7 @@ def _patient_class() -> Any:
             """The server did not answer in time."""
 
         class PatientConnection(psycopg.Connection[Any]):
-            """A connection that is closed once the server has not answered for too long."""
+            """A connection that is closed if the server does not answer in time."""
 
             patience = 0.0
 
@@ -76,7 +76,7 @@ def _patient_class() -> Any:
                     while True:
                         ready = yield wanted
                         if not ready and self.patience and time.monotonic() > deadline and not _unbounded.get():
-                            # What it was to do may still be done; nothing more can be had from this connection.
+                            # The statement may still be executed, but this connection cannot be used any more.
                             self.pgconn.finish()
                             raise no_answer(self.patience)
                         wanted = gen.send(ready)
@@ -88,7 +88,7 @@ def _patient_class() -> Any:
 
 
 def no_answer(seconds: float) -> Exception:
-    """Return the error of a server that did not answer within so many seconds."""
+    """Return the error for a server that did not answer in time."""
     _patient_class()
     made: Exception = _classes[1](f"the server did not answer within {seconds:g} seconds")
     return made

@@ -13,16 +13,16 @@ from flowrunner.store.file_identity import check_beside
 from flowrunner.store.outage import READ_ONLY, DatabaseFailed, store_errors
 from flowrunner.store.tables import metadata
 
-#: As much as a short conversation and its records may take.
+#: The size of a short conversation and its records.
 _ROOM: Final = 64 * 1024
-#: Asks each table and reads nothing: one that is gone, or that this user may not read, is an error.
+#: Queries each table without reading rows; a missing or unreadable table is an error.
 _EACH_TABLE: Final = " UNION ALL ".join(f"SELECT 1 FROM {name} WHERE 1 = 0" for name in metadata.tables)  # noqa: S608
 
 
 def look_at_database(engine: Engine) -> None:
-    """Find out whether a database answers, has all tables of the app, and takes what is written.
+    """Check that a database answers, has all tables of the app, and can be written.
 
-    :raises StoreFailed: if not.
+    :raises StoreFailed: if it does not.
     """
     with reading(engine) as connection:
         if connection.dialect.name == "postgresql":
@@ -39,9 +39,9 @@ def look_at_database(engine: Engine) -> None:
 
 
 def _begin_writing(engine: Engine) -> None:
-    """Begin a transaction that writes on SQLite, and give it up; whoever else writes at the moment shows that it works.
+    """Begin and roll back a write transaction on SQLite. If another one holds the lock, writing works.
 
-    A file beside the database, or its mode, may keep SQLite from writing where the system does not.
+    SQLite may be unable to write although the file is writable, because of a file beside it or of its mode.
     """
     with store_errors(engine), engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
@@ -61,14 +61,14 @@ def _begin_writing(engine: Engine) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Find out whether a folder can be written now, with room for a little.
+    """Check that a folder is writable and has some free space.
 
-    :raises OSError: if not.
+    :raises OSError: if it is not.
     """
     name = os.path.join(folder, f".flowrunner-{os.urandom(8).hex()}")  # noqa: PTH118
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        # Nameless from here on: nothing is left, however this ends.
+        # The file has no name from here on, so nothing is left behind.
         os.unlink(name)  # noqa: PTH108
         content = bytes(_ROOM)
         while content:

@@ -17,7 +17,7 @@ from flowrunner.store.flowrecord import free_name, is_unicode
 from flowrunner.store.tables import projects
 from flowrunner.text.timestamps import moment_text
 
-#: How the project is called that an owner has without making one.
+#: The name of the default project.
 USUAL_NAME: Final = "Starter Project"
 _USUAL_DESCRIPTION: Final = "Flows that are in no other project."
 _LONGEST_NAME: Final = 255
@@ -35,39 +35,39 @@ class Project:
     description: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the API shows a project."""
+        """Return the project as the API shows it."""
         return {"id": self.id, "name": self.name, "description": self.description, "parent_id": None}
 
 
 def usual_project_id(owner: str) -> str:
-    """Return the id of the project in which an owner's flows are that are in no other one."""
+    """Return the id of an owner's default project, which holds the flows that are in no other project."""
     return str(uuid5(NAMESPACE_URL, f"flowrunner:project:{owner}"))
 
 
 class ProjectStore:
-    """The projects of one runner. What is in a project, its flows say."""
+    """The projects of one runner. The members of a project are recorded in the flows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def list(self, owner: str) -> list[Project]:
-        """Return the projects of an owner: the usual one first, the others by name."""
+        """Return the projects of an owner: the default one first, the others by name."""
         with reading(self._engine) as connection:
             return _all(connection, owner)
 
     def get(self, project_id: str, owner: str) -> Project:
         """Return a project.
 
-        :raises NotFound: if the owner has none of that id.
+        :raises NotFound: if the owner has no project with this id.
         """
         with reading(self._engine) as connection:
             return _one(connection, project_id, owner)
 
     def create(self, owner: str, name: Any, description: Any = None) -> Project:
-        """Make a project; a name that is taken gets a number.
+        """Create a project. A name that is already used gets a number.
 
-        :raises RequestInvalid: for a name or description that cannot be kept.
-        :raises BadRequest: if the owner has too many.
+        :raises RequestInvalid: if the name or description cannot be stored.
+        :raises BadRequest: if the owner already has the maximum number of projects.
         """
         name, description = _name(name), _description(description)
         with writing(self._engine) as connection:
@@ -80,11 +80,11 @@ class ProjectStore:
         return found
 
     def update(self, project_id: str, owner: str, changes: Mapping[str, Any]) -> Project:
-        """Change name and description, as far as they are given.
+        """Change the name and description of a project; missing members leave them unchanged.
 
-        :raises NotFound: if the owner has none of that id.
-        :raises RequestInvalid: for a name or description that cannot be kept.
-        :raises BadRequest: if the name is taken.
+        :raises NotFound: if the owner has no project with this id.
+        :raises RequestInvalid: if the name or description cannot be stored.
+        :raises BadRequest: if the name is already used.
         """
         with writing(self._engine) as connection:
             go_alone(connection, f"projects of {owner}")
@@ -101,9 +101,9 @@ class ProjectStore:
         return found
 
     def delete(self, project_id: str, owner: str) -> None:
-        """Remove a project; of the usual one only what it was called.
+        """Delete a project. For the default project, its name and description are reset.
 
-        :raises NotFound: if the owner has none of that id.
+        :raises NotFound: if the owner has no project with this id.
         """
         with writing(self._engine) as connection:
             found = _one(connection, project_id, owner)

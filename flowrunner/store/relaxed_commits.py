@@ -14,12 +14,12 @@ from flowrunner.store.write_turn import taking_turns
 
 @contextmanager
 def unhurried(engine: Engine, *, background: bool = False) -> Iterator[Connection]:
-    """Open a writing transaction that survives the end of the process, and not always that of the machine.
+    """Open a write transaction that survives a crash of the process, but not always a crash of the machine.
 
-    A crash of the machine may lose the last seconds, never consistency; and who stores a message
-    never waits for the disk because of it.
+    A crash of the machine may lose the last seconds, but the database stays consistent. Transactions that store
+    messages never wait for the disk because of this one.
 
-    :param background: nobody waits for it, so it gives way to all others.
+    :param background: nobody waits for this transaction, so all others take precedence.
     """
     with store_errors(engine), taking_turns(engine, background=background), engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
@@ -32,6 +32,6 @@ def unhurried(engine: Engine, *, background: bool = False) -> Iterator[Connectio
                     connection.execute(text("SET LOCAL synchronous_commit TO off"))
                 yield connection
         finally:
-            # A transaction that could not even be rolled back goes with its connection, which is not used again.
+            # If even the rollback fails, the connection is discarded.
             if sqlite and not driver.in_transaction:
                 driver.execute("PRAGMA synchronous=FULL")

@@ -25,21 +25,21 @@ from flowrunner.store.tables import runs
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds that a batch gathers, seconds after which an idle thread goes, and until a failed write is tried again.
+#: Seconds to collect a batch, to keep an idle thread, and until a failed write is retried.
 _GATHER: Final = 0.25
 _IDLE: Final = 10.0
 _RETRY: Final = 1.0
 _MOST_WAITING: Final = 20_000
 _BATCH: Final = 500
-#: With more than that to write, the log gives way to nobody.
+#: With more pending entries than this, the log no longer yields to other writers.
 _BEHIND: Final = 2000
 
-#: What a run has done is added to what is known of it, in lines.
+#: Appends steps to the row of a run, as lines.
 _ADD: Final = (
     f" steps = {runs.name}.steps + excluded.steps, vertices = coalesce("
     f"{runs.name}.vertices || '\n' || excluded.vertices, excluded.vertices, {runs.name}.vertices)"
 )
-#: A run that is recorded already keeps its state, or gets its record; one that has ended keeps its end.
+#: Inserts a run or adds its record; the state of a run that has ended is not changed.
 _KNOWN: Final = f" ON CONFLICT (id) DO UPDATE SET{_ADD}"
 _COMPLETED: Final = (
     f" ON CONFLICT (id) DO UPDATE SET{_ADD}, record = excluded.record, session_id = excluded.session_id,"
@@ -50,13 +50,13 @@ _COMPLETED: Final = (
 
 
 class RunLog(RunRecords):
-    """Takes the events of runs, and keeps them within bounds.
+    """Records the events of runs, in bounded space.
 
-    A run only appends to a queue; one thread per process writes, in batches, and is there only
-    while there is something to write. A full queue drops what comes and says how much that was.
-    What this process has taken is written before it reads, when it is closed, and at its end.
+    Runs append events to a queue. One thread per process writes them in batches; it exists only while there is
+    something to write. If the queue is full, events are dropped, and their number is logged. Pending events are
+    written before this process reads the log, when the log is closed, and when the process ends.
 
-    :param known_secrets: returns texts that must not be kept, besides those that show themselves.
+    :param known_secrets: returns texts that must not be stored, in addition to recognized secrets.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class RunLog(RunRecords):
         _at_fork_and_end(self)
 
     def know_process(self, process: Callable[[], str | None]) -> None:
-        """Have runs in progress noted with the process that they are in.
+        """Set the process that is recorded for runs in progress.
 
-        :param process: returns its id in the ledger of runs.
+        :param process: returns the id of this process in the ledger of runs.
         """
         self._process = process
 
     def observe(self, event: RunEvent) -> None:
-        """Take an event; costs next to nothing and never fails."""
+        """Queue an event. This is cheap and never fails."""
         if event.kind not in RECORDED_EVENTS:
             return
         if len(self._queue) >= _MOST_WAITING:
@@ -88,12 +88,12 @@ class RunLog(RunRecords):
             self._wake()
 
     def flush(self) -> None:
-        """Write what this process has taken so far."""
+        """Write all events that this process has queued."""
         while (self._queue or self._unwritten) and self._drain():
             pass
 
     def close(self) -> None:
-        """Write everything and stop; what cannot be written is counted in a warning."""
+        """Write everything and stop. Events that cannot be written are counted in a warning."""
         self._closing.set()
         self._signal.set()
         thread = self._thread
@@ -126,7 +126,7 @@ class RunLog(RunRecords):
         return super().delete_builds(*args, **kwargs)
 
     def _reset(self) -> None:
-        """Begin with nothing: at first, and in a forked child, where the parent writes its own events."""
+        """Reset the state, also in a forked child: the parent writes its own events."""
         self._queue: deque[RunEvent] = deque()
         self._unwritten: deque[Rows] = deque()
         self._maker = RowMaker(self._known_secrets, lambda: self._process())
@@ -149,7 +149,7 @@ class RunLog(RunRecords):
                 try:
                     self._thread.start()
                 except RuntimeError:
-                    # The process ends, or has no thread left: what waits is written at its end.
+                    # The process is ending or cannot start a thread: pending events are written at its end.
                     self._thread = None
 
     def _work(self) -> None:
@@ -163,13 +163,13 @@ class RunLog(RunRecords):
             self._closing.wait(_GATHER)
             self._awake = False
             while self._queue or self._unwritten:
-                # What comes while a batch is written gathers, too: many small transactions keep runs from theirs.
+                # Events that arrive during a write wait for the next batch: many small ones would slow down runs.
                 wait = 0.0 if len(self._queue) > _BATCH else _GATHER
                 if self._closing.wait(wait if self._drain() else _RETRY):
                     break
 
     def _drain(self) -> bool:
-        """Write one batch; say whether that worked."""
+        """Write one batch; return whether it succeeded."""
         with self._writing:
             if not self._unwritten:
                 events = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
@@ -179,7 +179,7 @@ class RunLog(RunRecords):
             try:
                 self._write(rows)
             except OperationalError as error:
-                # Busy, full or away: it is tried again. The statement holds data, so only the kind is said.
+                # The write is retried. The statement contains data, so only the type of the error is logged.
                 if not self._warned:
                     self._warned = True
                     logger.warning("The run log cannot be written now (%s); trying again.", type(error.orig).__name__)
@@ -194,8 +194,8 @@ class RunLog(RunRecords):
         if not (rows.begun or rows.going or rows.ended):
             return
         dialect = self._engine.dialect.name
-        # Past the SQL compiler: for plain rows of one kind it costs more than the database.
-        # Those that have ended began before most others: a new row is newer than the rows before it.
+        # Without the SQL compiler, which costs more than the database for plain rows.
+        # Finished runs began before most others: a new row must be newer than the rows before it.
         inserts = [
             (_insert(runs, tuple(new[0]), dialect) + conflict, [tuple(row.values()) for row in new])
             for new, conflict in ((rows.ended, _COMPLETED), (rows.begun, _KNOWN))
@@ -209,16 +209,16 @@ class RunLog(RunRecords):
             self._keep_bounds(connection, rows)
 
     def _keep_bounds(self, connection: Connection, rows: Rows) -> None:
-        """Remove what is over the bound, once in a while.
+        """Remove the oldest entries over the limit, from time to time.
 
-        Builds of one vertex need no removal of their own: a reading shows the newest of them.
+        Builds of one vertex are not removed separately: reading shows only the newest.
         """
         self._added += rows.steps + len(rows.ended)
         if self._added * 10 >= self._total:
             self._added = 0
             keep_newest_steps(connection, self._total)
             newest = select(func.max(runs.c.seq)).scalar_subquery()
-            # What has not ended is no surplus, however long it takes.
+            # Unfinished runs are never removed, however old they are.
             connection.execute(delete(runs).where(runs.c.seq <= newest - self._total, runs.c.ended_at.is_not(None)))
 
     def _cannot_keep(self, error: Exception) -> None:
@@ -238,7 +238,7 @@ def _insert(table: Table, columns: tuple[str, ...], dialect: str) -> str:
 
 @lru_cache
 def _go_on(dialect: str) -> str:
-    # Not as an insert that finds its row: each of those takes a number of the sequence, by which runs are kept.
+    # Not as an upsert: each attempt would use a number of the sequence, by which old runs are removed.
     place = "?" if dialect == "sqlite" else "%s"
     return (
         f"UPDATE {runs.name} SET steps = steps + {place},"  # noqa: S608

@@ -25,17 +25,17 @@ from flowrunner.store.tables import runs
 from flowrunner.text.timestamps import moment_text
 
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")
-#: What a run shows of itself: its steps are read where somebody asks for them.
+#: The columns of a run without its steps, which are read on demand.
 _SHOWN: Final = tuple(column for column in runs.c if column.name not in ("request", "steps", "cleared", "vertices"))
-#: Characters of the records of a page of steps; one step may have more, and is a page of its own then.
+#: The maximum size of a page of steps in characters; a larger single step is a page of its own.
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
 _VERTEX: Final = ("id", "type", "status", "duration", "session")
 
 
 class RunRecords:
-    """What is kept of past runs, one row a run with its steps. Every reading names its owner, or all of them.
+    """Reads the records of runs, one row per run with its steps. Every call names an owner, or all owners.
 
-    :param per_vertex: builds shown of a vertex at most.
+    :param per_vertex: the maximum number of builds shown per vertex.
     """
 
     def __init__(self, engine: Engine, per_vertex: int) -> None:
@@ -45,8 +45,8 @@ class RunRecords:
     def builds(self, flow_id: str, owner: Owner, *, every: bool = False) -> dict[str, list[dict[str, Any]]]:
         """Return the builds of a flow by vertex id.
 
-        :param every: all attempts that are kept, newest first, failed ones too; else of each
-            vertex the newest that succeeded.
+        :param every: return all stored builds, newest first, including failed ones; otherwise the newest
+            successful one of each vertex.
         """
         found: dict[str, list[Step]] = {}
         with reading(self._engine) as connection:
@@ -55,12 +55,12 @@ class RunRecords:
                     builds = found.setdefault(step.vertex_id, [])
                     if len(builds) < (self._per_vertex if every else 1):
                         builds.append(step)
-        # The newest of each come in the order in which they were made.
+        # The newest builds are returned in the order in which they were made.
         order = found.items() if every else reversed(found.items())
         return {vertex_id: [_build(step) for step in steps] for vertex_id, steps in order}
 
     def delete_builds(self, flow_id: str, owner: Owner) -> int:
-        """Remove the builds of a flow and return how many that were; its transactions stay."""
+        """Delete the builds of a flow and return their number; its transactions are kept."""
         wanted = (runs.c.steps > runs.c.cleared, *self._of_flow(flow_id, owner))
         with writing(self._engine) as connection:
             left = select(func.coalesce(func.sum(runs.c.steps - runs.c.cleared), 0)).where(HAS_STEPS, *wanted)
@@ -93,8 +93,8 @@ class RunRecords:
     ) -> list[dict[str, Any]]:
         """Return runs, newest first, without their vertices.
 
-        :param flows: ids of the only flows whose runs may be seen; None for all.
-        :param before: id of a run; only those before it.
+                :param flows: the ids of the flows whose runs may be seen; None for all.
+        :param before: only runs older than the run with this id.
         """
         table = runs.c
         statement = select(*_SHOWN).where(*_of(runs, owner)).order_by(table.seq.desc()).limit(limit)
@@ -122,9 +122,9 @@ class RunRecords:
         page: int = 1,
         size: int = 50,
     ) -> tuple[list[dict[str, Any]], int]:
-        """Return a page of runs, newest first, and how many there are in all.
+        """Return a page of runs, newest first, and the total number of runs.
 
-        :param flows: ids of the only flows whose runs may be seen; None for all.
+        :param flows: the ids of the flows whose runs may be seen; None for all.
         """
         table = runs.c
         wanted = list(_of(runs, owner))
@@ -137,15 +137,15 @@ class RunRecords:
         if states is not None:
             wanted.append(table.status.in_(states))
         (total,) = self._rows(select(func.count()).select_from(runs).where(*wanted))[0]
-        # Rows are written in batches, so their numbers are only nearly in the order of time.
+        # Rows are written in batches, so their numbers are only roughly in order of time.
         newest = (table.accepted_at.desc(), table.seq.desc())
         statement = select(*_SHOWN).where(*wanted).order_by(*newest).limit(size).offset((page - 1) * size)
         return [_run(row) for row in self._rows(statement)], total
 
     def run(self, run_id: str, owner: Owner) -> dict[str, Any]:
-        """Return one run with its vertices and their timings.
+        """Return a run with its vertices and their timings.
 
-        :raises NotFound: if there is none of that id for this owner.
+        :raises NotFound: if the owner has no run with this id.
         """
         statement = select(*_SHOWN).where(runs.c.id == run_id, *_of(runs, owner)).order_by(runs.c.seq.desc()).limit(1)
         for row in self._rows(statement):
@@ -155,12 +155,12 @@ class RunRecords:
     def steps(
         self, run_id: str, owner: Owner, *, after: int = -1, limit: int = 100
     ) -> tuple[list[dict[str, Any]], bool]:
-        """Return what the components of a run did, in the order in which they ended, and whether there is more.
+        """Return the steps of a run, in the order in which they ended, and whether there are more.
 
-        They are fewer than ``limit`` where their records are large.
+        If steps are large, fewer than ``limit`` are returned.
 
-        :param after: number of a step; only those behind it.
-        :raises NotFound: if there is no run of that id for this owner.
+        :param after: only steps after the one with this number.
+        :raises NotFound: if the owner has no run with this id.
         """
         rows = self._rows(select(*ROW).where(runs.c.id == run_id, *_of(runs, owner)).limit(1))
         if not rows:
@@ -171,7 +171,7 @@ class RunRecords:
         return [_shown_step(step) for step in found[:fitting]], len(found) > fitting
 
     def tokens(self, run_ids: Sequence[str], owner: Owner) -> dict[str, int]:
-        """Return how many tokens the models of runs took, by run; 0 where none was asked."""
+        """Return the number of tokens used by each run; 0 for runs without a model."""
         counts = dict.fromkeys(run_ids, 0)
         with reading(self._engine) as connection:
             for step in marked_steps(connection, run_ids, _of(runs, owner), USAGE):
@@ -191,7 +191,7 @@ def _of(table: Table, owner: Owner) -> tuple[ColumnElement[bool], ...]:
 
 
 def _result(step: Step, record: dict[str, Any]) -> VertexResult:
-    """Return the result as it was, but for what was masked and cut."""
+    """Return the recorded result, in which secrets are masked and long values truncated."""
     return VertexResult(
         vertex_id=step.vertex_id,
         type=record["type"],
@@ -210,7 +210,7 @@ def _result(step: Step, record: dict[str, Any]) -> VertexResult:
 
 
 def _id(step: Step) -> str:
-    """Return the id of a build or transaction: always the same for a step, and none needs to be kept."""
+    """Return the id of a build or transaction, derived from the step so that it need not be stored."""
     return str(uuid.uuid5(_ROWS, f"{step.run_id}/{step.number}"))
 
 
@@ -289,7 +289,7 @@ def _shown(value: Any, step: Step) -> Any:
 
 def _run(row: Row[Any], *, vertices: bool = False) -> dict[str, Any]:
     record = mask(json.loads(row.record), cut=False) if row.record else {}
-    # What ended a run from outside, such as a stop of the server, says more than the run's own record.
+    # An external reason for the end of a run, such as a server shutdown, takes precedence over its own record.
     error = json.loads(row.error) if row.error else record.get("error")
     shown = {
         "id": row.id,
@@ -314,7 +314,7 @@ def _run(row: Row[Any], *, vertices: bool = False) -> dict[str, Any]:
 
 
 def _session(row: Row[Any]) -> dict[str, Any] | None:
-    """Return the session of a run that has no record of its own yet; what decided it is not known."""
+    """Return the session of a run without a record yet; its source is unknown."""
     if row.session_id is None:
         return None
     return {"id": json.loads(row.session_id), "source": None, "component": None}

@@ -29,15 +29,15 @@ _MOST_OPEN: Final = 2000
 _LEAST_SECRET: Final = 6
 _LEAST_TEXT: Final = 8
 _PROPERTIES: Final = make_properties()
-#: What words a message has besides its properties; its id is a fresh one each time, and no word.
+#: The texts of a message besides its properties.
 _words_of: Final = attrgetter("text", "sender", "sender_name", "session_id", "context_id")
 
 
 @dataclass(slots=True)
 class Rows:
-    """What one batch of events adds to the table of runs.
+    """The changes of one batch of events to the table of runs.
 
-    ``steps`` says how many steps that is, ``begun`` and ``ended`` are rows, ``going`` has number, lines and id for each
+    ``steps`` is the number of steps, ``begun`` and ``ended`` are rows, ``going`` has number, lines and id for each
     run in progress that has a row.
     """
 
@@ -59,9 +59,9 @@ class _OpenRun:
 
 
 class RowMaker:
-    """Keeps what is known of the runs that are in progress, and makes rows of their events.
+    """Tracks the runs in progress, and converts their events to rows.
 
-    :param known_secrets: returns texts that must not be kept, such as the values of variables.
+    :param known_secrets: returns texts that must not be stored, such as the values of variables.
     :param process: returns the id of this process in the ledger of runs.
     """
 
@@ -73,7 +73,7 @@ class RowMaker:
     def make(self, events: Iterable[RunEvent], fail: Callable[[Exception], None]) -> Rows:
         """Return the rows of a batch of events.
 
-        :param fail: called with the error of an event that cannot be kept; the others are.
+        :param fail: called with the error of each event that cannot be converted; other events are kept.
         """
         rows = Rows()
         for event in events:
@@ -132,13 +132,13 @@ def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
 
 
 def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
-    """Return the inputs without the values of those that hold secrets, which are noted for the rest of the run."""
+    """Return the inputs with secrets masked, and remember the secrets for the rest of the run."""
     run.secrets.update(value for value in result.secret_values if len(value) >= _LEAST_SECRET)
     return {name: hide(value) if name in result.secrets else value for name, value in result.inputs.items()}
 
 
 def _free_texts(result: VertexResult, usual: tuple[Any, ...]) -> list[str] | None:
-    """Return the texts that authors, clients and models wrote; None where values nest or a name says secret."""
+    """Return the texts of authors, clients and models; None if values are nested or a name is secret."""
     if not (_names_are_plain(tuple(result.inputs)) and _names_are_plain(tuple(result.outputs))):
         return None
     texts = [result.display_name] if result.error is None else [result.display_name, result.error]
@@ -158,7 +158,7 @@ def _free_texts(result: VertexResult, usual: tuple[Any, ...]) -> list[str] | Non
 
 
 def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None:
-    """Return the texts of a message; None where it has fields that are seldom set, or a name says secret."""
+    """Return the texts of a message; None if it has rarely used fields, or a name is secret."""
     properties = message.properties
     if seldom_of(message) != usual or not properties.keys() <= _PROPERTIES.keys():
         return None
@@ -181,7 +181,7 @@ def _message_texts(message: Message, usual: tuple[Any, ...]) -> list[str] | None
 
 @lru_cache(maxsize=2048)
 def _names_are_plain(names: tuple[str, ...]) -> bool:
-    """Return whether no field of these names is masked or left out; the same few sets of names come again and again."""
+    """Return whether no field with these names is masked or left out. Cached, since few sets of names occur."""
     if any(name in VALUES for name in names) and any(name in LABELS for name in names):
         return False
     return not any(name == "code" or is_suspect(name) for name in names)

@@ -27,11 +27,11 @@ _EMPTIED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
-    """Tables, and the Alembic scripts that lead to them.
+    """A set of tables and its Alembic migrations.
 
-    ``migrations`` is a folder of Alembic scripts in a package, each called ``<revision>_<words>.py``;
-    it needs neither an ``env.py`` nor an ``alembic.ini``. ``head`` is the newest revision.
-    ``version_table`` is the schema's own, so a host's ``alembic_version`` is never touched.
+    ``migrations`` is a folder of Alembic scripts in a package, named ``<revision>_<words>.py``; ``env.py`` and
+    ``alembic.ini`` are not needed. ``head`` is the newest revision. ``version_table`` belongs to this schema, so the
+    host's ``alembic_version`` is never changed.
     """
 
     name: str
@@ -41,9 +41,9 @@ class DatabaseSchema:
     version_table: str
 
     def ensure(self, engine: Engine) -> bool:
-        """Make the tables in a fresh database, and say whether that was done; many processes may do so at once.
+        """Create the tables in a fresh database; return whether they were created. Safe in several processes at once.
 
-        :raises SchemaOutdated: if the database holds an older or a newer schema, or a part of one, saying what to do.
+        :raises SchemaOutdated: if the database has an older, newer or incomplete schema, naming the remedy.
         """
         found = self.current(engine)
         if found is None:
@@ -73,14 +73,14 @@ class DatabaseSchema:
         self.versions().create(connection, checkfirst=True)
 
     def current(self, engine: Engine) -> str | None:
-        """Return the revision that the database has, or None where it has none of these tables."""
+        """Return the revision of the database, or None if it has none of these tables."""
         with reading(engine) as connection:
             return self._version(connection)
 
     def upgrade(self, engine: Engine) -> str | None:
-        """Bring the database to the newest revision, in one transaction.
+        """Upgrade the database to the newest revision, in one transaction.
 
-        :returns: the revision that it had; None for a fresh one.
+        :returns: the previous revision; None for a fresh database.
         :raises SchemaOutdated: if the database is newer than this program.
         """
         with unbounded(), writing(engine) as connection:
@@ -94,11 +94,11 @@ class DatabaseSchema:
             return found
 
     def revisions(self) -> tuple[str, ...]:
-        """Return the revisions that this program knows, by name."""
+        """Return the known revisions, by name."""
         return tuple(sorted(path.name.split("_")[0] for path in self.migrations.glob("[0-9]*_*.py")))
 
     def _migrate(self, connection: Connection) -> None:
-        # Alembic takes long to import and is wanted only here.
+        # Alembic is slow to import and needed only here.
         from alembic.config import Config
         from alembic.runtime.environment import EnvironmentContext
         from alembic.script import ScriptDirectory
@@ -120,7 +120,7 @@ class DatabaseSchema:
     def _version(self, connection: Connection) -> str | None:
         if not self._has_table(connection):
             return None
-        # As text: every start of every site asks this, and compiling a statement takes longer than the answer.
+        # As text, since it runs at every start, and compiling a statement takes longer than executing it.
         found = connection.exec_driver_sql(f"SELECT version_num FROM {self.version_table}").scalar()  # noqa: S608
         return str(found) if found is not None else None
 
@@ -131,9 +131,9 @@ class DatabaseSchema:
         return bool(connection.exec_driver_sql(asked, (self.version_table,)).scalar())
 
     def _refuse_parts(self, connection: Connection) -> list[str]:
-        """Refuse a database in which some tables are and their version is not: they are made together.
+        """Refuse a database with some tables but without their version, since they are created together.
 
-        :returns: the names of the tables that are there.
+        :returns: the names of the existing tables.
         """
         if connection.dialect.name == "sqlite":
             asked = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -150,7 +150,7 @@ class DatabaseSchema:
         return there
 
     def versions(self) -> Table:
-        """Return the version table: the same as Alembic makes, which reads and writes it from the first upgrade on."""
+        """Return the version table, in the form that Alembic creates, which uses it for upgrades."""
         return Table(
             self.version_table,
             MetaData(),
@@ -159,7 +159,7 @@ class DatabaseSchema:
         )
 
     def refusal(self, found: str) -> str:
-        """Return the sentence that says what is wrong with a revision and what to do."""
+        """Return the message for a wrong revision, with the remedy."""
         what = f"The database of {self.name} has schema version {found}, but this program needs {self.head}."
         if found in self.revisions():
             return f"{what} Make a copy of it, then run: flowrunner db upgrade"
@@ -168,7 +168,7 @@ class DatabaseSchema:
 
 @cache
 def _sqlite_statements(schema: DatabaseSchema) -> tuple[str, ...]:
-    """Return what makes the tables of a schema on SQLite, compiled once for all databases that a process makes."""
+    """Return the statements that create the tables on SQLite, compiled once per process."""
     from sqlalchemy.dialects import sqlite
 
     made: list[ExecutableDDLElement] = []
@@ -182,9 +182,9 @@ def _sqlite_statements(schema: DatabaseSchema) -> tuple[str, ...]:
 
 
 def _leave_out_rows(metadata: MetaData) -> None:
-    """Have indexes leave out the same rows on PostgreSQL as on SQLite.
+    """Make partial indexes exclude the same rows on PostgreSQL as on SQLite.
 
-    Said at the tables, it would load the dialect of PostgreSQL, 2 MB, into every server that has none.
+    Declared in the tables, this would load the PostgreSQL dialect (2 MB) into servers that do not use it.
     """
     for table in metadata.tables.values():
         for index in table.indexes:

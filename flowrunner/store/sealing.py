@@ -13,15 +13,15 @@ from flowrunner.text.unopened import Unopened
 
 logger = logging.getLogger("flowrunner")
 
-#: How a sealed value begins. One that a client sends begins so too, and is sealed once more.
+#: The prefix of an encrypted value. A value from a client with this prefix is encrypted again.
 SEAL: Final = "sealed:v1:"
 
 
 def seal(value: Any, box: SecretBox) -> Any:
-    """Return a JSON value in which each credential is encrypted; the value itself is not touched.
+    """Return a copy of a JSON value with each credential encrypted.
 
-    Credentials are what stands under a name such as ``api_key``, the value of a field that is
-    marked as a password, and texts in which something has the shape of a credential.
+    Credentials are values with a name such as ``api_key``, values of fields marked as passwords, and texts that
+    contain something that looks like a credential.
     """
     if isinstance(value, str):
         return _close(value, box) if value.startswith(SEAL) or mask_text(value) != value else value
@@ -42,7 +42,7 @@ def seal(value: Any, box: SecretBox) -> Any:
 
 
 def unseal(value: Any, box: SecretBox) -> Any:
-    """Return a value as it was before :func:`seal`; what was sealed with another key is :class:`Unopened`."""
+    """Undo :func:`seal`. Values encrypted with another key become :class:`Unopened`."""
     if isinstance(value, str):
         return _open(value, box) if value.startswith(SEAL) else value
     if isinstance(value, dict):
@@ -59,7 +59,7 @@ def _close(value: Any, box: SecretBox) -> Any:
 
 
 def _is_of_another_key(value: Any, box: SecretBox) -> bool:
-    """Return whether a value is encrypted with another key; it is shown, and stored again, unchanged."""
+    """Return whether a value is encrypted with another key; such a value is shown and stored unchanged."""
     return isinstance(value, str) and value.startswith(SEAL) and box.open(value[len(SEAL) :]) is None
 
 

@@ -32,26 +32,26 @@ class SecretBox:
         if len(base64.urlsafe_b64decode(key)) != _KEY_SIZE:
             raise ValueError(f"A key has {_KEY_SIZE} bytes in URL-safe base64.")
         self._key = key
-        # A key of its own for each use.
+        # A separate key is derived for each purpose.
         self._digest_key = hmac.digest(key, b"flowrunner digests", "sha256")
 
     @cached_property
     def _fernet(self) -> Fernet:
-        # Imported when there is a secret: cryptography takes 6 MB of a server.
+        # Imported on first use: cryptography takes 6 MB of memory.
         from cryptography.fernet import Fernet
 
         return Fernet(self._key)
 
     def close(self, text: str) -> str:
-        """Return a text encrypted."""
+        """Encrypt a text."""
         return self._fernet.encrypt(text.encode("utf-8", "surrogatepass")).decode()
 
     def digest(self, text: str) -> str:
-        """Return 64 hexadecimal digits that stand for a text; without the key nobody can try texts against them."""
+        """Return a keyed digest of a text, as 64 hexadecimal digits; it cannot be guessed without the key."""
         return hmac.digest(self._digest_key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def open(self, text: str) -> str | None:
-        """Return what :meth:`close` was given; None if it was closed with another key."""
+        """Decrypt what :meth:`close` returned; None if it was encrypted with another key."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -61,13 +61,13 @@ class SecretBox:
 
 
 def open_secret_box(secret_key: str | None, folder: Path) -> SecretBox:
-    """Return the box of a runner.
+    """Return the secret box of a runner.
 
-    :param secret_key: any text of the operator's; without it a key is made, or read, in the folder.
-    :raises SettingsInvalid: if the key file holds no key.
+    :param secret_key: any text set by the operator; without it, a key is read from or created in the folder.
+    :raises SettingsInvalid: if the key file does not contain a key.
     """
     if secret_key:
-        # Any text will do as a setting; the cipher wants 32 bytes.
+        # The setting may be any text, but the cipher needs 32 bytes.
         return SecretBox(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
     path = folder / KEY_FILE
     key = _read(path) or _make(path)
@@ -87,7 +87,7 @@ def _read(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    """Make a key file; of several processes that do so at once, one wins and all read its key."""
+    """Create a key file. If several processes do so at once, one succeeds and all use its key."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     draft = Path(name)

@@ -8,24 +8,24 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 
-#: A statement in the words of the database's driver, and its named parameters.
+#: A statement in the syntax of the database driver, and its named parameters.
 Statement = tuple[str, Mapping[str, Any]]
 
 
 class Parcel(Protocol):
-    """What somebody wants committed together with the last messages of a run, made of the run's result."""
+    """Rows to commit together with the last messages of a run, derived from the result of the run."""
 
-    #: It is stored: with those messages, or right after them where they are kept elsewhere.
+    #: Whether it was stored: with those messages, or right after them if they are in another store.
     delivered: bool
 
     def statements(self, result: Any) -> list[Statement]:
-        """Return it as statements."""
+        """Return the statements."""
 
 
 class Cargo:
-    """Statements that are offered, within a ``with`` block, to whatever this thread commits on an engine.
+    """Statements to execute in the next transaction of this thread on an engine, within a ``with`` block.
 
-    Whether they were ``delivered`` shows after the block.
+    ``delivered`` tells after the block whether they were executed.
     """
 
     __slots__ = ("_token", "delivered", "engine", "statements")
@@ -50,10 +50,10 @@ _cargo: Final[ContextVar[Cargo | None]] = ContextVar("flowrunner_cargo", default
 
 
 def cargo_for(engine: Engine) -> Cargo | None:
-    """Return what this thread wants to have committed along, for a store that writes on this engine.
+    """Return the statements that this thread wants committed in the next transaction on an engine, or None.
 
-    Such a store executes ``statements`` in the transaction of its own rows and sets ``delivered``
-    once that is committed.
+    A store that writes on the engine executes ``statements`` in the transaction of its own rows, and sets
+    ``delivered`` after the commit.
     """
     cargo = _cargo.get()
     return cargo if cargo is not None and cargo.engine is engine and not cargo.delivered else None

@@ -1,4 +1,4 @@
-"""What the models of a run took in tokens, read from its steps."""
+"""The tokens used by the models of a run, read from its steps."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from flowrunner.store.steps import Step
 
-#: Stands in the record of each step whose message says what it took; most steps need no reading then.
+#: The text in the record of each step whose message has token counts; other steps need not be parsed.
 USAGE: Final = '"usage"'
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens that a component took, and the model that took them."""
+    """The tokens used by a component, and the model."""
 
     model: str | None
     input_tokens: int
@@ -23,9 +23,9 @@ class Spent:
 
 
 def spent_in(step: Step) -> Spent | None:
-    """Return what a step took; None where it asked no model, or only passes on what another one said.
+    """Return the tokens used by a step; None if it used no model, or only passes on a message of another one.
 
-    A message names the component that made it: behind it the same message may come out of several.
+    A message names the component that created it, since later components may output the same message.
     """
     if USAGE not in step.record:
         return None

@@ -14,18 +14,17 @@ Stamp = tuple[int, int, int] | None
 
 
 class ChangeStamp:
-    """A small file that every change touches; looking at it costs a few microseconds.
+    """A small file that is touched by every change, and can be checked in a few microseconds.
 
-    What was read from the database *after* :meth:`read` holds until :meth:`read` answers
-    otherwise. Each touch makes the file longer, because clocks of files are too coarse to tell two
-    changes in a row apart.
+    Data read from the database *after* :meth:`read` is valid until :meth:`read` returns another value. Each touch
+    makes the file longer, because file times are too coarse to distinguish two changes in a row.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
 
     def read(self) -> Stamp:
-        """Return something that differs after each change; None before the first one."""
+        """Return a value that differs after each change; None before the first change."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - a third of the time of Path.stat, on every request
         except FileNotFoundError:
@@ -33,7 +32,7 @@ class ChangeStamp:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def touch(self) -> None:
-        """Say that something has changed; call it after the commit."""
+        """Announce a change; call it after the commit."""
         path = Path(self._path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -48,7 +47,7 @@ class ChangeStamp:
 def stamp_beside(engine: Engine, folder: Path, name: str) -> ChangeStamp:
     """Return the stamp of a part of the database: beside a SQLite file, else in the data folder.
 
-    Whoever opens the same SQLite file thus finds the same stamp, wherever their data folder is.
+    All processes that use the same SQLite file thus use the same stamp, whatever their data folder.
     """
     if engine.dialect.name == "sqlite":
         return ChangeStamp(Path(f"{engine.url.database}.{name}"))

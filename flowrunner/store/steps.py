@@ -12,18 +12,18 @@ from sqlalchemy import ColumnElement, Connection, select, text
 from flowrunner.store.tables import runs
 from flowrunner.text.json_text import json_text
 
-#: Only rows with steps; written out, so that the partial index serves.
+#: Only rows with steps; as literal SQL, so that the partial index is used.
 HAS_STEPS: Final = text("steps > 0")
-#: Rows that are read at a time: a row may be large.
+#: The number of rows read at a time, since a row may be large.
 _CHUNK: Final = 100
 _EMPTY: Final = {"steps": 0, "cleared": 0, "vertices": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One vertex in one run. ``number`` tells it from the others of its run, ``is_build`` whether it counts as a build.
+    """One vertex in one run. ``number`` identifies it in its run; ``is_build`` says whether it counts as a build.
 
-    ``record`` is JSON text that was masked when it was written.
+    ``record`` is JSON text, masked when it was written.
     """
 
     run_id: str
@@ -37,17 +37,17 @@ class Step:
 
 
 def step_line(number: int, vertex_id: str, status: str, at: str, record: str) -> str:
-    """Return a step as a line. JSON text holds neither tabs nor line ends, so they part steps and records."""
+    """Return a step as a line. JSON text contains no tabs or line ends, so these are used as separators."""
     return f'[{number},{json_text(vertex_id)},"{status}","{at}"]\t{record}'
 
 
 def join_lines(lines: Sequence[str]) -> str | None:
-    """Return lines as the column holds them; None for none."""
+    """Return lines in the form of the column; None if there are none."""
     return "\n".join(lines) if lines else None
 
 
 def steps_of(row: Any) -> list[Step]:
-    """Return the steps of a row of the table of runs, in the order in which they were done."""
+    """Return the steps in a row of the table of runs, in the order of execution."""
     return [
         _step(row, line, index >= row.cleared)
         for index, line in enumerate(row.vertices.split("\n") if row.steps else ())
@@ -57,14 +57,14 @@ def steps_of(row: Any) -> list[Step]:
 def marked_steps(
     connection: Connection, ids: Sequence[str], wanted: Sequence[ColumnElement[bool]], mark: str
 ) -> Iterator[Step]:
-    """Yield the steps of some runs whose records have a text; runs that do not have it are not read."""
+    """Yield the steps of runs whose records contain a text; other runs are not read."""
     marked = runs.c.vertices.contains(mark, autoescape=True)
     for row in connection.execute(select(*ROW).where(HAS_STEPS, runs.c.id.in_(ids), marked, *wanted)):
         yield from (step for step in steps_of(row) if mark in step.record)
 
 
 def newest_steps(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> Iterator[Step]:
-    """Yield the steps of the runs that meet some conditions, newest first."""
+    """Yield the steps of the runs that match some conditions, newest first."""
     before: list[ColumnElement[bool]] = []
     while True:
         statement = select(*ROW).where(HAS_STEPS, *wanted, *before).order_by(runs.c.seq.desc()).limit(_CHUNK)
@@ -79,9 +79,9 @@ def newest_steps(connection: Connection, wanted: Sequence[ColumnElement[bool]]) 
 def page_of_steps(
     connection: Connection, wanted: Sequence[ColumnElement[bool]], start: int, size: int
 ) -> tuple[list[Step], int]:
-    """Return some of the steps that :func:`newest_steps` yields, and how many there are in all.
+    """Return a page of the steps that :func:`newest_steps` yields, and their total number.
 
-    :param start: how many of the newest to pass over.
+    :param start: the number of newest steps to skip.
     """
     counts = select(runs.c.seq, runs.c.steps).where(HAS_STEPS, *wanted).order_by(runs.c.seq.desc())
     total, skipped, seqs = 0, 0, []
@@ -100,7 +100,7 @@ def page_of_steps(
 
 
 def keep_newest_steps(connection: Connection, most: int) -> None:
-    """Remove the oldest steps, so that about ``most`` are left; the runs stay."""
+    """Remove the oldest steps, so that about ``most`` are left; the runs are kept."""
     found = connection.execute(_SURPLUS, {"most": most}).first()
     if found is not None:
         seq, steps, upto = found
@@ -108,13 +108,13 @@ def keep_newest_steps(connection: Connection, most: int) -> None:
         connection.execute(runs.update().where(runs.c.seq < seq, HAS_STEPS).values(**_EMPTY))
 
 
-#: The newest run whose steps, with those of all newer ones, are more than ``most``.
+#: Finds the newest run whose steps, with those of all newer runs, exceed ``most``.
 _SURPLUS: Final = text(
     "SELECT seq, steps, upto FROM"
     " (SELECT seq, steps, sum(steps) OVER (ORDER BY seq DESC) AS upto FROM flowrunner_runs WHERE steps > 0) AS counted"
     " WHERE upto > :most ORDER BY seq DESC LIMIT 1"
 )
-#: What of a row :func:`steps_of` reads.
+#: The columns that :func:`steps_of` reads.
 ROW: Final = (runs.c.seq, runs.c.id, runs.c.flow_id, runs.c.steps, runs.c.cleared, runs.c.vertices)
 
 
@@ -125,7 +125,7 @@ def _step(row: Any, line: str, is_build: bool) -> Step:
 
 
 def _shorten(connection: Connection, seq: int, most: int) -> None:
-    """Leave a run the newest of its steps: one that loops may have more than all others together."""
+    """Remove the oldest steps of one run: a run with a loop may have more steps than all others together."""
     row = connection.execute(select(*ROW).where(runs.c.seq == seq)).one()
     lines = row.vertices.split("\n")[row.steps - most :] if most else []
     values = {"steps": len(lines), "cleared": max(0, row.cleared - (row.steps - most)), "vertices": join_lines(lines)}

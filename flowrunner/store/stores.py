@@ -26,7 +26,7 @@ class Stores:
     run_log: RunLog | None
 
     def close(self) -> None:
-        """Write what is collected and stop the threads of the stores; the engine stays open."""
+        """Write pending data and stop the threads of the stores; the engine stays open."""
         if self.run_log is not None:
             self.run_log.close()
         self.keys.close()

@@ -16,12 +16,12 @@ _ENDED: Final = "null\n"
 
 
 class StreamFolder:
-    """Keeps streams as :class:`~flowrunner.store.streams.StreamTable` does, each in a file of its own.
+    """Stores streams like :class:`~flowrunner.store.streams.StreamTable`, each in its own file.
 
-    A line is an event; the first says whose stream it is, the last is ``null``. A second file beside it is touched by
-    whoever reads in another process.
+    Each line is an event; the first names the owner, the last is ``null``. Readers in other processes touch a second
+    file beside it.
 
-    :param folder: made when the first stream begins. Ids of runs become names in it, so they must be UUIDs.
+    :param folder: the folder, created with the first stream. Run ids become file names, so they must be UUIDs.
     """
 
     poll: Final = 0.05
@@ -39,7 +39,7 @@ class StreamFolder:
         self._file(run_id).write_text(json.dumps(head) + "\n", encoding="utf-8")
 
     def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
-        """Return whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        """Return whether a stream of the owner's flow exists and shows nothing that the caller may not see."""
         try:
             with self._file(run_id).open(encoding="utf-8") as file:
                 head = json.loads(file.readline())
@@ -50,14 +50,14 @@ class StreamFolder:
         return sees_all or head.get("outputs_only") is True
 
     def add(self, run_id: str, events: Iterable[StreamEvent], *, ended: bool) -> int:
-        """Add events, and show that the run lives; return what changes while it is read in other processes.
+        """Add events and update the heartbeat of the run; return a value that changes while other processes read.
 
         :raises OSError: if the file cannot be written.
         """
         lines = "".join(json.dumps(event) + "\n" for event in events) + _ENDED * ended
         if lines:
             with self._file(run_id).open("a", encoding="utf-8") as file:
-                # On a line of their own, also where an earlier attempt ended half-way.
+                # On a new line, even if an earlier attempt wrote a partial line.
                 file.write("\n" + lines)
         else:
             os.utime(self._file(run_id))
@@ -67,10 +67,10 @@ class StreamFolder:
             return 0
 
     def read(self, run_id: str, after: int, place: int = 0) -> tuple[list[StreamEvent], StreamState | None, int]:
-        """Return the events after a number, what is known of the stream, and where to read on; None if it is gone.
+        """Return the events after a number, the state of the stream (None if it is gone), and the next position.
 
-        :param place: where the last reading ended.
-        :raises OSError: if it is there and cannot be read now.
+        :param place: the position where the last call ended.
+        :raises OSError: if the file exists but cannot be read.
         """
         try:
             with self._file(run_id).open("rb") as file:
@@ -79,13 +79,13 @@ class StreamFolder:
                 data = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return [], None, place
-        # The last line may be half there.
+        # The last line may be incomplete.
         data = data[: data.rfind(b"\n") + 1]
         events, ended = [], False
         for line in data.splitlines():
             entry = _entry(line)
             ended = ended or entry is None
-            # What was written in part was written once more.
+            # A partial line was written again.
             if isinstance(entry, list) and entry[0] > after:
                 events.append(StreamEvent(*entry))
                 after = entry[0]
@@ -93,18 +93,18 @@ class StreamFolder:
         return events, StreamState(ended, written.st_mtime_ns, silent), place + len(data)
 
     def sign(self, run_id: str) -> None:
-        """Show the run's process that somebody reads."""
+        """Show the process of the run that the stream is being read."""
         with contextlib.suppress(OSError):
             self._reader(run_id).touch()
 
     def remove(self, run_id: str) -> None:
-        """Remove a stream and its events."""
+        """Remove a stream with its events."""
         for path in (self._file(run_id), self._reader(run_id)):
             with contextlib.suppress(OSError):
                 path.unlink()
 
     def sweep(self, seconds: float) -> None:
-        """Remove what processes left behind that have been gone for so long."""
+        """Remove streams left behind by processes that ended long ago."""
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
                 with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from flowrunner.store.engine import reading
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.tables import stream_events, streams
 
-#: Name of the event 0, which no reader gets: it says that the stream shows the outputs of its flow alone.
+#: Name of the internal event 0: the stream shows only the outputs of its flow.
 _SIGHT: Final = "outputs_only"
 
 
@@ -27,9 +27,9 @@ class StreamEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """Whether all of a stream is there, and how its run shows that it lives.
+    """Whether a stream is complete, and the heartbeat of its run.
 
-    ``beat`` changes while it does; ``silent`` is for how many seconds it has not, as far as that is known at once.
+    ``beat`` changes while the run is alive; ``silent`` is the number of seconds since the last change, if known.
     """
 
     ended: bool
@@ -40,18 +40,19 @@ class StreamState:
 class StreamTable:
     """Reads and writes the events of streams; a crash of the database's machine may lose the last seconds."""
 
-    #: Seconds between two looks at a stream that grows.
+    #: Seconds between two polls of a growing stream.
     poll: Final = 0.1
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        #: The beat of each stream at the last sweep, and since when it is that.
+        #: The heartbeat of each stream at the last sweep, and since when it has this value.
         self._beats: dict[str, tuple[int, float]] = {}
 
     def begin(self, run_id: str, owner: str, flow_id: str, *, outputs_only: bool = False) -> None:
         """Begin a stream.
 
-        :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may read it.
+        :param outputs_only: the stream shows only the outputs of the flow, so everybody who may run the flow may read
+            it.
         """
         with unhurried(self._engine) as connection:
             connection.execute(
@@ -61,7 +62,7 @@ class StreamTable:
                 connection.execute(insert(stream_events).values(run_id=run_id, number=0, event=_SIGHT, data=""))
 
     def is_in_reach(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> bool:
-        """Return whether there is such a stream of an owner's flow, which shows no more than the caller may see."""
+        """Return whether a stream of the owner's flow exists and shows nothing that the caller may not see."""
         this = (streams.c.run_id == run_id, streams.c.owner == owner, streams.c.flow_id == flow_id)
         mark = (stream_events.c.run_id == run_id, stream_events.c.number == 0, stream_events.c.event == _SIGHT)
         with reading(self._engine) as connection:
@@ -70,11 +71,11 @@ class StreamTable:
             return sees_all or connection.execute(select(stream_events.c.number).where(*mark)).first() is not None
 
     def add(self, run_id: str, events: Iterable[StreamEvent], *, ended: bool) -> int:
-        """Add events, and show that the run lives; return what changes while it is read in other processes."""
+        """Add events and update the heartbeat of the run; return a value that changes while other processes read."""
         rows = [{"run_id": run_id, **event._asdict()} for event in events]
         with unhurried(self._engine) as connection:
             if rows:
-                # What was committed although its answer was lost is sent once more.
+                # Events whose commit succeeded although the answer was lost are sent again.
                 connection.execute(_adding(connection.dialect.name), rows)
             changed = (
                 update(streams)
@@ -85,17 +86,17 @@ class StreamTable:
             return int(connection.execute(changed).scalar() or 0)
 
     def read(self, run_id: str, after: int, place: int = 0) -> tuple[list[StreamEvent], StreamState | None, int]:
-        """Return the events after a number, what is known of the stream, and where to read on; None if it is gone."""
+        """Return the events after a number, the state of the stream (None if it is gone), and the next position."""
         wanted = select(stream_events).where(stream_events.c.run_id == run_id, stream_events.c.number > after)
         with reading(self._engine) as connection:
-            # The state first: what was ended by then has all its events.
+            # Read the state first: a stream that has ended by then has all its events.
             state: Any = connection.execute(select(streams).where(streams.c.run_id == run_id)).first()
             rows = connection.execute(wanted.order_by(stream_events.c.number)).all()
         found = None if state is None else StreamState(bool(state.ended), state.beat)
         return [StreamEvent(row.number, row.event, row.data) for row in rows], found, place
 
     def sign(self, run_id: str) -> None:
-        """Show the run's process that somebody reads."""
+        """Show the process of the run that the stream is being read."""
         with unhurried(self._engine) as connection:
             connection.execute(update(streams).where(streams.c.run_id == run_id).values(read=streams.c.read + 1))
 
@@ -106,7 +107,7 @@ class StreamTable:
                 connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
 
     def sweep(self, seconds: float) -> None:
-        """Remove the streams whose process has been gone for so long, by this host's own clock."""
+        """Remove the streams of processes that ended long ago, by the clock of this host."""
         now = time.monotonic()
         with reading(self._engine) as connection:
             rows = connection.execute(select(streams.c.run_id, streams.c.beat)).all()
@@ -121,7 +122,7 @@ class StreamTable:
 
 def _adding(dialect: str) -> Any:
     made: Any
-    # The other dialect takes 2 MB and is never used.
+    # The other dialect would take 2 MB and is never used.
     if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite as made
     else:

@@ -24,10 +24,10 @@ from flowrunner.store.schema import DatabaseSchema
 
 metadata: Final = MetaData(info={"bind_key": "flowrunner"})
 
-#: Moments are kept as text of one length, so that their order is the order of time in every database.
+#: Times are stored as text of fixed length, so that text order is time order in every database.
 MOMENT: Final = String(27)
 
-#: A number that grows with every row.
+#: An increasing number for each row.
 SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 
 api_keys: Final = Table(
@@ -46,7 +46,7 @@ api_keys: Final = Table(
     Column("last_used_at", MOMENT),
 )
 
-# A flow belongs to its owner, id and all: nobody learns from a refusal which ids others have.
+# Ids of flows are unique per owner, so that errors do not reveal the ids of other owners.
 flows: Final = Table(
     "flowrunner_flows",
     metadata,
@@ -93,11 +93,10 @@ variables: Final = Table(
 
 # What ``sqlite_where`` leaves out of an index is left out on PostgreSQL, too; see :mod:`flowrunner.store.schema`.
 
-# A run that has not ended has no ``ended_at``; the index of those is as small as they are few. ``engine`` names the one
-# that begins it, None the pool of its process, and ``sent_at`` says when it was told; ``again`` says that it may begin
-# more than once, and ``begun`` how often it has.
-# ``vertices`` holds what its vertices did, one in a line, see :mod:`flowrunner.store.steps`; ``steps`` is how many,
-# ``cleared`` how many of the first no longer count as builds.
+# ``ended_at`` is empty until the run ends; a partial index covers such runs. ``engine`` is the engine that starts the
+# run, None for the pool of its process, and ``sent_at`` the time when the run was sent to it. ``again`` allows several
+# starts, and ``begun`` counts them. ``vertices`` has one line per step, see :mod:`flowrunner.store.steps`; ``steps`` is
+# their number, ``cleared`` the number of first steps that no longer count as builds.
 runs: Final = Table(
     "flowrunner_runs",
     metadata,
@@ -131,7 +130,8 @@ runs: Final = Table(
 )
 
 # The processes that runs belong to. ``beat`` grows while one has runs; ``place`` names the lock file by which
-# others on its host see at once that it is gone.
+# The processes that runs belong to. ``beat`` grows while a process has runs; ``place`` is the lock file by which others
+# on its host see immediately that it has ended.
 processes: Final = Table(
     "flowrunner_processes",
     metadata,
@@ -182,7 +182,7 @@ files: Final = Table(
     Index("flowrunner_files_flow", "owner", "flow_id"),
 )
 
-# Contents of files that are small enough, where several hosts share a database.
+# The contents of small files, if several hosts share the database.
 file_contents: Final = Table(
     "flowrunner_file_contents",
     metadata,
@@ -190,7 +190,7 @@ file_contents: Final = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-# Streams that can be taken up again from any host. ``beat`` grows while the run lives, ``read`` while somebody reads.
+# Streams that any host can resume. ``beat`` grows while the run is alive, ``read`` while a client reads.
 streams: Final = Table(
     "flowrunner_streams",
     metadata,
@@ -211,7 +211,7 @@ stream_events: Final = Table(
     Column("data", Text, nullable=False),
 )
 
-# Requests that were counted against a limit: of each window of time, from 0 on, how many. ``name`` is a digest.
+# Requests counted against a limit, per time window. ``name`` is a digest.
 counts: Final = Table(
     "flowrunner_counts",
     metadata,
@@ -222,7 +222,7 @@ counts: Final = Table(
     Index("flowrunner_counts_expires", "expires_at"),
 )
 
-# Places of limits on runs at a time, each held by a run of a process; those of a process that is gone count no more.
+# Places of limits on concurrent runs, each held by a run of a process; those of dead processes do not count.
 places: Final = Table(
     "flowrunner_places",
     metadata,
@@ -245,7 +245,7 @@ titles: Final = Table(
     Column("folded", Text, nullable=False),
 )
 
-# What holds for the whole database, such as by which key its secrets are closed.
+# Facts about the whole database, such as the fingerprint of its key.
 facts: Final = Table(
     "flowrunner_facts",
     metadata,
@@ -253,7 +253,7 @@ facts: Final = Table(
     Column("value", Text, nullable=False),
 )
 
-#: The schema of all these tables.
+#: The schema of these tables.
 SCHEMA: Final = DatabaseSchema(
     name="flowrunner",
     metadata=metadata,

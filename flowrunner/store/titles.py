@@ -1,4 +1,4 @@
-"""Titles that people give their sessions; what was said in them lies in the memory, which knows of no titles."""
+"""Titles of sessions, which users set; the memory backend, which holds the messages, has no titles."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from flowrunner.store.tables import titles
 from flowrunner.text.json_text import json_text
 
 LONGEST_TITLE: Final = 200
-#: Rows that one statement names.
+#: The maximum number of rows per statement.
 _AT_ONCE: Final = 500
 
 
 class TitleStore:
-    """The titles of one runner's sessions, each of one owner. Session ids of any length are found by their digests."""
+    """The session titles of one runner, by owner. Sessions are identified by digests, since ids may be long."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def set(self, owner: str, session_id: str, title: str) -> None:
-        """Give a session a title, in place of one that it has; an empty one takes that away."""
+        """Set or replace the title of a session; an empty title removes it."""
         with writing(self._engine) as connection:
             go_alone(connection, f"titles of {owner}")
             _remove(connection, owner, [session_id])
@@ -34,10 +34,10 @@ class TitleStore:
                 connection.execute(insert(titles).values(**values, title=title, folded=title.casefold()))
 
     def forget_unused(self, is_used: Callable[[str, str], object], stopped: Callable[[], bool]) -> None:
-        """Remove the titles of sessions in which nothing is left.
+        """Remove the titles of sessions without messages.
 
-        :param is_used: says whether an owner has anything in a session.
-        :param stopped: asked now and then; once it says so, no more is removed.
+        :param is_used: returns whether an owner has messages in a session.
+        :param stopped: checked regularly; returns True to stop.
         """
         after = ("", "")
         while not stopped() and (rows := self.all(after)):
@@ -47,7 +47,7 @@ class TitleStore:
                     self.remove(owner, [session_id])
 
     def of(self, owner: str, session_ids: Iterable[str]) -> dict[str, str]:
-        """Return the titles of those sessions that have one, by their ids."""
+        """Return the titles of sessions by session id, for those that have one."""
         wanted, found = list(session_ids), dict[str, str]()
         with reading(self._engine) as connection:
             for start in range(0, len(wanted), _AT_ONCE):
@@ -57,14 +57,14 @@ class TitleStore:
         return found
 
     def find(self, owner: str, text: str, limit: int) -> list[str]:
-        """Return the ids of sessions whose title contains a text, in any case."""
+        """Return the ids of sessions whose title contains a text, ignoring case."""
         same = (titles.c.owner == owner, titles.c.folded.contains(text.casefold(), autoescape=True))
         query = select(titles.c.session_id).where(*same).order_by(titles.c.folded, titles.c.session).limit(limit)
         with reading(self._engine) as connection:
             return [json.loads(text) for text in connection.execute(query).scalars()]
 
     def move(self, owner: str, old: str, new: str) -> None:
-        """Give a session that is renamed its title along; one that is there already keeps its own."""
+        """Move the title of a renamed session to its new id; an existing title there is kept."""
         if old == new:
             return
         with writing(self._engine) as connection:
@@ -75,14 +75,14 @@ class TitleStore:
             _remove(connection, owner, [old])
 
     def remove(self, owner: str, session_ids: Iterable[str]) -> None:
-        """Forget the titles of sessions."""
+        """Remove the titles of sessions."""
         wanted = list(session_ids)
         with writing(self._engine) as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 _remove(connection, owner, wanted[start : start + _AT_ONCE])
 
     def all(self, after: tuple[str, str] = ("", ""), limit: int = _AT_ONCE) -> list[tuple[str, str, str]]:
-        """Return owner, digest and session id of titles, in their order, behind an owner and digest."""
+        """Return owner, digest and session id of titles, in this order, after a given owner and digest."""
         behind = (titles.c.owner > after[0]) | ((titles.c.owner == after[0]) & (titles.c.session > after[1]))
         query = select(titles.c.owner, titles.c.session, titles.c.session_id).where(behind)
         with reading(self._engine) as connection:
@@ -91,7 +91,7 @@ class TitleStore:
 
 
 def give_titles(connection: Connection, source: str, target: str) -> None:
-    """Give an owner the titles of another one; a session that both have keeps that of its new owner."""
+    """Transfer the titles of one owner to another; existing titles of the new owner are kept."""
     theirs = select(titles.c.session).where(titles.c.owner == target)
     both = select(titles.c.session).where(titles.c.owner == source, titles.c.session.in_(theirs))
     taken = list(connection.execute(both).scalars())

@@ -26,9 +26,9 @@ GENERIC: Final = "Generic"
 CREDENTIAL: Final = "Credential"
 VARIABLE_TYPES: Final = (GENERIC, CREDENTIAL)
 
-#: Characters; what is longer is a file.
+#: In characters; longer values should be files.
 LONGEST_VALUE: Final = 65_536
-#: Names of fields in ``default_fields``, and characters of each.
+#: The maximum number of names in ``default_fields``, and of characters in each.
 _MOST_FIELDS: Final = 100
 _LONGEST_FIELD: Final = 255
 
@@ -49,7 +49,7 @@ class Variable:
     default_fields: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the API shows it."""
+        """Return the variable as the API shows it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -65,7 +65,7 @@ class Variable:
 
 
 class KeptVariable(NamedTuple):
-    """A value, and whether it is a credential; None where there is one that was encrypted with another key."""
+    """A value, or None if it was encrypted with another key, and whether it is a credential."""
 
     value: str | None
     is_credential: bool
@@ -75,7 +75,7 @@ class VariableStore:
     """The stored variables of one runner.
 
     :param folder: the data folder; see :func:`~flowrunner.store.stamp.stamp_beside`.
-    :param each: how many one owner may have.
+    :param each: the limit for one owner.
     """
 
     def __init__(self, engine: Engine, folder: Path, box: SecretBox, *, each: Bound = NO_BOUND) -> None:
@@ -83,7 +83,7 @@ class VariableStore:
         self._each = each
         self._box = box
         self._stamp = stamp_beside(engine, folder, "variables")
-        # Only a SQLite file is surely used by this machine alone, so only there a stamp tells all.
+        # Only a SQLite file is certain to be used by this machine alone, so only there is the stamp reliable.
         self._may_remember = engine.dialect.name == "sqlite"
         self._cache: tuple[Stamp, dict[tuple[str, str], KeptVariable | None]] = (None, {})
         self._shown_once: dict[str, None] = {}
@@ -95,9 +95,9 @@ class VariableStore:
         return [self._variable(row) for row in rows]
 
     def get(self, variable_id: str, owner: Owner) -> Variable:
-        """Return one variable.
+        """Return a variable.
 
-        :raises NotFound: if the owner has none of that id.
+        :raises NotFound: if the owner has no variable with this id.
         """
         with reading(self._engine) as connection:
             row = connection.execute(select(variables).where(variables.c.id == variable_id, *_of(owner))).first()
@@ -110,8 +110,8 @@ class VariableStore:
     ) -> Variable:
         """Store a new variable.
 
-        :raises BadRequest: if name or value is empty or too long, the type unknown, or the name taken; or if
-            the owner has as many variables as one may have.
+        :raises BadRequest: if the name or value is empty or too long, the type is unknown, the name is
+            already used, or the owner already has the maximum number of variables.
         """
         now = moment_text(utc_now())
         row = {
@@ -134,9 +134,9 @@ class VariableStore:
         return self.get(row["id"], owner)
 
     def declare(self, owner: str, name: str, *, type: str = GENERIC, default_fields: Sequence[str] = ()) -> Variable:
-        """Store a variable without its value, for somebody to give one later.
+        """Store a variable without a value, to be set later.
 
-        :raises BadRequest: as :meth:`create`.
+        :raises BadRequest: as in :meth:`create`.
         """
         made = self.create(owner, name, "-", type=type, default_fields=default_fields)
         with writing(self._engine) as connection:
@@ -147,8 +147,8 @@ class VariableStore:
     def update(self, variable_id: str, owner: Owner, changes: Mapping[str, Any]) -> Variable:
         """Change a variable: ``name``, ``value``, ``type`` or ``default_fields``.
 
-        :raises NotFound: if the owner has none of that id.
-        :raises BadRequest: as :meth:`create`, and for a credential that would come to be shown.
+                :raises NotFound: if the owner has no variable with this id.
+        :raises BadRequest: as in :meth:`create`, and for a change that would reveal the value of a credential.
         """
         if changes.get("type") == GENERIC and changes.get("value") is None:
             self._refuse_showing(variable_id, owner)
@@ -171,9 +171,9 @@ class VariableStore:
             )
 
     def delete(self, variable_id: str, owner: Owner) -> None:
-        """Remove a variable.
+        """Delete a variable.
 
-        :raises NotFound: if the owner has none of that id.
+        :raises NotFound: if the owner has no variable with this id.
         """
         with writing(self._engine) as connection:
             gone = connection.execute(delete(variables).where(variables.c.id == variable_id, *_of(owner))).rowcount
@@ -182,7 +182,7 @@ class VariableStore:
         self._stamp.touch()
 
     def find(self, owner: str, name: str) -> KeptVariable | None:
-        """Return a variable of an owner with its value, or None if there is none."""
+        """Return a variable of an owner with its value, or None if it does not exist."""
         stamp = self._stamp.read()
         cache = self._cache
         if cache[0] != stamp or not self._may_remember or len(cache[1]) > _MOST_REMEMBERED:
@@ -193,7 +193,7 @@ class VariableStore:
         return cache[1].get(key)
 
     def known_secrets(self) -> Sequence[str]:
-        """Return the values that this process has handed out, for the run log to leave out."""
+        """Return the values that this process has read, so that the run log can mask them."""
         return tuple(self._shown_once)
 
     def _look_up(self, owner: str, name: str) -> KeptVariable | None:
@@ -210,7 +210,7 @@ class VariableStore:
         return KeptVariable(value, row.type == CREDENTIAL)
 
     def _columns(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Check what is to be stored and return it as columns; a member that is None is left as it is."""
+        """Validate members and return them as columns; members that are None are left unchanged."""
         given = {name: value for name, value in changes.items() if value is not None}
         columns: dict[str, Any] = {}
         for member in given.keys() & {"name", "value", "type"}:

@@ -15,23 +15,24 @@ from flowrunner.store.outage import SILENT, DatabaseFailed, Outage, outage_of, s
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds in which a health check is answered, for which an answer is good, and between two looks at what fails.
+#: In seconds: the time limit of a health check, the lifetime of its answer, the interval between checks of a failing
+#: store.
 WITHIN: Final = 1.5
 _FRESH: Final = 0.5
 _PAUSE: Final = 1.0
-#: Seconds for which a store that was found in order is trusted while a look takes long.
+#: Seconds for which the last good result is trusted while a check takes long.
 _TRUSTED: Final = 5.0
-#: Looks in a row after which a store counts as one that can be used: a server that comes back may go once more.
+#: The successful checks in a row after which a store counts as working: a server that restarts may fail again.
 _GOOD_LOOKS: Final = 2
-#: Seconds between two lines about failures of a store that otherwise works.
+#: Seconds between two log lines about a store that works but failed in between.
 _QUIET: Final = 60.0
 
-#: Looks at one store each, by name; raises if it cannot be used.
+#: Checks by the name of their store; a check raises an exception if the store cannot be used.
 Looks = Mapping[str, Callable[[], object]]
 
 
 class _Round:
-    """One look at everything, on a thread of its own, which may never come back."""
+    """One check of all stores, on its own thread, which may block forever."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
@@ -49,17 +50,17 @@ class _Round:
 
 
 class StoreWatch:
-    """Looks whether stores can be used: when somebody asks, and while they cannot, time and again.
+    """Checks whether stores can be used: on request, and repeatedly while they cannot.
 
-    What is known is said in the log once, by one of the processes that were forked from the same one:
-    when the stores can no longer be used, and when they can again.
+    Changes are logged once by one of the processes forked from the same parent: when the stores become unusable, and
+    when they work again.
 
-    :param looks: returns what is to be looked at; asked with each look.
+    :param looks: returns the checks to run; called for each round.
     """
 
     def __init__(self, looks: Callable[[], Looks]) -> None:
         self._looks = looks
-        # One byte that forked processes share: whether it has been said that the stores fail.
+        # One byte shared by forked processes: whether the failure was logged.
         self._told = mmap.mmap(-1, 1)
         self._start()
         after_fork(self.start_in_child)
@@ -72,15 +73,15 @@ class StoreWatch:
         self._said_at = self._good_at = float("-inf")
         self._latest: BaseException | None = None
         self._closing = threading.Event()
-        #: What to answer at once instead of trying, while nothing of the stores can be used.
+        #: The immediate answer to requests while the stores cannot be used at all.
         self.refusal = ""
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process, where the threads are not."""
+        """Reset the state in a forked process, which has no threads."""
         self._start()
 
     def close(self) -> None:
-        """Look no more, once a look that is in progress has ended: it would open again what is closed next."""
+        """Stop, after waiting for a check in progress: it could reopen what is closed next."""
         with self._guard:
             self._closing.set()
             current = self._round
@@ -88,9 +89,9 @@ class StoreWatch:
             current.done.wait(WITHIN)
 
     def check(self, within: float = WITHIN) -> Mapping[str, BaseException]:
-        """Return what is wrong with which store, by name, after so many seconds at most.
+        """Return the problems of stores, by name, within the time limit.
 
-        A store that has not answered by then is one that does not answer.
+        A store that does not answer in time is reported as not answering.
         """
         found = self._look(within)
         if found:
@@ -98,7 +99,7 @@ class StoreWatch:
         return found
 
     def failed(self, error: BaseException) -> None:
-        """Take notice of an error of a store; it is said in the log unless that has been said."""
+        """Handle an error of a store: log it, unless the failure was logged already."""
         with self._guard:
             self._latest = error
             if self._following is not None or self._closing.is_set():
@@ -108,7 +109,7 @@ class StoreWatch:
             try:
                 self._following.start()
             except RuntimeError:
-                # The process ends.
+                # The process is ending.
                 self._following = None
 
     def _look(self, within: float) -> Mapping[str, BaseException]:
@@ -123,7 +124,7 @@ class StoreWatch:
             return {}
         if not current.done.wait(within):
             if time.monotonic() - self._good_at < _TRUSTED:
-                # Where many threads work, a look itself takes long; a store that was there a moment ago is not gone.
+                # With many busy threads, the check itself takes long: trust a store that worked a moment ago.
                 return {}
             silence = DatabaseFailed(SILENT, f"no answer within {within:g} seconds")
             return {name: current.errors.get(name, silence) for name in ("database", "memory")}
@@ -131,7 +132,7 @@ class StoreWatch:
         return dict(current.errors)
 
     def _follow(self) -> None:
-        """Look until everything can be used again."""
+        """Repeat the checks until all stores work again."""
         good, gone = 0, False
         while good < _GOOD_LOOKS:
             found = self._look(WITHIN)

@@ -1,7 +1,7 @@
-"""Taking turns to write to a SQLite file, so that a process that writes all the time lets the others write, too.
+"""Fair write access to a SQLite file: a process that writes continuously must not keep others from writing.
 
-SQLite lets whoever asks at the right moment write: those who wait look again after up to 100 ms, and a process
-that goes on at once is always there first.
+SQLite grants its lock to whoever asks at the right moment: waiting processes retry after up to 100 ms, so a process
+that writes again immediately is always first.
 """
 
 from __future__ import annotations
@@ -22,57 +22,58 @@ from flowrunner.memory.forks import after_fork
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-#: Seconds between two looks of whoever waits.
+#: Seconds between two attempts of a waiting process.
 _LOOK: Final = 0.0005
-#: Seconds after which a process that has written comes no longer "at once": who waits has looked by then.
+#: Seconds after which waiting processes have retried, so that a process that has written may write again.
 _CHANCE: Final = 2 * _LOOK
-#: Seconds for which a process gives way to others, and for which what nobody waits for does.
+#: Seconds for which a process yields to others, and for which background writes yield.
 _GIVE_WAY: Final = 0.03
 _BACKGROUND: Final = 0.25
-#: How many looks in a row must find nobody.
+#: The number of checks in a row that must find no other writer.
 _GAP: Final = 3
-#: Bytes of the lock file: the one who writes, and the one who writes next.
+#: Bytes of the lock file: the current writer, and the next one.
 _NOW, _NEXT = 0, 1
-#: How Linux says who has a lock: kind, whence, first byte, number, process. Other systems say it otherwise.
+#: The ``flock`` structure of Linux: type, whence, start, length, process. Other systems have other layouts.
 _FLOCK: Final = struct.Struct("@hhqqi4x")
 _SEES_LOCKS: Final = sys.platform == "linux" and struct.calcsize("P") == 8
 _turns: Final[dict[str, WriteTurn]] = {}
 
 
 class GivesWay(Protocol):
-    """Somebody who knows for whom this process writes."""
+    """An object that knows for whom this process writes."""
 
     def gives_way(self) -> bool:
-        """Say whether there is nothing to write for those who should be served first."""
+        """Return whether this process has nothing to write for callers with precedence."""
 
 
 class WriteTurn:
-    """The turns of one file. They are a courtesy: SQLite's own lock decides, also where this one cannot be had.
+    """The write turns of one file. They are advisory: SQLite's own lock decides, even if a turn cannot be taken.
 
-    Whoever wants to write first becomes the next one, and stays so until it writes; nobody who has just written can
-    be before it. Whoever gives way does not become the next one for a while: it writes when nobody else does.
+    A process that wants to write becomes the next writer, and stays so until it writes; no process that has just
+    written can overtake it. A process that yields does not become the next writer for a while: it writes when no
+    other process does.
 
-    :param path: of the lock file.
-    :param patience: seconds after which a turn is no longer waited for.
+    :param path: the path of the lock file.
+    :param patience: the maximum time to wait for a turn, in seconds.
     """
 
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
         self._patience = patience
-        #: Says whether this process has nothing to write for those who should be served first.
+        #: Returns whether this process has nothing to write for callers with precedence.
         self.gives_way: Callable[[], bool] = _never
         self.begin()
-        # At once, and not when it is first used: several threads may be the first.
+        # Created here and not on first use, since several threads may be first.
         after_fork(self.begin)
 
     def begin(self) -> None:
-        """Begin afresh in a forked process: what its parent holds, it does not."""
+        """Reset the state in a forked process, which does not hold its parent's locks."""
         self._lock = threading.Lock()
         self._file: int | None = None
         self._written_at = 0.0
 
     def close(self) -> None:
-        """Close the lock file, unless somebody writes; whoever writes later opens it again."""
+        """Close the lock file, unless it is in use; a later writer opens it again."""
         lock = self._lock
         if lock.acquire(blocking=False):
             try:
@@ -83,18 +84,18 @@ class WriteTurn:
                 lock.release()
 
     def was_taken(self) -> bool:
-        """Return whether anybody has ever taken this turn."""
+        """Return whether any process has ever taken a turn."""
         return os.path.exists(self._path)  # noqa: PTH110
 
     def held(self, *, background: bool = False) -> AbstractContextManager[None]:
-        """Write within.
+        """Return a context manager that holds the turn.
 
-        :param background: nobody waits for what is written, so it gives way to all others, in this process, too.
+        :param background: nobody waits for this write, so it yields to all others, also in this process.
         """
         return _Held(self, background)
 
     def take(self, *, background: bool) -> tuple[bool, bool]:
-        """Wait for the turn; say whether it was had within this process, and whether among processes."""
+        """Wait for the turn; return whether it was taken within this process, and among processes."""
         gives_way = background or self.gives_way()
         if gives_way and self._find_gap(_BACKGROUND if background else _GIVE_WAY):
             return True, True
@@ -103,7 +104,7 @@ class WriteTurn:
         return mine, mine and (self._take_at_once() or self._take(deadline))
 
     def leave(self, mine: bool, held: bool) -> None:
-        """Give back what :meth:`take` had."""
+        """Release what :meth:`take` has taken."""
         try:
             if held:
                 self._free(_NOW)
@@ -113,9 +114,9 @@ class WriteTurn:
                 self._lock.release()
 
     def _find_gap(self, seconds: float) -> bool:
-        """Wait until nobody has written for a moment, or wanted to; say whether there was one, in which all is taken.
+        """Wait for a short period without other writers; return whether there was one and the turn was taken in it.
 
-        A moment, since a process with much to write begins again at once.
+        A period, since a process with much to write starts again immediately.
         """
         until, free = time.monotonic() + seconds, 0
         while True:
@@ -130,9 +131,9 @@ class WriteTurn:
             time.sleep(_LOOK)
 
     def _is_free(self) -> bool:
-        """Say whether no other process writes or is the next one, as far as that can be seen.
+        """Return whether no other process is the current or next writer, as far as can be seen.
 
-        To see it by taking the turn would keep others from it: a thread gets the interpreter back only after a while.
+        Checking this by taking the turn would block others, since a thread may have to wait for the interpreter lock.
         """
         if not _SEES_LOCKS or self._file is None:
             return True
@@ -144,7 +145,7 @@ class WriteTurn:
         return kind == fcntl.F_UNLCK
 
     def _take_at_once(self) -> bool:
-        """Take the turn with one lock instead of three: whoever waits has looked since this process wrote last."""
+        """Take the turn with one lock instead of three, if waiting processes have retried since the last write."""
         try:
             if self._file is None:
                 self._open()
@@ -166,7 +167,7 @@ class WriteTurn:
             finally:
                 self._free(_NEXT)
         except OSError:
-            # A folder that may not be written, or a file system without locks.
+            # The folder is not writable, or the file system has no locks.
             return False
 
     def _wait_for(self, place: int, deadline: float) -> bool:
@@ -190,7 +191,7 @@ class WriteTurn:
 
 
 class _Held:
-    """The block of :meth:`WriteTurn.held`; a class, since each run enters it."""
+    """The context manager of :meth:`WriteTurn.held`; a class, since each run enters it."""
 
     __slots__ = ("_background", "_taken", "_turn")
 
@@ -210,18 +211,18 @@ def _never() -> bool:
 
 
 def taking_turns(engine: Engine, *, background: bool = False) -> AbstractContextManager[None]:
-    """Return what surrounds a transaction that writes; on other databases than SQLite nothing is waited for.
+    """Return a context manager that holds the turn of a write transaction; it does nothing unless on SQLite.
 
-    :param background: nobody waits for what is written.
+    :param background: nobody waits for this write.
     """
     turn = _turn_of(engine)
     return nullcontext() if turn is None else turn.held(background=background)
 
 
 def give_way(engine: Engine, who: GivesWay) -> None:
-    """Let this process write after all others while it has nothing to write for those who should be served first.
+    """Make this process yield to others while it has nothing to write for callers with precedence.
 
-    :param who: says so; it is not kept alive.
+    :param who: decides this; only a weak reference is kept.
     """
     turn = _turn_of(engine)
     if turn is not None:
@@ -230,13 +231,13 @@ def give_way(engine: Engine, who: GivesWay) -> None:
 
 
 def was_written(engine: Engine) -> bool:
-    """Return whether anybody has written to the file of an engine, as far as what lies beside it tells."""
+    """Return whether any process has written to the file of an engine, according to the files beside it."""
     turn = _turn_of(engine)
     return turn is not None and turn.was_taken()
 
 
 def close_turn(engine: Engine) -> None:
-    """Close the lock file of an engine that is closed."""
+    """Close the lock file of a closed engine."""
     turn = _turns.get(engine.url.database or "")
     if turn is not None:
         turn.close()
@@ -250,6 +251,6 @@ def _turn_of(engine: Engine) -> WriteTurn | None:
         return None
     turn = _turns.get(database)
     if turn is None:
-        # No lock: a process may be forked while another thread has it, and nobody would give it back there.
+        # Without a lock: a fork while another thread holds it would leave it locked in the child.
         turn = _turns.setdefault(database, WriteTurn(f"{database}-turn", 30.0))
     return turn
