@@ -7,10 +7,12 @@ import cryptography.fernet  # noqa: F401
 import marshmallow  # noqa: F401
 import pluggy  # noqa: F401
 from flask import Flask
-from sqlalchemy import create_engine, text
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
 
 app = Flask("bare")
-engine = create_engine(f"sqlite:///{os.environ['LIMIT_DATA_DIR']}/bare.db")
+app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{os.environ['LIMIT_DATA_DIR']}/bare.db"
+db = SQLAlchemy(app)
 
 
 @app.get("/health")
@@ -18,6 +20,6 @@ def health():
     return {"status": "ok"}
 
 
-with engine.connect() as connection:
-    connection.execute(text("SELECT 1"))
-engine.dispose()
+with app.app_context():
+    db.session.execute(text("SELECT 1"))
+    db.session.rollback()

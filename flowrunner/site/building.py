@@ -293,7 +293,7 @@ def _attach(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return attach_database(app, settings, wishes.db)
+        return attach_database(app, settings, wishes.db, alone=wishes.alone)
     except (ArgumentError, ImportError) as error:
         raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {error}.") from error
 

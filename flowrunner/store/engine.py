@@ -105,20 +105,22 @@ def database_engine(app: Flask | None, settings: Settings) -> Engine:
     return engine
 
 
-def attach_database(app: Flask, settings: Settings, db: Any = None) -> Engine:
+def attach_database(app: Flask, settings: Settings, db: Any = None, *, alone: bool = True) -> Engine:
     """Return the engine of the runner's own data for an app, created on first use.
 
-    It is separate from the Flask-SQLAlchemy of a site, unless that has a bind with our name, or the owner passes
+    An app of ours gets a Flask-SQLAlchemy with our bind alone; a site without one stays without. The engine is
+    separate from the Flask-SQLAlchemy of a site, unless that has a bind with our name, or the owner passes
     their ``db`` and sets no URL: then their PostgreSQL database is shared, with our own tables and connections. A
     SQLite file is never shared with the host.
 
     :param db: the host's ``SQLAlchemy`` object.
+    :param alone: whether the app is our own.
     :raises SettingsInvalid: if our SQLite file is used by the host, or ``db`` belongs to another app.
     """
     engines = app.extensions.setdefault(_EXTENSION, {})
     key = bind_key(settings)
     if key not in engines:
-        engines[key] = _attach(app, settings, db, key)
+        engines[key] = _attach(app, settings, db, key, alone)
     engine: Engine = engines[key]
     return engine
 
@@ -242,13 +244,23 @@ def _data_folder(settings: Settings, app: Flask | None) -> Path:
     raise SettingsInvalid(f"{settings.prefix}DATA_DIR is not set, so there is no folder for the database.")
 
 
-def _attach(app: Flask, settings: Settings, db: Any, key: str) -> Engine:
+def _attach(app: Flask, settings: Settings, db: Any, key: str, alone: bool) -> Engine:
     host = app.extensions.get("sqlalchemy")
     if db is not None and db is not host:
         raise SettingsInvalid(
             "The db passed to flowrunner is not initialized for this app: call db.init_app(app) first."
         )
-    engines = {} if host is None else _engines_of(app, host)
+    if host is None:
+        url = database_url(settings, app)
+        if not alone:
+            return make_engine(url, settings.database_timeout)
+        from flask_sqlalchemy import SQLAlchemy
+
+        app.config.setdefault("SQLALCHEMY_BINDS", {})[key] = {"url": url, **engine_options(url)}
+        host = SQLAlchemy()
+        host.init_app(app)
+        return prepare_engine(_engines_of(app, host)[key], settings.database_timeout)
+    engines = _engines_of(app, host)
     if key in engines:
         return prepare_engine(engines[key], settings.database_timeout)
     default = engines.get(None)

@@ -72,22 +72,12 @@ class TestWhere:
 
 
 class TestAlone:
-    def test_an_app_has_one_engine_and_no_flask_sqlalchemy(self, app, settings):
+    def test_an_app_gets_flask_sqlalchemy_with_our_bind_alone(self, app, settings):
         engine = attach_database(app, settings)
-        assert attach_database(app, settings) is database_engine(app, settings) is engine
-        assert "sqlalchemy" not in app.extensions
-        close_database(app, settings)
-
-    def test_a_plugin_may_bring_flask_sqlalchemy_before_or_after(self, app, settings, tmp_path):
-        engine = attach_database(app, settings)
-        db = host_db(app, tmp_path)
-        close_database(app, settings)
-        later = attach_database(app, settings)
-        assert later.url == engine.url
         with app.app_context():
-            assert set(db.engines) == {None}
+            assert app.extensions["sqlalchemy"].engines == {"flowrunner": engine}
+        assert database_engine(app, settings) is engine
         close_database(app, settings)
-        close_host(app, db)
 
     def test_a_script_needs_no_app_and_has_one_engine_per_settings(self, settings):
         engine = database_engine(None, settings)
