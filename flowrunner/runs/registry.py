@@ -52,6 +52,8 @@ class RunRegistry:
 
     def _begin(self) -> None:
         self.active: dict[str, RunEntry] = {}
+        #: Why a run that begins from now on is cancelled at once; blank while runs may go on.
+        self.ends = ""
         self._mark: ProcessMark | None = None
         self._marking = threading.Lock()
         self._unwritten: list[tuple[str, str, str, str]] = []
@@ -100,6 +102,8 @@ class RunRegistry:
         """Take a run that begins here; see :class:`~flowrunner.runs.entry.RunEntry`."""
         entry = RunEntry(self, run_id, owner, flow_id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel)
         self.active[run_id] = entry
+        if self.ends:
+            cancelled.cancel(self.ends)
         return entry
 
     def leave(self, entry: RunEntry) -> None:

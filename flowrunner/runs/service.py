@@ -150,6 +150,8 @@ class Runs(BackgroundRuns):
             logger.warning("Accepted runs could not be released: %s", type(error).__name__)
 
     def _cancel_all(self) -> None:
+        # A request that had waited for a thread may begin its run only now.
+        self.registry.ends = STOPPING
         running = list(self.registry.active.values())
         shown = (len(running), self._stop_wait)
         logger.warning("The server is stopping: %d runs that did not finish within %g seconds are cancelled.", *shown)

@@ -29,8 +29,8 @@ def stream(site, begun):
             timeout=60,
         ) as answer,
     ):
-        for _ in answer.iter_lines():
-            begun.append(1)
+        for line in answer.iter_lines():
+            begun.append(line)
 
 
 def test_streams_on_all_threads_leave_a_place(make_site):
@@ -53,6 +53,12 @@ def test_streams_on_all_threads_leave_a_place(make_site):
         silent.settimeout(15)
         assert silent.recv(100).startswith(b"HTTP/1.1 200")
     assert sum(map(bool, begun)) == 3
+    # Those that get a thread only when the others are cancelled begin nothing more.
+    site.server.stop()
+    for thread in threads:
+        thread.join()
+    assert [b"the server stops" in b"".join(lines) for lines in begun] == [True] * 5, begun
+    assert "running" not in site.states().values()
 
 
 def test_a_server_that_is_told_to_stop_is_not_ready(tmp_path):

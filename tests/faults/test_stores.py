@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,11 @@ FLOWS = {"chat": waiting_flow(), "hook": waiting_flow(source="Webhook")}
 GONE, BACK = "The stores cannot be used", "The stores work again"
 
 
-def writes(site):
-    """Every kind of route that stores something, and what it answered: status, body."""
+def writes(site, *, at_once=False):
+    """Every kind of route that stores something, and what it answered: status, body.
+
+    :param at_once: ask all of them side by side, where each waits until a store is given up.
+    """
     body = {"input_value": "hi", "session_id": "s"}
     tried = {
         "run": lambda: site.ask("POST", "/api/v1/run/chat", json=body),
@@ -50,7 +54,9 @@ def writes(site):
         ),
         "upload": lambda: site.ask("POST", "/api/v2/files/", files={"file": ("a.txt", b"x" * 9000)}),
     }
-    return {name: call() for name, call in tried.items()}
+    with ThreadPoolExecutor(len(tried) if at_once else 1) as pool:
+        asked = {name: pool.submit(call) for name, call in tried.items()}
+    return {name: answer.result() for name, answer in asked.items()}
 
 
 def refused(answers):
@@ -357,7 +363,7 @@ def test_a_frozen_postgresql(postgres_site, own_postgres):
     assert timely(site, "/health") == (200, {"status": "ok"})
     silent = (503, {"status": "not ready", "reason": "its database does not answer"})
     assert wait_until(lambda: timely(site, "/ready") == silent, 30)
-    refused(writes(site))
+    refused(writes(site, at_once=True))
     own_postgres.thaw()
     assert wait_until(lambda: timely(site, "/ready")[0] == 200, 60)
     goes_and_comes_back(site)

@@ -10,6 +10,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import FlowRunnerError, MemoryFailed, StoreFailed
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory.message import new_id
+from flowrunner.runs import keeper
 from flowrunner.runs.requests import close_request
 from flowrunner.store.answers import AnswerStore
 from flowrunner.store.outage import FULL, DatabaseFailed
@@ -24,7 +25,10 @@ def app(tmp_path):
 
 
 @pytest.fixture
-def runner(app):
+def runner(app, monkeypatch):
+    # What could not begin is looked for again every five seconds.
+    monkeypatch.setattr(keeper, "_SWEEP", 0.1)
+    monkeypatch.setattr(keeper, "_LOOK", 0.1)
     made = runner_of(app)
     yield made
     made.close()

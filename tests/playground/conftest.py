@@ -34,7 +34,11 @@ class Site:
     def start(self):
         command = serve_command(self.data, "--workers", "2", flows=str(HERE / "flows"))
         command[command.index("--port") + 1] = self.port
-        environment = {"FLOWRUNNER_PLUGINS_DIR": str(HERE / "plugins"), "FLOWRUNNER_MAX_RUNS": "64"}
+        environment = {
+            "FLOWRUNNER_PLUGINS_DIR": str(HERE / "plugins"),
+            "FLOWRUNNER_MAX_RUNS": "64",
+            "FLOWRUNNER_STOP_WAIT": "1",
+        }
         self.server = ForkedServer(command, environment=environment).wait_until_ready()
 
     def stop(self, how=signal.SIGTERM):
