@@ -22,6 +22,7 @@ from flowrunner.flows.library import Library
 from flowrunner.flows.model import Flow
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import Memory, OwnerMemory
+from flowrunner.memory.forks import after_fork
 from flowrunner.memory.message import new_id
 from flowrunner.memory.purge_timer import PurgeTimer, weakly
 from flowrunner.memory.purging import Purged, purge
@@ -116,7 +117,9 @@ class Runner(OpenedOnUse):
         self.vectors = opened.vectors
         self.engine = opened.engine
         self.metrics = opened.metrics
-        self._pool = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="flowrunner-vertex")
+        self._pool = ThreadPoolExecutor.__new__(ThreadPoolExecutor)
+        self._start_pool()
+        after_fork(self._start_pool)
         if settings.memory_retention and settings.memory_purge_every:
             self._purging = PurgeTimer(settings.data_dir, settings.memory_purge_every, weakly(self._purge))
         if settings.data_dir is not None:
@@ -151,6 +154,10 @@ class Runner(OpenedOnUse):
             registry = self.runs.registry
             opened.stores.run_log.know_process(lambda: registry.known_id)
         self._opened = opened
+
+    def _start_pool(self) -> None:
+        # In place, since others have it, too.
+        ThreadPoolExecutor.__init__(self._pool, self.settings.pool_size, thread_name_prefix="flowrunner-vertex")
 
     def run(
         self,

@@ -16,6 +16,7 @@ from typing import Final
 
 from flowrunner.errors import TooMany
 from flowrunner.identity import VISITOR, Identity
+from flowrunner.memory.forks import after_fork
 
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0
@@ -38,6 +39,11 @@ class Places:
     def __init__(self, each: int | None, known_to_site: int) -> None:
         self._each = each
         self._known_to_site = known_to_site
+        self.start_in_child()
+        after_fork(self.start_in_child)
+
+    def start_in_child(self) -> None:
+        """Begin with all places free, as in a forked process: those that are taken are its parent's."""
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -78,6 +84,11 @@ class Uploads:
         self._size = size
         self._clock = clock
         self._recent: dict[str, deque[tuple[float, int]]] = {}
+        self.start_in_child()
+        after_fork(self.start_in_child)
+
+    def start_in_child(self) -> None:
+        """Take a lock that nobody holds, in a forked process."""
         self._lock = threading.Lock()
 
     def note(self, identity: Identity, size: int) -> None:
@@ -119,6 +130,11 @@ class WrongKeys:
         self._clock = clock
         # When each address has paid for what it sent: a moment for a wrong key, and no list of them.
         self._paid_at: OrderedDict[str, float] = OrderedDict()
+        self.start_in_child()
+        after_fork(self.start_in_child)
+
+    def start_in_child(self) -> None:
+        """Take a lock that nobody holds, in a forked process."""
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:

@@ -18,6 +18,7 @@ from flowrunner.memory.message import utc_now
 from flowrunner.settings.reading import PREFIX
 from flowrunner.settings.setting import Settings
 from flowrunner.store.engine import close_database, database_engine, database_url, reading
+from flowrunner.store.foreign_file import find_foreign
 from flowrunner.store.secretbox import KEY_FILE, SecretBox, open_secret_box
 from flowrunner.store.tables import SCHEMA, api_keys, runs, variables
 from flowrunner.text.timestamps import moment_text
@@ -40,6 +41,15 @@ def find_database_trouble(installation: Installation) -> Iterator[Diagnosis]:
         remedy = "Use 32 random bytes (openssl rand -hex 32); stored secrets must then be entered again."
         yield warning("secret-key-weak", message, remedy)
     file = installation.sqlite_file
+    # Where the data folder is none, the checks of folders say so.
+    is_placed = file is not None and (settings.database_url or file.parent.is_dir())
+    foreign = find_foreign(file) if file is not None and is_placed else None
+    if foreign is not None:
+        name = f"{PREFIX}{'DATABASE_URL' if settings.database_url else 'DATA_DIR'}"
+        remedy = foreign.remedy(PREFIX, named=bool(settings.database_url))
+        code = "database-damaged" if foreign.damaged else "database-foreign"
+        yield error(code, f"{name}: the database file {file} {foreign.what}.", f"{remedy[0].upper()}{remedy[1:]}.")
+        return
     if file is not None and not file.is_file():
         return
     try:

@@ -293,27 +293,34 @@ class _Execution:
         self._state.memory.flush()
         if getattr(_thread, "on_pool", False):
             return self._done(planned)
-        context = contextvars.copy_context()
+        context, waiting, done = contextvars.copy_context(), [planned], Future[VertexResult]()
         try:
-            return self._state.services.pool.submit(context.run, self._run_on_pool, planned)
+            self._state.services.pool.submit(context.run, self._run_on_pool, waiting, done)
         except RuntimeError:
-            # The interpreter is shutting down and starts no more threads: run the vertex on this one.
-            return self._done(planned)
-
-    def _done(self, planned: PlannedVertex) -> Future[VertexResult]:
-        done: Future[VertexResult] = Future()
-        try:
-            done.set_result(self._runner.run(planned))
-        except BaseException as error:
-            done.set_exception(error)
+            # No more threads can be started. The pool keeps the call for a thread that it has: the first one runs it.
+            self._run_first(waiting, done)
         return done
 
-    def _run_on_pool(self, planned: PlannedVertex) -> VertexResult:
+    def _done(self, planned: PlannedVertex) -> Future[VertexResult]:
+        done = Future[VertexResult]()
+        self._run_first([planned], done)
+        return done
+
+    def _run_on_pool(self, waiting: list[PlannedVertex], done: Future[VertexResult]) -> None:
         _thread.on_pool = True
         try:
-            return self._runner.run(planned)
+            self._run_first(waiting, done)
         finally:
             _thread.on_pool = False
+
+    def _run_first(self, waiting: list[PlannedVertex], done: Future[VertexResult]) -> None:
+        """Run a vertex, unless another thread has taken it out of the list."""
+        with contextlib.suppress(IndexError):
+            planned = waiting.pop()
+            try:
+                done.set_result(self._runner.run(planned))
+            except BaseException as error:
+                done.set_exception(error)
 
     def _landed(self) -> list[Future[VertexResult]]:
         """Wait until a vertex on the pool ends; return all that have ended, in the order of the file."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import SessionBusy
+from flowrunner.memory.forks import after_fork
 
 _FIRST_POLL: Final = 0.001
 _LAST_POLL: Final = 0.05
@@ -55,10 +56,15 @@ class Turns:
         self._strategy = strategy
         self._wait = wait
         self._session_lock = session_lock
-        self._guard = threading.Lock()
-        self._queues: dict[tuple[str, str], deque[threading.Event]] = {}
         self._file: int | None = None
         self._pid = 0
+        self.start_in_child()
+        after_fork(self.start_in_child)
+
+    def start_in_child(self) -> None:
+        """Begin with no session held, as in a forked process: those that are held are its parent's."""
+        self._guard = threading.Lock()
+        self._queues: dict[tuple[str, str], deque[threading.Event]] = {}
 
     def hold(
         self,

@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+
+#: What is called in a child, in the order in which it was registered here, without what has been collected.
+_waiting: Final[dict[int, weakref.WeakMethod[Callable[[], Any]]]] = {}
+_numbers: Final = count()
 
 
 def after_fork(begin: Callable[[], None]) -> None:
@@ -15,12 +21,17 @@ def after_fork(begin: Callable[[], None]) -> None:
 
     :param begin: a bound method; its object is not kept alive.
     """
-    reference = weakref.WeakMethod(begin)
+    number = next(_numbers)
+    _waiting[number] = weakref.WeakMethod(begin, lambda _: _waiting.pop(number, None))
 
-    def call() -> None:
-        found = reference()
-        if found is not None:
-            found()
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=call)
+def _begin_all() -> None:
+    for reference in list(_waiting.values()):
+        begin = reference()
+        if begin is not None:
+            begin()
+
+
+# Once for all: the system never forgets what is registered with it, and a test suite makes thousands of runners.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 logger = logging.getLogger("flowrunner")
@@ -42,9 +43,11 @@ class PurgeTimer:
             return
         with self._starting:
             if self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._go, name="flowrunner-purge", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._go, name="flowrunner-purge", daemon=True)
+                # Where no thread can be started, the next call tries again.
+                with suppress(RuntimeError):
+                    thread.start()
+                    self._thread, self._pid = thread, os.getpid()
 
     def stop(self, wait: float = 10.0) -> None:
         """Begin no more, and wait a while for what is in progress."""

@@ -84,6 +84,13 @@ class BackgroundRuns(ABC):
         """Begin to look after runs: this process serves."""
 
     @abstractmethod
+    def _wake(self) -> None:
+        """As :meth:`wake`.
+
+        :raises TooBusy: if no thread can be started for it.
+        """
+
+    @abstractmethod
     def _lane(self, flow: Flow, request: RunRequest, owner: str) -> str | None:
         """Return what stands for the first session that the run names; None where it waits for none."""
 
@@ -104,9 +111,12 @@ class BackgroundRuns(ABC):
         :raises KeyTaken: if another request has the key.
         :raises ServerStops: if this process is about to end.
         :raises StoreFailed: if it cannot be recorded.
+        :raises TooBusy: if nobody would see to it, since no thread can be started.
         """
         if self.stopping:
             raise ServerStops("The server is stopping; try again.")
+        # Before it is recorded: whoever keeps the runs also has those begin for which there is no thread now.
+        self._wake()
         run_id = run_id or new_id()
         lane = self._lane(flow, request, identity.id)
         try:
@@ -124,7 +134,6 @@ class BackgroundRuns(ABC):
             )
         except SQLAlchemyError as error:
             raise StoreFailed("The run cannot be recorded now, so it was not accepted; try again.") from error
-        self.wake()
         if self.dispatcher is not None:
             self.dispatcher.send(run_id)
             return run_id

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.errors import FlowRunnerError
 from flowrunner.runs.registry import RunRegistry
+from flowrunner.runs.threads import start_thread
 
 logger = logging.getLogger("flowrunner")
 
@@ -56,13 +57,15 @@ class Keeper:
         self._start()
 
     def wake(self) -> None:
-        """Start the rounds, unless they have been started."""
+        """Start the rounds, unless they have been started.
+
+        :raises TooBusy: if no thread can be started for them.
+        """
         with self._guard:
             if self.awake or self._closing.is_set():
                 return
-            thread = threading.Thread(target=self._work, name="flowrunner-runs", daemon=True)
-            thread.start()
-            self._thread, self.awake = thread, True
+            self._thread = start_thread(self._work, "flowrunner-runs")
+            self.awake = True
 
     def close(self) -> None:
         """End the rounds."""

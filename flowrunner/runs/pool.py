@@ -8,13 +8,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowrunner.errors import FlowRunnerError
+from flowrunner.errors import FlowRunnerError, TooBusy
+from flowrunner.runs.threads import start_thread
 from flowrunner.store.ledger import Ledger
 
 logger = logging.getLogger("flowrunner")
@@ -75,7 +77,10 @@ class BackgroundPool:
         return bool(self._waiting or self._running)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Take jobs; a pool that was closed drops them, and the ledger keeps them for another process."""
+        """Take jobs; a pool that was closed drops them, and the ledger keeps them for another process.
+
+        Where no thread can be started for them now, they begin with the next call.
+        """
         with self._guard:
             if self._closed:
                 return
@@ -83,10 +88,8 @@ class BackgroundPool:
                 heapq.heappush(self._waiting, job)
             self._guard.notify_all()
             if self._waiting and self._watcher is None:
-                watcher = threading.Thread(target=self._watch, name="flowrunner-background", daemon=True)
-                # Noted afterwards: where no thread can be started, the next job tries again.
-                watcher.start()
-                self._watcher = watcher
+                with suppress(TooBusy):
+                    self._watcher = start_thread(self._watch, "flowrunner-background")
 
     def remove(self, run_id: str) -> bool:
         """Forget a job that has not begun; say whether there was one."""
@@ -182,18 +185,24 @@ class BackgroundPool:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="flowrunner-run")
             self._running[job.run_id] = job
+            ticket = [job]
             try:
-                self._pool.submit(self._run, job)
+                self._pool.submit(self._run, job, ticket)
             except RuntimeError:
-                # The process ends; the ledger keeps the run for another one.
+                # The process ends, and the ledger keeps the run for another one; or no thread can be started now.
+                ticket.clear()
                 del self._running[job.run_id]
-                self._closed = True
                 job.release()
-                return handed
-            handed += 1
+                heapq.heappush(self._waiting, job)
+            else:
+                handed += 1
         return handed
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, ticket: list[Job]) -> None:
+        with self._guard:
+            if not ticket:
+                # The pool keeps what it could not start a thread for, and hands it to one that it has.
+                return
         try:
             job.begin()
         except Exception:

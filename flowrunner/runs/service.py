@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.run import sessions_of
-from flowrunner.errors import FlowRunnerError, StoreFailed
+from flowrunner.errors import FlowRunnerError, StoreFailed, TooBusy
 from flowrunner.flows.model import Flow
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.forks import after_fork
@@ -82,7 +83,11 @@ class Runs(BackgroundRuns):
         self._stopped = threading.Event()
 
     def wake(self) -> None:
-        """Begin to look after runs: this process serves."""
+        """Begin to look after runs: this process serves. Where no thread can be started, the next call tries again."""
+        with suppress(TooBusy):
+            self._wake()
+
+    def _wake(self) -> None:
         if not self.keeper.awake and not self.stopping:
             self.keeper.wake()
 
@@ -202,6 +207,9 @@ class Runs(BackgroundRuns):
         return self.pool.busy or (self.limits is not None and self.limits.owes_places)
 
     def _write_again(self) -> None:
+        if self.pool.busy:
+            # They may have come when no thread could be started.
+            self.pool.add([])
         self.once.write_again()
         while self._unbegun:
             self.ledger.let_go_of(self._unbegun[0])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Callable
+from functools import cache
+from typing import Final
 
 from flowrunner.runner import Runner
+
+_open: Final[weakref.WeakSet[Runner]] = weakref.WeakSet()
 
 
 def close_unheld(runner: Runner) -> None:
@@ -16,27 +19,27 @@ def close_unheld(runner: Runner) -> None:
     A site whose tests make an app each would otherwise gather open databases. The runner holds its
     app and the app its runner, so whoever holds either has both.
     """
-    reference = weakref.ref(runner)
-
-    def close_at_exit() -> None:
-        left = reference()
-        if left is not None:
-            left.close()
-
-    atexit.register(close_at_exit)
-    runner.let_go = _letting_go(close_at_exit)
+    _open.add(runner)
+    _close_at_exit()
+    runner.let_go = _let_go
 
 
-def _letting_go(close_at_exit: Callable[[], None]) -> Callable[[Runner], None]:
-    """Return what the collector calls with a runner that nobody holds."""
+@cache
+def _close_at_exit() -> None:
+    """Have the runners that are there at the end of the process closed; what is registered is kept for good."""
+    atexit.register(_close_all)
 
-    def let_go(runner: Runner) -> None:
-        atexit.unregister(close_at_exit)
-        try:
-            # A thread of its own: the collector may have come on one that closing waits for.
-            threading.Thread(target=runner.close, name="flowrunner-close", daemon=True).start()
-        except RuntimeError:
-            # The interpreter is ending and starts no more threads.
-            runner.close()
 
-    return let_go
+def _close_all() -> None:
+    for runner in list(_open):
+        runner.close()
+
+
+def _let_go(runner: Runner) -> None:
+    """Close a runner that nobody holds; the collector calls this."""
+    try:
+        # A thread of its own: the collector may have come on one that closing waits for.
+        threading.Thread(target=runner.close, name="flowrunner-close", daemon=True).start()
+    except RuntimeError:
+        # The interpreter is ending and starts no more threads.
+        runner.close()

@@ -201,7 +201,7 @@ def prepare_engine(engine: Engine, patience: float = 0.0) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         bound_waiting(engine, patience)
-    _keep_from_children(engine)
+    _in_children.add(engine)
     return engine
 
 
@@ -365,20 +365,17 @@ def _close_what_comes_late(engine: Engine) -> None:
     event.listen(engine, "checkin", came_back)
 
 
-def _keep_from_children(engine: Engine) -> None:
-    """Give a forked child its own pool; the parent's connections stay open and unused in the child.
+#: Pools of the parent: closing their connections in the child could release locks that the parent holds.
+_inherited: Final[list[Any]] = []
+_in_children: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
 
-    Closing them in the child could release locks that the parent holds.
-    """
-    if not hasattr(os, "register_at_fork"):
-        return
-    reference = weakref.ref(engine)
-    inherited: list[Any] = []
 
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            inherited.append(found.pool)
-            found.dispose(close=False)
+def _renew_pools() -> None:
+    """Give a forked child pools of its own."""
+    for engine in list(_in_children):
+        _inherited.append(engine.pool)
+        engine.dispose(close=False)
 
-    os.register_at_fork(after_in_child=renew)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_pools)

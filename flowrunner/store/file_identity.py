@@ -18,10 +18,12 @@ _Number = tuple[int, int]
 class SqlitePlace:
     """The file of a database, identified by its path and its inode."""
 
-    __slots__ = ("filled", "number", "path")
+    __slots__ = ("filled", "number", "path", "real")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        #: Without links: SQLite keeps its log there.
+        self.real = path
         self.number: _Number | None = None
         self.filled = False
 
@@ -36,7 +38,7 @@ class SqlitePlace:
         except OSError:
             found, size = _NONE, 0
         if self.number is None:
-            self.number = found
+            self.number, self.real = found, os.path.realpath(self.path)
         elif found != self.number:
             raise sqlite3.OperationalError(f"the file {self.path} was removed or replaced")
         if size:
@@ -59,12 +61,12 @@ class _KeptConnection(sqlite3.Connection):
         :raises sqlite3.OperationalError: if one of them does not exist.
         """
         self.place.check()
-        found = _number(self.place.path + "-wal"), _number(self.place.path + "-shm")
+        found = _number(self.place.real + "-wal"), _number(self.place.real + "-shm")
         if self._beside is None and _NONE not in found:
             self._beside = found
         elif found != self._beside:
             which = "-wal" if found[0] == _NONE or (self._beside and found[0] != self._beside[0]) else "-shm"
-            raise sqlite3.OperationalError(f"the file {self.place.path}{which} was removed or replaced")
+            raise sqlite3.OperationalError(f"the file {self.place.real}{which} was removed or replaced")
 
     def commit(self) -> None:
         """Commit, after checking that the files still exist."""

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import EVERY_OWNER, Owner
+from flowrunner.memory.forks import after_fork
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.bounds import NO_BOUND, Bound
 from flowrunner.store.engine import go_alone, reading, writing
@@ -112,6 +114,10 @@ class KeyStore:
         self._cache: tuple[Stamp, dict[bytes, _Known]] = (None, {})
         #: The digests of all keys, with the stamp and the time when they were read.
         self._listed: tuple[Stamp, float, frozenset[str]] = (None, float("-inf"), frozenset())
+        self._start()
+        after_fork(self._start)
+
+    def _start(self) -> None:
         self._uses: dict[str, str] = {}
         self._noting: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -273,7 +279,9 @@ class KeyStore:
             self._uses[key_id] = moment_text(utc_now())
             if self._noting is None or not self._noting.is_alive():
                 self._noting = threading.Thread(target=self._write_uses, name="flowrunner-keys", daemon=True)
-                self._noting.start()
+                # Where no thread can be started, the next use writes this one, too.
+                with suppress(RuntimeError):
+                    self._noting.start()
 
     def _write_uses(self) -> None:
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import weakref
 from collections import deque
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
+from flowrunner.memory.forks import after_fork
 from flowrunner.settings.setting import Settings
 from flowrunner.store.relaxed_commits import unhurried
 from flowrunner.store.runrecords import RunRecords
@@ -67,7 +67,8 @@ class RunLog(RunRecords):
         self._process: Callable[[], str | None] = lambda: None
         self._total: int = settings.run_log_total
         self._reset()
-        _at_fork_and_end(self)
+        after_fork(self._reset)
+        _open.add(self)
 
     def know_process(self, process: Callable[[], str | None]) -> None:
         """Set the process that is recorded for runs in progress.
@@ -246,19 +247,10 @@ def _go_on(dialect: str) -> str:
     )
 
 
-def _at_fork_and_end(log: RunLog) -> None:
-    reference = weakref.ref(log)
+_open: Final[weakref.WeakSet[RunLog]] = weakref.WeakSet()
 
-    def forked() -> None:
-        found = reference()
-        if found is not None:
-            found._reset()
 
-    def ended() -> None:
-        found = reference()
-        if found is not None:
-            found.close()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forked)
-    atexit.register(ended)
+@atexit.register
+def _close_all() -> None:
+    for log in list(_open):
+        log.close()

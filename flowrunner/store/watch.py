@@ -117,9 +117,14 @@ class StoreWatch:
             current = self._round
             is_old = current is None or (current.done.is_set() and time.monotonic() - current.ended > _FRESH)
             if is_old and not self._closing.is_set():
-                looks = self._looks()
-                current = self._round = _Round()
-                threading.Thread(target=current.look, args=(looks,), name="flowrunner-look", daemon=True).start()
+                looks, current = self._looks(), _Round()
+                looking = threading.Thread(target=current.look, args=(looks,), name="flowrunner-look", daemon=True)
+                try:
+                    looking.start()
+                except RuntimeError:
+                    # No thread is left for it, which says nothing of the stores.
+                    return {}
+                self._round = current
         if current is None:
             return {}
         if not current.done.wait(within):

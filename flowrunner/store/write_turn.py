@@ -36,7 +36,9 @@ _NOW, _NEXT = 0, 1
 #: The ``flock`` structure of Linux: type, whence, start, length, process. Other systems have other layouts.
 _FLOCK: Final = struct.Struct("@hhqqi4x")
 _SEES_LOCKS: Final = sys.platform == "linux" and struct.calcsize("P") == 8
-_turns: Final[dict[str, WriteTurn]] = {}
+#: The turn of each file that an engine has, by its path without links. Engines keep theirs under a name of ours.
+_turns: Final[weakref.WeakValueDictionary[str, WriteTurn]] = weakref.WeakValueDictionary()
+_TURN: Final = "_flowrunner_write_turn"
 
 
 class GivesWay(Protocol):
@@ -82,6 +84,9 @@ class WriteTurn:
                     self._file = None
             finally:
                 lock.release()
+
+    def __del__(self) -> None:
+        self.close()
 
     def was_taken(self) -> bool:
         """Return whether any process has ever taken a turn."""
@@ -238,19 +243,24 @@ def was_written(engine: Engine) -> bool:
 
 def close_turn(engine: Engine) -> None:
     """Close the lock file of a closed engine."""
-    turn = _turns.get(engine.url.database or "")
+    turn = vars(engine).get(_TURN)
     if turn is not None:
         turn.close()
 
 
 def _turn_of(engine: Engine) -> WriteTurn | None:
-    if engine.dialect.name != "sqlite":
-        return None
-    database = engine.url.database
-    if not database or database.startswith((":", "file:")):
-        return None
-    turn = _turns.get(database)
-    if turn is None:
+    try:
+        turn: WriteTurn | None = vars(engine)[_TURN]
+    except KeyError:
         # Without a lock: a fork while another thread holds it would leave it locked in the child.
-        turn = _turns.setdefault(database, WriteTurn(f"{database}-turn", 30.0))
+        turn = vars(engine).setdefault(_TURN, _find_turn(engine))
     return turn
+
+
+def _find_turn(engine: Engine) -> WriteTurn | None:
+    """Return the turn of an engine's file, however its path is spelled; None on other databases."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database.startswith((":", "file:")):
+        return None
+    file = os.path.realpath(database)
+    return _turns.setdefault(file, WriteTurn(f"{file}-turn", 30.0))

@@ -12,6 +12,8 @@ from typing import Final, Protocol, TypeAlias
 from sqlalchemy.exc import SQLAlchemyError
 
 from flowrunner.errors import NotFound
+from flowrunner.memory.forks import after_fork
+from flowrunner.runs.threads import start_thread
 from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamEvent, StreamState, StreamTable
 
@@ -204,6 +206,11 @@ class Spool:
     def __init__(self, store: Callable[[], StreamStore], grace: float) -> None:
         self._store = store
         self._grace = grace
+        self.start_in_child()
+        after_fork(self.start_in_child)
+
+    def start_in_child(self) -> None:
+        """Begin with no streams, as in a forked process: those of its parent are read as any other process's."""
         self._lock = threading.Lock()
         self._live: dict[str, LiveStream] = {}
         self._writing = False
@@ -218,6 +225,7 @@ class Spool:
         :param cancel: ends its run, with a reason.
         :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may read it.
         :raises OSError, StoreFailed: if it cannot be stored.
+        :raises TooBusy: if no thread can be started that stores it.
         """
         store = self._store()
         store.begin(run_id, owner, flow_id, outputs_only=outputs_only)
@@ -225,8 +233,7 @@ class Spool:
         stream = LiveStream(store, run_id, cancel)
         with self._lock:
             if not self._writing:
-                # Noted afterwards: where no thread can be started, the next stream tries again.
-                threading.Thread(target=self._write, name="flowrunner-spool", daemon=True).start()
+                start_thread(self._write, "flowrunner-spool")
                 self._writing = True
             self._live[run_id] = stream
         return stream

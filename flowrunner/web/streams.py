@@ -17,6 +17,7 @@ from flowrunner.memory.message import new_id
 from flowrunner.runs.failures import was_told
 from flowrunner.runs.once import Claim
 from flowrunner.runs.service import STOPPING
+from flowrunner.runs.threads import start_thread
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.call import Call
 from flowrunner.web.disconnect import Presence
@@ -53,10 +54,11 @@ class StreamedRun:
     def begin(self) -> None:
         """Start the run, and wait for its first event.
 
-        :raises FlowRunnerError: where the run fails before: such an answer still gets its proper status.
+        :raises FlowRunnerError: where the run fails before, or no thread can be started for it: such an answer still
+            gets its proper status.
         """
         self._call.runner.runs.wake()
-        threading.Thread(target=on_behalf(self._run), name="flowrunner-stream", daemon=True).start()
+        start_thread(on_behalf(self._run), "flowrunner-stream")
         self._begun.wait()
         if not self._is_open:
             raise self.failure or FlowRunnerError("The run ended before its first event.")

@@ -138,6 +138,21 @@ def random_bytes(place):
         opened.write(bytes(index * 7 % 251 for index in range(size - 8192)))
 
 
+def in_place_of_the_database(make):
+    def change(place):
+        for name in ("flowrunner.db", "flowrunner.db-wal", "flowrunner.db-shm"):
+            (place.data / name).unlink(missing_ok=True)
+        make(place.data / "flowrunner.db")
+
+    return change
+
+
+def users(file):
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE users (id)")
+    file.chmod(0o600)
+
+
 def without_a_home(place):
     place.setenv("FLOWRUNNER_DATA_DIR", "")
     place.setattr(data_folder, "_can_be_made", lambda folder: False)
@@ -207,6 +222,8 @@ ENVIRONMENTS = [
     ("database-unreachable", setting("FLOWRUNNER_DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/none")),
     ("database-damaged", random_bytes),
     ("database-damaged", lambda place: (place.data / "flowrunner.db").write_bytes(b"not a database" * 500)),
+    ("database-foreign", in_place_of_the_database(lambda file: file.mkdir(mode=0o700))),
+    ("database-foreign", in_place_of_the_database(users)),
     ("database-outdated", say("UPDATE flowrunner_version SET version_num = '0001'")),
     ("database-newer", say("UPDATE flowrunner_version SET version_num = '9999'")),
     ("secret-key-other", setting("FLOWRUNNER_SECRET_KEY", "another key, long enough to be one")),

@@ -152,27 +152,6 @@ def test_a_run_whose_question_cannot_be_stored_beside_the_database_does_not_stay
     made.close()
 
 
-def test_where_no_thread_could_be_started_an_accepted_run_begins_with_the_next(runner, monkeypatch):
-    runner.open()
-    flow, ids = runner.library.folders.find("basic-chat"), [new_id(), new_id()]
-
-    def accept(run_id):
-        request = RunRequest(input_value="hi", session_id=run_id)
-        runner.runs.accept(flow, request, LOCAL_IDENTITY, "background", run_id=run_id)
-
-    def start(thread):
-        raise RuntimeError("can't start new thread")
-
-    runner.runs.wake()
-    with monkeypatch.context() as full:
-        full.setattr(threading.Thread, "start", start)
-        with pytest.raises(RuntimeError):
-            accept(ids[0])
-    accept(ids[1])
-    for run_id in ids:
-        assert wait_until(lambda run_id=run_id: runner.runs.ledger.find(run_id, "local").status == "success", 30)
-
-
 def test_what_cannot_be_marked_for_one_owner_holds_up_no_other(runner, monkeypatch):
     marked = []
 

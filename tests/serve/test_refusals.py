@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_be_written_is_named(refusal, tmp_path):
 
 def test_a_file_that_is_no_database_is_said(refusal, tmp_path):
     (tmp_path / "flowrunner.db").write_text("this is no database, whatever its name says" * 100)
-    assert "is not a database" in refusal()
+    assert "is not a SQLite database" in refusal()
 
 
 def test_a_taken_port_is_said_at_once(refusal):

@@ -1,6 +1,7 @@
 """Processes that write to one SQLite file take turns, however eager one of them is."""
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import threading
@@ -292,3 +293,48 @@ def test_whoever_has_just_written_asks_who_is_next_and_after_a_while_one_lock_is
     turn.leave(False, True)
     turn._written_at = time.monotonic() + 60
     assert turn._take_at_once() is False
+
+
+def spellings(folder):
+    """Return ways to name one file that are not there together with another turn."""
+    (folder / "data").mkdir()
+    (folder / "link").symlink_to(folder / "data")
+    (folder / "data" / "other.db").symlink_to(folder / "data" / "x.db")
+    return [
+        str(folder / "data" / "x.db"),
+        "data/x.db",
+        "./data/../data/x.db",
+        f"{folder}//data/x.db",
+        str(folder / "link" / "x.db"),
+        str(folder / "link" / ".." / "data" / "x.db"),
+        str(folder / "data" / "other.db"),
+    ]
+
+
+def test_however_a_file_is_spelled_a_process_has_one_turn_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    engines = [make_engine(URL.create("sqlite", database=path)) for path in spellings(tmp_path)]
+    with writing(engines[0]) as connection:
+        connection.execute(text("CREATE TABLE t (n int)"))
+    for number, engine in enumerate(engines):
+        with writing(engine) as connection:
+            connection.execute(text(f"INSERT INTO t VALUES ({number})"))
+            assert {write_turn._turn_of(each)._lock.locked() for each in engines} == {True}
+        assert not write_turn._turn_of(engine)._lock.locked()
+    assert [path.name for path in tmp_path.rglob("*-turn")] == ["x.db-turn"]
+    for engine in engines:
+        close_engine(engine)
+    other = make_engine(URL.create("sqlite", database=str(tmp_path / "data" / "y.db")))
+    assert write_turn._turn_of(other) is not write_turn._turn_of(engines[0])
+
+
+def test_a_turn_goes_with_the_last_engine_of_its_file(tmp_path):
+    engine = make_engine(URL.create("sqlite", database=str(tmp_path / "x.db")))
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE t (n int)"))
+    turn = weakref.ref(write_turn._turn_of(engine))
+    engine.dispose()
+    del engine, connection
+    gc.collect()
+    assert turn() is None
+    assert open_files(tmp_path / "x.db-turn") == 0

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from flowrunner.errors import TooBusy
 from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamEvent
 from flowrunner.web.spool import DistantStream, LiveStream, Spool
@@ -50,7 +51,7 @@ def test_a_long_stream_is_read_from_memory_and_from_the_file(spool):
 def test_where_no_thread_could_be_started_the_next_stream_is_stored(spool, store, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(threading.Thread, "start", no_more_threads)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(TooBusy):
             spool.open(RUN, "ann", "flow", lambda reason: None)
     other = RUN.replace("1", "2")
     spool.open(other, "ann", "flow", lambda reason: None).append("token", "1")

@@ -1,0 +1,82 @@
+"""What lies where the SQLite file of the app's own data belongs, though it is none of ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_MAGIC: Final = b"SQLite format 3\0"
+_PREFIX: Final = "flowrunner_"
+_SECONDS: Final = 5.0
+
+
+class ForeignFile(NamedTuple):
+    """``what`` says what a file is, as the end of a sentence; ``damaged`` that it may have been ours."""
+
+    what: str
+    damaged: bool = False
+
+    def remedy(self, prefix: str, *, named: bool) -> str:
+        """Return what to do.
+
+        :param prefix: of the settings.
+        :param named: whether a setting names the file, and not only its folder.
+        """
+        other = "name another file" if named else f"name another file with {prefix}DATABASE_URL"
+        hope = ", or restore a backup (flowrunner restore) if it was flowrunner's" if self.damaged else ""
+        return f"move it away, {other}{hope}" if hope else f"move it away or {other}"
+
+
+def find_foreign(file: Path) -> ForeignFile | None:
+    """Return what a file is if flowrunner cannot keep its data there; None if it can, and where that cannot be told.
+
+    A file that is missing or empty is one that it can use. Nothing is written.
+    """
+    try:
+        found = os.stat(file)  # noqa: PTH116 - a third of the time of Path.stat, with every start
+    except FileNotFoundError:
+        return _dead_link(file)
+    except NotADirectoryError:
+        return ForeignFile("lies below a file, not a folder")
+    except PermissionError:
+        return ForeignFile("cannot be reached by this user")
+    except OSError as error:
+        return ForeignFile(f"cannot be opened ({error.strerror})")
+    if stat.S_ISDIR(found.st_mode):
+        return ForeignFile("is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        return ForeignFile("is not a regular file")
+    return _look_into(file) if found.st_size else None
+
+
+def _dead_link(file: Path) -> ForeignFile | None:
+    if not file.is_symlink():
+        return None
+    target = Path(os.path.realpath(file))
+    return None if target.parent.is_dir() else ForeignFile(f"is a link to {target}, whose folder is missing")
+
+
+def _look_into(file: Path) -> ForeignFile | None:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(len(_MAGIC))
+    except PermissionError:
+        return ForeignFile("cannot be read by this user")
+    except OSError:
+        return None
+    if head != _MAGIC:
+        return ForeignFile("is not a SQLite database", damaged=True)
+    asked = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+            names = [str(row[0]) for row in connection.execute(asked)]
+    except sqlite3.Error:
+        # Busy or damaged: whoever opens it next says so in other words.
+        return None
+    if not names or any(name.startswith(_PREFIX) for name in names):
+        return None
+    return ForeignFile(f"is the database of another program (its first table is {names[0][:60]!r})")
