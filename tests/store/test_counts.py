@@ -16,7 +16,8 @@ def somebody_waits(engine):
         return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one() > 0
 
 
-def test_who_waited_sees_what_was_taken_meanwhile(engine):
+def test_who_waited_sees_what_was_taken_meanwhile(own_engine):
+    engine = own_engine
     is_postgresql = engine.dialect.name == "postgresql"
     if is_postgresql:
         change = f"ALTER DATABASE {engine.url.database} SET default_transaction_isolation TO 'repeatable read'"
