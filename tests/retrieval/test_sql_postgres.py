@@ -88,8 +88,9 @@ def test_the_author_may_let_it_be_changed(shop):
 def test_rows_and_time_are_bounded(shop):
     few = context(settings={"sql_rows": 100})
     with pytest.raises(QueryFailed, match="more than 100 rows"):
-        ask("SELECT * FROM generate_series(1, 100000000)", shop, few)
-    assert len(ask("SELECT * FROM generate_series(1, 100)", shop, few)) == 100
+        # Not in FROM, where the server would make all of them before it sent the first.
+        ask("SELECT generate_series(1, 100000000)", shop, few)
+    assert len(ask("SELECT generate_series(1, 100)", shop, few)) == 100
     with pytest.raises(QueryFailed, match="longer than 0.3 seconds"):
         ask("SELECT pg_sleep(60)", shop, context(settings={"sql_seconds": 0.3}))
 
