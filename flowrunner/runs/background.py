@@ -1,4 +1,4 @@
-"""Runs in the background: accepted, and begun in their turn, here or in the worker of an engine."""
+"""Background runs: accepted, and started in order, in this process or by a worker of an engine."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flowrunner")
 
-#: So many answers of the greatest size are kept of one owner.
+#: The number of answers of maximum size that are kept for one owner.
 _ANSWERS_OF_OWNER: Final = 64
 
 
 class BackgroundRuns(ABC):
-    """What is accepted, taken over from processes that are gone, or delivered by an engine, and how it begins."""
+    """Starts runs that were accepted here, taken over from dead processes, or delivered by an engine."""
 
     def __init__(self, runner: Runner, box: SecretBox, engine: RunEngine | None) -> None:
         settings = runner.settings
-        # The thread that looks after runs must not keep a runner alive that nobody holds.
+        # The keeper thread must not keep an unreferenced runner alive.
         self._runner: Runner = weakref.proxy(runner)
         self.box = box
         self.ledger = Ledger(runner.engine)
@@ -75,13 +75,13 @@ class BackgroundRuns(ABC):
             self.registry, runner.memory, answers, self._adopt, engine=engine is not None, release=self._go_on
         )
         self.once = Once(answers, self.registry, is_gone=self._sweeper.is_known_gone, settle=self._sweeper.take_over)
-        #: Runs of this process's pool that could not begin, since the database failed.
+        #: Runs of this process's pool that could not start because the database failed.
         self._unbegun: list[str] = []
         self.stopping = False
 
     @abstractmethod
     def wake(self) -> None:
-        """Begin to look after runs: this process serves."""
+        """Start the keeper thread, since this process serves requests."""
 
     @abstractmethod
     def _wake(self) -> None:
@@ -92,7 +92,7 @@ class BackgroundRuns(ABC):
 
     @abstractmethod
     def _lane(self, flow: Flow, request: RunRequest, owner: str) -> str | None:
-        """Return what stands for the first session that the run names; None where it waits for none."""
+        """Return the lane of a run, derived from the first session that it names; None if it waits for no session."""
 
     def accept(
         self,
@@ -104,14 +104,14 @@ class BackgroundRuns(ABC):
         run_id: str | None = None,
         keyed: KeyedAnswer | None = None,
     ) -> str:
-        """Take a run in the background; it is recorded when this returns, and begins in its turn.
+        """Accept a background run. It is recorded when this returns, and starts in order.
 
-        :param keyed: the key of the request and its answer, stored in the same transaction.
-        :returns: its id.
-        :raises KeyTaken: if another request has the key.
-        :raises ServerStops: if this process is about to end.
-        :raises StoreFailed: if it cannot be recorded.
-        :raises TooBusy: if nobody would see to it, since no thread can be started.
+        :param keyed: the idempotency key of the request and its answer, stored in the same transaction.
+        :returns: the id of the run.
+        :raises KeyTaken: if another request has used the key.
+        :raises ServerStops: if this process is shutting down.
+        :raises StoreFailed: if the run cannot be recorded.
+        :raises TooBusy: if no thread can be started to execute it.
         """
         if self.stopping:
             raise ServerStops("The server is stopping; try again.")
@@ -142,12 +142,12 @@ class BackgroundRuns(ABC):
         self._limit(job, lambda: (flow, request, identity))
         self.pool.add([job])
         if self.stopping:
-            # The stop came in between, and let go of those that it saw.
+            # The server began to stop in between, and has released the runs it knew.
             self.ledger.let_go(self.registry.process_id)
         return run_id
 
     def carry_out(self, run_id: str) -> str:
-        """Begin a run of an engine here, unless it has begun or waits for its session; return its state at the end.
+        """Execute a run of an engine, unless it has started already or waits for its session; return its final state.
 
         :raises StoreFailed: if the database fails.
         """
@@ -155,13 +155,13 @@ class BackgroundRuns(ABC):
         try:
             row = self.ledger.sent(run_id)
             if row is not None and row.status == RUNNING and self._sweeper.is_known_gone(row.process):
-                # It was delivered again, since the worker that had it is gone.
+                # The run was delivered again because the worker that had it died.
                 self._sweeper.take_over(row.process)
                 row = self.ledger.sent(run_id)
             if row is None or row.status != QUEUED:
                 return "unknown" if row is None else str(row.status)
             if row.lane is not None and self.ledger.first_open([row.lane]).get(row.lane, row.seq) < row.seq:
-                # Whoever ends the run before it sends it again.
+                # It is sent again when the run before it ends.
                 return QUEUED
         except SQLAlchemyError as error:
             raise StoreFailed("The run cannot start now because of a database failure; it starts later.") from error
@@ -173,7 +173,7 @@ class BackgroundRuns(ABC):
         try:
             self._beginning(row)()
             ended = self.ledger.find(run_id, EVERY_OWNER)
-            # Another worker that was told of it, too, may have begun it meanwhile, and holds its places.
+            # Another worker that also received it may have started it meanwhile, and holds its places.
             is_elsewhere = ended is not None and ended.status == RUNNING
         finally:
             if not is_elsewhere:
@@ -183,13 +183,13 @@ class BackgroundRuns(ABC):
         return "unknown" if ended is None else str(ended.status)
 
     def _whose(self) -> dict[str, Any]:
-        """Return what the row of an accepted run says of who begins it."""
+        """Return the columns of an accepted run that say who starts it."""
         if self.dispatcher is None:
             return {"process": self.registry.process_id}
         return {"process": None, "engine": self.dispatcher.name, "sent_at": moment_text(utc_now())}
 
     def _go_on(self, lane: str) -> None:
-        """Have the next run of a session begin, where an engine does that."""
+        """Have an engine start the next run of a session."""
         if self.dispatcher is not None:
             self.dispatcher.go_on(lane)
 
@@ -203,7 +203,7 @@ class BackgroundRuns(ABC):
         return job
 
     def _group_of(self, row: Any) -> str:
-        """Return with whom the caller of a run shares, as :func:`group_of`; of visitors the request alone says it."""
+        """Return the group with which the caller of a run shares places; for visitors it comes from the request."""
         if row.owner.startswith(VISITOR):
             with suppress(FlowRunnerError, ValueError, LookupError, TypeError):
                 _, identity, _ = open_request(row.request, self.box)
@@ -215,14 +215,14 @@ class BackgroundRuns(ABC):
         return self._runner.find(row.flow_id, identity), request, identity
 
     def _limit(self, job: Job, asked: Callable[[], tuple[Flow, RunRequest, Identity]]) -> None:
-        """Have a run begin only where the limits on runs at a time have a place for it."""
+        """Make a run wait until the limits on concurrent runs allow it."""
         limits = self._runner.limits
         if limits.hold_places:
             job.admit = lambda: self._has_place(job.run_id, asked)
             job.release = lambda: limits.leave(job.run_id)
 
     def _has_place(self, run_id: str, asked: Callable[[], tuple[Flow, RunRequest, Identity]]) -> bool:
-        """Take the places of a run in the background, and say whether there were any.
+        """Take the places of a background run; return whether they were free.
 
         :raises StoreFailed: if the database fails.
         """
@@ -233,7 +233,7 @@ class BackgroundRuns(ABC):
         except SQLAlchemyError as error:
             raise StoreFailed("The server cannot count runs now; the run starts later.") from error
         except Exception:
-            # It cannot be run, which is said when it begins. Nobody else may have to wait for it.
+            # The run cannot be executed, which is reported when it starts; no other run may have to wait for it.
             return True
         return self._runner.limits.take(run_id, flow, request, identity) is None
 
@@ -243,7 +243,7 @@ class BackgroundRuns(ABC):
                 request, identity, cause = open_request(row.request, self.box)
                 flow = self._runner.find(row.flow_id, identity)
                 if row.begun:
-                    # It begins again, so what it said before its process ended is not said twice.
+                    # The run is repeated: remove its earlier messages, so that they do not appear twice.
                     self._runner.memory.for_owner(row.owner).delete(run_id=row.id, flow_id=row.flow_id)
             except (StoreFailed, SQLAlchemyError) as error:
                 self._wait_for_store(row.id, error, sent=row.engine is not None)
@@ -253,7 +253,7 @@ class BackgroundRuns(ABC):
                 self.registry.end(row.id, ERROR, error.code, error.message)
                 return
             except Exception:
-                # Left open it would keep all later runs of its session waiting, also after a restart.
+                # If it stayed open, all later runs of its session would wait, even after a restart.
                 logger.exception("The accepted run %s cannot start.", row.id)
                 self.registry.end(row.id, ERROR, "internal_error", "The run could not start; see the log.")
                 return
@@ -264,9 +264,9 @@ class BackgroundRuns(ABC):
         return begin
 
     def _wait_for_store(self, run_id: str, error: Exception, *, sent: bool) -> None:
-        """Have a run that could not begin taken over by whoever sweeps next, once the database is back.
+        """Release a run that could not start, so that the next sweep takes it over when the database is back.
 
-        :param sent: by an engine, which is told of it again.
+        :param sent: the run was sent by an engine, and is sent again.
         """
         logger.warning("The accepted run %s could not start, and starts later: %s", run_id, type(error).__name__)
         if not sent:

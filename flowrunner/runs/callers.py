@@ -1,4 +1,4 @@
-"""Who asked for runs last, in all processes of a data folder: who is greedy in one is known to all."""
+"""The most recent callers in all processes of a data folder, so that fairness works across processes."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-#: Seconds after which a caller who asks no more counts as gone.
+#: Seconds without a request after which a caller counts as inactive.
 RECENT: Final = 2.0
-#: Seconds between two times that a process tells the others the same, and between two looks at what they told.
+#: Seconds between repeated announcements of a process, and between reads of others' announcements.
 _TELL: Final = 0.25
 _LOOK: Final = 0.05
-#: Seconds until a file that could not be used is tried again.
+#: Seconds until a file that could not be used is retried.
 _RETRY: Final = 60.0
-#: Seconds for which a process that tells nothing keeps its slot.
+#: Seconds without an announcement after which a process loses its slot.
 _KEPT: Final = 60.0
-#: What a process tells: its mark, the last caller as a number, when that one asked, and when anybody else did.
+#: The record of a process: its mark, the last caller as a number, the time of that caller's request, and that of
+#: others.
 _TOLD: Final = struct.Struct("<QQdd")
 _SLOTS: Final = 64
 _EMPTY: Final = bytes(_TOLD.size)
 _NEVER: Final = float("-inf")
 
-#: Who asked last, when, and when anybody else did.
+#: The last caller, the time of its request, and the time of the last request of another caller.
 _NOBODY: Final = ("", _NEVER, _NEVER)
 
 
 class Callers:
-    """The last caller of this process and the last one before it, and those of other processes that share a file.
+    """The last caller of this process and the one before it, and those of other processes that share a file.
 
-    Two are enough to say of anybody whether somebody else asked. They are told to the others a few times a second, so
-    that a run costs no system call, and what nobody repeats is no longer believed: a process that dies leaves nothing
-    behind. It is a courtesy: where the file cannot be used, each process knows of its own callers.
+    Two callers suffice to know, for any caller, whether another one is active. They are announced to other processes
+    a few times per second, so that a run costs no system call. Announcements expire, so a process that dies leaves
+    nothing behind. If the file cannot be used, each process knows only its own callers.
 
-    The clock is the machine's own, which counts from its start. Processes on another machine are not understood.
+    Times are those of the machine's monotonic clock, so processes on other machines are not considered.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Callers:
         self.begin()
 
     def begin(self) -> None:
-        """Begin with nobody, as in a forked process: what its parent told stays the parent's."""
+        """Reset the state, as in a forked process: the announcements of the parent remain the parent's."""
         self._lock = threading.Lock()
         self._mark = int.from_bytes(os.urandom(8), "little") or 1
         self._slot: int | None = None
@@ -55,13 +56,13 @@ class Callers:
         self._seen_at = self._tried_at = _NEVER
 
     def share(self, path: Path) -> None:
-        """Share them with all who share the file; it is made when somebody asks."""
+        """Share the callers through a file, which is created on first use."""
         self._path = path
 
     def note(self, group: str, now: float) -> bool:
-        """Note that a caller asks; say whether the others should be told.
+        """Record a request of a caller; return whether to announce it to other processes.
 
-        One thread at a time may call it.
+        Not thread-safe: only one thread at a time may call it.
         """
         name, at, other_at = self._asked
         self._asked = (group, now, other_at if group == name else at)
@@ -69,9 +70,9 @@ class Callers:
         return now - other_told_at > _TELL and (group != told or now - told_at > _TELL)
 
     def others_ask(self, group: str, now: float, within: float | None = None) -> bool:
-        """Return whether anybody but this caller has asked of late, in any process.
+        """Return whether another caller has made a request recently, in any process.
 
-        :param within: for how many seconds whoever asked counts; :data:`RECENT` unless said otherwise.
+        :param within: how many seconds count as recent; :data:`RECENT` by default.
         """
         within = RECENT if within is None else within
         name, at, other_at = self._asked
@@ -80,12 +81,12 @@ class Callers:
         return self._path is not None and self._elsewhere(_number(group), now, within)
 
     def alone(self, now: float) -> str | None:
-        """Return who asked this process last if nobody else has of late."""
+        """Return the only recent caller of this process; None if there are several or none."""
         name, _, other_at = self._asked
         return name if now - other_at >= RECENT else None
 
     def tell(self) -> None:
-        """Tell the other processes who asked last here."""
+        """Announce the last callers to other processes."""
         if self._path is None or not self._lock.acquire(blocking=False):
             return
         try:
@@ -100,7 +101,7 @@ class Callers:
             self._lock.release()
 
     def close(self) -> None:
-        """Tell the others that nobody asks here any more, and close the file; a second call does nothing."""
+        """Withdraw the announcement and close the file; a second call does nothing."""
         with self._lock:
             self._path = None
             try:
@@ -131,7 +132,7 @@ class Callers:
         return self._file >= 0
 
     def _find_slot(self, now: float) -> bool:
-        """Find a slot that nobody uses; say whether there is one."""
+        """Find an unused slot in the file; return whether there is one."""
         if self._is_ours():
             return True
         told = self._read()
@@ -143,7 +144,7 @@ class Callers:
         return False
 
     def _is_ours(self) -> bool:
-        """Return whether the slot of this process is still its own: one that was not used for long is another's."""
+        """Return whether this process still owns its slot; a slot unused for long may be taken by another process."""
         if self._slot is None:
             return False
         mark = os.pread(self._file, 8, self._slot * _TOLD.size)

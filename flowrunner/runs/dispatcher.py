@@ -18,16 +18,16 @@ from flowrunner.text.timestamps import moment_text
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds after which an engine is told again of a run that has not begun, and for which one that could not be
-#: reached is left alone: a request that starts a run does not wait for it.
+#: Seconds after which a run that has not started is sent again, and for which an unreachable engine is not tried: a
+#: request that starts a run does not wait for it.
 _AGAIN: Final = 60.0
 _PAUSE: Final = 4.0
 
 
 class Dispatcher:
-    """Hands accepted runs to an engine. What it cannot hand over now is handed over later.
+    """Sends accepted runs to an engine, or later if it cannot be reached.
 
-    :param name: the engine's, as the ledger has it.
+    :param name: the name of the engine in the ledger.
     """
 
     def __init__(self, engine: RunEngine, name: str, ledger: Ledger) -> None:
@@ -38,7 +38,7 @@ class Dispatcher:
         self._quiet_until = 0.0
 
     def send(self, run_id: str) -> None:
-        """Tell the engine of a run; where it cannot be reached, it is told later."""
+        """Send a run to the engine, or later if it cannot be reached."""
         if not self._send(run_id):
             self._later([run_id])
 
@@ -68,7 +68,7 @@ class Dispatcher:
         return True
 
     def go_on(self, lane: str) -> None:
-        """Tell the engine of the next run of a session, now that the one before it has ended."""
+        """Send the next run of a session to the engine, after the one before it has ended."""
         try:
             following = self._ledger.next_of(lane, self.name)
         except SQLAlchemyError as error:
@@ -78,7 +78,7 @@ class Dispatcher:
             self.send(following)
 
     def send_again(self) -> None:
-        """Tell the engine of runs that it was told of long ago, or not at all, and that have not begun.
+        """Send runs that were sent long ago or not at all, and have not started.
 
         :raises SQLAlchemyError: if the database fails.
         """

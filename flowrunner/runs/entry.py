@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 class RunEntry:
     """A run between its acceptance and its end.
 
-    A run is recorded with the first thing that it commits, in the same transaction where messages
-    and ledger are kept in one database; so a plain run that waits for nothing, and commits once,
-    is recorded with its success. One that commits nothing is left to the run log.
+    A run is recorded with its first commit, in the same transaction if messages and ledger are in one database. So a
+    plain run, which commits once, is recorded together with its success. A run without commits is recorded by the run
+    log.
 
-    :param recorded: the ledger has it already, since it was queued.
-    :param gone: says whether the client that waits for the run has left; None where nobody waits.
-    :param parcel: what is to be committed with the last messages of the run.
+    :param recorded: the run is in the ledger already, because it was queued.
+    :param gone: returns whether the client that waits for the run has disconnected; None if no client waits.
+    :param parcel: rows to commit with the last messages of the run.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class RunEntry:
         self.state = ""
 
     def commit(self, store: Callable[[], object], start: RunStart, result: RunResult | None) -> None:
-        """Commit messages, and the record along with them; see :class:`~flowrunner.engine.recording.RunRecord`."""
+        """Commit messages together with the record; see :class:`~flowrunner.engine.recording.RunRecord`."""
         if self.recorded and result is None:
             store()
             return
@@ -85,7 +85,7 @@ class RunEntry:
             written = cargo.delivered or self._registry.write(statements, needed=False)
         elif result is None:
             written = self._registry.write(statements, needed=True)
-            # From here on the record must be closed, also where the messages cannot be stored.
+            # From here on, the record must be closed even if the messages cannot be stored.
             self.recorded = True
             store()
         else:
@@ -119,12 +119,12 @@ class RunEntry:
         ]
 
     def succeed(self) -> None:
-        """Record that the run has done what it was asked to."""
+        """Record that the run has succeeded."""
         if not self.state:
             self._end(SUCCESS)
 
     def fail(self, error: BaseException) -> None:
-        """Record what stopped the run."""
+        """Record the error that ended the run."""
         if self.state:
             return
         if isinstance(error, RunCancelled):
@@ -134,7 +134,7 @@ class RunEntry:
         else:
             self._end(ERROR, "internal_error", "Internal Server Error")
         if self.recorded and isinstance(error, (MemoryFailed, StoreFailed)):
-            # Whatever failed may have kept the run from marking its question, too.
+            # The failure may also have kept the run from marking its question as unanswered.
             self._registry.unmarked.append((self.owner, self.run_id, self.state))
 
     def _end(self, state: str, code: str = "", message: str = "") -> None:

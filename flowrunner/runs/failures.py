@@ -24,14 +24,14 @@ from flowrunner.store.watch import StoreWatch
 logger = logging.getLogger("flowrunner")
 
 
-#: Errors of what a runner keeps, which its watch must hear of.
+#: Errors of stores, which are reported to the watch.
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 
 
 def tell_failure(run_id: str, flow: Flow, error: BaseException, watch: StoreWatch, *, stopping: bool) -> BaseException:
-    """Log what ended a run, or have the watch of the stores tell it once for all runs; return what its caller gets.
+    """Log the error that ended a run, once for all runs if a store failed; return the error for the caller.
 
-    :param stopping: whether the run was stopped because the server stops.
+    :param stopping: whether the run was stopped because the server is stopping.
     """
     failure = error if isinstance(error, FlowRunnerError) else as_store_failed(error)
     if isinstance(failure, _OF_STORES):
@@ -48,8 +48,8 @@ def tell_failure(run_id: str, flow: Flow, error: BaseException, watch: StoreWatc
 def log_failure(run_id: str, flow: Flow, error: BaseException) -> None:
     """Log that a run failed: run, flow, component and cause; the formatter adds the request.
 
-    ``error.run_id`` says from then on that it was told, so that nobody who hands the error on tells it again.
-    Whether a request could be accepted at all (status 4xx) is no failure of a run, and is told at a lower level.
+    Afterwards ``error.run_id`` is set, so that the error is not logged again. A refused request (status 4xx) is
+    not a failure of the run, and is logged at a lower level.
     """
     known = error if isinstance(error, FlowRunnerError) else None
     facts = {"run_id": run_id, "flow": flow.name, "flow_id": flow.id, "code": known.code if known else "internal_error"}
@@ -65,12 +65,12 @@ def log_failure(run_id: str, flow: Flow, error: BaseException) -> None:
 
 
 def _is_foreseen(error: FlowRunnerError | None) -> bool:
-    """Return whether the sentence of an error tells all, so that no trace is wanted."""
+    """Return whether the message of an error is sufficient, so that no traceback is needed."""
     if error is None:
         return False
     return error.status != 500 or error.__cause__ is not None or isinstance(error, (ComponentFailed, RunLost))
 
 
 def was_told(error: BaseException) -> bool:
-    """Return whether the log has the line about the run that an error ended."""
+    """Return whether the error that ended a run was logged."""
     return getattr(error, "run_id", None) is not None

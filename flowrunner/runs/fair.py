@@ -1,4 +1,4 @@
-"""Places that callers share fairly: whoever asks for many waits behind those who ask for few."""
+"""Places shared fairly among callers: a caller with many requests waits behind those with few."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARES: Final = "shares a transaction"
 
 
 class Place:
-    """A place, or the wish for one. ``what`` says what is done there."""
+    """A place, or a request for one. ``what`` names the kind of work done there."""
 
     __slots__ = ("began", "began_storing", "group", "held", "since", "storing", "used", "what", "woken")
 
@@ -25,25 +25,25 @@ class Place:
         self.what = what
         self.held = False
         self.storing: str | None = None
-        # When it was given; when its thread began to work, and how long that had had the processor by then.
+        # When the place was given; when its thread began to work, and the processor time of the thread then.
         self.since = self.began = self.used = self.began_storing = 0.0
-        # A plain lock, released to wake the one who waits: an Event costs three times as much.
+        # A plain lock, released to wake the waiting thread: an Event costs three times as much.
         self.woken: threading.Lock | None = None
 
 
 class FairPlaces:
-    """A number of places. Each that gets free goes to the caller who has the fewest, in turn among equals.
+    """A number of places. A free place goes to the caller who has the fewest, in turn among equals.
 
-    A caller's own wishes are met in the order in which they came.
+    The requests of one caller are served in order of arrival.
 
-    :param number: how many there are.
-    :param spare: how many of them one caller alone may not have.
-    :param callers: is told who asks; :meth:`crowds` needs it.
+    :param number: the number of places.
+    :param spare: the number of places that a single caller may not take.
+    :param callers: records who asks; needed by :meth:`crowds`.
     """
 
-    #: Seconds after which whoever waits looks whether it still may, or should.
+    #: Seconds between checks of a waiting thread whether it should continue to wait.
     look_every: float = 0.25
-    #: Places of one caller that are many.
+    #: The number of places from which a caller has many.
     _MANY: Final = 8
 
     def __init__(self, number: int, *, spare: int = 0, callers: Callers | None = None) -> None:
@@ -54,26 +54,26 @@ class FairPlaces:
         after_fork(self.begin)
 
     def begin(self) -> None:
-        """Begin with all places free, as in a forked process: whoever has one is in its parent."""
+        """Start with all places free, as in a forked process: their holders are in the parent."""
         self._free = self._number
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Place]] = {}
         self._taken: dict[str, int] = {}
         self._held: dict[Place, None] = {}
-        # When each caller who has or wants one was served last, in places given.
+        # For each caller with a place or a request: when it was served last, counted in places given.
         self._served: dict[str, int] = {}
         self._given = 0
         if self._callers is not None:
             self._callers.begin()
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
-        """Take a place, waiting for it; say whether there was one.
+        """Take a place, waiting until one is free; return whether it was taken.
 
-        :param wait: asked now and then while there is none: whether to wait on. It may raise instead.
+        :param wait: called regularly while waiting; returns whether to continue, or raises an exception.
         """
         with self._lock:
             news = self._callers is not None and self._callers.note(place.group, time.monotonic())
-            # While a place is free, those who wait have as many as they may.
+            # If a place is free, all waiting callers have reached their maximum.
             got = self._free > 0 and self._taken.get(place.group, 0) < self._most_of(place.group)
             if got:
                 self._give(place)
@@ -94,20 +94,20 @@ class FairPlaces:
                 if not wait():
                     return self._give_up(place)
         except BaseException:
-            # It may have been given meanwhile, and who asked for it never hears of that.
+            # The place may have been given meanwhile, without the requester noticing.
             self._give_up(place)
             self.leave(place)
             raise
         return True
 
     def leave(self, place: Place) -> None:
-        """Give a place back, if it is still held."""
+        """Release a place, if it is still held."""
         with self._lock:
             if place.held:
                 self._take_back(place)
 
     def crowds(self, group: str, within: float | None = None) -> bool:
-        """Return whether a caller has many places while others ask for some, too, here or in another process.
+        """Return whether a caller has many places while other callers ask for places, in this or another process.
 
         :param within: see :meth:`~flowrunner.runs.callers.Callers.others_ask`.
         """
@@ -116,7 +116,7 @@ class FairPlaces:
         return self._callers.others_ask(group, time.monotonic(), within)
 
     def gives_way(self) -> bool:
-        """Return whether this process works for one caller alone, who crowds: others ask other processes."""
+        """Return whether this process works only for a crowding caller, while others use other processes."""
         if self._callers is None or self._number - self._free <= self._MANY:
             return False
         alone = self._callers.alone(time.monotonic())
@@ -124,15 +124,15 @@ class FairPlaces:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """The number of threads waiting for a place."""
         with self._lock:
             return sum(map(len, self._waiting.values()))
 
     def look(self) -> None:
-        """Called while somebody waits; see :class:`Lent`."""
+        """Called while a thread waits; see :class:`Lent`."""
 
     def _give_up(self, place: Place) -> bool:
-        """Forget a wish; say whether it has been met meanwhile."""
+        """Withdraw a request; return whether it was served meanwhile."""
         with self._lock:
             if place.held:
                 return True
@@ -153,7 +153,7 @@ class FairPlaces:
         place.held, place.since = True, time.monotonic()
 
     def _take_back(self, place: Place) -> None:
-        """Take a place back, and hand it to whoever waits."""
+        """Revoke a place, and give it to a waiting thread."""
         group = place.group
         place.held = False
         del self._held[place]
@@ -169,7 +169,7 @@ class FairPlaces:
             self._hand_out()
 
     def _forget_waiting(self, group: str) -> None:
-        """Forget a caller none of whose wishes waits any more."""
+        """Forget a caller without waiting requests."""
         del self._waiting[group]
         if group not in self._taken:
             self._served.pop(group, None)
@@ -189,7 +189,7 @@ class FairPlaces:
             place.woken.release()
 
     def _most_of(self, group: str) -> int:
-        """Return how many places a caller may have now."""
+        """Return the number of places that a caller may have now."""
         return self._most
 
 
@@ -197,14 +197,14 @@ _NOTHING_SEEN: Final = (0.0, 0.0)
 
 
 class Lent(FairPlaces):
-    """Places for work; one that is held for too long counts as given back.
+    """Places for work. A place that is held for too long counts as released.
 
-    What turns out to wait, rather than to work, takes no place: it is of more use to others.
+    Work that turns out to wait rather than to use the processor takes no place.
 
-    :param number: how many there are.
-    :param seconds: for how long a place is lent while others wait.
-    :param spare: as for all places.
-    :param crowds: says of a caller whether one place is all that it may have now.
+    :param number: the number of places.
+    :param seconds: how long a place is lent while others wait.
+    :param spare: as for :class:`FairPlaces`.
+    :param crowds: returns whether a caller may have only one place now.
     """
 
     look_every = 0.1
@@ -227,7 +227,7 @@ class Lent(FairPlaces):
         super().__init__(number, spare=spare)
 
     def begin(self) -> None:
-        """Begin with all places free."""
+        """Start with all places free."""
         super().begin()
         # Of each kind of work, the seconds that it took, and those of the processor.
         self._seen: dict[str, tuple[float, float]] = {}
@@ -237,24 +237,24 @@ class Lent(FairPlaces):
         self._best = 0.0
 
     def take(self, place: Place, wait: Callable[[], bool] = lambda: True) -> bool:
-        """Take a place, or go without one where it would not be used."""
+        """Take a place, or none if it would not be used."""
         got = not self._waits(place.what) and super().take(place, wait)
         place.began, place.used = time.monotonic(), time.thread_time()
         return got
 
     def leave(self, place: Place) -> None:
-        """Give a place back, if it is still held; a second time does nothing."""
+        """Release a place, if it is still held; a second call does nothing."""
         with self._lock:
             self._end_part(place)
             if place.held:
                 self._take_back(place)
 
     def begin_part(self, place: Place) -> None:
-        """Note that the thread that calls begins to work."""
+        """Record that the calling thread begins to work."""
         place.began, place.used = time.monotonic(), time.thread_time()
 
     def begin_storing(self, place: Place) -> None:
-        """Note that a caller who crowds stores something: the place is kept, or given back where the store is slow."""
+        """Begin storing for a crowding caller: the place is kept, or released if the store is slow."""
         with self._lock:
             self._end_part(place)
             place.began_storing = time.monotonic()
@@ -268,7 +268,7 @@ class Lent(FairPlaces):
                 self._take_back(place)
 
     def end_storing(self, place: Place) -> bool:
-        """Note that it is stored; say whether the place was kept."""
+        """End storing; return whether the place was kept."""
         kept, place.storing = place.storing is KEEPS, None
         now = time.monotonic()
         took = now - place.began_storing
@@ -287,7 +287,7 @@ class Lent(FairPlaces):
         return False
 
     def look(self) -> None:
-        """Take back the places that have been held for too long."""
+        """Revoke places that have been held for too long."""
         now = time.monotonic()
         if now - self._looked < self.look_every / 2:
             return
@@ -320,7 +320,7 @@ class Lent(FairPlaces):
             self._let_in(place.what)
 
     def _let_in(self, what: str) -> None:
-        """Let in without a place whoever waits to do the same."""
+        """Admit waiting threads with the same kind of work, without a place."""
         for group, queue in list(self._waiting.items()):
             left: deque[Place] = deque()
             for place in queue:
@@ -335,16 +335,16 @@ class Lent(FairPlaces):
 
 
 class Work:
-    """The place at which one run works; see :class:`~flowrunner.engine.pausing.WorkingPlace`.
+    """The place of one run; see :class:`~flowrunner.engine.pausing.WorkingPlace`.
 
-    While it waits for the store its place is somebody else's, so that many runs share a transaction. Only a caller
-    who crowds keeps it: what comes into a transaction behind many others is stored as late as they are. Where the store
-    is slow anyhow, a few runs of such a caller share a transaction, too.
+    While a run waits for the store, another one uses its place, so that many runs share a transaction. A crowding
+    caller keeps the place instead: otherwise its many runs would delay the transaction of others. If the store is
+    slow, a few runs of such a caller share a transaction as well.
 
-    :param group: with whom the caller shares.
-    :param what: what is run.
-    :param goes_on: says whether a place is still to be waited for.
-    :param crowds: says whether the caller has many runs in progress while others have had some for so many seconds.
+    :param group: the group with which the caller shares places.
+    :param what: the flow that is run.
+    :param goes_on: returns whether to continue to wait for a place.
+    :param crowds: returns whether the caller has many runs in progress while others were active within some seconds.
     """
 
     #: A run of a caller who crowds keeps its place idle for as long as it worked there, and so many seconds at most,
@@ -362,12 +362,12 @@ class Work:
         self._crowds = crowds
 
     def take(self) -> None:
-        """Take the place, waiting for it."""
+        """Take the place, waiting until it is free."""
         self._places.take(self._place, self._goes_on)
         self._taken_at = time.monotonic()
 
     def leave(self) -> None:
-        """Give the place back, a little later if the caller crowds."""
+        """Release the place, a little later if the caller crowds."""
         try:
             if self._place.held and self._crowds(self._WHILE):
                 time.sleep(min(self._REST, time.monotonic() - self._taken_at))
@@ -375,14 +375,14 @@ class Work:
             self._places.leave(self._place)
 
     def begin_storing(self) -> None:
-        """Give the place back, or keep it if the caller crowds and the store is fast."""
+        """Release the place, or keep it if the caller crowds and the store is fast."""
         if self._crowds(None):
             self._places.begin_storing(self._place)
         else:
             self._places.leave(self._place)
 
     def end_storing(self, *, last: bool = False) -> None:
-        """Take the place again, unless there is nothing more to do, or count from here."""
+        """Take the place again, unless nothing follows, and restart the count of its time."""
         kept = self._place.storing is not None and self._places.end_storing(self._place)
         if not kept and not last:
             self.take()

@@ -1,4 +1,4 @@
-"""What a run is given in the name of its caller: variables, files, collections, and other flows to run."""
+"""The access of a run to data of its owner: variables, files, collections, and other flows."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from flowrunner.word import Given, Word
 if TYPE_CHECKING:
     from flowrunner.store.stores import Stores
 
-#: How many flows may be in motion that start each other.
+#: The maximum depth of flows that run each other.
 MOST_NESTED: Final = 10
 _DEPTH: Final[ContextVar[int]] = ContextVar("flowrunner_depth", default=0)
-#: How many flows one run may start, and those in turn, taken together.
+#: The maximum number of flows that one run may start, including those started by these.
 MOST_STARTED: Final = 1000
 _STARTED: Final[ContextVar[Iterator[int] | None]] = ContextVar("flowrunner_started", default=None)
 
 
 def count_started() -> Token[Iterator[int] | None]:
-    """Begin to count the flows that a run starts: in its whole tree, on whichever threads its branches grow."""
+    """Begin to count the flows that a run starts, directly and indirectly, on all its threads."""
     return _STARTED.set(count(1))
 
 
 def stop_counting(token: Token[Iterator[int] | None]) -> None:
-    """Count no more, given what :func:`count_started` returned."""
+    """Stop counting; takes what :func:`count_started` returned."""
     _STARTED.reset(token)
 
 
 class Grants:
-    """What runs get of a runner's stores and flows, each in the name of its caller.
+    """Provides runs with the stores and flows of a runner, limited to what their caller may use.
 
-    ``services`` is what a run gets whose caller is not limited; it is set once, when the runner has made it.
+    ``services`` are the services of a run whose caller is not limited; the runner sets them once.
 
-    :param uploads: counts what visitors have runs save.
+    :param uploads: counts the files that runs of anonymous visitors save.
     :param plan: returns the plan of a flow.
     """
 
@@ -76,10 +76,10 @@ class Grants:
         self._plan = plan
 
     def services_for(self, identity: Identity, flow: Flow) -> RunServices:
-        """Return what a run is given: with a key that is limited to flows, neither files nor collections of others.
+        """Return the services of a run; a key limited to flows cannot use files and collections of other flows.
 
-        Variables that its request names are out of reach, too; those that the flow's author named are not.
-        What visitors have a run save counts as what they upload.
+        Such a key may use the variables named by the author of the flow, but none named by the request. Files that
+        runs of anonymous visitors save count as their uploads.
         """
         if identity.flows is None and identity.offers is None and not identity.nameless:
             return self.services
@@ -112,13 +112,13 @@ class Grants:
         tweaks_given: Mapping[str, Mapping[str, Given]] | None = None,
         **request: Any,
     ) -> RunResult:
-        """Run a flow as part of a run: in the owner's name, sharing the turn, outside the bound on runs.
+        """Run a flow as part of a run: for the same owner, sharing the turn, not counted against the limit on runs.
 
-        A caller who may not run every flow of the owner reaches those that the first flow itself names,
-        since its author meant them, and of others only those that they may run.
+        A caller who may not run all flows of the owner may run those named in the flow itself, since its author chose
+        them, and others only if they may run them directly.
 
-        :param input_given: whose word the input is; unless it is said, anybody's secret may be in it.
-        :param tweaks_given: whose word the tweaks are, by vertex and field; likewise.
+        :param input_given: the provenance of the input; by default, it may contain any secret.
+        :param tweaks_given: the provenance of the tweaks by vertex and field, with the same default.
         """
         depth = _DEPTH.get()
         if depth >= MOST_NESTED:
@@ -143,12 +143,12 @@ class Grants:
     def variable(
         self, owner: str, name: str, *, asked: bool, chosen: bool = False, limited: bool = False
     ) -> FoundVariable | None:
-        """Return an owner's stored variable, else one of the environment that the settings allow.
+        """Return a stored variable of the owner, or else an environment variable that the settings allow.
 
-        Where a request named the variable, nothing of the environment is in reach. With a key that is
-        limited to flows nothing is that a request named or chose.
+        A variable named by a request is never read from the environment. With a key limited to flows, variables named
+        or chosen by the request are not available.
 
-        :raises FlowRunnerError: for a stored one that was encrypted with another key.
+        :raises FlowRunnerError: if the stored variable was encrypted with another key.
         """
         if limited and (asked or chosen):
             return None
@@ -167,9 +167,9 @@ class Grants:
         return FoundVariable(os.environ[name], Word.OPERATOR, name in KEY_VARIABLES or is_secret_name(name))
 
     def _has_collection(self, flow: Flow, owner: str, name: str) -> bool:
-        """Return whether a collection is the usual one of a flow, or one that its author wrote into it.
+        """Return whether a collection is the default one of a flow, or named in the flow by its author.
 
-        The author may have written the name of a variable; what a request says of that one does not count.
+        The author may have written the name of a variable; a value from the request does not count.
         """
         if name == f"flow {flow.id}":
             return True
@@ -185,8 +185,8 @@ class Grants:
     def stored_file(self, owner: str, name: str, *, flow_id: str | None = None) -> Any:
         """Return the path of an owner's upload.
 
-        :param flow_id: the only flow whose files may be read.
-        :raises BadRequest: if there is none of this name.
+        :param flow_id: if set, only files of this flow may be read.
+        :raises BadRequest: if there is no such upload.
         """
         return self._stores.files.path_of(owner, name, flow_id=flow_id)
 
@@ -200,10 +200,10 @@ class Grants:
         append: bool = False,
         identity: Identity | None = None,
     ) -> str:
-        """Keep bytes among the files of an owner's flow; return the path by which they are read.
+        """Store bytes as a file of an owner's flow; return the path for reading it.
 
-        :param identity: whose upload it counts as, where those are limited.
-        :raises TooMany: if visitors from their address have saved as much as they may.
+        :param identity: the caller whose uploads are limited.
+        :raises TooMany: if anonymous visitors from this address have reached their limit.
         """
         if identity is not None:
             self._uploads.note(identity, len(data))

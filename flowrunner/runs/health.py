@@ -1,4 +1,4 @@
-"""What shows whether the stores of a runner can be used."""
+"""Health checks of the stores of a runner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def watch_stores(runner: Runner) -> StoreWatch:
-    """Return what knows whether a runner's stores can be used. It does not keep the runner, which may not be open."""
+    """Return the watch of a runner's stores. It holds only a weak reference to the runner, which may not be open."""
     held = weakref.ref(runner)
 
     def looks() -> Looks:

@@ -16,18 +16,18 @@ from flowrunner.runs.threads import start_thread
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds between two looks at the runs of this process, between two heartbeats, and between two sweeps.
+#: Seconds between checks of the runs of this process, between heartbeats, and between sweeps.
 _LOOK: Final = 0.5
 _BEAT: Final = 5.0
 _SWEEP: Final = 5.0
 
 
 class Keeper:
-    """Does its rounds while the process lives.
+    """A thread that runs periodic checks as long as the process lives.
 
-    :param sweep: looks for runs of processes that are gone.
-    :param busy: says whether this process has background runs that wait.
-    :param write_again: stores what could not be stored when it came.
+    :param sweep: looks for runs of dead processes.
+    :param busy: returns whether this process has waiting background runs.
+    :param write_again: retries writes that failed.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Keeper:
         self.awake = False
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process, where the thread is not."""
+        """Reset the state in a forked process, which does not have the thread."""
         self._start()
 
     def wake(self) -> None:
-        """Start the rounds, unless they have been started.
+        """Start the thread, unless it is running.
 
-        :raises TooBusy: if no thread can be started for them.
+        :raises TooBusy: if no thread can be started.
         """
         with self._guard:
             if self.awake or self._closing.is_set():
@@ -68,7 +68,7 @@ class Keeper:
             self.awake = True
 
     def close(self) -> None:
-        """End the rounds."""
+        """Stop the thread."""
         with self._guard:
             self._closing.set()
             thread = self._thread

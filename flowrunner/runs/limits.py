@@ -1,4 +1,4 @@
-"""Limits on what callers may ask for, counted for all processes and hosts: how often, and how much at a time."""
+"""Limits on runs for callers, across all processes and hosts: how often, and how many at a time."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flowrunner")
 
-#: By what is counted, the narrowest first, and who is said to have asked for too much.
+#: The subjects of limits, narrowest first, as named in errors.
 _KINDS: Final = {"KEY": "You", "SESSION": "This session", "ADDRESS": "Your address", "FLOW": "Callers of this flow"}
 
 
 class Limits:
     """The limits of one runner.
 
-    A request is counted when its run begins or is accepted: a replay of an answer that is kept is not, and neither is
-    what a run runs in turn. Runs in the background wait for a place, all others are refused where there is none.
+    A request is counted when its run starts or is accepted; replayed answers and runs started by other runs are not
+    counted. Background runs wait for a place, other runs are refused if there is none.
 
-    :param rates: how often runs may be asked for, None for any number.
+    :param rates: the rate limits; None for no limit.
     """
 
     def __init__(self, settings: Settings, engine: Engine, registry: RunRegistry, rates: Rates | None) -> None:
@@ -49,25 +49,25 @@ class Limits:
         self._most = {kind: most for kind in _KINDS if (most := getattr(settings, f"runs_per_{kind.lower()}"))}
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process: what is to be given back its parent gives back."""
+        """Reset the state in a forked process: the parent releases its own places."""
         self._leaving = threading.Lock()
         self._left: list[str] = []
 
     @property
     def hold_places(self) -> bool:
-        """Whether runs hold places of any limit."""
+        """Whether there is any limit on concurrent runs."""
         return bool(self._most)
 
     @property
     def are_none(self) -> bool:
-        """Whether there is no limit at all."""
+        """Whether there are no limits."""
         return not self._most and self._rates is None
 
     def count(self, flow: Flow, request: RunRequest, identity: Identity) -> None:
-        """Count a request against its rates.
+        """Count a request against the rate limits.
 
-        :raises TooMany: naming the one that is reached, and when to try again.
-        :raises StoreFailed: if what counts cannot be asked.
+        :raises TooMany: if a limit is reached, naming it and when to try again.
+        :raises StoreFailed: if the counters are not available.
         """
         if self._rates is not None:
             subjects = _subjects(flow, request, identity)
@@ -75,9 +75,9 @@ class Limits:
 
     @contextmanager
     def place(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity) -> Iterator[None]:
-        """Hold the places of a run, which it may have taken before.
+        """Return a context manager that holds the places of a run, which it may have taken before.
 
-        :raises TooMany: naming the limit that has none left.
+        :raises TooMany: if a limit has no free place, naming it.
         :raises StoreFailed: if the database fails.
         """
         if not self._most:
@@ -96,7 +96,7 @@ class Limits:
             self.leave(run_id)
 
     def take(self, run_id: str, flow: Flow, request: RunRequest, identity: Identity) -> str | None:
-        """Take the places of a run, all or none; return which kind of place there is none left of.
+        """Take the places of a run, all or none; return the limit without a free place, or None.
 
         :raises StoreFailed: if the database fails.
         """
@@ -113,7 +113,7 @@ class Limits:
         return None if missing is None else names[missing]
 
     def leave(self, run_id: str) -> None:
-        """Give back the places of a run; where that cannot be done now, it is done later."""
+        """Release the places of a run, or later if the database fails."""
         if not self._most:
             return
         with self._leaving:
@@ -125,13 +125,13 @@ class Limits:
 
     @property
     def owes_places(self) -> bool:
-        """Whether there are places that could not be given back when their runs ended."""
+        """Whether there are places that could not be released when their runs ended."""
         return bool(self._left)
 
     def give_back(self) -> None:
-        """Give back the places of runs that have ended.
+        """Release the places of runs that have ended.
 
-        :raises SQLAlchemyError: if that cannot be done now.
+        :raises SQLAlchemyError: if the database fails.
         """
         if not self._left:
             return
@@ -147,14 +147,14 @@ class Limits:
 
 
 def rates_of(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return what settings say of rates, by their names."""
+    """Return the rate limits in the settings, by name."""
     return {f"RATE_PER_{kind}": getattr(settings, f"rate_per_{kind.lower()}") for kind in _KINDS}
 
 
 def open_rates(settings: Settings, engine: Engine) -> Rates | None:
-    """Return what counts how often runs are asked for, None where any number may be.
+    """Return the rate limiter, or None without rate limits.
 
-    :raises SettingsInvalid: for a store that cannot be used.
+    :raises SettingsInvalid: if the store of the counters cannot be used.
     """
     said = rates_of(settings)
     if not any(said.values()):
@@ -165,13 +165,13 @@ def open_rates(settings: Settings, engine: Engine) -> Rates | None:
 
 
 def counts_addresses(settings: Settings) -> bool:
-    """Return whether any limit counts by address."""
+    """Return whether any limit applies per address."""
     return bool(settings.rate_per_address or settings.runs_per_address)
 
 
 def _subjects(flow: Flow, request: RunRequest, identity: Identity) -> list[tuple[str, str]]:
-    """Return by what a request is counted: its key or user, the sessions that it names, its address, its flow."""
-    # An admin's key in the name of others is the same key.
+    """Return the subjects of a request: its key or user, the sessions that it names, its address, its flow."""
+    # An admin key that acts for others is still the same key.
     found = [("KEY", f"key {identity.key}" if identity.key else f"user {group_of(identity)}")]
     found += [("SESSION", f"{identity.id}\0{session}") for session in _sessions_named(request)]
     if identity.address:
@@ -181,7 +181,7 @@ def _subjects(flow: Flow, request: RunRequest, identity: Identity) -> list[tuple
 
 
 def _sessions_named(request: RunRequest) -> list[str]:
-    """Return the sessions that a request names: its own, else those of its tweaks."""
+    """Return the sessions that a request names: in session_id, or else in tweaks."""
     if request.session_id.strip() or not request.tweaks:
         return [request.session_id] if request.session_id else []
     fields = (each if isinstance(each, Mapping) else {name: each} for name, each in request.tweaks.items())

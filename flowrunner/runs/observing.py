@@ -1,4 +1,4 @@
-"""Show the events of runs to whoever looks at them: the run log, metrics and traces, plugins."""
+"""Pass the events of runs to observers: the run log, metrics, traces and plugins."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ logger = logging.getLogger("flowrunner")
 
 
 class Observers:
-    """All that look at the events of a runner's runs; none of them can end one.
+    """The observers of a runner's runs. A failing observer never fails a run.
 
-    :param observers: those of the runner.
-    :param plugins: those that implement the hook ``run_event`` look, too.
+    :param observers: the observers of the runner.
+    :param plugins: plugins that implement the hook ``run_event`` are observers too.
     """
 
     def __init__(self, observers: Sequence[Observer], plugins: PluginManager) -> None:
@@ -30,12 +30,12 @@ class Observers:
 
     @property
     def kinds(self) -> frozenset[str] | None:
-        """The kinds of events that any of them looks at; None where one looks at all."""
+        """The kinds of events that any observer handles; None if one handles all."""
         kinds = [observer.kinds for observer in self.all]
         return None if None in kinds else frozenset[str]().union(*(k for k in kinds if k is not None))
 
     def show(self, event: RunEvent) -> None:
-        """Show an event to those who look at its kind."""
+        """Pass an event to the observers that handle its kind."""
         for observer in self.all:
             if observer.kinds is not None and event.kind not in observer.kinds:
                 continue

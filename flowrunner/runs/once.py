@@ -28,12 +28,12 @@ logger = logging.getLogger("flowrunner")
 
 LONGEST_KEY: Final = 255
 _TRIES: Final = 5
-#: Statuses that say that nothing was done: the same request may be sent again, and is run then.
+#: Statuses that mean that nothing was done: the same request may be sent again, and is then executed.
 _NOTHING_DONE: Final = (429, 503)
 
 
 class KeyInvalid(BadRequest):
-    """An ``Idempotency-Key`` that is none."""
+    """The ``Idempotency-Key`` is not valid."""
 
     code = "idempotency_key_invalid"
 
@@ -42,7 +42,8 @@ class KeyInvalid(BadRequest):
 class Key:
     """The key of a request, within its owner and flow.
 
-    ``id`` stands for all three, ``request`` for what is asked: another request may not have the same key.
+    ``id`` is a digest of all three, ``request`` a digest of the request: a different request may not use the same
+    key.
     """
 
     id: str
@@ -53,11 +54,11 @@ class Key:
 def make_key(box: SecretBox, word: str, identity: Identity, flow_id: str, asked: Any, *, sight: str = "") -> Key:
     """Return the key of a request.
 
-    :param box: makes the digest of what is asked, which may contain secrets that are easily guessed.
-    :param word: what the client calls it.
-    :param asked: whatever makes one request another than the next, as plain values.
-    :param sight: tells apart callers of one owner who are not shown the same answer.
-    :raises KeyInvalid: for a word that is too long, empty or no plain text.
+        :param box: computes a keyed digest of the request, which may contain secrets that are easy to guess.
+    :param word: the key as sent by the client.
+    :param asked: the values that distinguish the request from others.
+    :param sight: distinguishes callers of one owner who get different answers.
+    :raises KeyInvalid: if the key is empty, too long or not printable ASCII.
     """
     if not 1 <= len(word) <= LONGEST_KEY or not (word.isascii() and word.isprintable()):
         raise KeyInvalid(f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
@@ -71,21 +72,21 @@ def _digest(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeyedAnswer:
-    """The key of a request that is answered at once, and the text of its answer."""
+    """The key of a request that is answered immediately, and the text of its answer."""
 
     key: Key
     text: str
 
 
 class KeyTaken(Exception):
-    """Another request has the key; the transaction that wanted it is undone."""
+    """Another request has used the key; the transaction is rolled back."""
 
 
 class Claim:
-    """The right of one attempt to run what its key stands for.
+    """The exclusive right to execute the request of a key.
 
-    Whoever has it ends it by :meth:`keep` or :meth:`free`. ``shape`` turns the result of a run into the
-    text of its answer; where it is set, the answer is committed together with the last messages of the run.
+    The holder ends it with :meth:`keep` or :meth:`free`. ``shape`` converts the result of a run to the text of its
+    answer; if it is set, the answer is committed together with the last messages of the run.
     """
 
     def __init__(self, store: AnswerStore, key: Key, run_id: str, unwritten: list[Statement]) -> None:
@@ -94,15 +95,15 @@ class Claim:
         self._unwritten = unwritten
         self.run_id = run_id
         self.shape: Callable[[RunResult], str] | None = None
-        #: The run has begun, so that it must not be begun again.
+        #: Whether the run has started, so that it must not be started again.
         self.begun = False
-        #: The answer already exists, with the last commit of the run.
+        #: Whether the answer was stored with the last commit of the run.
         self.delivered = False
 
     def watching(self, emit: Emit | None, *, again: bool = False) -> Emit:
-        """Return a reader of the run's events that notes its beginning.
+        """Return a callback for the run's events that records its start.
 
-        :param again: the flow may run twice, so its beginning changes nothing.
+        :param again: the flow may be repeated, so that its start need not be recorded.
         """
 
         refused = False
@@ -110,12 +111,12 @@ class Claim:
         def watch(event: RunEvent) -> None:
             nonlocal refused
             if event.kind == "run_started" and not self.begun:
-                # Said first: a client that leaves from now on comes back.
+                # Set first: from now on, a client that disconnects is expected to come back.
                 self.begun, refused = True, not again
                 if not again:
                     self._begin()
                 refused = False
-            # Who waits for the first event of a run that must not begin is told by its error.
+            # A reader that waits for the first event of a run that must not start gets its error.
             if emit is not None and not refused:
                 emit(event)
 
@@ -129,11 +130,11 @@ class Claim:
             raise StoreFailed("The run cannot be recorded now, so it was not started; try again.") from error
 
     def statements(self, result: RunResult) -> list[Statement]:
-        """Return what goes along with the last commit of the run."""
+        """Return the statements to execute in the last commit of the run."""
         return [] if self.shape is None else [self._store.keeping(self._key.id, self.run_id, self.shape(result))]
 
     def keep(self, text: str | None) -> None:
-        """Keep the answer, None where it is too large; where that cannot be done now, it is tried again later."""
+        """Store the answer (None: too large); if that fails, it is retried later."""
         if self.delivered:
             return
         self.delivered = True
@@ -145,11 +146,11 @@ class Claim:
             self._unwritten.append(statement)
 
     def keeps(self, error: FlowRunnerError) -> bool:
-        """Return whether an error is the answer for good, since the run had begun and nobody was told to try again."""
+        """Return whether an error is the final answer: the run had started, and the client was not asked to retry."""
         return self.begun and error.status not in _NOTHING_DONE
 
     def free(self) -> None:
-        """Give the key back: nothing was done in its name; where that cannot be said now, it is tried again later."""
+        """Release the key, since nothing was done; if that fails, it is retried later."""
         if self.delivered:
             return
         self.delivered = True
@@ -162,10 +163,10 @@ class Claim:
 
 
 class Once:
-    """The keys of one runner's requests.
+    """The idempotency keys of one runner.
 
-    :param is_gone: says whether a process is known to have ended, given its id.
-    :param settle: closes what a process that is gone has left open.
+    :param is_gone: returns whether the process with an id is known to have ended.
+    :param settle: closes the requests of a dead process.
     """
 
     def __init__(
@@ -183,12 +184,12 @@ class Once:
         self._unwritten: list[Statement] = []
 
     def take(self, key: Key, run_id: str) -> Claim | str:
-        """Take a key for a run, or return the answer of the request that had it before.
+        """Claim a key for a run, or return the answer to the earlier request with the key.
 
-        :raises KeyReused: if that request was another one.
-        :raises KeyInFlight: if it is in progress.
-        :raises RunLost: if its run had begun when its process ended.
-        :raises AnswerGone: if its answer is not kept.
+        :raises KeyReused: if the earlier request was different.
+        :raises KeyInFlight: if the earlier request is in progress.
+        :raises RunLost: if the process of the earlier request ended during its run.
+        :raises AnswerGone: if the answer is no longer stored.
         :raises StoreFailed: if the database fails.
         """
         try:
@@ -205,13 +206,13 @@ class Once:
         raise KeyInFlight()
 
     def row(self, key: Key, run_id: str, **values: Any) -> dict[str, Any]:
-        """Return the row of a key that a run has."""
+        """Return the row of a key for a run."""
         return self.store.row(id=key.id, owner=key.owner, run_id=run_id, request=key.request, **values)
 
     def taking(self, keyed: KeyedAnswer, run_id: str) -> Callable[[Connection], None]:
-        """Return what stores the key of a run and its answer in the transaction that accepts the run.
+        """Return a function that stores the key of a run and its answer in the transaction that accepts the run.
 
-        It raises :class:`KeyTaken` where another request has the key.
+        The function raises :class:`KeyTaken` if another request has used the key.
         """
         row = self.row(keyed.key, run_id, answer=keyed.text)
 
@@ -222,9 +223,9 @@ class Once:
         return take
 
     def find(self, key: Key) -> str | None:
-        """Return the answer of the request that had a key before; None if none had.
+        """Return the answer to the earlier request with a key; None if there was none.
 
-        :raises FlowRunnerError: as :meth:`take`.
+        :raises FlowRunnerError: as in :meth:`take`.
         """
         try:
             found = self.store.find(key.id)
@@ -233,7 +234,7 @@ class Once:
             raise StoreFailed("The server's database cannot be read now; try again.") from error
 
     def answer_of(self, row: Row[Any], key: Key) -> str:
-        """Return the answer that a row has; raises as :meth:`take`."""
+        """Return the answer in a row."""
         if row.request != key.request:
             raise KeyReused("This Idempotency-Key was used for a different request; use a new key for a new request.")
         if row.state == OPEN:
@@ -252,7 +253,7 @@ class Once:
         return text
 
     def _freed(self, row: Row[Any], key: Key) -> bool:
-        """Close the request that has a key if its process is gone; say whether it did."""
+        """Close the request with a key if its process has ended; return whether it has."""
         if row.state != OPEN or row.request != key.request or row.process == self._registry.known_id:
             return False
         if not self._is_gone(row.process):
@@ -261,9 +262,9 @@ class Once:
         return True
 
     def write_again(self) -> None:
-        """Keep the answers that could not be kept when they were made.
+        """Store the answers that could not be stored before.
 
-        :raises SQLAlchemyError: if that still cannot be done.
+        :raises SQLAlchemyError: if the database still fails.
         """
         while self._unwritten:
             self.store.write(self._unwritten[0])

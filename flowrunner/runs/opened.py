@@ -1,4 +1,4 @@
-"""What a runner holds open, and how it is opened on first use."""
+"""The open resources of a runner, opened on first use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a runner holds open: its stores, its conversations, its flows."""
+    """The open resources of a runner: stores, conversations, flows."""
 
     settings: Settings
     memory: Memory
@@ -43,19 +43,19 @@ class Opened:
     close: Callable[[], None]
 
     def release(self) -> None:
-        """Close all of it."""
+        """Close all resources."""
         self.memory.close()
         self.vectors.close()
         self.close()
 
 
 class OpenedOnUse(ABC):
-    """A runner before and after it is opened: the first use of what it holds open opens everything.
+    """A runner that opens its resources on first use of one of them.
 
-    :param opening: opens everything; called once by :meth:`open`, and by :meth:`check` for a trial.
+    :param opening: opens the resources; called once by :meth:`open`, and by :meth:`check` for a test.
     """
 
-    #: Attributes that open it when they are first asked for.
+    #: Attributes whose first use opens the runner.
     opened_by: ClassVar[frozenset[str]]
 
     def __init__(self, opening: Callable[[], Opened]) -> None:
@@ -65,7 +65,7 @@ class OpenedOnUse(ABC):
         self._closed = False
 
     def __getattr__(self, name: str) -> Any:
-        # Only for what is not there yet; once open, these are plain attributes.
+        # Called only for missing attributes; once open, these are plain attributes.
         if name in self.opened_by:
             self.open()
             return vars(self)[name]
@@ -79,7 +79,7 @@ class OpenedOnUse(ABC):
     def open(self) -> None:
         """Open databases, folders and backends; a second call does nothing.
 
-        :raises FlowRunnerError: saying what must be changed; a later call tries again.
+        :raises FlowRunnerError: if something cannot be opened, naming the remedy; a later call tries again.
         """
         if self._opened is not None:
             return
@@ -92,11 +92,11 @@ class OpenedOnUse(ABC):
     def check(self) -> None:
         """Open everything and close it again, to report problems before the first request.
 
-        :raises FlowRunnerError: saying what must be changed.
+        :raises FlowRunnerError: if something cannot be opened, naming the remedy.
         """
         if self._opened is None:
             self._opening().release()
 
     @abstractmethod
     def _take(self, opened: Opened) -> None:
-        """Make what was opened attributes, ``_opened`` last."""
+        """Set the opened resources as attributes, ``_opened`` last."""

@@ -1,4 +1,4 @@
-"""A place among the runs of a process, held for as long as a run takes."""
+"""Limit the concurrent runs of a process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from flowrunner.settings.setting import Settings
 
 
 class RunPlace:
-    """A block that holds one of the places for runs of a process.
+    """A context manager that holds one of the places for runs of a process.
 
-    :param group: with whom the caller shares.
+    :param group: the group with which the caller shares places.
     :param patient: wait without a time limit.
-    :raises TooBusy: if none was free in time.
-    :raises RunCancelled: if the run was cancelled meanwhile.
+    :raises TooBusy: if no place is free in time.
+    :raises RunCancelled: if the run is cancelled meanwhile.
     """
 
     __slots__ = ("_cancelled", "_deadline", "_most", "_place", "_places")

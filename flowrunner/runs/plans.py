@@ -1,4 +1,4 @@
-"""The plans of flows, made once per content."""
+"""Cache the plans of flows, one per content."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST_PLANS: Final = 500
 
 
 class Plans:
-    """The newest plans of a runner.
+    """The most recently used plans of a runner.
 
-    :param refuse_unknown: as :func:`~flowrunner.engine.plan.make_plan`.
+    :param refuse_unknown: as in :func:`~flowrunner.engine.plan.make_plan`.
     """
 
     def __init__(self, registry: Registry, *, refuse_unknown: bool) -> None:

@@ -21,20 +21,20 @@ from flowrunner.store.ledger import Ledger
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds until it is looked again whether a run of another process has made room.
+#: Seconds between checks whether a run of another process has ended.
 _LOOK: Final = 0.2
-#: So many runs of one caller are tried in vain before the rest wait for the next look.
+#: The number of runs of one caller that are refused before the others wait for the next check.
 _MOST_REFUSED: Final = 8
 
 
 @dataclass(order=True, slots=True)
 class Job:
-    """A run that waits to begin. ``seq`` is its number in order of acceptance.
+    """A run that waits to start. ``seq`` is its number in order of acceptance.
 
-    ``lane`` names the session that it waits for; of one lane one run at a time is begun, over all
-    processes, and None waits for nobody. ``begin`` runs it, to its end. ``group`` is with whom its caller
-    shares the threads. ``admit`` takes what else it needs to begin, and says whether there was any; ``release``
-    gives it back.
+    ``lane`` names the session that it waits for: runs of one lane are executed one at a time, across all processes;
+    None waits for no session. ``begin`` executes the run. ``group`` is the group with which its caller shares
+    threads. ``admit`` takes the places that the run needs and returns whether they were free; ``release`` releases
+    them.
     """
 
     seq: int
@@ -47,11 +47,11 @@ class Job:
 
 
 class BackgroundPool:
-    """Hands jobs to a bounded number of threads.
+    """Executes jobs on a limited number of threads.
 
-    A thread goes to the caller who has the fewest; the jobs of one caller begin in order of acceptance. No
-    thread ever waits for a session: a job is handed out when every earlier run of its lane has ended, in this
-    process and in all others. One thread looks after that, and is there only while jobs wait.
+    A free thread goes to the caller with the fewest; the jobs of one caller start in order of acceptance. Threads
+    never wait for sessions: a job starts when all earlier runs of its lane have ended, in this process and in others.
+    One more thread checks this, while jobs wait.
     """
 
     def __init__(self, ledger: Ledger, threads: int) -> None:
@@ -68,18 +68,18 @@ class BackgroundPool:
         self._pool: ThreadPoolExecutor | None = None
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process."""
+        """Reset the state in a forked process."""
         self._start()
 
     @property
     def busy(self) -> bool:
-        """Whether any job waits or runs."""
+        """Whether any job is waiting or running."""
         return bool(self._waiting or self._running)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Take jobs; a pool that was closed drops them, and the ledger keeps them for another process.
+        """Add jobs. A closed pool drops them: they stay in the ledger for another process.
 
-        Where no thread can be started for them now, they begin with the next call.
+        If no thread can be started for them, they start with the next call.
         """
         with self._guard:
             if self._closed:
@@ -92,7 +92,7 @@ class BackgroundPool:
                     self._watcher = start_thread(self._watch, "flowrunner-background")
 
     def remove(self, run_id: str) -> bool:
-        """Forget a job that has not begun; say whether there was one."""
+        """Remove a job that has not started; return whether there was one."""
         with self._guard:
             left = [job for job in self._waiting if job.run_id != run_id]
             found = len(left) < len(self._waiting)
@@ -101,19 +101,19 @@ class BackgroundPool:
             return found
 
     def close(self) -> None:
-        """Hand out no more jobs, and forget those that wait."""
+        """Start no more jobs, and drop those that wait."""
         with self._guard:
             self._closed = True
             self._waiting.clear()
             self._guard.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until no job runs, at most that long; say whether none does."""
+        """Wait until no job is running, with a time limit; return whether none is."""
         with self._guard:
             return self._guard.wait_for(lambda: not self._running, seconds)
 
     def shutdown(self, *, wait: bool) -> None:
-        """Let the threads go."""
+        """Shut down the threads."""
         self.close()
         if self._pool is not None:
             self._pool.shutdown(wait=wait, cancel_futures=True)
@@ -136,7 +136,7 @@ class BackgroundPool:
                     self._guard.wait(_LOOK)
 
     def _candidates(self) -> list[Job]:
-        """Return the first waiting job of each lane that is free in this process, as many as there are threads."""
+        """Return the first waiting job of each lane that is free in this process, at most one per thread."""
         taken = {job.lane for job in self._running.values() if job.lane is not None}
         found: dict[str, list[Job]] = {}
         for job in sorted(self._waiting):
@@ -147,7 +147,7 @@ class BackgroundPool:
         return in_turn(found, Counter(job.group for job in self._running.values()), self._threads - len(self._running))
 
     def _free(self, jobs: list[Job]) -> list[Job]:
-        """Return those for which no earlier run of their lane is open anywhere."""
+        """Return the jobs without an earlier open run of their lane in any process."""
         lanes = {job.lane for job in jobs if job.lane is not None}
         if not lanes:
             return jobs
@@ -159,7 +159,7 @@ class BackgroundPool:
         return [job for job in jobs if job.lane is None or first.get(job.lane, job.seq) >= job.seq]
 
     def _admitted(self, jobs: list[Job]) -> list[Job]:
-        """Return those that may begin; of a caller who may begin no more, few are asked for."""
+        """Return the jobs that may start; after a few refusals, no more jobs of a caller are tried."""
         refused: Counter[str] = Counter()
         admitted: list[Job] = []
         for job in jobs:
@@ -189,7 +189,7 @@ class BackgroundPool:
             try:
                 self._pool.submit(self._run, job, ticket)
             except RuntimeError:
-                # The process ends, and the ledger keeps the run for another one; or no thread can be started now.
+                # The process is ending, and the run stays in the ledger for another one; or no thread can be started.
                 ticket.clear()
                 del self._running[job.run_id]
                 job.release()
@@ -215,12 +215,12 @@ class BackgroundPool:
 
 
 def in_turn(waiting: Mapping[str, list[Job]], running: Mapping[str, int], most: int) -> list[Job]:
-    """Return the jobs that begin next: each is the first of the caller who has the fewest by then.
+    """Return the jobs to start next: each is the first job of the caller with the fewest running ones.
 
     :param waiting: jobs by caller, in order of acceptance.
-    :param running: how many each caller has already.
+    :param running: the number of running jobs, by caller.
     """
-    # The n-th job of a caller comes when everybody else has as many.
+    # The n-th job of a caller starts when all other callers have n - 1.
     ranked = (
         (running.get(group, 0) + number, job) for group, jobs in waiting.items() for number, job in enumerate(jobs)
     )

@@ -15,20 +15,19 @@ from typing import Final
 
 from flowrunner.memory.message import new_id
 
-#: Seconds for which a process on another host may show no heartbeat, while this one sees the database all the time.
+#: Seconds without a heartbeat after which a process on another host counts as dead, if the database was reachable.
 SILENCE: Final = 30.0
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ProcessMark:
-    """The id of this process, and a byte of a lock file that it holds for as long as it lives.
+    """The id of this process, and a byte of a lock file that it locks as long as it lives.
 
-    The kernel frees the byte when the process dies, however it dies, so that whoever shares the
-    file sees at once that it is gone. ``place`` names the file; processes that cannot reach it go
-    by heartbeats.
+    The kernel releases the lock when the process dies, so that other processes on the host notice immediately.
+    ``place`` names the file; processes that cannot access it use heartbeats.
 
-    :param folder: where the lock file lies; all processes of a host use the same.
+    :param folder: the folder of the lock file, the same for all processes of a host.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +42,7 @@ class ProcessMark:
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _byte(self.id))
 
     def is_gone(self, other: str) -> bool:
-        """Return whether a process of the same place has ended."""
+        """Return whether a process with the same lock file has ended."""
         if other in _files[self._path].ids:
             return False
         try:
@@ -56,7 +55,7 @@ class ProcessMark:
         return True
 
     def close(self) -> None:
-        """Let the byte go."""
+        """Release the lock."""
         if self.pid == os.getpid():
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(self.id))
             _close(self._path, self.id)
@@ -64,7 +63,7 @@ class ProcessMark:
 
 @dataclass(slots=True)
 class _Shared:
-    """A lock file, opened once: closing any of two would free the bytes of both."""
+    """A lock file, opened once: closing one of two descriptors would release the locks of both."""
 
     file: int
     ids: set[str] = field(default_factory=set)
@@ -72,7 +71,7 @@ class _Shared:
 
 _files: Final[dict[str, _Shared]] = {}
 _guard: Final = threading.Lock()
-# A child's locks are its own, so it opens its own; the parent's number stays open and unused.
+# Locks are not inherited by a child, so it opens its own file; the parent's descriptor stays open and unused.
 os.register_at_fork(after_in_child=_files.clear)
 
 
@@ -95,10 +94,10 @@ def _close(path: str, mark: str) -> None:
 
 
 class Silences:
-    """Finds processes of other hosts that have fallen silent, by this process's own clock.
+    """Detects processes of other hosts without a heartbeat, by the clock of this process.
 
-    A heartbeat is a number that grows. Clocks of two hosts are never compared, and a time in which
-    the database could not be read counts for nothing.
+    A heartbeat is an increasing number, so the clocks of two hosts are never compared. Periods in which the database
+    could not be read do not count.
     """
 
     def __init__(self, silence: float = SILENCE) -> None:
@@ -106,7 +105,7 @@ class Silences:
         self._seen: dict[str, tuple[int, float]] = {}
 
     def is_silent(self, process: str, beat: int) -> bool:
-        """Take a look at a heartbeat; say whether it has not changed for too long."""
+        """Check a heartbeat; return whether it has not changed for too long."""
         now = time.monotonic()
         before = self._seen.get(process)
         if before is None or before[0] != beat:
@@ -115,7 +114,7 @@ class Silences:
         return now - before[1] >= self._silence
 
     def forget(self) -> None:
-        """Begin again: nothing could be seen for a while."""
+        """Start again, after a period without access to the database."""
         self._seen.clear()
 
 

@@ -1,4 +1,4 @@
-"""How often runs may be asked for, counted by the library ``limits`` (extra ``[limits]``)."""
+"""Rate limits for runs, with the library ``limits`` (extra ``[limits]``)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from sqlalchemy import Engine
 
-#: A limit: the setting that says it, what it is for, and by what it is counted.
+#: A limit: its setting, its value, and the subject that it counts.
 Subject = tuple[str, str, str]
 
 
 class Rates:
-    """The rates of one runner.
+    """The rate limits of one runner.
 
-    :param rates: by the name of each setting, what it says.
+    :param rates: the values of the settings, by name.
     :param place: ``database``, ``memory``, or the URL of a Redis server.
-    :param prefix: of the settings' names.
-    :raises SettingsInvalid: for a store that cannot be used.
+    :param prefix: the prefix of the names of settings.
+    :raises SettingsInvalid: if the store of the counters cannot be used.
     """
 
     def __init__(self, rates: Mapping[str, Sequence[str]], place: str, engine: Engine, prefix: str) -> None:
@@ -38,14 +38,14 @@ class Rates:
         self._counter = SlidingWindowCounterRateLimiter(_storage(place, engine, prefix))
 
     def names(self) -> frozenset[str]:
-        """Return the settings that say something."""
+        """Return the names of the settings with a limit."""
         return frozenset(self._items)
 
     def hit(self, subjects: Sequence[Subject]) -> None:
-        """Count a request against all its limits, or against none where one of them is reached.
+        """Count a request against all its limits, or against none if one of them is reached.
 
-        :raises TooMany: naming that one, and when to try again.
-        :raises StoreFailed: if what counts cannot be asked.
+        :raises TooMany: if a limit is reached, naming it and when to try again.
+        :raises StoreFailed: if the counters are not available.
         """
         wanted = [
             (setting, who, item, name_of(setting, what))
@@ -91,7 +91,7 @@ def _storage(place: str, engine: Engine, prefix: str) -> Any:
         storage: Any = storage_from_string(place, socket_connect_timeout=5, socket_timeout=5)
         reached = storage.check()
     except Exception as error:
-        # The URL may hold a password, so neither it nor the driver's words are shown.
+        # The URL may contain a password, so neither it nor the driver's message is shown.
         raise SettingsInvalid(f"{name} cannot be used: {type(error).__name__}.") from error
     if not reached:
         raise SettingsInvalid(f"{name} names a Redis server that does not answer.")
@@ -99,7 +99,7 @@ def _storage(place: str, engine: Engine, prefix: str) -> Any:
 
 
 def _database_storage() -> Any:
-    """Return the class of storages in the app's own database, made when the library is first needed: it is an extra."""
+    """Return the class of storages in the app's own database, created on first use, since the library is an extra."""
     if not _classes:
         from limits.storage import SlidingWindowCounterSupport, Storage
         from sqlalchemy.exc import SQLAlchemyError

@@ -23,13 +23,13 @@ logger = logging.getLogger("flowrunner")
 
 
 class RunRegistry:
-    """Knows the runs that are in progress here, by id, and records what becomes of them.
+    """The runs in progress in this process, by id. Records their outcome.
 
-    :param folder: where the processes of this host keep the lock file by which they know each other.
-    :param carries: messages are committed on the ledger's engine, so that records go along.
-    :param fleeting: messages end with the process, and the run log notes what their runs did; so a run that
-        commits them once needs no transaction for its record before its answer.
-    :param troubled: told of each failure of the database that no caller is told of.
+    :param folder: the folder of the lock file by which processes on this host detect each other.
+    :param carries: messages are committed on the engine of the ledger, so that records share their transactions.
+    :param fleeting: messages are lost when the process ends, and the run log records the runs; so a run with one
+        commit needs no transaction for its record before its answer.
+    :param troubled: called for each database failure that is not reported to a caller.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class RunRegistry:
         self._mark: ProcessMark | None = None
         self._marking = threading.Lock()
         self._unwritten: list[tuple[str, str, str, str]] = []
-        #: Owner, id and state of runs that ended as their store failed, and whose questions may not be marked yet.
+        #: Owner, id and state of runs that ended in a store failure, and whose questions may still have to be marked.
         self.unmarked: list[tuple[str, str, str]] = []
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process: what was in progress is the parent's."""
+        """Reset the state in a forked process: runs in progress belong to the parent."""
         self._inherited.append(self._mark)
         self._begin()
 
     @property
     def mark(self) -> ProcessMark:
-        """This process, made known to the others when it is first asked for.
+        """The mark of this process, which is registered on first use.
 
         :raises StoreFailed: if the database cannot be written.
         """
@@ -84,7 +84,7 @@ class RunRegistry:
 
     @property
     def known_id(self) -> str | None:
-        """The id of this process, if it has had a reason to make itself known."""
+        """The id of this process, if it is registered."""
         return None if self._mark is None else self._mark.id
 
     def enter(
@@ -99,7 +99,7 @@ class RunRegistry:
         gone: Callable[[], bool] | None = None,
         parcel: Parcel | None = None,
     ) -> RunEntry:
-        """Take a run that begins here; see :class:`~flowrunner.runs.entry.RunEntry`."""
+        """Add a run that starts here; see :class:`~flowrunner.runs.entry.RunEntry`."""
         entry = RunEntry(self, run_id, owner, flow_id, kind, cancelled, recorded=recorded, gone=gone, parcel=parcel)
         self.active[run_id] = entry
         if self.ends:
@@ -107,19 +107,19 @@ class RunRegistry:
         return entry
 
     def leave(self, entry: RunEntry) -> None:
-        """Let go of a run that has ended."""
+        """Remove a run that has ended."""
         self.active.pop(entry.run_id, None)
 
     def cancel_left(self) -> None:
-        """Cancel the runs whose clients have left."""
+        """Cancel the runs whose clients have disconnected."""
         for entry in list(self.active.values()):
             if entry.gone is not None and not entry.cancelled.is_set() and entry.gone():
                 entry.cancelled.cancel("the client disconnected")
 
     def write(self, statements: Sequence[Statement], *, needed: bool) -> bool:
-        """Record something of a run in a transaction of its own; say whether that worked.
+        """Record a change of a run in its own transaction; return whether it succeeded.
 
-        :param needed: it must be recorded before the run may go on.
+        :param needed: the run must not continue unless this is recorded.
         :raises StoreFailed: if it is needed and cannot be recorded.
         """
         try:
@@ -132,7 +132,7 @@ class RunRegistry:
         return True
 
     def end(self, run_id: str, state: str, code: str = "", message: str = "") -> None:
-        """Record the end of a run; where that cannot be done now, it is tried again later."""
+        """Record the end of a run; if that fails, it is retried later."""
         entry = (run_id, state, code, mask_text(message))
         try:
             self.ledger.end(run_id, state, code=code, message=entry[3])
@@ -141,9 +141,9 @@ class RunRegistry:
             self._unwritten.append(entry)
 
     def write_again(self) -> None:
-        """Record the ends that could not be recorded when they came.
+        """Record the ends of runs that could not be recorded before.
 
-        :raises SQLAlchemyError: if that still cannot be done.
+        :raises SQLAlchemyError: if the database still fails.
         """
         while self._unwritten:
             run_id, state, code, message = self._unwritten[0]
@@ -151,7 +151,7 @@ class RunRegistry:
             self._unwritten.pop(0)
 
     def close(self) -> None:
-        """Take this process off the list; nothing of it is in progress any more."""
+        """Unregister this process, after all its runs have ended."""
         mark, self._mark = self._mark, None
         if mark is not None:
             try:
@@ -172,5 +172,5 @@ class RunRegistry:
 
 
 def _kind(error: SQLAlchemyError) -> str:
-    """Return what kind of error it is: the statement in its words holds data."""
+    """Return the type of an error: its message contains the statement with data."""
     return type(getattr(error, "orig", None) or error).__name__

@@ -17,9 +17,10 @@ _IDENTITY = ("id", "admin", "read_only", "name", "author", "nameless", "address"
 
 
 def close_request(flow: Flow, request: RunRequest, identity: Identity, box: SecretBox) -> str:
-    """Return a request and who made it as a text that only holders of the key can read.
+    """Encrypt a request together with its caller.
 
-    What a site offers to whom cannot be kept: whoever reaches flows by its word reaches this one.
+    What a site offers to the caller is decided by a function and cannot be stored, so such a caller is limited to the
+    flow of this run.
     """
     who: dict[str, Any] = {name: getattr(identity, name) for name in _IDENTITY}
     who["flows"] = None if identity.flows is None else sorted(identity.flows)
@@ -29,9 +30,9 @@ def close_request(flow: Flow, request: RunRequest, identity: Identity, box: Secr
 
 
 def open_request(text: str, box: SecretBox) -> tuple[RunRequest, Identity, Origin]:
-    """Return what :func:`close_request` was given, and what it was called on behalf of.
+    """Decrypt what :func:`close_request` returned: the request, the caller and the correlation ids.
 
-    :raises BadRequest: if it was closed with another key.
+    :raises BadRequest: if it was encrypted with another key.
     """
     opened = box.open(text)
     if opened is None:

@@ -16,10 +16,10 @@ logger = logging.getLogger("flowrunner")
 
 
 class KeptResult:
-    """The result of one run, committed together with the run's last messages where they are in one database.
+    """The result of one run, committed together with the run's last messages if they are in the same database.
 
-    :param term: seconds that it is kept.
-    :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may see it.
+    :param term: its lifetime in seconds.
+    :param outputs_only: it shows only the outputs of the flow, so everybody who may run the flow may see it.
     """
 
     def __init__(self, store: AnswerStore, run_id: str, owner: str, term: float, *, outputs_only: bool) -> None:
@@ -31,7 +31,7 @@ class KeptResult:
         self.delivered = False
 
     def statements(self, result: RunResult) -> list[Statement]:
-        """Return what stores it."""
+        """Return the statements that store it."""
         shown = {"outputs_only": self._outputs_only, "result": result.to_json()}
         try:
             text = json_text(shown)
@@ -41,7 +41,7 @@ class KeptResult:
         return [self._store.adding(row)]
 
     def keep(self, result: RunResult) -> None:
-        """Store it, unless it is stored by now."""
+        """Store it, unless it is stored already."""
         if self.delivered:
             return
         try:

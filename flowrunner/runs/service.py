@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds that a run has to end after it was told to, before the server goes without it.
+#: Seconds to wait for a cancelled run to end before the server stops.
 _LAST_WORDS: Final = 3.0
 STOPPING: Final = "the server stops"
 
@@ -40,19 +40,19 @@ _of_process: Final[weakref.WeakSet[Runs]] = weakref.WeakSet()
 
 
 def look_after_runs() -> None:
-    """Begin to look after the runs of all runners of this process: it serves."""
+    """Start the keeper threads of all runners in this process, since it serves requests."""
     for runs in list(_of_process):
         runs.wake()
 
 
 def stop_runs() -> None:
-    """End the runs of all runners of this process in good order, each within its ``FLOWRUNNER_STOP_WAIT``."""
+    """Shut down the runs of all runners in this process, each within its ``FLOWRUNNER_STOP_WAIT``."""
     for runs in list(_of_process):
         runs.stop_all()
 
 
 class RunFound(NamedTuple):
-    """A run that somebody asked for: its flow, and whether it has not ended."""
+    """The flow of a run, and whether the run is open."""
 
     flow_id: str
     is_open: bool
@@ -63,7 +63,7 @@ class Runs(BackgroundRuns):
 
     def __init__(self, runner: Runner, box: SecretBox, engine: RunEngine | None = None) -> None:
         super().__init__(runner, box, engine)
-        #: Set by the runner, for the thread that looks after runs: it may outlive the runner.
+        #: Set by the runner for the keeper thread, which may outlive the runner.
         self.limits: Limits | None = None
         self._stop_wait: float = runner.settings.stop_wait
         self._parallel = runner.settings.turns == "parallel"
@@ -73,7 +73,7 @@ class Runs(BackgroundRuns):
         _of_process.add(self)
 
     def start_in_child(self) -> None:
-        """Begin afresh in a forked process."""
+        """Reset the state in a forked process."""
         self.pool.start_in_child()
         self.keeper.start_in_child()
         if self.limits is not None:
@@ -83,7 +83,7 @@ class Runs(BackgroundRuns):
         self._stopped = threading.Event()
 
     def wake(self) -> None:
-        """Begin to look after runs: this process serves. Where no thread can be started, the next call tries again."""
+        """Start the keeper thread, since this process serves requests. If that fails, the next call tries again."""
         with suppress(TooBusy):
             self._wake()
 
@@ -92,7 +92,7 @@ class Runs(BackgroundRuns):
             self.keeper.wake()
 
     def find(self, run_id: str, owner: Owner) -> RunFound | None:
-        """Return what is known of an owner's run: whether it is open, and its flow; None if there is none.
+        """Return the flow of an owner's run, and whether it is open; None if it does not exist.
 
         :raises StoreFailed: if the database fails.
         """
@@ -106,7 +106,7 @@ class Runs(BackgroundRuns):
         return None if row is None else RunFound(row.flow_id, row.ended_at is None)
 
     def stop(self, run_id: str, owner: Owner, reason: str) -> bool:
-        """Stop a run, whichever process it is in; say whether there is an open one of this owner.
+        """Stop a run in any process; return whether the owner has an open run with this id.
 
         :raises StoreFailed: if the database fails.
         """
@@ -128,9 +128,9 @@ class Runs(BackgroundRuns):
             raise StoreFailed("The server's database cannot be read now; try again.") from error
 
     def stop_all(self) -> None:
-        """End in good order: begin nothing more, wait for what is in progress, then cancel it.
+        """Shut down: start no more runs, wait for those in progress, then cancel them.
 
-        What was accepted and has not begun is left to another process, or to the next start.
+        Accepted runs that have not started are left to another process, or to the next start.
         """
         if self.stopping:
             self._stopped.wait(self._stop_wait + 2 * _LAST_WORDS)
@@ -164,12 +164,12 @@ class Runs(BackgroundRuns):
             entry.cancelled.cancel(STOPPING)
         self._wait_for_runs(_LAST_WORDS)
         for entry in list(self.registry.active.values()):
-            # It does not look at its token; its record must not wait for it.
+            # The run ignores its token; its record must not wait for it.
             logger.warning("The run %s does not stop; it is recorded as cancelled.", entry.run_id)
             self.registry.end(entry.run_id, CANCELLED, "run_cancelled", f"The run was stopped: {STOPPING}.")
 
     def close(self) -> None:
-        """Release everything; runs that are in progress are waited for."""
+        """Release all resources, after waiting for runs in progress."""
         self.stop_all()
         self.pool.shutdown(wait=False)
         self.keeper.close()
@@ -189,7 +189,7 @@ class Runs(BackgroundRuns):
         return True
 
     def _lane(self, flow: Flow, request: RunRequest, owner: str) -> str | None:
-        """Return what stands for the first session that the run names; None where it waits for none."""
+        """Return the lane of a run, derived from the first session that it names; None if it waits for no session."""
         if self._parallel:
             return None
         named = sorted(sessions_of(self._runner.plan(flow), request, most=self._runner.settings.max_tweaks))
@@ -203,7 +203,7 @@ class Runs(BackgroundRuns):
             self.dispatcher.send_again()
 
     def _is_busy(self) -> bool:
-        """Return whether others must not take this process for one that is gone, though no run is in progress."""
+        """Return whether this process must keep its heartbeat although no run is in progress."""
         return self.pool.busy or (self.limits is not None and self.limits.owes_places)
 
     def _write_again(self) -> None:
@@ -222,7 +222,7 @@ class Runs(BackgroundRuns):
             try:
                 mark_unanswered(self._runner.memory.for_owner(owner), run_id, state)
             except FlowRunnerError:
-                # The next round begins with another one: what fails for one owner alone must not hold up all.
+                # The next round begins with another run: a failure for one owner must not block the others.
                 unmarked.append(unmarked.pop(0))
                 raise
             unmarked.pop(0)

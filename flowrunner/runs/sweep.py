@@ -17,16 +17,16 @@ from flowrunner.store.ledger import LOST
 
 logger = logging.getLogger("flowrunner")
 
-#: Seconds between two removals of answers whose term is over.
+#: Seconds between removals of expired answers.
 _PURGE: Final = 60.0
 
 
 class Sweeper:
-    """Looks for runs whose process is gone.
+    """Looks for runs of dead processes.
 
-    :param adopt: begins runs that had not begun, given their rows.
-    :param release: told of each lane in which a run was lost.
-    :param engine: an engine begins runs; those that belong to no process are its affair.
+    :param adopt: starts runs that had not started, given their rows.
+    :param release: called with each lane in which a run was lost.
+    :param engine: an engine executes runs; runs without a process belong to it.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Sweeper:
         self._silences = Silences()
 
     def sweep(self) -> int:
-        """Look once; return how many runs were closed or taken over.
+        """Check once; return the number of runs that were closed or taken over.
 
-        :raises SQLAlchemyError: if the database fails; then nothing is known of heartbeats any more.
+        :raises SQLAlchemyError: if the database fails; heartbeats are then observed anew.
         """
         try:
             gone = [
@@ -69,7 +69,7 @@ class Sweeper:
         return found
 
     def is_known_gone(self, process: str) -> bool:
-        """Return whether a process has ended, as far as one look tells: of another host's it does not."""
+        """Return whether a process is known to have ended; a single check cannot tell for other hosts."""
         row = self._registry.ledger.process(process)
         mark = self._registry.mark
         return row is None or (row.place == mark.place and mark.is_gone(process))
@@ -83,7 +83,7 @@ class Sweeper:
         return self._silences.is_silent(row.id, row.beat)
 
     def take_over(self, process: str | None) -> int:
-        """Close what a process that is gone had begun, and take what it had not; return how much there was."""
+        """Close the started runs of a dead process, and take over the others; return their number."""
         queued, lost = self._registry.ledger.take_over(process, self._registry.process_id, engine=self._engine)
         for row in lost:
             facts = {"run_id": row.id, "flow_id": row.flow_id, "code": "run_lost"}
