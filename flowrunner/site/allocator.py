@@ -1,4 +1,4 @@
-"""Settle how the C library keeps memory, before the workers of a server are forked and start their threads."""
+"""Configure the memory allocator of the C library, before workers are forked and start threads."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Final
 
 #: ``M_ARENA_MAX`` of glibc's malloc.h.
 _ARENA_MAX: Final = -8
-#: Bytes of the largest and the smallest hole that is looked for, and of all together at most.
+#: The sizes in bytes of the largest and the smallest hole to fill, and the maximum in total.
 _LARGEST: Final = 64 * 1024
 _SMALLEST: Final = 32
 _MOST: Final = 64 * 1024 * 1024
 
 
 def settle_allocator() -> None:
-    """Let all threads of this process and its children allocate from one heap, and give back what is free of it.
+    """Make all threads of this process and its children allocate from one heap, and return free memory to the system.
 
-    glibc makes up to eight heaps a core, each with holes of its own: a worker with 16 threads wandered between 105
-    and 115 MB over 100,000 runs, with one heap it stays below 101. Python allocates under its lock, so threads do not
-    wait for each other here. ``MALLOC_ARENA_MAX``, if it is set, has the last word; on other C libraries nothing is
-    done.
+    glibc creates up to eight heaps per core, each with its own fragmentation: a worker with 16 threads varied between
+    105 and 115 MB over 100,000 runs; with one heap it stays below 101. Python allocates under its lock, so threads do
+    not compete for the heap. ``MALLOC_ARENA_MAX`` overrides this. Does nothing on other C libraries.
     """
     library = ctypes.CDLL(None)
     if "MALLOC_ARENA_MAX" not in os.environ and hasattr(library, "mallopt"):
@@ -30,11 +29,11 @@ def settle_allocator() -> None:
 
 
 def fill_holes() -> int:
-    """Take the free memory between allocated parts of the heap, for good, and return how many bytes were taken.
+    """Permanently allocate the free memory between used parts of the heap; return the number of bytes.
 
-    Loading a program leaves a megabyte in two thousand small holes. For each hole that a worker fills it copies a page
-    that it shares with its master. Now it allocates at the end of the heap, in few pages of its own, which saves
-    2.5 MB a worker. On other C libraries than glibc nothing is done.
+    Loading a program leaves about a megabyte in two thousand small holes. A worker that uses such a hole copies a
+    page shared with its master. Afterwards workers allocate at the end of the heap, in few pages of their own, which
+    saves 2.5 MB per worker. Does nothing on C libraries other than glibc.
     """
     library = ctypes.CDLL(None)
     if not hasattr(library, "malloc_trim"):

@@ -37,16 +37,15 @@ _FORM: Final = 1
 def write_backup(
     target: Path, *, engine: Engine, data_dir: Path, memory: Memory, in_database: bool, with_key: bool, version: str
 ) -> dict[str, Any]:
-    """Write a backup into a new folder; it has its name only when it is whole.
+    """Write a backup to a new folder, which gets its name when the backup is complete.
 
-    The database is copied by its own means, so what is committed before is in it and what is half
-    done is not; a server may go on.
+    The database is copied with its own tools, so the backup is consistent while a server is running.
 
-    :param in_database: the conversations lie in the app's own database.
-    :param with_key: take the key along that encrypts stored secrets.
+    :param in_database: the conversations are in the app's own database.
+    :param with_key: include the key that encrypts stored secrets.
     :returns: the manifest.
-    :raises Conflict: if the folder holds something.
-    :raises BadRequest: if a program that is needed is missing or fails, or there is no key to take.
+    :raises Conflict: if the folder is not empty.
+    :raises BadRequest: if a required program is missing or fails, or there is no key to include.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Conflict(f"{target} is not empty; write the backup to a new folder.")
@@ -85,9 +84,9 @@ def write_backup(
 
 
 def read_backup(source: Path) -> dict[str, Any]:
-    """Return the manifest of a backup, when every part of it is as it was written.
+    """Verify a backup and return its manifest.
 
-    :raises BadRequest: if it is not a backup, or something in it is missing, changed or added.
+    :raises BadRequest: if it is not a backup, or if a part is missing, changed or unknown.
     """
     try:
         manifest = json.loads((source / MANIFEST).read_text("utf-8"))
@@ -100,7 +99,9 @@ def read_backup(source: Path) -> dict[str, Any]:
         )
     there = set(_paths(source)) - {MANIFEST}
     for path in sorted(there ^ set(contents)):
-        raise BadRequest(f"The backup {source} {'lacks' if path in contents else 'has, besides its own,'} {path}.")
+        raise BadRequest(
+            f"The backup {source} {'lacks the file' if path in contents else 'contains the unknown file'} {path}."
+        )
     for path, facts in contents.items():
         if _facts(source / path) != facts:
             raise BadRequest(f"In the backup {source}, {path} was changed after it was written.")
@@ -109,9 +110,9 @@ def read_backup(source: Path) -> dict[str, Any]:
 
 
 def restore_database(source: Path, manifest: dict[str, Any], url: URL) -> None:
-    """Put the database of a backup in its place, which holds none of our tables.
+    """Restore the database of a backup into a database without our tables.
 
-    :raises BadRequest: if it is of another kind, or the program that reads it fails.
+    :raises BadRequest: if the kinds of database differ, or the restoring program fails.
     """
     kind = url.get_backend_name()
     if kind != manifest["database"]:
@@ -138,7 +139,7 @@ def restore_database(source: Path, manifest: dict[str, Any], url: URL) -> None:
 
 
 def restore_rest(source: Path, data_dir: Path) -> bool:
-    """Put files and key of a backup into a data folder; says whether there was a key."""
+    """Restore the files and the key of a backup to a data folder; return whether there was a key."""
     if (source / FILES).is_dir():
         shutil.copytree(source / FILES, data_dir / FILES, dirs_exist_ok=True)
     if not (source / KEY_FILE).is_file():
@@ -150,9 +151,9 @@ def restore_rest(source: Path, data_dir: Path) -> bool:
 
 
 def restore_messages(source: Path, memory: Memory) -> int:
-    """Store the conversations of a backup that had them beside its database, and compare them.
+    """Restore and verify the conversations of a backup that has them outside its database.
 
-    :raises Conflict: if the store gives something else back.
+    :raises Conflict: if the store returns something else.
     """
     path = source / MESSAGES
     with path.open("rb") as lines:
@@ -167,7 +168,7 @@ def restore_messages(source: Path, memory: Memory) -> int:
 def _copy_sqlite(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source, timeout=30)) as one, closing(sqlite3.connect(target)) as other:
         one.backup(other)
-        # One file: a copy in the mode of its source would bring two more when somebody looks into it.
+        # Not in WAL mode, so that the copy is one file: opening it would create two more.
         other.execute("PRAGMA journal_mode=DELETE").fetchone()
     _check_sqlite(target)
 
@@ -187,7 +188,7 @@ def _copy_key(data_dir: Path, target: Path) -> None:
 
 
 def _run_tool(program: str, url: URL, *arguments: str, name_database: bool = True) -> None:
-    """Run a program of PostgreSQL's own; the password goes by the environment, where no list of processes shows it."""
+    """Run a PostgreSQL program, with the password in the environment, which lists of processes do not show."""
     options = {"--host": url.query.get("host") or url.host, "--port": url.query.get("port") or url.port}
     command = [program, "--no-password", *arguments]
     command += [f"{name}={value}" for name, value in options.items() if value]

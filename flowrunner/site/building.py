@@ -72,14 +72,14 @@ def load_plugins(
     prefix: str = PREFIX,
     keep_going: bool = False,
 ) -> tuple[PluginManager, Settings]:
-    """Load plugins and read all settings, theirs included.
+    """Load plugins and read all settings, including theirs.
 
-    :param plugins: plugin objects besides the installed ones and those of the plugins folder.
-    :param overrides: settings that beat the configuration, by name without prefix.
-    :param defaults: settings that the configuration beats, by name without prefix.
-    :param keep_going: record plugins that fail instead of raising.
-    :raises PluginFailed: naming the plugin.
-    :raises SettingsInvalid: naming the setting.
+    :param plugins: plugin objects in addition to installed plugins and those in the plugins folder.
+    :param overrides: settings that take precedence over the configuration, by name without prefix.
+    :param defaults: settings that the configuration overrides, by name without prefix.
+    :param keep_going: record failing plugins instead of raising an exception.
+    :raises PluginFailed: if a plugin fails, naming it.
+    :raises SettingsInvalid: if a setting is invalid, naming it.
     """
 
     def read(table: Iterable[Setting]) -> Settings:
@@ -103,12 +103,12 @@ def load_plugins(
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the owner of an app gave besides settings.
+    """The arguments of the extension that are not settings.
 
-    ``db`` is the host's ``SQLAlchemy`` object, to keep the data on its database; ``identify`` says who
-    sends a request, None where that is left to hooks and API keys; ``offer`` says which flows the site
-    offers to whom, None for all flows of the folders; ``memory`` is an open backend to use instead of the
-    one that the settings name; ``alone`` says that the app is the runner's own.
+    ``db`` is the host's ``SQLAlchemy`` object, whose database is shared. ``identify`` returns the identity of a
+    request; None leaves this to hooks and API keys. ``offer`` decides which flows the site offers to whom; None means
+    all flows in the folders. ``memory`` is an open backend to use instead of the one in the settings. ``alone`` marks
+    the stand-alone app.
     """
 
     db: Any = None
@@ -121,7 +121,7 @@ class Wishes:
 def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes) -> Runner:
     """Return the runner of an app, which opens its databases and folders on first use.
 
-    :raises FlowRunnerError: in one sentence, what can be seen to be wrong without opening anything.
+    :raises FlowRunnerError: for a problem that can be detected without opening anything.
     """
     identify = choose_identify(wishes.identify, manager, settings, wishes.offer)
     if wishes.memory is None:
@@ -145,13 +145,13 @@ def build_runner(app: Flask, manager: PluginManager, settings: Settings, wishes:
     _refuse_missing_extras(settings)
     _prepare_database(app, usual, settings, wishes)
     manager.hand_out_settings(usual)
-    # What a master has read for a trial, its workers need not read again: they share it.
+    # Flows that a master has read in a test are shared by its workers.
     library_of = functools.cache(FolderLibrary)
     opening = functools.partial(_open, app, manager, settings, wishes, library_of)
     runner = Runner(settings=settings, plugins=manager, opening=opening)
     runner.identify = identify
     if wishes.alone and settings.auth == "none":
-        # An open server of its own listens on this machine only: its one user is who runs it.
+        # A stand-alone server without API keys listens on this machine only: its one user is the operator.
         runner.operator = LOCAL_IDENTITY.id
     return runner
 
@@ -163,10 +163,10 @@ def _open(
     wishes: Wishes,
     library_of: Callable[..., FolderLibrary],
 ) -> Opened:
-    """Open everything that a runner keeps.
+    """Open the resources of a runner.
 
-    :param library_of: returns the flows of folders, which it reads when it is first asked for them.
-    :raises FlowRunnerError: saying what must be changed.
+    :param library_of: returns the flows in folders, which are read on first use.
+    :raises FlowRunnerError: if something cannot be opened, naming the remedy.
     """
     place = choose_data_folder(app, settings, wishes)
     if place.is_temporary:
@@ -236,13 +236,13 @@ def _open_stores(engine: Engine, settings: Settings, folders: FolderLibrary, box
 
 
 def _open_metrics(settings: Settings, alone: bool) -> Metrics:
-    """Return what counts; under gunicorn our own app keeps the figures where all its processes find them."""
+    """Return the metrics; under gunicorn, the stand-alone app shares them among its processes."""
     several = alone and "gunicorn" in os.environ.get("SERVER_SOFTWARE", "")
     return Metrics(settings.data_dir / "metrics" if several else None)
 
 
 def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) -> list[Observer]:
-    """Return who reads the events of all runs, besides plugins."""
+    """Return the observers of all runs, except plugins."""
     found = [] if log is None else [Observer(log.observe, RECORDED_EVENTS)]
     if metrics is not None:
         found.append(Observer(metrics.observe, COUNTED_EVENTS))
@@ -252,7 +252,7 @@ def _observers(settings: Settings, log: RunLog | None, metrics: Metrics | None) 
 
 
 def _known_secrets(settings: Settings, variables: VariableStore) -> Callable[[], Iterable[str]]:
-    """Return what tells the run log the values that it must not keep: credentials of owners and of the environment."""
+    """Return a callable for the secrets that the run log masks: credentials of owners and of the environment."""
     shared = tuple(value for name in settings.variables if is_secret_name(name) and (value := os.environ.get(name)))
     return lambda: (*shared, *variables.known_secrets())
 
@@ -262,7 +262,7 @@ def _usual_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> Path:
 
 
 def _refuse_missing_extras(settings: Settings) -> None:
-    """Refuse what a setting turns on and no installed package can do."""
+    """Refuse a setting whose feature needs a package that is not installed."""
     for on, package, word, extra in (
         (settings.metrics, "prometheus_client", "METRICS", "metrics"),
         (settings.tracing, "opentelemetry", "TRACING", "otel"),
@@ -279,9 +279,9 @@ def _refuse_missing_folders(settings: Settings) -> None:
 
 
 def _prepare_database(app: Flask, usual: Settings, settings: Settings, wishes: Wishes) -> None:
-    """Attach the database where it is known already which, and refuse what can never be one; nothing is connected.
+    """Attach the database if it is known already, and check its URL, without connecting.
 
-    :raises SettingsInvalid: saying what is wrong with it.
+    :raises SettingsInvalid: if it can never be used.
     """
     decided = wishes.alone or wishes.db is not None or settings.database_url or settings.data_dir is not None
     if decided:
@@ -300,17 +300,17 @@ def _attach(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
 
 
 def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
-    """Return the engine of the app's own data, its tables made.
+    """Return the engine of the app's own data, after creating its tables.
 
-    :raises SettingsInvalid: if the database cannot be reached or written to, or is of a kind without a driver here.
-    :raises SchemaOutdated: if its tables are of another release.
+    :raises SettingsInvalid: if the database cannot be reached or written, or its driver is not installed.
+    :raises SchemaOutdated: if its tables belong to another release.
     """
     engine = _attach(app, settings, wishes)
     _refuse_foreign_file(engine, settings)
     try:
         SCHEMA.ensure(engine)
     except SQLAlchemyError as error:
-        # A driver's words may go on about the statement or a web page; the first line says what is wrong.
+        # The first line of the driver's message is the reason; the rest may be the statement or a link.
         reason, outage = told_by(error).split(" (")[0], outage_of(error)
         remedy = f" {outage.remedy}" if outage is not None else ""
         raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.{remedy}") from error
@@ -334,7 +334,7 @@ def _refuse_foreign_file(engine: Engine, settings: Settings) -> None:
 
 
 def _name_of_database(settings: Settings, wishes: Wishes) -> str:
-    """Return what the owner wrote that decides on the database, for a sentence."""
+    """Return the setting or argument that chose the database, for error messages."""
     if settings.database_url:
         return f"The database set by {settings.prefix}DATABASE_URL"
     if wishes.db is not None:

@@ -14,22 +14,22 @@ from flowrunner.plugins import PluginManager, plugin_at_fault
 from flowrunner.settings.setting import Settings
 from flowrunner.settings.values import words
 
-#: Bytes of an owner's id in UTF-8; a database has no index of longer ones beside a name.
+#: The maximum length of an owner's id in bytes of UTF-8, since databases cannot index longer ones beside a name.
 LONGEST_ID: Final = 255
 
 Identify = Callable[[Any], Identity | None]
-#: Says whether the site offers a flow to somebody.
+#: Decides whether the site offers a flow to an identity.
 Offer = Callable[[Identity, Flow], Any]
 
 
 def choose_identify(
     given: Callable[[Any], Any] | None, manager: PluginManager, settings: Settings, offer: Offer | None = None
 ) -> Identify | None:
-    """Return what says who sends a request: the ``identity`` callable, then the plugins' hook.
+    """Return the function that identifies the sender of a request: the ``identity`` callable, then the plugins' hook.
 
-    :param offer: says which flows the site offers to whom; None for all flows of the folders.
-    :returns: None where nobody does, and API keys alone decide.
-    :raises SettingsInvalid: if the site says who is who, and yet everybody is to be the local user.
+    :param offer: decides which flows the site offers to whom; None for all flows in the folders.
+    :returns: None if there is neither, so that only API keys decide.
+    :raises SettingsInvalid: if the site identifies users, but the settings make everybody the local user.
     """
     hook = manager.pm.hook.identify if manager.pm.hook.identify.get_hookimpls() else None
     if given is None and hook is None:
@@ -50,9 +50,9 @@ def choose_identify(
 
 
 def read_offer(flows: Any) -> Offer | None:
-    """Return what ``flows=`` of the extension means: names, or a callable that takes identity and flow.
+    """Read the argument ``flows=`` of the extension: names, or a callable that takes an identity and a flow.
 
-    :raises SettingsInvalid: if it means nothing.
+    :raises SettingsInvalid: if it is neither.
     """
     if flows is None:
         return None
@@ -70,10 +70,10 @@ def read_offer(flows: Any) -> Offer | None:
 
 
 def _is_offered(identity: Identity, offer: Offer | None, flow: Flow) -> bool:
-    """Return whether a flow may be run by somebody whom the site has named.
+    """Return whether a user identified by the site may run a flow.
 
-    What authors made is theirs to run. Somebody who is none may have made flows, too, while they
-    were one: those count only where the site offers them.
+    Authors may run their own flows. A user who is no longer an author may run flows that they created before only if
+    the site offers them.
     """
     if flow.owner is not None and identity.author:
         return True
@@ -81,9 +81,9 @@ def _is_offered(identity: Identity, offer: Offer | None, flow: Flow) -> bool:
 
 
 def _ask_plugins(manager: PluginManager, request: Any) -> Identity | None:
-    """Ask one plugin after the other, so that what goes wrong has a name.
+    """Call the hook of one plugin after the other, so that failures can be attributed.
 
-    :raises FlowRunnerError: naming the plugin that failed, or answered what is none.
+    :raises FlowRunnerError: if a plugin fails or returns an invalid value, naming it.
     """
     try:
         answer = manager.pm.hook.identify(request=request)
@@ -99,9 +99,9 @@ def _ask_plugins(manager: PluginManager, request: Any) -> Identity | None:
 
 
 def as_identity(answer: Any, who: str = "The identity callable") -> Identity | None:
-    """Return what an identity callable meant: an identity, the id of a user, or nobody (None, False, or no text).
+    """Convert the result of an identity callable: an identity, the id of a user, or None, False or "" for nobody.
 
-    :raises FlowRunnerError: for anything else, and for an id that cannot be kept.
+    :raises FlowRunnerError: for anything else, and for an id that cannot be stored.
     """
     if answer is None or answer is False or answer == "":
         return None

@@ -14,10 +14,10 @@ _open: Final[weakref.WeakSet[Runner]] = weakref.WeakSet()
 
 
 def close_unheld(runner: Runner) -> None:
-    """Close a runner at the end of the process, or once it has been collected together with its app.
+    """Close a runner at the end of the process, or when it is garbage-collected together with its app.
 
-    A site whose tests make an app each would otherwise gather open databases. The runner holds its
-    app and the app its runner, so whoever holds either has both.
+    Otherwise, a test suite that creates an app per test would accumulate open databases. App and runner refer to each
+    other, so both live as long as one of them is used.
     """
     _open.add(runner)
     _close_at_exit()
@@ -38,8 +38,8 @@ def _close_all() -> None:
 def _let_go(runner: Runner) -> None:
     """Close a runner that nobody holds; the collector calls this."""
     try:
-        # A thread of its own: the collector may have come on one that closing waits for.
+        # On another thread: the collector may run on a thread that closing waits for.
         threading.Thread(target=runner.close, name="flowrunner-close", daemon=True).start()
     except RuntimeError:
-        # The interpreter is ending and starts no more threads.
+        # The interpreter is shutting down and starts no more threads.
         runner.close()

@@ -29,10 +29,10 @@ Who = Identity | str | int | None
 
 
 class BoundRunner:
-    """A runner in the name of somebody: of whoever sends the present request, by default.
+    """A runner bound to an identity: by default, to the sender of the current request.
 
     :param runner: the runner itself, with its settings, plugins and flows.
-    :param identity: who acts; None for the sender of the present request.
+    :param identity: the identity; None for the sender of the current request.
     """
 
     __slots__ = ("_identity", "runner")
@@ -43,9 +43,9 @@ class BoundRunner:
 
     @property
     def identity(self) -> Identity:
-        """Who acts.
+        """The identity that runs and memory belong to.
 
-        :raises NotAllowed: if nobody is logged in, or there is no request that could tell.
+        :raises NotAllowed: if nobody is logged in, or there is no current request.
         """
         if self._identity is not None:
             return self._identity
@@ -67,14 +67,14 @@ class BoundRunner:
         return found
 
     def acting_as(self, identity: Identity | str | int) -> BoundRunner:
-        """Return the same runner in the name of somebody else."""
+        """Return the same runner bound to another identity."""
         return BoundRunner(self.runner, identity)
 
     @property
     def memory(self) -> OwnerMemory:
-        """The messages of whoever acts, and nobody else's.
+        """The messages of the identity.
 
-        :raises NotAllowed: as :attr:`identity`.
+        :raises NotAllowed: as in :attr:`identity`.
         """
         return self.runner.memory_of(self.identity)
 
@@ -93,17 +93,17 @@ class BoundRunner:
     ) -> RunResult:
         """Run a flow and return its result, whose ``text`` is the answer.
 
-        :param flow: id or endpoint name.
-        :param input_value: what is said to it.
-        :param session_id: the conversation; blank leaves it to the flow.
-        :param identity: who runs it, if not the sender of the present request.
-        :param idempotency_key: runs with the same key are one run, whose result all of them get; without it, the
-            ``Idempotency-Key`` of the present request counts, if it has one. Blank is none.
+                :param flow: the id or endpoint name of the flow.
+        :param input_value: the input text.
+        :param session_id: the session; empty: decided by the flow.
+        :param identity: the identity that runs the flow; default: the sender of the current request.
+        :param idempotency_key: calls with the same key share one run and its result. Default: the ``Idempotency-Key``
+            of the current request, if there is one; an empty text means none.
         :param request: further members of :class:`~flowrunner.engine.request.RunRequest`.
-        :raises NotAllowed: as :attr:`identity`.
-        :raises KeyInFlight: if the run of this key is in progress.
-        :raises KeyReused: if the key was used for another run.
-        :raises FlowRunnerError: what stopped the run.
+        :raises NotAllowed: as in :attr:`identity`.
+        :raises KeyInFlight: if the run with this key is in progress.
+        :raises KeyReused: if the key was used for a different run.
+        :raises FlowRunnerError: if the run fails.
         """
         who = as_identity(identity) or self.identity
         asked = RunRequest(input_value=input_value, session_id=session_id, tweaks=dict(tweaks or {}), **request)
@@ -136,13 +136,12 @@ class BoundRunner:
         idempotency_key: str | None = None,
         **request: Any,
     ) -> Iterator[str]:
-        """Run a flow and return the pieces of its answer as they come, to be given to a ``Response``.
+        """Run a flow and return an iterator over the parts of its answer, as they are generated, for a ``Response``.
 
-        Whoever stops reading stops the run. Arguments are those of :meth:`run`.
+        If the reader stops, the run is cancelled. The arguments are those of :meth:`run`.
 
-        :raises NotAllowed: as :attr:`identity`.
-        :raises FlowRunnerError: what kept the run from starting; what stops it later is raised
-            between two pieces.
+        :raises NotAllowed: as in :attr:`identity`.
+        :raises FlowRunnerError: if the run cannot start; a later failure is raised by the iterator.
         """
         who = as_identity(identity) or self.identity
         asked = RunRequest(
@@ -150,7 +149,7 @@ class BoundRunner:
         )
         found = self.runner.find(flow, who)
         key = site_key(self.runner, found, asked, who, idempotency_key, "stream")
-        # Somebody may read the pieces in a view; whether they are still there shows while nothing is said, too.
+        # In a view, a client may disconnect while no text is generated, which must be noticed too.
         environ = flask_request.environ if has_request_context() else {}
         call = Call(self.runner, found, asked, who, environ, "stream")
         return TextStream(call).pieces() if key is None else stream_once(call, key)
@@ -159,12 +158,12 @@ class BoundRunner:
 def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRunner:
     """Return a runner of an app.
 
-    :param name: its name; None for the one that answers the present request, the only one, or the
-        one with the usual name.
-    :param app: its app; None for the current one.
+    :param name: the name of the runner; None for the one that answers the current request, the only one, or the one
+        with the default name.
+    :param app: the app; None for the current one.
     :raises RuntimeError: outside an app context, if no app is given.
-    :raises SettingsInvalid: if there is no such runner, or several and none is meant; or if the
-        site has opened our SQLite file as its own.
+    :raises SettingsInvalid: if there is no such runner, or several and no name is given; or if the site uses our
+        SQLite file as its own.
     """
     if app is None:
         if not has_app_context():
@@ -177,15 +176,15 @@ def get_runner(name: str | None = None, *, app: Flask | None = None) -> BoundRun
     return BoundRunner(runner)
 
 
-#: The runner of the current app, in the name of whoever sends the present request.
+#: The runner of the current app, bound to the sender of the current request.
 current_runner: BoundRunner = LocalProxy(get_runner)  # type: ignore[assignment]
 
 
 def memory_of_sender() -> OwnerMemory | None:
-    """Return the messages of whoever sends the present request, for code that was handed no memory.
+    """Return the messages of the sender of the current request, for code that was not passed a memory.
 
-    None outside an app context, where no runner can be meant.
+    Returns None outside an app context.
 
-    :raises NotAllowed: as :attr:`BoundRunner.identity`.
+    :raises NotAllowed: as in :attr:`BoundRunner.identity`.
     """
     return get_runner().memory if has_app_context() else None

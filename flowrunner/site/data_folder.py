@@ -12,21 +12,21 @@ from flowrunner.errors import SettingsInvalid
 from flowrunner.settings.reading import PREFIX
 from flowrunner.settings.setting import Settings
 
-#: Where a service keeps its data whose user has no home folder.
+#: The data folder of a service whose user has no home folder.
 SERVICE_FOLDER: Final = Path("/var/lib/flowrunner")
 
-#: What marks the root of a Python environment.
+#: The file that marks the root of a Python environment.
 _ENVIRONMENT_MARKS: Final = ("pyvenv.cfg", "conda-meta")
 _TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - these are looked for, not used
 
 
 def usual_data_folder() -> Path:
-    """Return the folder of stand-alone flowrunner where no setting names one.
+    """Return the default data folder of the stand-alone server.
 
-    It is the user's own, where this system keeps data of programs (``~/.local/share/flowrunner`` on
-    Linux). A user without a home has none; ``/var/lib/flowrunner`` is taken then, if it may be written.
+    It is the user's folder for data of programs (``~/.local/share/flowrunner`` on Linux), or for a user without a
+    home folder ``/var/lib/flowrunner``, if that is writable.
 
-    :raises SettingsInvalid: where there is neither, naming the setting.
+    :raises SettingsInvalid: if neither can be used, naming the setting.
     """
     folder = _folder_of_programs() / "flowrunner"
     if folder.is_absolute() and _can_be_made(folder):
@@ -41,9 +41,9 @@ def usual_data_folder() -> Path:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the data folder, for its owner alone.
+    """Create the data folder, accessible to its owner only.
 
-    :raises SettingsInvalid: if it cannot be made or written to.
+    :raises SettingsInvalid: if it cannot be created or is not writable.
     """
     folder: Path = settings.data_dir
     try:
@@ -56,7 +56,7 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def doubts_about(folder: Path) -> list[str]:
-    """Return a sentence for each reason why what lies in a folder may vanish: an environment, a temporary place."""
+    """Return a warning for each reason why data in a folder may be lost, such as a temporary folder."""
     place = Path(os.path.realpath(folder))
     environment = environment_around(place)
     found = []
@@ -74,20 +74,20 @@ def doubts_about(folder: Path) -> list[str]:
 
 
 def environment_around(place: Path) -> Path | None:
-    """Return the Python environment in which a folder lies, or None."""
+    """Return the Python environment that contains a folder, or None."""
     for folder in (place, *place.parents):
         if any((folder / mark).exists() for mark in _ENVIRONMENT_MARKS):
             return folder
         if folder.name in ("site-packages", "dist-packages"):
             return folder
     prefix = Path(os.path.realpath(sys.prefix))
-    # The prefix of a system's Python is /usr, in which anything may lie; that of others is theirs alone.
+    # The prefix of the system's Python is /usr, which contains anything; other prefixes belong to an environment.
     own = prefix not in (Path("/usr"), Path("/usr/local"), Path("/"))
     return prefix if own and place.is_relative_to(prefix) else None
 
 
 def _temporary_around(place: Path) -> str | None:
-    # Where no temporary folder can be written, as in a container, Python takes the working folder for one.
+    # If no temporary folder is writable, as in a container, Python uses the working folder as one.
     found = tempfile.gettempdir()
     for name in (*_TEMPORARY, *([found] if os.path.realpath(found) != os.path.realpath(Path.cwd()) else [])):
         if place.is_relative_to(os.path.realpath(name)):
@@ -96,7 +96,7 @@ def _temporary_around(place: Path) -> str | None:
 
 
 def _folder_of_programs() -> Path:
-    """Return where this system keeps data of a user's programs; a relative path if the user has no home.
+    """Return the system's folder for data of a user's programs; a relative path if the user has no home folder.
 
     These are the folders that platformdirs names: one more package to install for three lines.
     """
@@ -110,7 +110,7 @@ def _folder_of_programs() -> Path:
 
 
 def _can_be_made(folder: Path) -> bool:
-    """Return whether a folder is there and can be written, or can be made."""
+    """Return whether a folder is writable, or can be created."""
     for place in (folder, *folder.parents):
         if place.exists():
             return place.is_dir() and os.access(place, os.W_OK | os.X_OK)

@@ -15,10 +15,10 @@ from werkzeug.routing import Rule
 
 
 class _SlowToBuild(Rule):
-    """A rule that compiles what builds addresses when an address is first built.
+    """A rule that compiles its URL builder on first use.
 
-    That compiling is three quarters of what registering our rules costs (11 of 14 ms at each start),
-    and most of ours are never built. Werkzeug has no public way to put it off.
+    Compiling takes three quarters of the time to register our rules (11 of 14 ms at each start), and most builders
+    are never used. Werkzeug has no public way to defer it.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
@@ -35,7 +35,7 @@ class _SlowToBuild(Rule):
 
 @contextmanager
 def slow_to_build(app: Flask) -> Iterator[None]:
-    """Have the rules that are registered meanwhile compile their builders later."""
+    """Make rules registered within the block compile their builders on first use."""
     usual = app.url_rule_class
     app.url_rule_class = type("Rule", (_SlowToBuild, usual), {})  # type: ignore[assignment]
     try:
@@ -45,19 +45,19 @@ def slow_to_build(app: Flask) -> Iterator[None]:
 
 
 class _EveryMethod(set[str]):
-    """The verbs of a rule that takes every one of them and lists none.
+    """The methods of a rule that matches every method but lists none.
 
-    What a rule lists, Flask gives as allowed for a page of the site's own, where both take its path.
-    A rule without methods would do for matching, but Werkzeug then finds no verb of the other rules.
+    If a rule lists methods, Flask reports them as allowed for pages of the site that match the same path. A rule
+    without methods would match too, but Werkzeug would then ignore the methods of other rules.
     """
 
     def __contains__(self, method: object) -> bool:
-        # With this verb, which is none, Werkzeug asks which others there are.
+        # Werkzeug uses this invalid method to find out which methods are allowed.
         return method != "--"
 
 
 def take_every_method(app: Flask, endpoints: Iterable[str]) -> None:
-    """Have the rules of these endpoints match every verb without listing any."""
+    """Make the rules of these endpoints match every method without listing any."""
     for endpoint in endpoints:
         for rule in app.url_map.iter_rules(endpoint):
             rule.methods = _EveryMethod()

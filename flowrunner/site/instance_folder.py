@@ -1,4 +1,4 @@
-"""The data folder of a mounted runner, and its fallback where nothing can be written."""
+"""The data folder of a mounted runner, and its fallback if no folder is writable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("flowrunner")
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """The settings with their folder, and what gives the folder up again."""
+    """The settings with their data folder, and a function that releases the folder."""
 
     settings: Settings
     close: Callable[[], None] = lambda: None
@@ -35,14 +35,13 @@ class DataFolder:
 
 
 def choose_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> DataFolder:
-    """Return the data folder of a runner, made if it was not there.
+    """Return the data folder of a runner, created if it does not exist.
 
-    Without a setting it is the app's instance folder. In the tests of a site (``TESTING``, or a host
-    database in memory) it is a temporary one instead, which goes with the runner, and messages are
-    kept in memory: what a test leaves behind no other app finds. Where nothing can be written, a
-    temporary folder serves for locks and streams, if the data itself lies elsewhere.
+    By default it is the app's instance folder. In tests of a site (``TESTING``, or a host database in memory) it is a
+    temporary folder, removed with the runner, and messages are kept in memory, so that tests are isolated. If no
+    folder is writable and the data itself is stored elsewhere, a temporary folder is used for locks and streams.
 
-    :raises SettingsInvalid: if nothing can be written there.
+    :raises SettingsInvalid: if the folder is not writable.
     """
     if settings.data_dir is not None:
         make_data_folder(settings)
@@ -61,13 +60,13 @@ def choose_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> DataFo
 
 
 def instance_data_folder(app: Flask, settings: Settings) -> Path:
-    """Return the instance folder; a folder in it for a runner that is not the first, as its data is its own."""
+    """Return the instance folder; for further runners of the app, a folder in it."""
     folder = Path(app.instance_path)
     return folder if settings.prefix == PREFIX else folder / bind_key(settings)
 
 
 def is_under_test(app: Flask) -> bool:
-    """Return whether an app is made for a test: it says so, or keeps its own data in memory."""
+    """Return whether an app is used in a test: ``TESTING`` is set, or its database is in memory."""
     if app.testing:
         return True
     urls = [app.config.get("SQLALCHEMY_DATABASE_URI")]
@@ -82,7 +81,7 @@ def _in_memory(settings: Settings, wishes: Wishes) -> Settings:
 
 
 def _is_kept_elsewhere(app: Flask, settings: Settings, wishes: Wishes) -> bool:
-    """Return whether everything that must last lies outside the data folder: on a server, or nowhere by choice."""
+    """Return whether all persistent data is outside the data folder: on a server, or deliberately nowhere."""
     if settings.database_url:
         return not str(settings.database_url).startswith("sqlite")
     return wishes.db is not None or settings.memory == "in-memory"

@@ -21,7 +21,7 @@ from flowrunner.web.routes import groups_of
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where routes lie: path, subdomain, and the name of the blueprint that they are nested in."""
+    """The mount point of routes: path, subdomain, and the name of the blueprint that contains them."""
 
     url_prefix: str
     subdomain: str | None = None
@@ -29,7 +29,7 @@ class Place:
 
     @classmethod
     def in_blueprint(cls, state: Any, url_prefix: str) -> Place:
-        """Return the place below a blueprint of the site that is being registered."""
+        """Return the mount point inside a blueprint of the site."""
         within = f"{state.name_prefix}.{state.name}".lstrip(".")
         return cls((state.url_prefix or "").rstrip("/") + url_prefix, state.subdomain, within)
 
@@ -37,7 +37,7 @@ class Place:
 def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callable[[Any], Any] | None) -> None:
     """Add the routes of a runner to an app.
 
-    :raises SettingsInvalid: if another runner lies there.
+    :raises SettingsInvalid: if another runner is mounted there, or the app has already handled a request.
     """
     blueprint = make_blueprint(runner, name=name, groups=_groups(runner), guard=guard)
     full = f"{place.within}.{name}".lstrip(".")
@@ -49,7 +49,7 @@ def mount(app: Flask, runner: Runner, *, name: str, place: Place, guard: Callabl
         with slow_to_build(app):
             app.register_blueprint(blueprint, **options)
     except AssertionError:
-        # Flask takes no more parts once it has answered a request.
+        # Flask does not accept new routes after the first request.
         raise SettingsInvalid(
             "This app has already handled a request; set up flowrunner where the app is created."
         ) from None
@@ -64,14 +64,14 @@ def _groups(runner: Runner) -> tuple[RouteGroup, ...]:
     wanted, metrics = runner.settings.api, runner.settings.metrics
     if not runner.settings.playground:
         return groups_of(wanted, metrics=metrics)
-    # Sites that have no use for the page need not import what draws it.
+    # Sites without the playground need not import it.
     from flowrunner import playground
 
     return (*groups_of((*wanted, *playground.NEEDED), metrics=metrics), *playground.GROUPS)
 
 
 def _app_context(app: Flask) -> Callable[[], AbstractContextManager[Any]]:
-    """Return what gives a run the app's context on a thread that has none, so that a site's components find it."""
+    """Return a context manager that pushes the app context on threads without one, for components of the site."""
 
     def around() -> AbstractContextManager[Any]:
         if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from flowrunner.store.engine import DATABASE_FILE
 
 logger = logging.getLogger("flowrunner")
 
-#: What counts as data of a user, by the word for it: a table of ours, or of the SQLite memory backend.
+#: The tables that hold user data, by name of the data: of the app or of the SQLite memory backend.
 _TABLES: Final = {
     "messages": "flowrunner_messages",
     "flows": "flowrunner_flows",
@@ -27,9 +27,9 @@ _TABLES: Final = {
     "keys": "flowrunner_api_keys",
     "files": "flowrunner_files",
 }
-#: What the instance folder of the stand-alone app was called in an environment.
+#: The former instance folder of the stand-alone app in an environment.
 _NAME: Final = Path("var", "flowrunner-instance")
-#: Where tools that install programs keep the environment of each.
+#: The folders in which installers of programs keep environments.
 _ENVIRONMENTS_OF_TOOLS: Final = (
     ("~/.local/share/pipx/venvs", "*"),
     ("~/.local/share/uv/tools", "*"),
@@ -39,7 +39,7 @@ _ENVIRONMENTS_OF_TOOLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a data folder holds: that many messages, flows, variables, keys and files; conversations kept in files."""
+    """The contents of a data folder: numbers of messages, flows, variables, keys and files; conversations in files."""
 
     folder: Path
     counts: dict[str, int]
@@ -53,7 +53,7 @@ class Holdings:
 
 
 def holdings_of(folder: Path) -> Holdings:
-    """Return what a data folder holds; looking changes nothing in it."""
+    """Return the contents of a data folder, without changing it."""
     counts = dict.fromkeys(_TABLES, 0)
     database = folder / DATABASE_FILE
     if database.is_file():
@@ -61,16 +61,16 @@ def holdings_of(folder: Path) -> Holdings:
             with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
                 counts = {word: _count(connection, table) for word, table in _TABLES.items()}
         except sqlite3.Error:
-            # What cannot be read is no reason to say that there is nothing.
+            # A file that cannot be read does not mean that there is no data.
             counts["messages"] = 1
     counts["conversations"] = sum(1 for _ in _files_of(folder / "messages" / "sessions", "*.jsonl"))
     return Holdings(folder, counts)
 
 
 def find_older_places(current: Path) -> list[Holdings]:
-    """Return the folders in which an earlier installation of this user left data.
+    """Return the folders with data of earlier installations of this user.
 
-    :param current: where the data lies now, which is none of them.
+    :param current: the current data folder, which is excluded.
     """
     now = os.path.realpath(current)
     found: dict[str, Holdings] = {}
@@ -88,7 +88,7 @@ def find_older_places(current: Path) -> list[Holdings]:
 
 
 def sentence_about(held: Holdings) -> str:
-    """Return what a user is told of an older place."""
+    """Return the message about an older data folder."""
     return (
         f"An older data folder contains data ({held}): {held.folder}. Move it here with flowrunner data"
         f" move {held.folder}."
@@ -96,23 +96,23 @@ def sentence_about(held: Holdings) -> str:
 
 
 def notes_on(folder: Path) -> list[str]:
-    """Return what a user should know of the data folder: why it may vanish, and which older places hold data."""
+    """Return warnings about the data folder: why it may be lost, and which older folders contain data."""
     return [*doubts_about(folder), *map(sentence_about, find_older_places(folder))]
 
 
 def announce_data_folder(folder: Path) -> None:
-    """Log where the data lies, and what a user should know of that place."""
+    """Log the location of the data, and warnings about it."""
     logger.info("The data is in %s.", folder)
     for sentence in notes_on(folder):
         logger.warning("%s", sentence)
 
 
 def move_data(source: Path, target: Path) -> Holdings:
-    """Move a whole data folder to where data lies now; the source is removed when all of it is there.
+    """Move a complete data folder to the current one; the source is removed when everything was copied.
 
-    :returns: what was moved.
-    :raises BadRequest: if the source holds nothing.
-    :raises Conflict: if the target holds data of its own, or a server has the source open.
+    :returns: the contents that were moved.
+    :raises BadRequest: if the source has no data.
+    :raises Conflict: if the target has data, or a server uses the source.
     """
     held, there = holdings_of(source), holdings_of(target)
     if not held:
@@ -172,9 +172,9 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 
 
 def _take_alone(folder: Path) -> None:
-    """Bring everything of the database into its one file, which works only while nobody has it open.
+    """Checkpoint the database into a single file, which works only while no other process has it open.
 
-    :raises Conflict: if somebody has.
+    :raises Conflict: if another process uses it.
     """
     database = folder / DATABASE_FILE
     if not database.is_file():
@@ -189,7 +189,7 @@ def _take_alone(folder: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Have the disk take what was copied, before the original goes."""
+    """Flush the copy to disk before the original is removed."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             with path.open("rb") as file:

@@ -25,12 +25,12 @@ from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps
 from flowrunner.web.once import KEY_HEADER
 
-#: Where a request of the site counts the runs that it has asked for.
+#: The attribute in which a request of the site counts its runs.
 _COUNT: Final = "flowrunner.runs_asked_for"
 
 
 class ReplayedError(FlowRunnerError):
-    """What stopped a run when it was asked for first, raised again for the same key."""
+    """The error of the first run with a key, raised again for the same key."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -39,10 +39,10 @@ class ReplayedError(FlowRunnerError):
 
 @dataclass(slots=True)
 class ReplayedResult(RunResult):
-    """The result of a run that an earlier request with the same key asked for: its answer, without its vertices.
+    """The stored result of an earlier run with the same key: its answer, without its vertices.
 
-    :param answer: what ``to_json`` returned.
-    :param said: what ``text`` was.
+    :param answer: the result of ``to_json``.
+    :param said: the value of ``text``.
     """
 
     answer: Mapping[str, Any]
@@ -50,11 +50,11 @@ class ReplayedResult(RunResult):
 
     @property
     def text(self) -> str:
-        """Text of the first reported message; empty if there is none."""
+        """The text of the first message in the answer; empty if there is none."""
         return self.said
 
     def output(self, vertex_id: str) -> Mapping[str, Any] | None:
-        """Return the outputs of a reported vertex as the answer shows them, or None."""
+        """Return the outputs of a vertex as in the answer, or None if the answer does not show it."""
         shown = [o for part in self.answer["outputs"] for o in part["outputs"] if o["component_id"] == vertex_id]
         return {name: value["message"] for name, value in shown[0]["outputs"].items()} if shown else None
 
@@ -66,13 +66,12 @@ class ReplayedResult(RunResult):
 def site_key(
     runner: Runner, flow: Flow, asked: RunRequest, identity: Identity, given: str | None, kind: str
 ) -> Key | None:
-    """Return the key of a run: the one given, else that of the request which the site answers; None without one.
+    """Return the key of a run: the given one, or that of the current request; None if there is none.
 
-    A request may ask for several runs; each has its place in it. What a site's own client sends as its
-    key is the site's affair, so it may be of any length.
+    A request may start several runs, which are numbered. A key sent by a client of the site may have any length.
 
-    :param given: the key; blank for none.
-    :raises KeyInvalid: for a given one that can be no key.
+    :param given: the key; an empty text means none.
+    :raises KeyInvalid: if the given key is not valid.
     """
     if not runner.settings.idempotency_seconds or given == "":
         return None
@@ -90,9 +89,9 @@ def site_key(
 def run_once(
     runner: Runner, key: Key, flow: Flow, identity: Identity, execute: Callable[[Claim], RunResult]
 ) -> RunResult:
-    """Run a flow, or return what it gave when it was asked for first.
+    """Run a flow, or return the stored result of the first run with the key.
 
-    :raises FlowRunnerError: what stopped the run then or now; else as :meth:`~flowrunner.runs.once.Once.take`.
+    :raises FlowRunnerError: the error of the run, then or now; or as in :meth:`~flowrunner.runs.once.Once.take`.
     """
     claim = runner.runs.once.take(key, new_id())
     if isinstance(claim, str):
@@ -112,11 +111,11 @@ def run_once(
 
 
 def stream_once(call: Call, key: Key) -> Iterator[str]:
-    """Return the pieces of an answer as they come, or the whole of it where it was asked for before.
+    """Return an iterator over the parts of an answer, or the stored answer of the first run with the key.
 
-    A run whose reader leaves goes on for a while, as for every request with a key.
+    If the reader stops, the run continues for a while, as for all requests with a key.
 
-    :raises FlowRunnerError: as :func:`run_once`; what stops the run later is raised between two pieces.
+    :raises FlowRunnerError: as in :func:`run_once`; a later failure is raised by the iterator.
     """
     claim = call.runner.runs.once.take(key, new_id())
     if isinstance(claim, str):

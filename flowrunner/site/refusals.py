@@ -14,16 +14,16 @@ from flowrunner.settings.values import words
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-#: The module of the recipes, which must be called to give what ``identity=`` takes.
+#: The module with functions that return callables for ``identity=``.
 _RECIPES: Final = "flowrunner.integrations.identity"
 
 
 def refuse_arguments(
     name: Any, url_prefix: Any, subdomain: Any, *, identity: Any, guard: Any, memory: Any, plugins: Any
 ) -> None:
-    """Refuse arguments of the extension that cannot mean anything.
+    """Check the arguments of the extension.
 
-    :raises SettingsInvalid: naming the argument.
+    :raises SettingsInvalid: if one is invalid, naming it.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingsInvalid(
@@ -53,9 +53,9 @@ def refuse_arguments(
 
 
 def read_folders(flows_dir: Any) -> tuple[str, ...]:
-    """Return the folders that ``flows_dir=`` names.
+    """Return the folders in ``flows_dir=``.
 
-    :raises SettingsInvalid: if it can name none.
+    :raises SettingsInvalid: if it is not a folder or a list of folders.
     """
     try:
         return words(flows_dir)
@@ -64,9 +64,9 @@ def read_folders(flows_dir: Any) -> tuple[str, ...]:
 
 
 def refuse_target(app: Any, subdomain: str | None) -> None:
-    """Refuse to be mounted in what is not an app, or in one that answers requests already.
+    """Check the app or blueprint in which a runner is mounted.
 
-    :raises SettingsInvalid: saying what is wanted.
+    :raises SettingsInvalid: if it is not a Flask app or blueprint, or not supported.
     """
     if not isinstance(app, (Flask, Blueprint)):
         raise SettingsInvalid(
@@ -107,10 +107,10 @@ def _refuse_no_function(word: str, function: Any) -> None:
 
 def _takes_one(function: Any) -> bool:
     try:
-        # What is called is the wrapper, whatever ``functools.wraps`` tells of the function inside.
+        # The wrapper is called, so its signature counts, not that of the wrapped function.
         signature = inspect.signature(function, follow_wrapped=False)
     except (TypeError, ValueError):
-        # Some that are written in C tell nothing.
+        # Some functions written in C have no signature.
         return True
     try:
         signature.bind(None)

@@ -12,11 +12,11 @@ from flowrunner.web.streams import RunStream
 
 
 class TextStream(RunStream):
-    """A run that is told as its answer: what a model says as it says it, else the whole text at the end.
+    """A run whose answer is streamed as text: the text of a model as it is generated, or the whole text at the end.
 
-    Where several messages are streamed, the first of them counts.
+    If several messages are streamed, the first one is used.
 
-    :raises FlowRunnerError: where the run fails before its first event.
+    :raises FlowRunnerError: if the run fails before its first event.
     """
 
     def __init__(self, call: Call, claim: Claim | None = None) -> None:
@@ -25,16 +25,16 @@ class TextStream(RunStream):
         super().__init__(call, self._piece, claim)
 
     def pieces(self) -> Iterator[str]:
-        """Yield the pieces as they come. Leaving early stops the run.
+        """Yield the parts as they are generated. Closing the iterator early cancels the run.
 
-        :raises FlowRunnerError: what stopped the run.
+        :raises FlowRunnerError: if the run fails.
         """
         yield from self.listen(joined=False)
         if self.failure is not None:
             raise self.failure
 
     def whole(self, text: str) -> str:
-        """Return what is kept: the text, and what broke it off."""
+        """Return the stored form: the text, and the error that ended it."""
         failure = self.failure
         error = None if failure is None else [failure.status, failure.code, failure.message]
         return dumps({"text": text, "error": error})

@@ -12,27 +12,27 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker
 
-#: Threads for questions after the health of the worker alone.
+#: The number of threads reserved for health checks.
 _THREADS: Final = 2
 _FIRST_LINE: Final = re.compile(rb"(?:GET|HEAD) (?:[^ ?\r\n]*/)?(?:health|health_check|ready)(?:\?[^ \r\n]*)? HTTP/")
 _LOOKED_AT: Final = 512
 
 
 class Worker(ThreadWorker):
-    """Answers ``/health``, ``/health_check`` and ``/ready`` on threads of their own while all others are taken.
+    """Answers ``/health``, ``/health_check`` and ``/ready`` on reserved threads while all others are busy.
 
-    Streams hold a thread each for as long as they last. A probe that waited behind them would time out,
-    and what asks it would kill a worker that does nothing but work.
+    Each stream occupies a thread as long as it lasts. A health check that waited behind them would time out, and the
+    supervisor would kill a healthy worker.
     """
 
     def init_process(self) -> None:
-        """Make the threads for health, and start as usual."""
+        """Create the threads for health checks, and start as usual."""
         self._taken = 0
         self._health = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowrunner-health")
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Hand a connection to a thread; while none is free, look first what it asks."""
+        """Pass a connection to a thread; if none is free, check first whether it is a health check."""
         if self._taken < self.cfg.threads:
             self._submit(self.tpool, conn)
             return
@@ -45,7 +45,7 @@ class Worker(ThreadWorker):
             self._submit(self.tpool, conn)
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
-        """Stop at once."""
+        """Stop immediately."""
         self._health.shutdown(wait=False)
         super().handle_quit(sig, frame)
 
@@ -57,12 +57,12 @@ class Worker(ThreadWorker):
         )
 
     def _finish(self, conn: Any, done: Future[Any], usual: bool) -> None:
-        # On the worker's own thread, as everything that counts.
+        # On the worker's own thread, like all bookkeeping.
         self._taken -= usual
         self.finish_request(conn, done)
 
     def _wait_for_data(self, conn: Any) -> None:
-        """Look at the connection again once something has arrived on it, as gunicorn does with slow clients."""
+        """Check the connection again when data has arrived, as gunicorn does with slow clients."""
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + self.cfg.keepalive
         self.pending_conns.append(conn)
@@ -70,9 +70,9 @@ class Worker(ThreadWorker):
 
 
 def _peek(sock: socket.socket) -> bytes | None:
-    """Return the beginning of what has arrived, and leave it there; None if nothing has."""
+    """Return the beginning of the received data without consuming it; None if there is none."""
     try:
         return sock.recv(_LOOKED_AT, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except (OSError, ValueError):
-        # Nothing yet, or a connection that is encrypted here: that one waits with all others.
+        # No data yet, or a TLS connection: it waits like all others.
         return None
