@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class MemoryOperations(Protocol):
-    """The operations of :class:`MemoryBackend`, as whoever calls them sees them."""
+    """The operations of :class:`MemoryBackend`, as callers see them."""
 
     def append_messages(self, messages: Sequence[Message]) -> list[Message]: ...
     def fetch_messages(self, query: MessageQuery) -> list[Message]: ...
@@ -35,78 +35,75 @@ class MemoryOperations(Protocol):
 
 
 class MemoryBackend(ABC):
-    """A store of conversations. **This docstring is the contract**; the kit in
-    ``flowrunner.testing`` proves it, and nothing else defines it.
+    """A store of conversations. **This docstring is the contract**; the kit in ``flowrunner.testing`` tests it, and
+    nothing else defines it.
 
-    *Order* is the order of append, never the clock. Two appends that return one after the other are
-    in that order for every reader, in every thread and process; and a reader that has seen a
-    message never sees another one appear before it later, except in a session that was merged
-    (below). So a reader that follows a store with ``after`` misses nothing.
+    *Order* is the order of append, never the clock. Two appends that return one after the other are in that order for
+    every reader, in every thread and process; and a reader that has seen a message never sees another one appear
+    before it later, except in a session that was merged (below). So a reader that follows a store with ``after``
+    misses nothing.
 
-    *Owners.* The same session id of two owners is two sessions. A query reaches only rows of its
-    owner; :data:`EVERY_OWNER` reaches all. A message is stored under its ``owner`` field.
+    *Owners.* The same session id of two owners is two sessions. A query reaches only messages of its owner;
+    :data:`EVERY_OWNER` reaches all. A message is stored under its ``owner`` field.
 
-    *Values* come back as they went in: texts character by character (NUL and control characters
-    included), JSON values as JSON, timestamps to the microsecond. A session id is any non-empty
-    text of any length; ids of messages, owners and flows have at most 255 characters. Text that
-    UTF-8 cannot encode (a lone surrogate) may be refused with :class:`~flowrunner.MessageInvalid`.
-    Changing an object that was passed in or returned has no effect on the store.
+    *Values* come back as they went in: texts character by character (NUL and control characters included), JSON
+    values as JSON, timestamps to the microsecond. A session id is any non-empty text of any length; ids of messages,
+    owners and flows have at most 255 characters. Text that UTF-8 cannot encode (a lone surrogate) may be refused with
+    :class:`~flowrunner.MessageInvalid`. Changing an object that was passed in or returned has no effect on the store.
 
-    ``append_messages`` takes messages of one owner and one session, stores all or none, keeps their
-    order, and returns them as stored. When it returns, they are as safe as the backend can make
-    them: a ``durable`` backend has them on disk. A message has its id, ``session_id``, ``sender``
-    and ``sender_name`` already; appending an id that is taken (anywhere in the store, or twice in
-    one call) raises :class:`~flowrunner.MessageInvalid`. An empty list returns an empty list.
+    ``append_messages`` takes messages of one owner and one session, stores all or none, keeps their order, and
+    returns them as stored. When it returns, the messages are stored: a ``durable`` backend has them on disk. A
+    message has its id, ``session_id``, ``sender`` and ``sender_name`` already; appending an id that is taken
+    (anywhere in the store, or twice in one call) raises :class:`~flowrunner.MessageInvalid`. An empty list returns an
+    empty list.
 
-    ``fetch_messages`` returns what the query means, **oldest first**. ``limit`` keeps the newest N
-    (after ``offset``); with the cursor ``after`` the oldest N. Cursors are message ids, so a page
-    stays where it is while others insert or delete.
+    ``fetch_messages`` returns what the query means, **oldest first**. ``limit`` keeps the newest N (after
+    ``offset``); with the cursor ``after`` the oldest N. Cursors are message ids, so a page stays where it is while
+    others insert or delete.
 
-    ``update_messages`` changes all messages the query means and returns them as they are now,
-    oldest first; if there are none, the list is empty. One verb edits a message and renames or
-    merges sessions: with ``changes.session_id`` the messages that are not there yet move to that
-    session of their owner. A session that had no messages gets them in the order they had; one that
-    had some is sorted by timestamp, and by order of append where timestamps are equal. The merged
-    messages share the places in the whole order that they had before; every other session is
-    unchanged. All or nothing, even if the process dies in between.
+    ``update_messages`` changes all messages that the query means and returns the changed messages, oldest first; if
+    there are none, the list is empty. One operation edits messages, and renames or merges sessions: with
+    ``changes.session_id`` the messages that are not there yet move to that session of their owner. A session that had
+    no messages gets them in the order they had; a session that had some is sorted by timestamp, and by order of
+    append where timestamps are equal. The merged messages keep the positions in the overall order that they had as a
+    group; every other session is unchanged. All or nothing, even if the process dies in between.
 
-    ``delete_messages`` removes the messages that the query means and returns their number. Their
-    ids may be appended again.
+    ``delete_messages`` removes the messages that the query means and returns their number. Their ids may be appended
+    again.
 
-    ``list_sessions`` returns a summary per session, latest activity first (activity = the newest
-    append). A session without messages does not exist.
+    ``list_sessions`` returns a summary per session, latest activity first (activity = the newest append). A session
+    without messages does not exist.
 
     ``close`` releases everything and returns True; a second call does no harm.
 
-    *Hooks.* Each operation, the optional ``session_lock`` included, is a hook of the same name, and
-    the core calls a backend only through hooks, so that a plugin that wraps one sees every call. A
-    backend must not answer one operation by calling another through the hooks. Any other public
-    method of a backend is for its own plugin; the core never calls it.
+    *Hooks.* Each operation, the optional ``session_lock`` included, is a hook of the same name, and the core calls a
+    backend only through hooks, so that a plugin that wraps one sees every call. A backend must not answer one
+    operation by calling another through the hooks. Any other public method of a backend is for its own plugin; the
+    core never calls it.
 
-    ``session_lock`` is for stores that several hosts share; others return None, and runs take turns
-    with a file lock on the host. It returns a context manager. Entering it waits at most ``wait``
-    seconds and returns whether the lock was acquired: there is at most one holder at a time, across
-    all threads, processes and hosts. A failure of the store is :class:`~flowrunner.MemoryFailed`.
-    Leaving it releases only its own lock, never that of another holder, and does not raise. If the
-    holder dies, the lock is released: its connection ends, or its lease, which is renewed while the
-    holder lives, expires. With leases, each holder writes a random token, and renews or releases
-    the lock only while its own token is there. Locks of different sessions, and of the same session
-    id of different owners, are independent; one thread may hold several.
+    ``session_lock`` is for stores that several hosts share; others return None, and runs take turns with a file lock
+    on the host. It returns a context manager. Entering it waits at most ``wait`` seconds and returns whether the lock
+    was acquired: there is at most one holder at a time, across all threads, processes and hosts. A failure of the
+    store is :class:`~flowrunner.MemoryFailed`. Leaving it releases only its own lock, never that of another holder,
+    and does not raise. If the holder dies, the lock is released: its connection ends, or its lease, which is renewed
+    while the holder lives, expires. With leases, each holder writes a random token, and renews or releases the lock
+    only while its own token is there. Locks of different sessions, and of the same session id of different owners,
+    are independent; one thread may hold several.
 
-    *Failure.* An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with
-    ``__cause__``) and leaves nothing half-done; no falsy value ever means failure. All operations
-    may be called from any thread, and in a process forked after the backend was opened.
+    *Failure.* An operation that cannot be done raises :class:`~flowrunner.MemoryFailed` (with ``__cause__``) and
+    leaves nothing half-done; no falsy value ever means failure. All operations may be called from any thread, and in
+    a process forked after the backend was opened.
     """
 
     #: Other processes that open the same place see the same messages.
     shared: ClassVar[bool] = False
     #: Messages survive the end of the process, also ``kill -9``.
     durable: ClassVar[bool] = False
-    #: Narrows ``MessageQuery.text`` by an index; every backend answers it, if only by ``matches``.
+    #: Whether ``MessageQuery.text`` uses an index; every backend supports it, at least through ``matches``.
     searches: ClassVar[bool] = False
-    #: Where it keeps messages, for people: a folder, or an address without credentials. Blank says nothing.
+    #: The location of the messages, for display: a folder, or an address without credentials; empty if unknown.
     place: str = ""
-    #: Whether a ``session_lock`` of the class locks; one that does so on some databases only says it of its instances.
+    #: Whether ``session_lock`` of the class locks; set it on the instance if this depends on the database.
     locks: bool = True
 
     @abstractmethod
@@ -115,40 +112,41 @@ class MemoryBackend(ABC):
 
     @abstractmethod
     def fetch_messages(self, query: MessageQuery) -> list[Message]:
-        """Return the messages meant, oldest first."""
+        """Return the messages that the query means, oldest first."""
 
     @abstractmethod
     def update_messages(self, query: MessageQuery, changes: MessageChanges) -> list[Message]:
-        """Change the messages meant and return them."""
+        """Change the messages that the query means and return them."""
 
     @abstractmethod
     def delete_messages(self, query: MessageQuery) -> int:
-        """Remove the messages meant and return their number."""
+        """Remove the messages that the query means and return their number."""
 
     @abstractmethod
     def list_sessions(self, query: SessionQuery) -> list[SessionSummary]:
-        """Return the sessions meant, latest activity first."""
+        """Return the sessions that the query means, latest activity first."""
 
     @abstractmethod
     def close(self) -> bool:
-        """Release everything; return True."""
+        """Release everything and return True."""
 
     def commits_on(self, engine: Any) -> bool:
-        """Say whether messages are appended on this SQLAlchemy engine, with :func:`flowrunner.cargo_for` it along.
+        """Return whether messages are appended on this SQLAlchemy engine, together with :func:`flowrunner.cargo_for`
+        it.
 
-        Then what is recorded of a run is part of the same transaction; else it is a transaction more.
+        The record of a run is then part of the same transaction; otherwise it takes another one.
         """
         return False
 
     def session_lock(self, owner: str, session_id: str, wait: float) -> AbstractContextManager[bool] | None:
-        """Return a lock of the store's own on a session; None where a file lock of the host is enough."""
+        """Return a lock on a session in the store; None if a file lock on the host is sufficient."""
         return None
 
 
 class OwnerMemory:
-    """The messages of one owner: the only way by which a view or a component reaches a store.
+    """The messages of one owner. Views and components access a store only through this handle.
 
-    Whatever a caller passes, every query carries the owner that this handle is bound to.
+    Every query has the owner of the handle, whatever a caller passes.
     """
 
     def __init__(self, operations: MemoryOperations, owner: Owner) -> None:
@@ -156,11 +154,11 @@ class OwnerMemory:
         self.owner = owner
 
     def append(self, messages: Message | Iterable[Message]) -> list[Message]:
-        """Store one message or several under this owner; ids are made where there are none.
+        """Store one or several messages under this owner; messages without an id get one.
 
         Messages of several sessions are stored session by session.
 
-        :raises TypeError: for what is no message.
+        :raises TypeError: if an argument is not a message.
         :raises MessageInvalid: if one lacks session id, sender or sender name, or an id is taken.
         :raises MemoryFailed: if the store fails.
         """
@@ -183,27 +181,27 @@ class OwnerMemory:
         return stored
 
     def fetch(self, **query: Any) -> list[Message]:
-        """Return messages, oldest first; members as :class:`MessageQuery` but for the owner."""
+        """Return messages, oldest first. The arguments are the members of :class:`MessageQuery` except the owner."""
         return _answered(self._operations.fetch_messages(self._query(query)), "fetch_messages")
 
     def update(self, changes: MessageChanges, **query: Any) -> list[Message]:
-        """Change messages and return them; members as :class:`MessageQuery`.
+        """Change messages and return them. The other arguments are members of :class:`MessageQuery`.
 
         :raises MessageInvalid: if session id, sender or sender name would become empty.
         """
         for name in ("session_id", "sender", "sender_name"):
             if getattr(changes, name) == "":
                 raise MessageInvalid(f"A message cannot be stored without {name}.")
-        # A wrapper may change the changes on their way, and the caller keeps these.
+        # A plugin may modify the changes, so pass a copy.
         own = dataclasses.replace(changes)
         return _answered(self._operations.update_messages(self._query(query), own), "update_messages")
 
     def delete(self, **query: Any) -> int:
-        """Remove messages and return their number; members as :class:`MessageQuery`."""
+        """Remove messages and return their number. The arguments are members of :class:`MessageQuery`."""
         return _answered(self._operations.delete_messages(self._query(query)), "delete_messages")
 
     def sessions(self, **query: Any) -> list[SessionSummary]:
-        """Return sessions, latest activity first; members as :class:`SessionQuery`."""
+        """Return sessions, latest activity first. The arguments are members of :class:`SessionQuery`."""
         query["owner"] = self.owner
         return _answered(self._operations.list_sessions(SessionQuery(**query)), "list_sessions")
 
@@ -213,7 +211,7 @@ class OwnerMemory:
 
 
 class Memory:
-    """The chosen store, bound to nobody; hand out :meth:`for_owner` and nothing else."""
+    """The memory backend chosen by the settings. Pass on only handles from :meth:`for_owner`."""
 
     def __init__(self, operations: MemoryOperations, *, backend: MemoryBackend, name: str) -> None:
         self.operations = operations
@@ -226,7 +224,7 @@ class Memory:
 
     @property
     def session_lock(self) -> SessionLock | None:
-        """The operation ``session_lock``, with what wraps it; None if the backend has none of its own."""
+        """The operation ``session_lock`` with its plugins; None if the backend has no lock."""
         offered = self.backend.locks and type(self.backend).session_lock is not MemoryBackend.session_lock
         return self.operations.session_lock if offered else None
 
@@ -236,7 +234,7 @@ class Memory:
 
 
 def _answered(answer: T | None, operation: str) -> T:
-    """Refuse the silence of a wrapper that swallowed a result."""
+    """Check that a plugin that wraps an operation has returned its result."""
     if answer is None:
         raise MemoryFailed(
             f"No memory backend answered {operation}: the backend, or a plugin that wraps it, returned nothing."

@@ -1,4 +1,4 @@
-"""Queries: which messages and sessions are meant, and which of their members may change."""
+"""Queries for messages and sessions, and the changes that an update may make."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowrunner.memory.message import Message
 
 
 class _EveryOwner:
-    """The one value that means "of whomever"; only admin keys and maintenance may use it."""
+    """The type of the value that means all owners; only admin keys and maintenance may use it."""
 
     def __repr__(self) -> str:
         return "EVERY_OWNER"
@@ -22,14 +22,14 @@ class _EveryOwner:
 EVERY_OWNER: Final = _EveryOwner()
 Owner = str | _EveryOwner
 
-#: Fields by which a list of messages may be sorted for display.
+#: The fields by which a list of messages can be sorted for display.
 ORDER_FIELDS: Final = ("timestamp", "sender", "sender_name", "session_id", "text")
 
 _T = TypeVar("_T")
 
 
 def fold(text: str) -> str:
-    """Return a text case-folded, as search compares it."""
+    """Return a text folded for a search that ignores case."""
     return text.casefold()
 
 
@@ -37,20 +37,18 @@ def fold(text: str) -> str:
 class MessageQuery:
     """Which messages are meant. All members that are set must hold (AND).
 
-    ``owner`` is not optional: one owner, or :data:`EVERY_OWNER`. ``flow_id``, ``session_id``,
-    ``context_id``, ``sender``, ``sender_name``, ``category`` and ``run_id`` are exact and
-    case-sensitive. ``error`` keeps only rows with that flag. ``exclude_run`` leaves out the rows of
-    one run. ``text`` keeps messages that contain every word of it (words are what white space
-    separates), anywhere in the text, also inside a longer word, any case. ``ids`` keeps those with
-    one of the ids; an empty tuple means none. ``since`` and ``until`` bound the timestamp
-    (``since <= t < until``).
+    ``owner`` is not optional: one owner, or :data:`EVERY_OWNER`. ``flow_id``, ``session_id``, ``context_id``,
+    ``sender``, ``sender_name``, ``category`` and ``run_id`` are exact and case-sensitive. ``error`` keeps only rows
+    with that flag. ``exclude_run`` leaves out the messages of one run. ``text`` keeps messages that contain all its
+    words (separated by white space), anywhere in the text, also inside longer words, ignoring case. ``ids`` keeps
+    those with one of the ids; an empty tuple means none. ``since`` and ``until`` bound the timestamp (``since <= t <
+    until``).
 
-    ``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append
-    among what else the query means; None keeps all. ``before`` and ``after`` are ids of messages
-    (cursors): only messages appended before, or after, that one. A cursor is any message of the
-    owner, of whichever session; one that is gone or another owner's raises
-    :class:`~flowrunner.NotFound`. With ``after`` offset and limit count from the *oldest*, so that
-    a reader can page forward.
+    ``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after all other
+    filters; None keeps all. ``before`` and ``after`` are ids of messages (cursors): only messages appended before, or
+    after, that one. A cursor may be any message of the owner, in any session; if it does not exist or belongs to
+    another owner, the operation raises :class:`~flowrunner.NotFound`. With ``after``, offset and limit count from the
+    *oldest*, so that a reader can page forward.
     """
 
     owner: Owner
@@ -73,15 +71,15 @@ class MessageQuery:
     offset: int = 0
 
     def words(self) -> tuple[str, ...]:
-        """Return the folded words that ``text`` asks for."""
+        """Return the folded words of ``text``."""
         return tuple(fold(self.text).split()) if self.text else ()
 
     def reaches(self, owner: str) -> bool:
-        """Return whether the messages of an owner are within the query's reach."""
+        """Return whether the query reaches the messages of an owner."""
         return isinstance(self.owner, _EveryOwner) or owner == self.owner
 
     def matches(self, message: Message) -> bool:
-        """Return whether a message is meant, but for limit, offset and cursors."""
+        """Return whether the query means a message, ignoring limit, offset and cursors."""
         if not self.reaches(message.owner):
             return False
         for name in _EXACT:
@@ -102,9 +100,9 @@ class MessageQuery:
         return True
 
     def window(self, found: Sequence[_T]) -> list[_T]:
-        """Return what offset and limit leave of everything else that the query means.
+        """Apply offset and limit to the messages that match everything else.
 
-        :param found: in order of append, oldest first.
+        :param found: messages in order of append, oldest first.
         """
         if self.after is not None:
             return list(found[self.offset : None if self.limit is None else self.offset + self.limit])
@@ -112,7 +110,7 @@ class MessageQuery:
         return list(found[0 if self.limit is None else max(0, stop - self.limit) : stop])
 
     def select(self, messages: Iterable[Message]) -> list[Message]:
-        """Answer the query out of all messages, in order of append; a simple backend needs no more.
+        """Answer the query from a list of all messages, in order of append. This suffices for a simple backend.
 
         :raises NotFound: if a cursor is not among them.
         """
@@ -132,10 +130,10 @@ class MessageQuery:
         return dataclasses.replace(self, **changes)
 
     def become(self, **members: Any) -> None:
-        """Change this very query; only for plugins that wrap a hook.
+        """Modify this query in place; only for plugins that wrap a hook.
 
-        A hook hands the same object to all that implement it, so this is how a wrapper changes
-        what the backend is asked. Each call of a hook has a query of its own.
+        All implementations of a hook get the same object, so this is how a plugin changes the query for the backend.
+        Each call of a hook has its own query.
         """
         _become(self, members)
 
@@ -153,8 +151,8 @@ _EXACT: Final = (
 
 
 def cursor_gone(cursor: str) -> NotFound:
-    """Return the error for a cursor whose message or session is not there."""
-    return NotFound(f"The cursor {cursor} names no stored message.")
+    """Return the error for a cursor whose message or session does not exist."""
+    return NotFound(f"The cursor {cursor} does not name a stored message.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +177,7 @@ class MessageChanges:
     session_metadata: dict[str, Any] | None = None
 
     def given(self) -> dict[str, Any]:
-        """Return the changes as field name and new value."""
+        """Return the new values by field name."""
         return {f.name: v for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
 
     def apply(self, message: Message) -> Message:
@@ -187,17 +185,17 @@ class MessageChanges:
         return message.replace(**self.given())
 
     def become(self, **members: Any) -> None:
-        """Change these very changes; only for plugins that wrap a hook, see :meth:`MessageQuery.become`."""
+        """Modify these changes in place; only for plugins that wrap a hook, see :meth:`MessageQuery.become`."""
         _become(self, members)
 
     def rewrite(self, messages: Iterable[Message], meant: Iterable[Message]) -> list[Message]:
-        """Return all messages with those that are meant changed, in the order they then have.
+        """Return all messages with the changes applied to some of them, in their new order.
 
-        A session that gains messages and had some before is put in order of time; the messages of
-        all other sessions keep their places. A simple backend needs no more for an update.
+        A session that gains messages and had some before is sorted by time; messages of other sessions keep their
+        positions. This suffices for an update in a simple backend.
 
-        :param messages: everything, in order of append.
-        :param meant: which of them change.
+        :param messages: all messages, in order of append.
+        :param meant: the messages to change.
         """
         before = list(messages)
         ids = {message.id for message in meant}
@@ -236,12 +234,12 @@ class SessionSummary:
 class SessionQuery:
     """Which sessions to select, and which part of the list.
 
-    ``flow_id`` looks only at messages of that flow: sessions without any are left out, and counts,
-    moments and activity are those of that flow's messages. ``contains`` keeps ids that contain the
-    text, any case. ``limit`` and ``offset`` count from the latest activity. ``after`` is the last
-    session id of the previous page: the list goes on behind it, also when others became active
-    meanwhile; one that is gone raises :class:`~flowrunner.NotFound`. Where the query reaches every
-    owner, ``after_owner`` says whose session it is; without it the least active of that id is meant.
+    ``flow_id`` considers only messages of that flow: sessions without any are left out, and counts, timestamps and
+    activity are those of the flow's messages. ``contains`` keeps ids that contain the text, ignoring case. ``limit``
+    and ``offset`` count from the latest activity. ``after`` is the last session id of the previous page: the list
+    continues after it, even if other sessions became active meanwhile; if that session is gone, the operation raises
+    :class:`~flowrunner.NotFound`. If the query reaches every owner, ``after_owner`` names the owner of that session;
+    without it, the least active session with this id is meant.
     """
 
     owner: Owner
@@ -254,19 +252,19 @@ class SessionQuery:
     offset: int = 0
 
     def matches(self, session_id: str) -> bool:
-        """Return whether a session of that id is meant, as far as its id goes."""
+        """Return whether a session id matches the query."""
         if self.session_id is not None and session_id != self.session_id:
             return False
         return not self.contains or fold(self.contains) in fold(session_id)
 
     def is_after(self, summary: SessionSummary) -> bool:
-        """Return whether a session is the one that ``after`` names."""
+        """Return whether ``after`` names this session."""
         return summary.session_id == self.after and self.after_owner in (None, summary.owner)
 
     def select(self, messages: Iterable[Message]) -> list[SessionSummary]:
-        """Answer the query out of all messages, in order of append; a simple backend needs no more.
+        """Answer the query from a list of all messages, in order of append. This suffices for a simple backend.
 
-        :raises NotFound: if the session that ``after`` names is not among them.
+        :raises NotFound: if the session in ``after`` does not exist.
         """
         groups: dict[tuple[str, str], list[Message]] = {}
         for message in messages:
@@ -274,7 +272,7 @@ class SessionQuery:
                 key = (message.owner, message.session_id)
                 group = groups.pop(key, [])
                 group.append(message)
-                # Out and in again: the session that was active last stands last.
+                # Remove and insert again, so that the session with the latest activity is last.
                 groups[key] = group
         summaries = [summarise(group) for group in reversed(groups.values())]
         if self.after is not None:

@@ -30,8 +30,9 @@ class PagingTests(BackendTests):
 
     @pytest.mark.parametrize("size", [1, 3, 7, 11])
     def test_every_owners_sessions_page_in_any_size(self, backend: MemoryBackend, size: int) -> None:
-        """Where the query reaches every owner, ``after_owner`` says whose session it is; without it the least active
-        of that id is meant."""
+        """If the query reaches every owner, ``after_owner`` names the owner of that session; without it, the least
+        active session with this id is meant.
+        """
         stored = [(_OWNERS[n % 4], f"s{n % 3}") for n in range(11)]
         for owner, session in stored:
             append_texts(backend, "x", owner=owner, session_id=session)
@@ -45,7 +46,7 @@ class PagingTests(BackendTests):
 
     @pytest.mark.parametrize("size", [1, 3, 7, 11])
     def test_every_owners_messages_page_in_any_size(self, backend: MemoryBackend, size: int) -> None:
-        """With ``after`` offset and limit count from the *oldest*, so that a reader can page forward."""
+        """With ``after``, offset and limit count from the *oldest*, so that a reader can page forward."""
         for n in range(11):
             append_texts(backend, "x", id=str(n), owner=_OWNERS[n % 4], session_id=f"s{n % 3}")
         forward, page = ["0"], backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, after="0", limit=size))
@@ -81,8 +82,9 @@ class CapTests(BackendTests):
         assert list_ids(backend, after="s1") == ["s0"]
 
     def test_more_than_ten_thousand_messages_are_all_reached(self, backend: MemoryBackend) -> None:
-        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what
-        else the query means; None keeps all."""
+        """``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after
+        all other filters; None keeps all.
+        """
         for start in range(0, MESSAGES, 2000):
             numbers = range(start, min(start + 2000, MESSAGES))
             backend.append_messages([make_message(str(n), id=str(n), properties={}) for n in numbers])

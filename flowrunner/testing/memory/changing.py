@@ -83,8 +83,9 @@ class EditTests(BackendTests):
         assert fetch_texts(backend, limit=1) == ["c"]
 
     def test_an_edit_reaches_all_that_the_query_means(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         append_texts(backend, "a", "b", sender="User")
         append_texts(backend, "c", sender="Machine")
         changed = backend.update_messages(MessageQuery(owner=ANN, sender="User"), MessageChanges(sender_name="Ann"))
@@ -92,22 +93,25 @@ class EditTests(BackendTests):
         assert fetch_texts(backend, sender_name="Ann") == ["a", "b"]
 
     def test_an_edit_counts_the_window_as_a_fetch_does(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         append_texts(backend, *"abcd")
         changed = backend.update_messages(MessageQuery(owner=ANN, limit=2, offset=1), MessageChanges(sender="X"))
         assert [message.text for message in changed] == ["b", "c"]
 
     def test_changes_that_change_nothing_return_what_is_there(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         stored = append_texts(backend, "a", "b")
         assert backend.update_messages(MessageQuery(owner=ANN), MessageChanges()) == stored
         assert backend.fetch_messages(MessageQuery(owner=ANN)) == stored
 
     def test_nothing_meant_is_nothing_changed(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         append_texts(backend, "a")
         query = MessageQuery(owner=ANN, ids=("unknown",))
         assert backend.update_messages(query, MessageChanges(text="b")) == []
@@ -146,8 +150,9 @@ class MoveTests(BackendTests):
     )
 
     def test_a_rename_moves_all_and_keeps_the_order(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for n in range(4):
             append_texts(backend, str(n), session_id="old", timestamp=NOON - timedelta(hours=n))
         moved = backend.update_messages(MessageQuery(owner=ANN, session_id="old"), MessageChanges(session_id="new"))
@@ -156,8 +161,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="old") == []
 
     def test_a_merge_is_ordered_by_time(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for text, minute in (("c", 3), ("a", 1)):
             append_texts(backend, text, session_id="left", timestamp=NOON + timedelta(minutes=minute))
         for text, minute in (("d", 4), ("b", 2)):
@@ -169,8 +175,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", limit=2) == ["c", "d"]
 
     def test_equal_times_keep_the_order_of_append(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for n in range(6):
             append_texts(backend, str(n), session_id=("left", "right")[n % 2], timestamp=NOON)
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
@@ -186,8 +193,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", limit=1) == ["new"]
 
     def test_other_sessions_keep_their_order_and_their_place(self, backend: MemoryBackend) -> None:
-        """The merged messages share the places in the whole order that they had before; every other session is
-        unchanged."""
+        """The merged messages keep the positions in the overall order that they had as a group; every other session
+        is unchanged.
+        """
         for n in range(9):
             session = ("left", "bystander", "right")[n % 3]
             append_texts(backend, str(n), session_id=session, timestamp=NOON - timedelta(minutes=n))
@@ -208,8 +216,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left") == ["a", "b", "d"]
 
     def test_several_sessions_can_merge_into_one(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for n in range(9):
             append_texts(backend, str(n), session_id=f"s{n % 3}", timestamp=NOON + timedelta(minutes=n))
         backend.update_messages(MessageQuery(owner=ANN), MessageChanges(session_id="s1"))
@@ -226,8 +235,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="talk") == ["0", "1", "2"]
 
     def test_a_move_can_edit_at_once(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         append_texts(backend, "a", session_id="left", timestamp=NOON)
         append_texts(backend, "b", session_id="right", timestamp=NOON - timedelta(minutes=1))
         changes = MessageChanges(session_id="left", sender_name="Moved", text="B")
@@ -257,8 +267,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, BOB, session_id="left") == ["bob 1", "bob 2"]
 
     def test_cursors_survive_a_merge(self, backend: MemoryBackend) -> None:
-        """The merged messages share the places in the whole order that they had before; every other session is
-        unchanged."""
+        """The merged messages keep the positions in the overall order that they had as a group; every other session
+        is unchanged.
+        """
         left = append_texts(backend, "a", "c", session_id="left", timestamp=NOON)
         append_texts(backend, "b", session_id="right", timestamp=NOON - timedelta(minutes=1))
         backend.update_messages(MessageQuery(owner=ANN, session_id="right"), MessageChanges(session_id="left"))
@@ -266,8 +277,9 @@ class MoveTests(BackendTests):
         assert fetch_texts(backend, session_id="left", after=left[0].id) == ["c"]
 
     def test_a_large_merge_is_whole(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for session in ("left", "right"):
             backend.append_messages(
                 [
@@ -281,8 +293,9 @@ class MoveTests(BackendTests):
     @since(2)
     @pytest.mark.parametrize("move", MOVES)
     def test_windows_are_counted_anew_after_a_move(self, backend: MemoryBackend, move: str) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         for n in range(8):
             session = ("left", "right", "bystander")[n % 3]
             append_texts(backend, str(n), id=str(n), session_id=session, timestamp=NOON - timedelta(minutes=n))

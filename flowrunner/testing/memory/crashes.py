@@ -87,7 +87,7 @@ class DurableTests(BackendTests):
     def test_what_was_acknowledged_survives_a_crash_of_the_server(
         self, durable: MemoryBackend, folder: Path, open_another: Callable[[], MemoryBackend]
     ) -> None:
-        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
+        """When it returns, the messages are stored: a ``durable`` backend has them on disk."""
         if type(self).crash_store is BackendTests.crash_store:
             pytest.skip("the test class does not define crash_store, which kills the server that stores the messages")
         _, edited, gone = append_texts(durable, "kept", "old", "gone")

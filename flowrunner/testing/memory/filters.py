@@ -102,7 +102,7 @@ class FilterTests(BackendTests):
         assert fetch_texts(backend, ids=ids, limit=2, offset=1) == ["b", "c"]
 
     def test_exclude_run_keeps_messages_of_no_run(self, backend: MemoryBackend) -> None:
-        """``exclude_run`` leaves out the rows of one run."""
+        """``exclude_run`` leaves out the messages of one run."""
         append_texts(backend, "no run")
         append_texts(backend, "this run", run_id="run-1")
         append_texts(backend, "other run", run_id="run-2")
@@ -156,15 +156,17 @@ class SearchTests(BackendTests):
     )
 
     def test_search_finds_all_words_anywhere_in_any_case(self, backend: MemoryBackend) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in the
-        text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         append_texts(backend, *SEARCHED)
         assert {text: fetch_texts(backend, text=text) for text in FOUND} == FOUND
         assert {text: fetch_texts(backend, text=text, session_id="talk") for text in FOUND} == FOUND
 
     def test_blank_search_means_everything(self, backend: MemoryBackend) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in the
-        text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         append_texts(backend, "a", "b")
         assert fetch_texts(backend, text="") == ["a", "b"]
         assert fetch_texts(backend, text=" \t") == ["a", "b"]
@@ -181,8 +183,9 @@ class SearchTests(BackendTests):
         assert fetch_texts(backend, text="apple", before=cursor, limit=2) == ["apple 5", "apple 7"]
 
     def test_search_follows_changes_in_a_large_store(self, backend: MemoryBackend) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in the
-        text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         # Enough messages that a backend which makes an index makes one.
         for start in range(0, 6000, 1000):
             many = [make_message(f"filler {n}", flow_id="f") for n in range(start, start + 1000)]
@@ -205,7 +208,7 @@ class SearchTests(BackendTests):
         assert fetch_texts(backend, text="filler 4999") == ["filler 4999"]
 
     def test_search_stays_with_the_owner(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         append_texts(backend, "secret word", owner=BOB)
         assert fetch_texts(backend, text="secret") == []
         assert fetch_texts(backend, EVERY_OWNER, text="secret") == ["secret word"]

@@ -42,8 +42,9 @@ class HistoryTests(BackendTests):
     def test_random_histories_agree_with_a_plain_list(
         self, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """**This docstring is the contract**; the kit in ``flowrunner.testing`` proves it, and nothing else defines
-        it."""
+        """**This docstring is the contract**; the kit in ``flowrunner.testing`` tests it, and nothing else defines
+        it.
+        """
         asked = os.environ.get("MEMORY_KIT_EXAMPLES")
         # Hypothesis has no setting for it, and takes five minutes by itself.
         monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", self.shortening)

@@ -45,7 +45,7 @@ class CaseTests(BackendTests):
         assert fetch_texts(backend, EVERY_OWNER) == list(ALIKE[:2])
 
     def test_case_counts_in_exclude_run(self, backend: MemoryBackend) -> None:
-        """``exclude_run`` leaves out the rows of one run."""
+        """``exclude_run`` leaves out the messages of one run."""
         for name in ALIKE:
             append_texts(backend, name, run_id=name)
         assert fetch_texts(backend, exclude_run="straße") == ["Straße", "STRASSE"]

@@ -67,8 +67,9 @@ class ListTests(BackendTests):
         assert list_ids(backend, limit=0) == []
 
     def test_a_page_goes_on_while_others_become_active(self, backend: MemoryBackend) -> None:
-        """``after`` is the last session id of the previous page: the list goes on behind it, also when others became
-        active meanwhile; one that is gone raises :class:`~flowrunner.NotFound`."""
+        """``after`` is the last session id of the previous page: the list continues after it, even if other sessions
+        became active meanwhile; if that session is gone, the operation raises :class:`~flowrunner.NotFound`.
+        """
         for n in range(6):
             append_texts(backend, "x", session_id=str(n))
         assert list_ids(backend, limit=2) == ["5", "4"]
@@ -77,8 +78,9 @@ class ListTests(BackendTests):
         assert list_ids(backend, limit=2, after="4") == ["3", "2"]
 
     def test_a_page_behind_what_is_gone_is_an_error(self, backend: MemoryBackend) -> None:
-        """``after`` is the last session id of the previous page: the list goes on behind it, also when others became
-        active meanwhile; one that is gone raises :class:`~flowrunner.NotFound`."""
+        """``after`` is the last session id of the previous page: the list continues after it, even if other sessions
+        became active meanwhile; if that session is gone, the operation raises :class:`~flowrunner.NotFound`.
+        """
         append_texts(backend, "x")
         append_texts(backend, "x", session_id="theirs", owner=BOB)
         for gone in ("never there", "theirs"):
@@ -90,7 +92,7 @@ class ListTests(BackendTests):
     def test_a_page_behind_what_is_gone_is_an_error_also_where_nothing_is_wanted(
         self, backend: MemoryBackend, cursor: str
     ) -> None:
-        """one that is gone raises :class:`~flowrunner.NotFound`."""
+        """if that session is gone, the operation raises :class:`~flowrunner.NotFound`."""
         for name, owner in (("there", ANN), ("deleted", ANN), ("foreign", BOB)):
             append_texts(backend, "x", session_id=name, owner=owner)
         backend.delete_messages(MessageQuery(owner=ANN, session_id="deleted"))
@@ -107,8 +109,9 @@ class ListTests(BackendTests):
         assert list_ids(backend, after="there", limit=0) == []
 
     def test_one_flow_is_counted_alone(self, backend: MemoryBackend) -> None:
-        """``flow_id`` looks only at messages of that flow: sessions without any are left out, and counts, moments and
-        activity are those of that flow's messages."""
+        """``flow_id`` considers only messages of that flow: sessions without any are left out, and counts, timestamps
+        and activity are those of the flow's messages.
+        """
         append_texts(backend, "x", session_id="a", flow_id="f", timestamp=NOON)
         append_texts(backend, "x", session_id="b", flow_id="f", timestamp=NOON)
         append_texts(backend, "x", session_id="a", flow_id="g", timestamp=NOON + timedelta(hours=1))
@@ -128,7 +131,7 @@ class ListTests(BackendTests):
         assert list_ids(backend, session_id="none") == []
 
     def test_ids_can_be_searched(self, backend: MemoryBackend) -> None:
-        """``contains`` keeps ids that contain the text, any case."""
+        """``contains`` keeps ids that contain the text, ignoring case."""
         for n in range(300):
             append_texts(backend, "x", session_id=f"{'Straße' if n % 100 == 7 else 'path'} {n}")
         assert list_ids(backend, contains="STRASSE") == ["Straße 207", "Straße 107", "Straße 7"]
@@ -151,8 +154,9 @@ class ListTests(BackendTests):
         assert list_ids(backend) == ["b"]
 
     def test_renames_and_merges_show(self, backend: MemoryBackend) -> None:
-        """A session that had no messages gets them in the order they had; one that had some is sorted by timestamp, and
-        by order of append where timestamps are equal."""
+        """A session that had no messages gets them in the order they had; a session that had some is sorted by
+        timestamp, and by order of append where timestamps are equal.
+        """
         append_texts(backend, "1", session_id="a", timestamp=NOON + timedelta(hours=2), flow_id="f")
         append_texts(backend, "2", session_id="b", timestamp=NOON, flow_id="g")
         append_texts(backend, "3", session_id="c", timestamp=NOON)
@@ -179,8 +183,9 @@ class ListTests(BackendTests):
         ]
 
     def test_every_owners_list_has_pages_too(self, backend: MemoryBackend) -> None:
-        """Where the query reaches every owner, ``after_owner`` says whose session it is; without it the least active of
-        that id is meant."""
+        """If the query reaches every owner, ``after_owner`` names the owner of that session; without it, the least
+        active session with this id is meant.
+        """
         for n in range(6):
             append_texts(backend, "1", session_id="same" if n % 2 else f"s{n}", owner=f"owner {n}")
         seen = []

@@ -92,24 +92,27 @@ class WindowTests(BackendTests):
         assert fetch_texts(backend, limit=0) == []
 
     def test_offset_skips_the_newest(self, backend: MemoryBackend) -> None:
-        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what else
-        the query means; None keeps all."""
+        """``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after
+        all other filters; None keeps all.
+        """
         append_texts(backend, *"abcde")
         assert fetch_texts(backend, offset=1, limit=2) == ["c", "d"]
         assert fetch_texts(backend, offset=4) == ["a"]
         assert fetch_texts(backend, offset=9, limit=2) == []
 
     def test_the_window_is_counted_after_the_filters(self, backend: MemoryBackend) -> None:
-        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what else
-        the query means; None keeps all."""
+        """``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after
+        all other filters; None keeps all.
+        """
         for n in range(12):
             append_texts(backend, str(n), sender="User" if n % 4 == 0 else "Machine")
         assert fetch_texts(backend, sender="User", limit=2) == ["4", "8"]
         assert fetch_texts(backend, sender="User", limit=1, offset=1) == ["4"]
 
     def test_the_window_is_counted_by_append_and_not_by_the_clock(self, backend: MemoryBackend) -> None:
-        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what else
-        the query means; None keeps all."""
+        """``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after
+        all other filters; None keeps all.
+        """
         for n in range(4):
             append_texts(backend, str(n), timestamp=NOON - timedelta(hours=n))
         assert fetch_texts(backend, limit=2) == ["2", "3"]
@@ -123,7 +126,7 @@ class WindowTests(BackendTests):
         assert fetch_texts(backend, before=stored[0].id) == []
 
     def test_after_pages_forward(self, backend: MemoryBackend) -> None:
-        """With ``after`` offset and limit count from the *oldest*, so that a reader can page forward."""
+        """With ``after``, offset and limit count from the *oldest*, so that a reader can page forward."""
         stored = append_texts(backend, *"abcdefg")
         assert fetch_texts(backend, after=stored[1].id, limit=2) == ["c", "d"]
         assert fetch_texts(backend, after=stored[1].id, limit=2, offset=1) == ["d", "e"]
@@ -138,8 +141,9 @@ class WindowTests(BackendTests):
         assert fetch_texts(backend, **between, limit=2) == ["c", "d"]
 
     def test_a_cursor_may_be_of_another_session(self, backend: MemoryBackend) -> None:
-        """A cursor is any message of the owner, of whichever session; one that is gone or another owner's raises
-        :class:`~flowrunner.NotFound`."""
+        """A cursor may be any message of the owner, in any session; if it does not exist or belongs to another owner,
+        the operation raises :class:`~flowrunner.NotFound`.
+        """
         append_texts(backend, "a")
         (cursor,) = append_texts(backend, "x", session_id="other")
         append_texts(backend, "b")
@@ -156,8 +160,9 @@ class WindowTests(BackendTests):
         assert fetch_texts(backend, session_id="talk", after=stored[4].id) == ["g", "h"]
 
     def test_a_cursor_that_is_gone_is_an_error(self, backend: MemoryBackend) -> None:
-        """A cursor is any message of the owner, of whichever session; one that is gone or another owner's raises
-        :class:`~flowrunner.NotFound`."""
+        """A cursor may be any message of the owner, in any session; if it does not exist or belongs to another owner,
+        the operation raises :class:`~flowrunner.NotFound`.
+        """
         stored = append_texts(backend, *"abc")
         backend.delete_messages(MessageQuery(owner=ANN, ids=(stored[1].id or "",)))
         for cursor in (stored[1].id, "never there"):
@@ -166,8 +171,9 @@ class WindowTests(BackendTests):
                     fetch_texts(backend, **_one(side, cursor))
 
     def test_a_cursor_of_another_owner_is_as_good_as_gone(self, backend: MemoryBackend) -> None:
-        """A cursor is any message of the owner, of whichever session; one that is gone or another owner's raises
-        :class:`~flowrunner.NotFound`."""
+        """A cursor may be any message of the owner, in any session; if it does not exist or belongs to another owner,
+        the operation raises :class:`~flowrunner.NotFound`.
+        """
         append_texts(backend, "mine")
         (theirs,) = append_texts(backend, "theirs", owner=BOB)
         for side in ("before", "after"):
@@ -181,8 +187,9 @@ class WindowTests(BackendTests):
     def test_a_cursor_that_is_gone_is_an_error_also_where_nothing_is_wanted(
         self, backend: MemoryBackend, side: str, cursor: str
     ) -> None:
-        """A cursor is any message of the owner, of whichever session; one that is gone or another owner's raises
-        :class:`~flowrunner.NotFound`."""
+        """A cursor may be any message of the owner, in any session; if it does not exist or belongs to another owner,
+        the operation raises :class:`~flowrunner.NotFound`.
+        """
         for name, owner in (("there", ANN), ("deleted", ANN), ("foreign", BOB)):
             append_texts(backend, name, id=name, owner=owner)
         backend.delete_messages(MessageQuery(owner=ANN, ids=("deleted",)))

@@ -45,14 +45,14 @@ class OwnerTests(BackendTests):
         return mine, theirs
 
     def test_fetching_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         mine, theirs = self.store_both(backend)
         for way, members in REACHES.items():
             found = backend.fetch_messages(MessageQuery(owner=ANN, **members(theirs)))
             assert found == ([] if "ids" in way else [mine]), way
 
     def test_updating_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         _, theirs = self.store_both(backend)
         for way, members in REACHES.items():
             query = MessageQuery(owner=ANN, **members(theirs))
@@ -61,7 +61,7 @@ class OwnerTests(BackendTests):
             assert backend.fetch_messages(MessageQuery(owner=BOB)) == [theirs], way
 
     def test_deleting_reaches_the_owners_messages_only(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         for way, members in REACHES.items():
             _, theirs = self.store_both(backend)
             number = backend.delete_messages(MessageQuery(owner=ANN, **members(theirs)))
@@ -70,7 +70,7 @@ class OwnerTests(BackendTests):
             backend.delete_messages(MessageQuery(owner=EVERY_OWNER))
 
     def test_listing_reaches_the_owners_sessions_only(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         self.store_both(backend)
         append_texts(backend, "x", owner=BOB, session_id="secret", flow_id="f")
         assert list_ids(backend) == list_ids(backend, flow_id="f") == ["talk"]
@@ -78,7 +78,7 @@ class OwnerTests(BackendTests):
         assert [summary.count for summary in _summaries(backend)] == [1]
 
     def test_every_owner_reaches_all(self, backend: MemoryBackend) -> None:
-        """A query reaches only rows of its owner; :data:`EVERY_OWNER` reaches all."""
+        """A query reaches only messages of its owner; :data:`EVERY_OWNER` reaches all."""
         mine, theirs = self.store_both(backend)
         assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER)) == [mine, theirs]
         assert backend.fetch_messages(MessageQuery(owner=EVERY_OWNER, session_id="talk")) == [mine, theirs]

@@ -61,8 +61,9 @@ class PatternTests(BackendTests):
 
     @pytest.mark.parametrize("name", LOOKED_FOR)
     def test_a_search_takes_its_words_letter_by_letter(self, backend: MemoryBackend, name: str) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
-        the text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         wanted, yes, no = LOOKED_FOR[name]
         append_texts(backend, yes, no)
         assert fetch_texts(backend, text=wanted) == [yes]
@@ -70,15 +71,16 @@ class PatternTests(BackendTests):
 
     @pytest.mark.parametrize("name", LOOKED_FOR)
     def test_contains_takes_its_text_letter_by_letter(self, backend: MemoryBackend, name: str) -> None:
-        """``contains`` keeps ids that contain the text, any case."""
+        """``contains`` keeps ids that contain the text, ignoring case."""
         wanted, yes, no = LOOKED_FOR[name]
         append_texts(backend, "x", session_id=yes)
         append_texts(backend, "x", session_id=no)
         assert list_ids(backend, contains=wanted) == [yes]
 
     def test_a_large_store_searches_letter_by_letter_too(self, backend: MemoryBackend) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
-        the text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         backend.append_messages([make_message(f"filler {n}") for n in range(2500)])
         for name, (_, yes, no) in LOOKED_FOR.items():
             backend.append_messages([make_message(text, name) for text in (yes, no)])
@@ -88,21 +90,23 @@ class PatternTests(BackendTests):
 
     @pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u3000", "\u2028", "\x1f"], ids=ascii)
     def test_every_white_space_separates_words(self, backend: MemoryBackend, blank: str) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
-        the text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         append_texts(backend, "pear and apple", "apple")
         assert fetch_texts(backend, text=f"apple{blank}pear") == ["pear and apple"]
 
     def test_blanks_in_contains_count(self, backend: MemoryBackend) -> None:
-        """``contains`` keeps ids that contain the text, any case."""
+        """``contains`` keeps ids that contain the text, ignoring case."""
         for session in ("a b", "ab", "b a", " "):
             append_texts(backend, "x", session_id=session)
         assert list_ids(backend, contains="A B") == ["a b"]
         assert list_ids(backend, contains=" ") == [" ", "b a", "a b"]
 
     def test_a_long_text_is_searched_to_its_end(self, backend: MemoryBackend) -> None:
-        """``text`` keeps messages that contain every word of it (words are what white space separates), anywhere in
-        the text, also inside a longer word, any case."""
+        """``text`` keeps messages that contain all its words (separated by white space), anywhere in the text, also
+        inside longer words, ignoring case.
+        """
         append_texts(backend, _LONG + "needle", _LONG)
         assert fetch_texts(backend, text="needle") == [_LONG + "needle"]
         assert fetch_texts(backend, text="word " * 300 + "needle") == [_LONG + "needle"]

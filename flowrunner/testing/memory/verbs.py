@@ -57,8 +57,9 @@ class VerbTests(BackendTests):
 
     @pytest.mark.parametrize("verb", VERBS)
     def test_a_verb_counts_the_window_after_all_filters(self, backend: MemoryBackend, verb: str) -> None:
-        """``limit`` keeps the newest N after ``offset`` newest were skipped, counted by order of append among what else
-        the query means; None keeps all."""
+        """``limit`` keeps the newest N messages after skipping the newest ``offset``, by order of append and after
+        all other filters; None keeps all.
+        """
         for n in range(8):
             append_texts(backend, "x", id=str(n), sender="User" if n % 2 else "Machine", flow_id="f" if n > 2 else "g")
         query = MessageQuery(owner=ANN, sender="User", flow_id="f", limit=1, offset=1)

@@ -30,16 +30,17 @@ class WriterTests(BackendTests):
     )
 
     def test_deletions_beside_appends_lose_nothing(self, backend: MemoryBackend) -> None:
-        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
+        """When it returns, the messages are stored: a ``durable`` backend has them on disk."""
         write_in_threads(backend, "deletions beside appends")
 
     def test_edits_beside_appends_lose_nothing(self, backend: MemoryBackend) -> None:
-        """When it returns, they are as safe as the backend can make them: a ``durable`` backend has them on disk."""
+        """When it returns, the messages are stored: a ``durable`` backend has them on disk."""
         write_in_threads(backend, "edits beside appends")
 
     def test_edits_beside_edits_are_all_done(self, backend: MemoryBackend) -> None:
-        """``update_messages`` changes all messages the query means and returns them as they are now, oldest first; if
-        there are none, the list is empty."""
+        """``update_messages`` changes all messages that the query means and returns the changed messages, oldest
+        first; if there are none, the list is empty.
+        """
         write_in_threads(backend, "edits beside edits")
 
     def test_deletions_beside_edits_stay_deleted(self, backend: MemoryBackend) -> None:
