@@ -26,10 +26,10 @@ _TURN: Final = ("say", "tweaks", "answer", "error", "components")
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: what was said, the answer, and what each component gave, by output.
+    """One turn: the input, the answer, and the values of each component, by output.
 
-    ``components`` leaves out components that did not run. ``error`` is the code and sentence of a
-    run that failed, empty for one that did not.
+    ``components`` has only components that ran. ``error`` is the code and message of a failed run; otherwise it is
+    empty.
     """
 
     say: str | None
@@ -41,11 +41,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns of one session of one flow.
+    """The turns of one session of one flow.
 
-    ``flow`` is an id or endpoint name. ``fixed`` names components that are not run again: they give
-    what they gave when it was recorded, such as models. ``ignored`` names components whose outputs
-    may differ, such as a clock; ``answer`` among them stands for the answer as a whole.
+    ``flow`` is an id or endpoint name. ``fixed`` names components that are not run again and return their recorded
+    outputs, such as models. ``ignored`` names components whose outputs may differ, such as a clock; the name
+    ``answer`` ignores the whole answer.
     """
 
     flow: str
@@ -56,14 +56,14 @@ class Conversation:
 
 
 def load(path: Path) -> Conversation:
-    """Read a conversation from its file.
+    """Read a conversation from a file.
 
-    :raises FlowInvalid: if it is none, saying why.
+    :raises FlowInvalid: if the file is not a recorded conversation, with the reason.
     """
     try:
         raw = json.loads(path.read_text("utf-8"))
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise ValueError(f'it does not say "format": "{FORMAT}"')
+            raise ValueError(f'it has no member "format": "{FORMAT}"')
         turns = tuple(Turn(**{k: turn[k] for k in _TURN if k in turn}) for turn in raw["turns"])
         return Conversation(
             str(raw["flow"]), turns, tuple(raw.get("fixed", ())), tuple(raw.get("ignored", ())), path.stem
@@ -74,7 +74,7 @@ def load(path: Path) -> Conversation:
 
 
 def save(conversation: Conversation, path: Path) -> None:
-    """Write a conversation into a file."""
+    """Write a conversation to a file."""
     turns = []
     for turn in conversation.turns:
         kept = {name: getattr(turn, name) for name in _TURN}
@@ -88,9 +88,11 @@ def save(conversation: Conversation, path: Path) -> None:
 
 
 def record(runner: Runner, flow: str, says: Sequence[str], *, name: str = "") -> Conversation:
-    """Talk to a flow and return the conversation. Components that wait for others, such as models, are fixed.
+    """Run a flow with some inputs and return the conversation.
 
-    :raises FlowRunnerError: if there is no such flow, or it cannot run.
+    Components that wait for the network, such as models, become fixed.
+
+    :raises FlowRunnerError: if the flow does not exist or cannot run.
     """
     plan = runner.plan(runner.find(flow, Identity("recorder")))
     turns = _talk(runner, plan, [Turn(say) for say in says])
@@ -99,9 +101,9 @@ def record(runner: Runner, flow: str, says: Sequence[str], *, name: str = "") ->
 
 
 def replay(runner: Runner, conversation: Conversation) -> Conversation:
-    """Say the same to the flow as it is now, in a session of its own, and return what comes of it.
+    """Run the current flow with the recorded inputs, in a new session, and return the resulting conversation.
 
-    :raises FlowRunnerError: if there is no such flow any more, or it cannot run.
+    :raises FlowRunnerError: if the flow no longer exists or cannot run.
     """
     plan = runner.plan(runner.find(conversation.flow, Identity("recorder")))
     return replace(conversation, turns=tuple(_talk(runner, plan, conversation.turns, conversation.fixed)))
@@ -124,7 +126,7 @@ def _talk(runner: Runner, plan: Plan, turns: Iterable[Turn], fixed: Sequence[str
 
 
 def _with_fixed(plan: Plan, turn: Turn, fixed: Sequence[str]) -> Plan:
-    """Return a plan in which fixed components give what they gave in that turn."""
+    """Return a plan in which fixed components return the outputs recorded in a turn."""
     if not fixed:
         return plan
     vertices = tuple(
@@ -137,7 +139,7 @@ def _with_fixed(plan: Plan, turn: Turn, fixed: Sequence[str]) -> Plan:
 
 
 class _Recorded(Component):
-    """Gives what a component gave when the conversation was recorded."""
+    """Returns the recorded outputs of a component."""
 
     type_name = "Recorded"
 
@@ -147,8 +149,8 @@ class _Recorded(Component):
     def run(self, context: RunContext, /, **values: Any) -> Mapping[str, Any]:
         """Return the recorded outputs.
 
-        :raises ValueError: if it did not run then.
+        :raises ValueError: if the component did not run in the recording.
         """
         if self._outputs is None:
-            raise ValueError("it is fixed, and it did not run when this conversation was recorded")
+            raise ValueError("the component is fixed, but it did not run when this conversation was recorded")
         return {name: value_of(form) for name, form in self._outputs.items()}

@@ -13,10 +13,10 @@ from flowrunner.testing.forms import shown
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it was.
+    """One difference from the recording.
 
-    ``component`` is the id of a component, or empty for the answer as a whole; ``output`` the name
-    of its output, or empty where the component as a whole ran or did not.
+    ``component`` is the id of a component, or empty for the whole answer. ``output`` is the name of its output, or
+    empty if only one of recording and replay ran the component.
     """
 
     turn: int
@@ -38,7 +38,7 @@ class Difference:
 
 
 def find_differences(recorded: Conversation, now: Conversation) -> list[Difference]:
-    """Return every difference, turn by turn, components in the order in which they ran."""
+    """Return all differences by turn, with components in the order in which they ran."""
     found: list[Difference] = []
     for number, (before, after) in enumerate(zip(recorded.turns, now.turns, strict=True), start=1):
         found += _in_turn(number, before, after, frozenset(recorded.ignored))
@@ -46,14 +46,14 @@ def find_differences(recorded: Conversation, now: Conversation) -> list[Differen
 
 
 def show_differences(name: str, found: list[Difference]) -> str:
-    """Return differences as text for people; empty where there are none."""
+    """Return the differences as text; empty if there are none."""
     return "\n".join([f"{name} differs from the recording:", *map(str, found)]) if found else ""
 
 
 def _in_turn(number: int, before: Turn, now: Turn, ignored: frozenset[str]) -> list[Difference]:
     say = before.say or ""
     if before.error or now.error:
-        # After a failure no component is known, and the sentence already says which one it was.
+        # After a failure, no component has values, and the error names the one that failed.
         old, new = before.error or before.answer, now.error or now.answer
         return [Difference(number, say, "", "", old, new)] if old != new else []
     found = [
@@ -62,7 +62,7 @@ def _in_turn(number: int, before: Turn, now: Turn, ignored: frozenset[str]) -> l
         if component not in ignored
         for output, old, new in _in_component(before, now, component)
     ]
-    # Where a component says it already, the answer would only say it again.
+    # The difference of the answer would only repeat that of a component.
     if not found and before.answer != now.answer and "answer" not in ignored:
         found.append(Difference(number, say, "", "", before.answer, now.answer))
     return found

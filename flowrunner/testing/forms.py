@@ -8,7 +8,7 @@ from typing import Any, Final
 from flowrunner.engine.shapes import value_json
 from flowrunner.memory.message import Message
 
-#: Members that differ from run to run and say nothing about the flow.
+#: Members that differ in each run and do not depend on the flow.
 VOLATILE: Final = frozenset(
     {
         "id",
@@ -32,7 +32,7 @@ _OTHER: Final = "other"
 
 
 def form_of(value: Any) -> Any:
-    """Return a value as it is kept: texts as they are, messages with who said them, JSON without what changes."""
+    """Return the recorded form of a value: texts, messages with their sender, JSON without varying members."""
     if isinstance(value, (str, bool, int, float)) or value is None:
         return value
     if isinstance(value, Message):
@@ -48,7 +48,7 @@ def form_of(value: Any) -> Any:
 
 
 def value_of(form: Any) -> Any:
-    """Return a value from its form; None for one that could not be kept, such as a model handed on."""
+    """Return a value from its recorded form; None if it could not be recorded, such as a model."""
     if isinstance(form, list):
         return [value_of(item) for item in form]
     if not isinstance(form, dict):
@@ -59,7 +59,7 @@ def value_of(form: Any) -> Any:
 
 
 def shown(form: Any) -> str:
-    """Return a form as lines of text, for people."""
+    """Return a recorded form as lines of text."""
     if isinstance(form, str):
         return form
     if isinstance(form, dict) and _MESSAGE in form:
@@ -71,7 +71,7 @@ def shown(form: Any) -> str:
 
 
 def _steady(value: Any) -> Any:
-    """Return JSON without members that differ from run to run."""
+    """Return JSON without members that differ in each run."""
     if isinstance(value, Mapping):
         return {str(k): _steady(v) for k, v in value.items() if k not in VOLATILE}
     if isinstance(value, (list, tuple)):

@@ -22,7 +22,7 @@ from flowrunner.testing.memory.verbs import VerbTests
 from flowrunner.testing.memory.writers import WriterTests
 
 
-# pytest runs the tests of the last base first: cheap ones that tell most stand below.
+# pytest runs the tests of the last base first: fast and informative ones are at the end.
 class MemoryBackendContract(
     DurableTests,
     HistoryTests,
@@ -48,9 +48,9 @@ class MemoryBackendContract(
     WindowTests,
     OrderTests,
 ):
-    """Everything that the docstring of :class:`~flowrunner.MemoryBackend` promises, as tests.
+    """Tests for everything that the docstring of :class:`~flowrunner.MemoryBackend` promises.
 
-    A backend is tested by a class of its own, in a file of its own::
+    Test a backend with a class in its own file::
 
         from flowrunner.testing import MemoryBackendContract
 
@@ -58,11 +58,11 @@ class MemoryBackendContract(
             def open_backend(self, folder):
                 return MyBackend(folder / "messages.db")
 
-    and ``pytest``. All tests of a group run if the backend's flags claim what the group is about:
-    the groups *processes* and *crashes* are left out where it does not say ``shared`` or
-    ``durable``, and *failing writes* where the class does not say how to ``break_writes``.
+    and running ``pytest``. A group of tests runs if the class attributes of the backend claim its subject:
+    *processes* and *crashes* are skipped unless it is ``shared`` or ``durable``, and *failing writes* unless the test
+    class defines ``break_writes``.
     ``python -m flowrunner.testing.memory_report FILE`` prints which groups it passes.
 
-    ``open_backend`` is also called in processes that the kit starts, which import the file of the
-    class by its path and know no fixtures: it may use the folder and environment variables only.
+    ``open_backend`` is also called in processes started by the kit, which import the file by its path. There are no
+    fixtures in them: it may use only the folder and environment variables.
     """

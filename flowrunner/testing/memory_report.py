@@ -12,7 +12,7 @@ from flowrunner.testing.memory_results import Results, describe
 
 
 def lines_of(results: Results) -> list[str]:
-    """Return the report, for people."""
+    """Return the report as lines of text."""
     found = []
     for name, groups in results.classes.items():
         found.append(name)
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m flowrunner.testing.memory_report FILE [pytest options]\n")
         return 2
     results = Results()
-    # With pytest-xdist, which a project's own settings may switch on, other processes would know the groups.
+    # Without pytest-xdist, which a project's settings may enable: its processes would collect the groups.
     alone = ["-n", "0"] if find_spec("xdist") else []
     code = int(pytest.main(["-q", "--no-header", *arguments, *alone], plugins=[results]))
     sys.stdout.write("\n" + "\n".join(lines_of(results)) + "\n")

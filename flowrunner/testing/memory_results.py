@@ -12,10 +12,10 @@ import pytest
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one test.
+    """The result of one test.
 
-    ``outcome`` is ``passed``, ``failed`` or ``skipped``; ``reason`` says why it was left out or how
-    it failed; ``sentence`` is what the contract says.
+    ``outcome`` is ``passed``, ``failed`` or ``skipped``; ``reason`` says why it was skipped or how it failed;
+    ``sentence`` is the sentence of the contract.
     """
 
     test: str
@@ -27,21 +27,21 @@ class Result:
 
 @dataclass
 class Results:
-    """A pytest plugin that takes down the results of all kits of memory backends: by class, by group, in order."""
+    """A pytest plugin that collects the results of memory kits, by class and group, in order."""
 
     classes: dict[str, dict[str, list[Result]]] = field(default_factory=dict)
-    #: The version of the kit that a class is pinned to.
+    #: The version of the kit that each class is pinned to.
     kit_version: int | None = None
     _places: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
     def pytest_configure(self) -> None:
-        """Let the kit's assertions show their values, where nothing has imported them yet."""
+        """Let pytest rewrite the kit's assertions, unless the modules were imported before."""
         if "flowrunner.testing.memory.opening" not in sys.modules:
             pytest.register_assert_rewrite("flowrunner.testing.memory")
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Note to which class and group each test belongs, and which sentence it is there for."""
-        # Imported before pytest has begun, the kit would lose what pytest adds to its assertions.
+        """Record the class, group and sentence of each test."""
+        # Imported here, since pytest rewrites assertions only in modules imported after its start.
         from flowrunner.testing.memory.opening import BackendTests
         from flowrunner.testing.memory.promises import sentence_of
 
@@ -53,7 +53,7 @@ class Results:
                 self._places[item.nodeid] = (owner.__name__, group, sentence_of(item.function))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what became of a test."""
+        """Record the result of a test."""
         found = self._places.get(report.nodeid)
         if found is None or (report.when != "call" and report.passed):
             return
@@ -64,7 +64,7 @@ class Results:
 
 
 def group_of(tests: type, name: str) -> str:
-    """Return the group that brought a test, also where a class overrides it; ``own`` for tests of its own."""
+    """Return the group of a test, also if the class overrides it; ``own`` for tests of the class itself."""
     for base in reversed(tests.__mro__):
         if name in vars(base) and vars(base).get("group"):
             return str(vars(base)["group"])
@@ -84,7 +84,7 @@ def describe(results: Sequence[Result]) -> str:
 
 
 def _with_case(nodeid: str) -> str:
-    """Return the name of a test with its case, which may have ``::`` in it."""
+    """Return the name of a test with its case, which may contain ``::``."""
     name, bracket, case = nodeid.partition("[")
     return name.rpartition("::")[2] + bracket + case
 

@@ -1,4 +1,4 @@
-"""Scripts for the stand-in model server: its answers, step by step."""
+"""Scripts for the fake model server: its answers, step by step."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-#: What the stand-in says when nobody told it anything else.
+#: The default answer of the server.
 USUAL_WORDS: Final = ("Ahoy", " matey", ", the", " sky", " is", " blue", ".")
 
 
 @dataclass(frozen=True)
 class Say:
-    """Answer with a text, in parts where a stream is asked for.
+    """Answer with a text, in parts if a stream is requested.
 
-    ``gate`` holds everything after the first part back until it is set. ``pause`` is waited
-    before each part. ``usage`` False leaves the token counts out.
+    ``gate`` delays everything after the first part until it is set. ``pause`` is the delay before each part in
+    seconds. ``usage=False`` omits the token counts.
     """
 
     parts: tuple[str, ...]
@@ -28,7 +28,7 @@ class Say:
 
 @dataclass(frozen=True)
 class Call:
-    """Ask for tools: ``("name", arguments)`` pairs; arguments may be a text that is no JSON."""
+    """Call tools: ``("name", arguments)`` pairs; arguments may be a text that is not JSON."""
 
     calls: tuple[tuple[str, Any], ...]
     text: str = ""
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Fail:
-    """Refuse with a status and a message."""
+    """Answer with an error status and a message."""
 
     status: int
     message: str = "the stand-in refuses"
@@ -45,28 +45,28 @@ class Fail:
 
 @dataclass(frozen=True)
 class Hang:
-    """Say the parts, then nothing, until the caller leaves or the server closes."""
+    """Send the parts, then nothing, until the client disconnects or the server closes."""
 
     parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Say the parts and close the connection in the middle."""
+    """Send the parts and close the connection before the end."""
 
     parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Malformed:
-    """Answer with something that is no JSON."""
+    """Answer with something that is not JSON."""
 
     text: str = "{not json"
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Answer with these bytes, whether a stream is asked for or not."""
+    """Answer with these bytes, also if a stream is requested."""
 
     body: str | bytes
     status: int = 200
@@ -75,9 +75,9 @@ class Raw:
 
 @dataclass(frozen=True)
 class Write:
-    """Answer with a message as some server writes it: whole, or in the deltas where a stream is asked for.
+    """Answer with a message in the form of a particular server: whole, or as deltas if a stream is requested.
 
-    Without ``deltas`` the message is the one delta. A blank ``reason`` is left out.
+    Without ``deltas``, the message is the only delta. An empty ``reason`` is omitted.
     """
 
     message: Mapping[str, Any]
@@ -90,17 +90,17 @@ Step = Say | Call | Fail | Hang | Cut | Malformed | Raw | Write
 
 
 def say(*parts: str, **more: Any) -> Say:
-    """Return a step that says these parts."""
+    """Return a step that answers with these parts."""
     return Say(parts, **more)
 
 
 def call(*calls: tuple[str, Any], text: str = "") -> Call:
-    """Return a step that asks for these tools."""
+    """Return a step that calls these tools."""
     return Call(calls, text)
 
 
 def sample_of(schema: Mapping[str, Any]) -> Any:
-    """Return a value that fits a JSON schema, for a caller that asked for one."""
+    """Return a sample value for a JSON schema."""
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type")
@@ -114,7 +114,7 @@ def sample_of(schema: Mapping[str, Any]) -> Any:
 
 
 def usual_answer(body: Mapping[str, Any]) -> Step:
-    """Return what is said where no script says otherwise: fitting JSON where a schema is asked for."""
+    """Return the default answer: sample JSON if a schema is requested, otherwise a text."""
     import json
 
     wanted = body.get("response_format") or {}

@@ -20,13 +20,12 @@ _USAGE: Final = {"prompt_tokens": 7, "completion_tokens": 8, "total_tokens": 15}
 
 
 class ModelServer:
-    """The stand-in; ``with ModelServer() as server:`` starts and closes it.
+    """A fake model server; ``with ModelServer() as server:`` starts and closes it.
 
-    ``url`` is its base URL. ``asked`` collects the bodies received, ``headers`` their headers.
-    ``embedded`` collects the texts that were to be embedded; those with words in common get vectors
-    that are near. ``left`` counts callers that closed the connection before they had their answer.
-    Steps given to :meth:`script` are answered in order; then ``answer(body)`` decides. With ``raw``
-    other characters than ASCII are sent as they are, as many servers do, not as ``\\u`` escapes.
+    ``url`` is its base URL. ``asked`` collects the request bodies, ``headers`` their headers. ``embedded`` collects
+    the texts to embed; texts with words in common get similar vectors. ``left`` counts clients that disconnected
+    before they had their answer. The steps passed to :meth:`script` are answered in order; then ``answer(body)``
+    decides. With ``raw``, non-ASCII characters are sent unescaped, as many servers do, instead of as ``\\u`` escapes.
     """
 
     def __init__(
@@ -58,17 +57,17 @@ class ModelServer:
         self._http.server_close()
 
     def script(self, *steps: Step) -> None:
-        """Say these steps next, each to one request."""
+        """Add steps, each the answer to one request."""
         with self._lock:
             self._steps += steps
 
     def note_left(self) -> None:
-        """Count a caller that closed the connection early."""
+        """Count a client that disconnected early."""
         with self._lock:
             self.left += 1
 
     def next_step(self, body: dict[str, Any], headers: Mapping[str, str]) -> Step:
-        """Keep a request and return what to answer."""
+        """Record a request and return the next step."""
         with self._lock:
             self.asked.append(body)
             self.headers.append({name.lower(): value for name, value in headers.items()})
@@ -80,7 +79,7 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 512
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about callers that leave."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -88,7 +87,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     stand_in: ModelServer
 
     def log_message(self, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._json(200, {"object": "list", "data": [{"id": "stand-in", "object": "model"}]})
@@ -221,14 +220,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise BrokenPipeError
 
     def _is_alone(self) -> bool:
-        """Say whether the caller has closed the connection."""
+        """Return whether the client has disconnected."""
         waiting = select.poll()
         waiting.register(self.connection, select.POLLIN)
         return bool(waiting.poll(0)) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
 
 def embed_words(text: str, size: int = 256) -> list[float]:
-    """Return the vector of a text: each word counts at a place of its own, so texts with words in common are near."""
+    """Return the vector of a text: each word has its own dimension, so texts with words in common are similar."""
     vector = [0.0] * size
     for word in re.findall(r"\w+", text.lower()):
         vector[zlib.crc32(word.encode("utf-8", "replace")) % size] += 1.0
@@ -249,7 +248,7 @@ def _vectors(stand_in: ModelServer, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call_deltas(calls: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Return tool calls as a stream brings them: the name first, the arguments in two pieces."""
+    """Return tool calls as deltas of a stream: the name first, then the arguments in two parts."""
     deltas: list[dict[str, Any]] = []
     for index, (name, arguments) in enumerate(calls):
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)

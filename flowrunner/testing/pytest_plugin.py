@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare what an ini file and the command line may say."""
+    """Declare the options of the ini file and the command line."""
     group = parser.getgroup("flowrunner")
     group.addoption(
         "--flowrunner-update", action="store_true", help="update recorded conversations with the current answers"
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def flow_memory() -> Iterator[MemoryBackend]:
-    """A memory backend that keeps conversations in a dict and forgets them after the test."""
+    """A memory backend that keeps conversations in a dict during the test."""
     from flowrunner_in_memory import InMemory
 
     backend = InMemory()
@@ -36,16 +36,16 @@ def flow_memory() -> Iterator[MemoryBackend]:
 
 @pytest.fixture
 def flow_settings() -> dict[str, Any]:
-    """Settings for the runner that :func:`flow_runner` makes where the site has no fixture ``app``; override it."""
+    """Settings for the runner that :func:`flow_runner` creates if there is no fixture ``app``; override it."""
     return {}
 
 
 @pytest.fixture
 def flow_runner(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
-    """The runner of the fixture ``app``, in its app context and in the name of the user ``tester``.
+    """The runner of the fixture ``app``, bound to the user ``tester``, within the app context.
 
-    Without a fixture ``app``, or with one that has no runner: a runner of its own, with the flows
-    of the ini setting ``flowrunner_flows`` and conversations in memory.
+    Without a fixture ``app``, or if it has no runner, a new runner with the flows of the ini setting
+    ``flowrunner_flows`` and conversations in memory.
     """
     app = _app_of(request)
     if app is None:
@@ -59,7 +59,7 @@ def flow_runner(request: pytest.FixtureRequest) -> Iterator[BoundRunner]:
 
 @pytest.fixture
 def scripted_model(monkeypatch: pytest.MonkeyPatch) -> ScriptedModel:
-    """A model that says what the test tells it, in place of every model that flows ask."""
+    """A scripted model that replaces all models of flows; the test sets its answers."""
     from flowrunner.testing.scripted import ScriptedModel, replace_models
 
     scripted = ScriptedModel()
@@ -69,11 +69,11 @@ def scripted_model(monkeypatch: pytest.MonkeyPatch) -> ScriptedModel:
 
 @pytest.fixture
 def replay_conversation(request: pytest.FixtureRequest, flow_runner: BoundRunner) -> Callable[..., None]:
-    """A function that says a recorded conversation again, and fails the test with what is different.
+    """A function that replays a recorded conversation, and fails the test if anything differs.
 
-    ``replay_conversation(path)``, or ``replay_conversation(path, flow, *says)``, which records the
-    conversation if the file is not there yet. With ``--flowrunner-update`` the file gets what is
-    said now. Paths are relative to pytest's root folder.
+    Call ``replay_conversation(path)``, or ``replay_conversation(path, flow, *says)``, which records the conversation
+    if the file does not exist. With ``--flowrunner-update`` the file is updated. Paths are relative to pytest's root
+    folder.
     """
     from flowrunner.testing.conversations import load, record, replay, save
     from flowrunner.testing.differences import find_differences, show_differences
@@ -95,7 +95,7 @@ def replay_conversation(request: pytest.FixtureRequest, flow_runner: BoundRunner
 
 
 def _app_of(request: pytest.FixtureRequest) -> Any:
-    """Return the site's own app, where it has a runner."""
+    """Return the app of the site, if it has a runner."""
     try:
         app = request.getfixturevalue("app")
     except pytest.FixtureLookupError:

@@ -12,9 +12,9 @@ USUAL_ANSWER = "This is what the scripted model says."
 
 
 class ScriptedModel:
-    """Answers in place of models, in order; after the last answer, the last one again.
+    """Answers in place of models, in order; the last answer is repeated.
 
-    ``asked`` collects what it was asked: for each call the turns, as ``(role, text)`` pairs.
+    ``asked`` collects the turns of each call, as ``(role, text)`` pairs.
     """
 
     def __init__(self) -> None:
@@ -24,19 +24,21 @@ class ScriptedModel:
         self._lock = threading.Lock()
 
     def answers(self, *texts: str | Sequence[str] | Step) -> ScriptedModel:
-        """Say these next, each to one call: a text, a list of the parts in which it is streamed,
-        or a step of :mod:`flowrunner.testing.model_script`, such as ``call(("tool", {}))``.
+        """Add answers, one per call.
+
+        Each is a text, a list of streamed parts, or a step of :mod:`flowrunner.testing.model_script`, such as
+        ``call(("tool", {}))``.
         """
         with self._lock:
             self._steps += [_step(text) for text in texts]
         return self
 
     def model(self) -> Any:
-        """Return it as a model that a component can ask."""
+        """Return a model for components."""
         return _make_model(self)
 
     def next_step(self, turns: Sequence[Any]) -> Step:
-        """Note what was asked and return what to say."""
+        """Record a call and return the next step."""
         with self._lock:
             self.asked.append([(turn.role, turn.text) for turn in turns])
             if self._steps:
@@ -45,9 +47,9 @@ class ScriptedModel:
 
 
 def replace_models(scripted: ScriptedModel, patch: Any) -> None:
-    """Let every component that asks a model ask the scripted one instead.
+    """Make all components use the scripted model instead of others.
 
-    :param patch: ``setattr(target, name, value)`` of pytest's ``monkeypatch``, which undoes it.
+    :param patch: ``setattr(target, name, value)`` of pytest's ``monkeypatch``, which restores everything.
     """
     from flowrunner_models.factory import ModelUser
 

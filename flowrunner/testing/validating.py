@@ -22,7 +22,7 @@ from flowrunner.memory.message import new_id
 if TYPE_CHECKING:
     from flowrunner.testing.memory_results import Result
 
-#: What can be claimed, and the group that tries it.
+#: The claims of a backend, and the group that tests each.
 LEVELS: Final = {
     "shared": "processes",
     "durable": "crashes",
@@ -36,7 +36,7 @@ _FILE: Final = "from {module} import make\n\nTestBackend = make()\n"
 
 @dataclass(frozen=True)
 class GroupReport:
-    """How a group of tests went."""
+    """The results of a group of tests."""
 
     name: str
     passed: int
@@ -47,7 +47,7 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class Failure:
-    """A test that failed: its group, the sentence of the contract that is broken, and how that showed."""
+    """A failed test: its group, the sentence of the contract that is broken, and the failure."""
 
     test: str
     group: str
@@ -57,12 +57,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class KitReport:
-    """What a backend keeps of the contract.
+    """The report on a backend.
 
-    ``levels`` says of the contract and of each further claim (``shared``, ``durable``,
-    ``session_lock``, ``failing writes``) whether it is ``kept``, ``kept in part``, ``broken`` or
-    ``not tried``. ``missing`` has a sentence for whatever was left out. ``slowest`` are the tests
-    that took longest, with their seconds.
+    ``levels`` says for the contract and each further claim (``shared``, ``durable``, ``session_lock``, ``failing
+    writes``) whether it is ``kept``, ``kept in part``, ``broken`` or ``not tried``. ``missing`` has a sentence for
+    each thing that was skipped. ``slowest`` are the slowest tests, with their duration in seconds.
     """
 
     kit_version: int
@@ -72,20 +71,20 @@ class KitReport:
     failures: tuple[Failure, ...]
     slowest: tuple[tuple[str, float], ...]
     seconds: float
-    #: What pytest printed; it says more where no test could be run at all.
+    #: The output of pytest, for the case that no test could be run.
     output: str = ""
 
     @property
     def passed(self) -> bool:
-        """Say whether tests were run and none failed."""
+        """Whether tests were run and none failed."""
         return not self.failures and any(group.passed for group in self.groups)
 
     def to_record(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the report as a JSON object."""
         return {"passed": self.passed, **asdict(self)}
 
     def text(self) -> str:
-        """Return it for people."""
+        """Return the report as text."""
         lines = [f"memory kit {self.kit_version}: {'passed' if self.passed else 'FAILED'} in {self.seconds:.1f} s", ""]
         lines += [f"{name:<16}{verdict}" for name, verdict in self.levels.items()]
         lines += ["", f"{'group':<28}{'passed':>7}{'failed':>7}{'left out':>9}{'seconds':>8}"]
@@ -117,17 +116,17 @@ def validate(
     only: Sequence[str] = (),
     **attributes: Any,
 ) -> KitReport:
-    """Try a backend against the whole contract, and return what came of it.
+    """Test a backend against the whole contract, and return a report.
 
-    The functions are what a class of tests says by its methods of the same names. Groups that want
-    other processes find ``open_backend`` by its file and name: it must stand at the top level of a
-    file, and the call of ``validate`` under ``if __name__ == "__main__":`` or in a function.
+    The functions correspond to the methods of a test class with the same names. Groups with other processes find
+    ``open_backend`` by file and name: define it at the top level of a file, and call ``validate`` under ``if __name__
+    == "__main__":`` or in a function.
 
-    :param open_backend: opens the backend on an empty folder, or on what an earlier one left there.
+    :param open_backend: opens the backend in an empty folder, or in one that an earlier backend used.
     :param only: names of groups; empty means all.
     :param attributes: attributes of the class of tests, such as ``lock_lease``, ``kit_version`` or ``kills``.
-    :raises TypeError: for an attribute that a class of tests does not have.
-    :raises ValueError: for a group that there is not.
+    :raises TypeError: for an attribute that test classes do not have.
+    :raises ValueError: for an unknown group.
     """
     if getattr(sys.modules["__main__"].__spec__, "name", "") == "flowrunner.testing.memory.worker":
         raise RuntimeError('validate() is called on import; put it under if __name__ == "__main__":')
@@ -139,7 +138,7 @@ def validate(
 
 
 def _make_class(only: Sequence[str], body: dict[str, Any], attributes: dict[str, Any]) -> type:
-    """Return the class of tests; called when pytest has begun, or the kit's assertions would not show their values."""
+    """Return the test class; called after the start of pytest, so that assertions show their values."""
     from flowrunner.testing.memory_contract import MemoryBackendContract
 
     groups: dict[str, type] = {
@@ -156,19 +155,19 @@ def _make_class(only: Sequence[str], body: dict[str, Any], attributes: dict[str,
 
 
 def validate_file(target: str, options: Sequence[str] = ()) -> KitReport:
-    """Try the classes of tests in a file, ``FILE`` or ``FILE::CLASS``, with the fixtures that they have there."""
+    """Run the test classes in a file, ``FILE`` or ``FILE::CLASS``, with their fixtures."""
     return _report([target, *options])
 
 
 def place_of(function: Callable[..., Any]) -> tuple[str, str] | None:
-    """Return the file and the name by which another process finds a function; None if it cannot."""
+    """Return the file and the name of a function for other processes; None if they cannot find it."""
     name = getattr(function, "__qualname__", "<")
     file = inspect.getsourcefile(function) if inspect.isfunction(function) else None
     return None if file is None or "<" in name else (str(Path(file).resolve()), name)
 
 
 def _run(make_class: Callable[[], type]) -> KitReport:
-    # pytest keeps modules by their names, and a second call has other tests.
+    # pytest caches modules by name, and a second call has other tests.
     name = f"flowrunner_kit_{new_id().replace('-', '')}"
     mistakes: list[Exception] = []
 
@@ -270,7 +269,7 @@ def _has_xdist() -> bool:
 
 @contextlib.contextmanager
 def _plain_environment() -> Iterator[None]:
-    """Keep options that were meant for the caller's own run of pytest from this one."""
+    """Ignore options meant for the caller's own run of pytest."""
     kept = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS",) if name in os.environ}
     try:
         yield

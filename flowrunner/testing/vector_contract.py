@@ -18,9 +18,9 @@ class VectorStoreContract(
     DurableTests,
     FailureTests,
 ):
-    """Everything that the docstring of :class:`~flowrunner.VectorStore` promises, as tests.
+    """Tests for everything that the docstring of :class:`~flowrunner.VectorStore` promises.
 
-    A store is tested by a class of its own, in a file of its own::
+    Test a store with a class in its own file::
 
         from flowrunner.testing import VectorStoreContract
 
@@ -28,9 +28,9 @@ class VectorStoreContract(
             def open_store(self, folder):
                 return MyStore(folder)
 
-    and ``pytest``. The groups *processes* and *crashes* are left out where the store does not say
-    ``shared`` or ``durable``, and *failing writes* where the class does not say how to ``break_writes``.
+    and running ``pytest``. The groups *processes* and *crashes* are skipped unless the store is ``shared`` or
+    ``durable``, and *failing writes* unless the test class defines ``break_writes``.
 
-    ``open_store`` is also called in processes that the kit starts, which import the file of the class
-    by its path and know no fixtures: it may use the folder and environment variables only.
+    ``open_store`` is also called in processes started by the kit, which import the file by its path. There are no
+    fixtures in them: it may use only the folder and environment variables.
     """

@@ -20,11 +20,11 @@ SHELF: Final = "shelf"
 
 
 class StoreTests:
-    """What all groups of tests have in common. Authors override what stands here."""
+    """The base class of all groups of tests. Authors override its methods and attributes."""
 
     #: The name of the group.
     group: ClassVar[str] = ""
-    #: How often the group on crashes kills a process that writes.
+    #: How often the group on crashes kills a writing process.
     kills: ClassVar[int] = 3
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -36,20 +36,20 @@ class StoreTests:
                     setattr(cls, name, quoting(test, "flowrunner.VectorStore"))
 
     def open_store(self, folder: Path) -> VectorStore:
-        """Open the store on an empty folder, or on what an earlier one left there.
+        """Open the store in an empty folder, or in one that an earlier store used.
 
-        Processes that the kit starts call it too, on an instance that pytest does not know: it may
-        use the folder and environment variables, but no fixtures.
+        It is also called in processes started by the kit, without pytest: it may use the folder and environment
+        variables, but no fixtures.
         """
         raise NotImplementedError("A test class must define open_store(folder).")
 
     def break_writes(self, store: VectorStore) -> AbstractContextManager[None] | None:
-        """Return a context within which the store's writes fail, as on a full disk; None: there is no way."""
+        """Return a context manager within which writes fail, as on a full disk; None if this is not possible."""
         return None
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        """Return the place that belongs to one test."""
+        """Return the folder of one test."""
         return tmp_path
 
     @pytest.fixture
@@ -61,7 +61,7 @@ class StoreTests:
 
 
 def make_chunk(number: int, *, size: int = 4, **members: Any) -> Chunk:
-    """Return a chunk that points its own way: number ``n`` mostly along the axis ``n``."""
+    """Return a chunk with its own direction: chunk ``n`` points mostly along axis ``n``."""
     vector = array("f", [0.0] * size)
     vector[number % size] = 1.0
     vector[(number + 1) % size] = number / 1000
@@ -77,7 +77,7 @@ def fill(store: VectorStore, count: int = 6, *, owner: str = ANN, collection: st
 
 
 def query(owner: str = ANN, collection: str = SHELF, **members: Any) -> ChunkQuery:
-    """Return a query on Ann's shelf, unless said otherwise."""
+    """Return a query; by default for the collection ``shelf`` of the owner ``ann``."""
     return ChunkQuery(owner, collection, **members)
 
 
@@ -92,5 +92,5 @@ def found(store: VectorStore, vector: Sequence[float], **members: Any) -> list[s
 
 
 def plain(chunk: Chunk) -> tuple[Any, ...]:
-    """Return a chunk in a form that can be compared, whatever holds its vector."""
+    """Return a chunk in a comparable form, independent of the type of its vector."""
     return (chunk.id, chunk.text, chunk.document, chunk.metadata, list(array("f", chunk.vector)))
