@@ -10,6 +10,7 @@ from flowrunner.cli.context import Place, Where, memory_options, open_memory
 from flowrunner.cli.lookups import refuse_nothing
 from flowrunner.cli.output import say
 from flowrunner.errors import BadRequest
+from flowrunner.text.digests import digest_of
 
 if TYPE_CHECKING:
     from flowrunner.store.files import FileStore
@@ -44,7 +45,7 @@ def give_command(source: str, target: str, messages_only: bool, dry_run: bool, w
             return
         folder, files = place.settings.data_dir, _file_store(place)
         plan = [] if messages_only else plan_files(place.engine, files, giver, taker)
-        journal = folder / f"give-{_word(giver)}-{_word(taker)}.jsonl"
+        journal = folder / f"give-{digest_of(giver)[:16]}-{digest_of(taker)[:16]}.jsonl"
         paths = {step["old"]: step["new"] for step in plan}
         done = give_messages(opened, giver, taker, journal, paths=paths)
         counts = {"messages": done.messages}
@@ -96,12 +97,6 @@ def _file_store(place: Place) -> FileStore:
     each = bound_of(settings, "MAX_FILES")
     folder = settings.files_dir or settings.data_dir / "files"
     return FileStore(place.engine, folder, max_size=settings.max_file_size, each=each)
-
-
-def _word(owner: str) -> str:
-    from hashlib import sha256
-
-    return sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def shown_counts(counts: dict[str, int]) -> str:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import FlowRunnerError
 from flowrunner.settings.reading import PREFIX, warn_about_unknown
+from flowrunner.site.building import missing_extras
 from flowrunner.store.engine import database_url
-
-#: Settings that turn something on, the package that does it, and the extra that installs it.
-_EXTRAS: Final = (
-    ("metrics", "prometheus_client", "metrics"),
-    ("tracing", "opentelemetry", "otel"),
-    *(
-        (name.lower(), "limits", "limits")
-        for name in ("RATE_PER_KEY", "RATE_PER_SESSION", "RATE_PER_FLOW", "RATE_PER_ADDRESS")
-    ),
-)
 
 
 def find_refused(installation: Installation) -> Iterator[Diagnosis]:
@@ -75,10 +64,9 @@ def find_unknown_stores(installation: Installation) -> Iterator[Diagnosis]:
 
 def find_missing_extras(installation: Installation) -> Iterator[Diagnosis]:
     """Find settings that turn on what no installed package does."""
-    for name, package, extra in _EXTRAS if installation.settings is not None else ():
-        if getattr(installation.settings, name) and importlib.util.find_spec(package) is None:
-            message = f"{PREFIX}{name.upper()} needs the package {package}, which is not installed."
-            yield error("extra-missing", message, f"pip install 'flask-flowrunner[{extra}]'")
+    for name, package, extra in missing_extras(installation.settings) if installation.settings is not None else ():
+        message = f"{PREFIX}{name} needs the package {package}, which is not installed."
+        yield error("extra-missing", message, f"pip install 'flask-flowrunner[{extra}]'")
 
 
 def find_idle_retention(installation: Installation) -> Iterator[Diagnosis]:

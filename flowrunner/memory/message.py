@@ -16,8 +16,6 @@ from flowrunner.text.timestamps import timestamp_text
 
 SENDER_USER: Final = "User"
 SENDER_MACHINE: Final = "Machine"
-SENDER_NAME_USER: Final = "User"
-SENDER_NAME_AI: Final = "AI"
 
 #: Kinds of entries in a content block, as clients of the reference server render them.
 CONTENT_KINDS: Final = ("text", "code", "tool_use", "media", "json", "error")

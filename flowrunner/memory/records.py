@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flowrunner.errors import BadRequest
 from flowrunner.memory.message import Message
-from flowrunner.text.json_text import MOST_DEEP, is_too_deep
+from flowrunner.text.json_text import MOST_DEEP, is_too_deep, is_unicode
 
 _NEEDED: Final = ("id", "owner", "session_id", "sender", "sender_name")
 #: Ids of messages, owners and flows are no longer in any store.
@@ -23,7 +23,7 @@ def to_line(message: Message) -> str:
     record = message.to_record()
     line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).translate(_LINE_ENDS)
     # Half of a surrogate pair cannot be written as UTF-8; as an escape it can.
-    return line if _is_writable(line) else json.dumps(record, separators=(",", ":"))
+    return line if is_unicode(line) else json.dumps(record, separators=(",", ":"))
 
 
 def from_line(line: str | bytes, owner: str | None = None) -> Message:
@@ -130,11 +130,3 @@ _MAY_BE_NULL: Final = (
     "properties",
     "session_metadata",
 )
-
-
-def _is_writable(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

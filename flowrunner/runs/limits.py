@@ -18,7 +18,8 @@ from flowrunner.identity import Identity
 from flowrunner.runs.registry import RunRegistry
 from flowrunner.settings.setting import Settings
 from flowrunner.shares import group_of
-from flowrunner.store.counts import HeldPlaces, name_of
+from flowrunner.store.counts import HeldPlaces
+from flowrunner.text.digests import digest_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -101,7 +102,7 @@ class Limits:
         :raises StoreFailed: if the database fails.
         """
         subjects = _subjects(flow, request, identity)
-        names = {name_of(kind, what): kind for kind, what in subjects if kind in self._most}
+        names = {digest_of(kind, what): kind for kind, what in subjects if kind in self._most}
         if not names:
             return None
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from flowrunner.runs.registry import RunRegistry
 from flowrunner.store.answers import GONE, LOST, OPEN, AnswerStore
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.shared_commits import Statement
+from flowrunner.text.digests import digest_of
 from flowrunner.text.json_text import json_text
 
 if TYPE_CHECKING:
@@ -63,11 +63,7 @@ def make_key(box: SecretBox, word: str, identity: Identity, flow_id: str, asked:
     if not 1 <= len(word) <= LONGEST_KEY or not (word.isascii() and word.isprintable()):
         raise KeyInvalid(f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
     shown = json.dumps(asked, sort_keys=True, default=str)
-    return Key(_digest(json_text([identity.id, flow_id, sight, word])), identity.id, box.digest(shown))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Key(digest_of(json_text([identity.id, flow_id, sight, word])), identity.id, box.digest(shown))
 
 
 @dataclass(frozen=True, slots=True)

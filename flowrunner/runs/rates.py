@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowrunner.errors import FlowRunnerError, SettingsInvalid, StoreFailed, TooMany, is_interrupt
-from flowrunner.store.counts import WindowCounts, name_of
+from flowrunner.store.counts import WindowCounts
+from flowrunner.text.digests import digest_of
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -48,7 +49,7 @@ class Rates:
         :raises StoreFailed: if the counters are not available.
         """
         wanted = [
-            (setting, who, item, name_of(setting, what))
+            (setting, who, item, digest_of(setting, what))
             for setting, who, what in subjects
             for item in self._items.get(setting, ())
         ]
@@ -115,16 +116,16 @@ def _database_storage() -> Any:
                 self._counts = WindowCounts(engine)
 
             def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-                return self._counts.add(name_of(key), expiry, amount, limit) >= 0
+                return self._counts.add(digest_of(key), expiry, amount, limit) >= 0
 
             def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-                return self._counts.look(name_of(key), expiry)
+                return self._counts.look(digest_of(key), expiry)
 
             def clear_sliding_window(self, key: str, expiry: int) -> None:
-                self._counts.clear(name_of(key))
+                self._counts.clear(digest_of(key))
 
             def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-                return self._counts.add(name_of(key, str(expiry)), expiry, amount)
+                return self._counts.add(digest_of(key, str(expiry)), expiry, amount)
 
             def get(self, key: str) -> int:
                 raise NotImplementedError("only sliding windows are counted in the database")
@@ -141,7 +142,7 @@ def _database_storage() -> Any:
                 return None
 
             def clear(self, key: str) -> None:
-                self._counts.clear(name_of(key))
+                self._counts.clear(digest_of(key))
 
         _classes.append(DatabaseStorage)
     return _classes[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,15 +261,21 @@ def _usual_data_folder(app: Flask, settings: Settings, wishes: Wishes) -> Path:
     return usual_data_folder() if wishes.alone else instance_data_folder(app, settings)
 
 
-def _refuse_missing_extras(settings: Settings) -> None:
-    """Refuse a setting whose feature needs a package that is not installed."""
+def missing_extras(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings whose feature needs a package that is not installed, each with the package and its extra."""
     for on, package, word, extra in (
         (settings.metrics, "prometheus_client", "METRICS", "metrics"),
         (settings.tracing, "opentelemetry", "TRACING", "otel"),
         *((said, "limits", name, "limits") for name, said in rates_of(settings).items()),
     ):
         if on and importlib.util.find_spec(package) is None:
-            raise SettingsInvalid(f"{settings.prefix}{word} needs {package}: pip install flask-flowrunner[{extra}].")
+            yield word, package, extra
+
+
+def _refuse_missing_extras(settings: Settings) -> None:
+    """Refuse what a setting turns on and no installed package can do."""
+    for word, package, extra in missing_extras(settings):
+        raise SettingsInvalid(f"{settings.prefix}{word} needs {package}: pip install flask-flowrunner[{extra}].")
 
 
 def _refuse_missing_folders(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from flowrunner.runner import Runner
 from flowrunner.runs.once import Claim, Key, make_key
 from flowrunner.session import Session
 from flowrunner.site.text_stream import TextStream
+from flowrunner.text.digests import digest_of
 from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps
 from flowrunner.web.once import KEY_HEADER
@@ -82,8 +82,7 @@ def site_key(
     if not word:
         return None
     number = flask_request.environ[_COUNT] = flask_request.environ.get(_COUNT, 0) + 1
-    word = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()
-    return make_key(runner.runs.box, word, identity, flow.id, content, sight=f"site {number}")
+    return make_key(runner.runs.box, digest_of(word), identity, flow.id, content, sight=f"site {number}")
 
 
 def run_once(

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from flowrunner.authority import Capability, require
 from flowrunner.errors import NotAllowed, RequestInvalid
 from flowrunner.identity import Identity
-from flowrunner.store.flowrecord import is_unicode
 from flowrunner.store.titles import LONGEST_TITLE, TitleStore
+from flowrunner.text.json_text import is_unicode
 
 
 class TitlesOfCaller:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,11 +15,6 @@ from flowrunner.store.tables import counts, places, processes
 #: Seconds between removals of expired windows.
 _PURGE: Final = 60.0
 _PLACES: Final = "flowrunner-places"
-
-
-def name_of(*words: str) -> str:
-    """Return the name under which something is counted: a digest of any values."""
-    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class WindowCounts:

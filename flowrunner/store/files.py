@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +20,7 @@ from flowrunner.store.bounds import Bound
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.file_copies import FileCopies
 from flowrunner.store.tables import file_contents, files
+from flowrunner.text.digests import digest_of
 from flowrunner.text.timestamps import moment_text
 
 _CHUNK: Final = 1024 * 1024
@@ -95,23 +96,12 @@ class FileStore:
             "digest": digest,
             "created_at": moment_text(utc_now()),
         }
-        try:
-            with writing(self._engine) as connection:
-                if owner.startswith(VISITOR):
-                    # Anonymous visitors can get a new identity at any time, so a count per owner limits nothing.
-                    go_alone(connection, f"flowrunner files {VISITOR}")
-                    theirs = files.c.owner.startswith(VISITOR, autoescape=True)
-                    self._visitors.check(*_amount(connection, theirs), bytes_more=size)
-                go_alone(connection, f"flowrunner files {owner}")
-                mine = files.c.owner == owner
-                self._each.check(*_amount(connection, mine), bytes_more=size)
-                values["name"] = _free_name(connection, owner, flow_id, name)
-                values["path"] = _path(owner, flow_id, values["name"])
-                connection.execute(insert(files).values(**values))
-                inside = self._take_in(connection, file_id, place, size)
-        except BaseException:
-            place.unlink(missing_ok=True)
-            raise
+        with self._storing(owner, place) as connection:
+            self._refuse_too_much(connection, owner, size)
+            values["name"] = _free_name(connection, owner, flow_id, name)
+            values["path"] = _path(owner, flow_id, values["name"])
+            connection.execute(insert(files).values(**values))
+            inside = self._take_in(connection, file_id, place, size)
         if inside:
             place.unlink(missing_ok=True)
         return StoredFile(**{field: values[field] for field in StoredFile.__slots__})
@@ -127,36 +117,25 @@ class FileStore:
         :raises BodyTooLarge: if the file exceeds the size limit.
         """
         check_name(name)
-        place, path = None, _path(owner, flow_id, name)
-        try:
-            with writing(self._engine) as connection:
-                go_alone(connection, f"flowrunner files {owner}")
-                mine = (files.c.owner == owner, files.c.path == path)
-                there = connection.execute(select(files).where(*mine)).first()
-                before = self._here(owner, there.id) if there is not None else None
-                whole = before.read_bytes() + data if append and before is not None else data
-                values: dict[str, Any] = {"id": new_id(), "created_at": moment_text(utc_now()), "media_type": None}
-                place = self.place_of(owner, values["id"])
-                values["stored_name"] = place.name
-                values["size"], values["digest"] = self._write(place, BytesIO(whole))
-                replaced = (1, there.size) if there is not None else (0, 0)
-                if owner.startswith(VISITOR):
-                    theirs = files.c.owner.startswith(VISITOR, autoescape=True)
-                    self._visitors.check(*_less(_amount(connection, theirs), replaced), bytes_more=values["size"])
-                self._each.check(
-                    *_less(_amount(connection, files.c.owner == owner), replaced), bytes_more=values["size"]
-                )
-                if there is None:
-                    more = {"owner": owner, "flow_id": flow_id, "name": name, "path": path}
-                    connection.execute(insert(files).values(**values, **more))
-                else:
-                    connection.execute(update(files).where(*mine).values(**values))
-                    connection.execute(delete(file_contents).where(file_contents.c.file_id == there.id))
-                inside = self._take_in(connection, values["id"], place, values["size"])
-        except BaseException:
-            if place is not None:
-                place.unlink(missing_ok=True)
-            raise
+        path = _path(owner, flow_id, name)
+        values: dict[str, Any] = {"id": new_id(), "created_at": moment_text(utc_now()), "media_type": None}
+        place = self.place_of(owner, values["id"])
+        with self._storing(owner, place) as connection:
+            mine = (files.c.owner == owner, files.c.path == path)
+            there = connection.execute(select(files).where(*mine)).first()
+            before = self._here(owner, there.id) if there is not None else None
+            whole = before.read_bytes() + data if append and before is not None else data
+            values["stored_name"] = place.name
+            values["size"], values["digest"] = self._write(place, BytesIO(whole))
+            replaced = (1, there.size) if there is not None else (0, 0)
+            self._refuse_too_much(connection, owner, values["size"], replaced)
+            if there is None:
+                more = {"owner": owner, "flow_id": flow_id, "name": name, "path": path}
+                connection.execute(insert(files).values(**values, **more))
+            else:
+                connection.execute(update(files).where(*mine).values(**values))
+                connection.execute(delete(file_contents).where(file_contents.c.file_id == there.id))
+            inside = self._take_in(connection, values["id"], place, values["size"])
         if inside:
             place.unlink(missing_ok=True)
         if before is not None:
@@ -232,7 +211,38 @@ class FileStore:
 
     def place_of(self, owner: str, file_id: str) -> Path:
         """Return the path of a file on disk: hashes of owner and id, so that it contains nothing chosen by a client."""
-        return self._folder / _hash(owner)[:16] / _hash(f"{owner}\0{file_id}")
+        return self._folder / digest_of(owner)[:16] / digest_of(owner, file_id)
+
+    @contextlib.contextmanager
+    def _storing(self, owner: str, made: Path) -> Iterator[Connection]:
+        """Open a transaction during which no other process stores a file for this owner, or for any anonymous visitor.
+
+        :param made: the file that is removed if the transaction fails.
+        """
+        try:
+            with writing(self._engine) as connection:
+                if owner.startswith(VISITOR):
+                    go_alone(connection, f"flowrunner files {VISITOR}")
+                go_alone(connection, f"flowrunner files {owner}")
+                yield connection
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
+
+    def _refuse_too_much(
+        self, connection: Connection, owner: str, size: int, replaced: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Refuse a file that exceeds the limits of its owner or of all anonymous visitors together.
+
+        :param replaced: number and bytes of the files that it replaces.
+        """
+        bounds = [(self._each, files.c.owner == owner)]
+        if owner.startswith(VISITOR):
+            # Anonymous visitors can get a new identity at any time, so a count per owner limits nothing.
+            bounds.insert(0, (self._visitors, files.c.owner.startswith(VISITOR, autoescape=True)))
+        for bound, whose in bounds:
+            number, held = _amount(connection, whose)
+            bound.check(number - replaced[0], held - replaced[1], bytes_more=size)
 
     def _take_in(self, connection: Connection, file_id: str, place: Path, size: int) -> bool:
         """Store a small file in the database, in the transaction of its row; return whether it was stored there."""
@@ -282,15 +292,6 @@ def _amount(connection: Connection, whose: ColumnElement[bool]) -> tuple[int, in
     counted = select(func.count(), func.coalesce(func.sum(files.c.size), 0)).where(whose)
     number, size = connection.execute(counted).one()
     return int(number), int(size)
-
-
-def _less(amount: tuple[int, int], replaced: tuple[int, int]) -> tuple[int, int]:
-    """Return the number and size without a file that is replaced."""
-    return amount[0] - replaced[0], amount[1] - replaced[1]
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _path(owner: str, flow_id: str | None, name: str) -> str:

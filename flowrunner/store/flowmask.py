@@ -18,6 +18,7 @@ from flowrunner.store.credentials import (
     mask_text,
     secret_member,
 )
+from flowrunner.text.json_text import is_unicode
 
 #: Returns the secret inputs of a component type.
 SecretInputs = Callable[[str], frozenset[str]]
@@ -207,11 +208,7 @@ def _with_all_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _json_text(value: Any) -> str:
     """Return a value as JSON in valid Unicode, even if a text in it has a lone surrogate."""
     text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value)
-    return text
+    return text if is_unicode(text) else json.dumps(value)
 
 
 def _hide_setting(item: Any, field: Mapping[Any, Any]) -> Any:

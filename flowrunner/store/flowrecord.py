@@ -18,6 +18,7 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import is_native
 from flowrunner.store.sealing import seal, unseal
 from flowrunner.store.secretbox import SecretBox
+from flowrunner.text.json_text import is_unicode
 
 #: Members stored only for clients, with their defaults.
 EXTRA: Final[Mapping[str, Any]] = {
@@ -164,11 +165,12 @@ def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | 
     values = with_graph(values)
     columns: dict[str, Any] = {}
     if values.get("name") is not None:
-        columns["name"] = _text(values, "name", longest=_LONGEST_NAME)
+        columns["name"] = checked_text("name", values["name"], _LONGEST_NAME)
         if not columns["name"].strip():
-            raise _invalid("name", "Flow name cannot be empty")
+            raise invalid("name", "Flow name cannot be empty")
     if "description" in values:
-        columns["description"] = _text(values, "description") if values["description"] is not None else None
+        given = values["description"]
+        columns["description"] = None if given is None else checked_text("description", given)
     if "endpoint_name" in values:
         columns["endpoint_name"] = _endpoint_name(values["endpoint_name"])
     if values.get("is_component") is not None:
@@ -178,7 +180,7 @@ def check_values(values: Mapping[str, Any], max_vertices: int, box: SecretBox | 
         try:
             columns["data"] = json.dumps(graph if box is None else _seal_graph(graph, box))
         except RecursionError:
-            raise _invalid("data", "the flow is nested too deeply") from None
+            raise invalid("data", "the flow is nested too deeply") from None
     return columns
 
 
@@ -239,53 +241,49 @@ def _endpoint_name(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not is_endpoint_name(value) or len(value) > _LONGEST_NAME:
-        raise _invalid("endpoint_name", "Endpoint name must contain only letters, numbers, hyphens, and underscores")
+        raise invalid("endpoint_name", "Endpoint name must contain only letters, numbers, hyphens, and underscores")
     return str(value)
 
 
-def _text(values: Mapping[str, Any], name: str, longest: int = 1_000_000) -> str:
-    value = values[name]
+def checked_text(name: str, value: Any, longest: int = 1_000_000) -> str:
+    """Return a text that a client gave, if every database can keep it.
+
+    :param name: of the member of the body.
+    :raises RequestInvalid: if it is none, or too long.
+    """
     if not isinstance(value, str) or len(value) > longest:
-        raise _invalid(name, f"must be a string of at most {longest} characters")
+        raise invalid(name, f"must be a string of at most {longest} characters")
     if "\0" in value or not is_unicode(value):
-        raise _invalid(name, "contains characters that cannot be stored")
+        raise invalid(name, "contains characters that cannot be stored")
     return value
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether every database can store a text: lone surrogates cannot be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _graph(data: Any, max_vertices: int) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
-        raise _invalid("data", "Flow must be a valid JSON")
+        raise invalid("data", "Flow must be a valid JSON")
     if "components" in data:
         vertices = data["components"]
     elif "nodes" not in data:
-        raise _invalid("data", "Flow must have nodes")
+        raise invalid("data", "Flow must have nodes")
     elif "edges" not in data:
-        raise _invalid("data", "Flow must have edges")
+        raise invalid("data", "Flow must have edges")
     else:
         vertices = data["nodes"]
     if isinstance(vertices, (list, Mapping)) and len(vertices) > max_vertices:
-        raise _invalid("data", f"Flow must have at most {max_vertices} nodes")
+        raise invalid("data", f"Flow must have at most {max_vertices} nodes")
     edges, most = data.get("edges"), Limits().max_edges
     if isinstance(edges, list) and len(edges) > most:
-        raise _invalid("data", f"Flow must have at most {most} edges")
+        raise invalid("data", f"Flow must have at most {most} edges")
     if is_native(data):
         try:
             read_native(data, Limits(max_vertices=max_vertices))
         except FlowInvalid as error:
-            raise _invalid("data", error.message.rstrip(".")) from None
+            raise invalid("data", error.message.rstrip(".")) from None
     return data
 
 
-def _invalid(field: str, reason: str) -> RequestInvalid:
+def invalid(field: str, reason: str) -> RequestInvalid:
+    """Return the refusal of a member of the body."""
     return RequestInvalid(
         f"{field}: {reason}.", [{"type": "value_error", "loc": ["body", field], "msg": f"Value error, {reason}"}]
     )

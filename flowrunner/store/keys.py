@@ -28,6 +28,7 @@ from flowrunner.store.bounds import NO_BOUND, Bound
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import api_keys
+from flowrunner.text.digests import digest_of
 from flowrunner.text.timestamps import moment_text
 
 logger = logging.getLogger("flowrunner")
@@ -185,7 +186,7 @@ class KeyStore:
         :raises NotFound: if the key does not exist.
         """
         with reading(self._engine) as connection:
-            row = connection.execute(select(api_keys).where(api_keys.c.digest == _digest(key))).first()
+            row = connection.execute(select(api_keys).where(api_keys.c.digest == digest_of(key))).first()
         if row is None:
             raise NotFound("There is no such key.")
         return _record(row)
@@ -247,7 +248,7 @@ class KeyStore:
                 with reading(self._engine) as connection:
                     digests = frozenset(connection.execute(select(api_keys.c.digest)).scalars())
                 self._listed = (stamp, now, digests)
-            return _digest(key) in self._listed[2]
+            return digest_of(key) in self._listed[2]
 
     def close(self) -> None:
         """Write the pending times of last use."""
@@ -303,11 +304,7 @@ def _make_key() -> str:
 
 
 def _traces(key: str) -> dict[str, str]:
-    return {"digest": _digest(key), "hint": key[:8]}
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"digest": digest_of(key), "hint": key[:8]}
 
 
 def _record(row: Row[Any]) -> KeyRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -91,13 +90,6 @@ def is_plain(text: str, texts: Sequence[str] | None, secrets: set[str]) -> bool:
 
 
 _is_suspect_word: Final = lru_cache(maxsize=4096)(is_suspect)
-
-
-def _refuse(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_refuse)
 
 
 class _Walk:

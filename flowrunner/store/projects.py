@@ -9,11 +9,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
-from flowrunner.errors import BadRequest, NotFound, RequestInvalid
+from flowrunner.errors import BadRequest, NotFound
 from flowrunner.flows.naming import canonical_uuid
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.flowrecord import free_name, is_unicode
+from flowrunner.store.flowrecord import checked_text, free_name, invalid
 from flowrunner.store.tables import projects
 from flowrunner.text.timestamps import moment_text
 
@@ -139,24 +139,11 @@ def _read(row: Row[Any]) -> Project:
 
 
 def _name(value: Any) -> str:
-    text = _text("name", value, _LONGEST_NAME)
+    text = checked_text("name", value, _LONGEST_NAME)
     if not text.strip():
-        raise _invalid("name", "Project name cannot be empty")
+        raise invalid("name", "Project name cannot be empty")
     return text
 
 
 def _description(value: Any) -> str | None:
-    return None if value is None else _text("description", value, _LONGEST_DESCRIPTION)
-
-
-def _text(field: str, value: Any, longest: int) -> str:
-    if not isinstance(value, str) or len(value) > longest:
-        raise _invalid(field, f"must be a string of at most {longest} characters")
-    if "\0" in value or not is_unicode(value):
-        raise _invalid(field, "contains characters that cannot be stored")
-    return value
-
-
-def _invalid(field: str, reason: str) -> RequestInvalid:
-    entry = {"type": "value_error", "loc": ["body", field], "msg": f"Value error, {reason}"}
-    return RequestInvalid(f"{field}: {reason}.", [entry])
+    return None if value is None else checked_text("description", value, _LONGEST_DESCRIPTION)

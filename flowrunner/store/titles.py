@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 
 from flowrunner.store.engine import go_alone, reading, writing
 from flowrunner.store.tables import titles
+from flowrunner.text.digests import digest_of
 from flowrunner.text.json_text import json_text
 
 LONGEST_TITLE: Final = 200
@@ -30,7 +30,7 @@ class TitleStore:
             go_alone(connection, f"titles of {owner}")
             _remove(connection, owner, [session_id])
             if title:
-                values = {"owner": owner, "session": _digest(session_id), "session_id": json_text(session_id)}
+                values = {"owner": owner, "session": digest_of(session_id), "session_id": json_text(session_id)}
                 connection.execute(insert(titles).values(**values, title=title, folded=title.casefold()))
 
     def forget_unused(self, is_used: Callable[[str, str], object], stopped: Callable[[], bool]) -> None:
@@ -51,7 +51,7 @@ class TitleStore:
         wanted, found = list(session_ids), dict[str, str]()
         with reading(self._engine) as connection:
             for start in range(0, len(wanted), _AT_ONCE):
-                digests = {_digest(session_id): session_id for session_id in wanted[start : start + _AT_ONCE]}
+                digests = {digest_of(session_id): session_id for session_id in wanted[start : start + _AT_ONCE]}
                 query = select(titles.c.session, titles.c.title).where(_of(owner, list(digests)))
                 found.update((digests[row.session], row.title) for row in connection.execute(query))
         return found
@@ -69,9 +69,9 @@ class TitleStore:
             return
         with writing(self._engine) as connection:
             go_alone(connection, f"titles of {owner}")
-            if connection.execute(select(titles.c.title).where(_of(owner, [_digest(new)]))).first() is None:
-                values = {"session": _digest(new), "session_id": json_text(new)}
-                connection.execute(update(titles).where(_of(owner, [_digest(old)])).values(**values))
+            if connection.execute(select(titles.c.title).where(_of(owner, [digest_of(new)]))).first() is None:
+                values = {"session": digest_of(new), "session_id": json_text(new)}
+                connection.execute(update(titles).where(_of(owner, [digest_of(old)])).values(**values))
             _remove(connection, owner, [old])
 
     def remove(self, owner: str, session_ids: Iterable[str]) -> None:
@@ -101,12 +101,8 @@ def give_titles(connection: Connection, source: str, target: str) -> None:
 
 
 def _remove(connection: Connection, owner: str, session_ids: Iterable[str]) -> None:
-    connection.execute(delete(titles).where(_of(owner, [_digest(session_id) for session_id in session_ids])))
+    connection.execute(delete(titles).where(_of(owner, [digest_of(session_id) for session_id in session_ids])))
 
 
 def _of(owner: str, digests: list[str]) -> ColumnElement[bool]:
     return (titles.c.owner == owner) & titles.c.session.in_(digests)
-
-
-def _digest(session_id: str) -> str:
-    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()

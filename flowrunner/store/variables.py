@@ -16,10 +16,10 @@ from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.store.bounds import NO_BOUND, Bound
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.flowrecord import is_unicode
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.stamp import Stamp, stamp_beside
 from flowrunner.store.tables import variables
+from flowrunner.text.json_text import is_unicode
 from flowrunner.text.timestamps import moment_text
 
 GENERIC: Final = "Generic"

@@ -72,3 +72,12 @@ def is_too_deep(value: Any, most: int = MOST_DEEP) -> bool:
             if isinstance(member, (dict, list, tuple))
         ]
     return bool(level)
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether every database can store a text: lone surrogates cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
