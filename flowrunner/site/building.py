@@ -273,7 +273,7 @@ def missing_extras(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 
 def _refuse_missing_extras(settings: Settings) -> None:
-    """Refuse what a setting turns on and no installed package can do."""
+    """Refuse a setting whose feature needs a package that is not installed."""
     for word, package, extra in missing_extras(settings):
         raise SettingsInvalid(f"{settings.prefix}{word} needs {package}: pip install flask-flowrunner[{extra}].")
 

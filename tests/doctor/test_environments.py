@@ -8,6 +8,7 @@ import sys
 from collections import namedtuple
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -62,7 +63,8 @@ def installation(tmp_path, monkeypatch):
     monkeypatch.setenv("FLOWRUNNER_FLOWS_DIR", str(flows))
     # What the machine of the tests brings along is not what is tried here.
     monkeypatch.setattr(data_folder, "_TEMPORARY", ())
-    monkeypatch.setattr(data_folder.tempfile, "gettempdir", lambda: "/not/there")
+    # Only this module sees another folder: the fork server, which may start in such a test, needs the real one.
+    monkeypatch.setattr(data_folder, "tempfile", SimpleNamespace(gettempdir=lambda: "/not/there"))
     monkeypatch.setattr(machine.sqlite3, "sqlite_version_info", (3, 51, 3))
     monkeypatch.setattr(folder, "find_older_places", lambda current: [])
     app = create_app(auth="none")
@@ -101,7 +103,7 @@ def in_environment(place):
 
 
 def in_temporary_folder(place):
-    place.setattr(data_folder.tempfile, "gettempdir", lambda: str(place.tmp))
+    place.setattr(data_folder, "tempfile", SimpleNamespace(gettempdir=lambda: str(place.tmp)))
 
 
 def elsewhere(place):
