@@ -113,8 +113,10 @@ class StreamedRun:
         try:
             if self._is_open:
                 self._store()
-                self.close()
         finally:
+            # Whatever happens to what is kept, nobody waits for more.
+            if self._is_open:
+                self.close()
             self._begun.set()
 
     def _take(self, event: RunEvent) -> None:

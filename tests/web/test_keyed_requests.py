@@ -1,9 +1,12 @@
 """What is stored of requests that carry an Idempotency-Key."""
 
 import hashlib
+import threading
 
+import pytest
 from sqlalchemy import select
 
+from flowrunner.store.answers import AnswerStore
 from flowrunner.store.engine import reading
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.tables import answers
@@ -26,3 +29,27 @@ def test_the_digest_of_a_request_can_be_made_with_the_servers_key_only(tmp_path,
     assert len(set(shown)) == 1 and "1234" in shown[0]
     assert stored[0] == stored[2] != stored[1]
     assert hashlib.sha256(shown[0].encode()).hexdigest() not in stored
+
+
+@pytest.mark.parametrize("stream", ["true", "sse"])
+def test_a_stream_ends_whatever_keeping_it_does(tmp_path, monkeypatch, stream):
+    def fail(*values):
+        raise ValueError("no key to seal with")
+
+    monkeypatch.setattr(AnswerStore, "keeping", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda failed: None)
+    with open_site(tmp_path) as site:
+        site.add_user("ann")
+        site.flow("ann", echo_flow("one"))
+        body = {"input_value": "hi", "session_id": "s"}
+        headers = {"Idempotency-Key": "k"}
+        told = []
+
+        def read():
+            path = f"/api/v1/run/one?stream={stream}"
+            told.append(site.call("ann", "POST", path, json=body, headers=headers).get_data(as_text=True))
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(30)
+        assert told and "end" in told[0], told
