@@ -160,10 +160,11 @@ def _of_run(state: RunState) -> dict[str, Any]:
 
 
 def _flow_starter(state: RunState) -> Any:
+    # It holds no state, which holds it: a run would stay in memory until the garbage collector finds it.
+    services, owner, turn, cancelled = state.services, state.owner, state.turn, state.cancelled
+
     def run_flow(flow: str, input_value: str | None = None, **more: Any) -> Any:
-        return state.services.run_flow(
-            state.owner, flow, input_value, held=state.turn, cancelled=state.cancelled, **more
-        )
+        return services.run_flow(owner, flow, input_value, held=turn, cancelled=cancelled, **more)
 
     return run_flow
 
