@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, delete, exists, func, select, update
+from sqlalchemy import Connection, Engine, Row, delete, exists, select, text, update
 
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import utc_now
@@ -36,6 +36,10 @@ _COLUMNS: Final = (
     "at",
     "expires_at",
 )
+
+#: Written out, as those of the ledger that a process executes by itself.
+_REMOVE_OVER: Final = text("DELETE FROM flowrunner_answers WHERE expires_at < :now AND state <> 'open'")
+_OWNERS_OVER: Final = text("SELECT owner, sum(size) FROM flowrunner_answers GROUP BY owner HAVING sum(size) > :most")
 
 
 class AnswerStore:
@@ -172,12 +176,10 @@ class AnswerStore:
 
     def purge(self) -> int:
         """Remove expired answers, and the oldest answers of owners over their limit; return their number."""
-        table, size = answers.c, func.sum(answers.c.size)
         with unhurried(self._engine) as connection:
-            over = delete(answers).where(table.expires_at < moment_text(utc_now()), table.state != OPEN)
-            removed = connection.execute(over).rowcount
-            owners = select(table.owner, size).group_by(table.owner).having(size > self._most_of_owner)
-            for owner, total in connection.execute(owners).all():
+            removed = connection.execute(_REMOVE_OVER, {"now": moment_text(utc_now())}).rowcount
+            owners = connection.execute(_OWNERS_OVER, {"most": self._most_of_owner}).all()
+            for owner, total in owners:
                 removed += self._shorten(connection, owner, total)
         return removed
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select
+from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flowrunner.engine.events import RECORDED_EVENTS, RunEvent
@@ -34,6 +34,10 @@ _BATCH: Final = 500
 #: With more pending entries than this, the log no longer yields to other writers.
 _BEHIND: Final = 2000
 
+#: Unfinished runs are never removed, however old they are.
+_REMOVE_OLDEST: Final = text(
+    "DELETE FROM flowrunner_runs WHERE seq <= (SELECT max(seq) FROM flowrunner_runs) - :most AND ended_at IS NOT NULL"
+)
 #: Appends steps to the row of a run, as lines.
 _ADD: Final = (
     f" steps = {runs.name}.steps + excluded.steps, vertices = coalesce("
@@ -218,9 +222,7 @@ class RunLog(RunRecords):
         if self._added * 10 >= self._total:
             self._added = 0
             keep_newest_steps(connection, self._total)
-            newest = select(func.max(runs.c.seq)).scalar_subquery()
-            # Unfinished runs are never removed, however old they are.
-            connection.execute(delete(runs).where(runs.c.seq <= newest - self._total, runs.c.ended_at.is_not(None)))
+            connection.execute(_REMOVE_OLDEST, {"most": self._total})
 
     def _cannot_keep(self, error: Exception) -> None:
         logger.warning("An entry of the run log cannot be stored: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""A run that has ended is gone at once, without the garbage collector, which would keep a thousand of them for later."""
+"""A run that has ended is gone at once: the garbage collector would keep a dozen of them for a while."""
 
 import gc
 from contextlib import suppress
@@ -9,15 +9,21 @@ from flowrunner import CancelToken, Component, ComponentFailed, Input, Output, R
 from flowrunner.engine.state import RunState
 from tests.engine.test_run import ECHO, Boom, Speaks
 
-WORDS = [("ask", "ChatInput"), ("say", "Speaks"), ("answer", "ChatOutput")], [
-    "ask.message -> say.value",
-    "say.text -> answer.input_value",
-]
+WORDS = (
+    [("ask", "ChatInput"), ("say", "Speaks"), ("answer", "ChatOutput")],
+    [
+        "ask.message -> say.value",
+        "say.text -> answer.input_value",
+    ],
+)
 FAILS = [("ask", "ChatInput"), ("boom", "TestBoom")], ["ask.message -> boom.value"]
-WATCHED = [("ask", "ChatInput"), ("who", "TestWho"), ("answer", "ChatOutput")], [
-    "ask.message -> who.value",
-    "who.text -> answer.input_value",
-]
+WATCHED = (
+    [("ask", "ChatInput"), ("who", "TestWho"), ("answer", "ChatOutput")],
+    [
+        "ask.message -> who.value",
+        "who.text -> answer.input_value",
+    ],
+)
 
 
 class Who(Component):

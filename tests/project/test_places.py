@@ -113,7 +113,6 @@ ELSEWHERE = {
     "flowrunner/store/flowmask.py": "tests/authority/test_masked.py",
     "flowrunner/store/flowrecord.py": "tests/web/test_flow_files.py",
     "flowrunner/store/giving.py": "tests/maintenance/test_giving.py",
-    "flowrunner/store/ledger.py": "tests/faults/test_accepted.py",
     "flowrunner/store/postgres_timeouts.py": "tests/faults/test_stores.py",
     "flowrunner/store/projects.py": "tests/web/test_projects.py",
     "flowrunner/store/run*.py": "tests/store/test_runlog.py",
