@@ -50,7 +50,7 @@ def _traced_wrapper(hook: str, implementation: Any) -> Callable[..., Generator[N
     function, plugin, names = implementation.function, implementation.plugin_name, implementation.argnames
 
     def traced(*arguments: Any) -> Generator[None, Any, Any]:
-        _print(hook, names, arguments, f"{plugin} (wrapper)", "goes on inside")
+        _print(hook, names, arguments, f"{plugin} (wrapper)", "entered")
         try:
             answer = yield from function(*arguments)
         except BaseException as error:

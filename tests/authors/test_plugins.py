@@ -311,7 +311,7 @@ def test_calls_of_hooks_are_traced(start, capsys):
     calls = [
         line.removeprefix("flowrunner: append_messages(messages=2 Message) -> ") for line in lines if "append" in line
     ]
-    assert calls == ["Audit (wrapper): goes on inside", "memory backend: 2 Message", "Audit (wrapper): 2 Message"]
+    assert calls == ["Audit (wrapper): entered", "memory backend: 2 Message", "Audit (wrapper): 2 Message"]
     assert "flowrunner: run_event(event=RunEvent run_started) -> Audit: None" in lines
     assert "secret" not in "\n".join(lines)
 

@@ -115,7 +115,7 @@ class TestTemplate:
         source = "{{ flowrunner_chat('basic-chat') }}"
         with site.test_request_context("/", base_url="http://chat.example.test"):
             assert 'api="/flowrunner/api/v1"' in render_template_string(source)
-        said = r"at chat\.example\.test from a page at example\.test"
+        said = r"page at example\.test would call the runner at chat\.example\.test"
         with site.test_request_context("/", base_url="http://example.test"):
             assert "<flowrunner-chat" in render_template_string(source)
             assert re.search(said, caplog.text)

@@ -113,7 +113,7 @@ def test_a_class_pins_the_version_of_the_kit():
     only = ("windows and cursors",)
     report = validate(lambda folder: PlainMemory(), only=only, kit_version=1)
     assert report.passed
-    assert report.missing == ("windows and cursors: it came with version 2 of the kit (6 tests)",)
+    assert report.missing == ("windows and cursors: the test was added in version 2 of the kit (6 tests)",)
     report = validate(lambda folder: PlainMemory(), only=only, kit_version=99)
     assert f"is 99; this kit has the versions 1 to {KIT_VERSION}" in report.failures[0].text
 

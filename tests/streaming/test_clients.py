@@ -91,7 +91,7 @@ def test_openai_says_what_is_wrong_with_a_key_or_a_body(openai_client):
         openai_client.post(
             "/responses", content=b"{", options={"headers": {"content-type": "application/json"}}, cast_to=object
         )
-    assert "no JSON" in broken.value.body["message"]
+    assert "not valid JSON" in broken.value.body["message"]
 
 
 def test_openai_with_any_key_where_none_is_asked(open_server):
