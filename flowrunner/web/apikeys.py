@@ -42,12 +42,7 @@ class ApiKey(Schema):
 
 
 #: Keys, without their texts.
-ApiKeys: Final = answer(
-    "ApiKeys",
-    total_count=fields.Integer(),
-    user_id=fields.String(),
-    api_keys=fields.List(fields.Nested(ApiKey)),
-)
+ApiKeys: Final = answer("ApiKeys", total_count=int, user_id=str, api_keys=[ApiKey])
 
 
 class NewKey(Body):

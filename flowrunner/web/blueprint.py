@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
@@ -22,7 +23,7 @@ from flowrunner.web.headers import Hygiene
 from flowrunner.web.input import add_session_converter
 from flowrunner.web.json_io import json_response
 from flowrunner.web.route import Route, RouteGroup
-from flowrunner.web.site_hooks import asking, look_around
+from flowrunner.web.site_hooks import ask_guard, look_around
 from flowrunner.web.spool import Spool, StreamStore
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -43,17 +44,15 @@ class RunnerBlueprint(Blueprint):
         self.runner = runner
         self.routes: list[Route] = []
         self.needs: dict[str, Need] = {}
-        self.spool = Spool(self._stream_store, runner.settings.resume_seconds)
-        self._streams: StreamStore | None = None
+        self.spool = Spool(lambda: self._streams, runner.settings.resume_seconds)
         #: The OpenAPI description, by the address below which it is asked for; and the page made of it.
         self.descriptions: dict[str, bytes] = {}
 
-    def _stream_store(self) -> StreamStore:
-        """Return what keeps streams: the database where several hosts may share it, else a folder."""
-        if self._streams is None:
-            engine, folder = self.runner.engine, self.runner.settings.data_dir / "streams"
-            self._streams = StreamFolder(folder) if engine.dialect.name == "sqlite" else StreamTable(engine)
-        return self._streams
+    @cached_property
+    def _streams(self) -> StreamStore:
+        """What keeps streams: the database where several hosts may share it, else a folder."""
+        engine, folder = self.runner.engine, self.runner.settings.data_dir / "streams"
+        return StreamFolder(folder) if engine.dialect.name == "sqlite" else StreamTable(engine)
 
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Add everything to an app.
@@ -103,12 +102,12 @@ def make_blueprint(
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param groups: its routes.
-    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.asking`.
+    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.ask_guard`.
     """
     blueprint = RunnerBlueprint(name, runner)
     blueprint.record(add_session_converter)
     hygiene = Hygiene(runner)
-    blueprint.url_value_preprocessor(look_around(runner))
+    blueprint.url_value_preprocessor(partial(look_around, runner))
     for group in groups:
         for route in group:
             blueprint.declare(route)
@@ -138,7 +137,7 @@ def make_blueprint(
             # Those are for the site, whose hooks have seen them by now; our views take none of them.
             (asked.view_args or {}).pop(name, None)
 
-    before = (hygiene.before, *(() if guard is None else (asking(guard),)), identify_caller)
+    before = (hygiene.before, *(() if guard is None else (partial(ask_guard, guard),)), identify_caller)
     blueprint.before_request(_in_turn(before))
     blueprint.after_request(hygiene.after)
     return blueprint

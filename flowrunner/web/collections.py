@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from marshmallow import fields
-
 from flowrunner.authority import AUTHOR
 from flowrunner.errors import NotFound
 from flowrunner.vectors import OwnerVectors
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Deleted, ListOf, answer
+from flowrunner.web.schemas import Deleted, answer
 
 BASE: Final = "/api/v1/collections"
 #: Names of collections hold anything, so that they stand in the query and in no path.
@@ -21,25 +19,18 @@ NAME: Final = Text("The name of the collection.", required=True, least=1)
 
 routes = RouteGroup("collections")
 
-
-Collection: Final = answer(
-    "Collection",
-    name=fields.String(),
-    documents=fields.Integer(),
-    chunks=fields.Integer(),
-    dimensions=fields.Integer(),
-)
+Collection: Final = answer("Collection", name=str, documents=int, chunks=int, dimensions=int)
 #: What chunks of a collection were cut from.
-IndexedDocument: Final = answer("IndexedDocument", name=fields.String(), chunks=fields.Integer())
+IndexedDocument: Final = answer("IndexedDocument", name=str, chunks=int)
 
 
-@routes.get(f"{BASE}/", needs=AUTHOR, answers={200: ListOf(Collection)})
+@routes.get(f"{BASE}/", needs=AUTHOR, answers={200: [Collection]})
 def list_collections() -> list[dict[str, Any]]:
     """List the caller's collections."""
     return [asdict(found) for found in _vectors().collections()]
 
 
-@routes.get(f"{BASE}/documents", needs=AUTHOR, query={"collection": NAME}, answers={200: ListOf(IndexedDocument)})
+@routes.get(f"{BASE}/documents", needs=AUTHOR, query={"collection": NAME}, answers={200: [IndexedDocument]})
 def list_documents(query: Input) -> list[dict[str, Any]]:
     """List the documents of a collection."""
     found = _vectors().documents(query["collection"])

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
 
 from flowrunner.errors import (
+    BodyTooLarge,
     FlowRunnerError,
     MemoryFailed,
     NotReady,
@@ -45,13 +46,19 @@ def openai_error(error: FlowRunnerError) -> dict[str, Any]:
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed, NotReady)
 
 
-def error_response(error: FlowRunnerError) -> Response:
-    """Return the answer to an error; log server errors."""
-    note_error(error)
-    return retry_later(json_response(error_body(error), error.status), error)
+def error_response(error: FlowRunnerError, body: dict[str, Any] | None = None) -> Response:
+    """Return the answer to an error; log server errors.
+
+    :param body: what it says, where that is not :func:`error_body`.
+    """
+    _note(error)
+    response = json_response(error_body(error) if body is None else body, error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
-def note_error(error: FlowRunnerError) -> None:
+def _note(error: FlowRunnerError) -> None:
     """Log an error that is our own fault, or tell the watch of the stores."""
     runner = request.environ.get(RUNNER)
     if runner is not None and isinstance(error, _OF_STORES):
@@ -62,13 +69,6 @@ def note_error(error: FlowRunnerError) -> None:
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
 
 
-def retry_later(response: Response, error: FlowRunnerError) -> Response:
-    """Set ``Retry-After`` on the answer to an error, where it is known."""
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
 def add_error_handlers(blueprint: Blueprint) -> None:
     """Register the error handlers on the blueprint; the host's own views keep the host's handlers."""
 
@@ -77,11 +77,9 @@ def add_error_handlers(blueprint: Blueprint) -> None:
         wrong = isinstance(error, (SettingsInvalid, PluginFailed))
         return error_response(_not_ready(error) if wrong else error)
 
-    @blueprint.errorhandler(RequestEntityTooLarge)
-    def too_large(error: RequestEntityTooLarge) -> Response:
-        return json_response({"detail": "The request body is too large.", "code": "body_too_large"}, 413)
-
     def http(error: HTTPException) -> Response:
+        if isinstance(error, RequestEntityTooLarge):
+            return error_response(BodyTooLarge("The body is too large for this server."))
         answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
         response = error.get_response()
         if "Allow" in response.headers:
@@ -89,7 +87,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
         return answer
 
     # Flask asks for a site's handler of one status before it asks for ours of all.
-    for status in default_exceptions.keys() - {RequestEntityTooLarge.code}:
+    for status in default_exceptions:
         blueprint.register_error_handler(status, http)
     blueprint.register_error_handler(HTTPException, http)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 from urllib.parse import quote
 
 from flask import Response, request
 from marshmallow import Schema, fields
-from werkzeug.datastructures import FileStorage
 from werkzeug.wsgi import wrap_file
 
 from flowrunner.authority import AUTHOR, CONVERSE
@@ -19,7 +18,7 @@ from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.route import RouteGroup
-from flowrunner.web.schemas import DOWNLOAD, UPLOAD, ListOf, answer
+from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer
 
 #: What a multipart body has besides the file.
 _AROUND: Final = 64 * 1024
@@ -36,8 +35,8 @@ own_routes = RouteGroup("files")
 
 
 #: Where a file is kept, as runs and messages name it.
-FlowFile: Final = answer("FlowFile", flowId=fields.String(), file_path=fields.String())
-FileNames: Final = answer("FileNames", files=fields.List(fields.String()))
+FlowFile: Final = answer("FlowFile", flowId=str, file_path=str)
+FileNames: Final = answer("FileNames", files=[str])
 
 
 class OwnFile(Schema):
@@ -57,9 +56,7 @@ class OwnFile(Schema):
 def upload_file(flow_id: str) -> dict[str, Any]:
     """Upload a file for a flow."""
     flow_id = _flow(flow_id)
-    given = _uploaded()
-    kept = _save(given, _dated(f"{utc_now():%Y-%m-%d_%H-%M-%S}_", given.filename or ""), flow_id)
-    return {"flowId": flow_id, "file_path": kept.path}
+    return {"flowId": flow_id, "file_path": _keep(flow_id, f"{utc_now():%Y-%m-%d_%H-%M-%S}_").path}
 
 
 @routes.get(f"{V1}/list/<flow_id>", **OF_FLOW, answers={200: FileNames})
@@ -85,11 +82,10 @@ def delete_file(flow_id: str, name: str) -> dict[str, Any]:
 @own_routes.post(f"{V2}/", needs=AUTHOR, body=UPLOAD, answers={201: OwnFile}, errors=(429,))
 def upload_own_file() -> dict[str, Any]:
     """Upload a file for all flows of the caller."""
-    given = _uploaded()
-    return _own(_save(given, given.filename or "", None))
+    return _own(_keep(None))
 
 
-@own_routes.get(f"{V2}/", needs=AUTHOR, answers={200: ListOf(OwnFile)})
+@own_routes.get(f"{V2}/", needs=AUTHOR, answers={200: [OwnFile]})
 def list_own_files() -> list[dict[str, Any]]:
     """List the caller's files that belong to no flow."""
     return [
@@ -123,15 +119,15 @@ def _flow(flow_id: str) -> str:
         raise FlowNotFound("Flow not found") from None
 
 
-def _uploaded() -> FileStorage:
+def _keep(flow_id: str | None, date: str = "") -> StoredFile:
+    """Store the file that the present request uploads.
+
+    :param date: what stands before its name.
+    """
     given = uploaded_file(this_runner().settings.max_file_size + _AROUND)
-    check_name(given.filename or "")
-    return given
-
-
-def _save(given: FileStorage, name: str, flow_id: str | None) -> StoredFile:
-    stream: Any = given.stream
-    media_type = (given.mimetype or "")[:255] or None
+    name, stream = given.filename or "", cast("BinaryIO", given.stream)
+    check_name(name)
+    name, media_type = _dated(date, name) if date else name, (given.mimetype or "")[:255] or None
     return stores().files.save(stream, name=name, flow_id=flow_id, media_type=media_type)
 
 

@@ -29,7 +29,7 @@ from flowrunner.web.input import uploaded_file
 from flowrunner.web.json_io import dumps, parse_json_bytes
 from flowrunner.web.pages import IDS, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, ListOf, Media, Open
+from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Media, Open
 
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000
@@ -96,7 +96,7 @@ class FlowAnswer(FlowHeader):
         "folder_id": Uuid("Only flows of this project."),
         **numbered("Flows", MOST_FLOWS_A_PAGE),
     },
-    answers={200: {"anyOf": [ListOf(FlowHeader), {"type": "object"}]}},
+    answers={200: {"anyOf": [[FlowHeader], {"type": "object"}]}},
 )
 def list_flows(query: Input) -> Any:
     """List flows: those of the folders and the caller's own."""
@@ -116,7 +116,7 @@ def delete_flows(body: list[str]) -> dict[str, int]:
     return {"deleted": stores().flows.delete_many(body)}
 
 
-@routes.post(f"{BASE}upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
+@routes.post(f"{BASE}upload/", needs=AUTHOR, body=UPLOAD, answers={201: [FlowAnswer]})
 def upload_flows() -> Sequence[dict[str, Any]]:
     """Create the flows of an uploaded file.
 
@@ -126,7 +126,7 @@ def upload_flows() -> Sequence[dict[str, Any]]:
     return create_all(flows_in(file.read(), file.filename or ""))
 
 
-@routes.post(f"{BASE}batch/", needs=AUTHOR, body=FlowBatch, answers={201: ListOf(FlowAnswer)})
+@routes.post(f"{BASE}batch/", needs=AUTHOR, body=FlowBatch, answers={201: [FlowAnswer]})
 def create_flows(body: Input) -> Sequence[dict[str, Any]]:
     """Create several flows."""
     return create_all(body["flows"])

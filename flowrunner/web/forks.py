@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from marshmallow import fields
-
 from flowrunner.authority import CONVERSE
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory.message import Message, new_id
@@ -32,7 +30,7 @@ class Fork(Body):
 
 
 #: The copy, and how many messages it has.
-Forked: Final = answer("Forked", session_id=fields.String(), count=fields.Integer())
+Forked: Final = answer("Forked", session_id=str, count=int)
 
 
 @routes.post(f"{BASE}/sessions/fork", needs=CONVERSE, body=Fork, answers={201: Forked}, errors=(429,))

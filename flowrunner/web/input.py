@@ -61,38 +61,11 @@ def invalid(place: Sequence[Any], kind: str, message: str, **context: Any) -> Re
     return refuse([{"type": kind, "loc": list(place), "msg": message, **({"ctx": context} if context else {})}])
 
 
-def read_path(fields: Fields, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the declared values of a path.
+def read_values(where: str, fields: Fields, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declared values of a path or query; None stands for one that is absent and has no default.
 
-    :raises RequestInvalid: for what is none of its kind.
+    :raises RequestInvalid: for what is missing or wrong, each with its place.
     """
-    return _read("path", fields, values)
-
-
-class QueryReader:
-    """Reads the declared values of a query; None stands for one that is absent and has no default.
-
-    :param fields: by the names of the values.
-    """
-
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
-        #: What is read where there is no query, as in most requests; None where one is needed.
-        self._nothing: Mapping[str, Any] | None = None
-        if not any(field.required for field in fields.values()):
-            self._nothing = MappingProxyType(_read("query", fields, {}))
-
-    def read(self) -> Mapping[str, Any]:
-        """Return the values of the present request.
-
-        :raises RequestInvalid: for what is missing or wrong, each with its place.
-        """
-        if this_request().environ.get("QUERY_STRING"):
-            return _read("query", self._fields, request.args)
-        return _read("query", self._fields, {}) if self._nothing is None else self._nothing
-
-
-def _read(where: str, fields: Fields, given: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     wrong: list[dict[str, Any]] = []
     for name, field in fields.items():
@@ -105,6 +78,26 @@ def _read(where: str, fields: Fields, given: Mapping[str, Any]) -> dict[str, Any
     if wrong:
         raise refuse(wrong)
     return found
+
+
+class QueryReader:
+    """Reads the declared values of a query, as :func:`read_values`.
+
+    :param fields: by the names of the values.
+    """
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        #: What is read where there is no query, as in most requests; None where one is needed.
+        self._nothing: Mapping[str, Any] | None = None
+        if not any(field.required for field in fields.values()):
+            self._nothing = MappingProxyType(read_values("query", fields, {}))
+
+    def read(self) -> Mapping[str, Any]:
+        """Return the values of the present request."""
+        if this_request().environ.get("QUERY_STRING"):
+            return read_values("query", self._fields, request.args)
+        return read_values("query", self._fields, {}) if self._nothing is None else self._nothing
 
 
 def read_body(schema: Schema | Field[Any], *, required: bool = True) -> Any:

@@ -17,8 +17,9 @@ from flowrunner.text.json_text import MOST_DEEP, finite_number, is_too_deep, jso
 _encode_shown: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _OTHER_LINE_ENDS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _MOST_PACKED: Final = 16
+JSON: Final = "application/json"
 _PLAIN: Final = ("", "identity")
-_TEXTUAL: Final = ("application/json", "text/plain", "")
+_TEXTUAL: Final = (JSON, "text/plain", "")
 #: What a body without a character says: all members have their defaults.
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -68,12 +69,7 @@ class PlainResponse(Response):
 
 def json_response(value: Any, status: int = 200) -> Response:
     """Return a response with a JSON body. The host's JSON provider is not used."""
-    return PlainResponse(dump_bytes(value), status=status, content_type="application/json")
-
-
-def empty_response() -> Response:
-    """Return an answer without a body; without a content type of our own it would be Flask's, of a page."""
-    return Response(status=204, content_type="application/json")
+    return PlainResponse(dump_bytes(value), status=status, content_type=JSON)
 
 
 def read_json(request: Request, *, limit: int, strict_type: bool = False, empty: Any = None) -> Any:

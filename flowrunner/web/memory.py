@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may, sees_graphs
 from flowrunner.errors import BadRequest
 from flowrunner.identity import is_local
-from flowrunner.memory.purging import Purged, preview_purge, purge
+from flowrunner.memory.purging import preview_purge, purge
 from flowrunner.memory.retention import RetentionRule, read_rules
 from flowrunner.memory.sizes import disk_size, size_of
 from flowrunner.runner import Runner
@@ -43,18 +43,17 @@ class Backend(Schema):
 
 
 #: How long messages are kept, and how many seconds lie between two purges; null where none are made.
-Retention: Final = answer("Retention", rules=fields.List(fields.String()), every=fields.Float(allow_none=True))
-
-
-class MemoryFacts(Schema):
-    """What the caller may see of the memory. With `more` there are more sessions and messages than were counted."""
-
-    sessions = fields.Integer(required=True)
-    messages = fields.Integer(required=True)
-    more = fields.Boolean(required=True)
-    every_owner = fields.Boolean(required=True)
-    backend = fields.Nested(Backend, required=True, allow_none=True)
-    retention = fields.Nested(Retention, required=True, allow_none=True)
+Retention: Final = answer("Retention", rules=[str], every=float | None)
+#: What the caller may see of the memory. With `more` there are more sessions and messages than were counted.
+MemoryFacts: Final = answer(
+    "MemoryFacts",
+    sessions=int,
+    messages=int,
+    more=bool,
+    every_owner=bool,
+    backend=Backend | None,
+    retention=Retention | None,
+)
 
 
 class PreviewAsked(Body):
@@ -66,21 +65,20 @@ class PreviewAsked(Body):
 
 
 #: What one rule would remove.
-RulePreview: Final = answer("RulePreview", rule=fields.String(), messages=fields.Integer(), sessions=fields.Integer())
+RulePreview: Final = answer("RulePreview", rule=str, messages=int, sessions=int)
 
 
-class PurgePreview(Schema):
-    """What rules would remove of the sessions that were looked at.
-
-    `after_session` and `after_owner` say where the next request goes on, null at the end. With `more` it is
-    more than this: a session was too long to be looked at to its end.
-    """
-
-    rules = fields.List(fields.Nested(RulePreview), required=True)
-    looked_at = fields.Integer(required=True, allow_none=True)
-    more = fields.Boolean(required=True)
-    after_session = fields.String(required=True, allow_none=True)
-    after_owner = fields.String(required=True, allow_none=True)
+#: What rules would remove of the sessions that were looked at. ``after_session`` and ``after_owner`` say where the next
+#: request goes on, null at the end. With ``more`` it is more than this: a session was too long to be looked at to its
+#: end.
+PurgePreview: Final = answer(
+    "PurgePreview",
+    rules=[RulePreview],
+    looked_at=int | None,
+    more=bool,
+    after_session=str | None,
+    after_owner=str | None,
+)
 
 
 @routes.get("/api/v1/memory", needs=CONVERSE, answers={200: MemoryFacts})
@@ -119,37 +117,30 @@ def preview_memory_purge(body: Input) -> dict[str, Any]:
     """
     runner = this_runner()
     rules = _rules(runner, body["rules"])
-    late = time.monotonic() + MOST_SECONDS
-    names = runner.flow_names()
+    late, names = time.monotonic() + MOST_SECONDS, runner.flow_names()
+
+    def stopped() -> bool:
+        return time.monotonic() > late
+
+    last, looked_at, more = None, None, False
     if any(rule.total is not None for rule in rules):
-        return _whole(runner, rules, names, late)
-    after = None if body["after_session"] is None else (body["after_owner"] or "", body["after_session"])
-    found = preview_purge(
-        runner.memory,
-        rules,
-        after=after,
-        most=MOST_LOOKED_AT,
-        flow_names=names,
-        stopped=lambda: time.monotonic() > late,
-    )
-    last = found.last
+        purged = purge(runner.memory, rules, dry_run=True, flow_names=names, stopped=stopped)
+        if stopped():
+            raise BadRequest(
+                "A rule with total= covers all sessions, and there are too many to evaluate within one request: run"
+                " flowrunner memory purge --dry-run instead."
+            )
+    else:
+        after = None if body["after_session"] is None else (body["after_owner"] or "", body["after_session"])
+        found = preview_purge(runner.memory, rules, after=after, most=MOST_LOOKED_AT, flow_names=names, stopped=stopped)
+        purged, last, looked_at, more = found.purged, found.last, found.sessions, found.cut
     return {
-        "rules": _rows(found.purged),
-        "looked_at": found.sessions,
-        "more": found.cut,
+        "rules": [{"rule": str(one.rule), "messages": one.messages, "sessions": one.sessions} for one in purged],
+        "looked_at": looked_at,
+        "more": more,
         "after_session": last.session_id if last else None,
         "after_owner": last.owner if last else None,
     }
-
-
-def _whole(runner: Runner, rules: tuple[RetentionRule, ...], names: dict[str, str], late: float) -> dict[str, Any]:
-    purged = purge(runner.memory, rules, dry_run=True, flow_names=names, stopped=lambda: time.monotonic() > late)
-    if time.monotonic() > late:
-        raise BadRequest(
-            "A rule with total= covers all sessions, and there are too many to evaluate within one request: run"
-            " flowrunner memory purge --dry-run instead."
-        )
-    return {"rules": _rows(purged), "looked_at": None, "more": False, "after_session": None, "after_owner": None}
 
 
 def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
@@ -169,10 +160,6 @@ def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
     if not rules:
         raise BadRequest("There are no retention rules: set FLOWRUNNER_MEMORY_RETENTION, or send rules.")
     return rules
-
-
-def _rows(purged: list[Purged]) -> list[dict[str, Any]]:
-    return [{"rule": str(one.rule), "messages": one.messages, "sessions": one.sessions} for one in purged]
 
 
 def _backend(runner: Runner, *, operates: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from flowrunner.web.fields import Items, Object, Text, Truth, Uuid, filter_text
 from flowrunner.web.json_io import dumps
 from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, ListOf
+from flowrunner.web.schemas import Body
 
 #: Characters of a page of messages; one message may have more, and is a page of its own then.
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
@@ -65,7 +65,7 @@ class MessageEdit(Body):
         "offset": OFFSET,
         "cursor": Uuid("The X-Next-Cursor of the previous page: only messages before this one."),
     },
-    answers={200: ListOf(schemas.Message)},
+    answers={200: [schemas.Message]},
     pages=True,
 )
 def list_messages(query: Input) -> Any:
@@ -110,7 +110,9 @@ def find_messages(query: Input) -> tuple[list[Message], str | None]:
         return [], None
     memory = messages_to_read()
     found, more = list[Message](), False
-    for spelling in session_spellings(query["session_id"]) if query["session_id"] else [None]:
+    named = query["session_id"]
+    # As it stands first, then decoded once more.
+    for spelling in dict.fromkeys((named, unquote(named))) if named else (None,):
         asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
         found, more = newest_within(memory, limit + 1, MOST_CHARACTERS, **asked)
         if found:
@@ -126,12 +128,6 @@ def sort_messages(messages: list[Message], key: str, descending: bool) -> list[M
         return messages[::-1] if descending else messages
     newest_first = messages[::-1]
     return sorted(newest_first, key=lambda m: getattr(m, key) or "", reverse=descending)
-
-
-def session_spellings(text: str) -> list[str]:
-    """Return the session ids that a query may mean: as it stands first, then decoded once more."""
-    decoded = unquote(text)
-    return [text] if decoded == text else [text, decoded]
 
 
 def read_order(key: str, direction: str) -> tuple[str, bool]:

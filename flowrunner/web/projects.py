@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from flask import Response
-from marshmallow import Schema, fields
 
 from flowrunner.authority import AUTHOR
 from flowrunner.errors import BadRequest, FlowRunnerError, NotFound
@@ -18,7 +17,7 @@ from flowrunner.web.flows import MOST_FLOWS_A_PAGE, FlowAnswer, archive_of, crea
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.pages import one_page
 from flowrunner.web.route import Input, RouteGroup, View
-from flowrunner.web.schemas import BYTES, UPLOAD, ListOf, Media, Open
+from flowrunner.web.schemas import BYTES, UPLOAD, Media, Open, answer
 
 BASE: Final = "/api/v1/projects/"
 OLDER: Final = "/api/v1/folders/"
@@ -60,22 +59,11 @@ class NewProject(Open):
     components_list = Items(Uuid(), most=_MOST_MOVED, allow_none=True)
 
 
-class ProjectAnswer(Schema):
-    """A project."""
-
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    description = fields.String(required=True, allow_none=True)
-    parent_id = fields.String(required=True, allow_none=True)
+ProjectAnswer: Final = answer("ProjectAnswer", id=str, name=str, description=str | None, parent_id=str | None)
+ProjectWithFlows: Final = answer("ProjectWithFlows", ProjectAnswer, flows=[FlowAnswer])
 
 
-class ProjectWithFlows(ProjectAnswer):
-    """A project and its flows."""
-
-    flows = fields.List(fields.Nested(FlowAnswer), required=True)
-
-
-@_both("GET", needs=AUTHOR, answers={200: ListOf(ProjectAnswer)})
+@_both("GET", needs=AUTHOR, answers={200: [ProjectAnswer]})
 def list_projects() -> list[dict[str, Any]]:
     """List the caller's projects; there is at least one."""
     return [found.to_json() for found in stores().projects.list()]
@@ -88,7 +76,7 @@ def create_project(body: Input) -> dict[str, Any]:
     return stores().projects.create(body["name"], body.get("description"), moved).to_json()
 
 
-@_both("POST", "upload/", needs=AUTHOR, body=UPLOAD, answers={201: ListOf(FlowAnswer)})
+@_both("POST", "upload/", needs=AUTHOR, body=UPLOAD, answers={201: [FlowAnswer]})
 def upload_project() -> Sequence[dict[str, Any]]:
     """Create a project from an uploaded file with flows.
 

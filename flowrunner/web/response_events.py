@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flowrunner.engine.events import RunEvent
@@ -37,14 +36,6 @@ def usage_of(result: RunResult) -> dict[str, Any] | None:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of the text; ``fresh`` where a new text begins, what came before having been a step."""
-
-    text: str
-    fresh: bool = False
-
-
 class _Reply:
     """Follows the events of a run and gives the parts of its first reply, for clients that cannot take words back."""
 
@@ -53,28 +44,29 @@ class _Reply:
         self._message_id: str | None = None
         self._begins = True
 
-    def read(self, event: RunEvent) -> Iterator[_Part]:
-        """Yield the parts that an event brings; together they are the text of the run's answer."""
+    def read(self, event: RunEvent) -> tuple[str, bool] | None:
+        """Return what an event adds to the text of the run's answer; None for nothing.
+
+        Beside it stands whether a new text begins, what came before having been a step.
+        """
         data = event.data
-        if event.kind == "token":
-            if self._message_id in (None, data["message_id"]):
-                self._message_id = data["message_id"]
-                yield self._say(data["text"])
-        elif event.kind == "message_added" and not data["stored"]:
+        if event.kind == "token" and self._message_id in (None, data["message_id"]):
+            self._message_id = data["message_id"]
+            return self._say(data["text"])
+        if event.kind == "message_added" and not data["stored"]:
             if data["message"].id == self._message_id and self.text and data["message"].content_blocks:
                 self._begin_anew()
         elif event.kind == "run_finished":
             final = data["result"].text
             if not final.startswith(self.text):
                 self._begin_anew()
-            rest = final[len(self.text) :]
-            if rest:
-                yield self._say(rest)
+            return self._say(rest) if (rest := final[len(self.text) :]) else None
+        return None
 
-    def _say(self, text: str) -> _Part:
+    def _say(self, text: str) -> tuple[str, bool]:
         fresh, self._begins = self._begins, False
         self.text += text
-        return _Part(text, fresh)
+        return text, fresh
 
     def _begin_anew(self) -> None:
         self.text, self._begins = "", True
@@ -96,10 +88,10 @@ class OpenAiEvents:
         if event.kind == "run_started":
             for kind in ("response.created", "response.in_progress"):
                 text += self._frame(kind, response=self._head)
-        for part in self._reply.read(event):
-            if part.fresh:
-                text += self._end_item() + self._begin_item()
-            text += self._delta(part.text)
+        part = self._reply.read(event)
+        if part is not None:
+            text += self._end_item() + self._begin_item() if part[1] else ""
+            text += self._delta(part[0])
         if event.kind == "run_finished":
             # As in a plain answer: texts before the last were steps to it.
             text += self._end_item()
@@ -165,7 +157,8 @@ class Chunks:
 
     def tell(self, event: RunEvent) -> str:
         """Return the chunks that an event of the run becomes."""
-        text = "".join(self._chunk({"content": part.text}) for part in self._reply.read(event))
+        part = self._reply.read(event)
+        text = "" if part is None else self._chunk({"content": part[0]})
         if event.kind == "run_started":
             text = self._chunk({"content": ""})
         elif event.kind == "run_finished":

@@ -8,10 +8,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, request
-from marshmallow import fields
 
 from flowrunner.authority import RUN
 from flowrunner.engine.request import RunRequest
@@ -23,7 +22,7 @@ from flowrunner.runs.once import Claim
 from flowrunner.store.files import StoredFile
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.call import Call
-from flowrunner.web.errors import note_error, openai_error, retry_later
+from flowrunner.web.errors import error_response, openai_error
 from flowrunner.web.fields import Anything, Choice, Text
 from flowrunner.web.json_io import json_response
 from flowrunner.web.once import KEY_FIELD, RUN_HEADER, answer_once, run_and_wait
@@ -32,7 +31,7 @@ from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run import as_seen
 from flowrunner.web.run_body import header_variables
-from flowrunner.web.schemas import EVENTS, Body, Media, Open
+from flowrunner.web.schemas import EVENTS, Body, Media, Open, answer, member
 from flowrunner.web.streams import answer_stream
 
 routes = RouteGroup("runs")
@@ -52,25 +51,22 @@ class ResponsesBody(Body):
     tools = Anything("Not supported: a flow has its own tools.", allow_none=True)
 
 
-class ResponsesAnswer(Open):
-    """A response."""
-
-    id = fields.String(required=True)
-    object = fields.String(required=True)
-    created_at = fields.Integer(required=True)
-    status = fields.String(required=True)
-    model = fields.String(required=True)
-    output = fields.List(fields.Dict(), required=True)
-    previous_response_id = fields.String(required=True, allow_none=True)
-    usage = fields.Dict(required=True, allow_none=True)
-
-
-class ResponsesError(Open):
-    """A failure, in OpenAI's shape or as everywhere else."""
-
-    error = fields.Dict()
-    detail = fields.Raw()
-    code = fields.String()
+#: A response.
+ResponsesAnswer: Final = answer(
+    "ResponsesAnswer",
+    Open,
+    id=str,
+    object=str,
+    created_at=int,
+    status=str,
+    model=str,
+    output=[dict],
+    previous_response_id=str | None,
+    usage=dict | None,
+)
+_maybe = partial(member, required=False)
+#: A failure, in OpenAI's shape or as everywhere else.
+ResponsesError: Final = answer("ResponsesError", Open, error=_maybe(dict), detail=_maybe(Any), code=_maybe(str))
 
 
 @routes.post(
@@ -94,8 +90,7 @@ def create_response(body: Input, query: Input) -> Response:
 
 
 def _failed(error: FlowRunnerError) -> Response:
-    note_error(error)
-    return retry_later(json_response(openai_error(error), error.status), error)
+    return error_response(error, openai_error(error))
 
 
 def _respond(runner: Runner, body: Input, events: str | None) -> Response:

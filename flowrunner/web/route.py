@@ -20,7 +20,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partialmethod
 from typing import Any, Final, TypeAlias
 
 from flask import Response
@@ -28,12 +28,13 @@ from marshmallow import Schema
 from marshmallow.fields import Field
 
 from flowrunner.authority import Need
-from flowrunner.web.input import QueryReader, read_body, read_path
-from flowrunner.web.json_io import empty_response, json_response
+from flowrunner.web.input import QueryReader, read_body, read_values
+from flowrunner.web.json_io import JSON, json_response
 from flowrunner.web.schemas import Media
 
 Input: TypeAlias = Mapping[str, Any]
 View: TypeAlias = Callable[..., Any]
+_Declaring: TypeAlias = "partialmethod[Callable[[View], View]]"
 
 _VALUE: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
 #: Statuses of errors of every route that wants a caller, and of every route that takes a body.
@@ -54,7 +55,7 @@ class Route:
     :param body: the schema of a JSON body, or a field such as :class:`~flowrunner.web.fields.Items`. The view
         gets what is read as ``body``; a :class:`Media` it reads itself.
     :param body_required: whether a request without a body is refused; else it counts as ``{}``.
-    :param answers: the schema of each answer by its status, None for an empty one.
+    :param answers: the schema of each answer by its status, ``[schema]`` for a list, None for an empty one.
     :param errors: statuses of errors that the rest does not tell; see :mod:`flowrunner.web.openapi.document`.
     :param deprecated: whether another route has taken its place.
     :param pages: whether an answer may say in ``X-Next-Cursor`` where its list goes on.
@@ -128,7 +129,7 @@ class Route:
 
         def respond(**values: Any) -> Response:
             if path:
-                values.update(read_path(path, values))
+                values.update(read_values("path", path, values))
             if query is not None:
                 values["query"] = query.read()
             if schema is not None and not isinstance(schema, Media):
@@ -148,7 +149,9 @@ def _make_answer(given: Any, status: int) -> Response:
                 status = one
             else:
                 headers = one
-    answer = empty_response() if given is None else json_response(given, status)
+    # Without a content type of our own an empty one would have Flask's, of a page.
+    empty = given is None
+    answer = Response(status=204, content_type=JSON) if empty else json_response(given, status)
     answer.headers.update(headers)
     return answer
 
@@ -166,26 +169,6 @@ class RouteGroup:
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
-    def get(self, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a route for ``GET``; further arguments as in :meth:`route`."""
-        return self.route(rule, "GET", **declared)
-
-    def post(self, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a route for ``POST``."""
-        return self.route(rule, "POST", **declared)
-
-    def put(self, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a route for ``PUT``."""
-        return self.route(rule, "PUT", **declared)
-
-    def patch(self, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a route for ``PATCH``."""
-        return self.route(rule, "PATCH", **declared)
-
-    def delete(self, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Declare a route for ``DELETE``."""
-        return self.route(rule, "DELETE", **declared)
-
     def route(self, rule: str, method: str, *, name: str = "", **declared: Any) -> Callable[[View], View]:
         """Declare a route.
 
@@ -199,3 +182,10 @@ class RouteGroup:
             return view
 
         return declare
+
+    #: Declare a route for one method.
+    get: _Declaring = partialmethod(route, method="GET")
+    post: _Declaring = partialmethod(route, method="POST")
+    put: _Declaring = partialmethod(route, method="PUT")
+    patch: _Declaring = partialmethod(route, method="PATCH")
+    delete: _Declaring = partialmethod(route, method="DELETE")

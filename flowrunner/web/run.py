@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flask import Request, Response
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import RUN, Capability, may
 from flowrunner.engine.request import RunRequest
@@ -27,8 +27,8 @@ from flowrunner.web.json_io import PlainResponse, json_response
 from flowrunner.web.langflow_events import line_text
 from flowrunner.web.once import KEY_FIELD, RUN_HEADER, accept_once, answer_once, run_and_wait
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.run_body import RunBody, files_of, read_run_body, read_run_request, wants_stream, with_files
-from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open
+from flowrunner.web.run_body import RunBody, read_run_body, read_run_request, wants_stream, with_files
+from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open, answer, member
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import answer_stream
 
@@ -49,28 +49,18 @@ class VertexAnswer(Open):
     used_frozen_result = fields.Boolean(required=True)
 
 
-class RunOutputs(Open):
-    """Inputs and outputs of a run."""
-
-    inputs = fields.Dict(required=True)
-    outputs = fields.List(fields.Nested(VertexAnswer), required=True)
-
-
-class RunAnswer(Open):
-    """The answer of a run."""
-
-    session_id = fields.String(required=True)
-    session = fields.Nested(schemas.Session, required=True)
-    outputs = fields.List(fields.Nested(RunOutputs), required=True)
-    warnings = fields.List(fields.String(), metadata={"description": "Parts of the flow that were left out, and why."})
-
-
-class Started(Schema):
-    """A run was accepted; its record is at ``/api/v1/runs/{run_id}``."""
-
-    message = fields.String(required=True)
-    status = fields.String(required=True)
-    run_id = fields.String(required=True)
+#: Inputs and outputs of a run.
+RunOutputs: Final = answer("RunOutputs", Open, inputs=dict, outputs=[VertexAnswer])
+RunAnswer: Final = answer(
+    "RunAnswer",
+    Open,
+    session_id=str,
+    session=schemas.Session,
+    outputs=[RunOutputs],
+    warnings=member([str], "Parts of the flow that were left out, and why.", required=False),
+)
+#: A run was accepted; its record is at ``/api/v1/runs/{run_id}``.
+Started: Final = answer("Started", message=str, status=str, run_id=str)
 
 
 class StreamKind(Flag):
@@ -116,8 +106,8 @@ def run_flow(flow: str, query: Input) -> Response:
         return resume_sse(this_blueprint().spool, found, environ["HTTP_LAST_EVENT_ID"])
     if streaming is None and wants_stream(body):
         streaming = "lines"
-    asked = read_run_request(body, environ, streaming=streaming is not None)
-    if ("files" in body or "input_request" in body) and (files := files_of(body)):
+    asked, files = read_run_request(body, environ, streaming=streaming is not None)
+    if files:
         asked = with_files(asked, files, found, runner.plugins.registry)
     call = Call(runner, found, as_seen(asked, identity), identity, environ, "run" if streaming is None else "stream")
     if query["background"]:

@@ -36,7 +36,9 @@ class RunBody(Body):
 
 
 _RUN_BODY: Final = RunBody()
-_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items() if name != "files"}
+_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items()}
+#: What is not a text; of files the schema looks at each.
+_TYPES: Final = {"tweaks": dict, "files": None}
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
@@ -80,8 +82,10 @@ def _context_variables(context: Any) -> dict[str, str]:
     return {str(name).upper(): value for name, value in given.items()}
 
 
-def read_run_request(body: Mapping[str, Any], environ: Mapping[str, Any], *, streaming: bool) -> RunRequest:
-    """Return the run request of a body, checked.
+def read_run_request(
+    body: Mapping[str, Any], environ: Mapping[str, Any], *, streaming: bool
+) -> tuple[RunRequest, Sequence[str]]:
+    """Return the run request of a body, checked, and the names of the files that it brings along.
 
     :param environ: of WSGI; headers may bring variables.
     :raises RequestInvalid: for a member of the wrong type, with its place.
@@ -92,7 +96,7 @@ def read_run_request(body: Mapping[str, Any], environ: Mapping[str, Any], *, str
         variables = {**_context_variables(body.get("context")), **variables}
         body = inner
     loaded = _load_run_body(body)
-    return RunRequest(
+    asked = RunRequest(
         input_value=loaded["input_value"],
         input_type=loaded["input_type"] or "chat",
         output_type=loaded["output_type"] or "chat",
@@ -102,6 +106,7 @@ def read_run_request(body: Mapping[str, Any], environ: Mapping[str, Any], *, str
         variables=variables,
         streaming=streaming,
     )
+    return asked, loaded["files"] or ()
 
 
 def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,7 +118,7 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     given: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
         value = body.get(name)
-        if value is not None and type(value) is not (dict if name == "tweaks" else str):
+        if value is not None and type(value) is not _TYPES.get(name, str):
             break
         if name in _WORDS and value is not None and value not in _WORDS[name]:
             break
@@ -122,20 +127,6 @@ def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
         return given
     loaded: Mapping[str, Any] = check_body(_RUN_BODY, body)
     return loaded
-
-
-def files_of(body: Mapping[str, Any]) -> list[str]:
-    """Return the names of the files that a run body brings along.
-
-    :raises RequestInvalid: for what is not a list of texts.
-    """
-    inner = body.get("input_request")
-    if isinstance(inner, dict):
-        body = inner
-    if body.get("files") is None:
-        return []
-    checked: list[str] | None = check_body(_RUN_BODY, body)["files"]
-    return checked or []
 
 
 def with_files(asked: RunRequest, names: Sequence[str], flow: Flow, registry: Registry) -> RunRequest:

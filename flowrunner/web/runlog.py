@@ -43,7 +43,7 @@ class Build(Schema):
 
 #: Builds by component.
 Builds: Final = answer(
-    "Builds", vertex_builds=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)))
+    "Builds", vertex_builds=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)), required=True)
 )
 
 
@@ -59,14 +59,7 @@ class Transaction(Schema):
     status = fields.String(required=True, metadata={"enum": ["success", "error"]})
 
 
-TransactionPage: Final = answer(
-    "TransactionPage",
-    items=fields.List(fields.Nested(Transaction)),
-    total=fields.Integer(),
-    page=fields.Integer(),
-    size=fields.Integer(),
-    pages=fields.Integer(),
-)
+TransactionPage: Final = answer("TransactionPage", items=[Transaction], total=int, page=int, size=int, pages=int)
 
 
 class RunSummary(Schema):
@@ -87,15 +80,9 @@ class RunSummary(Schema):
     warnings = fields.List(fields.String(), required=True)
 
 
-RunPage: Final = answer("RunPage", items=fields.List(fields.Nested(RunSummary)), cursor=fields.String(allow_none=True))
+RunPage: Final = answer("RunPage", items=[RunSummary], cursor=str | None)
 #: What a model took, and which one that was.
-Usage: Final = answer(
-    "Usage",
-    model=fields.String(allow_none=True),
-    input_tokens=fields.Integer(),
-    output_tokens=fields.Integer(),
-    total_tokens=fields.Integer(),
-)
+Usage: Final = answer("Usage", model=str | None, input_tokens=int, output_tokens=int, total_tokens=int)
 
 
 class Step(Schema):
@@ -119,7 +106,7 @@ class Step(Schema):
     usage = fields.Nested(Usage, required=True, allow_none=True)
 
 
-StepPage: Final = answer("StepPage", steps=fields.List(fields.Nested(Step)), cursor=fields.Integer(allow_none=True))
+StepPage: Final = answer("StepPage", steps=[Step], cursor=int | None)
 
 
 @routes.get(

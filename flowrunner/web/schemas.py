@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, Final
+from uuid import UUID
 
 from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
@@ -14,13 +16,6 @@ class Media:
     """A body or an answer that is not just JSON: what it is, by media type. Such a body is read by the view itself."""
 
     content: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list of things of a schema."""
-
-    item: Any
 
 
 TEXT: Final[Mapping[str, Any]] = {"type": "string"}
@@ -47,14 +42,44 @@ class Open(Schema):
         unknown = INCLUDE
 
 
-def answer(name: str, /, **members: fields.Field[Any]) -> type[Schema]:
-    """Return the schema of an answer of few members, all of which are always there.
+#: The field of each type of Python that members of answers have.
+_FIELDS: Final[Mapping[Any, Any]] = {
+    str: fields.String,
+    int: fields.Integer,
+    float: fields.Float,
+    bool: fields.Boolean,
+    dict: fields.Dict,
+    UUID: fields.UUID,
+    Any: fields.Raw,
+}
+
+
+def member(kind: Any, about: str = "", **options: Any) -> fields.Field[Any]:
+    """Return the field of an answer's member, which is always there unless ``required`` is False.
+
+    :param kind: a type, as in ``str | None``; a schema; ``[kind]`` for a list.
+    :param about: what it is, for the description.
+    """
+    options = {"required": True, **options, "metadata": {"description": about} if about else {}}
+    if isinstance(kind, UnionType):
+        kind, options["allow_none"] = kind.__args__[0], True
+    if isinstance(kind, list):
+        return fields.List(member(kind[0]), **options)
+    if kind in _FIELDS:
+        made: fields.Field[Any] = _FIELDS[kind](**options)
+        return made
+    return fields.Nested(kind, **options)
+
+
+def answer(name: str, base: type[Schema] = Schema, /, **members: Any) -> type[Schema]:
+    """Return the schema of an answer.
 
     :param name: the name of the schema in the description.
+    :param base: a schema whose members it has, too.
+    :param members: each as :func:`member` takes it, or a field.
     """
-    for member in members.values():
-        member.required = True
-    return Schema.from_dict(members, name=name)
+    made = {name: kind if isinstance(kind, fields.Field) else member(kind) for name, kind in members.items()}
+    return base.from_dict(made, name=name)
 
 
 class Error(Schema):
@@ -92,24 +117,12 @@ class Message(MessageBase):
     owner = fields.String(metadata={"description": "The owner; only in lists of all owners."})
 
 
-class EditedMessage(MessageBase):
-    """A message after an edit."""
-
-    id = fields.UUID(required=True)
-    files = fields.List(fields.String(), required=True)
-    error = fields.Boolean(required=True)
-    run_id = fields.String(required=True, allow_none=True)
-
-
+#: A message after an edit.
+EditedMessage: Final = answer("EditedMessage", MessageBase, id=UUID, files=[str], error=bool, run_id=str | None)
 #: The session of a run, and who decided it.
-Session: Final = answer(
-    "Session",
-    id=fields.String(),
-    source=fields.String(allow_none=True),
-    component=fields.String(allow_none=True),
-)
+Session: Final = answer("Session", id=str, source=str | None, component=str | None)
 #: A sentence on what was done.
-Detail: Final = answer("Detail", detail=fields.String())
-Said: Final = answer("Said", message=fields.String())
+Detail: Final = answer("Detail", detail=str)
+Said: Final = answer("Said", message=str)
 #: How many things are gone.
-Deleted: Final = answer("Deleted", deleted=fields.Integer())
+Deleted: Final = answer("Deleted", deleted=int)

@@ -5,55 +5,37 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Response, request
-from marshmallow import Schema, fields
 
 from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
 from flowrunner.web.auth import local_token, this_runner
 from flowrunner.web.route import RouteGroup
-from flowrunner.web.schemas import TEXT, Media, Open, answer
+from flowrunner.web.schemas import TEXT, Media, Open, answer, member
 
 health_routes = RouteGroup("server")
 about_routes = RouteGroup("server")
 metrics_routes = RouteGroup("server")
 
-
-Health: Final = answer("Health", status=fields.String())
+Health: Final = answer("Health", status=str)
 #: Whether memory and database answer.
-HealthCheck: Final = answer("HealthCheck", status=fields.String(), chat=fields.String(), db=fields.String())
+HealthCheck: Final = answer("HealthCheck", status=str, chat=str, db=str)
+#: Whether requests should be sent here, and if not, why.
+Ready: Final = answer("Ready", status=str, reason=member(str, required=False))
 #: Which program this is.
-Version: Final = answer("Version", version=fields.String(), main_version=fields.String(), package=fields.String())
+Version: Final = answer("Version", version=str, main_version=str, package=str)
 #: A token, as a login gives it.
-Login: Final = answer(
-    "Login",
-    access_token=fields.String(),
-    refresh_token=fields.String(allow_none=True),
-    token_type=fields.String(),
+Login: Final = answer("Login", access_token=str, refresh_token=str | None, token_type=str)
+#: What clients may know of the settings.
+Config: Final = answer(
+    "Config", Open, type=str, max_file_size_upload=int, event_delivery=str, auth=str, playground=bool
 )
-
-
-class Ready(Schema):
-    """Whether requests should be sent here, and if not, why."""
-
-    status = fields.String(required=True)
-    reason = fields.String()
 
 
 class AutoLoginOff(NotAllowed):
     """Callers must bring a key; clients read from this answer that they cannot log in by themselves."""
 
     code = "auto_login_off"
-
-
-class Config(Open):
-    """What clients may know of the settings."""
-
-    type = fields.String(required=True)
-    max_file_size_upload = fields.Integer(required=True)
-    event_delivery = fields.String(required=True)
-    auth = fields.String(required=True)
-    playground = fields.Boolean(required=True)
 
 
 @health_routes.get("/health", needs=OPEN, answers={200: Health})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from marshmallow import Schema, fields
@@ -25,7 +24,7 @@ from flowrunner.web.input import SESSION_CONVERTER, check_path
 from flowrunner.web.messages import message_rows
 from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, ListOf, answer
+from flowrunner.web.schemas import Body, answer
 
 MOST_DELETED: Final = 500
 
@@ -68,11 +67,9 @@ class SessionTitle(Body):
     title = Text(required=True)
 
 
-SessionPage: Final = answer(
-    "SessionPage", sessions=fields.List(fields.Nested(SessionSummary)), cursor=fields.String(allow_none=True)
-)
+SessionPage: Final = answer("SessionPage", sessions=[SessionSummary], cursor=str | None)
 #: How many of the sessions that a request named had messages.
-SessionsDeleted: Final = answer("SessionsDeleted", message=fields.String(), deleted_count=fields.Integer())
+SessionsDeleted: Final = answer("SessionsDeleted", message=str, deleted_count=int)
 
 
 @routes.get(
@@ -86,7 +83,7 @@ SessionsDeleted: Final = answer("SessionsDeleted", message=fields.String(), dele
         "offset": OFFSET,
         "cursor": filter_text("The X-Next-Cursor of the previous page."),
     },
-    answers={200: {"anyOf": [ListOf({"type": "string"}), SessionPage]}},
+    answers={200: {"anyOf": [[{"type": "string"}], SessionPage]}},
     pages=True,
 )
 def list_sessions(query: Input) -> Any:
@@ -104,15 +101,13 @@ def list_sessions(query: Input) -> Any:
         return list(dict.fromkeys(s.session_id for s in found)), next_page(following)
     if query["q"] and query["cursor"] is None and not query["offset"]:
         found = _found_by_title(memory, query, found) + found
-    titles = stores().titles.of([s.session_id for s in found if s.owner == caller().id])
-    rows = [session_row(s, _title_given(titles, s) or title_from(runner.memory, s)) for s in found]
+    own = caller().id
+    given = stores().titles.of([s.session_id for s in found if s.owner == own])
+    titles = [given.get(s.session_id) if s.owner == own else None for s in found]
+    rows = [session_row(s, title or title_from(runner.memory, s)) for s, title in zip(found, titles, strict=True)]
     if memory.owner is EVERY_OWNER:
         rows = [{**row, "owner": summary.owner} for row, summary in zip(rows, found, strict=True)]
     return {"sessions": rows, "cursor": following}, next_page(following)
-
-
-def _title_given(titles: Mapping[str, str], summary: _Summary) -> str | None:
-    return titles.get(summary.session_id) if summary.owner == caller().id else None
 
 
 def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[_Summary]) -> list[_Summary]:
@@ -165,7 +160,7 @@ def delete_sessions(body: list[str]) -> dict[str, Any]:
     ONE,
     needs=CONVERSE,
     query={"new_session_id": Text("The new id.", required=True, least=1)},
-    answers={200: ListOf(schemas.Message)},
+    answers={200: [schemas.Message]},
     errors=(409,),
 )
 def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:

@@ -20,29 +20,30 @@ _CHECKED: Final = "flowrunner_checked"
 _FRAMES: Final = "frame-ancestors 'none'"
 
 
-def asking(guard: Callable[[Any], Any]) -> Callable[[], Any]:
-    """Return the hook that asks the owner's guard about the present request.
+def ask_guard(guard: Callable[[Any], Any]) -> Any:
+    """Ask the owner's guard about the present request, and return None to let it pass, else its response.
 
     :param guard: takes a request and returns None or True to let it pass, False, or a response.
+    :raises NotAllowed: for False.
     """
+    if (request.endpoint or "").rsplit(".", 1)[-1] in UNGUARDED:
+        return None
+    answer = guard(request)
+    if answer is None or answer is True:
+        return None
+    if not answer:
+        raise NotAllowed("You are not allowed to access this.")
+    return answer
 
-    def ask_guard() -> Any:
-        endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
-        return None if endpoint in UNGUARDED else _verdict(guard(request))
 
-    return ask_guard
+def look_around(runner: Runner, endpoint: str | None, values: Any) -> None:
+    """Look at the site's other parts before a request is answered.
 
-
-def look_around(runner: Runner) -> Callable[[str | None, Any], None]:
-    """Return the hook that looks at the site's other parts before it answers a request."""
-
-    def look(endpoint: str | None, values: Any) -> None:
-        # Before the site's own before_request; the app is complete now, whatever the order of its parts.
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        check_neighbours(app, runner)
-        exempt_views(app)
-
-    return look
+    Before the site's own before_request; the app is complete now, whatever the order of its parts.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    check_neighbours(app, runner)
+    exempt_views(app)
 
 
 def check_neighbours(app: Flask, runner: Runner) -> None:
@@ -67,12 +68,3 @@ def refuse_frames(response: Response) -> Response:
         if policy is None or "frame-ancestors" not in policy:
             headers["Content-Security-Policy"] = f"{policy}; {_FRAMES}" if policy else _FRAMES
     return response
-
-
-def _verdict(answer: Any) -> Any:
-    """Interpret the guard's answer: None and True let the request pass, False refuses it, all else is the response."""
-    if answer is None or answer is True:
-        return None
-    if not answer:
-        raise NotAllowed("You are not allowed to access this.")
-    return answer

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,7 +37,7 @@ _GONE: Final = {"error": NO_LONGER, "code": NotFound.code}
 _SWEEP_EVERY: Final = 600.0
 
 
-class Stream(Protocol):
+class Stream:
     """What can be read, wherever its run is."""
 
     def enter(self) -> None:
@@ -45,12 +45,13 @@ class Stream(Protocol):
 
     def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
         """Return the events after a number, waiting for one at most so long; and whether that is all."""
+        raise NotImplementedError
 
     def leave(self) -> None:
         """Count a reader that left."""
 
 
-class LiveStream:
+class LiveStream(Stream):
     """A stream whose run is in this process. The run appends, readers wait for what is new."""
 
     def __init__(self, store: StreamStore, run_id: str, cancel: Callable[[str], None]) -> None:
@@ -137,12 +138,8 @@ class LiveStream:
                 del self._frames[:surplus]
                 self._first += surplus
 
-    def remove(self) -> None:
-        """Remove what is kept of the stream."""
-        self._store.remove(self._run_id)
 
-
-class DistantStream:
+class DistantStream(Stream):
     """A stream whose run is, or was, in another process: read as it grows there."""
 
     def __init__(self, store: StreamStore, run_id: str) -> None:
@@ -180,9 +177,6 @@ class DistantStream:
         if now - self._signed >= _SIGN_EVERY:
             self._signed = now
             self._store.sign(self._run_id)
-
-    def leave(self) -> None:
-        """Nothing to do: the signs stop."""
 
     def _is_dead(self, state: StreamState) -> bool:
         """Return whether the run has shown no sign for too long.
@@ -272,7 +266,7 @@ class Spool:
             with self._lock:
                 del self._live[run_id]
             with contextlib.suppress(SQLAlchemyError):
-                stream.remove()
+                self._store().remove(run_id)
 
     def _sweep(self, store: StreamStore) -> None:
         """Remove now and then what processes left behind that are gone."""

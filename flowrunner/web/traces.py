@@ -45,12 +45,7 @@ class Trace(Schema):
 
 
 #: What a model took.
-TokenUsage: Final = answer(
-    "TokenUsage",
-    promptTokens=fields.Integer(),
-    completionTokens=fields.Integer(),
-    totalTokens=fields.Integer(),
-)
+TokenUsage: Final = answer("TokenUsage", promptTokens=int, completionTokens=int, totalTokens=int)
 
 
 class Span(Schema):
@@ -78,9 +73,7 @@ class WholeTrace(Trace):
     spans = fields.List(fields.Nested(Span), required=True)
 
 
-TracePage: Final = answer(
-    "TracePage", traces=fields.List(fields.Nested(Trace)), total=fields.Integer(), pages=fields.Integer()
-)
+TracePage: Final = answer("TracePage", traces=[Trace], total=int, pages=int)
 
 
 @routes.get(

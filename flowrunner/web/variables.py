@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from marshmallow import fields
+from typing import Any, Final
+from uuid import UUID
 
 from flowrunner.authority import AUTHOR
 from flowrunner.store.variables import VARIABLE_TYPES
 from flowrunner.web.auth import stores
 from flowrunner.web.fields import Text, Texts
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, ListOf, Open
+from flowrunner.web.schemas import Body, Open, answer
 
 routes = RouteGroup("variables")
 
 
-class Variable(Open):
-    """A variable; the value of a credential is never shown."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    type = fields.String(required=True)
-    value = fields.String(required=True, allow_none=True)
-    has_value = fields.Boolean(required=True)
-    default_fields = fields.List(fields.String(), required=True)
+#: A variable; the value of a credential is never shown.
+Variable: Final = answer(
+    "Variable", Open, id=UUID, name=str, type=str, value=str | None, has_value=bool, default_fields=[str]
+)
 
 
 class NewVariable(Body):
@@ -45,7 +39,7 @@ class VariableChanges(Body):
     default_fields = Texts(allow_none=True)
 
 
-@routes.get("/api/v1/variables/", needs=AUTHOR, answers={200: ListOf(Variable)})
+@routes.get("/api/v1/variables/", needs=AUTHOR, answers={200: [Variable]})
 def list_variables() -> list[dict[str, Any]]:
     """List the caller's variables; the values of credentials are not shown."""
     return [variable.to_json() for variable in stores().variables.list()]

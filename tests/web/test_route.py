@@ -10,7 +10,7 @@ from flowrunner.web.fields import Choice, Flag, Items, Number, Object, Text, Tex
 from flowrunner.web.input import QueryReader
 from flowrunner.web.json_io import json_response
 from flowrunner.web.route import RouteGroup
-from flowrunner.web.schemas import Body, ListOf, Media
+from flowrunner.web.schemas import Body, Media
 
 ID = "5f0c2d2e-8a36-4f0c-9a3d-6a1f3f1c0001"
 
@@ -146,7 +146,7 @@ def test_too_long_a_list_is_refused(ask):
 def test_a_route_says_what_it_does_and_which_errors_it_answers():
     routes = RouteGroup("wishes")
 
-    @routes.get("/wishes", needs=OPEN, query=QUERY, answers={200: ListOf(Wish)}, errors=(409,))
+    @routes.get("/wishes", needs=OPEN, query=QUERY, answers={200: [Wish]}, errors=(409,))
     def list_wishes(query):
         """List wishes.
 

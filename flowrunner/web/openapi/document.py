@@ -13,7 +13,7 @@ from flowrunner import __version__
 from flowrunner.web.fields import Text
 from flowrunner.web.pages import NEXT_CURSOR
 from flowrunner.web.route import Route
-from flowrunner.web.schemas import Error, ListOf, Media
+from flowrunner.web.schemas import Error, Media
 
 _NEXT: Final = "The cursor of the next page, if there is one."
 #: What every route that wants a caller takes, too.
@@ -118,8 +118,8 @@ class _Operations:
         """Return a schema as apispec takes it: JSON, with marshmallow classes in it."""
         if isinstance(schema, Field):
             return self._plugin.converter.field2property(schema)  # type: ignore[union-attr]
-        if isinstance(schema, ListOf):
-            return {"type": "array", "items": self._plain(schema.item)}
+        if isinstance(schema, list):
+            return {"type": "array", "items": self._plain(schema[0])}
         if isinstance(schema, Mapping):
             return {key: [self._plain(i) for i in value] if key == "anyOf" else value for key, value in schema.items()}
         return schema
