@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,6 +28,8 @@ _NOT_PUBLIC: Final = tuple(
 #: Within these blocks two addresses that are (RFC 7723, RFC 8155).
 _PUBLIC_AFTER_ALL: Final = frozenset(map(ipaddress.ip_address, ("192.0.0.9", "192.0.0.10")))
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+#: What this machine calls itself; an open server refuses requests that name any other host.
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 def network_of(address: str | None) -> str:
@@ -102,3 +105,17 @@ def _networks(names: Iterable[str]) -> list[ipaddress.IPv4Network | ipaddress.IP
         except ValueError:
             continue
     return found
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Return whether an address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

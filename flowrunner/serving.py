@@ -19,12 +19,12 @@ from typing import Any
 import gunicorn.http.message as _message
 from gunicorn.workers.gthread import TConn as _TConn
 
+from flowrunner.addresses import is_loopback
 from flowrunner.errors import FlowRunnerError, SettingsInvalid
 from flowrunner.runs.service import look_after_runs, stop_runs
 from flowrunner.settings.reading import PREFIX, read_settings
 from flowrunner.settings.table import SETTINGS
 from flowrunner.site.allocator import fill_holes, settle_allocator
-from flowrunner.web.loopback import is_loopback
 
 _OURS = ("BIND", "WORKERS", "THREADS", "AUTH", "STOP_WAIT", "LOG_FORMAT")
 

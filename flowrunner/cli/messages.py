@@ -37,7 +37,7 @@ def messages_commands(
     """List the newest messages, oldest first, or edit or delete messages."""
     if ctx.invoked_subcommand is not None:
         return
-    from flowrunner.web.messages import message_row
+    from flowrunner.engine.shapes import message_row
 
     owner = whose.read()
     with open_memory(where) as (opened, place):

@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask
 
+from flowrunner.addresses import LOCAL_NAMES, is_loopback
 from flowrunner.app import runner_of
 from flowrunner.errors import SettingsInvalid
 from flowrunner.extension import stand_alone
@@ -19,7 +20,6 @@ from flowrunner.runner import Runner
 from flowrunner.settings.values import split_address
 from flowrunner.site.older_data import notes_on
 from flowrunner.telemetry.logs import set_up_logging
-from flowrunner.web.loopback import LOCAL_NAMES, is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def sessions_commands(
     """List sessions, latest activity first, or rename or delete sessions."""
     if ctx.invoked_subcommand is not None:
         return
-    from flowrunner.web.sessions import session_row, title_from
+    from flowrunner.memory.summaries import session_row, title_from
 
     owner = whose.read()
     with open_memory(where) as (opened, place):

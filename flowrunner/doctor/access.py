@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowrunner.addresses import is_loopback
 from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import SettingsInvalid
 from flowrunner.settings.reading import PREFIX
 from flowrunner.settings.setting import Settings
 from flowrunner.settings.values import split_address
-from flowrunner.web.loopback import is_loopback
 
 
 def find_open_doors(installation: Installation) -> Iterator[Diagnosis]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowrunner.memory.message import Message
+from flowrunner.text.json_text import json_text
 from flowrunner.text.plain_values import as_json
 from flowrunner.text.timestamps import timestamp_text
 
@@ -34,6 +35,15 @@ def message_fields(message: Message) -> dict[str, Any]:
     if message.id is not None:
         fields["id"] = message.id
     return fields
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """Return a message as lists show it (CONTRACT §5): ``files`` is JSON in a text, no run, no error flag."""
+    row = message_fields(message)
+    row["files"] = json_text(row["files"])
+    for name in ("run_id", "error"):
+        del row[name]
+    return row
 
 
 def message_json(message: Message, *, with_id: bool = False) -> dict[str, Any]:

@@ -275,6 +275,13 @@ class SessionQuery:
                 # Remove and insert again, so that the session with the latest activity is last.
                 groups[key] = group
         summaries = [summarise(group) for group in reversed(groups.values())]
+        return self.window(summaries)
+
+    def window(self, summaries: list[SessionSummary]) -> list[SessionSummary]:
+        """Return what cursor, ids, offset and limit leave of summaries, given latest activity first.
+
+        :raises NotFound: if the session that ``after`` names is not among them.
+        """
         if self.after is not None:
             places = [n for n, summary in enumerate(summaries) if self.is_after(summary)]
             if not places:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from flowrunner.addresses import LOCAL_NAMES
 from flowrunner.engine.events import RECORDED_EVENTS, Observer
 from flowrunner.errors import SettingsInvalid
 from flowrunner.flows.library import FolderLibrary, Library
@@ -57,7 +58,6 @@ from flowrunner.store.titles import TitleStore
 from flowrunner.store.variables import VariableStore
 from flowrunner.telemetry.metrics import COUNTED_EVENTS, Metrics
 from flowrunner.telemetry.tracing import TRACED_EVENTS, Tracing
-from flowrunner.web.loopback import LOCAL_NAMES
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

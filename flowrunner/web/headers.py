@@ -117,7 +117,6 @@ class Hygiene:
         kind = given.get("content-type", "")
         if kind.startswith("text/html"):
             refuse_frames(response)
-            given = {name.lower(): value for name, value in headers}
         for name, header in (_PAGE if kind.startswith(_PAGES) else _DATA).items():
             if name not in given:
                 headers.add(*header)

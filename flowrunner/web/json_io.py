@@ -86,15 +86,13 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False, empty:
     :raises RequestInvalid: for broken JSON, with its place.
     """
     kind = request.environ.get("CONTENT_TYPE", "")
-    kind = kind if kind == "application/json" else request.mimetype
-    if not (kind == "application/json" or kind.endswith("+json") or (kind in _TEXTUAL and not strict_type)):
-        data = read_bytes(request, limit)
-        if not data:
-            return empty
-        raise UnsupportedBody(f"The content type must be application/json, not {kind or 'missing'}.")
+    kind = kind if kind == JSON else request.mimetype
+    is_json = kind == JSON or kind.endswith("+json") or (kind in _TEXTUAL and not strict_type)
     data = read_bytes(request, limit)
-    if not data.strip():
+    if not (data.strip() if is_json else data):
         return empty
+    if not is_json:
+        raise UnsupportedBody(f"The content type must be application/json, not {kind or 'missing'}.")
     return parse_json_bytes(data)
 
 

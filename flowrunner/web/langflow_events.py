@@ -12,19 +12,25 @@ from flowrunner.web.json_io import dump_line
 
 def line_of(event: RunEvent) -> dict[str, Any] | None:
     """Return an event as ``{"event", "data"}``; None for those that clients are not shown."""
-    data = event.data
+    data, shown = event.data, None
     if event.kind == "token":
-        return {"event": "token", "data": {"chunk": data["text"], "id": data["message_id"]}}
-    if event.kind == "message_added":
+        shown = "token", {"chunk": data["text"], "id": data["message_id"]}
+    elif event.kind == "message_added":
         message = data["message"]
-        return {"event": "error" if message.error else "add_message", "data": message_json(message, with_id=True)}
-    if event.kind == "run_finished":
-        return {"event": "end", "data": {"result": data["result"].to_json()}}
+        shown = "error" if message.error else "add_message", message_json(message, with_id=True)
+    elif event.kind == "run_finished":
+        shown = "end", {"result": data["result"].to_json()}
+    elif event.kind in ("run_failed", "run_cancelled"):
+        said, code = failure_of(event)
+        shown = "error", {"error": said, "code": code}
+    return None if shown is None else {"event": shown[0], "data": shown[1]}
+
+
+def failure_of(event: RunEvent) -> tuple[str, str]:
+    """Return sentence and code of what ended a run, from its last event."""
     if event.kind == "run_failed":
-        return {"event": "error", "data": {"error": data["error"].message, "code": data["error"].code}}
-    if event.kind == "run_cancelled":
-        return {"event": "error", "data": {"error": f"The run was stopped: {data['reason']}.", "code": "run_cancelled"}}
-    return None
+        return event.data["error"].message, event.data["error"].code
+    return f"The run was stopped: {event.data['reason']}.", "run_cancelled"
 
 
 def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
 from typing import Final
 
 from flask import Request
 
+from flowrunner.addresses import is_loopback
 from flowrunner.errors import NotAllowed
-
-#: What this machine calls itself; an open server refuses requests that name any other host.
-LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: By these a proxy says for whom it asks.
@@ -38,20 +34,6 @@ def refuse_from_elsewhere(request: Request) -> None:
     foreign = bool(origin) and request.method not in _SAFE and origin != f"{request.scheme}://{request.host}"
     if site in ("cross-site", "same-site") or foreign:
         raise NotAllowed("Requests from pages of other sites are refused.")
-
-
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
 
 
 def _is_here(address: str) -> bool:

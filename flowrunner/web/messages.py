@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from flowrunner.authority import CONVERSE
-from flowrunner.engine.shapes import message_fields
+from flowrunner.engine.shapes import message_fields, message_row
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, ORDER_FIELDS, MessageChanges
 from flowrunner.memory.message import Message, make_properties
@@ -17,7 +17,6 @@ from flowrunner.web import schemas
 from flowrunner.web.access import messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, stores
 from flowrunner.web.fields import Items, Object, Text, Truth, Uuid, filter_text
-from flowrunner.web.json_io import dumps
 from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
@@ -148,15 +147,6 @@ def message_rows(messages: list[Message]) -> list[dict[str, Any]]:
     if caller().scope is EVERY_OWNER:
         return [{**message_row(message), "owner": message.owner} for message in messages]
     return [message_row(message) for message in messages]
-
-
-def message_row(message: Message) -> dict[str, Any]:
-    """Return a message as lists show it (CONTRACT §5): ``files`` is JSON in a text, no run, no error flag."""
-    row = message_fields(message)
-    row["files"] = dumps(row["files"])
-    for name in ("run_id", "error"):
-        del row[name]
-    return row
 
 
 def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from flowrunner.engine.events import RunEvent
 from flowrunner.engine.result import RunResult
 from flowrunner.web.json_io import dump_line
+from flowrunner.web.langflow_events import failure_of
 
 _BROKEN_OFF: Final = ("run_failed", "run_cancelled")
 _DONE: Final = "data: [DONE]\n\n"
@@ -99,7 +100,7 @@ class OpenAiEvents:
             text += self._frame("response.completed", response={**self._head, **done})
         elif event.kind in _BROKEN_OFF:
             text += self._end_item()
-            error = {"code": "server_error", "message": _failure(event)[0]}
+            error = {"code": "server_error", "message": failure_of(event)[0]}
             failed = {"status": "failed", "output": self._items, "error": error}
             text += self._frame("response.failed", response={**self._head, **failed})
         return text
@@ -167,7 +168,7 @@ class Chunks:
             completed = dump_line({"type": "response.completed", "response": done})
             text += self._chunk({}, "completed", "stop") + f"event: response.completed\ndata: {completed}\n\n" + _DONE
         elif event.kind in _BROKEN_OFF:
-            message, code = _failure(event)
+            message, code = failure_of(event)
             error = dump_line({"error": {"message": message, "type": "processing_error", "code": code}})
             text += self._chunk({"content": message}, "failed", "error") + f"event: error\ndata: {error}\n\n" + _DONE
         return text
@@ -183,9 +184,3 @@ class Chunks:
             "finish_reason": reason,
         }
         return f"data: {dump_line(members)}\n\n"
-
-
-def _failure(event: RunEvent) -> tuple[str, str]:
-    if event.kind == "run_failed":
-        return event.data["error"].message, event.data["error"].code
-    return f"The run was stopped: {event.data['reason']}.", "run_cancelled"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
 from typing import Any, Final, TypeAlias
@@ -156,7 +156,7 @@ def _make_answer(given: Any, status: int) -> Response:
     return answer
 
 
-class RouteGroup:
+class RouteGroup(list[Route]):
     """Routes that belong together, in the order in which they are declared.
 
     :param tag: the heading under which the description lists them; empty for pages, which it leaves out.
@@ -164,10 +164,6 @@ class RouteGroup:
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
-        self._routes: list[Route] = []
-
-    def __iter__(self) -> Iterator[Route]:
-        return iter(self._routes)
 
     def route(self, rule: str, method: str, *, name: str = "", **declared: Any) -> Callable[[View], View]:
         """Declare a route.
@@ -178,7 +174,7 @@ class RouteGroup:
 
         def declare(view: View) -> View:
             found = Route(rule=rule, method=method, view=view, name=name or view.__name__, tag=self.tag, **declared)
-            self._routes.append(found)
+            self.append(found)
             return view
 
         return declare

@@ -14,10 +14,11 @@ from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory
 from flowrunner.memory import SessionSummary as _Summary
+from flowrunner.memory.flow_memory import FlowMemory
 from flowrunner.memory.query import cursor_gone, fold
-from flowrunner.text.timestamps import timestamp_text
+from flowrunner.memory.summaries import session_row, title_from
 from flowrunner.web import schemas
-from flowrunner.web.access import FlowMemory, messages_to_change, messages_to_read
+from flowrunner.web.access import messages_to_change, messages_to_read
 from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Choice, Items, Text, filter_text
 from flowrunner.web.input import SESSION_CONVERTER, check_path
@@ -30,13 +31,10 @@ MOST_DELETED: Final = 500
 
 #: How the sessions of the reference server's assistant begin.
 _HIDDEN: Final = "agentic_"
-_TITLE: Final = 80
 #: Sessions that are found by a title which they were given.
 MOST_TITLED: Final = 50
 #: Characters of a session id; in JSON and base64 each may become sixteen.
 _LONGEST_IN_CURSOR: Final = 100
-#: A longer conversation has no title: finding its first message would mean counting through all of it.
-_MOST_FOR_TITLE: Final = 5000
 
 
 routes = RouteGroup("sessions")
@@ -194,24 +192,6 @@ def _forget_titles(session_ids: list[str]) -> None:
     titles.remove([session_id for session_id in titled if not memory.fetch(session_id=session_id, limit=1)])
 
 
-def session_row(summary: _Summary, title: str | None) -> dict[str, Any]:
-    """Return a session as summaries show it."""
-    return {
-        "session_id": summary.session_id,
-        "title": title,
-        "count": summary.count,
-        "flow_ids": list(summary.flow_ids),
-        "first_at": timestamp_text(summary.first_at),
-        "last_at": timestamp_text(summary.last_at),
-    }
-
-
-def title_of(text: str) -> str:
-    """Return the title of a conversation that begins with a text: its beginning, in one line."""
-    line = " ".join(text[: _TITLE * 10].split())
-    return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
-
-
 def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> list[_Summary]:
     """Return sessions as the reference server's list has them, which leaves out those of its own assistant."""
     offset, size = query["offset"], query["offset"] + query["limit"]
@@ -222,17 +202,6 @@ def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> 
         if len(page) < size or len(found) >= size:
             return found[offset:size]
         asked["after"], asked["after_owner"] = page[-1].session_id, page[-1].owner
-
-
-def title_from(memory: Memory, summary: _Summary) -> str | None:
-    """Return the title of a session; None if its first message is too far back."""
-    if summary.count > _MOST_FOR_TITLE:
-        return None
-    flow_id = summary.flow_ids[0] if len(summary.flow_ids) == 1 else None
-    found = memory.for_owner(summary.owner).fetch(
-        session_id=summary.session_id, flow_id=flow_id, limit=1, offset=summary.count - 1
-    )
-    return title_of(found[0].text) if found else None
 
 
 def _make_cursor(memory: Memory, summary: _Summary) -> str:

@@ -7,8 +7,8 @@ import requests
 from flask import Flask
 
 from flowrunner import FlowRunner
+from flowrunner.addresses import is_loopback
 from flowrunner.app import create_app
-from flowrunner.web.loopback import is_loopback
 from tests.live_server import DEADLINE
 
 ELSEWHERE = ("192.0.2.7", "10.0.0.1", "172.17.0.1", "2001:db8::1", "::ffff:192.0.2.7", "nonsense")

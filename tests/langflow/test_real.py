@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from flowrunner.app import create_app, runner_of
 from flowrunner.cli import cli
+from flowrunner.engine.shapes import message_row
 from flowrunner.identity import Identity
 from flowrunner.memory import EVERY_OWNER
 from flowrunner.memory.message import parse_timestamp
-from flowrunner.web.messages import message_row
 
 FOLDERS = [Path(folder) for folder in os.environ.get("LANGFLOW_DATABASES", "").split(":") if folder]
 

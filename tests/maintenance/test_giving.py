@@ -169,8 +169,8 @@ class TestImportForAnother:
 
     @pytest.mark.parametrize("form", ["list", "object", "lines", "pretty lines"])
     def test_rows_of_the_monitor_api(self, store, form):
+        from flowrunner.engine.shapes import message_row
         from flowrunner.memory.transfer import import_lines
-        from flowrunner.web.messages import message_row
 
         store.for_owner("ann").append([said("one", files=("x/a.png",)), said("two", error=True, category="error")])
         kept = store.for_owner("ann").fetch()
