@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, has_request_context, request, ur
 from markupsafe import Markup
 
 from flowrunner.authority import OPEN
-from flowrunner.errors import FlowNotFound, SettingsInvalid
+from flowrunner.errors import FlowNotFound, FlowRunnerError, SettingsInvalid
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.runner import Runner
 from flowrunner.web.mounts import blueprints_of, pick_name, runners_of
@@ -111,9 +111,7 @@ def _look_for(runner: Runner, flow: str) -> None:
     try:
         runner.library.get(flow, who or LOCAL_IDENTITY)
     except FlowNotFound as error:
-        if current_app.debug or current_app.testing:
-            raise
-        logger.error("chat box for a flow that does not exist: %s", error.message)
+        _complain(error)
 
 
 def _refuse_other_host(api: str) -> None:
@@ -124,13 +122,19 @@ def _refuse_other_host(api: str) -> None:
     host = urlsplit(api).netloc
     if not host or not has_request_context() or host == request.host:
         return
-    sentence = (
-        f"The chat box on a page at {request.host} would call the runner at {host}, which browsers block: mount the"
-        " runner on the host of the page, by FlowRunner(...) without subdomain= or with the subdomain of the page."
+    _complain(
+        SettingsInvalid(
+            f"The chat box on a page at {request.host} would call the runner at {host}, which browsers block: mount the"
+            " runner on the host of the page, by FlowRunner(...) without subdomain= or with the subdomain of the page."
+        )
     )
+
+
+def _complain(error: FlowRunnerError) -> None:
+    """Raise an error while debugging or testing; later log it, since a page should not fail for its chat box."""
     if current_app.debug or current_app.testing:
-        raise SettingsInvalid(sentence)
-    logger.error("%s", sentence)
+        raise error
+    logger.error("chat box: %s", error.message)
 
 
 def _values_of_page(place: str) -> dict[str, Any]:

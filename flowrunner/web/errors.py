@@ -80,7 +80,8 @@ def add_error_handlers(blueprint: Blueprint) -> None:
     def http(error: HTTPException) -> Response:
         if isinstance(error, RequestEntityTooLarge):
             return error_response(BodyTooLarge("The body is too large for this server."))
-        answer = json_response({"detail": error.name, "code": _code_of(error)}, error.code or 500)
+        code = error.name.lower().replace(" ", "_")
+        answer = json_response({"detail": error.name, "code": code}, error.code or 500)
         response = error.get_response()
         if "Allow" in response.headers:
             answer.headers["Allow"] = response.headers["Allow"]
@@ -108,7 +109,3 @@ def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
     told = NotReady("The server cannot open its data; its log says why.")
     told.__cause__ = error
     return told
-
-
-def _code_of(error: HTTPException) -> str:
-    return error.name.lower().replace(" ", "_")

@@ -135,28 +135,24 @@ class Hygiene:
         now = time.perf_counter()
         seconds = now - _started.get(now)
         if self._runner.settings.access_log and _access.isEnabledFor(logging.INFO):
-            _log_access(response.status_code, seconds)
+            self._log(response.status_code, round(seconds * 1000, 1))
         # Not opened for this: an answer of a store that cannot be opened is counted by none.
         metrics = self._runner.metrics if self._runner.is_open else None
         if metrics is not None:
             endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
             metrics.observe_request(endpoint, request.method, response.status_code, seconds)
 
-
-def _log_access(status: int, seconds: float) -> None:
-    """Write the line of a request that was answered; neither query, headers nor bodies are ever in it."""
-    identity: Identity | None = request.environ.get(IDENTITY)
-    path = quote(mask_text(request.path), safe="/:@!$&'()*,;=~+")
-    milliseconds = round(seconds * 1000, 1)
-    extra = {
-        "method": request.method,
-        "path": path,
-        "status": status,
-        "milliseconds": milliseconds,
-        "owner": None if identity is None else identity.id,
-        "remote": request.remote_addr,
-    }
-    _access.info("%s %s %d %.1f ms", request.method, path, status, milliseconds, extra=extra)
+    def _log(self, status: int, milliseconds: float) -> None:
+        """Write the line of a request that was answered; neither query, headers nor bodies are ever in it."""
+        identity: Identity | None = request.environ.get(IDENTITY)
+        facts = {
+            "method": request.method,
+            "path": quote(mask_text(request.path), safe="/:@!$&'()*,;=~+"),
+            "status": status,
+            "milliseconds": milliseconds,
+        }
+        extra = {**facts, "owner": None if identity is None else identity.id, "remote": request.remote_addr}
+        _access.info("%s %s %d %.1f ms", *facts.values(), extra=extra)
 
 
 def _host_name(host: str) -> str:

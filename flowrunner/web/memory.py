@@ -91,6 +91,8 @@ def describe_memory() -> dict[str, Any]:
     runner, identity = this_runner(), caller()
     memory = messages_to_read()
     size = size_of(memory)
+    settings = runner.settings
+    rules = [str(rule) for rule in settings.memory_retention or ()]
     operates = is_local(identity) or may(identity, Capability.ADMIN, change=False)
     return {
         "sessions": size.sessions,
@@ -98,7 +100,7 @@ def describe_memory() -> dict[str, Any]:
         "more": size.more,
         "every_owner": not isinstance(memory.owner, str),
         "backend": _backend(runner, operates=operates) if operates or sees_graphs(identity) else None,
-        "retention": _retention(runner) if operates else None,
+        "retention": {"rules": rules, "every": (rules and settings.memory_purge_every) or None} if operates else None,
     }
 
 
@@ -176,9 +178,3 @@ def _backend(runner: Runner, *, operates: bool) -> dict[str, Any]:
         "bytes": size.bytes if size else None,
         "bytes_more": bool(size and size.more),
     }
-
-
-def _retention(runner: Runner) -> dict[str, Any]:
-    settings = runner.settings
-    rules = [str(rule) for rule in settings.memory_retention or ()]
-    return {"rules": rules, "every": settings.memory_purge_every if rules and settings.memory_purge_every else None}

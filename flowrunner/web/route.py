@@ -88,11 +88,6 @@ class Route:
         return (inspect.getdoc(self.view) or "").partition("\n")[2].strip()
 
     @property
-    def reads_body(self) -> bool:
-        """Whether the view gets a body that was read and checked."""
-        return self.body is not None and not isinstance(self.body, Media)
-
-    @property
     def values(self) -> list[str]:
         """The names of the values in its path."""
         return _VALUE.findall(self.rule)
@@ -125,6 +120,7 @@ class Route:
         view, path = self.view, self.path
         query = QueryReader(self.query) if self.query else None
         schema = self.body() if isinstance(self.body, type) else self.body
+        schema = None if isinstance(schema, Media) else schema
         status = next(iter(self.answers), 200)
 
         def respond(**values: Any) -> Response:
@@ -132,7 +128,7 @@ class Route:
                 values.update(read_values("path", path, values))
             if query is not None:
                 values["query"] = query.read()
-            if schema is not None and not isinstance(schema, Media):
+            if schema is not None:
                 values["body"] = read_body(schema, required=self.body_required)
             given = view(**values)
             return given if isinstance(given, Response) else _make_answer(given, status)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from flask import Request, Response
+from flask import Response
 from marshmallow import fields
 
 from flowrunner.authority import RUN, Capability, may
@@ -116,7 +116,9 @@ def run_flow(flow: str, query: Input) -> Response:
         return accept_once(replace(call, kind="background"), "The run was accepted", "queued")
     # Of what a flow is made is for its authors.
     vertices = bool(streaming == "sse" and query["vertices"] and may(identity, Capability.AUTHOR, change=False))
-    envelope, as_text = query["envelope"] or runner.settings.envelope, wants_text(request)
+    envelope, accepted = query["envelope"] or runner.settings.envelope, environ.get("HTTP_ACCEPT", "")
+    # Most requests have no such wish: what they cannot hold is not parsed.
+    as_text = "text/plain" in accepted and request.accept_mimetypes.best == "text/plain"
     shape = partial(answer_run, "text" if as_text else envelope)
 
     def answer(claim: Claim | None) -> Response:
@@ -165,9 +167,3 @@ def answer_run(shape: str, result: RunResult) -> Response:
         answer = json_response(old_envelope(result) if shape == "1.0" else result.to_json())
     answer.headers.add(RUN_HEADER, result.run_id)
     return answer
-
-
-def wants_text(request: Request) -> bool:
-    """Return whether a request wants plain text instead of JSON."""
-    # Most requests have no such wish: what they cannot hold is not parsed.
-    return "text/plain" in request.environ.get("HTTP_ACCEPT", "") and request.accept_mimetypes.best == "text/plain"

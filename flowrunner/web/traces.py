@@ -26,6 +26,8 @@ routes = RouteGroup("records")
 
 #: What a trace says of the states of a run.
 _STATES: Final = {"unset": ("queued", "running"), "ok": ("success",), "error": ("error", "cancelled", "lost")}
+#: Members of a usage, and what they are called.
+_TOKENS: Final = {"promptTokens": "input_tokens", "completionTokens": "output_tokens", "totalTokens": "total_tokens"}
 _STATUS: Final = {state: status for status, states in _STATES.items() for state in states}
 
 
@@ -45,7 +47,7 @@ class Trace(Schema):
 
 
 #: What a model took.
-TokenUsage: Final = answer("TokenUsage", promptTokens=int, completionTokens=int, totalTokens=int)
+TokenUsage: Final = answer("TokenUsage", **dict.fromkeys(_TOKENS, int))
 
 
 class Span(Schema):
@@ -146,14 +148,8 @@ def _span(trace_id: str, step: Mapping[str, Any]) -> dict[str, Any]:
         "inputs": step["inputs"],
         "outputs": step["outputs"],
         "error": step["error"],
-        "modelName": usage["model"] if usage is not None else None,
-        "tokenUsage": None
-        if usage is None
-        else {
-            "promptTokens": usage["input_tokens"],
-            "completionTokens": usage["output_tokens"],
-            "totalTokens": usage["total_tokens"],
-        },
+        "modelName": None if usage is None else usage["model"],
+        "tokenUsage": None if usage is None else {name: usage[member] for name, member in _TOKENS.items()},
         "children": [],
     }
 

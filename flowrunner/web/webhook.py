@@ -47,7 +47,7 @@ def run_webhook(flow: str) -> Response:
     asked = RunRequest(
         input_value="",
         input_type="chat",
-        payload=_webhook_payload(_webhook_text(data)),
+        payload=_payload_of(data),
         variables=header_variables(request.environ),
     )
     runner.plan(found)
@@ -55,8 +55,8 @@ def run_webhook(flow: str) -> Response:
     return accept_once(call, "Task started in the background", "in progress")
 
 
-def _webhook_text(data: bytes) -> str:
-    """Return the body of a call as text, in the charset that its sender names, else UTF-8.
+def _payload_of(data: bytes) -> str:
+    """Return the body of a call as JSON: as it is, or as a text in the charset that its sender names, else UTF-8.
 
     :raises BadRequest: if it is not in that charset.
     """
@@ -64,17 +64,11 @@ def _webhook_text(data: bytes) -> str:
     try:
         known = codecs.lookup(charset).name
         text = data.decode("utf-8-sig" if known == "utf-8" else charset)
-        text.encode()
+        parse_json_bytes(text.encode())
     except (LookupError, ValueError):
         raise BadRequest(
             f"The body is not valid {charset[:40]}: send UTF-8, or declare the charset in the Content-Type header."
         ) from None
-    return text
-
-
-def _webhook_payload(text: str) -> str:
-    try:
-        parse_json_bytes(text.encode())
     except FlowRunnerError:
         return dumps({"payload": text})
     return text
