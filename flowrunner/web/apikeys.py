@@ -6,15 +6,16 @@ No key creates, rotates or deletes a key with more permissions than its own.
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import AUTHOR
 from flowrunner.web import schemas
 from flowrunner.web.auth import caller, stores
 from flowrunner.web.fields import Text, Texts, Truth, Uuid
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, answer
+from flowrunner.web.schemas import Body, answer, member
 
 BASE: Final = "/api/v1/api_key/"
 ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"key_id": Uuid()}}
@@ -22,24 +23,22 @@ ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"key_id": Uuid()}}
 routes = RouteGroup("keys")
 
 
-class ApiKey(Schema):
-    """What is known of a key."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    api_key = fields.String(
-        required=True, metadata={"description": "Its first characters; the whole key when it is created."}
-    )
-    user_id = fields.String(required=True)
-    user = fields.String(required=True)
-    admin = fields.Boolean(required=True)
-    read_only = fields.Boolean(required=True)
-    flows = fields.List(fields.String(), required=True, allow_none=True)
-    created_at = fields.String(required=True)
-    last_used_at = fields.String(required=True, allow_none=True)
-    is_active = fields.Boolean(required=True)
-    expires_at = fields.String(required=True, allow_none=True)
-
+#: What is known of a key.
+ApiKey: Final = answer(
+    "ApiKey",
+    id=UUID,
+    name=str,
+    api_key=member(str, "Its first characters; the whole key when it is created."),
+    user_id=str,
+    user=str,
+    admin=bool,
+    read_only=bool,
+    flows=fields.List(fields.String(), required=True, allow_none=True),
+    created_at=str,
+    last_used_at=str | None,
+    is_active=bool,
+    expires_at=str | None,
+)
 
 #: Keys, without their texts.
 ApiKeys: Final = answer("ApiKeys", total_count=int, user_id=str, api_keys=[ApiKey])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import quote
+from uuid import UUID
 
 from flask import Response, request
-from marshmallow import Schema, fields
 from werkzeug.wsgi import wrap_file
 
 from flowrunner.authority import AUTHOR, CONVERSE
@@ -18,7 +18,7 @@ from flowrunner.web.auth import caller, stores, this_runner
 from flowrunner.web.fields import Uuid
 from flowrunner.web.input import uploaded_file
 from flowrunner.web.route import RouteGroup
-from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer
+from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer, member
 
 #: What a multipart body has besides the file.
 _AROUND: Final = 64 * 1024
@@ -38,18 +38,18 @@ own_routes = RouteGroup("files")
 FlowFile: Final = answer("FlowFile", flowId=str, file_path=str)
 FileNames: Final = answer("FileNames", files=[str])
 
-
-class OwnFile(Schema):
-    """A file of an owner."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    path = fields.String(required=True)
-    size = fields.Integer(required=True)
-    provider = fields.String(required=True, allow_none=True)
-    user_id = fields.String()
-    created_at = fields.String()
-    updated_at = fields.String()
+#: A file of an owner.
+OwnFile: Final = answer(
+    "OwnFile",
+    id=UUID,
+    name=str,
+    path=str,
+    size=int,
+    provider=str | None,
+    user_id=member(str, required=False),
+    created_at=member(str, required=False),
+    updated_at=member(str, required=False),
+)
 
 
 @routes.post(f"{V1}/upload/<flow_id>", **OF_FLOW, body=UPLOAD, answers={201: FlowFile}, errors=(429,))

@@ -12,7 +12,6 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any, Final
 
 from flask import Response
-from marshmallow import fields
 
 from flowrunner.authority import AUTHOR, CONVERSE
 from flowrunner.errors import BadRequest, FlowInvalid, FlowNotFound, FlowRunnerError
@@ -29,7 +28,7 @@ from flowrunner.web.input import uploaded_file
 from flowrunner.web.json_io import dumps, parse_json_bytes
 from flowrunner.web.pages import IDS, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Media, Open
+from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Media, Open, answer, member
 
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000
@@ -65,26 +64,27 @@ class FlowBatch(Body):
     flows = Items(Nested(FlowBody), required=True)
 
 
-class FlowHeader(Open):
-    """A flow, perhaps without its data."""
+#: A flow, perhaps without its data.
+FlowHeader: Final = answer(
+    "FlowHeader",
+    Open,
+    id=str,
+    name=str,
+    description=str | None,
+    endpoint_name=str | None,
+    is_component=bool,
+    data=dict | None,
+    updated_at=str | None,
+)
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    description = fields.String(required=True, allow_none=True)
-    endpoint_name = fields.String(required=True, allow_none=True)
-    is_component = fields.Boolean(required=True)
-    data = fields.Dict(required=True, allow_none=True)
-    updated_at = fields.String(required=True, allow_none=True)
-
-
-class FlowAnswer(FlowHeader):
-    """A flow."""
-
-    webhook = fields.Boolean(required=True)
-    warnings = fields.List(
-        fields.String(), metadata={"description": "What a run would leave out, or why the flow cannot run."}
-    )
-    user_id = fields.String(required=True, allow_none=True)
+#: A flow.
+FlowAnswer: Final = answer(
+    "FlowAnswer",
+    FlowHeader,
+    webhook=bool,
+    warnings=member([str], "What a run would leave out, or why the flow cannot run.", required=False),
+    user_id=str | None,
+)
 
 
 @routes.get(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from marshmallow import Schema, fields
-
 from flowrunner.authority import ADMIN_OR_LOCAL, CONVERSE, Capability, may, sees_graphs
 from flowrunner.errors import BadRequest
 from flowrunner.identity import is_local
@@ -18,7 +16,7 @@ from flowrunner.web.access import messages_to_read
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Text
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, answer
+from flowrunner.web.schemas import Body, answer, member
 
 #: Sessions that one answer looks at, and seconds that it may take.
 MOST_LOOKED_AT: Final = 500
@@ -29,18 +27,18 @@ MOST_OF_RULES: Final = 10_000
 routes = RouteGroup("messages")
 
 
-class Backend(Schema):
-    """The memory backend; its place and what it takes on disk are for an admin."""
-
-    name = fields.String(required=True)
-    durable = fields.Boolean(required=True, metadata={"description": "Messages are kept when the process ends."})
-    shared = fields.Boolean(required=True, metadata={"description": "Other processes see the same messages."})
-    searches = fields.Boolean(required=True, metadata={"description": "Text search uses an index."})
-    locks = fields.Boolean(required=True, metadata={"description": "Runs of a session take turns across hosts."})
-    place = fields.String(required=True, allow_none=True)
-    bytes = fields.Integer(required=True, allow_none=True)
-    bytes_more = fields.Boolean(required=True)
-
+#: The memory backend; its place and what it takes on disk are for an admin.
+Backend: Final = answer(
+    "Backend",
+    name=str,
+    durable=member(bool, "Messages are kept when the process ends."),
+    shared=member(bool, "Other processes see the same messages."),
+    searches=member(bool, "Text search uses an index."),
+    locks=member(bool, "Runs of a session take turns across hosts."),
+    place=str | None,
+    bytes=int | None,
+    bytes_more=bool,
+)
 
 #: How long messages are kept, and how many seconds lie between two purges; null where none are made.
 Retention: Final = answer("Retention", rules=[str], every=float | None)
@@ -66,7 +64,6 @@ class PreviewAsked(Body):
 
 #: What one rule would remove.
 RulePreview: Final = answer("RulePreview", rule=str, messages=int, sessions=int)
-
 
 #: What rules would remove of the sessions that were looked at. ``after_session`` and ``after_owner`` say where the next
 #: request goes on, null at the end. With ``more`` it is more than this: a session was too long to be looked at to its

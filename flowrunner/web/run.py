@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Final
 
 from flask import Response
-from marshmallow import fields
 
 from flowrunner.authority import RUN, Capability, may
 from flowrunner.engine.request import RunRequest
@@ -36,18 +35,19 @@ from flowrunner.web.streams import answer_stream
 routes = RouteGroup("runs")
 
 
-class VertexAnswer(Open):
-    """The output of a reported component."""
-
-    results = fields.Dict(required=True)
-    artifacts = fields.Dict(required=True)
-    outputs = fields.Dict(required=True)
-    logs = fields.Dict(required=True)
-    messages = fields.List(fields.Dict(), required=True)
-    component_display_name = fields.String(required=True)
-    component_id = fields.String(required=True)
-    used_frozen_result = fields.Boolean(required=True)
-
+#: The output of a reported component.
+VertexAnswer: Final = answer(
+    "VertexAnswer",
+    Open,
+    results=dict,
+    artifacts=dict,
+    outputs=dict,
+    logs=dict,
+    messages=[dict],
+    component_display_name=str,
+    component_id=str,
+    used_frozen_result=bool,
+)
 
 #: Inputs and outputs of a run.
 RunOutputs: Final = answer("RunOutputs", Open, inputs=dict, outputs=[VertexAnswer])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from flowrunner.authority import AUTHOR, CONVERSE, sees_graphs
 from flowrunner.store.ledger import RUN_STATES
@@ -15,7 +17,7 @@ from flowrunner.web.auth import caller
 from flowrunner.web.fields import Choice, Flag, Number, Uuid, filter_text
 from flowrunner.web.pages import FLOW, next_page, numbered, one_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import answer
+from flowrunner.web.schemas import answer, member
 
 MOST_TRANSACTIONS: Final = 100
 MOST_RUNS: Final = 100
@@ -26,85 +28,80 @@ routes = RouteGroup("records")
 #: The flow whose records are meant.
 THIS_FLOW: Final = Uuid("Id of the flow.", required=True)
 
-
-class Build(Schema):
-    """What a component made in a run, without secrets."""
-
-    id = fields.String(required=True, metadata={"description": "Id of the component in the flow."})
-    build_id = fields.UUID(required=True)
-    flow_id = fields.String(required=True)
-    job_id = fields.String(required=True, metadata={"description": "Id of the run."})
-    valid = fields.Boolean(required=True)
-    timestamp = fields.DateTime(required=True)
-    params = fields.String(required=True, allow_none=True)
-    artifacts = fields.Dict(required=True)
-    data = fields.Dict(required=True)
-
+#: What a component made in a run, without secrets.
+Build: Final = answer(
+    "Build",
+    id=member(str, "Id of the component in the flow."),
+    build_id=UUID,
+    flow_id=str,
+    job_id=member(str, "Id of the run."),
+    valid=bool,
+    timestamp=datetime,
+    params=str | None,
+    artifacts=dict,
+    data=dict,
+)
 
 #: Builds by component.
 Builds: Final = answer(
     "Builds", vertex_builds=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(Build)), required=True)
 )
 
-
-class Transaction(Schema):
-    """What went into a component and came out of it, without secrets."""
-
-    id = fields.UUID(required=True)
-    timestamp = fields.DateTime(required=True)
-    vertex_id = fields.String(required=True)
-    target_id = fields.String(required=True, allow_none=True)
-    inputs = fields.Dict(required=True, allow_none=True)
-    outputs = fields.Dict(required=True, allow_none=True)
-    status = fields.String(required=True, metadata={"enum": ["success", "error"]})
-
+#: What went into a component and came out of it, without secrets.
+Transaction: Final = answer(
+    "Transaction",
+    id=UUID,
+    timestamp=datetime,
+    vertex_id=str,
+    target_id=str | None,
+    inputs=dict | None,
+    outputs=dict | None,
+    status=member(str, enum=["success", "error"]),
+)
 
 TransactionPage: Final = answer("TransactionPage", items=[Transaction], total=int, page=int, size=int, pages=int)
 
 
-class RunSummary(Schema):
-    """A run."""
-
-    id = fields.String(required=True)
-    flow_id = fields.String(required=True)
-    flow_name = fields.String(required=True, allow_none=True)
-    content_hash = fields.String(required=True, allow_none=True)
-    session = fields.Nested(schemas.Session, required=True, allow_none=True)
-    status = fields.String(required=True, metadata={"enum": list(RUN_STATES)})
-    kind = fields.String(required=True)
-    error = fields.Dict(required=True, allow_none=True)
-    accepted_at = fields.DateTime(required=True)
-    started_at = fields.DateTime(required=True, allow_none=True)
-    ended_at = fields.DateTime(required=True, allow_none=True)
-    duration = fields.Float(required=True, allow_none=True)
-    warnings = fields.List(fields.String(), required=True)
-
+#: A run.
+RunSummary: Final = answer(
+    "RunSummary",
+    id=str,
+    flow_id=str,
+    flow_name=str | None,
+    content_hash=str | None,
+    session=schemas.Session | None,
+    status=member(str, enum=list(RUN_STATES)),
+    kind=str,
+    error=dict | None,
+    accepted_at=datetime,
+    started_at=datetime | None,
+    ended_at=datetime | None,
+    duration=float | None,
+    warnings=[str],
+)
 
 RunPage: Final = answer("RunPage", items=[RunSummary], cursor=str | None)
 #: What a model took, and which one that was.
 Usage: Final = answer("Usage", model=str | None, input_tokens=int, output_tokens=int, total_tokens=int)
 
-
-class Step(Schema):
-    """What a component did in a run, when, and with what, without secrets."""
-
-    number = fields.Integer(required=True)
-    vertex_id = fields.String(required=True)
-    name = fields.String(required=True)
-    type = fields.String(required=True)
-    status = fields.String(required=True, metadata={"enum": ["success", "error", "cancelled"]})
-    started_at = fields.DateTime(required=True)
-    ended_at = fields.DateTime(required=True)
-    duration = fields.Float(required=True)
-    inputs = fields.Dict(required=True)
-    outputs = fields.Dict(required=True)
-    untaken = fields.List(
-        fields.String(), required=True, metadata={"description": "Outputs without a value: branches not taken."}
-    )
-    used_frozen_result = fields.Boolean(required=True)
-    error = fields.String(required=True, allow_none=True)
-    usage = fields.Nested(Usage, required=True, allow_none=True)
-
+#: What a component did in a run, when, and with what, without secrets.
+Step: Final = answer(
+    "Step",
+    number=int,
+    vertex_id=str,
+    name=str,
+    type=str,
+    status=member(str, enum=["success", "error", "cancelled"]),
+    started_at=datetime,
+    ended_at=datetime,
+    duration=float,
+    inputs=dict,
+    outputs=dict,
+    untaken=member([str], "Outputs without a value: branches not taken."),
+    used_frozen_result=bool,
+    error=str | None,
+    usage=Usage | None,
+)
 
 StepPage: Final = answer("StepPage", steps=[Step], cursor=int | None)
 

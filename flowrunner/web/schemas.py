@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import UnionType
 from typing import Any, Final
 from uuid import UUID
@@ -50,17 +51,21 @@ _FIELDS: Final[Mapping[Any, Any]] = {
     bool: fields.Boolean,
     dict: fields.Dict,
     UUID: fields.UUID,
+    datetime: fields.DateTime,
     Any: fields.Raw,
 }
 
 
-def member(kind: Any, about: str = "", **options: Any) -> fields.Field[Any]:
-    """Return the field of an answer's member, which is always there unless ``required`` is False.
+def member(kind: Any, about: str | None = None, *, required: bool = True, **facts: Any) -> fields.Field[Any]:
+    """Return the field of an answer's member.
 
     :param kind: a type, as in ``str | None``; a schema; ``[kind]`` for a list.
     :param about: what it is, for the description.
+    :param required: it is always there.
+    :param facts: more keywords of its JSON schema.
     """
-    options = {"required": True, **options, "metadata": {"description": about} if about else {}}
+    facts = facts if about is None else {"description": about, **facts}
+    options: dict[str, Any] = {"required": required, "metadata": facts}
     if isinstance(kind, UnionType):
         kind, options["allow_none"] = kind.__args__[0], True
     if isinstance(kind, list):
@@ -82,40 +87,35 @@ def answer(name: str, base: type[Schema] = Schema, /, **members: Any) -> type[Sc
     return base.from_dict(made, name=name)
 
 
-class Error(Schema):
-    """What went wrong: in words or as a list of places, and as a code that stays the same."""
+#: What went wrong: in words or as a list of places, and as a code that stays the same.
+Error: Final = answer("Error", detail=member(Any, "A sentence; for 422 mostly a list of wrong values."), code=str)
 
-    detail = fields.Raw(required=True, metadata={"description": "A sentence; for 422 mostly a list of wrong values."})
-    code = fields.String(required=True)
+#: What all forms of a message have in common.
+MessageBase: Final = answer(
+    "MessageBase",
+    timestamp=member(str, examples=["2026-01-31 12:00:00.000000 UTC"]),
+    sender=str | None,
+    sender_name=str | None,
+    session_id=str,
+    context_id=str | None,
+    text=str,
+    edit=bool,
+    properties=dict,
+    category=str,
+    content_blocks=[dict],
+    session_metadata=dict | None,
+    flow_id=str | None,
+)
 
-
-class MessageBase(Schema):
-    """What all forms of a message have in common."""
-
-    timestamp = fields.String(required=True, metadata={"examples": ["2026-01-31 12:00:00.000000 UTC"]})
-    sender = fields.String(required=True, allow_none=True)
-    sender_name = fields.String(required=True, allow_none=True)
-    session_id = fields.String(required=True)
-    context_id = fields.String(required=True, allow_none=True)
-    text = fields.String(required=True)
-    edit = fields.Boolean(required=True)
-    properties = fields.Dict(required=True)
-    category = fields.String(required=True)
-    content_blocks = fields.List(fields.Dict(), required=True)
-    session_metadata = fields.Dict(required=True, allow_none=True)
-    flow_id = fields.String(required=True, allow_none=True)
-
-
-class Message(MessageBase):
-    """A message as lists show it."""
-
-    id = fields.UUID(required=True)
-    files = fields.String(
-        required=True, metadata={"description": "Names of uploaded files, as a JSON list in a string."}
-    )
-    duration = fields.Float(required=True, allow_none=True)
-    owner = fields.String(metadata={"description": "The owner; only in lists of all owners."})
-
+#: A message as lists show it.
+Message: Final = answer(
+    "Message",
+    MessageBase,
+    id=UUID,
+    files=member(str, "Names of uploaded files, as a JSON list in a string."),
+    duration=float | None,
+    owner=member(str, "The owner; only in lists of all owners.", required=False),
+)
 
 #: A message after an edit.
 EditedMessage: Final = answer("EditedMessage", MessageBase, id=UUID, files=[str], error=bool, run_id=str | None)

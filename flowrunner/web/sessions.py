@@ -7,8 +7,6 @@ import binascii
 import json
 from typing import Any, Final
 
-from marshmallow import Schema, fields
-
 from flowrunner.authority import CONVERSE
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import BadRequest, NotFound
@@ -25,7 +23,7 @@ from flowrunner.web.input import SESSION_CONVERTER, check_path
 from flowrunner.web.messages import message_rows
 from flowrunner.web.pages import FLOW, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import Body, answer
+from flowrunner.web.schemas import Body, answer, member
 
 MOST_DELETED: Final = 500
 
@@ -42,20 +40,17 @@ BASE: Final = "/api/v1/monitor/messages"
 ONE: Final = f"{BASE}/session/<{SESSION_CONVERTER}:session_id>"
 
 
-class SessionSummary(Schema):
-    """A session."""
-
-    session_id = fields.String(required=True)
-    title = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The title of the session, or else the beginning of its first message."},
-    )
-    count = fields.Integer(required=True)
-    flow_ids = fields.List(fields.String(), required=True)
-    first_at = fields.String(required=True)
-    last_at = fields.String(required=True)
-    owner = fields.String(metadata={"description": "The owner; only in lists of all owners."})
+#: A session.
+SessionSummary: Final = answer(
+    "SessionSummary",
+    session_id=str,
+    title=member(str | None, "The title of the session, or else the beginning of its first message."),
+    count=int,
+    flow_ids=[str],
+    first_at=str,
+    last_at=str,
+    owner=member(str, "The owner; only in lists of all owners.", required=False),
+)
 
 
 class SessionTitle(Body):

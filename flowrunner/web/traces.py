@@ -6,8 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-
-from marshmallow import Schema, fields
+from uuid import UUID
 
 from flowrunner.authority import CONVERSE, sees_graphs
 from flowrunner.errors import NotFound
@@ -16,7 +15,7 @@ from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.fields import Choice, Uuid, filter_text
 from flowrunner.web.pages import FLOW, numbered
 from flowrunner.web.route import Input, RouteGroup
-from flowrunner.web.schemas import answer
+from flowrunner.web.schemas import answer, member
 
 MOST_TRACES: Final = 200
 #: Spans of one trace; a run that loops may have any number.
@@ -31,49 +30,44 @@ _TOKENS: Final = {"promptTokens": "input_tokens", "completionTokens": "output_to
 _STATUS: Final = {state: status for status, states in _STATES.items() for state in states}
 
 
-class Trace(Schema):
-    """A run, as a trace; the names of the members are those of the reference server."""
-
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    status = fields.String(required=True, metadata={"enum": list(_STATES)})
-    startTime = fields.String(required=True, allow_none=True)  # noqa: N815
-    totalLatencyMs = fields.Integer(required=True)  # noqa: N815
-    totalTokens = fields.Integer(required=True)  # noqa: N815
-    flowId = fields.String(required=True)  # noqa: N815
-    sessionId = fields.String(required=True)  # noqa: N815
-    input = fields.Dict(required=True, allow_none=True)
-    output = fields.Dict(required=True, allow_none=True)
-
+#: A run, as a trace; the names of the members are those of the reference server.
+Trace: Final = answer(
+    "Trace",
+    id=str,
+    name=str,
+    status=member(str, enum=list(_STATES)),
+    startTime=str | None,
+    totalLatencyMs=int,
+    totalTokens=int,
+    flowId=str,
+    sessionId=str,
+    input=dict | None,
+    output=dict | None,
+)
 
 #: What a model took.
 TokenUsage: Final = answer("TokenUsage", **dict.fromkeys(_TOKENS, int))
 
+#: A component in a run, without secrets.
+Span: Final = answer(
+    "Span",
+    id=UUID,
+    name=str,
+    type=member(str, enum=["agent", "chain", "embedding", "llm", "retriever"]),
+    status=member(str, enum=["ok", "error"]),
+    startTime=str,
+    endTime=str,
+    latencyMs=int,
+    inputs=dict,
+    outputs=dict,
+    error=str | None,
+    modelName=str | None,
+    tokenUsage=TokenUsage | None,
+    children=[dict],
+)
 
-class Span(Schema):
-    """A component in a run, without secrets."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    type = fields.String(required=True, metadata={"enum": ["agent", "chain", "embedding", "llm", "retriever"]})
-    status = fields.String(required=True, metadata={"enum": ["ok", "error"]})
-    startTime = fields.String(required=True)  # noqa: N815
-    endTime = fields.String(required=True)  # noqa: N815
-    latencyMs = fields.Integer(required=True)  # noqa: N815
-    inputs = fields.Dict(required=True)
-    outputs = fields.Dict(required=True)
-    error = fields.String(required=True, allow_none=True)
-    modelName = fields.String(required=True, allow_none=True)  # noqa: N815
-    tokenUsage = fields.Nested(TokenUsage, required=True, allow_none=True)  # noqa: N815
-    children = fields.List(fields.Dict(), required=True)
-
-
-class WholeTrace(Trace):
-    """A run as a trace, with a span for each component, in the order in which they ended."""
-
-    endTime = fields.String(required=True, allow_none=True)  # noqa: N815
-    spans = fields.List(fields.Nested(Span), required=True)
-
+#: A run as a trace, with a span for each component, in the order in which they ended.
+WholeTrace: Final = answer("WholeTrace", Trace, endTime=str | None, spans=[Span])
 
 TracePage: Final = answer("TracePage", traces=[Trace], total=int, pages=int)
 
