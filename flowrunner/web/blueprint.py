@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -182,10 +183,9 @@ def _allowed_methods() -> set[str]:
         return set()
     found = set()
     for method in METHODS:
-        try:
+        # Whatever does not match is no method of this path.
+        with suppress(Exception):
             rule, _ = adapter.match(method=method, return_rule=True)
-        except Exception:  # noqa: S112 - whatever does not match is no method of this path
-            continue
-        if not str(rule.endpoint).endswith(CATCH_ALL):
-            found.add(method)
+            if not str(rule.endpoint).endswith(CATCH_ALL):
+                found.add(method)
     return found

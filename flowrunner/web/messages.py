@@ -69,8 +69,26 @@ class MessageEdit(Body):
 )
 def list_messages(query: Input) -> Any:
     """List messages: the newest, or the newest before the cursor."""
-    found, cursor = find_messages(query)
-    return message_rows(found), next_page(cursor)
+    # Only this window is sorted, and not what it is taken from.
+    key, descending = read_order(query["order_by"], query["order"])
+    limit = limit_of(query)
+    asked = {name: query[name] for name in ("flow_id", "sender", "sender_name", "context_id", "offset")}
+    if query["end_user_id"] is not None:
+        # Callers have no users of their own here, so no message is of one.
+        return []
+    memory = messages_to_read()
+    found, more = list[Message](), False
+    named = query["session_id"]
+    # As it stands first, then decoded once more.
+    for spelling in dict.fromkeys((named, unquote(named))) if named else (None,):
+        asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
+        found, more = newest_within(memory, limit + 1, MOST_CHARACTERS, **asked)
+        if found:
+            break
+    if len(found) > limit:
+        more, found = True, found[-limit:]
+    rows = message_rows(sort_messages(found, key, descending))
+    return rows, next_page(found[0].id if more else None)
 
 
 @routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
@@ -93,32 +111,6 @@ def edit_message(message_id: str, body: Input) -> dict[str, Any]:
     row = message_fields(apply_edit(message_id, body))
     del row["duration"]
     return row
-
-
-def find_messages(query: Input) -> tuple[list[Message], str | None]:
-    """Return the messages that a query asks for, and the cursor of the page before them.
-
-    The window is always the newest, or with ``cursor`` the newest before that message; only then
-    is it sorted.
-    """
-    key, descending = read_order(query["order_by"], query["order"])
-    limit = limit_of(query)
-    asked = {name: query[name] for name in ("flow_id", "sender", "sender_name", "context_id", "offset")}
-    if query["end_user_id"] is not None:
-        # Callers have no users of their own here, so no message is of one.
-        return [], None
-    memory = messages_to_read()
-    found, more = list[Message](), False
-    named = query["session_id"]
-    # As it stands first, then decoded once more.
-    for spelling in dict.fromkeys((named, unquote(named))) if named else (None,):
-        asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
-        found, more = newest_within(memory, limit + 1, MOST_CHARACTERS, **asked)
-        if found:
-            break
-    if len(found) > limit:
-        more, found = True, found[-limit:]
-    return sort_messages(found, key, descending), found[0].id if more else None
 
 
 def sort_messages(messages: list[Message], key: str, descending: bool) -> list[Message]:
