@@ -131,7 +131,6 @@ ELSEWHERE = {
     "flowrunner/testing/vectors/*": "tests/vectors/test_plain.py",
     "flowrunner/text/plain_values.py": "tests/engine/test_tool_values.py",
     "flowrunner/vectors/handle.py": "tests/retrieval/test_stores.py",
-    "flowrunner/web/access.py": "tests/authority/test_walk.py",
     "flowrunner/web/auth.py": "tests/authority/test_wrong_keys.py",
     "flowrunner/web/blueprint.py": "tests/web/test_route.py",
     "flowrunner/web/chatbox.py": "tests/embedding/test_chatbox.py",
