@@ -145,17 +145,6 @@ def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
     return runner.stores.keys.identify(key)
 
 
-def local_token(runner: Runner, request: Request) -> str | None:
-    """Return the token of the local user of an open server; None where callers must say who they are.
-
-    :raises NotAllowed: on an open server, for a request from elsewhere.
-    """
-    if runner.identify is not None or runner.settings.auth != "none":
-        return None
-    refuse_from_elsewhere(request)
-    return LOCAL_TOKEN
-
-
 def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool]:
     """Return the key that a request carries, and whether as a bearer token; None if it carries none.
 

@@ -120,7 +120,13 @@ def make_blueprint(
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
 
-    def identify_caller() -> None:
+    # One hook for all: Flask asks of each whether it is a coroutine, with every request.
+    def before() -> Any:
+        answer = hygiene.before()
+        if answer is None and guard is not None:
+            answer = ask_guard(guard)
+        if answer is not None:
+            return answer
         asked = this_request()
         asked.environ[RUNNER] = runner
         if runner.is_open:
@@ -137,24 +143,11 @@ def make_blueprint(
         for name in of_the_place:
             # Those are for the site, whose hooks have seen them by now; our views take none of them.
             (asked.view_args or {}).pop(name, None)
-
-    before = (hygiene.before, *(() if guard is None else (partial(ask_guard, guard),)), identify_caller)
-    blueprint.before_request(_in_turn(before))
-    blueprint.after_request(hygiene.after)
-    return blueprint
-
-
-def _in_turn(hooks: tuple[Callable[[], Any], ...]) -> Callable[[], Any]:
-    """Return one hook for several: Flask asks of each whether it is a coroutine, with every request."""
-
-    def before() -> Any:
-        for hook in hooks:
-            answer = hook()
-            if answer is not None:
-                return answer
         return None
 
-    return before
+    blueprint.before_request(before)
+    blueprint.after_request(hygiene.after)
+    return blueprint
 
 
 def _names_in_the_place(state: BlueprintSetupState) -> set[str]:

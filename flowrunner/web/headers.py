@@ -39,6 +39,9 @@ _PAGE: Final = {
 }
 _PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/", "font/")
 
+#: Checks of the server: a load balancer asks by address, and the answer tells nothing.
+_HEALTH: Final = ("health", "ready")
+
 _started: Final[ContextVar[float]] = ContextVar("flowrunner_started")
 _access: Final = logging.getLogger("flowrunner.access")
 
@@ -94,7 +97,8 @@ class Hygiene:
         """
         environ = this_request().environ
         self._name(environ)
-        if self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", "")) and not _is_health():
+        foreign = self._hosts and not self._hosts.trusts(environ.get("HTTP_HOST", ""))
+        if foreign and (request.endpoint or "").rsplit(".", 1)[-1] not in _HEALTH:
             raise HostNotTrusted("The host in the request is not trusted: add it to FLOWRUNNER_TRUSTED_HOSTS.")
         if self._cors and environ.get("REQUEST_METHOD") == "OPTIONS":
             return self._cors.preflight(environ)
@@ -161,8 +165,3 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.partition(":")[0].rstrip(".")
-
-
-def _is_health() -> bool:
-    """Return whether it is a check of the server: a load balancer asks by address, and the answer tells nothing."""
-    return (request.endpoint or "").rsplit(".", 1)[-1] in ("health", "ready")

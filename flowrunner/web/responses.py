@@ -98,7 +98,9 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
         raise BadRequest("The parameter tools is not supported: a flow has its own tools.")
     name, previous, environ = body["model"], body.get("previous_response_id"), request.environ
     flow = _find(runner, name)
-    if runner.plan(flow).chat_input is None:
+    plan = runner.plan(flow)
+    chat_input = plan.chat_input
+    if chat_input is None:
         raise _NoChat("Flow must have a ChatInput component to be compatible with OpenAI Responses API")
     session = previous or str(uuid.uuid4())
     streaming = body.get("stream") is True
@@ -131,7 +133,7 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
                 pictures.append(picture)
             if not given.pictures:
                 return run(call, claim)
-            files = {_chat_input(runner, flow): {"files": [one.path for one in pictures]}}
+            files = {plan.vertices[chat_input].vertex.id: {"files": [one.path for one in pictures]}}
             return run(replace(call, asked=replace(call.asked, tweaks=files)), claim)
         except (TooMany, TooBusy):
             # Nothing has begun: whoever asks too often must not fill the disk meanwhile.
@@ -180,11 +182,6 @@ def response_head(session: str, model: str, previous: str | None) -> dict[str, A
         "user": None,
         "metadata": {},
     }
-
-
-def _chat_input(runner: Runner, flow: Flow) -> str:
-    plan = runner.plan(flow)
-    return plan.vertices[plan.chat_input or 0].vertex.id
 
 
 class _NoChat(BadRequest):

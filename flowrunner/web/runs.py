@@ -83,24 +83,14 @@ def read_run_events(run_id: str) -> Response:
     Standard server-sent events, at any worker, while it runs and afterwards. A cut stream goes on after
     the event that the header Last-Event-ID names.
     """
-    after, run = _after(run_id), _RecordedRun(run_id)
+    last = request.headers.get("Last-Event-ID", "").strip()
+    named, after = read_event_id(last) if last else (run_id, 0)
+    if named != run_id:
+        raise BadRequest("Last-Event-ID is not the id of an event of this run.")
+    run = _RecordedRun(run_id)
     flow_id = run.find()["flow_id"]
     stream = this_blueprint().spool.find(run_id, caller().id, flow_id, sees_all=run.sees_all)
     return answer_frames(stream or run, run_id, after)
-
-
-def _after(run_id: str) -> int:
-    """Return the number of the event that the client has seen last, 0 for none.
-
-    :raises BadRequest: for an id of another run, or of none.
-    """
-    last = request.headers.get("Last-Event-ID", "").strip()
-    if not last:
-        return 0
-    run, number = read_event_id(last)
-    if run != run_id:
-        raise BadRequest("Last-Event-ID is not the id of an event of this run.")
-    return number
 
 
 class _RecordedRun(Stream):

@@ -9,7 +9,8 @@ from flask import Response, request
 from flowrunner import __version__
 from flowrunner.authority import ADMIN_OR_LOCAL, OPEN
 from flowrunner.errors import NotAllowed, NotFound
-from flowrunner.web.auth import local_token, this_runner
+from flowrunner.web.auth import LOCAL_TOKEN, this_runner
+from flowrunner.web.loopback import refuse_from_elsewhere
 from flowrunner.web.route import RouteGroup
 from flowrunner.web.schemas import TEXT, Media, Open, answer, member
 
@@ -70,11 +71,12 @@ def version() -> dict[str, str]:
 @about_routes.get("/api/v1/auto_login", needs=OPEN, answers={200: Login}, errors=(403,))
 def auto_login() -> dict[str, Any]:
     """Return a token for clients of an open server; 403 if API keys are required."""
-    token = local_token(this_runner(), request)
-    if token is None:
+    runner = this_runner()
+    if runner.identify is not None or runner.settings.auth != "none":
         said = "Auto login is disabled."
         raise AutoLoginOff(said, detail={"message": said, "auto_login": False})
-    return {"access_token": token, "refresh_token": None, "token_type": "bearer"}
+    refuse_from_elsewhere(request)
+    return {"access_token": LOCAL_TOKEN, "refresh_token": None, "token_type": "bearer"}
 
 
 @about_routes.get("/api/v1/config", needs=OPEN, answers={200: Config})
