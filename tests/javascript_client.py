@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PACKAGE = "@datastax/langflow-client"
-_SECONDS = 180
+from tests.npm_packages import install_package
+
+PACKAGE, VERSION = "@datastax/langflow-client", "0.4.1"
 
 
 class JavaScriptClient:
@@ -22,7 +23,8 @@ class JavaScriptClient:
 
     def run(self, source: str, *arguments: str) -> Any:
         """Run the text of a module with Node and return the JSON that it prints."""
-        script = self._folder / "script.mjs"
+        # Other processes of the run have theirs.
+        script = self._folder / f"script-{os.getpid()}.mjs"
         script.write_text(source, "utf-8")
         done = subprocess.run(
             ["node", str(script), *arguments],
@@ -30,7 +32,7 @@ class JavaScriptClient:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -38,14 +40,5 @@ class JavaScriptClient:
 
 @pytest.fixture(scope="session")
 def javascript_client(request: pytest.FixtureRequest) -> JavaScriptClient:
-    """Install the client once per checkout; without Node and npm the tests that ask for it are skipped."""
-    if not (shutil.which("npm") and shutil.which("node")):
-        pytest.skip("node and npm are not installed (Debian: apt install nodejs npm)")
-    assert request.config.cache is not None
-    folder = Path(request.config.cache.mkdir("javascript-client"))
-    if not (folder / "node_modules" / PACKAGE / "package.json").exists():
-        (folder / "package.json").write_text('{"type": "module", "private": true}')
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", PACKAGE]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
-        assert done.returncode == 0, f"npm could not install {PACKAGE}:\n{done.stdout}{done.stderr}"
-    return JavaScriptClient(folder)
+    """Install the client, for the tests that run with it; they are skipped where Node and npm are not installed."""
+    return JavaScriptClient(install_package(request.config, PACKAGE, VERSION))

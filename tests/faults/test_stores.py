@@ -354,6 +354,7 @@ def test_a_postgresql_that_takes_no_changes(postgres_site, own_postgres):
     assert succeeded(writes(site)) == {}
 
 
+@pytest.mark.dear
 def test_a_frozen_postgresql(postgres_site, own_postgres):
     site = postgres_site
     assert succeeded(writes(site)) == {}

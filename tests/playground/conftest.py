@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import requests
 
 from tests.chromium import start_browser
 from tests.live_server import ForkedServer, make_key, serve_command
+from tests.npm_packages import install_package
 
 HERE = Path(__file__).parent
 
@@ -132,12 +131,5 @@ def visit(browser, site):
 @pytest.fixture(scope="session")
 def axe(request):
     """Return the script of axe-core, kept between runs of the tests."""
-    folder = Path(str(request.config.cache.mkdir("axe-core")))
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    npm = shutil.which("npm")
-    if not script.exists():
-        if npm is None:
-            pytest.skip("npm is not there")
-        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
-        subprocess.run(command, check=True, capture_output=True, timeout=100, cwd=folder)
-    return script.read_text("utf-8")
+    folder = install_package(request.config, "axe-core", "4")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")

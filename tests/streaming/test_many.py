@@ -25,7 +25,9 @@ BOUND = 30
 
 
 # Three hundred are more than there are threads, so some wait for others to end.
-@pytest.mark.parametrize("streams", [200, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "streams", [pytest.param(200, marks=pytest.mark.dear), pytest.param(300, marks=pytest.mark.long)]
+)
 def test_many_streams(tmp_path, capsys, streams):
     with (
         ModelServer(lambda body: say(*WORDS, pause=0.1)) as model,
