@@ -7,14 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flowrunner.testing.memory.threads import meanwhile, run_in_threads
 from flowrunner.testing.vectors.opening import ANN, SHELF, StoreTests, fill, found, ids, make_chunk, query
 from flowrunner.vectors import VectorStore
 
@@ -30,19 +28,14 @@ class ThreadTests(StoreTests):
 
     def test_threads_lose_nothing(self, store: VectorStore) -> None:
         """All operations may be called from any thread."""
-        failures: list[BaseException] = []
 
         def work(name: int) -> None:
-            try:
-                for n in range(ROUNDS):
-                    store.upsert_chunks(ANN, SHELF, [make_chunk(n, id=f"{name} {n} {part}") for part in "ab"])
-                    assert len(found(store, [1, 0, 0, 0], limit=5)) >= 2
-                    store.upsert_chunks(ANN, f"own {name}", [make_chunk(n)])
-            except BaseException as error:
-                failures.append(error)
+            for n in range(ROUNDS):
+                store.upsert_chunks(ANN, SHELF, [make_chunk(n, id=f"{name} {n} {part}") for part in "ab"])
+                assert len(found(store, [1, 0, 0, 0], limit=5)) >= 2
+                store.upsert_chunks(ANN, f"own {name}", [make_chunk(n)])
 
-        run_together([partial(work, name) for name in range(4)])
-        assert failures == [], "calls on several threads failed"
+        run_in_threads(work, 4)
         stored = ids(store)
         assert len(stored) == len(set(stored)) == 4 * ROUNDS * 2
         for name in range(4):
@@ -52,24 +45,13 @@ class ThreadTests(StoreTests):
 
     def test_readers_see_whole_writes(self, store: VectorStore) -> None:
         """``upsert_chunks`` stores all chunks or none and returns their number."""
-        done = threading.Event()
-        halves: list[int] = []
-
-        def read() -> None:
-            while not done.is_set():
-                halves.append(len(ids(store)) % 10)
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        try:
+        halves: set[int] = set()
+        with meanwhile(lambda: halves.add(len(ids(store)) % 10)):
             for n in range(ROUNDS):
                 store.upsert_chunks(ANN, SHELF, [make_chunk(n, id=f"{n} {part}") for part in range(10)])
                 if n % 3 == 2:
                     store.delete_chunks(query(ids=tuple(f"{n} {part}" for part in range(10))))
-        finally:
-            done.set()
-            reader.join()
-        assert set(halves) <= {0}, "a reader saw a part of an upsert or of a deletion"
+        assert halves <= {0}, "a reader saw a part of an upsert or of a deletion"
 
 
 class SharedTests(StoreTests):
@@ -164,15 +146,6 @@ def _check(store: VectorStore, told: dict[int, str]) -> None:
         counts[one.split(" ")[0]] += 1
     assert set(counts.values()) <= {BATCH}, "a batch is stored in part"
     assert len(found(store, [1, 0, 0, 0], limit=10**6)) == len(stored)
-
-
-def run_together(works: list[Callable[[], None]]) -> None:
-    """Run functions on a thread each, and wait for all."""
-    threads = [threading.Thread(target=work) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def start_worker(tests: StoreTests, folder: Path, job: str, **order: Any) -> subprocess.Popen[str]:
