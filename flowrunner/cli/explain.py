@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowrunner.cli.output import say
+from flowrunner.cli.owners import print_json
 from flowrunner.errors import FlowNotFound
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def explain_command(flow: str, session_id: str, flows_dir: str | None, plugins_d
     warnings = [*unknown, *explanation.warnings]
     if as_json:
         shown = {"flow": found.name, "components": [row.to_json() for row in explanation.rows]}
-        say(json.dumps({**shown, "warnings": warnings}, indent=2, ensure_ascii=False))
+        print_json({**shown, "warnings": warnings})
         return
     say(f"{found.name} ({found.id})")
     for row in explanation.rows:

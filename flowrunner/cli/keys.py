@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import click
@@ -11,7 +10,7 @@ from flowrunner.cli.context import Place, Where, data_options, keys_in, open_key
 from flowrunner.cli.give import shown_counts, what_local_has
 from flowrunner.cli.lookups import FlowNames
 from flowrunner.cli.output import say
-from flowrunner.cli.owners import print_table, shown_time
+from flowrunner.cli.owners import print_json, print_table, shown_time
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.memory import EVERY_OWNER
 
@@ -53,7 +52,7 @@ def list_command(as_json: bool, where: Where) -> None:
     with open_keys(where) as keys:
         records = keys.list()
     if as_json:
-        say(json.dumps([record.to_json() for record in records], indent=2, ensure_ascii=False))
+        print_json([record.to_json() for record in records])
         return
     rows = []
     for record in records:

@@ -15,6 +15,7 @@ from flowrunner.cli.context import Place, Where, data_options, memory_options, o
 from flowrunner.cli.give import give_command
 from flowrunner.cli.lookups import folder_flows, refuse_nothing
 from flowrunner.cli.output import end_without_reader, end_without_room, say
+from flowrunner.cli.owners import print_json
 from flowrunner.cli.progress import progress
 from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.cli.validate import validate_command
@@ -184,8 +185,7 @@ def verify_command(
         if not found:
             refuse_nothing(place, opened, whose, session_id=session_id)
     if as_json:
-        rows = [{name: getattr(one, name) for name in one.__slots__} for one in found]
-        say(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json([{name: getattr(one, name) for name in one.__slots__} for one in found])
     else:
         for one in found:
             say(f"{one.digest}  {one.count}  {json.dumps([one.owner, one.session_id], ensure_ascii=False)}")

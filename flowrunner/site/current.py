@@ -93,7 +93,7 @@ class BoundRunner:
     ) -> RunResult:
         """Run a flow and return its result, whose ``text`` is the answer.
 
-                :param flow: the id or endpoint name of the flow.
+        :param flow: the id or endpoint name of the flow.
         :param input_value: the input text.
         :param session_id: the session; empty: decided by the flow.
         :param identity: the identity that runs the flow; default: the sender of the current request.

@@ -73,7 +73,7 @@ class ProjectsOfCaller:
     def place_of(self, folder_id: Any, known: Iterable[str]) -> str:
         """Return the id of the project of a flow.
 
-                :param folder_id: the project id stored in the flow.
+        :param folder_id: the project id stored in the flow.
         :param known: the ids of all projects of the caller.
         """
         canonical = canonical_uuid(folder_id) if isinstance(folder_id, str) else None

@@ -93,7 +93,7 @@ class RunRecords:
     ) -> list[dict[str, Any]]:
         """Return runs, newest first, without their vertices.
 
-                :param flows: the ids of the flows whose runs may be seen; None for all.
+        :param flows: the ids of the flows whose runs may be seen; None for all.
         :param before: only runs older than the run with this id.
         """
         table = runs.c

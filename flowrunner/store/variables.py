@@ -147,7 +147,7 @@ class VariableStore:
     def update(self, variable_id: str, owner: Owner, changes: Mapping[str, Any]) -> Variable:
         """Change a variable: ``name``, ``value``, ``type`` or ``default_fields``.
 
-                :raises NotFound: if the owner has no variable with this id.
+        :raises NotFound: if the owner has no variable with this id.
         :raises BadRequest: as in :meth:`create`, and for a change that would reveal the value of a credential.
         """
         if changes.get("type") == GENERIC and changes.get("value") is None:
