@@ -44,6 +44,15 @@ _CONTAINERS: Final = (Mapping, list, tuple)
 
 VERSION: Final = 1
 
+#: Bytes of the longest line that is written: as much as a request may have. One that is read may be a little longer,
+#: since edits of several fields, each of them short, may make a message longer than any of them.
+LONGEST_WRITTEN: Final = 64 * 1024 * 1024
+LONGEST_READ: Final = LONGEST_WRITTEN + 16 * 1024 * 1024
+#: Bytes of an edit from which on the messages that it makes are looked at, too.
+_LONG_EDIT: Final = 1024 * 1024
+#: So many ids stand in one record of an edit or a deletion.
+_MOST_IDS: Final = 10_000
+
 
 class RecordInvalid(ValueError):
     """A record says what none can say; the text names the field and quotes nothing."""
@@ -59,31 +68,53 @@ def message_records(rows: Iterable[tuple[int, Message]]) -> list[dict[str, Any]]
     return [{"seq": seq, "message": _plain(message)} for seq, message in rows]
 
 
-def edit_record(ids: Sequence[str], changes: MessageChanges) -> dict[str, Any]:
-    """Return the record of an edit."""
-    return {"edit": list(ids), "changes": changes.given()}
+def edit_records(ids: Sequence[str], changes: MessageChanges) -> list[dict[str, Any]]:
+    """Return the records of an edit, which count together."""
+    return [{"edit": part, "changes": changes.given()} for part in _parts(ids)]
 
 
-def delete_record(ids: Sequence[str]) -> dict[str, Any]:
-    """Return the record of a deletion."""
-    return {"delete": list(ids)}
+def delete_records(ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the records of a deletion, which count together."""
+    return [{"delete": part} for part in _parts(ids)]
 
 
-def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False) -> bytes:
+def _parts(ids: Sequence[str]) -> list[list[str]]:
+    return [list(ids[start : start + _MOST_IDS]) for start in range(0, len(ids), _MOST_IDS)] or [[]]
+
+
+def check_edited(lines: bytes, rows: Iterable[tuple[int, Message]]) -> None:
+    """Refuse an edit that would make a message longer than what can be read again.
+
+    :param lines: the edit, as it is written.
+    :param rows: the messages as it makes them.
+    :raises MessageInvalid: if one is too long.
+    """
+    if len(lines) > _LONG_EDIT:
+        for row in rows:
+            encode_lines(message_records([row]))
+
+
+def encode_lines(records: Sequence[Mapping[str, Any]], *, together: bool = False, most: int = 0) -> bytes:
     """Return records as lines.
 
     :param together: they count only if all of them are there.
-    :raises MessageInvalid: if a value is not JSON, or a text cannot be encoded.
+    :param most: bytes of a line; 0: as many as are written.
+    :raises MessageInvalid: if a value is not JSON, a text cannot be encoded, or a line is too long.
     """
     lines = []
     for place, record in enumerate(records, 1):
         marked = {"more": True, **record} if together and place < len(records) else record
         try:
-            lines.append(json.dumps(marked, ensure_ascii=False).encode() + b"\n")
+            line = json.dumps(marked, ensure_ascii=False).encode() + b"\n"
         except UnicodeEncodeError as error:
             raise MessageInvalid("The text contains a lone surrogate, which cannot be encoded.") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise MessageInvalid(f"The message cannot be stored: {error}.") from error
+        if len(line) > (most or LONGEST_WRITTEN):
+            raise MessageInvalid(
+                f"The message has {len(line)} bytes as JSON; file-json stores at most {most or LONGEST_WRITTEN}."
+            )
+        lines.append(line)
     return b"".join(lines)
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import logging
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from flowrunner import MemoryFailed, Message, MessageChanges, MessageInvalid
 from flowrunner_file_json.files import append_bytes
 from flowrunner_file_json.records import (
+    LONGEST_READ,
     VERSION,
     RecordInvalid,
-    delete_record,
-    edit_record,
+    check_edited,
+    delete_records,
+    edit_records,
     encode_lines,
     header_line,
     message_records,
@@ -41,6 +44,8 @@ Row = tuple[int, Message]
 #: What goes wrong with one file and says nothing of the others.
 _OF_THE_FILE: Final = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.EIO)
 _LONGEST_HEADER: Final = 1_000_000
+#: Bytes that are read at a time where only lines are counted or passed over.
+_PART: Final = 1024 * 1024
 
 _KINDS: Final = ("version", "message", "edit", "delete")
 
@@ -146,10 +151,9 @@ class SessionFile:
             raise Damaged(self.path, 0, f"it has {size} bytes and had {self._size}")
         with self.path.open("rb") as file:
             file.seek(self._size)
-            content = file.read()
-        end = self._take_lines(content)
-        if end < len(content) and self._size >= least:
-            self._heal(len(content) - end)
+            surplus = self._take_lines(file)
+        if surplus and self._size >= least:
+            self._heal(surplus)
 
     def forget(self) -> None:
         """Forget what was read: the file has been rewritten."""
@@ -162,11 +166,13 @@ class SessionFile:
 
     def edit(self, ids: Sequence[str], changes: MessageChanges) -> bytes:
         """Return the line that :meth:`write` adds for an edit."""
-        return encode_lines([edit_record(ids, changes)])
+        lines = encode_lines(edit_records(ids, changes), together=True)
+        check_edited(lines, ((seq, changes.apply(message)) for seq, message in map(self.rows.__getitem__, ids)))
+        return lines
 
     def delete(self, ids: Sequence[str]) -> bytes:
         """Return the line that :meth:`write` adds for a deletion."""
-        return encode_lines([delete_record(ids)])
+        return encode_lines(delete_records(ids), together=True)
 
     def write(self, lines: bytes) -> None:
         """Add lines to the file, wait until they are on disk, and take them in.
@@ -174,11 +180,11 @@ class SessionFile:
         :raises OSError: if that fails; the file is then as it was.
         """
         append_bytes(self.path, lines, sync=True)
-        self._take_lines(lines)
+        self._take_lines(io.BytesIO(lines))
 
     def content(self, rows: Sequence[Row]) -> bytes:
         """Return a whole file with these messages and nothing else."""
-        return header_line(self.owner, self.session_id) + encode_lines(message_records(rows))
+        return header_line(self.owner, self.session_id) + encode_lines(message_records(rows), most=LONGEST_READ)
 
     def is_half_garbage(self) -> bool:
         """Return whether more than half of the records have been overtaken by later ones."""
@@ -187,50 +193,56 @@ class SessionFile:
     def _with_header(self, lines: bytes) -> bytes:
         return lines if self._size else header_line(self.owner, self.session_id) + lines
 
-    def _take_lines(self, content: bytes) -> int:
-        """Take in complete groups of lines; return how many bytes that were."""
-        end = position = 0
-        group: list[Mapping[str, Any]] = []
-        while (stop := content.find(b"\n", position)) >= 0:
-            record = self._parse(content[position:stop], content, position)
-            position = stop + 1
-            group.append(record)
-            if record.get("more"):
+    def _take_lines(self, content: BinaryIO) -> int:
+        """Take in complete groups of lines; return how many bytes are left over.
+
+        Line by line: a file may be larger than the memory, and no line is looked into that is too long to be ours.
+        """
+        number = size = taken = 0
+        group: list[tuple[int, Mapping[str, Any]]] = []
+        while (line := content.readline(LONGEST_READ + 1)).endswith(b"\n"):
+            number += 1
+            size += len(line)
+            group.append((number, self._parse(line, number)))
+            if group[-1][1].get("more"):
                 continue
-            for complete in group:
+            for place, complete in group:
                 try:
                     self._take_record(complete)
                 except (LookupError, TypeError, ValueError, AttributeError) as error:
-                    line = self._line(content, position - 1)
                     what = str(error) if isinstance(error, RecordInvalid) else type(error).__name__
-                    raise Damaged(self.path, line, f"a record is incomplete ({what})") from error
+                    raise Damaged(self.path, self._line(place), f"a record is incomplete ({what})") from error
             group = []
-            end = position
-        self._size += end
-        return end
+            taken, size = taken + size, 0
+        if len(line) > LONGEST_READ:
+            raise Damaged(self.path, self._line(number + 1), f"the line is longer than {LONGEST_READ} bytes")
+        self._size += taken
+        return size + len(line)
 
-    def _parse(self, line: bytes, content: bytes, position: int) -> Mapping[str, Any]:
+    def _parse(self, line: bytes, number: int) -> Mapping[str, Any]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise Damaged(self.path, self._line(content, position), "the line is not JSON") from error
+            raise Damaged(self.path, self._line(number), "the line is not JSON") from error
         if not isinstance(record, dict) or not any(kind in record for kind in _KINDS):
-            raise Damaged(self.path, self._line(content, position), "the line is not a record")
+            raise Damaged(self.path, self._line(number), "the line is not a record")
         if (b"\\ud" in line or b"\\uD" in line) and not _can_be_written(record):
-            raise Damaged(self.path, self._line(content, position), "a text contains characters that cannot be encoded")
-        if position == 0 and self._size == 0 and "version" not in record:
+            raise Damaged(self.path, self._line(number), "a text contains characters that cannot be encoded")
+        if number == 1 and self._size == 0 and "version" not in record:
             raise Damaged(self.path, 1, "the line does not name the session")
         if "version" in record and record["version"] != VERSION:
-            raise Damaged(self.path, self._line(content, position), _FOREIGN)
+            raise Damaged(self.path, self._line(number), _FOREIGN)
         return record
 
-    def _line(self, content: bytes, position: int) -> int:
-        """Return the number of the line at a place in what was read last."""
-        before = 0
-        if self._size:
+    def _line(self, number: int) -> int:
+        """Return the number in the file of one of the lines that were read last."""
+        before, rest = 0, self._size
+        if rest:
             with self.path.open("rb") as file:
-                before = file.read(self._size).count(b"\n")
-        return before + content.count(b"\n", 0, position) + 1
+                while rest and (part := file.read(min(rest, _PART))):
+                    rest -= len(part)
+                    before += part.count(b"\n")
+        return before + number
 
     def _take_record(self, record: Mapping[str, Any]) -> None:
         """Take in one record.
@@ -278,16 +290,27 @@ def salvage(path: Path, owner: str, session_id: str) -> tuple[bytes, int]:
     """Return a whole file of those records of a damaged one that can be read, and how many those are."""
     trial = SessionFile(path.parent, owner, session_id)
     kept: list[bytes] = []
-    for line in path.read_bytes().split(b"\n"):
+    for line in _short_lines(path):
         # Each by itself: a record that belongs to one that is lost must not wait for it.
         with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, RecursionError, MessageInvalid):
             record = json.loads(line)
             record.pop("more", None)
             if "version" not in record and any(kind in record for kind in _KINDS):
-                whole = encode_lines([record])
+                whole = encode_lines([record], most=LONGEST_READ)
                 trial._take_record(record)
                 kept.append(whole)
     return header_line(owner, session_id) + b"".join(kept) if kept else b"", len(kept)
+
+
+def _short_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file that are not too long to be ours."""
+    with path.open("rb") as file:
+        while line := file.readline(LONGEST_READ + 1):
+            if len(line) <= LONGEST_READ:
+                yield line
+                continue
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_PART)
 
 
 def read_header(path: Path) -> tuple[str, str] | None:
