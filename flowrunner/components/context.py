@@ -104,6 +104,16 @@ class RunContext:
     word: Word = Word.AUTHOR
     given: Callable[[str], Given] = lambda name: Given(Word.REQUEST, Word.OPERATOR)
     save_file: Callable[..., str] | None = None
+    spent: list[dict[str, Any]] = field(default_factory=list)
+
+    def count_tokens(self, model: str, usage: Mapping[str, Any]) -> None:
+        """Count the tokens of a model that this component asked, in the steps and totals of the run.
+
+        Those in the ``usage`` of a message that it creates and returns are counted by themselves.
+
+        :param usage: has ``input_tokens`` and ``output_tokens``.
+        """
+        self.spent.append({**usage, "model": model})
 
     @property
     def session_id(self) -> str:

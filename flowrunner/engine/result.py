@@ -40,7 +40,8 @@ class VertexResult:
     vertex was running when the run was stopped or timed out. ``error`` is the message of a failure; ``duration`` is
     in seconds. ``untaken`` names the outputs without a value. ``secrets`` names the inputs whose values must never be
     stored, and ``secret_values`` holds those values, also if ``inputs`` has only the name of a variable.
-    ``component_type`` is the canonical type of the component, however the flow spells it.
+    ``component_type`` is the canonical type of the component, however the flow spells it. ``spent`` has the tokens
+    that the component counted, besides those of its message.
     """
 
     vertex_id: str
@@ -59,6 +60,7 @@ class VertexResult:
     secrets: frozenset[str] = frozenset()
     secret_values: tuple[str, ...] = field(default=(), repr=False)
     component_type: str = ""
+    spent: tuple[dict[str, Any], ...] = ()
 
     @property
     def message(self) -> Message | None:

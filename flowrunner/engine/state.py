@@ -32,6 +32,7 @@ class RunState:
     ``words`` the provenance of outputs. ``excluded`` has the vertices behind branches that each router did not take,
     ``rounds`` the number of rounds that each member of a cycle ran. ``personal`` holds the watched vertices whose
     outputs depend on the request or the session, and ``asked`` the variables that they looked up by name.
+    ``spent`` has the tokens that vertices counted, until their results take them.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class RunState:
     rounds: dict[int, int] = field(default_factory=dict)
     personal: set[int] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    spent: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     sizes: OutputSizes = field(init=False)
     word: Word = field(init=False)
     contexts: partial[RunContext] | None = None

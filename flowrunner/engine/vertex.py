@@ -57,7 +57,7 @@ class VertexRunner:
             if is_interrupt(error):
                 raise
             raise self._fail(planned, session, values, at, started, error) from error
-        result = _make_result(planned, session, values, outputs, at, started)
+        result = self._make_result(planned, session, values, outputs, at, started)
         result.used_frozen_result = kept
         state.events.send("vertex_finished", result=result)
         return result
@@ -125,9 +125,13 @@ class VertexRunner:
         context = context_for(self._state, planned, session, missing, self._speech, provenance)
         if as_tools:
             return check_tools(planned, planned.component.own_tools(context, **values))
-        answer = planned.component.run(context, **values)
-        if type(answer) is GeneratorType:
-            answer = self._drive(planned, session, answer)
+        try:
+            answer = planned.component.run(context, **values)
+            if type(answer) is GeneratorType:
+                answer = self._drive(planned, session, answer)
+        finally:
+            if context.spent:
+                self._state.spent.setdefault(planned.index, []).extend(context.spent)
         checked = check_answer(planned, answer)
         self._state.sizes.check(checked)
         return checked
@@ -156,6 +160,15 @@ class VertexRunner:
         finally:
             generator.close()
 
+    def _make_result(self, planned: PlannedVertex, *what: Any) -> VertexResult:
+        result = _make_result(planned, *what)
+        spent = self._state.spent
+        if spent:
+            # The tools that an agent has called are part of what it took.
+            tools = (e.source for e in planned.incoming if self._state.vertices[e.source].as_tool)
+            result.spent = tuple(each for index in (planned.index, *tools) for each in spent.pop(index, ()))
+        return result
+
     def endless(self, planned: PlannedVertex) -> FlowRunnerError:
         """Record that a router exceeded the rounds of its cycle; return the error to raise."""
         result = self._state.results[planned.index]
@@ -182,7 +195,7 @@ class VertexRunner:
         error: FlowRunnerError,
     ) -> None:
         """Record that a vertex was running when its run ended, to distinguish it from vertices that never started."""
-        result = _make_result(planned, session, values, {}, at, started)
+        result = self._make_result(planned, session, values, {}, at, started)
         result.untaken = ()
         if isinstance(error, (RunCancelled, RunTimeout)):
             result.status = "cancelled"
@@ -208,7 +221,7 @@ class VertexRunner:
         said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
         reason = state.services.mask(said or type(error).__name__)
         failure = ComponentFailed(planned.vertex.id, planned.display_name, reason)
-        result = _make_result(planned, session, values, {}, at, started)
+        result = self._make_result(planned, session, values, {}, at, started)
         result.status, result.error = "error", failure.message
         row = error_message(
             vertex_id=planned.vertex.id,

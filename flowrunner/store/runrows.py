@@ -117,7 +117,7 @@ class RowMaker:
 
 
 def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
-    record = {
+    record: dict[str, Any] = {
         "type": result.type,
         "name": result.display_name,
         "kind": result.kind,
@@ -128,6 +128,8 @@ def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value, run.usual) for name, value in result.outputs.items()},
     }
+    if result.spent:
+        record["usage"] = result.spent
     return masked_json(record, run.secrets, _free_texts(result, run.usual))
 
 
@@ -139,7 +141,7 @@ def _without_secrets(run: _OpenRun, result: VertexResult) -> dict[str, Any]:
 
 def _free_texts(result: VertexResult, usual: tuple[Any, ...]) -> list[str] | None:
     """Return the texts of authors, clients and models; None if values are nested or a name is secret."""
-    if not (_names_are_plain(tuple(result.inputs)) and _names_are_plain(tuple(result.outputs))):
+    if result.spent or not (_names_are_plain(tuple(result.inputs)) and _names_are_plain(tuple(result.outputs))):
         return None
     texts = [result.display_name] if result.error is None else [result.display_name, result.error]
     for value in (*result.inputs.values(), *result.outputs.values()):
@@ -215,7 +217,7 @@ def _run_row(
 ) -> dict[str, Any]:
     start = run.start
     lines, run.lines = run.lines, []
-    record = {
+    record: dict[str, Any] = {
         "flow_name": start.flow_name,
         "content_hash": start.content_hash,
         "session": None if session is None else session.to_json(),

@@ -25,23 +25,37 @@ class Spent:
 def spent_in(step: Step) -> Spent | None:
     """Return the tokens used by a step; None if it used no model, or only passes on a message of another one.
 
-    A message names the component that created it, since later components may output the same message.
+    A message names the component that created it, since later components may output the same message. What the
+    component counted besides is added.
     """
     if USAGE not in step.record:
         return None
-    for output in json.loads(step.record).get("outputs", {}).values():
-        properties = output["message"][1] if isinstance(output, dict) and "message" in output else {}
-        usage, source = (properties.get(name) or {} for name in ("usage", "source"))
-        if isinstance(usage, dict) and isinstance(source, dict) and usage and source.get("id") == step.vertex_id:
-            prompt, completion = (_count(usage.get(name)) for name in ("input_tokens", "output_tokens"))
-            model = source.get("source")
-            return Spent(
-                model if isinstance(model, str) else None,
-                prompt,
-                completion,
-                _count(usage.get("total_tokens")) or prompt + completion,
-            )
+    record = json.loads(step.record)
+    found = [each for each in (_in_output(step, output) for output in record.get("outputs", {}).values()) if each][:1]
+    counted = record.get("usage")
+    found += [_spent(each, each.get("model")) for each in counted or () if isinstance(each, dict)]
+    if not found:
+        return None
+    return Spent(
+        found[0].model,
+        sum(each.input_tokens for each in found),
+        sum(each.output_tokens for each in found),
+        sum(each.total_tokens for each in found),
+    )
+
+
+def _in_output(step: Step, output: Any) -> Spent | None:
+    properties = output["message"][1] if isinstance(output, dict) and "message" in output else {}
+    usage, source = (properties.get(name) or {} for name in ("usage", "source"))
+    if isinstance(usage, dict) and isinstance(source, dict) and usage and source.get("id") == step.vertex_id:
+        return _spent(usage, source.get("source"))
     return None
+
+
+def _spent(usage: dict[str, Any], model: Any) -> Spent:
+    prompt, completion = (_count(usage.get(name)) for name in ("input_tokens", "output_tokens"))
+    total = _count(usage.get("total_tokens")) or prompt + completion
+    return Spent(model if isinstance(model, str) else None, prompt, completion, total)
 
 
 def _count(value: Any) -> int:

@@ -13,6 +13,7 @@ from flowrunner import Input, Output, RunContext, text_of
 from .factory import ModelUser
 from .fields import MODEL_INPUTS
 from .protocol import ChatModel, Turn
+from .usage import count
 
 _MOST_AT_ONCE: Final = 8
 _MOST_ROWS: Final = 1000
@@ -63,7 +64,9 @@ class BatchRun(ModelUser):
 
 def _ask(context: RunContext, model: ChatModel, system: str, question: str) -> str:
     turns = [Turn("system", system)] if system.strip() else []
-    return model.ask([*turns, Turn("user", question)], cancelled=context.cancelled).text
+    reply = model.ask([*turns, Turn("user", question)], cancelled=context.cancelled)
+    count(context, model, reply)
+    return reply.text
 
 
 def _rows(value: Any) -> list[Any]:

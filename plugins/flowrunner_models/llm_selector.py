@@ -14,6 +14,7 @@ from .language_model import message_of, speak
 from .pictures import files_of
 from .protocol import ChatModel, Turn
 from .reasoning import set_apart, without_thoughts
+from .usage import count
 
 #: What the judge is told to look for.
 _AIMS: Final = {
@@ -81,7 +82,9 @@ def _judge(context: RunContext, values: Mapping[str, Any], models: Sequence[Chat
     if not isinstance(judge, ChatModel):
         raise ValueError("no model is connected as the judge")
     try:
-        said = judge.ask(_turns(models, text, values["optimization"]), cancelled=context.cancelled).text
+        reply = judge.ask(_turns(models, text, values["optimization"]), cancelled=context.cancelled)
+        count(context, judge, reply)
+        said = reply.text
         place = _place(set_apart(said)[0] or without_thoughts(said), models)
         why = f"{judge.name} named none of the models: {said.strip()[:200]}"
     except ModelFailed as error:

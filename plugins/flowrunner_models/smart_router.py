@@ -12,6 +12,7 @@ from .factory import ModelUser
 from .fields import MODEL_INPUTS
 from .protocol import Turn
 from .reasoning import set_apart, without_thoughts
+from .usage import count
 
 _NONE: Final = "NONE"
 #: What may stand around the name of a category.
@@ -43,7 +44,9 @@ class SmartRouter(ModelUser):
         if not routes:
             raise ValueError("no routes are set")
         text = text_of(values["input_text"])
-        reply = self.model_of(context, values).ask(_turns(routes, text, values), cancelled=context.cancelled)
+        model = self.model_of(context, values)
+        reply = model.ask(_turns(routes, text, values), cancelled=context.cancelled)
+        count(context, model, reply)
         place = None if reply.refused else _find(reply.text, routes)
         given = values["message"] if text_of(values["message"]) else values["input_text"]
         if place is None:

@@ -16,6 +16,7 @@ from .pictures import files_of, with_pictures
 from .protocol import ChatModel, Turn
 from .providers import find_provider
 from .structure import schema_of, schema_of_many
+from .usage import count
 
 _PROMPT: Final = (
     "You extract structured data from text. Answer with one JSON document that fits the given schema and with"
@@ -98,6 +99,7 @@ def ask_for_json(
                 by_schema = False
         if reply is None:
             reply = model.ask(turns, cancelled=context.cancelled)
+        count(context, model, reply)
         if reply.refused:
             raise ModelRefused(f"the model refused: {reply.text}")
         found, wrong = find_fitting(

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from .protocol import Usage
+from flowrunner import RunContext
+
+from .protocol import ChatModel, Reply, Usage
 
 _IN: Final = ("prompt_tokens", "input_tokens")
 _OUT: Final = ("completion_tokens", "output_tokens")
@@ -87,3 +89,10 @@ def _cost(given: Mapping[str, Any]) -> float | None:
         cost = cost.get("total_cost", cost.get("total"))
     fits = isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e9
     return float(cost) if fits else None
+
+
+def count(context: RunContext, model: ChatModel, reply: Reply) -> None:
+    """Count a reply that no message carries, in the tokens of the run."""
+    usage = with_cost(reply.usage, getattr(context.settings, "model_prices", None) or {}, model.name)
+    if usage is not None:
+        context.count_tokens(model.name, usage.to_json())
