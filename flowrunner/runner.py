@@ -29,7 +29,7 @@ from flowrunner.memory.purging import Purged, purge
 from flowrunner.plugins import PluginManager
 from flowrunner.runs.callers import Callers
 from flowrunner.runs.failures import tell_failure
-from flowrunner.runs.fair import FairPlaces, Lent, Work
+from flowrunner.runs.fairness import FairPlaces, Lent, Work
 from flowrunner.runs.grants import Grants, count_started, stop_counting
 from flowrunner.runs.health import watch_stores
 from flowrunner.runs.limits import Limits
@@ -49,7 +49,7 @@ from flowrunner.vectors import Vectors
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from flowrunner.runs.once import KeyedAnswer
+    from flowrunner.runs.idempotency import KeyedAnswer
     from flowrunner.store.shared_commits import Parcel
     from flowrunner.store.stores import Stores
     from flowrunner.telemetry.metrics import Metrics

@@ -28,9 +28,9 @@ def give_command(source: str, target: str, messages_only: bool, dry_run: bool, w
     Stop what writes into these conversations first. What is interrupted is finished by the same
     command. An owner that is not a user of keys is named by id.
     """
-    from flowrunner.memory.giving import give_messages
+    from flowrunner.memory.ownership import give_messages
     from flowrunner.memory.paging import each_session
-    from flowrunner.store.giving import count_things, give_files, give_things, plan_files
+    from flowrunner.store.ownership import count_things, give_files, give_things, plan_files
     from flowrunner.store.tables import SCHEMA
 
     giver, taker = owner_named(source), owner_named(target)
@@ -77,7 +77,7 @@ def owner_named(name: str) -> str:
 def what_local_has(place: Place) -> dict[str, int]:
     """Return how much the local user has, for whoever makes the first key; nothing if it cannot be known."""
     from flowrunner.identity import LOCAL_IDENTITY
-    from flowrunner.store.giving import count_things
+    from flowrunner.store.ownership import count_things
 
     counts = count_things(place.engine, LOCAL_IDENTITY.id)
     place.plugins.hand_out_settings(place.settings)

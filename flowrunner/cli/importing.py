@@ -18,7 +18,7 @@ from flowrunner.cli.suggestions import SuggestingGroup
 from flowrunner.errors import BadRequest
 
 if TYPE_CHECKING:
-    from flowrunner.langflow.arrival import Report
+    from flowrunner.langflow.importing import Report
     from flowrunner.langflow.source import Source
 
 
@@ -55,7 +55,7 @@ def langflow_command(
     here already is passed over, so an import that broke off is repeated. Everything is read back and
     compared: exit status 1 if something differs.
     """
-    from flowrunner.langflow.arrival import Arrival
+    from flowrunner.langflow.importing import Importer
     from flowrunner.store.bounds import bound_of
     from flowrunner.store.flows import FlowStore
     from flowrunner.store.keys import KeyStore
@@ -80,7 +80,7 @@ def langflow_command(
                     shown.what, shown.total, shown.count = kind, total, 0
                 shown.add(count)
 
-            arrival = Arrival(
+            importer = Importer(
                 source,
                 memory=opened,
                 flows=FlowStore(here.engine, folder, box=box, each=bound_of(here.settings, "MAX_FLOWS")),
@@ -90,12 +90,12 @@ def langflow_command(
                 dry_run=dry_run,
                 progress=told,
             )
-            arrival.import_flows()
-            arrival.import_messages()
-            arrival.import_variables()
+            importer.import_flows()
+            importer.import_messages()
+            importer.import_variables()
             if not without_keys and user is None:
-                arrival.renew_keys()
-            report = arrival.finish()
+                importer.renew_keys()
+            report = importer.finish()
             keys.close()
     finally:
         source.close()

@@ -20,7 +20,7 @@ from flowrunner.memory.message import new_id, utc_now
 from flowrunner.runs.dispatcher import Dispatcher
 from flowrunner.runs.engines import RunEngine
 from flowrunner.runs.failures import was_told
-from flowrunner.runs.once import KeyedAnswer, Once
+from flowrunner.runs.idempotency import KeyedAnswer, Once
 from flowrunner.runs.pool import BackgroundPool, Job
 from flowrunner.runs.registry import RunRegistry
 from flowrunner.runs.requests import close_request, open_request

@@ -7,7 +7,7 @@ import time
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.errors import TooBusy
-from flowrunner.runs.fair import FairPlaces, Place
+from flowrunner.runs.fairness import FairPlaces, Place
 from flowrunner.settings.setting import Settings
 
 

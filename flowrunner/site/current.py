@@ -17,9 +17,9 @@ from flowrunner.errors import NotAllowed
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.memory import OwnerMemory
 from flowrunner.runner import Runner
-from flowrunner.runs.once import Claim
+from flowrunner.runs.idempotency import Claim
 from flowrunner.site.callers import as_identity
-from flowrunner.site.once import run_once, site_key, stream_once
+from flowrunner.site.idempotency import run_once, site_key, stream_once
 from flowrunner.site.text_stream import TextStream
 from flowrunner.web.call import Call
 from flowrunner.web.mounts import pick_name, runners_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowrunner.engine.events import RunEvent
-from flowrunner.runs.once import Claim
+from flowrunner.runs.idempotency import Claim
 from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps
 from flowrunner.web.streams import RunStream

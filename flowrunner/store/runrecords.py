@@ -19,9 +19,9 @@ from flowrunner.memory.message import parse_timestamp
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message
-from flowrunner.store.spent import USAGE, spent_in
 from flowrunner.store.steps import HAS_STEPS, ROW, Step, marked_steps, newest_steps, page_of_steps, steps_of
 from flowrunner.store.tables import runs
+from flowrunner.store.token_usage import USAGE, spent_in
 from flowrunner.text.timestamps import moment_text
 
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flowrunner.testing.memory.caps import CapTests, PagingTests
+from flowrunner.testing.memory.case import CaseTests
 from flowrunner.testing.memory.changing import EditTests, MoveTests
 from flowrunner.testing.memory.crashes import DurableTests
 from flowrunner.testing.memory.failures import FailureTests
 from flowrunner.testing.memory.filters import FilterTests, SearchTests
 from flowrunner.testing.memory.histories import HistoryTests
 from flowrunner.testing.memory.json_values import ExactTests
-from flowrunner.testing.memory.letters import CaseTests
+from flowrunner.testing.memory.large_numbers import CapTests, PagingTests
 from flowrunner.testing.memory.listing import ListTests
 from flowrunner.testing.memory.locks import LockTests
 from flowrunner.testing.memory.order import OrderTests, WindowTests

@@ -13,7 +13,7 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import BadRequest, Conflict, NotFound
 from flowrunner.identity import Identity
-from flowrunner.runs.once import Claim
+from flowrunner.runs.idempotency import Claim
 from flowrunner.web import schemas
 from flowrunner.web.access import in_reach
 from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
@@ -22,9 +22,9 @@ from flowrunner.web.call import Call
 from flowrunner.web.envelopes import old_envelope
 from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
+from flowrunner.web.idempotency import KEY_FIELD, RUN_HEADER, accept_once, answer_once, run_and_wait
 from flowrunner.web.json_io import PlainResponse, json_response
 from flowrunner.web.langflow_events import line_text
-from flowrunner.web.once import KEY_FIELD, RUN_HEADER, accept_once, answer_once, run_and_wait
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.run_body import RunBody, read_run_body, read_run_request, wants_stream, with_files
 from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open, answer, member

@@ -13,7 +13,7 @@ from flowrunner.authority import sees_graphs
 from flowrunner.engine.events import RunEvent
 from flowrunner.errors import BadRequest, NotFound
 from flowrunner.flows.model import Flow
-from flowrunner.runs.once import Claim
+from flowrunner.runs.idempotency import Claim
 from flowrunner.store.streams import StreamEvent
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.call import Call

@@ -15,13 +15,13 @@ from flowrunner.engine.events import RunEvent
 from flowrunner.errors import FlowRunnerError
 from flowrunner.memory.message import new_id
 from flowrunner.runs.failures import was_told
-from flowrunner.runs.once import Claim
+from flowrunner.runs.idempotency import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.runs.threads import start_thread
 from flowrunner.telemetry.correlation import on_behalf
 from flowrunner.web.call import Call
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.once import RUN_HEADER, as_text
+from flowrunner.web.idempotency import RUN_HEADER, as_text
 
 logger = logging.getLogger("flowrunner")
 

@@ -11,8 +11,8 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.errors import BadRequest, FlowRunnerError, UnsupportedBody
 from flowrunner.web.auth import caller, this_runner
 from flowrunner.web.call import Call
+from flowrunner.web.idempotency import KEY_FIELD, accept_once
 from flowrunner.web.json_io import dumps, parse_json_bytes, read_bytes
-from flowrunner.web.once import KEY_FIELD, accept_once
 from flowrunner.web.route import RouteGroup
 from flowrunner.web.run import Started, as_seen
 from flowrunner.web.run_body import header_variables

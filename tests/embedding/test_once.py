@@ -9,9 +9,9 @@ from flask import Flask, Response, request
 
 from flowrunner import Component, FlowRunner, Input, Output, hookimpl
 from flowrunner.errors import ComponentFailed, KeyReused
-from flowrunner.runs.once import KeyInvalid
+from flowrunner.runs.idempotency import KeyInvalid
 from flowrunner.site.current import current_runner
-from flowrunner.site.once import ReplayedError
+from flowrunner.site.idempotency import ReplayedError
 from tests.embedding.conftest import close_runners
 
 

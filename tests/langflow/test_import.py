@@ -16,7 +16,7 @@ from flowrunner import FlowRunnerError
 from flowrunner.app import create_app, runner_of
 from flowrunner.cli import cli
 from flowrunner.identity import Identity
-from flowrunner.langflow import arrival
+from flowrunner.langflow import importing
 from flowrunner.memory import EVERY_OWNER
 from flowrunner.store.keys import owner_of_user
 from tests.langflow.databases import EXAMPLE, FLOW, GRAPH, SECRET_KEY, TALK, fernet, write_database
@@ -207,16 +207,16 @@ class TestVariables:
 
 
 def test_an_import_that_broke_off_is_repeated(database, here, monkeypatch):
-    monkeypatch.setattr(arrival, "_BATCH", 2)
+    monkeypatch.setattr(importing, "_BATCH", 2)
     pages = iter(range(100))
-    real = arrival.Arrival._append
+    real = importing.Importer._append
 
     def breaks(self, messages):
         if next(pages) == 1:
             raise KeyboardInterrupt
         real(self, messages)
 
-    monkeypatch.setattr(arrival.Arrival, "_append", breaks)
+    monkeypatch.setattr(importing.Importer, "_append", breaks)
     done = CliRunner().invoke(cli, ["import", "langflow", str(database[1])])
     assert done.exit_code == 130
     assert (
@@ -228,12 +228,12 @@ def test_an_import_that_broke_off_is_repeated(database, here, monkeypatch):
 
 
 def test_a_store_that_gives_back_something_else_is_found_out(database, here, monkeypatch):
-    real = arrival.Arrival._append
+    real = importing.Importer._append
 
     def loses(self, messages):
         real(self, [m.replace(text="changed") if m.text == "again" else m for m in messages if m.text != "line\nline"])
 
-    monkeypatch.setattr(arrival.Arrival, "_append", loses)
+    monkeypatch.setattr(importing.Importer, "_append", loses)
     report = bring(database[1], status=1)
     assert any("session 's2'" in fault or "'s2' the store gives" in fault for fault in report["faults"])
     assert any("'a/b ü%' differs" in fault for fault in report["faults"])

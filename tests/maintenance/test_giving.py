@@ -11,7 +11,7 @@ from flowrunner import MemoryFailed
 from flowrunner.app import create_app, runner_of
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import EVERY_OWNER, Memory, digests
-from flowrunner.memory.giving import give_messages
+from flowrunner.memory.ownership import give_messages
 from flowrunner.store.keys import owner_of_user
 from tests.fork_server import FORK_SERVER
 from tests.live_server import ROOT, clean_environment

@@ -31,9 +31,9 @@ from flowrunner import (
 )
 from flowrunner.memory.message import make_properties
 from flowrunner.testing import MemoryBackendContract
+from flowrunner.testing.memory.concurrency import WRITERS
 from flowrunner.testing.memory.processes import PROCESSES
 from flowrunner.testing.memory.threads import THREADS
-from flowrunner.testing.memory.together import WRITERS
 from tests.memory.leased import LeasedFile
 from tests.memory.meeting import DEADLINE, Meets, ProcessMeeting, ThreadMeeting
 from tests.memory.plain import PlainFile, PlainMemory, SharedFile

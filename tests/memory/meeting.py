@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowrunner.testing.memory.together import WRITERS
+from flowrunner.testing.memory.concurrency import WRITERS
 
 #: Seconds that one waits for the others: less than the tests do at their own barriers.
 DEADLINE = 20.0

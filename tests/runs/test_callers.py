@@ -7,7 +7,7 @@ import pytest
 
 from flowrunner.runs import callers as module
 from flowrunner.runs.callers import Callers
-from flowrunner.runs.fair import FairPlaces, Place
+from flowrunner.runs.fairness import FairPlaces, Place
 
 
 def ask(callers, group, now=None):

@@ -216,8 +216,8 @@ def test_flows_of_files_are_in_the_usual_project(tmp_path):
 
 
 def test_projects_go_with_their_flows_to_another_owner(site):
-    from flowrunner.store.giving import give_things
     from flowrunner.store.keys import owner_of_user
+    from flowrunner.store.ownership import give_things
 
     made = site.ask("ann", "POST", "/api/v1/projects/", 201, json={"name": "P"})["id"]
     site.ask("bob", "POST", "/api/v1/projects/", 201, json={"name": "P"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowrunner.store.giving import give_things
+from flowrunner.store.ownership import give_things
 from tests.web.site import BACKENDS, echo_flow, open_site
 
 SESSIONS = "/api/v1/monitor/messages/sessions"

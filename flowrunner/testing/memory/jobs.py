@@ -10,8 +10,8 @@ from typing import Any, Final
 from flowrunner.errors import MessageInvalid
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.query import MessageChanges, MessageQuery
+from flowrunner.testing.memory.concurrency import SCENARIOS, in_rounds
 from flowrunner.testing.memory.samples import ANN, append_texts, make_message
-from flowrunner.testing.memory.together import SCENARIOS, in_rounds
 
 Order = Mapping[str, Any]
 

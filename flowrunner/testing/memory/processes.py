@@ -12,13 +12,13 @@ import pytest
 
 from flowrunner.memory import MemoryBackend
 from flowrunner.memory.query import MessageQuery, SessionQuery
+from flowrunner.testing.memory.concurrency import SCENARIOS, WRITERS, store_old
 from flowrunner.testing.memory.helpers import Helpers
 from flowrunner.testing.memory.listing import list_ids
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.promises import since
 from flowrunner.testing.memory.samples import ANN, append_texts, fetch_texts
 from flowrunner.testing.memory.threads import follow, follow_to_the_end, meanwhile
-from flowrunner.testing.memory.together import SCENARIOS, WRITERS, store_old
 
 PROCESSES = 4
 ROUNDS = 15

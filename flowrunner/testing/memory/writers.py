@@ -6,9 +6,9 @@ import threading
 from typing import ClassVar
 
 from flowrunner.memory import MemoryBackend
+from flowrunner.testing.memory.concurrency import SCENARIOS, WRITERS, in_rounds, store_old
 from flowrunner.testing.memory.opening import BackendTests
 from flowrunner.testing.memory.threads import run_in_threads
-from flowrunner.testing.memory.together import SCENARIOS, WRITERS, in_rounds, store_old
 
 
 def write_in_threads(backend: MemoryBackend, name: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flowrunner.engine.pausing import pausing, storing, working
 from flowrunner.runs.callers import Callers
-from flowrunner.runs.fair import FairPlaces, Lent, Place, Work
+from flowrunner.runs.fairness import FairPlaces, Lent, Place, Work
 from flowrunner.runs.pool import Job, in_turn
 from tests.waiting import wait_until
 
@@ -205,8 +205,8 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = self.used = 1.0
-        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: self.now)
-        monkeypatch.setattr("flowrunner.runs.fair.time.thread_time", lambda: self.used)
+        monkeypatch.setattr("flowrunner.runs.fairness.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("flowrunner.runs.fairness.time.thread_time", lambda: self.used)
 
     def pass_by(self, seconds, used=0.0):
         self.now += seconds
@@ -314,13 +314,13 @@ class TestCrowding:
         assert places.take(Place("polite"))
         assert places.crowds("greedy") and not places.crowds("polite")
         now = time.monotonic()
-        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 2.5)
+        monkeypatch.setattr("flowrunner.runs.fairness.time.monotonic", lambda: now + 2.5)
         assert not places.crowds("greedy")
 
     def test_others_count_for_as_long_as_is_asked_for(self, places, monkeypatch):
         assert places.take(Place("polite"))
         now = time.monotonic()
-        monkeypatch.setattr("flowrunner.runs.fair.time.monotonic", lambda: now + 1.5)
+        monkeypatch.setattr("flowrunner.runs.fairness.time.monotonic", lambda: now + 1.5)
         assert places.crowds("greedy") and not places.crowds("greedy", 0.5)
 
     def test_many_callers_with_a_run_each_do_not_crowd(self):
@@ -449,7 +449,7 @@ def test_after_its_last_messages_a_run_takes_no_place_again():
 
 def test_who_crowds_keeps_a_place_idle_for_as_long_as_it_worked_while_others_ask(monkeypatch):
     rests, asked, crowding = [], [], {}
-    monkeypatch.setattr("flowrunner.runs.fair.time.sleep", rests.append)
+    monkeypatch.setattr("flowrunner.runs.fairness.time.sleep", rests.append)
 
     def crowds(within):
         asked.append(within)

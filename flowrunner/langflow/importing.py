@@ -65,7 +65,7 @@ class Report:
         }
 
 
-class Arrival:
+class Importer:
     """An import into the stores of a runner.
 
     :param owner_of: the owner here of a user there; an empty name is that of nobody.

@@ -12,7 +12,7 @@ from flask import Response
 from flowrunner.engine.result import RunResult
 from flowrunner.errors import FlowRunnerError, KeyInFlight
 from flowrunner.memory.message import new_id
-from flowrunner.runs.once import Claim, Key, KeyedAnswer, KeyTaken, make_key
+from flowrunner.runs.idempotency import Claim, Key, KeyedAnswer, KeyTaken, make_key
 from flowrunner.web.call import Call
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text
@@ -66,7 +66,7 @@ def answer_once(
     :param facts: what else decides the answer, such as its shape.
     :param session: the session that the client named, where that of the call was made up for it.
     :raises FlowRunnerError: what kept the run from beginning, after which the key is free again; else as
-        :meth:`~flowrunner.runs.once.Once.take`.
+        :meth:`~flowrunner.runs.idempotency.Once.take`.
     """
     key = _read_key(call, *facts, session=session) if KEY_HEADER in call.environ else None
     if key is None:

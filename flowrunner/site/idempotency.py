@@ -17,13 +17,13 @@ from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.memory.message import new_id, utc_now
 from flowrunner.runner import Runner
-from flowrunner.runs.once import Claim, Key, make_key
+from flowrunner.runs.idempotency import Claim, Key, make_key
 from flowrunner.session import Session
 from flowrunner.site.text_stream import TextStream
 from flowrunner.text.digests import digest_of
 from flowrunner.web.call import Call
+from flowrunner.web.idempotency import KEY_HEADER
 from flowrunner.web.json_io import dumps
-from flowrunner.web.once import KEY_HEADER
 
 #: The attribute in which a request of the site counts its runs.
 _COUNT: Final = "flowrunner.runs_asked_for"
@@ -90,7 +90,7 @@ def run_once(
 ) -> RunResult:
     """Run a flow, or return the stored result of the first run with the key.
 
-    :raises FlowRunnerError: the error of the run, then or now; or as in :meth:`~flowrunner.runs.once.Once.take`.
+    :raises FlowRunnerError: the error of the run, then or now; or as in :meth:`~flowrunner.runs.idempotency.Once.take`.
     """
     claim = runner.runs.once.take(key, new_id())
     if isinstance(claim, str):
