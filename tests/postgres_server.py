@@ -45,7 +45,7 @@ class PostgresServer:
     """A server with one database, ``test``, and one user, ``postgres``, who asks for no password."""
 
     def __init__(self, programs: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")))
         self._programs = programs
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user is not None:
