@@ -60,7 +60,9 @@ class QueryOfSmorest(Schema):
 def run_with_schema(**values):
     """Run with the body read by its schema."""
     kept = run_body._load_run_body
-    run_body._load_run_body = lambda body: check_body(run_body._RUN_BODY, body)
+    run_body._load_run_body = lambda body: {
+        k: v for k, v in check_body(run_body._RUN_BODY, body).items() if v is not None
+    }
     try:
         return run.run_flow(**values, query=NO_QUERY)
     finally:
@@ -71,7 +73,7 @@ def run_variants():
     """Return the ways to answer a run, by name."""
     found = {
         "bare view": lambda flow: run.run_flow(flow=flow, query=NO_QUERY),
-        "as declared": ROUTES["run"].endpoint(),
+        "as declared": ROUTES["run"].endpoint,
         "with the schema": run_with_schema,
     }
     if find_spec("flask_smorest"):
@@ -92,7 +94,7 @@ def list_variants():
     """Return the ways to answer a list of messages, by name."""
     found = {
         "bare view": lambda: messages.list_messages(query=PAGE),
-        "as declared": ROUTES["list_messages"].endpoint(),
+        "as declared": ROUTES["list_messages"].endpoint,
     }
     if find_spec("flask_smorest"):
         from flask_smorest import Blueprint

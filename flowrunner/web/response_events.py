@@ -82,6 +82,7 @@ class OpenAiEvents:
         self._number = -1
         self._items: list[dict[str, Any]] = []
         self._text: list[str] | None = None
+        self._place: dict[str, Any] = {}
 
     def tell(self, event: RunEvent) -> str:
         """Return the events that one of the run becomes."""
@@ -110,11 +111,13 @@ class OpenAiEvents:
         return f"event: {kind}\ndata: {dump_line({'type': kind, 'sequence_number': self._number, **members})}\n\n"
 
     def _begin_item(self) -> str:
-        self._text = []
-        item = {**text_item(self._item_id, ""), "status": "in_progress", "content": []}
-        return self._frame("response.output_item.added", output_index=len(self._items), item=item) + self._frame(
-            "response.content_part.added", **self._place, part=self._whole_item("")["content"][0]
-        )
+        number = len(self._items)
+        item_id = f"msg_{self._head['id']}" + (f"_{number}" if number else "")
+        self._text, self._place = [], {"item_id": item_id, "output_index": number, "content_index": 0}
+        begun = {**text_item(item_id, ""), "status": "in_progress", "content": []}
+        part = text_item(item_id, "", logprobs=[])["content"][0]
+        frames = self._frame("response.output_item.added", output_index=number, item=begun)
+        return frames + self._frame("response.content_part.added", **self._place, part=part)
 
     def _delta(self, text: str) -> str:
         if self._text is None:
@@ -127,25 +130,13 @@ class OpenAiEvents:
         if self._text is None:
             return ""
         text, place = "".join(self._text), self._place
-        item = self._whole_item(text)
+        item = text_item(place["item_id"], text, logprobs=[])
         frames = self._frame("response.output_text.done", **place, text=text, logprobs=[])
         frames += self._frame("response.content_part.done", **place, part=item["content"][0])
-        frames += self._frame("response.output_item.done", output_index=len(self._items), item=item)
+        frames += self._frame("response.output_item.done", output_index=place["output_index"], item=item)
         self._items.append(item)
         self._text = None
         return frames
-
-    def _whole_item(self, text: str) -> dict[str, Any]:
-        return text_item(self._item_id, text, logprobs=[])
-
-    @property
-    def _item_id(self) -> str:
-        number = len(self._items)
-        return f"msg_{self._head['id']}" + (f"_{number}" if number else "")
-
-    @property
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": self._item_id, "output_index": len(self._items), "content_index": 0}
 
 
 class Chunks:

@@ -36,7 +36,6 @@ class RunBody(Body):
 
 
 _RUN_BODY: Final = RunBody()
-_DEFAULTS: Final = {name: field.load_default for name, field in _RUN_BODY.fields.items()}
 #: What is not a text; of files the schema looks at each.
 _TYPES: Final = {"tweaks": dict, "files": None}
 _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
@@ -95,38 +94,30 @@ def read_run_request(
     if isinstance(inner, dict):
         variables = {**_context_variables(body.get("context")), **variables}
         body = inner
-    loaded = _load_run_body(body)
-    asked = RunRequest(
-        input_value=loaded["input_value"],
-        input_type=loaded["input_type"] or "chat",
-        output_type=loaded["output_type"] or "chat",
-        output_component=loaded["output_component"] or "",
-        tweaks=loaded["tweaks"] or {},
-        session_id=loaded["session_id"] or "",
-        variables=variables,
-        streaming=streaming,
-    )
-    return asked, loaded["files"] or ()
+    given = _load_run_body(body)
+    # Whom it names makes no difference.
+    given.pop("user_id", None)
+    files = given.pop("files", ())
+    return RunRequest(**given, variables=variables, streaming=streaming), files
 
 
-def _load_run_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the members of a run body with their defaults.
+def _load_run_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a run body that are not null; for the others the request has defaults.
 
     Nearly all bodies have the right types and skip the schema, which would
     cost more than the bookkeeping of the run.
     """
     given: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
+    for name in _RUN_BODY.fields:
         value = body.get(name)
-        if value is not None and type(value) is not _TYPES.get(name, str):
+        if value is None:
+            continue
+        if type(value) is not _TYPES.get(name, str) or (name in _WORDS and value not in _WORDS[name]):
             break
-        if name in _WORDS and value is not None and value not in _WORDS[name]:
-            break
-        given[name] = default if value is None else value
+        given[name] = value
     else:
         return given
-    loaded: Mapping[str, Any] = check_body(_RUN_BODY, body)
-    return loaded
+    return {name: value for name, value in check_body(_RUN_BODY, body).items() if value is not None}
 
 
 def with_files(asked: RunRequest, names: Sequence[str], flow: Flow, registry: Registry) -> RunRequest:
