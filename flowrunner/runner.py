@@ -42,7 +42,6 @@ from flowrunner.settings.setting import Settings
 from flowrunner.shares import Places, Uploads, WrongKeys, group_of
 from flowrunner.store.bound import BoundStores, bind_stores
 from flowrunner.store.credentials import mask_text
-from flowrunner.store.outage import outage_of
 from flowrunner.store.write_turn import give_way
 from flowrunner.vectors import Vectors
 
@@ -330,11 +329,7 @@ class Runner(OpenedOnUse):
         """Return within two seconds why the server is not ready for requests; blank if it is."""
         if self._closed or (self.is_open and self.runs.stopping):
             return "the server stops"
-        wrong = self.watch.check()
-        if not wrong:
-            return ""
-        outage = outage_of(next(iter(wrong.values())))
-        return outage.reason if outage is not None else "a store cannot be used"
+        return self.watch.why_unusable()
 
     def memory_of(self, identity: Identity, *, admin: bool = False) -> OwnerMemory:
         """Return the messages of a caller; with ``admin``, those of all owners if the caller is an admin."""

@@ -98,6 +98,14 @@ class StoreWatch:
             self.failed(next(iter(found.values())))
         return found
 
+    def why_unusable(self) -> str:
+        """Return within two seconds why a store cannot be used; blank if all can be used."""
+        wrong = self.check()
+        if not wrong:
+            return ""
+        outage = outage_of(next(iter(wrong.values())))
+        return outage.reason if outage is not None else "a store cannot be used"
+
     def failed(self, error: BaseException) -> None:
         """Handle an error of a store: log it, unless the failure was logged already."""
         with self._guard:
