@@ -245,10 +245,13 @@ def test_random_bytes_in_the_database_are_a_sentence(make_site):
     site.stop()
     path = site.data / "flowrunner.db"
     whole = path.read_bytes()
-    for place in (0, 40):
+    for place, problem in (
+        (0, f"the database file {path} is not a SQLite database"),
+        (40, f"The database file {path} cannot be used"),
+    ):
         path.write_bytes(whole[:place] + os.urandom(len(whole) - place))
         assert site.begin().wait() != 0
-        assert f"The database file {path} cannot be used" in site.server.output
+        assert problem in site.server.output
         assert "flowrunner restore" in site.server.output
         site.close()
         said = FORK_SERVER.run(["keys", "list", "--data-dir", site.data], clean_environment(), ROOT)
