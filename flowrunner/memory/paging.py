@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any, Final, Literal
 
 from flowrunner.errors import Conflict, NotFound
@@ -32,6 +33,15 @@ def pages_back(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterato
             return
         size = _next_size(page, size, most)
         page = _neighbours(memory, page, "before", size, filters)
+
+
+#: Characters of a page of anything; one entry may have more, and is a page of its own then.
+MOST_CHARACTERS: Final = 16 * 1024 * 1024
+
+
+def fitting(sizes: Iterable[int]) -> int:
+    """Return how many entries of these sizes make up a page: as many as have no more characters, at least one."""
+    return max(1, sum(size <= MOST_CHARACTERS for size in accumulate(sizes)))
 
 
 def newest_within(

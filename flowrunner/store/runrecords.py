@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from itertools import accumulate
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
@@ -16,6 +16,7 @@ from flowrunner.engine.result import VertexResult
 from flowrunner.errors import NotFound
 from flowrunner.memory import EVERY_OWNER, Owner
 from flowrunner.memory.message import parse_timestamp
+from flowrunner.memory.paging import fitting
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
 from flowrunner.store.messagerecord import read_message
@@ -27,8 +28,8 @@ from flowrunner.text.timestamps import moment_text
 _ROWS: Final = uuid.UUID("3a2f6a52-0d0c-5d7e-8a53-5f2f6f0f6a10")
 #: The columns of a run without its steps, which are read on demand.
 _SHOWN: Final = tuple(column for column in runs.c if column.name not in ("request", "steps", "cleared", "vertices"))
-#: The maximum size of a page of steps in characters; a larger single step is a page of its own.
-MOST_CHARACTERS: Final = 16 * 1024 * 1024
+#: In place of the contents of builds that are too many characters together.
+_LEFT_OUT: Final = "Not shown, since the builds are too large together: see GET /api/v1/runs/{job_id}/steps."
 _VERTEX: Final = ("id", "type", "status", "duration", "session")
 
 
@@ -56,8 +57,10 @@ class RunRecords:
                     if len(builds) < (self._per_vertex if every else 1):
                         builds.append(step)
         # The newest builds are returned in the order in which they were made.
-        order = found.items() if every else reversed(found.items())
-        return {vertex_id: [_build(step) for step in steps] for vertex_id, steps in order}
+        order = list(found.items() if every else reversed(found.items()))
+        rest = fitting(len(step.record) for _, steps in order for step in steps)
+        numbers = count()
+        return {vertex_id: [_build(step, whole=next(numbers) < rest) for step in steps] for vertex_id, steps in order}
 
     def delete_builds(self, flow_id: str, owner: Owner) -> int:
         """Delete the builds of a flow and return their number; its transactions are kept."""
@@ -69,11 +72,15 @@ class RunRecords:
         return count
 
     def transactions(self, flow_id: str, owner: Owner, *, page: int = 1, size: int = 50) -> dict[str, Any]:
-        """Return a page of transactions of a flow, newest first, with the totals."""
+        """Return a page of transactions of a flow, newest first, with the totals.
+
+        Those for whose contents there is no room have null for them.
+        """
         with reading(self._engine) as connection:
             steps, total = page_of_steps(connection, self._of_flow(flow_id, owner), (page - 1) * size, size)
+        rest = fitting(len(step.record) for step in steps)
         return {
-            "items": [_transaction(step) for step in steps],
+            "items": [_transaction(step, whole=number < rest) for number, step in enumerate(steps)],
             "total": total,
             "page": page if total else 1,
             "size": size,
@@ -166,9 +173,8 @@ class RunRecords:
         if not rows:
             raise NotFound("Run not found")
         found = [step for step in steps_of(rows[0]) if step.number > after]
-        weights = accumulate(len(step.record) for step in found[:limit])
-        fitting = max(1, sum(weight <= MOST_CHARACTERS for weight in weights))
-        return [_shown_step(step) for step in found[:fitting]], len(found) > fitting
+        number = fitting(len(step.record) for step in found[:limit])
+        return [_shown_step(step) for step in found[:number]], len(found) > number
 
     def tokens(self, run_ids: Sequence[str], owner: Owner) -> dict[str, int]:
         """Return the number of tokens used by each run; 0 for runs without a model."""
@@ -220,8 +226,10 @@ def _output(value: Any, step: Step) -> Any:
     return read_message(value["message"], step.flow_id, step.run_id) if "message" in value else value.get("value")
 
 
-def _build(step: Step) -> dict[str, Any]:
+def _build(step: Step, *, whole: bool) -> dict[str, Any]:
     record = mask(json.loads(step.record), cut=False)
+    if not whole:
+        record = {**record, "inputs": {}, "outputs": {}}
     result = _result(step, record)
     data = result.to_json()
     return {
@@ -231,22 +239,22 @@ def _build(step: Step) -> dict[str, Any]:
         "job_id": step.run_id,
         "valid": step.status == "success",
         "timestamp": step.at,
-        "params": record["error"],
+        "params": record["error"] if whole else _LEFT_OUT.format(job_id=step.run_id),
         "artifacts": data["artifacts"],
         "data": data,
     }
 
 
-def _transaction(step: Step) -> dict[str, Any]:
-    record = mask(json.loads(step.record), cut=False)
+def _transaction(step: Step, *, whole: bool) -> dict[str, Any]:
     worked = step.status == "success"
+    record = mask(json.loads(step.record), cut=False) if whole else {}
     return {
         "id": _id(step),
         "timestamp": step.at,
         "vertex_id": step.vertex_id,
         "target_id": None,
-        "inputs": record["inputs"] if worked else {},
-        "outputs": _shown_outputs(record, step) if worked else None,
+        "inputs": (record["inputs"] if worked else {}) if whole else None,
+        "outputs": _shown_outputs(record, step) if worked and whole else None,
         "status": "success" if worked else "error",
     }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from marshmallow import fields
 
 from flowrunner.authority import AUTHOR, CONVERSE, sees_graphs
+from flowrunner.memory.paging import fitting
 from flowrunner.store.ledger import RUN_STATES
 from flowrunner.web import schemas
 from flowrunner.web.access import flows_in_reach, run_log_of, run_records
@@ -170,8 +171,9 @@ def list_runs(query: Input) -> Any:
         before=query["cursor"],
         limit=limit + 1,
     )
-    following = found[limit - 1]["id"] if len(found) > limit else None
-    items = found[:limit] if sees_graphs(caller()) else [without_parts(run) for run in found[:limit]]
+    number = fitting(len(str(run)) for run in found[:limit])
+    following = found[number - 1]["id"] if len(found) > number else None
+    items = found[:number] if sees_graphs(caller()) else [without_parts(run) for run in found[:number]]
     return {"items": items, "cursor": following}, next_page(following)
 
 

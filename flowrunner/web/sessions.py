@@ -13,6 +13,7 @@ from flowrunner.errors import BadRequest, NotFound
 from flowrunner.memory import EVERY_OWNER, Memory, MessageChanges, OwnerMemory
 from flowrunner.memory import SessionSummary as _Summary
 from flowrunner.memory.flow_memory import FlowMemory
+from flowrunner.memory.paging import fitting
 from flowrunner.memory.query import cursor_gone, fold
 from flowrunner.memory.summaries import session_row, title_from
 from flowrunner.web import schemas
@@ -88,7 +89,8 @@ def list_sessions(query: Input) -> Any:
     if query["cursor"] is not None:
         asked["after"], asked["after_owner"] = _read_cursor(memory, query["cursor"])
     found = _without_hidden(memory, asked) if query["view"] == "ids" else memory.sessions(**asked)
-    more, found = len(found) > limit, found[:limit]
+    number = fitting(len(summary.session_id) for summary in found[:limit])
+    more, found = len(found) > number, found[:number]
     following = _make_cursor(runner.memory, found[-1]) if more else None
     if query["view"] == "ids":
         return list(dict.fromkeys(s.session_id for s in found)), next_page(following)

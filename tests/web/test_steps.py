@@ -140,7 +140,7 @@ def test_large_steps_are_shown_on_more_pages(talk, monkeypatch):
     talk.ask("ann", "POST", "/api/v1/run/made", json={"input_value": "please help"})
     run = last_run(talk)
     whole = steps_of(talk, run)["steps"]
-    monkeypatch.setattr("flowrunner.store.runrecords.MOST_CHARACTERS", 1)
+    monkeypatch.setattr("flowrunner.memory.paging.MOST_CHARACTERS", 1)
     found, cursor = [], ""
     while cursor is not None:
         page = steps_of(talk, run, f"?after={cursor}" if cursor != "" else "")
