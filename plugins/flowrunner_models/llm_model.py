@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.metadata
 import json
@@ -163,9 +164,18 @@ def _find(llm: Any, name: str) -> Any:
                 _set_aside_broken(plugins.pm)
                 return llm.get_model(name)
     except llm.UnknownModelError:
-        raise ModelNotInstalled(f"no installed llm plugin offers the model {name[:100]}") from None
+        raise ModelNotInstalled(f"no installed llm plugin offers the model {name[:100]}{_near(llm, name)}") from None
     except ImportError as error:
         raise ModelNotInstalled(f"an llm plugin cannot be loaded: {error.name} is missing") from None
+
+
+def _near(llm: Any, name: str) -> str:
+    try:
+        near = difflib.get_close_matches(name[:100], llm.get_model_aliases(), n=1)
+    except Exception:
+        # A plugin of others that cannot say what it has, since something is missing that it needs.
+        return ""
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _load_sound(manager: Any, usual: Sequence[str]) -> None:

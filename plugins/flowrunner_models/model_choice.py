@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .failures import ModelNotChosen
-from .providers import Provider, find_provider
+from .providers import Provider, find_provider, near_provider
 
 #: What stands for "the model comes over an edge" in the provider field of older releases.
 _FROM_EDGE: Final = frozenset({"custom", "connect_other_models", "connect other models"})
@@ -47,11 +48,15 @@ def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", for
         provider_word, model = chosen_by_operator
     elif not provider_word:
         provider_word = usual or _guess(model) or chosen_by_operator[0]
+    if not provider_word and model:
+        near = difflib.get_close_matches(_family(model)[:60], _FAMILIES, n=1)
+        hint = f"; did you mean {near[0]}{model[len(_family(model)) :][:80]}?" if near else ""
+        raise ModelNotChosen(f"the provider of the model {model[:80]} is not known: set provider{hint}")
     if not provider_word:
         raise ModelNotChosen("no model is set: connect one, set provider and model_name, or set FLOWRUNNER_MODEL")
     provider = find_provider(provider_word)
     if provider is None:
-        raise ModelNotChosen(f"unknown model provider {provider_word[:80]}")
+        raise ModelNotChosen(f"unknown model provider {provider_word[:80]}{near_provider(provider_word)}")
     return Choice(provider, model or provider.model)
 
 
@@ -83,23 +88,30 @@ def split_name(text: str) -> tuple[str, str]:
     return provider.strip(), model.strip()
 
 
+#: The providers of models that everybody knows, by the beginning of their names.
+_FAMILIES: Final = {
+    "gpt": "OpenAI",
+    "o1": "OpenAI",
+    "o3": "OpenAI",
+    "o4": "OpenAI",
+    "chatgpt": "OpenAI",
+    "claude": "Anthropic",
+    "gemini": "Google",
+    "mistral": "Mistral",
+    "command": "Cohere",
+    "deepseek": "DeepSeek",
+    "grok": "xAI",
+    "sonar": "Perplexity",
+}
+
+
 def _guess(model: str) -> str:
     """Return the provider of a model that everybody knows by its name."""
-    known = {
-        "gpt": "OpenAI",
-        "o1": "OpenAI",
-        "o3": "OpenAI",
-        "o4": "OpenAI",
-        "chatgpt": "OpenAI",
-        "claude": "Anthropic",
-        "gemini": "Google",
-        "mistral": "Mistral",
-        "command": "Cohere",
-        "deepseek": "DeepSeek",
-        "grok": "xAI",
-        "sonar": "Perplexity",
-    }
-    return known.get(model.lower().partition("-")[0], "")
+    return _FAMILIES.get(_family(model), "")
+
+
+def _family(model: str) -> str:
+    return model.lower().partition("-")[0]
 
 
 def _word(value: Any) -> str:

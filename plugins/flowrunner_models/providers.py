@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -180,3 +181,9 @@ _BY_NAME: Final = {_plain(word): entry for entry in PROVIDERS for word in (entry
 def find_provider(name: str) -> Provider | None:
     """Return the provider of a name, however it is spelled; None if nobody is called so."""
     return _BY_NAME.get(_plain(name))
+
+
+def near_provider(name: str) -> str:
+    """Return the end of a sentence about a provider that there is not: who may be meant; empty where nobody is near."""
+    near = difflib.get_close_matches(_plain(name)[:60], _BY_NAME, n=1, cutoff=0.7)
+    return f"; did you mean {_BY_NAME[near[0]].name}?" if near else ""

@@ -218,6 +218,12 @@ def test_a_model_that_no_plugin_has(installed):
         list(LlmModel("nobody/nothing", Options()).stream(TURNS))
 
 
+def test_the_name_that_is_near_is_said(installed, monkeypatch):
+    monkeypatch.setattr(llm, "get_model_aliases", lambda: {"gpt-4o-mini": None, "orca-mini-3b": None})
+    with pytest.raises(ModelNotInstalled, match=r"offers the model orca-mni-3b; did you mean orca-mini-3b\?$"):
+        list(LlmModel("orca-mni-3b", Options()).stream(TURNS))
+
+
 def test_a_plugin_whose_dependencies_are_missing_hides_no_other(monkeypatch):
     import pluggy
 

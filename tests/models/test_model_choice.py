@@ -45,6 +45,29 @@ def test_the_operator_chooses():
         choose({"provider": "Nobody Inc"})
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"provider": "OpenIA"}, "unknown model provider OpenIA; did you mean OpenAI?"),
+        ({"provider": "antropic"}, "unknown model provider antropic; did you mean Anthropic?"),
+        ({"provider": "LM-Studo"}, "unknown model provider LM-Studo; did you mean LM Studio?"),
+        ({"agent_llm": "Mistrall"}, "unknown model provider Mistrall; did you mean Mistral?"),
+        ({"provider": "Nobody Inc"}, "unknown model provider Nobody Inc"),
+        ({"provider": "x" * 100_000}, f"unknown model provider {'x' * 80}"),
+        (
+            {"model": "cluade-sonnet-4"},
+            "the provider of the model cluade-sonnet-4 is not known: set provider; did you mean claude-sonnet-4?",
+        ),
+        ({"model": "my-own"}, "the provider of the model my-own is not known: set provider"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_name_that_nobody_has_is_said_with_the_one_that_is_near(values, said):
+    with pytest.raises(ModelNotChosen) as refused:
+        choose(values)
+    assert str(refused.value) == said
+
+
 @pytest.mark.parametrize("kind", MODEL_TYPES, ids=lambda k: k.type_name)
 def test_every_name_of_the_component_answers(house, kind):
     result = house.chat(kind=kind.type_name, settings={"model_name": "m"})

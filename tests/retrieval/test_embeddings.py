@@ -118,6 +118,11 @@ def test_what_is_not_chosen_is_said(values):
         choose(values)
 
 
+def test_an_unknown_provider_is_said_with_the_one_that_is_near():
+    with pytest.raises(ValueError, match=r"^unknown provider Olama; did you mean Ollama\?$"):
+        choose({"provider": "Olama"})
+
+
 def test_vectors_come_back_in_the_order_of_the_texts(open_house, server):
     house = open_house(embedding=None, model_base_urls=None, variables=(), allow_private_addresses=("127.0.0.1",))
     settings = {

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowrunner_models.failures import ModelNotChosen
 from flowrunner_models.model_choice import Choice, read_model, split_name
-from flowrunner_models.providers import find_provider
+from flowrunner_models.providers import find_provider, near_provider
 
 #: The model that is meant where none is named.
 USUAL: Final[Mapping[str, str]] = {
@@ -59,7 +59,7 @@ def choose(values: Mapping[str, Any], *, usual: str = "", default: str = "", for
         )
     provider = find_provider(provider_word)
     if provider is None:
-        raise ModelNotChosen(f"unknown provider {provider_word[:80]}")
+        raise ModelNotChosen(f"unknown provider {provider_word[:80]}{near_provider(provider_word)}")
     model = model or USUAL.get(provider.name, "")
     if not model:
         raise ModelNotChosen(f"no embedding model of {provider.name} is set: set model")
