@@ -24,7 +24,7 @@ def messages_to_change() -> OwnerMemory | FlowMemory:
 
 
 def flows_in_reach() -> tuple[str, ...] | None:
-    """Return the ids of the flows that the caller's key is limited to, None where it is not limited."""
+    """Return the ids of the flows that the caller's key is limited to; None without a limit."""
     runner, identity = this_runner(), caller()
     if identity.flows is None:
         return None
@@ -40,18 +40,18 @@ def flows_in_reach() -> tuple[str, ...] | None:
 
 
 def in_reach(flow_id: str) -> bool:
-    """Say whether the caller may use a flow, as far as their key is limited to some."""
+    """Return whether the key of the caller allows a flow."""
     flows = flows_in_reach()
     return flows is None or flow_id in flows
 
 
 def run_log_of(flow_id: str | None) -> RunLog | None:
-    """Return the run log; None where none is kept, or the flow that is asked for is out of reach."""
+    """Return the run log; None if it is disabled, or if the caller's key does not allow the flow."""
     return this_runner().stores.run_log if flow_id is None or in_reach(flow_id) else None
 
 
 def run_records() -> RunRecords:
-    """Return the records of runs, also where no run log is kept beside them."""
+    """Return the records of runs, which exist even if the run log is disabled."""
     return this_runner().stores.run_log or RunRecords(this_runner().engine, 1)
 
 

@@ -23,7 +23,7 @@ ONE: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"key_id": Uuid()}}
 routes = RouteGroup("keys")
 
 
-#: What is known of a key.
+#: The record of a key.
 ApiKey: Final = answer(
     "ApiKey",
     id=UUID,
@@ -40,12 +40,12 @@ ApiKey: Final = answer(
     expires_at=str | None,
 )
 
-#: Keys, without their texts.
+#: Keys, without their secrets.
 ApiKeys: Final = answer("ApiKeys", total_count=int, user_id=str, api_keys=[ApiKey])
 
 
 class NewKey(Body):
-    """What a key may."""
+    """The permissions of a new key."""
 
     name = Text(allow_none=True)
     user = Text(allow_none=True)

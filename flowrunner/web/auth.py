@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from flowrunner.store.bound import BoundStores
 
 KEY_HEADER: Final = "x-api-key"
-#: Where a request keeps who sends it; not ``flask.g``, which all requests share where an app context stays pushed.
+#: The key of the identity in the environ; not ``flask.g``, which requests share if an app context stays pushed.
 IDENTITY: Final = "flowrunner.identity"
-#: Where it keeps the runner that answers it.
+#: The key of the runner in the environ.
 RUNNER: Final = "flowrunner.runner"
 #: The header ``X-Flowrunner-Owner``, as WSGI names it.
 OWNER_HEADER: Final = "HTTP_X_FLOWRUNNER_OWNER"
 
 
-#: What clients that log in by themselves send to an open server: it stands for sending nothing.
+#: The token that clients get from an open server at login; it is equivalent to no token.
 LOCAL_TOKEN: Final = "local"  # noqa: S105
 
 
@@ -39,13 +39,13 @@ class InvalidToken(FlowRunnerError):
 
 
 def authenticate(runner: Runner, request: Request) -> Identity:
-    """Identify the caller of the present request.
+    """Identify the caller of the current request.
 
-    The host's login is asked first (hook ``identify`` or the ``identity`` callable), then the API key.
+    The host's login is checked first (hook ``identify`` or the ``identity`` callable), then the API key.
 
-    :raises NotAllowed: if there is neither login nor key.
-    :raises InvalidToken: for a bearer token that is not a key, outside of runs.
-    :raises TooMany: if too many wrong keys have come from its address.
+    :raises NotAllowed: if there is neither a login nor a valid key.
+    :raises InvalidToken: for a bearer token that is not a key, except in run requests.
+    :raises TooMany: if too many wrong keys were sent from the address.
     """
     identity = runner.identify(request) if runner.identify is not None else None
     if identity is None:
@@ -62,30 +62,30 @@ def authenticate(runner: Runner, request: Request) -> Identity:
 
 
 def this_request() -> Request:
-    """Return the present request itself. Through Flask's proxy every look at it costs three calls more."""
+    """Return the current request itself, since each access through Flask's proxy costs three more calls."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
 
 
 def caller() -> Identity:
-    """Return the caller of the present request, who was identified before the view was called."""
+    """Return the caller of the current request, identified before the view was called."""
     found: Identity = this_request().environ[IDENTITY]
     return found
 
 
 def this_runner() -> Runner:
-    """Return the runner whose route answers the present request; an app may have several."""
+    """Return the runner that answers the current request; an app may have several."""
     found: Runner = this_request().environ[RUNNER]
     return found
 
 
 def stores() -> BoundStores:
-    """Return the app's own data in the name of the present caller."""
+    """Return the app's own data, bound to the current caller."""
     return this_runner().stores_of(caller())
 
 
 def _named_owner(request: Request) -> str | None:
-    """Return the owner that a request names by header or query, in whose name it is made; None if it names none."""
+    """Return the owner to act as, named in the header or query of a request, or None."""
     environ = request.environ
     named: str | None = environ.get(OWNER_HEADER)
     if named is None and "owner=" in environ.get("QUERY_STRING", ""):
@@ -94,12 +94,12 @@ def _named_owner(request: Request) -> str | None:
 
 
 def _acting_for(identity: Identity, owner: str) -> Identity:
-    """Return an admin as the owner that they name: they see, change and run what is that owner's, and nothing else.
+    """Return the identity of an admin who acts as another owner, limited to that owner's data.
 
-    :raises NotAllowed: for everybody else, whether there is such an owner or not.
+    :raises NotAllowed: if the caller is not an admin, whether the owner exists or not.
     """
     if owner == identity.id:
-        # A copy of the identity would no longer be the local user.
+        # A copy of the identity would not be recognized as the local user.
         return replace(identity, admin=False) if identity.admin else identity
     if not identity.admin or identity.flows is not None:
         raise NotAllowed("Only an admin key may name another owner.")
@@ -116,7 +116,7 @@ def _by_key(runner: Runner, request: Request) -> Identity:
     found = _identity_of(runner, request, key)
     if found is None:
         if bearer and _is_run() and runner.settings.auth == "none":
-            # OpenAI's clients cannot do without a key, so they send any.
+            # OpenAI's clients require a key, so users set any text.
             refuse_from_elsewhere(request)
             return LOCAL_IDENTITY
         runner.wrong_keys.note(network_of(request.remote_addr))
@@ -127,13 +127,13 @@ def _by_key(runner: Runner, request: Request) -> Identity:
 
 
 def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
-    """Return the owner of a key, None for a wrong key.
+    """Return the identity of a key, or None for a wrong key.
 
-    Others may come from the same address, so a right key is taken however many wrong ones were sent from there.
+    Several clients may share an address, so a valid key is accepted however many wrong ones were sent from there.
 
-    :raises TooMany: for a wrong one of an address that has sent too many.
+    :raises TooMany: for a wrong key from an address that has sent too many.
     """
-    # Mostly nobody has sent a wrong one, and then the address need not be read.
+    # Usually there were no wrong keys, and the address need not be read.
     asked = runner.wrong_keys and runner.settings.auth != "none"
     wait = runner.wrong_keys.wait(network_of(request.remote_addr)) if asked else 0
     if wait and not runner.stores.keys.is_listed(key):
@@ -146,11 +146,11 @@ def _identity_of(runner: Runner, request: Request, key: str) -> Identity | None:
 
 
 def presented_key(request: Request, *, in_query: bool) -> tuple[str | None, bool]:
-    """Return the key that a request carries, and whether as a bearer token; None if it carries none.
+    """Return the key in a request (or None), and whether it is a bearer token.
 
-    A key in the query ends up in logs, so it is refused unless a setting allows it.
+    Keys in the query end up in logs, so they are refused unless a setting allows them.
 
-    :raises NotAllowed: for a key in the query where that is not allowed.
+    :raises NotAllowed: for a key in the query, if that is not allowed.
     """
     key = request.environ.get("HTTP_X_API_KEY")
     if key is not None:

@@ -32,7 +32,7 @@ from flowrunner.web.schemas import BYTES, UPLOAD, Body, Deleted, Media, Open, an
 
 MOST_FLOWS_A_PAGE: Final = 100
 MOST_DOWNLOADED: Final = 1000
-#: Characters of a flow that is laid out in lines in an archive.
+#: The maximum size of a flow that is indented in an archive, in characters.
 _MOST_INDENTED: Final = 100_000
 
 BASE: Final = "/api/v1/flows/"
@@ -42,7 +42,7 @@ routes = RouteGroup("flows")
 
 
 class FlowChanges(Open):
-    """Members of a flow that are to be changed; checked where flows are stored, since files bring them, too."""
+    """The members of a flow to change; validated by the store, which also checks files."""
 
     id = Anything(json={"type": "string", "format": "uuid"}, allow_none=True)
     name = Anything(json={"type": "string"}, allow_none=True)
@@ -53,7 +53,7 @@ class FlowChanges(Open):
 
 
 class FlowBody(FlowChanges):
-    """A flow, as exports hold it; members that mean nothing here are kept."""
+    """A flow, as in an export; unknown members are kept."""
 
     name = Anything(json={"type": "string"}, required=True)
 
@@ -99,7 +99,7 @@ FlowAnswer: Final = answer(
     answers={200: {"anyOf": [[FlowHeader], {"type": "object"}]}},
 )
 def list_flows(query: Input) -> Any:
-    """List flows: those of the folders and the caller's own."""
+    """List flows: those in folders and the caller's own."""
     shown = shown_flows(query["folder_id"], header=bool(query["header_flows"]))
     return shown if query["get_all"] else one_page(shown, query["page"], query["size"])
 
@@ -112,15 +112,15 @@ def create_flow(body: Input) -> dict[str, Any]:
 
 @routes.delete(BASE, needs=AUTHOR, body=IDS, answers={200: Deleted})
 def delete_flows(body: list[str]) -> dict[str, int]:
-    """Delete flows by their ids; those of others are ignored."""
+    """Delete flows by id; other owners' flows are ignored."""
     return {"deleted": stores().flows.delete_many(body)}
 
 
 @routes.post(f"{BASE}upload/", needs=AUTHOR, body=UPLOAD, answers={201: [FlowAnswer]})
 def upload_flows() -> Sequence[dict[str, Any]]:
-    """Create the flows of an uploaded file.
+    """Create the flows in an uploaded file.
 
-    It holds one flow, `{"flows": [...]}`, or is an archive of such files.
+    The file contains one flow or `{"flows": [...]}`, or is a ZIP archive of such files.
     """
     file = uploaded_file(this_runner().settings.max_body)
     return create_all(flows_in(file.read(), file.filename or ""))
@@ -168,40 +168,40 @@ def change_flow(flow_id: str, body: Input) -> dict[str, Any]:
 
 @routes.put(f"{BASE}<flow_id>", **ONE, body=FlowChanges, answers={200: FlowAnswer, 201: FlowAnswer}, errors=(409,))
 def put_flow(flow_id: str, body: Input) -> tuple[dict[str, Any], int]:
-    """Replace a flow, or create it under that id."""
+    """Replace a flow, or create it with this id."""
     stored, new = stores().flows.put(flow_id, body)
     return _stored_json(stored)[0], 201 if new else 200
 
 
 @routes.delete(f"{BASE}<flow_id>", **ONE, answers={200: schemas.Said})
 def delete_flow(flow_id: str) -> dict[str, str]:
-    """Delete a flow; its messages stay."""
+    """Delete a flow; its messages are kept."""
     stores().flows.delete(flow_id)
     return {"message": "Flow deleted successfully"}
 
 
 def as_read(shown: dict[str, Any]) -> dict[str, Any]:
-    """Return a flow as clients read it: one in the native form as nodes and edges, with that form beside them."""
+    """Return a flow as nodes and edges for clients; a flow in the native form also has that form."""
     graph = shown.get("data")
     if not isinstance(graph, dict) or not is_native(graph):
         return shown
     try:
         data = as_nodes(graph, this_runner().plugins.registry)
     except FlowRunnerError:
-        # What cannot be read is shown as it is.
+        # Data that cannot be read is shown unchanged.
         return shown
     return {**shown, "data": data, "native": graph}
 
 
 def placed(flows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return flows as clients read them, each with the id of a project that is there."""
+    """Return flows for clients, each with the id of an existing project."""
     projects = stores().projects
     known = {one.id for one in projects.list()}
     return [{**as_read(one), "folder_id": projects.place_of(one.get("folder_id"), known)} for one in flows]
 
 
 def _stored_json(*several: StoredFlow) -> list[dict[str, Any]]:
-    """Return flows that were just stored, each with what a run of it would leave out."""
+    """Return flows that were just stored, each with warnings about parts that a run would leave out."""
     shown = []
     for stored in several:
         warnings = [] if stored.data is None or stored.is_component else _warnings_of(stored.id)
@@ -235,14 +235,14 @@ def _folder_json(flow: Flow, *, header: bool = False) -> dict[str, Any]:
 
 
 def create_all(given: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Create several flows, all or none, and return them as the API shows them."""
+    """Create several flows, all or none, and return them in the format of the API."""
     return _stored_json(*stores().flows.create_many([{**item, "id": None} for item in given]))
 
 
 def shown_flows(project_id: str | None, *, header: bool = False) -> list[dict[str, Any]]:
-    """Return the flows of a project, or all, as the API shows them to the caller.
+    """Return the flows of a project, or all flows, in the format of the API.
 
-    :param header: leave out what they are made of, as for all who may not see that.
+    :param header: leave out the graphs, as for callers who may not see them.
     """
     flows = stores().flows
     header = header or not flows.sees_graphs
@@ -254,10 +254,10 @@ def shown_flows(project_id: str | None, *, header: bool = False) -> list[dict[st
 
 
 def flows_in(data: bytes, filename: str) -> list[dict[str, Any]]:
-    """Return the flows of an uploaded file, as JSON; one that has no name is called as its file.
+    """Return the flows in an uploaded file, as JSON; a flow without a name is named after its file.
 
-    :raises FlowInvalid: for the first of them that is none: an upload is taken as a whole or not at all.
-    :raises BadRequest: if there is none.
+    :raises FlowInvalid: for the first invalid flow: an upload is accepted completely or not at all.
+    :raises BadRequest: if there is no flow.
     """
     limits = Limits(max_vertices=this_runner().settings.max_vertices)
     parts = read_parts(data, limits=limits) if is_archive(data) else _parts_of_json(data, PurePath(filename).stem)
@@ -285,7 +285,7 @@ def _parts_of_json(data: bytes, stem: str) -> list[Part]:
 
 
 def _name_of(part: Part) -> Any:
-    """Return the name of a flow, else that of its file, which may be one of an archive."""
+    """Return the name of a flow, or else that of its file."""
     given = part.raw.get("name")
     return PurePosixPath(part.label).name.replace(".json", "") if given is None else given
 
@@ -296,15 +296,15 @@ def _find(flow_id: str) -> Any:
 
 
 def archive_of(found: Iterable[dict[str, Any]]) -> Response:
-    """Return flows as a ZIP archive to be saved, with a file for each."""
+    """Return flows as a ZIP archive for download, with one file each."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for flow in found:
             text = dumps(flow)
-            # Indents could make a large one a hundred times as large.
+            # Indentation could make a large flow a hundred times as large.
             if len(text) <= _MOST_INDENTED:
                 text = json.dumps(json.loads(text), indent=2)
-            # The same flows are the same bytes, whenever they are asked for.
+            # A fixed date, so that the same flows give the same bytes.
             entry = zipfile.ZipInfo(f"{flow['id']}.json")
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)

@@ -1,4 +1,4 @@
-"""The monitor API: a copy of a session up to one of its messages, to go on from there in another way."""
+"""The monitor API: copy a session up to one of its messages, to continue from there differently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body, answer
 from flowrunner.web.sessions import BASE
 
-#: Messages that are copied at most, and their characters: they are stored together, all or none.
+#: The maximum number of copied messages, and of their characters: they are stored together, all or none.
 MOST_COPIED: Final = 2000
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
 
@@ -23,7 +23,7 @@ routes = RouteGroup("sessions")
 
 
 class Fork(Body):
-    """Where a session is to be left."""
+    """The message at which a session is forked."""
 
     session_id = Text(required=True, least=1)
     message_id = Uuid(required=True)
@@ -35,9 +35,9 @@ Forked: Final = answer("Forked", session_id=str, count=int)
 
 @routes.post(f"{BASE}/sessions/fork", needs=CONVERSE, body=Fork, answers={201: Forked}, errors=(429,))
 def fork_session(body: Input) -> dict[str, Any]:
-    """Copy what was said in a session before one of its messages into a new session; the old one stays as it is.
+    """Copy the messages before one message of a session to a new session.
 
-    Where nothing was said before, the new session is empty.
+    The original session is unchanged. If there are no earlier messages, the new session is empty.
     """
     runner, identity = this_runner(), caller()
     session_id, message_id = body["session_id"], body["message_id"]
@@ -60,5 +60,5 @@ def fork_session(body: Input) -> dict[str, Any]:
 
 
 def _size_of(message: Message) -> int:
-    """Return about how many bytes a message takes, with what belongs to it."""
+    """Return the approximate size of a message in bytes."""
     return weight_of(message) - len(message.text) + len(message.text.encode("utf-8", "replace"))

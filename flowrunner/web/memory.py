@@ -18,7 +18,7 @@ from flowrunner.web.fields import Text
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body, answer, member
 
-#: Sessions that one answer looks at, and seconds that it may take.
+#: The maximum number of sessions per answer, and its time limit in seconds.
 MOST_LOOKED_AT: Final = 500
 MOST_SECONDS: Final = 2.0
 #: Characters of rules at most.
@@ -55,7 +55,7 @@ MemoryFacts: Final = answer(
 
 
 class PreviewAsked(Body):
-    """Rules to try, as FLOWRUNNER_MEMORY_RETENTION has them, or none for those of the server; and where to go on."""
+    """Rules to preview, as in FLOWRUNNER_MEMORY_RETENTION (default: those of the server), and where to continue."""
 
     rules = Text(load_default=None, allow_none=True)
     after_session = Text(load_default=None, allow_none=True)
@@ -80,10 +80,10 @@ PurgePreview: Final = answer(
 
 @routes.get("/api/v1/memory", needs=CONVERSE, answers={200: MemoryFacts})
 def describe_memory() -> dict[str, Any]:
-    """Show how many sessions and messages the caller has, and to those who may know it, how they are kept.
+    """Show the numbers of the caller's sessions and messages, and how they are stored.
 
-    No more than a thousand sessions are counted. Authors are told of the backend, admins also of its place and
-    of the retention rules, which concern everybody.
+    At most a thousand sessions are counted. Authors also see the backend, and admins its location and the retention
+    rules.
     """
     runner, identity = this_runner(), caller()
     memory = messages_to_read()
@@ -111,8 +111,8 @@ def describe_memory() -> dict[str, Any]:
 def preview_memory_purge(body: Input) -> dict[str, Any]:
     """Show what retention rules would remove; nothing is removed.
 
-    An answer looks at a part of the sessions, the latest first, and says where the next one goes on. Rules with a
-    total are looked at for all sessions at once, and refused where that takes too long.
+    Each answer covers a part of the sessions, latest activity first, and says where the next request continues. Rules
+    with a total are evaluated for all sessions at once, and refused if that takes too long.
     """
     runner = this_runner()
     rules = _rules(runner, body["rules"])
@@ -143,9 +143,9 @@ def preview_memory_purge(body: Input) -> dict[str, Any]:
 
 
 def _rules(runner: Runner, given: str | None) -> tuple[RetentionRule, ...]:
-    """Return the rules to try.
+    """Return the rules to preview.
 
-    :raises BadRequest: for what are not rules, and where there are none.
+    :raises BadRequest: if the rules are invalid, or there are none.
     """
     if given is None or not given.strip():
         rules = tuple(runner.settings.memory_retention or ())

@@ -21,9 +21,9 @@ from flowrunner.web.pages import FLOW, IDS, LIMIT, OFFSET, limit_of, next_page
 from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Body
 
-#: Characters of a page of messages; one message may have more, and is a page of its own then.
+#: The maximum size of a page of messages in characters; a larger single message is a page of its own.
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
-#: Ids that one call of the store gets; a database takes no statement of any length.
+#: The maximum number of ids per call of the store, since databases limit the length of statements.
 _IDS_AT_ONCE: Final = 500
 _FOREIGN_FILE: Final = "Message attachment is outside the permitted storage scope."
 
@@ -31,7 +31,7 @@ routes = RouteGroup("messages")
 
 
 class MessageEdit(Body):
-    """What may be changed in a message; null and other members change nothing."""
+    """The members of a message to change; null and unknown members are ignored."""
 
     text = Text(allow_none=True)
     sender = Text(allow_none=True, least=1)
@@ -68,18 +68,18 @@ class MessageEdit(Body):
     pages=True,
 )
 def list_messages(query: Input) -> Any:
-    """List messages: the newest, or the newest before the cursor."""
-    # Only this window is sorted, and not what it is taken from.
+    """List messages: the newest, or the newest before a cursor."""
+    # Only this window is sorted, not all messages.
     key, descending = read_order(query["order_by"], query["order"])
     limit = limit_of(query)
     asked = {name: query[name] for name in ("flow_id", "sender", "sender_name", "context_id", "offset")}
     if query["end_user_id"] is not None:
-        # Callers have no users of their own here, so no message is of one.
+        # There are no end users here, so no message has one.
         return []
     memory = messages_to_read()
     found, more = list[Message](), False
     named = query["session_id"]
-    # As it stands first, then decoded once more.
+    # First unchanged, then decoded once more.
     for spelling in dict.fromkeys((named, unquote(named))) if named else (None,):
         asked = {**asked, "session_id": spelling, "text": query["q"], "before": query["cursor"]}
         found, more = newest_within(memory, limit + 1, MOST_CHARACTERS, **asked)
@@ -93,7 +93,7 @@ def list_messages(query: Input) -> Any:
 
 @routes.delete("/api/v1/monitor/messages", needs=CONVERSE, body=IDS, answers={204: None})
 def delete_messages(body: list[str]) -> None:
-    """Delete messages by their ids; unknown ones are ignored."""
+    """Delete messages by id; unknown ids are ignored."""
     memory = messages_to_change()
     for start in range(0, len(body), _IDS_AT_ONCE):
         memory.delete(ids=tuple(body[start : start + _IDS_AT_ONCE]))
@@ -114,7 +114,7 @@ def edit_message(message_id: str, body: Input) -> dict[str, Any]:
 
 
 def sort_messages(messages: list[Message], key: str, descending: bool) -> list[Message]:
-    """Sort a page of messages. By timestamp means the order of append; messages with equal keys stay newest first."""
+    """Sort a page of messages. By timestamp means in order of append; messages with equal keys stay newest first."""
     if key == "timestamp":
         return messages[::-1] if descending else messages
     newest_first = messages[::-1]
@@ -122,7 +122,7 @@ def sort_messages(messages: list[Message], key: str, descending: bool) -> list[M
 
 
 def read_order(key: str, direction: str) -> tuple[str, bool]:
-    """Return by which field to sort, and whether descending.
+    """Return the field to sort by, and whether to sort in descending order.
 
     :raises BadRequest: for an unknown field or direction.
     """
@@ -135,18 +135,18 @@ def read_order(key: str, direction: str) -> tuple[str, bool]:
 
 
 def message_rows(messages: list[Message]) -> list[dict[str, Any]]:
-    """Return messages as lists show them, with their owner for callers who see everybody's."""
+    """Return messages in the format of lists, with their owner for callers who see all owners."""
     if caller().scope is EVERY_OWNER:
         return [{**message_row(message), "owner": message.owner} for message in messages]
     return [message_row(message) for message in messages]
 
 
 def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:
-    """Change a message of the present caller and return it. A new text marks it as edited, whatever else is asked.
+    """Change a message of the current caller and return it. A new text always marks it as edited.
 
-    :param body: as :class:`MessageEdit` reads it.
+    :param body: validated by :class:`MessageEdit`.
     :raises NotFound: if the caller has no such message.
-    :raises BadRequest: for a file that is none of the caller's uploads.
+    :raises BadRequest: for a file that is not an upload of the caller.
     """
     given = {name: value for name, value in body.items() if value is not None}
     if "properties" in given:
@@ -158,7 +158,7 @@ def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:
     memory = messages_to_change()
     found = memory.fetch(ids=(message_id,))
     if found and caller().flows is not None:
-        # A key that is limited to flows names files of the message's flow alone.
+        # A key limited to flows may only name files of the message's flow.
         _check_files(changes, found[0].flow_id or "")
     if found and changes.text is not None and changes.text != found[0].text:
         changes = replace(changes, edit=True)
@@ -172,7 +172,7 @@ def apply_edit(message_id: str, body: Mapping[str, Any]) -> Message:
 def _check_files(changes: MessageChanges, flow_id: str | None = None) -> None:
     """Refuse files that the caller may not name in a message.
 
-    :param flow_id: the flow whose files alone may be named.
+    :param flow_id: if set, only files of this flow may be named.
     """
     for name in changes.files or ():
         try:

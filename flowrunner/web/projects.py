@@ -1,4 +1,4 @@
-"""The projects API: how owners keep their flows together. The same is served under the older name, folders."""
+"""The projects API, also served under its older name, folders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _both(method: str, rest: str = "", **declared: Any) -> Callable[[View], View
 
 
 class ProjectChanges(Open):
-    """Members of a project that are to be changed."""
+    """The members of a project to change."""
 
     name = Anything(json={"type": "string"}, allow_none=True)
     description = Anything(json={"type": "string"}, allow_none=True)
@@ -51,7 +51,7 @@ class ProjectChanges(Open):
 
 
 class NewProject(Open):
-    """A project to make, and the flows that go into it."""
+    """A project to create, and flows to move into it."""
 
     name = Anything(json={"type": "string"}, required=True)
     description = Anything(json={"type": "string"}, allow_none=True)
@@ -71,7 +71,7 @@ def list_projects() -> list[dict[str, Any]]:
 
 @_both("POST", needs=AUTHOR, body=NewProject, answers={201: ProjectAnswer})
 def create_project(body: Input) -> dict[str, Any]:
-    """Create a project, and move flows into it."""
+    """Create a project and move flows into it."""
     moved = [*(body.get("flows_list") or ()), *(body.get("components_list") or ())]
     return stores().projects.create(body["name"], body.get("description"), moved).to_json()
 
@@ -80,8 +80,8 @@ def create_project(body: Input) -> dict[str, Any]:
 def upload_project() -> Sequence[dict[str, Any]]:
     """Create a project from an uploaded file with flows.
 
-    The file is JSON with `folder_name`, `folder_description` and `flows`, or an archive of flows, which is called as
-    its file.
+    The file is JSON with `folder_name`, `folder_description` and `flows`, or a ZIP archive of flows, whose project is
+    named after the file.
     """
     file = uploaded_file(this_runner().settings.max_body)
     data, filename = file.read(), file.filename or ""
@@ -133,12 +133,12 @@ def change_project(project_id: str, body: Input) -> dict[str, Any]:
 
 @_both("DELETE", "<project_id>", **ONE, answers={204: None})
 def delete_project(project_id: str) -> None:
-    """Delete a project with the flows in it; their messages stay."""
+    """Delete a project and its flows; their messages are kept."""
     stores().projects.delete(project_id)
 
 
 def _head_of(data: bytes, filename: str) -> tuple[Any, Any]:
-    """Return the name and the description of a project that is uploaded."""
+    """Return the name and the description of an uploaded project."""
     usual = filename.rpartition("/")[2].rpartition(".")[0] or "New Project"
     if is_archive(data):
         return usual, None

@@ -38,7 +38,7 @@ routes = RouteGroup("runs")
 
 
 class ResponsesBody(Body):
-    """A request to a flow behind OpenAI's Responses API; other members are passed over."""
+    """A request in the format of OpenAI's Responses API; unknown members are ignored."""
 
     model = Text("Id or endpoint name of a flow.", required=True)
     input = Anything(
@@ -109,9 +109,9 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
         input_value=given.text, session_id=session, variables=header_variables(environ), streaming=streaming
     )
     call = Call(runner, flow, as_seen(asked, caller()), caller(), environ, "response")
-    # Its history is part of what a request may bring.
+    # The history counts towards the size of the request.
     runner.admit(replace(call.asked, payload="".join(text for _, text in given.before)), caller())
-    # Who names an earlier response has its conversation here.
+    # The conversation of an earlier response is stored here already.
     before = () if previous else given.before
     head = response_head(session, name, previous)
     openai = streaming and _wants_openai_events(events)
@@ -128,7 +128,7 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
         keep_history(runner, flow, session, before)
         newest = newest_in(runner, session)
         try:
-            # Each is noted as it comes: the next one may be one too many.
+            # Recorded one by one, since the next one may exceed a limit.
             for picture in keep_pictures(runner, flow, given.pictures):
                 pictures.append(picture)
             if not given.pictures:
@@ -136,11 +136,11 @@ def _respond(runner: Runner, body: Input, events: str | None) -> Response:
             files = {plan.vertices[chat_input].vertex.id: {"files": [one.path for one in pictures]}}
             return run(replace(call, asked=replace(call.asked, tweaks=files)), claim)
         except (TooMany, TooBusy):
-            # Nothing has begun: whoever asks too often must not fill the disk meanwhile.
+            # The run has not started: refused requests must not fill the disk.
             drop_kept(runner, session, newest, pictures, turns=bool(before))
             raise
 
-    # The call itself has neither yet: its turns and pictures are stored when it is run.
+    # The call does not contain them yet: turns and pictures are stored when it is executed.
     brought = (before, [(kind, hashlib.sha256(picture).hexdigest()) for kind, picture in given.pictures])
     made_up = "" if previous is None else None
     return answer_once(call, answer, _failed, openai, "response", *brought, session=made_up)
@@ -156,7 +156,7 @@ def _shape(head: Mapping[str, Any], result: RunResult) -> Response:
 
 
 def response_head(session: str, model: str, previous: str | None) -> dict[str, Any]:
-    """Return a response without output, as it begins. Its id is the session, by which the next one continues."""
+    """Return the initial response, without output. Its id is the session id, with which the next one continues."""
     return {
         "id": session,
         "object": "response",
@@ -197,9 +197,9 @@ def _find(runner: Runner, name: str) -> Flow:
 
 
 def _wants_openai_events(events: str | None) -> bool:
-    """Return whether a stream has OpenAI's events: where the query asks for them, else for clients of OpenAI's own.
+    """Return whether to stream OpenAI's events: if the query requests them, or by default for OpenAI's own clients.
 
-    Others get the chunks that the reference server sends.
+    Other clients get chunks, as from the reference server.
     """
     if events is not None:
         return events == "openai"

@@ -64,7 +64,7 @@ Started: Final = answer("Started", message=str, status=str, run_id=str)
 
 
 class StreamKind(Flag):
-    """Which stream a query asks for: ``sse``, or ``lines`` for a truth value."""
+    """The kind of stream that a query requests: ``sse``, or ``lines`` for true."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **options: Any) -> Any:
         if value.lower() == "sse":
@@ -85,7 +85,7 @@ class StreamKind(Flag):
         "envelope": Choice("1.13", "1.0", help="Format of the answer; default: FLOWRUNNER_ENVELOPE."),
     },
     headers=KEY_FIELD,
-    # Read by the view: this body is read more often than all others together, and mostly needs no schema.
+    # Read by the view: this is by far the most frequent body, and mostly needs no schema.
     body=Media({"application/json": RunBody, "multipart/form-data": {"type": "object"}}),
     body_required=False,
     answers={
@@ -97,7 +97,7 @@ class StreamKind(Flag):
 def run_flow(flow: str, query: Input) -> Response:
     """Run a flow."""
     request = this_request()
-    # The one route that passes the request on by hand: it is asked for more often than all others together.
+    # The only route that passes the request on explicitly, since it is by far the most frequent one.
     environ = request.environ
     runner, identity = environ[RUNNER], environ[IDENTITY]
     body, streaming = read_run_body(runner, request), query["stream"]
@@ -114,10 +114,10 @@ def run_flow(flow: str, query: Input) -> Response:
         if streaming is not None:
             raise BadRequest("Background runs cannot be streamed: omit stream, and read the events of the run later.")
         return accept_once(replace(call, kind="background"), "The run was accepted", "queued")
-    # Of what a flow is made is for its authors.
+    # Only authors may see the graph of a flow.
     vertices = bool(streaming == "sse" and query["vertices"] and may(identity, Capability.AUTHOR, change=False))
     envelope, accepted = query["envelope"] or runner.settings.envelope, environ.get("HTTP_ACCEPT", "")
-    # Most requests have no such wish: what they cannot hold is not parsed.
+    # Most requests have no such header, so it is not parsed.
     as_text = "text/plain" in accepted and request.accept_mimetypes.best == "text/plain"
     shape = partial(answer_run, "text" if as_text else envelope)
 
@@ -145,7 +145,7 @@ def as_seen(asked: RunRequest, identity: Identity) -> RunRequest:
 def cancel_run(run_id: str) -> dict[str, str]:
     """Cancel a run on any worker; 409 if it has already ended.
 
-    An admin names the owner whose run it is, as for every change.
+    An admin must name the owner of the run, as for every change.
     """
     runner, identity = this_runner(), caller()
     found = runner.runs.find(run_id, identity.id)

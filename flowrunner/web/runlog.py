@@ -114,7 +114,7 @@ StepPage: Final = answer("StepPage", steps=[Step], cursor=int | None)
     answers={200: Builds},
 )
 def list_builds(query: Input) -> dict[str, Any]:
-    """List the newest build of each component of a flow, or all that are kept."""
+    """List the newest build of each component of a flow, or all stored builds."""
     flow_id = query["flow_id"]
     log = run_log_of(flow_id)
     return {"vertex_builds": log.builds(flow_id, caller().scope, every=bool(query["all"])) if log else {}}
@@ -190,8 +190,8 @@ def list_runs(query: Input) -> Any:
 def list_steps(run_id: str, query: Input) -> dict[str, Any]:
     """List the steps of a run: each component with times, inputs and result.
 
-    Also of a run that is in progress, as far as it has come. A component that ran in a loop is there once for
-    each time. `cursor` is the `after` of the next page, null on the last.
+    This includes the steps so far of a run in progress. A component in a loop has one step per iteration.
+    `cursor` is the value of `after` for the next page, null on the last page.
     """
     after = -1 if query["after"] is None else query["after"]
     found, more = run_records().steps(run_id, caller().scope, after=after, limit=query["limit"])
@@ -199,5 +199,5 @@ def list_steps(run_id: str, query: Input) -> dict[str, Any]:
 
 
 def without_parts(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a run without what tells of what its flow is made: its warnings and components."""
+    """Return the record of a run without its warnings and components, which reveal the graph of the flow."""
     return {name: [] if name in ("warnings", "vertices") else value for name, value in run.items()}

@@ -80,8 +80,8 @@ def read_run(run_id: str, query: Input) -> Any:
 def read_run_events(run_id: str) -> Response:
     """Stream the events of a run from its start until it ends.
 
-    Standard server-sent events, at any worker, while it runs and afterwards. A cut stream goes on after
-    the event that the header Last-Event-ID names.
+    Standard server-sent events, from any worker, during the run and afterwards. An interrupted stream continues
+    after the event in the header Last-Event-ID.
     """
     last = request.headers.get("Last-Event-ID", "").strip()
     named, after = read_event_id(last) if last else (run_id, 0)

@@ -28,11 +28,11 @@ from flowrunner.web.schemas import Body, answer, member
 
 MOST_DELETED: Final = 500
 
-#: How the sessions of the reference server's assistant begin.
+#: The prefix of sessions of the reference server's assistant.
 _HIDDEN: Final = "agentic_"
-#: Sessions that are found by a title which they were given.
+#: The maximum number of sessions found by title.
 MOST_TITLED: Final = 50
-#: Characters of a session id; in JSON and base64 each may become sixteen.
+#: In characters of a session id; in JSON and base64 each may become sixteen.
 _LONGEST_IN_CURSOR: Final = 100
 
 
@@ -55,7 +55,7 @@ SessionSummary: Final = answer(
 
 
 class SessionTitle(Body):
-    """What a session is called."""
+    """The title of a session."""
 
     session_id = Text(required=True, least=1)
     title = Text(required=True)
@@ -81,7 +81,7 @@ SessionsDeleted: Final = answer("SessionsDeleted", message=str, deleted_count=in
     pages=True,
 )
 def list_sessions(query: Input) -> Any:
-    """List sessions, latest activity first: their ids, or what each holds."""
+    """List sessions, latest activity first: their ids, or summaries."""
     runner = this_runner()
     memory = messages_to_read()
     limit = limit_of(query)
@@ -106,10 +106,10 @@ def list_sessions(query: Input) -> Any:
 
 
 def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[_Summary]) -> list[_Summary]:
-    """Return further sessions whose given title contains what is looked for; only so many of them are."""
+    """Return further sessions whose title contains the searched text, up to a limit."""
     there = {summary.session_id for summary in found}
     titled = stores().titles.find(query["q"], MOST_TITLED)
-    # Those whose id fits, too, stand in the list already, or on a later page of it.
+    # Sessions whose id matches too are in the list already, or on a later page.
     others = [one for one in titled if one not in there and fold(query["q"]) not in fold(one)]
     summaries = (s for one in others for s in memory.sessions(flow_id=query["flow_id"], session_id=one))
     return [summary for summary in summaries if summary.owner == caller().id]
@@ -117,9 +117,9 @@ def _found_by_title(memory: OwnerMemory | FlowMemory, query: Input, found: list[
 
 @routes.patch(f"{BASE}/sessions", needs=CONVERSE, body=SessionTitle, answers={200: SessionTitle})
 def title_session(body: Input) -> dict[str, Any]:
-    """Give a session a title.
+    """Set the title of a session.
 
-    Lists show it in place of the beginning of its first message; an empty one takes it away.
+    Lists show it instead of the beginning of the first message. An empty title removes it.
     """
     session_id = body["session_id"]
     if not messages_to_change().fetch(session_id=session_id, limit=1):
@@ -140,7 +140,7 @@ def title_session(body: Input) -> dict[str, Any]:
 def delete_sessions(body: list[str]) -> dict[str, Any]:
     """Delete several sessions.
 
-    The answer counts those that had messages.
+    The answer has the number of sessions that had messages.
     """
     memory = messages_to_change()
     count = sum(memory.delete(session_id=session_id) > 0 for session_id in dict.fromkeys(body))
@@ -162,7 +162,7 @@ def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:
     """Rename a session, or merge it with another one."""
     check_path()
     runner, new = this_runner(), query["new_session_id"]
-    # A run in one of the two finishes its turn first, so that no conversation is torn apart.
+    # A run in one of the two finishes its turn first, so that no turn is split.
     with runner.services.turns.hold(caller().id, {session_id, new}, cancelled=CancelToken()):
         moved = messages_to_change().update(MessageChanges(session_id=new), session_id=session_id)
         if not moved and new == session_id:
@@ -176,21 +176,21 @@ def rename_session(session_id: str, query: Input) -> list[dict[str, Any]]:
 
 @routes.delete(ONE, needs=CONVERSE, answers={204: None})
 def delete_session(session_id: str) -> None:
-    """Delete a session: all its messages."""
+    """Delete a session with all its messages."""
     check_path()
     messages_to_change().delete(session_id=session_id)
     _forget_titles([session_id])
 
 
 def _forget_titles(session_ids: list[str]) -> None:
-    """Forget the titles of those sessions in which nothing is left: a limited key removes its own flows' part."""
+    """Remove the titles of sessions without messages; a limited key deletes only the messages of its flows."""
     titles, memory = stores().titles, this_runner().memory_of(caller())
     titled = titles.of(session_ids)
     titles.remove([session_id for session_id in titled if not memory.fetch(session_id=session_id, limit=1)])
 
 
 def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> list[_Summary]:
-    """Return sessions as the reference server's list has them, which leaves out those of its own assistant."""
+    """Return sessions as the reference server lists them, without those of its assistant."""
     offset, size = query["offset"], query["offset"] + query["limit"]
     asked, found = {**query, "offset": 0, "limit": size}, list[_Summary]()
     while True:
@@ -202,7 +202,7 @@ def _without_hidden(memory: OwnerMemory | FlowMemory, query: dict[str, Any]) -> 
 
 
 def _make_cursor(memory: Memory, summary: _Summary) -> str:
-    """Return the cursor of a session; where its id is too long for a header, it names a message of it."""
+    """Return the cursor of a session; if its id is too long for a header, the cursor names a message."""
     named = [summary.session_id, summary.owner]
     if len(summary.session_id) > _LONGEST_IN_CURSOR:
         flow_id = summary.flow_ids[0] if summary.flow_ids else None
@@ -213,10 +213,10 @@ def _make_cursor(memory: Memory, summary: _Summary) -> str:
 
 
 def _read_cursor(memory: OwnerMemory | FlowMemory, text: str) -> tuple[str, str]:
-    """Return session id and owner of the session that a cursor names.
+    """Return the session id and owner in a cursor.
 
     :raises BadRequest: for a text that is not a cursor.
-    :raises NotFound: if the message that names the session is gone.
+    :raises NotFound: if the message in the cursor was deleted.
     """
     try:
         named = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))

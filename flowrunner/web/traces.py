@@ -18,7 +18,7 @@ from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import answer, member
 
 MOST_TRACES: Final = 200
-#: Spans of one trace; a run that loops may have any number.
+#: The maximum number of spans per trace; a run with a loop may have any number.
 MOST_SPANS: Final = 1000
 
 routes = RouteGroup("records")
@@ -106,8 +106,8 @@ def list_traces(query: Input) -> dict[str, Any]:
 def read_trace(trace_id: str) -> dict[str, Any]:
     """Show a run as a trace: its times, its tokens, and a span for each component.
 
-    Who may talk to the flow and not see it gets no spans, and neither input nor output. Of a run with more than
-    1,000 components, or more than an answer can hold, the first are shown.
+    Callers who may run the flow but not see its graph get no spans, input or output. If a run has more than 1,000
+    components, or more than fit in an answer, the first ones are shown.
     """
     log, scope = this_runner().stores.run_log, caller().scope
     run = None if log is None else log.run(trace_id, scope)
@@ -121,7 +121,7 @@ def read_trace(trace_id: str) -> dict[str, Any]:
 
 
 def _said(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a run was given at its first input, and what came out at its last output."""
+    """Return the inputs of the first input component, and the outputs of the last output component."""
     component = this_runner().plugins.registry.component
     known = [(step, kind) for step in steps if (kind := component(step["type"])) is not None]
     first = next((step["inputs"] for step, kind in known if kind.input_kind), None)
@@ -149,7 +149,7 @@ def _span(trace_id: str, step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _type(step: Mapping[str, Any]) -> str:
-    """Return the kind of a span, by the word of the reference server: what asked a model is one, or an agent."""
+    """Return the type of a span in the terms of the reference server."""
     if "agent" in step["type"].lower():
         return "agent"
     if step["usage"] is not None:
@@ -162,7 +162,7 @@ def _type(step: Mapping[str, Any]) -> str:
 
 
 def _trace(run: dict[str, Any], tokens: int) -> dict[str, Any]:
-    """Return a run as a trace. Input and output stand in its steps and messages; a list has no copy of them."""
+    """Return a run as a trace, without input and output, which are in its steps and messages."""
     session = run["session"] or {}
     return {
         "id": run["id"],

@@ -31,7 +31,7 @@ class NewVariable(Body):
 
 
 class VariableChanges(Body):
-    """Members of a variable that are to be changed; null leaves one as it is."""
+    """The members of a variable to change; null leaves a member unchanged."""
 
     name = Text(allow_none=True)
     value = Text(allow_none=True)
@@ -47,7 +47,7 @@ def list_variables() -> list[dict[str, Any]]:
 
 @routes.post("/api/v1/variables/", needs=AUTHOR, body=NewVariable, answers={201: Variable})
 def create_variable(body: Input) -> dict[str, Any]:
-    """Store a variable, encrypted."""
+    """Store a variable; its value is encrypted."""
     return stores().variables.create(**{**body, "default_fields": body["default_fields"] or ()}).to_json()
 
 

@@ -33,7 +33,7 @@ routes = RouteGroup("runs")
 def run_webhook(flow: str) -> Response:
     """Run a flow in the background with a body of any kind.
 
-    The body is text in UTF-8, or in the charset that its content type names; where no key is asked, JSON alone.
+    The body is text in UTF-8, or in the charset of its content type. Without API keys, it must be JSON.
     """
     runner, identity = this_runner(), caller()
     found = runner.find(flow, identity)
@@ -41,7 +41,7 @@ def run_webhook(flow: str) -> Response:
     if not data.strip():
         raise BadRequest("Request body is empty. You should provide a JSON payload containing the flow ID.")
     if runner.settings.auth == "none" and not request.is_json:
-        # As for every body where no key is asked: a page of another site can send any other type.
+        # As for all bodies without API keys: a page of another site could send any other type.
         kind = request.mimetype or "without a content type"
         raise UnsupportedBody(f"Without API keys, the content type must be application/json, not {kind}.")
     asked = RunRequest(
@@ -56,9 +56,9 @@ def run_webhook(flow: str) -> Response:
 
 
 def _payload_of(data: bytes) -> str:
-    """Return the body of a call as JSON: as it is, or as a text in the charset that its sender names, else UTF-8.
+    """Return the body as JSON: unchanged, or as a text in the charset of the request (default: UTF-8).
 
-    :raises BadRequest: if it is not in that charset.
+    :raises BadRequest: if it is not valid in that charset.
     """
     charset = request.mimetype_params.get("charset", "utf-8").strip(" \"'")
     try:
