@@ -371,10 +371,11 @@ _in_children: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
 
 
 def _renew_pools() -> None:
-    """Give a forked child pools of its own."""
+    """Give a forked child pools of its own; a closed engine has one without connections already."""
     for engine in list(_in_children):
-        _inherited.append(engine.pool)
-        engine.dispose(close=False)
+        if not engine.get_execution_options()[_CLOSED]:
+            _inherited.append(engine.pool)
+            engine.dispose(close=False)
 
 
 if hasattr(os, "register_at_fork"):

@@ -251,7 +251,14 @@ with writing(engine) as connection:
     connection.execute(text("INSERT INTO t VALUES (2)"))
 with reading(engine) as connection:
     print(connection.execute(text("SELECT count(*) FROM t")).scalar())
+open_pool = engine.pool
 close_database(None, settings)
+closed_pool = engine.pool
+child = os.fork()
+if child == 0:
+    # There is nothing in it that the parent uses, and a worker that leaves it alone shares more memory.
+    os._exit(0 if engine.pool is closed_pool is not open_pool else 1)
+assert os.waitpid(child, 0)[1] == 0
 """
     assert run_python(code, tmp_path) == ["2"]
 
