@@ -29,15 +29,15 @@ from flowrunner.web.spool import Spool, StreamStore
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-#: Endpoints of the rules that answer for every path and verb that no other rule of ours takes.
+#: Endpoints of the catch-all rules for paths and methods that no other rule matches.
 CATCH_ALL: Final = ("nothing_here", "nothing_at_root")
 
 
 class RunnerBlueprint(Blueprint):
     """The blueprint of one runner.
 
-    ``runner`` answers its requests; ``routes`` are all of its routes; ``needs`` has what each wants of its
-    caller, by name; ``spool`` keeps its streams that can be taken up again.
+    ``runner`` answers its requests; ``routes`` are all of its routes; ``needs`` has the permission for each route, by
+    name; ``spool`` holds its resumable streams.
     """
 
     def __init__(self, name: str, runner: Runner) -> None:
@@ -46,19 +46,19 @@ class RunnerBlueprint(Blueprint):
         self.routes: list[Route] = []
         self.needs: dict[str, Need] = {}
         self.spool = Spool(lambda: self._streams, runner.settings.resume_seconds)
-        #: The OpenAPI description, by the address below which it is asked for; and the page made of it.
+        #: The OpenAPI description by base address, and the HTML page.
         self.descriptions: dict[str, bytes] = {}
 
     @cached_property
     def _streams(self) -> StreamStore:
-        """What keeps streams: the database where several hosts may share it, else a folder."""
+        """The store of streams: the database if several hosts may share it, otherwise a folder."""
         engine, folder = self.runner.engine, self.runner.settings.data_dir / "streams"
         return StreamFolder(folder) if engine.dialect.name == "sqlite" else StreamTable(engine)
 
     def register(self, app: App, options: dict[str, Any]) -> None:
-        """Add everything to an app.
+        """Register the blueprint with an app.
 
-        :raises SettingsInvalid: naming a route that does not say who may use it.
+        :raises SettingsInvalid: if a route does not declare a permission, naming it.
         """
         super().register(app, options)
         place = f"{options.get('name_prefix', '')}.{options.get('name', self.name)}".lstrip(".")
@@ -82,12 +82,12 @@ class RunnerBlueprint(Blueprint):
         self._take(rule, name, view, methods=METHODS, provide_automatic_options=False)
 
     def _take(self, rule: str, name: str, view: Callable[..., Response], **options: Any) -> None:
-        # Slashes are never merged: a session id may begin with one, and it must stay the same session.
+        # Slashes are never merged: a session id may begin with a slash, and must stay the same.
         self.add_url_rule(rule, name, view, merge_slashes=False, strict_slashes=False, **options)
 
 
 def this_blueprint() -> RunnerBlueprint:
-    """Return the blueprint whose route answers the present request."""
+    """Return the blueprint that answers the current request."""
     found = current_app.blueprints[request.blueprint or ""]
     assert isinstance(found, RunnerBlueprint)
     return found
@@ -103,7 +103,7 @@ def make_blueprint(
     """Return the blueprint of a runner, to be registered under any prefix.
 
     :param groups: its routes.
-    :param guard: sees each request before anything else does; see :func:`~flowrunner.web.site_hooks.ask_guard`.
+    :param guard: called with each request first; see :func:`~flowrunner.web.site_hooks.ask_guard`.
     """
     blueprint = RunnerBlueprint(name, runner)
     blueprint.record(add_session_converter)
@@ -115,12 +115,12 @@ def make_blueprint(
     blueprint.catch("/", "nothing_at_root", _nothing_here)
     blueprint.catch("/<path:rest>", "nothing_here", _nothing_here)
     needs = blueprint.needs
-    #: Names in the place itself, such as ``lang`` where a blueprint of the site lies at ``/<lang>``.
+    #: URL variables of the mount point, such as ``lang`` in ``/<lang>``.
     of_the_place: set[str] = set()
     blueprint.record(lambda state: of_the_place.update(_names_in_the_place(state)))
     add_error_handlers(blueprint)
 
-    # One hook for all: Flask asks of each whether it is a coroutine, with every request.
+    # One hook for all: Flask checks for each request whether a hook is a coroutine.
     def before() -> Any:
         answer = hygiene.before()
         if answer is None and guard is not None:
@@ -141,7 +141,7 @@ def make_blueprint(
                 identity = asked.environ[IDENTITY] = authenticate(runner, asked)
                 need.check(identity, asked.method)
         for name in of_the_place:
-            # Those are for the site, whose hooks have seen them by now; our views take none of them.
+            # These are for the hooks of the site, which have run already; our views do not take them.
             (asked.view_args or {}).pop(name, None)
         return None
 
@@ -158,7 +158,7 @@ def _names_in_the_place(state: BlueprintSetupState) -> set[str]:
 
 
 def _nothing_here(rest: str = "") -> Response:
-    """Answer 404 and 405 under our prefix in JSON, without touching the host's own paths."""
+    """Answer 404 and 405 under our prefix in JSON, without affecting paths of the host."""
     allowed = sorted(_allowed_methods())
     if allowed and request.method not in allowed:
         raise MethodNotAllowed(valid_methods=allowed)
@@ -170,13 +170,13 @@ def _nothing_here(rest: str = "") -> Response:
 
 
 def _allowed_methods() -> set[str]:
-    """Return the methods that the routes of the present path allow."""
+    """Return the methods allowed for the current path."""
     adapter = current_app.create_url_adapter(request)
     if adapter is None:
         return set()
     found = set()
     for method in METHODS:
-        # Whatever does not match is no method of this path.
+        # A method that does not match is not allowed for this path.
         with suppress(Exception):
             rule, _ = adapter.match(method=method, return_rule=True)
             if not str(rule.endpoint).endswith(CATCH_ALL):

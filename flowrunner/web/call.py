@@ -1,4 +1,4 @@
-"""A run that a request asks for."""
+"""A run requested over HTTP."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ routes = RouteGroup("server")
     errors=(404,),
 )
 def chatbox_file(name: str) -> Response:
-    """Send the script or the style of the chat box."""
+    """Send the script or the style sheet of the chat box."""
     if name not in FILES:
         raise FlowNotFound("File not found.")
     answer = Response(_read(name), content_type=f"{FILES[name]}; charset=utf-8")
@@ -50,9 +50,9 @@ def chatbox_file(name: str) -> Response:
 
 
 def add_chat_box(app: Flask) -> None:
-    """Give the app's templates ``flowrunner_chat``, as soon as it has an environment for them.
+    """Add ``flowrunner_chat`` to the app's templates, when its Jinja environment is created.
 
-    That is not made here: the site may not have set its options yet.
+    The environment is not created here, since the site may still set its options.
     """
     if "jinja_env" in vars(app):
         app.jinja_env.globals[flowrunner_chat.__name__] = flowrunner_chat
@@ -69,20 +69,20 @@ def add_chat_box(app: Flask) -> None:
 def flowrunner_chat(
     flow: str, *, runner: str | None = None, session_id: str | None = None, nonce: str | None = None, **words: str
 ) -> Markup:
-    """Return the HTML of a chat box for a flow: an element of our own, and its script.
+    """Return the HTML of a chat box for a flow: a custom element and its script.
 
-    The box keeps the session of each visitor in their browser; the messages stay on the server and
-    are shown to their owner alone.
+    The session id of each visitor is kept in their browser; messages stay on the server and are shown to their owner
+    only.
 
-    :param flow: id or endpoint name.
-    :param runner: name of the runner, where the app has several.
-    :param session_id: a session to use instead of the visitor's own.
-    :param nonce: the nonce of the page's Content-Security-Policy, where it asks for one.
-    :param words: texts to show: ``heading``, ``greeting``, ``placeholder``, ``send``, ``stop``,
-        ``fresh``, ``failed``; and ``lang``, ``id`` and ``class_`` of the element.
-    :raises FlowNotFound: while debugging or testing, if there is no such flow; later it is logged,
-        since a page should not fail for its chat box.
-    :raises SettingsInvalid: while debugging or testing, if the runner lies on another host than the page.
+    :param flow: the id or endpoint name of the flow.
+    :param runner: the name of the runner, if the app has several.
+    :param session_id: the session to use instead of the visitor's own.
+    :param nonce: the nonce of the page's Content-Security-Policy, if it has one.
+    :param words: texts to show: ``heading``, ``greeting``, ``placeholder``, ``send``, ``stop``, ``fresh``,
+        ``failed``; and the attributes ``lang``, ``id`` and ``class_`` of the element.
+    :raises FlowNotFound: in debug mode or tests, if the flow does not exist; otherwise this is logged, since a page
+        should not fail because of its chat box.
+    :raises SettingsInvalid: in debug mode or tests, if the runner is on another host than the page.
     """
     name = pick_name(current_app, runner)
     _look_for(runners_of(current_app)[name], flow)
@@ -104,7 +104,7 @@ def flowrunner_chat(
 
 
 def _look_for(runner: Runner, flow: str) -> None:
-    """Say early that a flow is not there: neither in the folders nor, which is asked only then, the visitor's own."""
+    """Check that a flow exists: in the folders, or else among the visitor's own."""
     if runner.library.folders.find(flow) is not None:
         return
     who = runner.identify(request) if runner.identify is not None and has_request_context() else None
@@ -115,9 +115,9 @@ def _look_for(runner: Runner, flow: str) -> None:
 
 
 def _refuse_other_host(api: str) -> None:
-    """Refuse a box that could never answer: browsers neither load a script module nor send a login across hosts.
+    """Refuse a box that could never work: browsers do not load a script module or send a login across hosts.
 
-    Outside a request nobody knows the host of the page.
+    Outside a request, the host of the page is unknown.
     """
     host = urlsplit(api).netloc
     if not host or not has_request_context() or host == request.host:
@@ -131,14 +131,14 @@ def _refuse_other_host(api: str) -> None:
 
 
 def _complain(error: FlowRunnerError) -> None:
-    """Raise an error while debugging or testing; later log it, since a page should not fail for its chat box."""
+    """Raise an error in debug mode or tests; otherwise log it, since a page should not fail because of its chat box."""
     if current_app.debug or current_app.testing:
         raise error
     logger.error("chat box: %s", error.message)
 
 
 def _values_of_page(place: str) -> dict[str, Any]:
-    """Return what the page's own address has for names in the place of the runner, as in ``/<lang>/page``."""
+    """Return the URL variables of the mount point with their values in the address of the page."""
     given = (request.view_args or {}) if has_request_context() else {}
     rule = next(current_app.url_map.iter_rules(f"{place}.nothing_at_root"))
     return {name: given[name] for name in rule.arguments & given.keys()}

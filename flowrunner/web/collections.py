@@ -1,4 +1,4 @@
-"""The collections API: what of an author's documents is indexed, listed and deleted."""
+"""The collections API: list and delete the indexed documents of an author."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flowrunner.web.route import Input, RouteGroup
 from flowrunner.web.schemas import Deleted, answer
 
 BASE: Final = "/api/v1/collections"
-#: Names of collections hold anything, so that they stand in the query and in no path.
+#: Names of collections may be any text, so they are passed in the query, not in the path.
 NAME: Final = Text("The name of the collection.", required=True, least=1)
 
 routes = RouteGroup("collections")
 
 Collection: Final = answer("Collection", name=str, documents=int, chunks=int, dimensions=int)
-#: What chunks of a collection were cut from.
+#: A document, the source of chunks in a collection.
 IndexedDocument: Final = answer("IndexedDocument", name=str, chunks=int)
 
 

@@ -11,14 +11,14 @@ from flask import Response
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED: Final = "X-Request-Id, X-Next-Cursor, Content-Disposition, X-Run-Id, Retry-After, Idempotent-Replayed"
 _PREFLIGHT_SECONDS: Final = "600"
-#: Header names that a page asks to send; anything that is not a list of names is not repeated to it.
+#: Header names requested by a page; anything else is not echoed.
 _NAMES: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,2000}")
 
 
 class Cors:
-    """The listed origins; ``*`` lists all. Cookies are never allowed: the API takes none.
+    """The allowed origins; ``*`` allows all. Cookies are never allowed, since the API does not use them.
 
-    :param origins: such as ``https://example.org``; without any, no answer says anything of CORS.
+    :param origins: such as ``https://example.org``; without any, no CORS headers are sent.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:
@@ -29,7 +29,7 @@ class Cors:
         return bool(self._origins)
 
     def preflight(self, environ: Mapping[str, Any]) -> Response | None:
-        """Answer the question that a browser asks first; None if it is no such question of a listed origin."""
+        """Answer a preflight request; None if the request is not a preflight from an allowed origin."""
         if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ or not self._lists(environ.get("HTTP_ORIGIN")):
             return None
         answer = Response(status=204, content_type="text/plain")
@@ -41,7 +41,7 @@ class Cors:
         return answer
 
     def allow(self, environ: Mapping[str, Any], response: Response) -> None:
-        """Let a page of a listed origin read an answer."""
+        """Add the headers that allow a page of a listed origin to read the answer."""
         origin = environ.get("HTTP_ORIGIN")
         if not self._every:
             response.headers.add("Vary", "Origin")

@@ -1,9 +1,9 @@
 """Protection against cross-site request forgery.
 
-A browser sends a site's cookies, and a name and password typed for it, with every request to that
-site, whoever wrote the form. So where the site's login says who is asking, a request that changes
-something must show that it was made here: by a header that a form cannot set and that a script of
-another site may only send with our permission, or by the site's own CSRF token.
+A browser sends the cookies and Basic credentials of a site with every request to it, including requests triggered by
+other sites. So a request authenticated by the site's login that changes something must prove that the site made it:
+with a header that a form cannot set and a script of another site may only send with permission, or with the site's
+own CSRF token.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from werkzeug.exceptions import HTTPException
 from flowrunner.errors import NotAllowed
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Headers of which one must be there; any value will do.
+#: Headers of which one must be present, with any value.
 OWN_HEADERS: Final = ("X-Flowrunner", "X-Requested-With")
 
 _EXEMPT: Final = "flowrunner_csrf_exempt"
 
 
 class Forged(NotAllowed):
-    """A request with the site's login that does not show that it was made by the site."""
+    """A request with the site's login that does not prove that the site made it."""
 
     code = "csrf_missing"
 
 
 def refuse_forged(max_body: int) -> None:
-    """Refuse the present request if another site may have made the visitor's browser send it.
+    """Refuse the current request if another site may have triggered it.
 
-    :param max_body: bytes of a body at most, since a token may stand in it.
-    :raises Forged: for a request that changes something and has neither header nor token.
+    :param max_body: the maximum size of a body in bytes, since the body may contain a token.
+    :raises Forged: for a request that changes something and has neither a header nor a token.
     """
     if request.method in SAFE_METHODS:
         return
     headers = request.headers
     if any(headers.get(name) for name in OWN_HEADERS):
         return
-    # A browser adds neither of these by itself, unlike a name and password (Basic).
+    # Browsers do not add these automatically, unlike Basic credentials.
     if headers.get("x-api-key") or headers.get("Authorization", "")[:7].lower() == "bearer ":
         return
     if _has_site_token(max_body):
@@ -51,7 +51,7 @@ def refuse_forged(max_body: int) -> None:
 
 
 def _has_site_token(max_body: int) -> bool:
-    """Return whether Flask-WTF, where the site has it, finds its token in the header or form."""
+    """Return whether Flask-WTF, if the site uses it, accepts the token in the header or form."""
     protection = _protection(current_app)
     if protection is None or request.method not in current_app.config.get("WTF_CSRF_METHODS", ()):
         return False
@@ -64,10 +64,10 @@ def _has_site_token(max_body: int) -> bool:
 
 
 def exempt_views(app: Flask) -> None:
-    """Tell Flask-WTF to leave our views to our own check: it would refuse requests with an API key.
+    """Exempt our views from Flask-WTF, which would refuse requests with an API key; we check them ourselves.
 
-    Called with each request, before the site's ``before_request``, since the site may set up
-    Flask-WTF before or after us. Views are named by text, so that no app is held.
+    Called with each request, before the site's ``before_request``, since the site may set up Flask-WTF before or
+    after us. Views are passed by name, so that no app is kept alive.
     """
     if app.extensions.get(_EXEMPT):
         return

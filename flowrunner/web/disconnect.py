@@ -1,4 +1,4 @@
-"""Detect clients that have closed their connection, also while nothing is written to them."""
+"""Detect clients that have closed their connection, even while nothing is written to them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class Presence:
-    """Looks whether the client of the present request still holds its connection open."""
+    """Checks whether the client of the current request is still connected."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._socket = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
 
     def is_over(self) -> bool:
-        """Return whether the client closed the connection; False where that cannot be seen (TLS, another server)."""
+        """Return whether the client closed the connection; False if that cannot be detected (TLS, another server)."""
         if self._socket is None:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Answers of runs in the shape of release 1.0, for older clients."""
+"""Answers of runs in the format of release 1.0, for older clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowrunner.memory.message import Message
 
 
 def old_envelope(result: RunResult) -> dict[str, Any]:
-    """Return a run's answer in the shape of release 1.0.
+    """Return a run's answer in the format of release 1.0.
 
     Messages have seven fields and timestamps of whole seconds; the output holds the whole message
     with the type ``object``; entries of ``messages`` have the type ``message``.

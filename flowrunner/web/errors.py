@@ -37,19 +37,19 @@ def error_body(error: FlowRunnerError) -> dict[str, Any]:
 
 
 def openai_error(error: FlowRunnerError) -> dict[str, Any]:
-    """Return an error as OpenAI's API writes it."""
+    """Return an error in the format of OpenAI's API."""
     kind = "invalid_request_error" if error.status < 500 else "processing_error"
     return {"error": {"message": error.message, "type": kind, "code": error.code, "param": None}}
 
 
-#: What is said of a store is said by its watch, once, however many requests find it so.
+#: Errors of stores, which the watch logs once for all requests.
 _OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed, NotReady)
 
 
 def error_response(error: FlowRunnerError, body: dict[str, Any] | None = None) -> Response:
     """Return the answer to an error; log server errors.
 
-    :param body: what it says, where that is not :func:`error_body`.
+    :param body: the body; default: that of :func:`error_body`.
     """
     _note(error)
     response = json_response(error_body(error) if body is None else body, error.status)
@@ -59,12 +59,12 @@ def error_response(error: FlowRunnerError, body: dict[str, Any] | None = None) -
 
 
 def _note(error: FlowRunnerError) -> None:
-    """Log an error that is our own fault, or tell the watch of the stores."""
+    """Log a server error, or report it to the watch of the stores."""
     runner = request.environ.get(RUNNER)
     if runner is not None and isinstance(error, _OF_STORES):
         runner.watch.failed(error)
     elif error.status >= 500 and not was_told(error):
-        # What is busy, slow or away was foreseen: its sentence says all, and its trace would be that of a view.
+        # For expected conditions such as a busy server, the message is sufficient, without a traceback of the view.
         unclear = error.status == 500 and error.__cause__ is None and not isinstance(error, RunLost)
         logger.error("%s: %s", error.code, error.message, exc_info=error if unclear else None)
 
@@ -87,7 +87,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
             answer.headers["Allow"] = response.headers["Allow"]
         return answer
 
-    # Flask asks for a site's handler of one status before it asks for ours of all.
+    # Flask prefers a site's handler for one status to our handler for all.
     for status in default_exceptions:
         blueprint.register_error_handler(status, http)
     blueprint.register_error_handler(HTTPException, http)
@@ -103,7 +103,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
 
 def _not_ready(error: FlowRunnerError) -> FlowRunnerError:
-    """Return what a caller is told where the runner cannot be opened; the reason may name paths and hosts."""
+    """Return the error for callers if the runner cannot be opened; the actual reason may name paths and hosts."""
     if current_app.debug or current_app.testing:
         return NotReady(error.message)
     told = NotReady("The server cannot open its data; its log says why.")

@@ -1,6 +1,6 @@
 """marshmallow fields for queries, paths and bodies, with the error messages of the reference server.
 
-Each takes what it is for as its first argument, which the OpenAPI description shows.
+The first argument of each field is its description in the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from flowrunner.errors import BadRequest
 
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", "off"})
-#: No list is longer; what a store computes with it stays a number that it can hold.
+#: Larger than any list, and small enough for computations in a store.
 _LARGEST: Final = 2**31 - 1
 
 
 def wrong(kind: str, message: str, **context: Any) -> ValidationError:
-    """Return the error for a value: ``type``, ``msg`` and ``ctx`` of its entry; its place is added later."""
+    """Return the error for a value: ``type``, ``msg`` and ``ctx`` of its entry; its location is added later."""
     return ValidationError([{"type": kind, "msg": message, **({"ctx": context} if context else {})}])
 
 
 class _Field(fields.Field[Any]):
-    """What the fields here have in common.
+    """The base class of the fields.
 
-    :param help: what the value is for.
-    :param json: more keywords of its JSON schema.
+    :param help: the description of the value.
+    :param json: further keywords of its JSON schema.
     """
 
-    #: What a value must be, and type and message for one that is not.
+    #: The type of a value, and the error type and message for other values.
     takes: ClassVar[type] = object
     unfit: ClassVar[tuple[str, str]]
 
@@ -52,8 +52,8 @@ class _Field(fields.Field[Any]):
 class Text(_Field, fields.String):
     """Any text.
 
-    :param least: characters that it has at least.
-    :param blank: what an empty text counts as.
+    :param least: the minimum length in characters.
+    :param blank: the value of an empty text.
     """
 
     takes = str
@@ -73,12 +73,12 @@ class Text(_Field, fields.String):
 
 
 def filter_text(help: str) -> Text:
-    """Return the field of a query that narrows a list by a text; an empty one does not narrow it."""
+    """Return a query field that filters a list by a text; an empty text does not filter."""
     return Text(help, blank=None)
 
 
 class Choice(_Field, fields.String):
-    """One of some words."""
+    """One of several values."""
 
     takes, unfit = str, Text.unfit
 
@@ -95,7 +95,7 @@ class Choice(_Field, fields.String):
 
 
 class Number(_Field, fields.Integer):
-    """A whole number in a query, within bounds."""
+    """An integer in a query, within bounds."""
 
     unfit = ("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
 
@@ -117,7 +117,7 @@ class Number(_Field, fields.Integer):
 
 
 class Flag(_Field, fields.Boolean):
-    """A truth value in a query, in one of the words for it."""
+    """A boolean in a query, in any common spelling."""
 
     unfit = ("bool_parsing", "Input should be a valid boolean, unable to interpret input")
 
@@ -129,14 +129,14 @@ class Flag(_Field, fields.Boolean):
 
 
 class Truth(_Field, fields.Boolean):
-    """A truth value in a body."""
+    """A boolean in a body."""
 
     takes = bool
     unfit = ("bool_type", "Input should be a valid boolean")
 
 
 class Uuid(_Field, fields.UUID):
-    """A UUID, which is read into its canonical spelling."""
+    """A UUID, converted to its canonical spelling."""
 
     unfit = ("uuid_type", "UUID input should be a string, bytes or UUID object")
 
@@ -155,7 +155,7 @@ def _why_no_uuid(text: Any) -> str:
 
 
 class Object(_Field, fields.Dict):
-    """A JSON object of any members."""
+    """A JSON object with any members."""
 
     takes = dict
     unfit = ("dict_type", "Input should be a valid dictionary")
@@ -164,8 +164,8 @@ class Object(_Field, fields.Dict):
 class Items(_Field, fields.List[Any]):
     """A list of values of one field.
 
-    :param most: items that it may have; more are refused with 400.
-    :param too_many: what is said then.
+    :param most: the maximum number of items; more are refused with 400.
+    :param too_many: the message for too many items.
     """
 
     takes = list
@@ -185,7 +185,7 @@ class Items(_Field, fields.List[Any]):
 
 
 class Texts(_Field, fields.List[str]):
-    """A list of texts, which is wrong as a whole where one of them is none."""
+    """A list of strings, reported as a whole if one item is not a string."""
 
     unfit = ("list_type", "Input should be a list of strings")
 
@@ -211,15 +211,15 @@ class Nested(_Field, fields.Nested):  # type: ignore[misc]
 
 
 class Anything(_Field, fields.Raw):
-    """Any JSON at all; what it must be is said by whoever takes it."""
+    """Any JSON value, validated elsewhere."""
 
     unfit = ("missing", "Field required")
 
 
 def entries_of(error: ValidationError, place: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return what is wrong as the list that ``detail`` of an answer holds.
+    """Return validation errors as the list in ``detail`` of an answer.
 
-    :param place: where the value is, such as ``("query", "limit")`` or ``("body",)``.
+    :param place: the location of the value, such as ``("query", "limit")`` or ``("body",)``.
     """
     return list(_flat(error.messages, place))
 

@@ -20,7 +20,7 @@ from flowrunner.web.input import uploaded_file
 from flowrunner.web.route import RouteGroup
 from flowrunner.web.schemas import DOWNLOAD, UPLOAD, answer, member
 
-#: What a multipart body has besides the file.
+#: The size of a multipart body in addition to the file.
 _AROUND: Final = 64 * 1024
 
 V1: Final = "/api/v1/files"
@@ -28,9 +28,9 @@ V2: Final = "/api/v2/files"
 OF_FLOW: Final[dict[str, Any]] = {"needs": CONVERSE, "path": {"flow_id": Uuid()}}
 OWN: Final[dict[str, Any]] = {"needs": AUTHOR, "path": {"file_id": Uuid()}}
 
-#: The files of chats.
+#: Files uploaded for a flow.
 routes = RouteGroup("files")
-#: The files of an author, for all their flows.
+#: Files of an author for all their flows.
 own_routes = RouteGroup("files")
 
 
@@ -87,7 +87,7 @@ def upload_own_file() -> dict[str, Any]:
 
 @own_routes.get(f"{V2}/", needs=AUTHOR, answers={200: [OwnFile]})
 def list_own_files() -> list[dict[str, Any]]:
-    """List the caller's files that belong to no flow."""
+    """List the caller's files that do not belong to a flow."""
     return [
         {**_own(file), "user_id": file.owner, "created_at": file.created_at, "updated_at": file.created_at}
         for file in stores().files.list(flow_id=None)
@@ -120,9 +120,9 @@ def _flow(flow_id: str) -> str:
 
 
 def _keep(flow_id: str | None, date: str = "") -> StoredFile:
-    """Store the file that the present request uploads.
+    """Store the file uploaded by the current request.
 
-    :param date: what stands before its name.
+    :param date: a prefix of its name.
     """
     given = uploaded_file(this_runner().settings.max_file_size + _AROUND)
     name, stream = given.filename or "", cast("BinaryIO", given.stream)
@@ -144,7 +144,7 @@ def _send(found: StoredFile) -> Response:
 
 
 def _dated(date: str, name: str) -> str:
-    """Return a name with a date before it; if that is too long, the stem is cut, not the suffix."""
+    """Return a name with a date as prefix; if it is too long, the stem is truncated, not the suffix."""
     over = max(0, len(date) + len(name) - LONGEST_NAME)
     stem, dot, suffix = name.rpartition(".")
     if len(stem) <= over:

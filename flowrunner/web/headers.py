@@ -25,13 +25,13 @@ from flowrunner.web.cors import Cors
 from flowrunner.web.site_hooks import refuse_frames
 
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-#: Headers of answers that are data: no browser may take them for a page, show them in one, or keep them.
+#: Headers of data: browsers must not interpret it as a page, show it in a frame, or cache it.
 _DATA: Final = {
     "x-content-type-options": ("X-Content-Type-Options", "nosniff"),
     "content-security-policy": ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     "cache-control": ("Cache-Control", "no-store"),
 }
-#: Headers of pages and what they load; what a page may load and who may show it is its own affair.
+#: Headers of pages and their files; pages set their own Content-Security-Policy.
 _PAGE: Final = {
     "x-content-type-options": ("X-Content-Type-Options", "nosniff"),
     "referrer-policy": ("Referrer-Policy", "no-referrer"),
@@ -39,23 +39,23 @@ _PAGE: Final = {
 }
 _PAGES: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/", "font/")
 
-#: Checks of the server: a load balancer asks by address, and the answer tells nothing.
+#: Health checks: a load balancer calls them by address, and the answers reveal nothing.
 _HEALTH: Final = ("health", "ready")
 
 _started: Final[ContextVar[float]] = ContextVar("flowrunner_started")
 _access: Final = logging.getLogger("flowrunner.access")
 
-#: When a client may try again where nobody knows better.
+#: The default of Retry-After.
 _RETRY_SECONDS: Final = "2"
 
-#: Where a request keeps the id that it was given.
+#: The key of the request id in the environ.
 _NAMED: Final = "flowrunner.request_id"
 
 
 class TrustedHosts:
-    """The hosts that requests may name, against DNS rebinding. Empty: any.
+    """The host names allowed in requests, against DNS rebinding. Empty: all.
 
-    :param names: host names; ``.example.org`` stands for the name and all below it. A port is left out.
+    :param names: host names; ``.example.org`` includes subdomains. Ports are ignored.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -67,19 +67,19 @@ class TrustedHosts:
         return bool(self._exact)
 
     def trusts(self, host: str) -> bool:
-        """Say whether a request may name a host, given as its ``Host`` header says."""
+        """Return whether the host in a ``Host`` header is allowed."""
         name = _host_name(host)
         return name in self._exact or (bool(self._below) and name.endswith(self._below))
 
 
 class HostNotTrusted(BadRequest):
-    """The host that a request names is not trusted."""
+    """The host in a request is not trusted."""
 
     code = "host_not_trusted"
 
 
 class Hygiene:
-    """The hooks around every request of a runner's blueprint. Every request pays for them, so they are lean."""
+    """The hooks around every request of a runner's blueprint. They are fast, since they run for each request."""
 
     def __init__(self, runner: Runner) -> None:
         settings = runner.settings
@@ -124,7 +124,7 @@ class Hygiene:
         for name, header in (_PAGE if kind.startswith(_PAGES) else _DATA).items():
             if name not in given:
                 headers.add(*header)
-        # A site that refuses a request by itself does so before our hooks see it.
+        # If the site refuses a request, our before hooks have not run.
         environ = this_request().environ
         headers.add("X-Request-Id", environ.get(_NAMED) or self._name(environ))
         if response.status_code in (429, 503) and "Retry-After" not in headers:
@@ -140,14 +140,14 @@ class Hygiene:
         seconds = now - _started.get(now)
         if self._runner.settings.access_log and _access.isEnabledFor(logging.INFO):
             self._log(response.status_code, round(seconds * 1000, 1))
-        # Not opened for this: an answer of a store that cannot be opened is counted by none.
+        # The runner is not opened for this: if it cannot be opened, requests are not counted.
         metrics = self._runner.metrics if self._runner.is_open else None
         if metrics is not None:
             endpoint = (request.endpoint or "").rsplit(".", 1)[-1]
             metrics.observe_request(endpoint, request.method, response.status_code, seconds)
 
     def _log(self, status: int, milliseconds: float) -> None:
-        """Write the line of a request that was answered; neither query, headers nor bodies are ever in it."""
+        """Write the access log line of a request, without query, headers or bodies."""
         identity: Identity | None = request.environ.get(IDENTITY)
         facts = {
             "method": request.method,
@@ -160,7 +160,7 @@ class Hygiene:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a ``Host`` header: lower case, without port and closing dot."""
+    """Return the name in a ``Host`` header in lower case, without port and trailing dot."""
     host = host.strip().lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"

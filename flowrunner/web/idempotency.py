@@ -18,27 +18,27 @@ from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text
 from flowrunner.web.json_io import dumps, json_response
 
-#: Names the run in an answer.
+#: The header with the id of the run.
 RUN_HEADER: Final = "X-Run-Id"
-#: What the description of the API says of the header.
+#: The description of the header in the OpenAPI document.
 KEY_FIELD: Final = {
     "Idempotency-Key": Text("Requests with the same key, 1 to 255 characters, run once and get the same answer.")
 }
 #: The header, as WSGI names it.
 KEY_HEADER: Final = "HTTP_IDEMPOTENCY_KEY"
-#: Says that an answer is the one that an earlier request with the same key got.
+#: The header that marks the stored answer of an earlier request with the same key.
 REPLAYED: Final = "Idempotent-Replayed"
-#: Headers of an answer that are part of it.
+#: Headers that are stored with an answer.
 _KEPT_HEADERS: Final = ("content-type", "x-run-id", "x-accel-buffering", "cache-control")
 _UNEXPECTED: Final = dumps({"detail": "Internal Server Error", "code": "internal_error"})
 
 
 def _read_key(call: Call, *facts: Any, session: str | None = None) -> Key | None:
-    """Return the key that a request carries; None if it carries none, or the settings ask for none.
+    """Return the key of a request; None if it has none, or keys are disabled.
 
-    The request is what is asked of the flow, not how that is written: JSON in another order is the same.
+    Requests are compared by content: the same JSON in another order is the same request.
 
-    :raises KeyInvalid: for a word that can be no key.
+    :raises KeyInvalid: if the key is not valid.
     """
     word = call.environ.get(KEY_HEADER)
     if word is None or not call.runner.settings.idempotency_seconds:
@@ -119,11 +119,11 @@ def accept_once(call: Call, message: str, status: str) -> Response:
 
 
 def run_and_wait(call: Call, shape: Callable[[RunResult], Response], claim: Claim | None) -> Response:
-    """Run a flow for a client that waits for the whole answer; one that leaves ends the run, if the settings say so.
+    """Run a flow for a client that waits for the whole answer; cancel it if the client disconnects.
 
-    A client with a key has not left for good once its run has begun, since it comes back.
+    A client with a key is expected to come back once its run has started.
 
-    :param shape: returns the answer of a result.
+    :param shape: returns the answer for a result.
     """
     runner, flow, asked = call.runner, call.flow, call.asked
     gone = Presence(call.environ).is_over if runner.settings.cancel_when_left else None
@@ -144,13 +144,13 @@ def run_and_wait(call: Call, shape: Callable[[RunResult], Response], claim: Clai
 
 
 def as_text(response: Response) -> str:
-    """Return an answer as it is kept: status, headers and body."""
+    """Return an answer in the form in which it is stored: status, headers and body."""
     headers = [[name, value] for name, value in response.headers if name.lower() in _KEPT_HEADERS]
     return dumps([response.status_code, headers, response.get_data(as_text=True)])
 
 
 def _replay(text: str) -> Response:
-    """Return an answer that was kept."""
+    """Return a stored answer."""
     status, headers, body = json.loads(text)
     response = Response(body, status=status, headers=[(name, value) for name, value in headers])
     response.headers[REPLAYED] = "true"

@@ -18,12 +18,12 @@ from flowrunner.web.fields import entries_of
 from flowrunner.web.json_io import read_json, refuse_packed
 
 Fields = Mapping[str, Field[Any]]
-#: Takes session ids in paths.
+#: The name of the converter for session ids in paths.
 SESSION_CONVERTER: Final = "flowrunner_session"
 
 
 class SessionConverter(BaseConverter):
-    """The rest of a path, at least one character: slashes count, also doubled, leading and trailing ones."""
+    """Matches the rest of a path, at least one character, with all slashes."""
 
     regex = r"(?s:.+)"
     weight = 200
@@ -31,14 +31,14 @@ class SessionConverter(BaseConverter):
 
 
 def add_session_converter(state: Any) -> None:
-    """Make the converter known to the app that a blueprint is registered in."""
+    """Register the converter with the app."""
     state.app.url_map.converters[SESSION_CONVERTER] = SessionConverter
 
 
 def check_path() -> None:
-    """Refuse a path whose bytes are no UTF-8: replaced by a stand-in, they could name another session.
+    """Refuse a path that is not valid UTF-8: with replacement characters it could name another session.
 
-    :raises BadRequest: for such a path.
+    :raises BadRequest: if it is not valid.
     """
     try:
         request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
@@ -47,9 +47,9 @@ def check_path() -> None:
 
 
 def refuse(entries: Sequence[Mapping[str, Any]]) -> RequestInvalid:
-    """Return the error for what is wrong in a request.
+    """Return the error for an invalid request.
 
-    :param entries: ``type``, ``loc`` and ``msg`` of each, as ``detail`` of the answer shows them.
+    :param entries: ``type``, ``loc`` and ``msg`` of each problem, as in ``detail`` of the answer.
     """
     first = entries[0]
     name = ".".join(str(part) for part in first["loc"][1:])
@@ -57,7 +57,7 @@ def refuse(entries: Sequence[Mapping[str, Any]]) -> RequestInvalid:
 
 
 def invalid(place: Sequence[Any], kind: str, message: str, **context: Any) -> RequestInvalid:
-    """Return the error for one wrong value, at a place such as ``("query", "limit")``."""
+    """Return the error for one invalid value, at a location such as ``("query", "limit")``."""
     return refuse([{"type": kind, "loc": list(place), "msg": message, **({"ctx": context} if context else {})}])
 
 
@@ -94,7 +94,7 @@ class QueryReader:
             self._nothing = MappingProxyType(read_values("query", fields, {}))
 
     def read(self) -> Mapping[str, Any]:
-        """Return the values of the present request."""
+        """Return the values of the current request."""
         if this_request().environ.get("QUERY_STRING"):
             return read_values("query", self._fields, request.args)
         return read_values("query", self._fields, {}) if self._nothing is None else self._nothing
@@ -132,7 +132,7 @@ def uploaded_file(limit: int) -> FileStorage:
 
 
 def check_body(schema: Schema | Field[Any], given: Any) -> Any:
-    """Return a body that was read before, checked.
+    """Validate a body that was read before.
 
     :raises RequestInvalid: for what is missing or wrong, each with its place.
     """

@@ -20,20 +20,19 @@ _MOST_PACKED: Final = 16
 JSON: Final = "application/json"
 _PLAIN: Final = ("", "identity")
 _TEXTUAL: Final = (JSON, "text/plain", "")
-#: What a body without a character says: all members have their defaults.
+#: The value of an empty body: all members have their defaults.
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def dumps(value: Any) -> str:
-    """Return compact JSON; values that JSON does not know are written as text."""
+    """Return compact JSON; values that are not JSON are written as text."""
     return dump_bytes(value).decode()
 
 
 def dump_line(value: Any) -> str:
-    """Return JSON text for a line of a stream: also where a reader takes Unicode's other line ends for ends.
+    """Return JSON text for one line of a stream, with Unicode's other line separators escaped.
 
-    Readers such as httpx's split at them; inside JSON they stand in strings only, where an escape
-    says the same.
+    Readers such as httpx split lines at them; in JSON they occur only in strings, where an escape is equivalent.
     """
     text = dumps(value)
     for end, escape in _OTHER_LINE_ENDS:
@@ -51,7 +50,7 @@ def dump_bytes(value: Any) -> bytes:
 
 
 class PlainResponse(Response):
-    """A response whose headers go out as they are; Werkzeug's own copies them all, for the sake of a few."""
+    """A response that sends its headers unchanged; Werkzeug's own copies all of them to adjust a few."""
 
     def get_wsgi_headers(self, environ: Any) -> Any:
         """Return the headers to send."""
@@ -73,17 +72,16 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 def read_json(request: Request, *, limit: int, strict_type: bool = False, empty: Any = None) -> Any:
-    """Return the JSON of a body, ``empty`` for one without a character.
+    """Return the JSON of a body, or ``empty`` for an empty body.
 
-    ``text/plain`` and a missing content type are read as JSON too, as the reference server does,
-    unless ``strict_type`` asks for ``application/json`` (where no key is wanted, so that a page of
-    another site cannot send it).
+    ``text/plain`` and a missing content type are read as JSON too, as on the reference server, unless ``strict_type``
+    requires ``application/json`` (without API keys, so that pages of other sites cannot send it).
 
-    :param limit: bytes at most.
-    :raises BodyTooLarge: over the limit.
+    :param limit: the maximum size in bytes.
+    :raises BodyTooLarge: if the body is larger.
     :raises UnsupportedBody: for another content type.
-    :raises BadRequest: for bytes that are not UTF-8.
-    :raises RequestInvalid: for broken JSON, with its place.
+    :raises BadRequest: if the body is not UTF-8.
+    :raises RequestInvalid: for invalid JSON, with the position.
     """
     kind = request.environ.get("CONTENT_TYPE", "")
     kind = kind if kind == JSON else request.mimetype
@@ -97,13 +95,11 @@ def read_json(request: Request, *, limit: int, strict_type: bool = False, empty:
 
 
 def read_bytes(request: Request, limit: int) -> bytes:
-    """Return the body.
+    """Return the body, decompressed if it is gzip.
 
-    One that is packed by gzip is unpacked; the limit is that of what comes out, too.
-
-    :raises BodyTooLarge: over the limit, also where no length was announced.
-    :raises UnsupportedBody: for another encoding.
-    :raises BadRequest: for one that cannot be unpacked.
+    :raises BodyTooLarge: if the body exceeds the limit, before or after decompression.
+    :raises UnsupportedBody: for another content encoding.
+    :raises BadRequest: if it cannot be decompressed.
     """
     announced = request.environ.get("CONTENT_LENGTH", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -135,7 +131,7 @@ def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
     parts: list[bytes] = []
     left, rest = limit, data
     try:
-        # A body may consist of several packed ones, one behind the other.
+        # A gzip body may consist of several members.
         while rest and len(parts) < _MOST_PACKED:
             unpack = zlib.decompressobj(wbits=31)
             parts.append(unpack.decompress(rest, left + 1))
@@ -153,10 +149,10 @@ def _unpacked(data: bytes, encoding: str, limit: int) -> bytes:
 
 
 def parse_json_bytes(data: bytes) -> Any:
-    """Return the JSON in bytes.
+    """Parse JSON in bytes.
 
-    :raises BadRequest: for bytes that are not UTF-8.
-    :raises RequestInvalid: for broken JSON, JSON that nests too deeply, or text that is not Unicode.
+    :raises BadRequest: if they are not UTF-8.
+    :raises RequestInvalid: for invalid JSON, JSON nested too deeply, or unpaired surrogates.
     """
     try:
         text = data.removeprefix(BOM_UTF8).decode()
@@ -170,7 +166,7 @@ def parse_json_bytes(data: bytes) -> Any:
         raise RequestInvalid(message, [{**entry, "ctx": {"error": error.msg}}]) from None
     except (ValueError, RecursionError):
         raise _unreadable("it is nested too deeply, or a number in it is NaN, infinite or too long") from None
-    # Only a body with so many brackets can nest so deep, and few have them.
+    # Only a body with this many brackets can be nested too deeply, and few have them.
     if data.count(b"[") + data.count(b"{") > MOST_DEEP and is_too_deep(value):
         raise _unreadable(f"it is nested more than {MOST_DEEP} levels deep")
     if "\\u" in text:
@@ -183,12 +179,12 @@ def _unreadable(reason: str) -> RequestInvalid:
     return RequestInvalid(message, [{"type": "json_invalid", "loc": ["body"], "msg": message}])
 
 
-#: Made once: ``json.loads`` would make a decoder for each body.
+#: Created once: ``json.loads`` would create a decoder for each body.
 _decode: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_number).decode
 
 
 def _refuse_surrogates(value: Any) -> None:
-    """Refuse text with half a surrogate pair: it is not Unicode, and no store could keep it."""
+    """Refuse unpaired surrogates, which are not valid Unicode and cannot be stored."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -197,7 +193,7 @@ def _refuse_surrogates(value: Any) -> None:
 
 
 def read_object(request: Request, *, limit: int, strict_type: bool = False) -> Mapping[str, Any]:
-    """Return the JSON object of a body, an empty one for an empty body.
+    """Return the JSON object in a body; an empty one for an empty body.
 
     :raises RequestInvalid: if it is not an object; else as :func:`read_json`.
     """

@@ -1,4 +1,4 @@
-"""Events of a run as the reference server names them."""
+"""Events of a run in the format of the reference server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowrunner.web.json_io import dump_line
 
 
 def line_of(event: RunEvent) -> dict[str, Any] | None:
-    """Return an event as ``{"event", "data"}``; None for those that clients are not shown."""
+    """Return an event as ``{"event", "data"}``; None for events that are not sent to clients."""
     data, shown = event.data, None
     if event.kind == "token":
         shown = "token", {"chunk": data["text"], "id": data["message_id"]}
@@ -27,14 +27,14 @@ def line_of(event: RunEvent) -> dict[str, Any] | None:
 
 
 def failure_of(event: RunEvent) -> tuple[str, str]:
-    """Return sentence and code of what ended a run, from its last event."""
+    """Return the message and code of the error in the last event of a run."""
     if event.kind == "run_failed":
         return event.data["error"].message, event.data["error"].code
     return f"The run was stopped: {event.data['reason']}.", "run_cancelled"
 
 
 def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
-    """Return what a component does as ``{"event", "data"}``, without its values; None for other events."""
+    """Return an event of a component as ``{"event", "data"}``, without its values; None for other events."""
     data = event.data
     if event.kind == "vertex_started":
         return {"event": "vertex_started", "data": {"id": data["vertex_id"], "at": moment_text(event.at)}}
@@ -54,6 +54,6 @@ def vertex_line_of(event: RunEvent) -> dict[str, Any] | None:
 
 
 def line_text(event: RunEvent) -> str:
-    """Return an event as the reference server streams it: JSON on a line, and an empty line after it."""
+    """Return an event in the stream format of the reference server: a line of JSON and an empty line."""
     shown = line_of(event)
     return "" if shown is None else dump_line(shown) + "\n\n"

@@ -10,16 +10,16 @@ from flowrunner.addresses import is_loopback
 from flowrunner.errors import NotAllowed
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: By these a proxy says for whom it asks.
+#: The headers in which proxies send the address of the client.
 _FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED")
 
 
 def refuse_from_elsewhere(request: Request) -> None:
     """Refuse requests from other machines, and from pages of other sites.
 
-    The name that a request gives to this server is looked at before, for all requests.
+    The host name in the request is checked before, for all requests.
 
-    :raises NotAllowed: for anything else.
+    :raises NotAllowed: for such a request.
     """
     environ = request.environ
     if not _is_here(environ.get("REMOTE_ADDR") or "") or any(
@@ -42,7 +42,7 @@ def _is_here(address: str) -> bool:
 
 
 def _addresses(header: str) -> list[str]:
-    """Return the addresses that a proxy's header names; of what cannot be read, the text, which is none of ours."""
+    """Return the addresses in a proxy's header; parts that cannot be parsed are returned unchanged."""
     found = []
     for part in header.replace(";", ",").split(","):
         name, equals, value = part.strip().partition("=")

@@ -26,10 +26,10 @@ def blueprints_of(app: Flask) -> dict[str, str]:
 
 
 def pick_name(app: Flask, name: str | None = None) -> str:
-    """Return the name of the runner that is meant: the one named, the one that answers the
-    present request, the only one, or the one with the usual name.
+    """Return the name of a runner: the given one, that of the current request, the only one, or the default.
 
-    :raises SettingsInvalid: if the app has none, none of that name, or several and none is meant.
+    :raises SettingsInvalid: if the app has no runner, none with the name, or several and it is unclear which one to
+        use.
     """
     runners = runners_of(app)
     if not runners:

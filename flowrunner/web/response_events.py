@@ -25,7 +25,7 @@ def text_item(item_id: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 def usage_of(result: RunResult) -> dict[str, Any] | None:
-    """Return the tokens of a run's answer as OpenAI counts them; None where no model was asked."""
+    """Return the token usage of a run's answer in OpenAI's format; None if no model was used."""
     message = next((vertex.message for vertex in result.reported if vertex.message is not None), None)
     usage = dict(message.properties.get("usage") or {}) if message is not None else {}
     if not usage:
@@ -38,7 +38,7 @@ def usage_of(result: RunResult) -> dict[str, Any] | None:
 
 
 class _Reply:
-    """Follows the events of a run and gives the parts of its first reply, for clients that cannot take words back."""
+    """Extracts the parts of the first reply from the events of a run, for clients that cannot retract text."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -46,9 +46,9 @@ class _Reply:
         self._begins = True
 
     def read(self, event: RunEvent) -> tuple[str, bool] | None:
-        """Return what an event adds to the text of the run's answer; None for nothing.
+        """Return the text that an event adds to the run's answer, and whether a new text begins; None for nothing.
 
-        Beside it stands whether a new text begins, what came before having been a step.
+        If a new text begins, the text before it was a step.
         """
         data = event.data
         if event.kind == "token" and self._message_id in (None, data["message_id"]):
@@ -74,7 +74,7 @@ class _Reply:
 
 
 class OpenAiEvents:
-    """Tells a run as the numbered events of one response that OpenAI's clients read."""
+    """Converts the events of a run to the numbered events of a response in OpenAI's format."""
 
     def __init__(self, head: Mapping[str, Any]) -> None:
         self._head = head
@@ -85,7 +85,7 @@ class OpenAiEvents:
         self._place: dict[str, Any] = {}
 
     def tell(self, event: RunEvent) -> str:
-        """Return the events that one of the run becomes."""
+        """Return the events for one event of the run."""
         text = ""
         if event.kind == "run_started":
             for kind in ("response.created", "response.in_progress"):
@@ -95,7 +95,7 @@ class OpenAiEvents:
             text += self._end_item() + self._begin_item() if part[1] else ""
             text += self._delta(part[0])
         if event.kind == "run_finished":
-            # As in a plain answer: texts before the last were steps to it.
+            # As in a plain answer, earlier texts were steps.
             text += self._end_item()
             done = {"status": "completed", "output": self._items[-1:], "usage": usage_of(event.data["result"])}
             text += self._frame("response.completed", response={**self._head, **done})
@@ -126,7 +126,7 @@ class OpenAiEvents:
         return self._frame("response.output_text.delta", **self._place, delta=text, logprobs=[])
 
     def _end_item(self) -> str:
-        """End the text, if one was begun."""
+        """End the current text, if there is one."""
         if self._text is None:
             return ""
         text, place = "".join(self._text), self._place
@@ -140,7 +140,7 @@ class OpenAiEvents:
 
 
 class Chunks:
-    """Tells a run as the reference server does: ``response.chunk`` objects, then ``[DONE]``."""
+    """Converts the events of a run to the reference server's ``response.chunk`` objects, then ``[DONE]``."""
 
     def __init__(self, head: Mapping[str, Any]) -> None:
         self._head = head
@@ -148,7 +148,7 @@ class Chunks:
         self._created = int(time.time())
 
     def tell(self, event: RunEvent) -> str:
-        """Return the chunks that an event of the run becomes."""
+        """Return the chunks for one event of the run."""
         part = self._reply.read(event)
         text = "" if part is None else self._chunk({"content": part[0]})
         if event.kind == "run_started":

@@ -22,19 +22,19 @@ from flowrunner.web.input import invalid
 logger = logging.getLogger("flowrunner")
 
 _MOST_ITEMS: Final = 2000
-#: Kinds of items that are not turn of a conversation: what models and tools say to each other.
+#: Types of items that are not turns of a conversation: tool calls, reasoning and the like.
 _ASIDES: Final = re.compile(
     r"\w*(?:_call|_call_output|_output|_request|_response|_list_tools|_search)|reasoning|item_reference"
 )
 _TEXT_PARTS: Final = ("input_text", "output_text", "text", "summary_text", "refusal")
 _PICTURE: Final = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,(.+)", re.DOTALL | re.IGNORECASE)
-#: The flow has instructions of its own.
+#: Roles of instructions, which are ignored: a flow has its own.
 _INSTRUCTIONS: Final = ("system", "developer")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks: the user's last text and pictures, and the turns before it, each a role and a text."""
+    """The content of a request: the user's last text and pictures, and the earlier turns, each a role and a text."""
 
     text: str
     pictures: tuple[tuple[str, bytes], ...] = ()
@@ -42,12 +42,12 @@ class Asked:
 
 
 def read_input(given: Any) -> Asked:
-    """Return what an input asks.
+    """Read the input of a request.
 
-    Of a list the last turn of the user counts, and what stands before it is its history. Turns of the system
-    and what tools said are passed over: the flow brings its own.
+    In a list, the last user message is the input, and earlier messages are its history. System messages and tool
+    outputs are ignored, since the flow has its own.
 
-    :raises RequestInvalid: with the place of what is wrong, or if no turn is the user's.
+    :raises RequestInvalid: for an invalid item, with its location, or if there is no user message.
     """
     if isinstance(given, str):
         return Asked(given)
@@ -65,7 +65,7 @@ def read_input(given: Any) -> Asked:
 
 
 def keep_pictures(runner: Runner, flow: Flow, pictures: Sequence[tuple[str, bytes]]) -> Iterator[StoredFile]:
-    """Store pictures of a request as uploads of its sender, and yield each."""
+    """Store the pictures of a request as uploads of its sender, and yield each."""
     files = runner.stores_of(caller()).files
     for kind, content in pictures:
         name = f"picture.{kind.partition('/')[2]}"
@@ -73,7 +73,7 @@ def keep_pictures(runner: Runner, flow: Flow, pictures: Sequence[tuple[str, byte
 
 
 def keep_history(runner: Runner, flow: Flow, session_id: str, before: Sequence[tuple[str, str]]) -> None:
-    """Store the turns that a client brought, so that the flow finds them as the history of its session."""
+    """Store the earlier turns of a request, so that the flow finds them as the history of its session."""
     if not before:
         return
     runner.memory.for_owner(caller().id).append(
@@ -99,11 +99,11 @@ def newest_in(runner: Runner, session_id: str) -> str | None:
 def drop_kept(
     runner: Runner, session_id: str, newest: str | None, pictures: Sequence[StoredFile], *, turns: bool
 ) -> None:
-    """Remove what a request brought, unless its run said something before it was refused.
+    """Remove the turns and pictures of a refused request, unless its run stored a message.
 
     :param session_id: the session of the request.
-    :param newest: the newest message there before the run.
-    :param turns: whether the session was made for turns that the request brought.
+    :param newest: the newest message in it before the run.
+    :param turns: whether the session was created for turns of the request.
     """
     try:
         if newest_in(runner, session_id) != newest:

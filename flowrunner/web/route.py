@@ -1,6 +1,6 @@
-"""Declare a route at its view: who may call it, what it takes, what it answers.
+"""Declare a route at its view: the permission, the input and the answers.
 
-From there come the reading and refusing of input, the OpenAPI description and the table in docs/api.md::
+The validation of input, the OpenAPI description and the table in docs/api.md are derived from this::
 
     routes = RouteGroup("variables")
 
@@ -10,8 +10,8 @@ From there come the reading and refusing of input, the OpenAPI description and t
         \"\"\"Store a variable.\"\"\"
         return stores().variables.create(**body).to_json()
 
-A view returns the JSON of its answer, or as in Flask a tuple of it with another status, headers or both. The status
-is the first that is declared unless it says otherwise. What is not JSON it returns as a response of its own.
+A view returns the JSON of its answer, or as in Flask a tuple with a status, headers or both. The default status is
+the first declared one. For other content types, a view returns a response object.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ View: TypeAlias = Callable[..., Any]
 _Declaring: TypeAlias = "partialmethod[Callable[[View], View]]"
 
 _VALUE: Final = re.compile(r"<(?:[^:<>]+:)?([a-z_]+)>")
-#: Statuses of errors of every route that wants a caller, and of every route that takes a body.
+#: The error statuses of all routes that need a caller, and of all routes with a body.
 _OF_CALLERS: Final = frozenset({401, 403, 404, 429, 503})
 _OF_BODIES: Final = frozenset({413, 415, 422})
 
@@ -46,19 +46,19 @@ _OF_BODIES: Final = frozenset({413, 415, 422})
 class Route:
     """A route of the API.
 
-    :param name: the endpoint, within the blueprint; the ``operationId`` of the description.
-    :param needs: what a caller must be allowed; see :mod:`flowrunner.authority`.
-    :param tag: the heading under which the description lists it; one without is left out, such as a page.
-    :param path: fields of the path's values that are not just any text.
-    :param query: fields of the query. The view gets them as ``query``.
-    :param headers: headers that the view reads by itself, for the description.
+        :param name: the endpoint within the blueprint; the ``operationId`` in the description.
+    :param needs: the permission that a caller needs; see :mod:`flowrunner.authority`.
+    :param tag: its heading in the description; routes without one, such as pages, are left out.
+    :param path: the fields of path values, except those that are any text.
+    :param query: the fields of the query, passed to the view as ``query``.
+    :param headers: headers that the view reads itself, for the description.
     :param body: the schema of a JSON body, or a field such as :class:`~flowrunner.web.fields.Items`. The view
         gets what is read as ``body``; a :class:`Media` it reads itself.
-    :param body_required: whether a request without a body is refused; else it counts as ``{}``.
+    :param body_required: whether a request without a body is refused; otherwise it counts as ``{}``.
     :param answers: the schema of each answer by its status, ``[schema]`` for a list, None for an empty one.
-    :param errors: statuses of errors that the rest does not tell; see :mod:`flowrunner.web.openapi.document`.
-    :param deprecated: whether another route has taken its place.
-    :param pages: whether an answer may say in ``X-Next-Cursor`` where its list goes on.
+    :param errors: further error statuses; see :mod:`flowrunner.web.openapi.document`.
+    :param deprecated: whether another route replaces it.
+    :param pages: whether answers have a cursor in ``X-Next-Cursor``.
     """
 
     rule: str
@@ -79,32 +79,32 @@ class Route:
 
     @property
     def summary(self) -> str:
-        """What it does, in one line: the first of the view's docstring."""
+        """The first line of the view's docstring."""
         return (inspect.getdoc(self.view) or "").partition("\n")[0].rstrip(".")
 
     @property
     def description(self) -> str:
-        """What else there is to say: the rest of the view's docstring."""
+        """The rest of the view's docstring."""
         return (inspect.getdoc(self.view) or "").partition("\n")[2].strip()
 
     @property
     def values(self) -> list[str]:
-        """The names of the values in its path."""
+        """The names of the values in the path."""
         return _VALUE.findall(self.rule)
 
     @property
     def shown_rule(self) -> str:
-        """Its path as documents write it: ``/flows/{flow_id}``."""
+        """The path in OpenAPI syntax: ``/flows/{flow_id}``."""
         return _VALUE.sub(r"{\1}", self.rule)
 
     @property
     def is_open(self) -> bool:
-        """Whether it answers without a key."""
+        """Whether it needs no key."""
         return self.needs.capability is None
 
     @property
     def statuses(self) -> frozenset[int]:
-        """Statuses of the errors that it may answer."""
+        """The statuses of possible errors."""
         found = {400, 500, *self.errors}
         if not self.is_open:
             found |= _OF_CALLERS
@@ -116,7 +116,7 @@ class Route:
 
     @cached_property
     def endpoint(self) -> Callable[..., Response]:
-        """The function that Flask calls: the view, between what is read of a request and its answer."""
+        """The function that Flask calls: reads the input, calls the view and converts its answer."""
         view, path = self.view, self.path
         query = QueryReader(self.query) if self.query else None
         schema = self.body() if isinstance(self.body, type) else self.body
@@ -145,7 +145,7 @@ def _make_answer(given: Any, status: int) -> Response:
                 status = one
             else:
                 headers = one
-    # Without a content type of our own an empty one would have Flask's, of a page.
+    # Without an explicit content type, an empty answer would have Flask's default, HTML.
     empty = given is None
     answer = Response(status=204, content_type=JSON) if empty else json_response(given, status)
     answer.headers.update(headers)
@@ -153,9 +153,9 @@ def _make_answer(given: Any, status: int) -> Response:
 
 
 class RouteGroup(list[Route]):
-    """Routes that belong together, in the order in which they are declared.
+    """A group of routes, in the order of declaration.
 
-    :param tag: the heading under which the description lists them; empty for pages, which it leaves out.
+    :param tag: the heading in the description; empty for pages, which are left out.
     """
 
     def __init__(self, tag: str) -> None:
@@ -164,8 +164,8 @@ class RouteGroup(list[Route]):
     def route(self, rule: str, method: str, *, name: str = "", **declared: Any) -> Callable[[View], View]:
         """Declare a route.
 
-        :param name: its name; that of the view by default.
-        :param declared: members of :class:`Route`. ``needs`` must be among them.
+        :param name: the name of the route; default: that of the view.
+        :param declared: members of :class:`Route`, including ``needs``.
         """
 
         def declare(view: View) -> View:

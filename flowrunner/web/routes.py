@@ -28,7 +28,7 @@ from flowrunner.web import (
 from flowrunner.web.openapi import route as openapi
 from flowrunner.web.route import RouteGroup
 
-#: What talking needs; everywhere.
+#: The routes for running flows and reading conversations, mounted everywhere.
 TALKING: Final[tuple[RouteGroup, ...]] = (
     service.health_routes,
     run.routes,
@@ -41,7 +41,7 @@ TALKING: Final[tuple[RouteGroup, ...]] = (
     files.routes,
 )
 
-#: What a server of its own has besides, and a site where it asks for it, by the names that the setting API takes.
+#: Further routes of the stand-alone server, by their names in the setting API; a site can enable them.
 MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
     "flows": (flows.routes, projects.routes, projects.older_routes),
     "variables": (variables.routes,),
@@ -54,9 +54,9 @@ MORE: Final[Mapping[str, tuple[RouteGroup, ...]]] = {
 
 
 def groups_of(names: Iterable[str], *, metrics: bool = False) -> tuple[RouteGroup, ...]:
-    """Return the groups of the API with these names, and what talking needs.
+    """Return the route groups with some names, in addition to those that are always mounted.
 
-    :param metrics: whether metrics are shown, too.
+    :param metrics: whether to include metrics.
     """
     found = [*TALKING, *(group for name in MORE if name in names for group in MORE[name])]
     return (*found, service.metrics_routes) if metrics else tuple(found)

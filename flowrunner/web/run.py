@@ -31,7 +31,7 @@ from flowrunner.web.schemas import EVENTS, OF_RUNS, TEXT, Media, Open, answer, m
 from flowrunner.web.sse import resume_sse, stream_sse
 from flowrunner.web.streams import answer_stream
 
-#: What runs a flow for somebody who waits for its answer, and stops it.
+#: The routes for running flows and cancelling runs.
 routes = RouteGroup("runs")
 
 

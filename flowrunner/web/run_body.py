@@ -1,4 +1,4 @@
-"""Read the body of a run request, and the files that it brings along."""
+"""Read the body of a run request, with its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowrunner.web.input import check_body, invalid
 from flowrunner.web.json_io import parse_json_bytes, read_object, refuse_packed
 from flowrunner.web.schemas import Body
 
-#: Files that one request may name.
+#: The maximum number of files in a request.
 MOST_FILES: Final = 100
 VARIABLE_HEADER: Final = "HTTP_X_LANGFLOW_GLOBAL_VAR_"
 
@@ -42,9 +42,9 @@ _WORDS: Final = {"input_type": INPUT_TYPES, "output_type": OUTPUT_TYPES}
 
 
 def read_run_body(runner: Runner, request: Request) -> Mapping[str, Any]:
-    """Return the body of a run request: JSON, or where a key is asked a form.
+    """Return the body of a run request: JSON, or if API keys are required, also a form.
 
-    :raises FlowRunnerError: as :func:`~flowrunner.web.json_io.read_object`.
+    :raises FlowRunnerError: as in :func:`~flowrunner.web.json_io.read_object`.
     """
     kind = request.environ.get("CONTENT_TYPE", "")
     if kind.startswith("multipart/form-data") and runner.settings.auth != "none":
@@ -53,7 +53,7 @@ def read_run_body(runner: Runner, request: Request) -> Mapping[str, Any]:
 
 
 def _read_multipart(request: Request, limit: int) -> dict[str, Any]:
-    """Return the named fields of a multipart body; ``tweaks`` is JSON text, ``files`` may stand there several times."""
+    """Return the fields of a multipart body; ``tweaks`` is JSON text, ``files`` may occur several times."""
     refuse_packed(request)
     request.max_content_length = limit
     body: dict[str, Any] = {name: value for name, value in request.form.items() if name in _RUN_BODY.fields}
@@ -65,7 +65,7 @@ def _read_multipart(request: Request, limit: int) -> dict[str, Any]:
 
 
 def header_variables(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that a request's headers bring. WSGI gives names in capitals, with underscores."""
+    """Return the variables in the headers of a request. WSGI converts names to upper case with underscores."""
     return {name[len(VARIABLE_HEADER) :]: value for name, value in environ.items() if name.startswith(VARIABLE_HEADER)}
 
 
@@ -84,10 +84,10 @@ def _context_variables(context: Any) -> dict[str, str]:
 def read_run_request(
     body: Mapping[str, Any], environ: Mapping[str, Any], *, streaming: bool
 ) -> tuple[RunRequest, Sequence[str]]:
-    """Return the run request of a body, checked, and the names of the files that it brings along.
+    """Return the validated run request in a body, and the names of its files.
 
-    :param environ: of WSGI; headers may bring variables.
-    :raises RequestInvalid: for a member of the wrong type, with its place.
+    :param environ: the WSGI environ; headers may contain variables.
+    :raises RequestInvalid: for a member of the wrong type, with its location.
     """
     variables = header_variables(environ)
     inner = body.get("input_request")
@@ -121,11 +121,11 @@ def _load_run_body(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_files(asked: RunRequest, names: Sequence[str], flow: Flow, registry: Registry) -> RunRequest:
-    """Return a request whose files are handed to the flow's chat inputs, as tweaks of theirs.
+    """Return a request whose files are passed to the flow's chat inputs, as tweaks.
 
-    Whether they are the caller's, the component looks for itself.
+    The component checks whether the files belong to the caller.
 
-    :raises RequestInvalid: for a flow without a chat input: the files would be dropped without a word.
+    :raises RequestInvalid: if the flow has no chat input, since the files would be silently ignored.
     """
     inputs = [vertex.id for vertex in flow.vertices if _takes_files(vertex.type, registry)]
     if not inputs:

@@ -1,4 +1,4 @@
-"""Schemas that several routes share. Those of one resource stand in its module, beside the views."""
+"""Schemas shared by several routes. Schemas of one resource are in its module, beside the views."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from marshmallow import EXCLUDE, INCLUDE, Schema, fields
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A body or an answer that is not just JSON: what it is, by media type. Such a body is read by the view itself."""
+    """A body or an answer with other content than JSON, by media type. The view reads such a body itself."""
 
     content: Mapping[str, Any]
 
 
 TEXT: Final[Mapping[str, Any]] = {"type": "string"}
 BYTES: Final[Mapping[str, Any]] = {"type": "string", "format": "binary"}
-#: A form with a file, which the view reads.
+#: A form with a file, read by the view.
 UPLOAD: Final = Media({"multipart/form-data": {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}})
 EVENTS: Final[Mapping[str, Any]] = {"type": "string", "description": "The events, in order."}
-#: Statuses of errors with which a run may end.
+#: The error statuses of runs.
 OF_RUNS: Final = (409, 499, 504)
 DOWNLOAD: Final = Media({"application/octet-stream": BYTES})
 
 
 class Body(Schema):
-    """What a request holds; members that are not named are passed over."""
+    """The body of a request; unknown members are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Open(Schema):
-    """What a request or an answer holds, and may hold more of."""
+    """The body of a request or an answer with further members."""
 
     class Meta:
         unknown = INCLUDE
 
 
-#: The field of each type of Python that members of answers have.
+#: The field for each Python type of members of answers.
 _FIELDS: Final[Mapping[Any, Any]] = {
     str: fields.String,
     int: fields.Integer,
@@ -57,12 +57,12 @@ _FIELDS: Final[Mapping[Any, Any]] = {
 
 
 def member(kind: Any, about: str | None = None, *, required: bool = True, **facts: Any) -> fields.Field[Any]:
-    """Return the field of an answer's member.
+    """Return the field for a member of an answer.
 
     :param kind: a type, as in ``str | None``; a schema; ``[kind]`` for a list.
-    :param about: what it is, for the description.
-    :param required: it is always there.
-    :param facts: more keywords of its JSON schema.
+    :param about: its description.
+    :param required: it is always present.
+    :param facts: further keywords of its JSON schema.
     """
     facts = facts if about is None else {"description": about, **facts}
     options: dict[str, Any] = {"required": required, "metadata": facts}
@@ -80,17 +80,17 @@ def answer(name: str, base: type[Schema] = Schema, /, **members: Any) -> type[Sc
     """Return the schema of an answer.
 
     :param name: the name of the schema in the description.
-    :param base: a schema whose members it has, too.
-    :param members: each as :func:`member` takes it, or a field.
+    :param base: a schema whose members are included.
+    :param members: each an argument of :func:`member`, or a field.
     """
     made = {name: kind if isinstance(kind, fields.Field) else member(kind) for name, kind in members.items()}
     return base.from_dict(made, name=name)
 
 
-#: What went wrong: in words or as a list of places, and as a code that stays the same.
+#: An error: a message or a list of problems, and a stable code.
 Error: Final = answer("Error", detail=member(Any, "A sentence; for 422 mostly a list of wrong values."), code=str)
 
-#: What all forms of a message have in common.
+#: The members that all forms of a message share.
 MessageBase: Final = answer(
     "MessageBase",
     timestamp=member(str, examples=["2026-01-31 12:00:00.000000 UTC"]),
@@ -107,7 +107,7 @@ MessageBase: Final = answer(
     flow_id=str | None,
 )
 
-#: A message as lists show it.
+#: A message in lists.
 Message: Final = answer(
     "Message",
     MessageBase,
@@ -119,10 +119,10 @@ Message: Final = answer(
 
 #: A message after an edit.
 EditedMessage: Final = answer("EditedMessage", MessageBase, id=UUID, files=[str], error=bool, run_id=str | None)
-#: The session of a run, and who decided it.
+#: The session of a run, and what decided it.
 Session: Final = answer("Session", id=str, source=str | None, component=str | None)
-#: A sentence on what was done.
+#: A message about what was done.
 Detail: Final = answer("Detail", detail=str)
 Said: Final = answer("Said", message=str)
-#: How many things are gone.
+#: The number of deleted things.
 Deleted: Final = answer("Deleted", deleted=int)

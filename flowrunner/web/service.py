@@ -19,22 +19,22 @@ about_routes = RouteGroup("server")
 metrics_routes = RouteGroup("server")
 
 Health: Final = answer("Health", status=str)
-#: Whether memory and database answer.
+#: Whether the memory backend and the database answer.
 HealthCheck: Final = answer("HealthCheck", status=str, chat=str, db=str)
-#: Whether requests should be sent here, and if not, why.
+#: Whether the server accepts requests, and if not, why.
 Ready: Final = answer("Ready", status=str, reason=member(str, required=False))
-#: Which program this is.
+#: The name and version of the program.
 Version: Final = answer("Version", version=str, main_version=str, package=str)
-#: A token, as a login gives it.
+#: The token of a login.
 Login: Final = answer("Login", access_token=str, refresh_token=str | None, token_type=str)
-#: What clients may know of the settings.
+#: The settings shown to clients.
 Config: Final = answer(
     "Config", Open, type=str, max_file_size_upload=int, event_delivery=str, auth=str, playground=bool
 )
 
 
 class AutoLoginOff(NotAllowed):
-    """Callers must bring a key; clients read from this answer that they cannot log in by themselves."""
+    """API keys are required; this answer tells clients that automatic login is not possible."""
 
     code = "auto_login_off"
 

@@ -12,19 +12,19 @@ from flowrunner.runner import Runner
 from flowrunner.store.engine import refuse_shared_file
 from flowrunner.web.csrf import exempt_views
 
-#: Routes that the guard does not see: they tell nothing about anybody.
+#: Routes that the guard is not called for, since they reveal nothing.
 UNGUARDED: Final = frozenset({"health", "chatbox_file"})
 _CHECKED: Final = "flowrunner_checked"
 
-#: No site may show a page of ours in a frame and have its visitors click there.
+#: Other sites must not show our pages in a frame (clickjacking).
 _FRAMES: Final = "frame-ancestors 'none'"
 
 
 def ask_guard(guard: Callable[[Any], Any]) -> Any:
-    """Ask the owner's guard about the present request, and return None to let it pass, else its response.
+    """Call the guard of the site with the current request; return None to continue, or its response.
 
-    :param guard: takes a request and returns None or True to let it pass, False, or a response.
-    :raises NotAllowed: for False.
+    :param guard: takes a request and returns None or True to continue, False, or a response.
+    :raises NotAllowed: if it returns False.
     """
     if (request.endpoint or "").rsplit(".", 1)[-1] in UNGUARDED:
         return None
@@ -37,9 +37,9 @@ def ask_guard(guard: Callable[[Any], Any]) -> Any:
 
 
 def look_around(runner: Runner, endpoint: str | None, values: Any) -> None:
-    """Look at the site's other parts before a request is answered.
+    """Check the other parts of the site before a request is answered.
 
-    Before the site's own before_request; the app is complete now, whatever the order of its parts.
+    Called before the site's ``before_request``: the app is complete now, in whatever order its parts were set up.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     check_neighbours(app, runner)
@@ -49,7 +49,7 @@ def look_around(runner: Runner, endpoint: str | None, values: Any) -> None:
 def check_neighbours(app: Flask, runner: Runner) -> None:
     """Check once, when the app is complete, that the site does not use our database file as its own.
 
-    :raises SettingsInvalid: if it has, with what to do.
+    :raises SettingsInvalid: if it does, naming the remedy.
     """
     checked = app.extensions.setdefault(_CHECKED, set())
     if runner.settings.prefix in checked or not runner.is_open:
@@ -60,7 +60,7 @@ def check_neighbours(app: Flask, runner: Runner) -> None:
 
 
 def refuse_frames(response: Response) -> Response:
-    """Have no site show a page of ours in a frame."""
+    """Add headers that forbid showing a page in a frame."""
     headers = response.headers
     if headers.get("Content-Type", "").startswith("text/html"):
         headers.setdefault("X-Frame-Options", "DENY")

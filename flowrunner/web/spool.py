@@ -1,4 +1,4 @@
-"""Resumable streams: events are kept for a while where all workers find them, so that any can resume a stream."""
+"""Resumable streams: events are stored for a while in a shared place, so that any worker can resume a stream."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from flowrunner.runs.threads import start_thread
 from flowrunner.store.stream_files import StreamFolder
 from flowrunner.store.streams import StreamEvent, StreamState, StreamTable
 
-#: What is said of a stream whose events are not there any more.
+#: The message for a stream whose events are no longer stored.
 NO_LONGER: Final = "The stream is no longer stored; the result of the run is in the conversation and the run log."
 
-#: What keeps streams: a database that hosts share, or a folder.
+#: The store of streams: a database shared by hosts, or a folder.
 StreamStore: TypeAlias = StreamTable | StreamFolder
 
-#: Seconds between two writes of a stream; what is newer is only in the memory of the run's process.
+#: Seconds between two writes of a stream; newer events are only in the memory of the run's process.
 _WRITE_EVERY: Final = 0.1
 _KEPT_IN_MEMORY: Final = 2000
-#: Seconds between two signs of life of a run, and of a reader in another process.
+#: Seconds between heartbeats of a run, and of a reader in another process.
 _SIGN_EVERY: Final = 1.0
-#: Seconds without a sign after which the process of a run counts as dead.
+#: Seconds without a heartbeat after which the process of a run counts as dead.
 _DEAD_AFTER: Final = 15.0
-#: The event that ends a stream whose process is gone.
+#: The last event of a stream whose process has died.
 _LOST: Final = {"error": "The process that executed the run ended before the run did.", "code": "run_lost"}
-#: The event that ends a stream whose events are no longer there.
+#: The last event of a stream whose events are no longer stored.
 _GONE: Final = {"error": NO_LONGER, "code": NotFound.code}
 _SWEEP_EVERY: Final = 600.0
 
 
 class Stream:
-    """What can be read, wherever its run is."""
+    """A readable stream, wherever its run is executed."""
 
     def enter(self) -> None:
         """Count a reader."""
 
     def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
-        """Return the events after a number, waiting for one at most so long; and whether that is all."""
+        """Return the events after a number, waiting for one until a timeout; and whether the stream has ended."""
         raise NotImplementedError
 
     def leave(self) -> None:
@@ -52,7 +52,7 @@ class Stream:
 
 
 class LiveStream(Stream):
-    """A stream whose run is in this process. The run appends, readers wait for what is new."""
+    """A stream whose run is in this process. The run appends events, and readers wait for them."""
 
     def __init__(self, store: StreamStore, run_id: str, cancel: Callable[[str], None]) -> None:
         self.cancel = cancel
@@ -72,7 +72,7 @@ class LiveStream(Stream):
         self._left_at = time.monotonic()
 
     def append(self, event: str, data: str) -> StreamEvent:
-        """Add an event and return it as it is shown."""
+        """Add an event and return it as readers get it."""
         with self._news:
             self._count += 1
             frame = StreamEvent(self._count, event, data)
@@ -94,7 +94,7 @@ class LiveStream(Stream):
             if after + 1 >= self._first:
                 found = self._frames[after + 1 - self._first :]
                 return found, self.closed and after + len(found) >= self._count
-        # They are no longer all in memory, nor stored where a reader was slower than they are kept after the end.
+        # Not all events are in memory any more, or in the store, if the reader was too slow after the end.
         frames, state, _ = self._store.read(self._run_id, after)
         if state is None:
             return [StreamEvent(after + 1, "error", json.dumps(_GONE))], True
@@ -112,14 +112,14 @@ class LiveStream(Stream):
             self._left_at = time.monotonic()
 
     def alone_since(self) -> float | None:
-        """Return since when nobody reads, here or in another process; None while somebody does."""
+        """Return the time since when there has been no reader in any process; None while there is one."""
         with self._news:
             return None if self._readers else self._left_at
 
     def write(self) -> None:
-        """Store what is not stored yet, and show from time to time that the run lives.
+        """Store new events, and update the heartbeat from time to time.
 
-        :raises OSError, SQLAlchemyError: if that cannot be done now; it is tried again with the next call.
+        :raises OSError, SQLAlchemyError: if that fails; the next call tries again.
         """
         with self._news:
             frames = self._frames[max(0, self._written + 1 - self._first) :]
@@ -140,7 +140,7 @@ class LiveStream(Stream):
 
 
 class DistantStream(Stream):
-    """A stream whose run is, or was, in another process: read as it grows there."""
+    """A stream whose run is, or was, in another process."""
 
     def __init__(self, store: StreamStore, run_id: str) -> None:
         self._store = store
@@ -150,9 +150,10 @@ class DistantStream(Stream):
         self._beat: tuple[int, float] | None = None
 
     def read(self, after: int, seconds: float) -> tuple[list[StreamEvent], bool]:
-        """As :meth:`Stream.read`; a run whose process is gone ends with an ``error`` event.
+        """Like :meth:`Stream.read`; if the process of the run has died, the last event is an ``error``.
 
-        While the store fails, there is nothing new: the client is kept waiting, since its run may go on meanwhile.
+        While the store fails, there are no new events: the client is kept waiting, since its run may continue
+        meanwhile.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -172,16 +173,17 @@ class DistantStream(Stream):
             time.sleep(self._store.poll)
 
     def enter(self) -> None:
-        """Show the run's process from time to time that somebody reads."""
+        """Show the process of the run from time to time that the stream is being read."""
         now = time.monotonic()
         if now - self._signed >= _SIGN_EVERY:
             self._signed = now
             self._store.sign(self._run_id)
 
     def _is_dead(self, state: StreamState) -> bool:
-        """Return whether the run has shown no sign for too long.
+        """Return whether the run has had no heartbeat for too long.
 
-        What the clock on the wall says is believed once a sign is overdue by this process's own: it may have been set.
+        The system clock is used only after a heartbeat is overdue by the monotonic clock, since the system clock may
+        be changed.
         """
         now = time.monotonic()
         if self._beat is None or state.beat != self._beat[0]:
@@ -191,10 +193,10 @@ class DistantStream(Stream):
 
 
 class Spool:
-    """The streams of one app. A thread stores those of this process in batches; it ends when there are none.
+    """The streams of one app. A thread stores those of this process in batches, as long as there are any.
 
-    :param store: returns what keeps them, which all workers share; asked when it is needed.
-    :param grace: seconds that a run goes on without a reader, and that its events are kept after its end.
+    :param store: returns the shared store; called on first use.
+    :param grace: seconds that a run continues without a reader, and that its events are kept after its end.
     """
 
     def __init__(self, store: Callable[[], StreamStore], grace: float) -> None:
@@ -204,7 +206,7 @@ class Spool:
         after_fork(self.start_in_child)
 
     def start_in_child(self) -> None:
-        """Begin with no streams, as in a forked process: those of its parent are read as any other process's."""
+        """Reset the streams, as in a forked process: those of the parent are read like those of any other process."""
         self._lock = threading.Lock()
         self._live: dict[str, LiveStream] = {}
         self._writing = False
@@ -216,10 +218,10 @@ class Spool:
         """Begin a stream.
 
         :param run_id: a UUID in canonical spelling.
-        :param cancel: ends its run, with a reason.
-        :param outputs_only: it shows the outputs of the flow alone, so whoever may talk may read it.
+                :param cancel: cancels the run, with a reason.
+        :param outputs_only: it shows only the outputs of the flow, so everybody who may run the flow may read it.
         :raises OSError, StoreFailed: if it cannot be stored.
-        :raises TooBusy: if no thread can be started that stores it.
+        :raises TooBusy: if no thread can be started to store it.
         """
         store = self._store()
         store.begin(run_id, owner, flow_id, outputs_only=outputs_only)
@@ -233,11 +235,11 @@ class Spool:
         return stream
 
     def find(self, run_id: str, owner: str, flow_id: str, *, sees_all: bool) -> LiveStream | DistantStream | None:
-        """Return a stream of an owner's flow; None if there is none any more, or it is out of the caller's reach.
+        """Return a stream of an owner's flow; None if it is no longer stored, or the caller may not read it.
 
         :param run_id: a UUID in canonical spelling.
-        :param sees_all: whether the caller may see what a flow is made of; if not, only streams are found that show
-            its outputs alone.
+        :param sees_all: whether the caller may see the graph of the flow; otherwise only streams that show only its
+            outputs are found.
         """
         store = self._store()
         if not store.is_in_reach(run_id, owner, flow_id, sees_all=sees_all):
@@ -269,10 +271,10 @@ class Spool:
                 self._store().remove(run_id)
 
     def _sweep(self, store: StreamStore) -> None:
-        """Remove now and then what processes left behind that are gone."""
+        """Remove streams of dead processes from time to time."""
         now = time.monotonic()
         if self._swept is None or now - self._swept >= _SWEEP_EVERY:
             self._swept = now
             with contextlib.suppress(SQLAlchemyError):
-                # Where the database fails it is done another time; whoever needs it now is told by it.
+                # If the database fails, this is done later; requests that need it report the failure.
                 store.sweep(max(3600.0, 2 * self._grace))

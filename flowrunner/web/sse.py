@@ -1,4 +1,4 @@
-"""``?stream=sse``: a run as standard server-sent events that survive a cut."""
+"""``?stream=sse``: a run as standard server-sent events, which can be resumed."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from flowrunner.web.spool import NO_LONGER, LiveStream, Spool, Stream
 from flowrunner.web.streams import StreamedRun, event_stream
 
 _LOOK_SECONDS: Final = 0.5
-#: A client that is cut off comes back after so many milliseconds.
+#: The time in milliseconds after which a disconnected client reconnects.
 RETRY: Final = "retry: 500\n\n"
 
 
 def stream_sse(call: Call, spool: Spool, claim: Claim | None, *, vertices: bool = False) -> Response:
     """Return a new run as server-sent events.
 
-    :param claim: the right to run what the key of a request stands for; the events are kept for it.
-    :param vertices: also tell what each component does.
-    :raises FlowRunnerError: where the run fails before its first event.
+        :param claim: the right to execute the request of a key; the events are stored for it.
+    :param vertices: include events of each component.
+    :raises FlowRunnerError: if the run fails before its first event.
     """
     run = _SpooledRun(call, spool, claim, vertices=vertices)
     return answer_frames(run.stream, run.run_id, 0)
 
 
 def resume_sse(spool: Spool, flow: Flow, last_event_id: str) -> Response:
-    """Return the rest of a stream, after the event that the client saw last.
+    """Return the rest of a stream, after the last event that the client received.
 
-    :raises BadRequest: if the id is none of ours.
-    :raises NotFound: if the stream is no longer kept, or not the caller's.
+    :raises BadRequest: if the event id is not valid.
+    :raises NotFound: if the stream is no longer stored, or does not belong to the caller.
     """
     run_id, after = read_event_id(last_event_id)
     stream = spool.find(run_id, caller().id, flow.id, sees_all=sees_graphs(caller()))
@@ -53,7 +53,7 @@ def resume_sse(spool: Spool, flow: Flow, last_event_id: str) -> Response:
 
 
 def read_event_id(text: str) -> tuple[str, int]:
-    """Return the run and the number of an event that a client names.
+    """Return the run and the number in an event id.
 
     :raises BadRequest: if the id is none of ours.
     """
@@ -65,9 +65,9 @@ def read_event_id(text: str) -> tuple[str, int]:
 
 
 class _SpooledRun(StreamedRun):
-    """A run whose events go into the spool.
+    """A run whose events are stored in the spool.
 
-    While it waits for its turn, its client has no id by which it could come back: if it leaves, nothing is run.
+    While it waits for its turn, its client has no event id to resume with; if it disconnects, the run is not started.
     """
 
     def __init__(self, call: Call, spool: Spool, claim: Claim | None, *, vertices: bool) -> None:

@@ -1,4 +1,4 @@
-"""Streams: a run on a thread of its own, and what a reader is sent of its events."""
+"""Streams: runs on separate threads, and the events sent to readers."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _LOOK_SECONDS: Final = 0.25
 
 
 class StreamedRun:
-    """A run on a thread of its own, whose events are streamed; with a key, what was sent is kept when it ends.
+    """A run on its own thread whose events are streamed; with an idempotency key, the stream is stored at its end.
 
-    :param claim: the right to run what the key of a request stands for; it looks at the run's events.
-    :raises NotAllowed, RequestInvalid: for what may not be run.
+    :param claim: the right to execute the request of a key; it observes the events of the run.
+    :raises NotAllowed, RequestInvalid: if the request may not be executed.
     """
 
     def __init__(self, call: Call, claim: Claim | None) -> None:
         call.runner.admit(call.asked, call.identity)
         self.run_id = new_id() if claim is None else claim.run_id
         self.cancelled = CancelToken()
-        #: What ended the run, None for its success.
+        #: The error that ended the run; None after success.
         self.failure: FlowRunnerError | None = None
         self._call = call
         self._claim = claim
@@ -54,8 +54,8 @@ class StreamedRun:
     def begin(self) -> None:
         """Start the run, and wait for its first event.
 
-        :raises FlowRunnerError: where the run fails before, or no thread can be started for it: such an answer still
-            gets its proper status.
+        :raises FlowRunnerError: if the run fails before that, or no thread can be started: the answer then still gets
+            the status of the error.
         """
         self._call.runner.runs.wake()
         start_thread(on_behalf(self._run), "flowrunner-stream")
@@ -64,22 +64,22 @@ class StreamedRun:
             raise self.failure or FlowRunnerError("The run ended before its first event.")
 
     def is_left(self) -> bool:
-        """Say whether the client has left, which ends the run; one with a key comes back once the run has begun."""
+        """Return whether the client has disconnected for good; with a key, it may come back once the run has begun."""
         return self._presence.is_over() and not (self._claim is not None and self._claim.begun)
 
     def open(self) -> None:
-        """Prepare to take events, of which the first is there."""
+        """Prepare for events, after the first one has arrived."""
 
     def tell(self, event: RunEvent) -> None:
-        """Take an event, on the thread of the run."""
+        """Handle an event, on the thread of the run."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Take the end of a run that had an event."""
+        """Handle the end of a run that had an event."""
         raise NotImplementedError
 
     def keep(self, text: str) -> None:
-        """Add what is sent to what is kept of it; what is too long is let go at once."""
+        """Append sent text to the stored stream; if it becomes too long, nothing is stored."""
         self._size += len(text)
         if self._claim is not None and self._size <= self._most:
             self._kept.append(text)
@@ -87,7 +87,7 @@ class StreamedRun:
             self._kept.clear()
 
     def whole(self, text: str) -> str:
-        """Return all that was sent as it is kept."""
+        """Return the whole stream in the form in which it is stored."""
         return as_text(event_stream([text], self.run_id))
 
     def _run(self) -> None:
@@ -130,7 +130,7 @@ class StreamedRun:
         self.tell(event)
 
     def _store(self) -> None:
-        """Store what was sent for the key; a run that the server stopped may be asked for again."""
+        """Store the stream for the key; a run stopped by the server may be requested again."""
         if self._claim is None:
             return
         if self.cancelled.reason == STOPPING or not self._claim.begun:
@@ -185,7 +185,7 @@ class RunStream(StreamedRun):
         return time.monotonic() - self._left_at > self._grace
 
     def tell(self, event: RunEvent) -> None:
-        """Hand an event to the reader; wait for a slow one, but not for one that has left."""
+        """Pass an event to the reader; wait for a slow reader, but not for a disconnected one."""
         text = self._text_of(event)
         if not text:
             return
@@ -215,13 +215,13 @@ class RunStream(StreamedRun):
 
 
 def answer_stream(call: Call, text_of: Callable[[RunEvent], str], claim: Claim | None) -> Response:
-    """Return a run as it is streamed to one reader, as :class:`RunStream` does."""
+    """Return the streaming answer of a run for one reader; see :class:`RunStream`."""
     stream = RunStream(call, text_of, claim)
     return event_stream(stream.listen(), stream.run_id)
 
 
 def event_stream(frames: Iterable[str], run_id: str) -> Response:
-    """Return pieces as an answer that no proxy holds back."""
+    """Return a streaming answer that proxies do not buffer."""
     response = Response(frames, content_type="text/event-stream; charset=utf-8")
     response.headers[RUN_HEADER] = run_id
     response.headers["Cache-Control"] = "no-cache"

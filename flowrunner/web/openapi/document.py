@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of routes, made of what each declares."""
+"""The OpenAPI 3.1 description, generated from the declarations of routes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowrunner.web.route import Route
 from flowrunner.web.schemas import Error, Media
 
 _NEXT: Final = "The cursor of the next page, if there is one."
-#: What every route that wants a caller takes, too.
+#: The parameter of all routes that need a caller.
 _OWNER: Final = Text("The owner to act as; for admin keys only. Also as the header X-Flowrunner-Owner.")
 _ABOUT: Final = (
     "Run component graphs, and read and manage the conversations that they store. All data belongs to the owner of"
@@ -42,9 +42,9 @@ _SENTENCES: Final = {
 
 
 def build_document(routes: Iterable[Route], *, server: str = "") -> dict[str, Any]:
-    """Return the description of routes, without those that have no tag.
+    """Return the description of all routes with a tag.
 
-    :param server: the address below which the paths lie.
+    :param server: the base address of the paths.
     """
     spec = APISpec(
         title="flowrunner",
@@ -68,7 +68,7 @@ def build_document(routes: Iterable[Route], *, server: str = "") -> dict[str, An
 
 
 class _Operations:
-    """Describes routes, as they are declared at their views."""
+    """Describes routes from their declarations."""
 
     def __init__(self, plugin: MarshmallowPlugin) -> None:
         self._plugin = plugin
@@ -115,7 +115,7 @@ class _Operations:
         return {kind: {"schema": self._plain(inner)} for kind, inner in content.items()}
 
     def _plain(self, schema: Any) -> Any:
-        """Return a schema as apispec takes it: JSON, with marshmallow classes in it."""
+        """Return a schema in the form for apispec: JSON with marshmallow classes in it."""
         if isinstance(schema, Field):
             return self._plugin.converter.field2property(schema)  # type: ignore[union-attr]
         if isinstance(schema, list):

@@ -16,7 +16,7 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def build_page(document: Mapping[str, Any]) -> str:
-    """Return an OpenAPI description as an HTML page; what it says stands in it as text."""
+    """Return an OpenAPI description as an HTML page, with all its contents escaped."""
     tags: dict[str, list[dict[str, Any]]] = {}
     for path, operations in document["paths"].items():
         for method in _METHODS:
@@ -36,7 +36,7 @@ def build_page(document: Mapping[str, Any]) -> str:
 
 
 def style_digest() -> str:
-    """Return the source by which a Content-Security-Policy allows the style of the page, and no other."""
+    """Return the source expression that allows only the style of the page in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()}'"
 
 
@@ -45,7 +45,7 @@ def _style() -> str:
 
 
 def _resolved(document: Mapping[str, Any], schema: Any, seen: tuple[str, ...]) -> Any:
-    """Return a schema with what it refers to in its place; what refers to itself keeps its name there."""
+    """Return a schema with references resolved; recursive references are replaced by their names."""
     if isinstance(schema, list):
         return [_resolved(document, item, seen) for item in schema]
     if not isinstance(schema, Mapping):
