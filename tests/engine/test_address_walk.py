@@ -10,8 +10,9 @@ from flowrunner import ComponentFailed
 from flowrunner.plugins import PluginManager
 from tests.engine.rig import Rig
 from tests.engine.test_words import SECRET, WAYS, Listener
+from tests.installed import require
 
-pytest.importorskip("openai")
+require("openai")
 
 #: What components want before they reach out.
 WANTED = {

@@ -11,8 +11,9 @@ from flowrunner_models.fields import URL_FIELDS
 from flowrunner import Component, ComponentFailed, Input, Output
 from flowrunner.testing.model_server import ModelServer
 from tests.engine.rig import Rig
+from tests.installed import require
 
-pytest.importorskip("openai")
+require("openai")
 
 SECRET = "s3cr3t"
 

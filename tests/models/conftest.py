@@ -6,8 +6,9 @@ import pytest
 
 from flowrunner.testing.model_server import ModelServer
 from tests.engine.rig import Rig
+from tests.installed import require
 
-pytest.importorskip("openai")
+require("openai")
 
 CHAIN = ["in.message -> model.input_value", "model.text_output -> out.input_value"]
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("langchain_core")
+from flowrunner.testing.model_script import say
+from tests.engine.rig import FLOW_ID
+from tests.installed import require
 
-from langchain_core.messages import AIMessage  # noqa: E402
-from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder  # noqa: E402
-from langchain_core.runnables import RunnableLambda  # noqa: E402
-
-from flowrunner.integrations.langchain import ConversationHistory  # noqa: E402
-from flowrunner.testing.model_script import say  # noqa: E402
-from tests.engine.rig import FLOW_ID  # noqa: E402
+require("langchain_core")
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_runnable_with_message_history_and_a_flow_share_a_conversation(house, model):
+    from langchain_core.messages import AIMessage
+    from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+    from langchain_core.runnables import RunnableLambda
     from langchain_core.runnables.history import RunnableWithMessageHistory
+
+    from flowrunner.integrations.langchain import ConversationHistory
 
     prompts = []
 

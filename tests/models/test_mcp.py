@@ -19,9 +19,10 @@ from flowrunner_models.mcp_servers.server_choice import ServerRefused, choose_se
 
 from flowrunner import AddressRefused, CancelToken, Component, FlowRunnerError, Output, Tool
 from flowrunner.testing.model_script import call, say
+from tests.installed import require
 from tests.waiting import wait_until
 
-pytest.importorskip("mcp")
+require("mcp")
 
 STAND_IN = Path(__file__).with_name("mcp_stand_in.py")
 COMMAND = f"{sys.executable} {STAND_IN} stdio"
@@ -451,5 +452,5 @@ def test_a_component_may_bring_tools_of_its_own(open_house, model):
     Brings.brought = None
     house.run(*flow)
     Brings.brought = "nothing of use"
-    with pytest.raises(FlowRunnerError, match="own_tools.. returned a str for"):
+    with pytest.raises(FlowRunnerError, match="own_tools.. of Brings returned a str"):
         house.run(*flow)

@@ -11,9 +11,9 @@ from flowrunner.engine.request import RunRequest
 from flowrunner.identity import LOCAL_IDENTITY, Identity
 from flowrunner.testing.model_server import ModelServer
 from tests.engine.rig import FLOW_ID, make_flow
+from tests.installed import require
 
-pytest.importorskip("numpy")
-pytest.importorskip("openai")
+require("numpy", "openai")
 
 
 class House:

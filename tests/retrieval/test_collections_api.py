@@ -6,8 +6,9 @@ import pytest
 
 from flowrunner import Chunk
 from flowrunner.app import create_app, runner_of
+from tests.installed import require
 
-pytest.importorskip("numpy")
+require("numpy")
 
 BASE = "/api/v1/collections"
 #: Names that hold what paths and queries give a meaning to.

@@ -10,8 +10,21 @@ from hypothesis import strategies as some
 
 from flowrunner import FlowRunnerError, TextBudget
 from tests.components.context import make_context
+from tests.installed import require
 
-library = pytest.importorskip("langchain_text_splitters")
+require("langchain_text_splitters")
+
+
+class _Library:
+    """The module, loaded by the first test that asks it."""
+
+    def __getattr__(self, name):
+        import langchain_text_splitters
+
+        return getattr(langchain_text_splitters, name)
+
+
+library = _Library()
 
 TEXTS = (
     "One line.\nAnother line that is longer.\n\nA paragraph, too.\n" * 9,

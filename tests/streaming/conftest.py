@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flowrunner.testing.model_server import ModelServer
+from tests.installed import require
 from tests.streaming.serving import serve
 
-pytest.importorskip("openai")
+require("openai")
 
 
 @pytest.fixture(scope="package")

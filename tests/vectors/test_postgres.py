@@ -12,9 +12,10 @@ from sqlalchemy import make_url
 
 from flowrunner.store.engine import make_engine
 from flowrunner.testing import VectorStoreContract
+from tests.installed import require
 from tests.vectors.stores import broken_writes
 
-pytest.importorskip("numpy")
+require("numpy")
 
 VARIABLE = "FLOWRUNNER_TEST_POSTGRES_URL"
 

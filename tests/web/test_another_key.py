@@ -38,9 +38,9 @@ def reopened(folder, template, **variables):
 @pytest.mark.parametrize(
     ("template", "variables", "said"),
     [
-        ({"api_key": {"value": "MY_KEY", "load_from_db": True}}, {"MY_KEY": "sk-mine"}, "api_key cannot be opened"),
+        ({"api_key": {"value": "MY_KEY", "load_from_db": True}}, {"MY_KEY": "sk-mine"}, "api_key cannot be decrypted"),
         ({}, {"OPENAI_API_KEY": "sk-mine"}, "the variable OPENAI_API_KEY cannot be decrypted"),
-        ({"api_key": {"value": "sk-mine-1234567890", "password": True}}, {}, "api_key cannot be opened"),
+        ({"api_key": {"value": "sk-mine-1234567890", "password": True}}, {}, "api_key cannot be decrypted"),
     ],
 )
 def test_it_says_that_it_cannot_be_opened(tmp_path, template, variables, said):
