@@ -10,8 +10,9 @@ from flowrunner.engine.events import EventStream
 from flowrunner.engine.pausing import storing
 from flowrunner.engine.recording import RunRecord
 from flowrunner.engine.result import RunResult, RunStart
-from flowrunner.memory import MessageChanges, OwnerMemory
+from flowrunner.memory import OwnerMemory
 from flowrunner.memory.message import Message, each_message, new_id
+from flowrunner.memory.query import changes_to
 from flowrunner.memory.unanswered import as_unanswered, unanswered
 
 #: Larger than any conversation, and within the integer range of every store.
@@ -138,18 +139,7 @@ class RunMemory:
             if pending.id == bound.id:
                 self._pending[index] = bound
                 return bound
-        changes = MessageChanges(
-            text=bound.text,
-            sender=bound.sender,
-            sender_name=bound.sender_name,
-            session_id=bound.session_id,
-            context_id=bound.context_id,
-            files=bound.files,
-            error=bound.error,
-            properties=dict(bound.properties),
-            content_blocks=tuple(dict(b) for b in bound.content_blocks),
-            category=bound.category,
-        )
+        changes = changes_to(bound, without=("edit", "duration", "session_metadata"))
         self._of_owner.update(changes, ids=(str(bound.id),))
         if announced:
             self._events.send("message_added", message=bound, stored=True)

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowrunner.errors import MessageInvalid, NotFound
-from flowrunner.memory import ORDER_FIELDS, MessageChanges, OwnerMemory
+from flowrunner.memory import ORDER_FIELDS, OwnerMemory
 from flowrunner.memory.context import current_memory, find_memory, use_memory
 from flowrunner.memory.message import Message, each_message
 from flowrunner.memory.paging import pages_back
+from flowrunner.memory.query import changes_to
 
 __all__ = [
     "aadd_messages",
@@ -233,22 +234,7 @@ def _refuse_incomplete(message: Message) -> None:
 
 def _change(source: OwnerMemory, message: Message) -> list[Message]:
     """Change the stored message of the same id to what this one says; an empty list if there is none."""
-    changes = MessageChanges(
-        text=message.text,
-        sender=message.sender,
-        sender_name=message.sender_name,
-        session_id=message.session_id,
-        context_id=message.context_id,
-        files=message.files,
-        edit=message.edit,
-        error=message.error,
-        properties=dict(message.properties),
-        content_blocks=tuple(dict(block) for block in message.content_blocks),
-        category=message.category,
-        duration=message.duration,
-        session_metadata=None if message.session_metadata is None else dict(message.session_metadata),
-    )
-    return source.update(changes, ids=(str(message.id),))
+    return source.update(changes_to(message), ids=(str(message.id),))
 
 
 def _oldest(source: OwnerMemory, limit: int, filters: dict[str, Any]) -> list[Message]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -212,6 +212,18 @@ class MessageChanges:
             for place, message in zip(places, merged, strict=True):
                 rows[place] = message
         return rows
+
+
+def changes_to(message: Message, *, without: Sequence[str] = ()) -> MessageChanges:
+    """Return the changes that make another message like this one, but for some fields."""
+    names = (field.name for field in dataclasses.fields(MessageChanges) if field.name not in without)
+    return MessageChanges(**{name: _copied(getattr(message, name)) for name in names})
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_copied, value))
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
