@@ -55,7 +55,7 @@ def test_sessions_are_renamed_filtered_exported_and_deleted(visit):
     page = window.sign_in("#flow=echo&session=plain")
     window.say("to be moved")
     page.get_by_role("button", name="Rename").click()
-    expect(page.locator("dialog")).to_contain_text("What other flows said in the session moves too.")
+    expect(page.locator("dialog")).to_contain_text("Messages of other flows in this session are moved too.")
     page.fill("#dialog-field", "a/b ?c#d %2F")
     page.locator("dialog button.main").click()
     expect(page.locator("h2.session-id")).to_have_text("a/b ?c#d %2F")
@@ -63,7 +63,7 @@ def test_sessions_are_renamed_filtered_exported_and_deleted(visit):
     page.fill("#filter", "?c#d")
     expect(page.locator(".sessions li")).to_have_count(1)
     page.fill("#filter", "no such id")
-    expect(page.locator("fr-sessions")).to_contain_text("No session has an id with “no such id” in it.")
+    expect(page.locator("fr-sessions")).to_contain_text("No session id contains “no such id”.")
     page.fill("#filter", "?c#d")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
@@ -71,7 +71,7 @@ def test_sessions_are_renamed_filtered_exported_and_deleted(visit):
     assert exported["session_id"] == "a/b ?c#d %2F"
     assert [message["text"] for message in exported["messages"]] == ["to be moved"] * 2
     page.locator(".sessions li").get_by_role("button", name="Delete").click()
-    expect(page.locator("dialog")).to_contain_text("also what other flows said in it")
+    expect(page.locator("dialog")).to_contain_text("including those of other flows")
     page.locator("dialog button.danger").click()
     expect(page.locator(".sessions li")).to_have_count(0)
     expect(page.locator("article")).to_have_count(0)
@@ -266,7 +266,7 @@ def test_a_flow_that_vanished(visit):
     expect(page.locator("article")).to_have_count(2)
     page.request.delete(f"{window.site.url}/api/v1/flows/{made['id']}", headers={"x-api-key": window.site.key})
     window.say("typed in vain")
-    expect(page.locator("#banner")).to_contain_text("no longer there")
+    expect(page.locator("#banner")).to_contain_text("no longer exists")
     expect(page.locator("#text")).to_have_value("typed in vain")
     window.complaints = [text for text in window.complaints if "404" not in text]
 

@@ -37,7 +37,7 @@ def test_a_text_goes_along_when_its_flow_is_gone(visit):
     expect(page.locator("#flow option", has_text="Passing")).to_have_count(1)
     requests.delete(f"{window.site.url}/api/v1/flows/{made['id']}", headers=headers, timeout=30).raise_for_status()
     window.say("my long question")
-    expect(page.locator("#banner")).to_contain_text("The flow Passing is no longer there. What you wrote is kept")
+    expect(page.locator("#banner")).to_contain_text("The flow Passing no longer exists. Your text is kept")
     expect(page.locator("#flow option", has_text="Passing")).to_have_count(0)
     page.select_option("#flow", "echo")
     expect(page.locator("#text")).to_have_value("my long question")

@@ -87,7 +87,7 @@ def test_messages_are_searched_and_a_hit_leads_to_its_session(page_of):
     expect(found).to_have_count(100)
     page.fill("#memory-search", "parcel zebra crossing")
     page.press("#memory-search", "Enter")
-    expect(page.locator("section[aria-label=Search]")).to_contain_text("No message has")
+    expect(page.locator("section[aria-label=Search]")).to_contain_text("No message contains")
     expect(found).to_have_count(0)
     page.fill("#memory-search", "parcel >77<")
     page.press("#memory-search", "Enter")
@@ -101,7 +101,7 @@ def test_messages_are_searched_and_a_hit_leads_to_its_session(page_of):
 
 def test_an_admin_sees_what_retention_would_remove(page_of):
     page = page_of("memory", admin=True)
-    expect(page.locator(".card").nth(0)).to_contain_text("Conversations of everybody")
+    expect(page.locator(".card").nth(0)).to_contain_text("Conversations of all users")
     expect(page.locator(".card").nth(1)).to_contain_text("flowrunner.db")
     card = page.locator(".card", has_text="Retention")
     expect(card).to_contain_text("Everything is kept: no rule is set.")
@@ -159,7 +159,7 @@ def test_runs_are_filtered_and_one_under_way_is_stopped(visit, site):
     expect(rows.first).to_contain_text("Echo")
     page.select_option("#run-flows", "")
     page.select_option("#run-state", "error")
-    expect(page.locator("fr-runs")).to_contain_text("No run is like that.")
+    expect(page.locator("fr-runs")).to_contain_text("No run matches.")
     page.select_option("#run-state", "")
     window.say("400", wait=False)
     expect(rows.first).to_have_attribute("data-state", "running")

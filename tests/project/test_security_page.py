@@ -18,8 +18,8 @@ CALLERS = {
     "API key": Identity("a", author=True),
     "key limited to flows": Identity("a", flows=frozenset({"one"})),
     "read-only key": Identity("a", read_only=True, author=True),
-    "whom a site knows": Identity("a", offers=lambda flow: True),
-    "an admin in the name of another owner": Identity("a", author=True, acting=True),
+    "a user identified by the site": Identity("a", offers=lambda flow: True),
+    "an admin acting as another owner": Identity("a", author=True, acting=True),
 }
 
 

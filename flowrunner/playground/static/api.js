@@ -121,7 +121,7 @@ export class Api {
 
   renameSession(id, newId) {
     const part = segment(id);
-    if (part === null) throw new ApiError(`No browser can name the session ${id} in an address.`);
+    if (part === null) throw new ApiError(`Browsers cannot open the session ${id}: its id cannot be part of an address.`);
     return this.json(`monitor/messages/session/${part}`, { method: "PATCH", query: { new_session_id: newId } });
   }
 
@@ -207,7 +207,7 @@ async function refusal(response) {
   const { detail } = known;
   const said = typeof detail === "string" ? detail : Array.isArray(detail) ? places(detail) : detail && JSON.stringify(detail);
   const requestId = response.headers.get("X-Request-Id") || "";
-  return new ApiError(said || response.statusText || "The server refused this.", {
+  return new ApiError(said || response.statusText || "The server refused the request.", {
     status: response.status,
     code: known.code || "",
     requestId,

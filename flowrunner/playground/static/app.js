@@ -59,7 +59,7 @@ class App {
     }
     element("sign").hidden = !this.api.key;
     this.offerFlows();
-    if (!this.flows.length) this.banner("This server has no flows that you may use.");
+    if (!this.flows.length) this.banner("There are no flows that you may use.");
     this.arrive();
   }
 
@@ -80,7 +80,7 @@ class App {
     if (writePlace(place) !== location.hash) history.replaceState(null, "", writePlace(place));
     this.place = place;
     const flow = this.find(place.flow);
-    if (!flow && this.flows.length) this.banner(`There is no flow ${place.flow} here any more. Choose another one.`);
+    if (!flow && this.flows.length) this.banner(`The flow ${place.flow} no longer exists. Choose another one.`);
     else if (flow) this.banner("");
     element("flow").value = place.flow;
     const other = flow?.id !== this.flow?.id;
@@ -104,7 +104,7 @@ class App {
   }
 
   sentence(error) {
-    if (error instanceof TypeError) return "The server cannot be reached. What you wrote is kept.";
+    if (error instanceof TypeError) return "The server cannot be reached. Your text is kept.";
     return error.shown ?? error.message;
   }
 
@@ -133,7 +133,7 @@ class App {
     const gone = before.find((flow) => !this.find(flow.id)) ?? this.flow;
     const name = gone?.name ?? this.place.flow;
     this.offerFlows();
-    this.banner(`The flow ${name} is no longer there. What you wrote is kept; choose another flow.`);
+    this.banner(`The flow ${name} no longer exists. Your text is kept; choose another flow.`);
   }
 
   // Shows that the connection is lost until the server answers again.

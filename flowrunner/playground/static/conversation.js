@@ -158,7 +158,7 @@ class Conversation extends HTMLElement {
     const place = placeKey(flow, session);
     if (!this.isWritten || !this.app.flow) return;
     if (this.uploading.has(place)) {
-      this.app.say("The files of the last message are still on their way.");
+      this.app.say("The files of the last message are still being uploaded.");
       return;
     }
     this.text.value = "";

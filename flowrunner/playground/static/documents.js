@@ -17,7 +17,7 @@ class Documents {
     this.list = make("div", { class: "collections" });
     host.replaceChildren(
       make("div", { class: "head" }, make("h2", {}, "Documents"), button("Reload", () => this.load())),
-      make("p", {}, "What was cut into chunks and embedded, by collection. A flow finds it by the name of its collection."),
+      make("p", {}, "Indexed documents, by collection. A flow searches a collection by its name."),
       this.note,
       this.list,
     );
@@ -29,14 +29,14 @@ class Documents {
       this.show(await this.app.api.json("collections/"));
     } catch (error) {
       this.list.replaceChildren();
-      this.note.textContent = error.status === 404 ? "This site does not offer the collections of its vector store here." : error.message;
+      this.note.textContent = error.status === 404 ? "This site does not show the collections of its vector store." : error.message;
       if (error.code !== "not_allowed" && error.status !== 404) this.app.report(error, { quiet: true });
     }
   }
 
   show(found) {
     const chunks = found.reduce((sum, one) => sum + one.chunks, 0);
-    this.note.textContent = found.length ? `${count(found.length, "collection")}, ${count(chunks, "chunk")}` : "Nothing is indexed yet. A flow with a vector store does it, or flowrunner ingest.";
+    this.note.textContent = found.length ? `${count(found.length, "collection")}, ${count(chunks, "chunk")}` : "Nothing is indexed yet. Run a flow with a vector store, or flowrunner ingest.";
     this.list.replaceChildren(...found.map((one) => this.row(one)));
   }
 
@@ -62,7 +62,7 @@ class Documents {
         table.append(...meant.slice(there, there + AT_ONCE).map((one) => this.documentRow(collection, one)));
         there = Math.min(meant.length, there + AT_ONCE);
         more.hidden = there === meant.length;
-        note.textContent = meant.length > there ? `${there} of ${meant.length} are shown.` : meant.length ? "" : "No document has that in its name.";
+        note.textContent = meant.length > there ? `${there} of ${meant.length} are shown.` : meant.length ? "" : "No document name contains this text.";
       };
       const begin = () => {
         const word = filter.value.trim().toLowerCase();

@@ -84,7 +84,7 @@ class Graph extends HTMLElement {
     const svg = document.importNode(drawn, true);
     const { vertices, edges } = this.plan;
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `The flow as a graph: ${vertices.length} components, ${edges.length} edges. The list below says the same in words.`);
+    svg.setAttribute("aria-label", `The flow as a graph: ${vertices.length} components, ${edges.length} edges. The list below has the same information as text.`);
     ({ edges: this.edges } = this.stage.take(svg, vertices));
   }
 
@@ -189,7 +189,7 @@ class Graph extends HTMLElement {
       edge.dataset.state = left || to === "skipped" ? "untaken" : from === "success" && !["idle", "waiting", "missed"].includes(to) ? "taken" : "";
     });
     if (this.picked !== undefined) this.drawer.update();
-    this.told.textContent = trace.more ? "The run did more than is shown here." : "";
+    this.told.textContent = trace.more ? "The run has more steps than are shown here." : "";
     this.app.emit("trace", trace);
   }
 
@@ -225,7 +225,7 @@ class Graph extends HTMLElement {
       trace.isOther = Boolean(run.content_hash && this.plan.content_hash && run.content_hash !== this.plan.content_hash);
       this.show(trace);
     } catch (error) {
-      if ([404, 422].includes(error.status) && this.app.place.run === id) this.problem.append(make("p", { class: "notice" }, `There is no run ${id} any more.`));
+      if ([404, 422].includes(error.status) && this.app.place.run === id) this.problem.append(make("p", { class: "notice" }, `The run ${id} no longer exists.`));
       else this.app.report(error);
     }
   }

@@ -118,7 +118,7 @@ export class Log {
     if (round !== this.round) return;
     const view = this.views.get(id);
     if (!view) {
-      this.notice("The message that the link names is not in this session.");
+      this.notice("The message in the link is not in this session.");
       return;
     }
     view.element.scrollIntoView({ block: "center" });
@@ -192,7 +192,7 @@ export class Log {
     if (!done) return;
     this.leave(id);
     this.forget(id);
-    announce("The message is deleted.");
+    announce("The message was deleted.");
     this.app.emit("changed");
     this.element.focus();
   }

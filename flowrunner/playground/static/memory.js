@@ -6,8 +6,8 @@ import { ago, clock, count, readTime, shown, writePlace } from "./text.js";
 const FLAGS = [
   ["durable", "Survives a restart", "Lost at a restart"],
   ["shared", "Shared by all workers", "Each worker has its own"],
-  ["searches", "Searches by an index", "Searches by reading everything"],
-  ["locks", "Turns are taken over all hosts", "Turns are taken on this host"],
+  ["searches", "Searches with an index", "Searches without an index"],
+  ["locks", "Turns across all hosts", "Turns on this host only"],
 ];
 
 export async function start(host, app) {
@@ -51,7 +51,7 @@ function number(value) {
 
 function sizeCard({ sessions, messages, more, every_owner: everyone }) {
   const than = more ? "more than " : "";
-  return card(everyone ? "Conversations of everybody" : "Your conversations", list([["Sessions", than + number(sessions)], ["Messages", than + number(messages)]]));
+  return card(everyone ? "Conversations of all users" : "Your conversations", list([["Sessions", than + number(sessions)], ["Messages", than + number(messages)]]));
 }
 
 function backendCard(backend) {
@@ -76,7 +76,7 @@ class Retention {
   constructor(app, { rules, every }) {
     this.app = app;
     const said = rules.length ? list(rules.map((rule, place) => [`Rule ${place + 1}`, rule])) : make("p", {}, "Everything is kept: no rule is set.");
-    const when = rules.length ? make("p", { class: "note" }, every ? `Purged every ${every} seconds.` : "Nothing purges by itself.") : null;
+    const when = rules.length ? make("p", { class: "note" }, every ? `Purged every ${every} seconds.` : "No automatic purge.") : null;
     this.field = make("input", { id: "rules", placeholder: rules.join("; ") || "age=90d", spellcheck: "false", autocomplete: "off" });
     this.go = make("button", {}, "What would be removed?");
     this.stop = button("Stop", () => (this.stopped = true), { hidden: true });
@@ -207,7 +207,7 @@ class Search {
       this.list.append(...items.map((one) => this.row(one)));
       this.further.hidden = !cursor;
       const there = this.list.childElementCount;
-      this.note.textContent = there ? `${cursor ? "More than " : ""}${count(there, "message")} with “${this.words}”.` : `No message has “${this.words}” in it.`;
+      this.note.textContent = there ? `${cursor ? "More than " : ""}${count(there, "message")} with “${this.words}”.` : `No message contains “${this.words}”.`;
       announce(this.note.textContent);
     } catch (error) {
       this.note.textContent = this.app.sentence(error);

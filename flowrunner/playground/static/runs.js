@@ -71,7 +71,7 @@ class Runs extends HTMLElement {
         this.list.append(row);
       }
       this.further.hidden = !cursor;
-      this.note.textContent = this.list.children.length ? "" : query.status || query.session_id ? "No run is like that." : "No runs yet.";
+      this.note.textContent = this.list.children.length ? "" : query.status || query.session_id ? "No run matches." : "No runs yet.";
       this.watch();
     } catch (error) {
       this.app.report(error);
@@ -143,7 +143,7 @@ class Runs extends HTMLElement {
     control.setAttribute("aria-pressed", String(pressed));
     this.chosen = pressed ? { id, control } : null;
     if (!chosen || !pressed) {
-      announce(pressed ? "Choose another run to compare with." : "Nothing is chosen.");
+      announce(pressed ? "Choose another run to compare with." : "Nothing is selected.");
       return;
     }
     for (const one of [chosen.control, control]) one.setAttribute("aria-pressed", "false");

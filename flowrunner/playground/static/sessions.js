@@ -123,7 +123,7 @@ class Sessions extends HTMLElement {
 
   tell() {
     const wanted = this.filter.value.trim();
-    const nothing = wanted ? `No session has an id with “${wanted}” in it.` : "No sessions yet.";
+    const nothing = wanted ? `No session id contains “${wanted}”.` : "No sessions yet.";
     this.note.textContent = this.rows.size ? "" : nothing;
     this.mark();
   }
@@ -165,18 +165,18 @@ class Sessions extends HTMLElement {
 
   async entitle(id) {
     const value = this.rows.get(id)?.querySelector(".title").textContent ?? "";
-    const title = await ask({ title: "Title of the session", text: "Lists show it in place of the first words, which an empty one brings back. The id stays.", label: "Title", value, action: "Save", optional: true });
+    const title = await ask({ title: "Title of the session", text: "Lists show the title instead of the first words. Leave it empty to remove it. The id does not change.", label: "Title", value, action: "Save", optional: true });
     if (title === null) return;
     await this.attempt(async () => {
       await this.app.api.titleSession(id, title);
       this.app.emit("changed");
-      this.app.say(title ? "The session has a title." : "The session has no title of its own.");
+      this.app.say(title ? "The title was set." : "The title was removed.");
     });
   }
 
   // `name` is what was typed before, where it came to nothing.
   async rename(id, name = id) {
-    const text = "If there is a session of the new id, the two become one. What other flows said in the session moves too.";
+    const text = "If a session with the new id exists, the two are merged. Messages of other flows in this session are moved too.";
     const to = await ask({ title: "Rename the session", text, label: "New id", value: name, action: "Rename" });
     this.unfinished = null;
     if (!to || to === id) return;
@@ -194,12 +194,12 @@ class Sessions extends HTMLElement {
       this.forget(id);
       this.app.go({ session: to });
       this.app.emit("changed");
-      this.app.say("The session is renamed.");
+      this.app.say("The session was renamed.");
     });
   }
 
   async remove(id) {
-    const text = `${id}: its messages are removed, also what other flows said in it.`;
+    const text = `${id}: all its messages are deleted, including those of other flows.`;
     const sure = await ask({ title: "Delete the session?", text, action: "Delete", danger: true });
     if (!sure) return;
     await this.attempt(async () => {
@@ -207,7 +207,7 @@ class Sessions extends HTMLElement {
       this.forget(id);
       this.app.go({ session: newSessionId() });
       this.app.emit("changed");
-      this.app.say("The session is deleted.");
+      this.app.say("The session was deleted.");
     });
   }
 

@@ -20,8 +20,8 @@ export class Stage {
       this.find,
       button("−", () => this.zoom(1 / 1.4), { "aria-label": "Zoom out" }),
       button("+", () => this.zoom(1.4), { "aria-label": "Zoom in" }),
-      button("Fit", () => this.fit(), { title: "As much as can be read" }),
-      button("Whole", () => this.fit({ whole: true }), { title: "The whole graph, however small" }),
+      button("Fit", () => this.fit(), { title: "Fit what is readable" }),
+      button("Whole", () => this.fit({ whole: true }), { title: "Fit the whole graph" }),
       this.full,
     ];
     this.canvas = make("div", {

@@ -16,7 +16,7 @@ export class Timeline {
     this.body = make("tbody", {});
     const heads = ["Component", "When", "Took", "Waited for"].map((word) => make("th", { scope: "col" }, word));
     this.axis = heads[1];
-    this.table = make("table", { class: "timeline" }, make("caption", { class: "unseen" }, "Components of the run in order of their beginning"), make("thead", {}, make("tr", {}, ...heads)), this.body);
+    this.table = make("table", { class: "timeline" }, make("caption", { class: "unseen" }, "Components of the run, by start time"), make("thead", {}, make("tr", {}, ...heads)), this.body);
     const frame = make("div", { class: "frame", tabindex: "0", role: "group", "aria-label": "Timeline" });
     const full = button("Full screen", () => fillWindow(frame, "Timeline", full, frame), { class: "small" });
     frame.append(make("div", { class: "head" }, this.note, full), this.table);
@@ -35,14 +35,14 @@ export class Timeline {
   render() {
     const { trace } = this;
     if (!trace || trace.start === null) {
-      this.note.textContent = trace?.id && !trace.isOpen ? "Nothing is known of what this run did." : trace?.id ? "It has not begun." : "No run of this session yet.";
+      this.note.textContent = trace?.id && !trace.isOpen ? "There is no record of the steps of this run." : trace?.id ? "The run has not started." : "No run of this session yet.";
       this.table.hidden = true;
       return;
     }
     const end = trace.isOpen ? Math.max(trace.latest(), trace.now()) : trace.latest();
     const length = Math.max(end - trace.start, 1e-3);
     const notes = [trace.id && `Run ${trace.id}`, trace.isOpen ? trace.status : { success: "done", error: "failed", cancelled: "stopped" }[trace.status] ?? trace.status, duration(length / 1000)];
-    this.note.textContent = notes.filter(Boolean).join(", ") + (trace.isOther ? ". The flow has been changed since." : trace.more ? ". It did more than is shown here." : "");
+    this.note.textContent = notes.filter(Boolean).join(", ") + (trace.isOther ? ". The flow has been changed since." : trace.more ? ". The run has more steps than are shown here." : "");
     this.table.hidden = false;
     this.axis.replaceChildren("When", ruler(length));
     const states = trace.states();
