@@ -7,17 +7,17 @@ import uuid
 import pytest
 
 from flowrunner.memory.message import Message
+from flowrunner.store.keys import owner_of_user
 from flowrunner.web import forks
-from tests.web.site import BACKENDS, echo_flow, open_site
+from tests.web.site import BACKENDS, echo_flow
 
 FORK = "/api/v1/monitor/messages/sessions/fork"
 
 
 @pytest.fixture(params=BACKENDS)
-def site(request, tmp_path):
-    with open_site(tmp_path, memory=request.param) as site:
-        site.owner = site.add_user("ann")
-        site.add_user("bob")
+def site(request, tmp_path, open_peopled):
+    with open_peopled(tmp_path, memory=request.param) as site:
+        site.owner = owner_of_user("ann")
         yield site
 
 

@@ -9,6 +9,7 @@ from flowrunner.memory.message import Message, utc_now
 from flowrunner.memory.purging import preview_purge
 from flowrunner.memory.retention import read_rules
 from flowrunner.memory.sizes import disk_size, size_of
+from flowrunner.store.keys import owner_of_user
 from tests.web.site import BACKENDS, echo_flow, open_site
 
 PATH = "/api/v1/memory"
@@ -24,11 +25,10 @@ def messages(session, count, *, days=0, flow_id=None):
 
 
 @pytest.fixture(params=BACKENDS)
-def site(request, tmp_path):
-    with open_site(tmp_path, memory=request.param, memory_retention="age=30d") as made:
+def site(request, tmp_path, open_peopled):
+    with open_peopled(tmp_path, memory=request.param, memory_retention="age=30d") as made:
         made.name = request.param
-        made.owners = {user: made.add_user(user) for user in ("ann", "bob")}
-        made.add_user("root", admin=True)
+        made.owners = {user: owner_of_user(user) for user in ("ann", "bob")}
         yield made
 
 

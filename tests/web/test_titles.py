@@ -3,16 +3,14 @@
 import pytest
 
 from flowrunner.store.ownership import give_things
-from tests.web.site import BACKENDS, echo_flow, open_site
+from tests.web.site import BACKENDS, echo_flow
 
 SESSIONS = "/api/v1/monitor/messages/sessions"
 
 
 @pytest.fixture(params=BACKENDS)
-def site(request, tmp_path):
-    with open_site(tmp_path, memory=request.param) as site:
-        site.add_user("ann")
-        site.add_user("bob")
+def site(request, tmp_path, open_peopled):
+    with open_peopled(tmp_path, memory=request.param) as site:
         site.say("ann", site.flow("ann"), "first words", "s/1")
         yield site
 
