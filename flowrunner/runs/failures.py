@@ -25,7 +25,7 @@ logger = logging.getLogger("flowrunner")
 
 
 #: Errors of stores, which are reported to the watch.
-_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
+OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed)
 
 
 def tell_failure(run_id: str, flow: Flow, error: BaseException, watch: StoreWatch, *, stopping: bool) -> BaseException:
@@ -34,7 +34,7 @@ def tell_failure(run_id: str, flow: Flow, error: BaseException, watch: StoreWatc
     :param stopping: whether the run was stopped because the server is stopping.
     """
     failure = error if isinstance(error, FlowRunnerError) else as_store_failed(error)
-    if isinstance(failure, _OF_STORES):
+    if isinstance(failure, OF_STORES):
         watch.failed(failure)
         failure.run_id = run_id
     else:

@@ -11,15 +11,12 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_ex
 from flowrunner.errors import (
     BodyTooLarge,
     FlowRunnerError,
-    MemoryFailed,
     NotReady,
     PluginFailed,
     RunLost,
     SettingsInvalid,
-    StoreFailed,
-    VectorStoreFailed,
 )
-from flowrunner.runs.failures import was_told
+from flowrunner.runs.failures import OF_STORES, was_told
 from flowrunner.store.outage import as_store_failed
 from flowrunner.web.auth import RUNNER
 from flowrunner.web.json_io import json_response
@@ -43,7 +40,7 @@ def openai_error(error: FlowRunnerError) -> dict[str, Any]:
 
 
 #: Errors of stores, which the watch logs once for all requests.
-_OF_STORES: Final = (StoreFailed, MemoryFailed, VectorStoreFailed, NotReady)
+_OF_STORES: Final = (*OF_STORES, NotReady)
 
 
 def error_response(error: FlowRunnerError, body: dict[str, Any] | None = None) -> Response:

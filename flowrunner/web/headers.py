@@ -120,7 +120,7 @@ class Hygiene:
         given = {name.lower(): value for name, value in headers}
         kind = given.get("content-type", "")
         if kind.startswith("text/html"):
-            refuse_frames(response)
+            refuse_frames(headers)
         for name, header in (_PAGE if kind.startswith(_PAGES) else _DATA).items():
             if name not in given:
                 headers.add(*header)

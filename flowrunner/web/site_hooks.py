@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import Flask, Response, current_app, has_request_context, request
+from flask import Flask, current_app, has_request_context, request
+from werkzeug.datastructures import Headers
 
 from flowrunner.errors import NotAllowed
 from flowrunner.runner import Runner
@@ -59,12 +60,9 @@ def check_neighbours(app: Flask, runner: Runner) -> None:
         checked.add(runner.settings.prefix)
 
 
-def refuse_frames(response: Response) -> Response:
+def refuse_frames(headers: Headers) -> None:
     """Add headers that forbid showing a page in a frame."""
-    headers = response.headers
-    if headers.get("Content-Type", "").startswith("text/html"):
-        headers.setdefault("X-Frame-Options", "DENY")
-        policy = headers.get("Content-Security-Policy")
-        if policy is None or "frame-ancestors" not in policy:
-            headers["Content-Security-Policy"] = f"{policy}; {_FRAMES}" if policy else _FRAMES
-    return response
+    headers.setdefault("X-Frame-Options", "DENY")
+    policy = headers.get("Content-Security-Policy")
+    if policy is None or "frame-ancestors" not in policy:
+        headers["Content-Security-Policy"] = f"{policy}; {_FRAMES}" if policy else _FRAMES

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from flask import Response
@@ -43,7 +44,8 @@ class StreamedRun:
         self.cancelled = CancelToken()
         #: The error that ended the run; None after success.
         self.failure: FlowRunnerError | None = None
-        self._call = call
+        # The run may outlive its request, which it does not keep.
+        self._call = replace(call, environ={})
         self._claim = claim
         self._presence = Presence(call.environ)
         self._begun = threading.Event()
