@@ -19,12 +19,15 @@ from flowrunner.settings.reading import PREFIX
 from flowrunner.settings.setting import Settings
 from flowrunner.store.engine import close_database, database_engine, database_url, reading
 from flowrunner.store.foreign_file import find_foreign
+from flowrunner.store.postgres_rights import GRANTS, missing_rights
 from flowrunner.store.secretbox import KEY_FILE, SecretBox, open_secret_box
 from flowrunner.store.tables import SCHEMA, api_keys, runs, variables
 from flowrunner.text.timestamps import moment_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
+
+    from flowrunner.store.schema import DatabaseSchema
 
 _LOOK_SECONDS: Final = 10.0
 _AHEAD: Final = timedelta(minutes=5)
@@ -91,6 +94,11 @@ def _look_inside(installation: Installation, settings: Settings) -> Iterator[Dia
         with reading(engine) as connection:
             if connection.dialect.name == "postgresql":
                 yield from _postgres_trouble(connection, installation)
+                lacking = missing_rights(connection, _tables(installation))
+                if lacking:
+                    message = f"The database of {PREFIX}DATABASE_URL cannot be written: {lacking}."
+                    yield error("database-rights", message, f"{GRANTS[0].upper()}{GRANTS[1:]}.")
+                    return
             if not outdated and SCHEMA.current(engine) is not None:
                 yield from _content_trouble(connection, installation, settings)
     except TypeError:
@@ -103,12 +111,21 @@ def _look_inside(installation: Installation, settings: Settings) -> Iterator[Dia
         yield error("database-unreachable", message, f"Start it, or correct {name}.")
 
 
-def _other_releases(installation: Installation, engine: Engine) -> Iterator[Diagnosis]:
-    """Find tables of another release: our own, and those of the chosen stores."""
+def _schemas(installation: Installation) -> list[DatabaseSchema]:
+    """Return our own schema, and those of the chosen stores."""
     assert installation.plugins is not None and installation.settings is not None
     registry, settings = installation.plugins.registry, installation.settings
     chosen = registry.backends.get(settings.memory), registry.vector_stores.get(settings.vector_store)
-    for schema in (SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)):
+    return [SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)]
+
+
+def _tables(installation: Installation) -> list[str]:
+    return [name for schema in _schemas(installation) for name in schema.metadata.tables]
+
+
+def _other_releases(installation: Installation, engine: Engine) -> Iterator[Diagnosis]:
+    """Find tables of another release: our own, and those of the chosen stores."""
+    for schema in _schemas(installation):
         found = schema.current(engine)
         if found in (None, schema.head):
             continue

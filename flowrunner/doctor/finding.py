@@ -24,6 +24,7 @@ CODES: Final = {
     "sqlite-on-network": "a SQLite database is on a network file system",
     "database-unreachable": "the database cannot be opened or reached",
     "database-damaged": "the database file is damaged or not a database",
+    "database-rights": "the role lacks privileges on the tables in PostgreSQL",
     "database-foreign": "something else is where the database file belongs",
     "database-outdated": "the tables are from an older release",
     "database-newer": "the tables are from a newer release",

@@ -175,8 +175,9 @@ def _open(
     folders = library_of(tuple(_flow_folders(settings)), limits=Limits(max_vertices=settings.max_vertices))
     with ExitStack() as undo:
         undo.callback(place.close)
-        engine = _open_database(app, settings, wishes)
+        # Registered first: a database that is refused must not stay open either.
         undo.callback(close_database, app, settings)
+        engine = _open_database(app, settings, wishes)
         undo.callback(close_engine, engine)
         refuse_shared_file(app, engine)
         box = open_secret_box(settings.secret_key, settings.data_dir)

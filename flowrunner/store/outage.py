@@ -41,7 +41,11 @@ _OF_THE_DISK: Final = (
     "Check the system log for disk errors. If somebody removed a file beside the database, restart the server."
 )
 FULL: Final = Outage("full", "the disk is full", "Free some space; nothing else is needed.")
-READ_ONLY: Final = Outage("read_only", "its data cannot be written", "Give the server's user write permission again.")
+READ_ONLY: Final = Outage(
+    "read_only",
+    "its data cannot be written",
+    "Give the server's user the permission to write, or mount the file system for writing again.",
+)
 BROKEN: Final = Outage("broken", "the disk fails", _OF_THE_DISK)
 MISSING: Final = Outage(
     "missing",

@@ -288,7 +288,7 @@ def test_a_weak_key_is_found_beside_what_it_does_not_open(installation):
 
 def test_every_code_but_those_of_postgresql_is_tried():
     tried = {code for code, _ in ENVIRONMENTS} | {"secret-key-weak"}
-    assert set(CODES) - tried == {"database-connections", "database-encoding"}
+    assert set(CODES) - tried == {"database-connections", "database-encoding", "database-rights"}
 
 
 def test_a_postgresql_without_unicode_and_with_few_connections(installation, postgres_server):
