@@ -51,28 +51,43 @@ FLOWS = {
 BROKEN_PLUGIN = "raise RuntimeError('not today')\n"
 
 
-@pytest.fixture
-def installation(tmp_path, monkeypatch):
-    """An installation in order: a data folder with a database, a secret, a run and a flow."""
+def place_in(root, patch):
+    """Have the settings name a data folder and a folder with a flow; return both."""
     for name in [name for name in os.environ if name.startswith("FLOWRUNNER_")]:
-        monkeypatch.delenv(name)
-    data, flows = tmp_path / "data", tmp_path / "flows"
+        patch.delenv(name)
+    data, flows = root / "data", root / "flows"
     flows.mkdir()
     (flows / "echo.json").write_text(json.dumps(ECHO), "utf-8")
-    monkeypatch.setenv("FLOWRUNNER_DATA_DIR", str(data))
-    monkeypatch.setenv("FLOWRUNNER_FLOWS_DIR", str(flows))
+    patch.setenv("FLOWRUNNER_DATA_DIR", str(data))
+    patch.setenv("FLOWRUNNER_FLOWS_DIR", str(flows))
     # What the machine of the tests brings along is not what is tried here.
-    monkeypatch.setattr(data_folder, "_TEMPORARY", ())
+    patch.setattr(data_folder, "_TEMPORARY", ())
     # Only this module sees another folder: the fork server, which may start in such a test, needs the real one.
-    monkeypatch.setattr(data_folder, "tempfile", SimpleNamespace(gettempdir=lambda: "/not/there"))
-    monkeypatch.setattr(machine.sqlite3, "sqlite_version_info", (3, 51, 3))
-    monkeypatch.setattr(folder, "find_older_places", lambda current: [])
-    app = create_app(auth="none")
-    runner = runner_of(app)
-    runner.open()
-    runner.stores.variables.create(LOCAL_IDENTITY.id, "SECRET", "something-secret", type="Credential")
-    assert app.test_client().post("/api/v1/run/echo", json={"input_value": "hello"}).status_code == 200
-    runner.close()
+    patch.setattr(data_folder, "tempfile", SimpleNamespace(gettempdir=lambda: "/not/there"))
+    patch.setattr(machine.sqlite3, "sqlite_version_info", (3, 51, 3))
+    patch.setattr(folder, "find_older_places", lambda current: [])
+    return data, flows
+
+
+@pytest.fixture(scope="module")
+def used_data(tmp_path_factory):
+    """A data folder with a database, a secret and a run, to be copied: making one takes longer than looking at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        data, _ = place_in(tmp_path_factory.mktemp("used"), patch)
+        app = create_app(auth="none")
+        runner = runner_of(app)
+        runner.open()
+        runner.stores.variables.create(LOCAL_IDENTITY.id, "SECRET", "something-secret", type="Credential")
+        assert app.test_client().post("/api/v1/run/echo", json={"input_value": "hello"}).status_code == 200
+        runner.close()
+    return data
+
+
+@pytest.fixture
+def installation(tmp_path, monkeypatch, used_data):
+    """An installation in order: a data folder with a database, a secret, a run and a flow."""
+    data, flows = place_in(tmp_path, monkeypatch)
+    shutil.copytree(used_data, data)
     return namedtuple("Installation", "data flows tmp setenv setattr")(
         data, flows, tmp_path, monkeypatch.setenv, monkeypatch.setattr
     )
