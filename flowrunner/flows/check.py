@@ -193,8 +193,8 @@ def _check_services(flow: Flow, registry: Registry, settings: Settings) -> Itera
         if _letters(chosen) in {_letters(name) for name in (component.type_name, component.display_name)}:
             continue
         message = (
-            f"{_shown(vertex)} is answered by {chosen}, which {PREFIX}{component.answered_by} names, and by no server"
-            " of its own: address and key in the flow are not used, and what that server holds is not found."
+            f"{_shown(vertex)} uses {chosen}, the store selected by {PREFIX}{component.answered_by}, instead of its own"
+            " server: the address and key in the flow are not used, and data on that server is not found."
         )
         yield Finding(codes.STANDS_IN, message, vertex.id, vertex.type, "note")
 

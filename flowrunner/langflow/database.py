@@ -99,8 +99,8 @@ class LangflowDatabase:
         """Yield all messages in order of time, equal moments as they were stored."""
         if "message" not in self._tables:
             self.notes.append(
-                "This release kept messages in a file of its own (monitor.duckdb), so there are none in the database:"
-                " upgrade Langflow to 1.0.19 or later once, or import from the running server by its address."
+                "This release stores messages in a separate file (monitor.duckdb), so the database has none: upgrade"
+                " Langflow to 1.0.19 or later once, or import from the running server by its address."
             )
             return
         flows = {read_id(row["id"]): self._name(row.get("user_id")) for row in self._rows("flow", ("id", "user_id"))}

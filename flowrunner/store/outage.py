@@ -55,7 +55,7 @@ MISSING: Final = Outage(
 MISPLACED: Final = Outage(
     "misplaced",
     "something else is where a file or folder of its data belongs",
-    "Move it away, and bring back what was there.",
+    "Move it away, and restore what was there.",
 )
 REPLACED: Final = Outage(
     "replaced",

@@ -77,7 +77,7 @@ class StreamKind(Flag):
     name="run",
     needs=RUN,
     query={
-        "background": Flag("Accept the run and answer at once; the outcome is recorded in the run log."),
+        "background": Flag("Accept the run and answer immediately; the outcome is recorded in the run log."),
         "stream": StreamKind(
             "true: one line of JSON per event, as Langflow does; sse: server-sent events.", json={"type": "string"}
         ),

@@ -85,8 +85,8 @@ def _give_up(note: Path, folder: Path) -> None:
     kept = [set_aside(path).name for path in sorted(folder.glob("*" + _BESIDE))]
     aside = set_aside(note)
     logger.error(
-        "The file %s, which says what was left half done, is damaged: it is now %s. Conversations that a process moved"
-        " or changed together as it died may be changed in part; what was to take their place is kept in %s: %s.",
+        "The file %s, which lists unfinished changes, is damaged and was renamed to %s. Conversations that were changed"
+        " together when a process died may be changed in part; the new versions of their files are in %s: %s.",
         note,
         aside.name,
         folder,

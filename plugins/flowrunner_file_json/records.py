@@ -150,12 +150,12 @@ def to_message(record: Mapping[str, Any], owner: str, session_id: str) -> Messag
 
 
 def to_seq(value: Any) -> int:
-    """Return the place of a message in the order of append.
+    """Return the position of a message in the order of append.
 
-    :raises RecordInvalid: if it is none.
+    :raises RecordInvalid: if it is not a valid position.
     """
     if type(value) is not int or not 0 < value < _MOST_SEQ:
-        raise RecordInvalid("its seq is no place in an order")
+        raise RecordInvalid("its seq is not a valid position")
     return value
 
 

@@ -32,19 +32,20 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MOST_ROWS: Final = 50_000
 
 README: Final = """\
-Conversations, kept by flowrunner.
+Conversations stored by flowrunner.
 
-sessions/       one file per session, a line per message, to be read with any editor
-catalogue.jsonl which sessions there are; made anew from the files if it is missing
-ids/            which message is in which file; made anew if catalogue.jsonl is missing
-lock            whoever uses the folder holds it
+sessions/       one file per session, one line per message, readable in any editor
+catalogue.jsonl the list of sessions; rebuilt from the files if it is missing
+ids/            the session file of each message; rebuilt if catalogue.jsonl is missing
+pending.json    exists only while several files are changed together
+lock            locked by the process that uses the folder
 
-Change nothing here while a server runs. A file of sessions/ can be copied away at any time.
+Do not change anything here while a server is running. Files in sessions/ can be copied at any time.
 """
 
 
 class Store:
-    """Sessions' files and what is known about them. All methods but ``held`` want the lock held."""
+    """Sessions' files and what is known about them. All methods except ``held`` require the lock."""
 
     def __init__(self, folder: Path) -> None:
         self._sessions = folder / "sessions"

@@ -178,12 +178,12 @@ def test_an_output_that_only_the_file_knows(registry):
 @pytest.mark.parametrize(
     ("kind", "chosen", "said"),
     [
-        ("Pinecone", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
-        ("ChromaVectorStoreComponent", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
-        ("pgvector", {}, "answered by local, which FLOWRUNNER_VECTOR_STORE names"),
-        ("AstraDBToolComponent", {"vector_store": "qdrant"}, "answered by qdrant"),
-        ("Milvus", {"vector_store": "qdrant"}, "answered by qdrant"),
-        ("RedisChatMemory", {"memory": "sqlite"}, "answered by sqlite, which FLOWRUNNER_MEMORY names"),
+        ("Pinecone", {}, "uses local, the store selected by FLOWRUNNER_VECTOR_STORE"),
+        ("ChromaVectorStoreComponent", {}, "uses local, the store selected by FLOWRUNNER_VECTOR_STORE"),
+        ("pgvector", {}, "uses local, the store selected by FLOWRUNNER_VECTOR_STORE"),
+        ("AstraDBToolComponent", {"vector_store": "qdrant"}, "uses qdrant"),
+        ("Milvus", {"vector_store": "qdrant"}, "uses qdrant"),
+        ("RedisChatMemory", {"memory": "sqlite"}, "uses sqlite, the store selected by FLOWRUNNER_MEMORY"),
         ("PGVectorStoreComponent", {"vector_store": "pgvector"}, None),
         ("Qdrant", {"vector_store": "qdrant"}, None),
         ("LocalDB", {}, None),
@@ -208,4 +208,4 @@ def test_the_command_says_what_stands_in_and_the_flow_can_run(tmp_path, monkeypa
     shown = CliRunner().invoke(check_command, [str(tmp_path / "flow.json")])
     assert shown.exit_code == 0, shown.output
     assert "can run." in shown.output
-    assert "  note stands-in: Chroma (store) is answered by local" in shown.output
+    assert "  note stands-in: Chroma (store) uses local" in shown.output

@@ -22,7 +22,7 @@ class EncryptTexts:
 
     @hookimpl
     def register_settings(self, register):
-        register(Setting("ENCRYPT_KEYS", "", "keys for texts at rest, commas between; the first encrypts", secret=True))
+        register(Setting("ENCRYPT_KEYS", "", "keys, separated by commas; the first one encrypts", secret=True))
 
     @hookimpl
     def use_settings(self, settings):
@@ -34,7 +34,7 @@ class EncryptTexts:
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
-            raise SettingsInvalid(f"{settings.prefix}ENCRYPT_KEYS holds something that is no key.") from error
+            raise SettingsInvalid(f"{settings.prefix}ENCRYPT_KEYS contains an invalid key.") from error
 
     @hookimpl(wrapper=True, tryfirst=True)
     def append_messages(self, messages):
@@ -95,4 +95,4 @@ class EncryptTexts:
 
     def _refuse_search(self, query):
         if query.words():
-            raise BadRequest("Texts are encrypted, so messages cannot be changed or deleted by their words.")
+            raise BadRequest("Texts are encrypted, so messages cannot be updated or deleted by a text search.")
