@@ -53,13 +53,15 @@ def test_the_first_token_comes_before_the_last_is_made(server, model):
 
 @pytest.mark.parametrize("parts", [(), ("one", " two")], ids=["before the first word", "in the middle"])
 def test_a_client_that_leaves_cancels_the_model(server, model, parts):
-    left, session = model.left, f"left-{len(parts)}"
+    asked, left, session = len(model.asked), model.left, f"left-{len(parts)}"
     model.script(Hang(parts))
     with opened(server, "chat", "hi", stream="true", session=session) as response:
         lines = lines_of(response)
         for _ in range(1 + (1 + len(parts) if parts else 0)):
             next(lines)
-    assert wait_until(lambda: model.left > left)
+        # Who leaves before the model is asked ends the run without it.
+        assert wait_until(lambda: len(model.asked) > asked, 30)
+    assert wait_until(lambda: model.left > left, 30)
     said = wait_until(lambda: [m for m in server.messages(session) if m["sender"] == "Machine"]) if parts else []
     assert [(m["text"], m["properties"]["state"]) for m in said] == ([("one two", "partial")] if parts else [])
 
