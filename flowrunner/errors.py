@@ -16,13 +16,13 @@ _RAISE: Final = opcode.opmap["RAISE_VARARGS"]
 
 
 class FlowRunnerError(Exception):
-    """Root of all errors of this package."""
+    """The base class of all errors of this package."""
 
     status = 500
     code = "flowrunner_error"
-    #: Seconds after which it is worth another try, where that is known.
+    #: Seconds after which to retry, if known.
     retry_after: int | None = None
-    #: The run that it ended, once the log has a line about that; see :mod:`flowrunner.runs.failures`.
+    #: The run that the error ended, after it was logged; see :mod:`flowrunner.runs.failures`.
     run_id: str | None = None
 
     def __init__(self, message: str, *, detail: Any = None) -> None:
@@ -32,12 +32,12 @@ class FlowRunnerError(Exception):
 
     @property
     def detail(self) -> Any:
-        """What stands under ``detail`` in the answer: the message, or a list or object."""
+        """The member ``detail`` of the answer: the message, or a list or object."""
         return self.message if self._detail is None else self._detail
 
     @property
     def sentence(self) -> str:
-        """The message for people: without what the reference server's clients expect before it."""
+        """The message without the prefix that clients of the reference server expect."""
         return self.message
 
 
@@ -54,7 +54,7 @@ class PluginFailed(FlowRunnerError):
 
 
 class NotReady(FlowRunnerError):
-    """The data of the server cannot be opened at present."""
+    """The data of the server cannot be opened at the moment."""
 
     status = 503
     code = "not_ready"
@@ -68,14 +68,14 @@ class SchemaOutdated(FlowRunnerError):
 
 
 class FlowNotFound(FlowRunnerError):
-    """No flow of that id or name is there for this owner."""
+    """The owner has no flow with this id or name."""
 
     status = 404
     code = "flow_not_found"
 
 
 class NotFound(FlowRunnerError):
-    """A thing that a request names is not there, or not the caller's."""
+    """Something named in a request does not exist, or does not belong to the caller."""
 
     status = 404
     code = "not_found"
@@ -89,16 +89,16 @@ class FlowInvalid(FlowRunnerError):
 
 
 class EdgeInvalid(FlowInvalid):
-    """An edge joins ports that do not fit; the reference server answers this with 500."""
+    """An edge connects incompatible ports; the reference server answers this with 500."""
 
     status = 500
     code = "edge_invalid"
 
 
 class RequestInvalid(FlowRunnerError):
-    """A request whose body, query or path is wrong.
+    """The body, query or path of a request is not valid.
 
-    :param entries: list of ``{"type", "loc", "msg"}`` objects for the answer, where there are any.
+    :param entries: a list of ``{"type", "loc", "msg"}`` objects for the answer, if any.
     """
 
     status = 422
@@ -109,7 +109,7 @@ class RequestInvalid(FlowRunnerError):
 
 
 class BadRequest(FlowRunnerError):
-    """A request that is well formed but contradicts itself or names what it may not."""
+    """A request that is well-formed but contradicts itself, or refers to something that it may not use."""
 
     status = 400
     code = "bad_request"
@@ -122,14 +122,14 @@ class SessionRequired(BadRequest):
 
 
 class UnsupportedBody(FlowRunnerError):
-    """A body of a content type that is not read here."""
+    """The content type of a body is not supported."""
 
     status = 415
     code = "unsupported_body"
 
 
 class BodyTooLarge(FlowRunnerError):
-    """A body over the limit."""
+    """A body exceeds the size limit."""
 
     status = 413
     code = "body_too_large"
@@ -153,7 +153,7 @@ class TweakRefused(FlowRunnerError):
 
 
 class NotAllowed(FlowRunnerError):
-    """The caller did not say who they are, or may not do this."""
+    """The caller is not authenticated, or has no permission."""
 
     status = 403
     code = "not_allowed"
@@ -167,7 +167,7 @@ class SessionBusy(FlowRunnerError):
 
 
 class Conflict(FlowRunnerError):
-    """What is asked contradicts what is stored, such as an id that is taken."""
+    """The request conflicts with stored data, such as an id that already exists."""
 
     status = 409
     code = "conflict"
@@ -185,14 +185,14 @@ class KeyInFlight(FlowRunnerError):
 
 
 class KeyReused(FlowRunnerError):
-    """An ``Idempotency-Key`` that another request had."""
+    """An ``Idempotency-Key`` was used for another request."""
 
     status = 422
     code = "idempotency_key_reused"
 
 
 class AnswerGone(FlowRunnerError):
-    """The request of an ``Idempotency-Key`` was done, and its answer is not kept."""
+    """The request with an ``Idempotency-Key`` was completed, but its answer is no longer stored."""
 
     status = 410
     code = "answer_gone"
@@ -205,9 +205,9 @@ class RunLost(FlowRunnerError):
 
 
 class TooMany(FlowRunnerError):
-    """A caller does more at a time, or in an hour, than one caller may.
+    """A caller exceeds a limit on concurrent or hourly requests.
 
-    :param retry_after: seconds after which it may be tried again, where that is known.
+    :param retry_after: seconds after which to retry, if known.
     """
 
     status = 429
@@ -219,21 +219,21 @@ class TooMany(FlowRunnerError):
 
 
 class TooBusy(FlowRunnerError):
-    """The server runs as many flows as it may."""
+    """The server has reached its limit of concurrent runs."""
 
     status = 503
     code = "too_busy"
 
 
 class ServerStops(FlowRunnerError):
-    """The server is about to stop, and takes nothing new or has stopped what it ran."""
+    """The server is stopping: it accepts no new runs, or has cancelled the run."""
 
     status = 503
     code = "server_stops"
 
 
 class ComponentFailed(FlowRunnerError):
-    """A component raised an error while it ran; ``__cause__`` is what it raised.
+    """A component raised an exception, which is the ``__cause__``.
 
     :param vertex_id: id of the vertex.
     :param component: display name of the component.
@@ -255,7 +255,7 @@ class ComponentFailed(FlowRunnerError):
 
 
 class RunTimeout(FlowRunnerError):
-    """A run took longer than it may."""
+    """A run exceeded its time limit."""
 
     status = 504
     code = "run_timeout"
@@ -269,46 +269,46 @@ class RunCancelled(FlowRunnerError):
 
 
 class MemoryFailed(FlowRunnerError):
-    """A memory backend could not do what it was asked; nothing half-done remains."""
+    """An operation of a memory backend failed, without partial changes."""
 
     status = 503
     code = "memory_failed"
 
 
 class StoreFailed(FlowRunnerError):
-    """The server's own database could not do what it was asked; nothing half-done remains."""
+    """An operation of the server's own database failed, without partial changes."""
 
     status = 503
     code = "store_failed"
 
 
 class VectorStoreFailed(FlowRunnerError):
-    """A vector store could not do what it was asked; nothing half-done remains."""
+    """An operation of a vector store failed, without partial changes."""
 
     status = 503
     code = "vector_store_failed"
 
 
 class ChunkInvalid(FlowRunnerError):
-    """Chunks that a vector store cannot keep, or a vector that does not fit those it has."""
+    """Chunks that a vector store cannot store, or a vector with another length than those of the collection."""
 
     status = 422
     code = "chunk_invalid"
 
 
 class MessageInvalid(FlowRunnerError):
-    """A message that lacks what storing needs, or whose id is taken."""
+    """A message that lacks required fields, or whose id already exists."""
 
     status = 422
     code = "message_invalid"
 
 
-#: Errors whose text says little without their name: ``KeyError('a')`` is only ``'a'``.
+#: Errors whose message needs their name: that of ``KeyError('a')`` is only ``'a'``.
 _TERSE: Final = (LookupError, AttributeError, NameError, TypeError, AssertionError, ArithmeticError, SyntaxError)
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an error says, as the end of a sentence: without a full stop, and with its name where that helps."""
+    """Return the message of an error for use in a sentence: without a full stop, and with its name if that helps."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     said = (error.message if isinstance(error, FlowRunnerError) else str(error)).strip()
@@ -319,10 +319,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether an error that came out of foreign code is meant for the whole program, and must pass.
+    """Return whether an exception from third-party code is meant for the whole program, and must be passed on.
 
-    That is Ctrl-C, and what gevent stops its greenlets with. ``raise KeyboardInterrupt``,
-    ``sys.exit()`` and whatever else a piece of code raises by itself is only a failure of that code.
+    This applies to Ctrl-C, and to the exception with which gevent stops greenlets. ``raise KeyboardInterrupt``,
+    ``sys.exit()`` and other exceptions raised by the code itself are only failures of that code.
     """
     if type(error).__module__.partition(".")[0] in ("greenlet", "gevent"):
         return True

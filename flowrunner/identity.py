@@ -16,15 +16,13 @@ class Identity:
     caller may run flows; further permissions are set here, and :mod:`flowrunner.authority` reads
     them.
 
-    ``id`` is the owner of all data of this caller. ``admin`` may see every owner's,
-    unless limited by ``flows``. ``read_only`` may change nothing and run nothing. ``flows`` limits a
-    key to single flows: ids or endpoint names; None means all that the owner may use. ``name`` is
-    a display name.
-    ``author`` may make, change, read and download flows, and has variables and keys. ``offers``
-    says of a flow whether the site offers it to them; None means that no site has a say.
-    ``nameless`` is somebody whom nobody knows, such as a visitor: their ``id`` begins with
-    :data:`VISITOR`, and limits count all of them together, or those of one ``address``.
-    ``acting`` is an admin in the name of another owner. ``key`` is the id of the API key that they brought.
+        ``id`` is the owner of all data of this caller. ``admin`` allows reading the data of all owners, unless
+        limited by ``flows``. ``read_only`` forbids changes and runs. ``flows`` limits a key to some flows, by id or
+        endpoint name; None allows all flows of the owner. ``name`` is a display name. ``author`` allows creating,
+        changing, reading and downloading flows, and having variables and keys. ``offers`` decides whether the site
+        offers a flow to the caller; None means that there is no site. ``nameless`` marks an anonymous caller, such as
+        a visitor: the ``id`` begins with :data:`VISITOR`, and limits count all of them, or those of one ``address``,
+        together. ``acting`` marks an admin acting as another owner. ``key`` is the id of the API key of the request.
     """
 
     id: str
@@ -41,19 +39,19 @@ class Identity:
 
     @property
     def scope(self) -> Owner:
-        """Whose things a list shows: everybody's for an admin who is not limited to flows, else one's own."""
+        """The owners whose data lists show: all for an admin without a limit to flows, otherwise the caller."""
         return EVERY_OWNER if self.admin and self.flows is None else self.id
 
 
-#: How the ids of those begin whom nobody knows by name.
+#: The prefix of the ids of anonymous callers.
 VISITOR: Final = "visitor-"
 
-#: The person at a machine whose server runs open, on loopback only.
+#: The user of a server without API keys, on a loopback address only.
 LOCAL_IDENTITY: Final = Identity("local", name="local", author=True)
-#: The same where clients are counted by address: all those of the machine are one.
+#: The same, if clients are counted by address: all local clients are one.
 LOCAL_CALLER: Final = replace(LOCAL_IDENTITY, address="this machine")
 
 
 def is_local(identity: Identity) -> bool:
-    """Return whether a caller is the local user, and not just a user of the same name."""
+    """Return whether a caller is the local user, not only a user with the same name."""
     return identity is LOCAL_IDENTITY or identity is LOCAL_CALLER

@@ -11,12 +11,12 @@ from typing import Any
 
 
 class Word(IntEnum):
-    """Who says something, the least trusted first: ``Word.REQUEST < Word.AUTHOR < Word.OPERATOR``.
+    """The origin of a value, least trusted first: ``Word.REQUEST < Word.AUTHOR < Word.OPERATOR``.
 
-    The operator speaks through settings, the environment, and flows of folders; on an open server
-    of this machine also through the flows and variables of its local user. An author speaks through
-    a flow stored over the API and through stored variables. All else is the request's: its body,
-    its tweaks, the variables that it brings, and what is made of them or comes from the world.
+    The operator sets settings, environment variables and flows in folders; on a local server without API keys, also
+    the flows and variables of the local user. An author sets flows stored over the API, and stored variables.
+    Everything else is set by the request: its body, tweaks and variables, what is derived from them, and data from
+    the network.
     """
 
     REQUEST = 1
@@ -26,12 +26,12 @@ class Word(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Who had a hand in the value of an input.
+    """The origin of the value of an input.
 
-    ``word`` is the least trusted who decided on it: ask this of an address. ``secret`` is the most
-    trusted whose secrets it may hold: ask this of a key, of headers, of a body. ``own`` is the value
-    that the input would have without this request, and ``own_word`` whose word that is. ``tweaked``
-    says that a tweak of the request stands in its place, and neither an edge nor a model fills the input.
+    ``word`` is the least trusted origin of the value: check this for an address. ``secret`` is the most trusted owner
+    of a secret that it may contain: check this for a key, headers or a body. ``own`` is the value without this
+    request, and ``own_word`` its origin. ``tweaked`` means that the value was set by a tweak, and not by an edge or a
+    model.
     """
 
     word: Word

@@ -1,4 +1,4 @@
-"""Components: their contract, what they declare, and what they get."""
+"""Components: their contract, their declarations, and the context of their runs."""
 
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.components.context import ConversationMemory, RunContext, Source

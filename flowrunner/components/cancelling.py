@@ -1,4 +1,4 @@
-"""How a run is told to stop."""
+"""Cancel tokens: request that a run stops."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from flowrunner.errors import RunCancelled, RunTimeout
 
 
 class CancelToken:
-    """Signals that a run should stop; components that wait check it. It is true once the run should stop."""
+    """Signals that a run should stop. It is true once the run should stop; components that wait check it."""
 
     __slots__ = ("_acts", "_event", "_late", "_lock", "deadline", "reason")
 
     def __init__(self) -> None:
-        #: A reading of the monotonic clock after which the run should stop, too; None where it may take any time.
+        #: The time of the monotonic clock at which the run should stop; None without a time limit.
         self.deadline: float | None = None
         self._late = ""
         self._event = threading.Event()
@@ -34,11 +34,11 @@ class CancelToken:
             act()
 
     def stops_at(self, deadline: float | None, late: str) -> AbstractContextManager[None]:
-        """Count as set after a moment, for the length of a block; an earlier one that is set already stays.
+        """Set a time limit for a block, unless there is an earlier one.
 
-        So a loop that looks at the token stops in time, although nobody cancels it.
+        A loop that checks the token then stops in time, even if the run is not cancelled.
 
-        :param late: what :class:`~flowrunner.RunTimeout` says then.
+        :param late: the message of the :class:`~flowrunner.RunTimeout`.
         """
         return _TimeLimit(self, deadline, late)
 
@@ -46,12 +46,12 @@ class CancelToken:
         return self.deadline is not None and time.monotonic() > self.deadline
 
     def call_when_set(self, act: Callable[[], object]) -> Callable[[], None]:
-        """Call a function on cancellation, at once if the run is already cancelled.
+        """Call a function on cancellation, immediately if the run is already cancelled.
 
-        For what waits where it cannot look, such as a socket: ``act`` ends the waiting. It runs on
-        the thread that cancels and must not raise.
+                For code that waits where it cannot check the token, such as on a socket: ``act`` must end the
+                waiting. It runs on the thread that cancels, and must not raise an exception.
 
-        :returns: a function that forgets ``act`` again.
+        :returns: a function that removes ``act`` again.
         """
         with self._lock:
             if not self._event.is_set():
@@ -72,7 +72,7 @@ class CancelToken:
     __bool__ = is_set
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most that long for a cancellation; return whether it came."""
+        """Wait for a cancellation until a timeout; return whether it came."""
         if self.deadline is not None:
             seconds = min(seconds, max(0.0, self.deadline - time.monotonic()))
         return self._event.wait(seconds) or self._is_late()
@@ -89,7 +89,7 @@ class CancelToken:
 
 
 class _TimeLimit:
-    """The block of :meth:`CancelToken.stops_at`."""
+    """The context manager of :meth:`CancelToken.stops_at`."""
 
     __slots__ = ("_before", "_limit", "_token")
 

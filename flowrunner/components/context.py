@@ -1,4 +1,4 @@
-"""What a component knows about its run."""
+"""The context of a component: its run, its session and its services."""
 
 from __future__ import annotations
 
@@ -18,66 +18,63 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: After so many steps of a loop that computes it is looked whether the run should stop.
+#: The number of steps of a computing loop between checks whether the run should stop.
 _LOOK_EVERY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The vertex from which a value came."""
+    """The vertex that a value came from."""
 
     id: str
     display_name: str
     source: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in the properties of a message."""
+        """Return the object in the properties of a message."""
         return {"id": self.id, "display_name": self.display_name, "source": self.source}
 
 
 class ConversationMemory(Protocol):
-    """What a component may do with stored messages: those of its run's owner and flow only."""
+    """The stored messages that a component may use: those of its run's owner and flow."""
 
     @overload
     def append(self, message: Message) -> Message: ...
     @overload
     def append(self, message: Iterable[Message]) -> list[Message]: ...
     def append(self, message: Message | Iterable[Message]) -> Message | list[Message]:
-        """Store a message of this run, or several (an update, if this run stored that id before)."""
+        """Store one or several messages of this run; an id that the run stored before is updated."""
 
     def fetch(
         self, *, session_id: str, limit: int | None = None, this_run: bool = False, **query: Any
     ) -> list[Message]:
         """Return earlier messages of a session, oldest first, without errors.
 
-        :param this_run: return those of this run, too, as far as they are stored by now.
+        :param this_run: also return the messages that this run has stored so far.
         """
 
     @property
     def of_owner(self) -> OwnerMemory:
-        """All messages of the owner, in every flow."""
+        """All messages of the owner, in all flows."""
 
 
 @dataclass(slots=True)
 class RunContext:
-    """What a component knows about its run.
+    """The context of a component: its run, its session and its services.
 
-    ``session`` is the decided session; ``streaming`` says whether anybody reads tokens;
-    ``sources`` names, by input, the vertices whose values arrived over edges; ``missing`` names, by
-    input, variables that were not found; ``settings`` are the runner's settings.
-    ``flow_values`` is a dict that all vertices of one run share. ``wanted`` names the outputs from
-    which an edge leads on. In a cycle, ``iteration`` says which time this is that the component runs, and
-    ``leads_back`` names the outputs that lead to it again. ``vectors`` are
-    the owner's collections in the chosen vector store; None where a run was given none.
-    ``save_file(name, data, append=False)`` keeps bytes among the owner's files of this flow, under a
-    name that is taken over or added to, and returns the name by which ``stored_file`` finds them;
-    None likewise.
+        ``session`` is the session of the component; ``streaming`` says whether tokens are streamed; ``sources`` has,
+        by input, the vertices whose values arrived over edges; ``missing`` has, by input, the variables that were not
+        found; ``settings`` are the settings of the runner. ``flow_values`` is a dict shared by all vertices of the
+        run. ``wanted`` names the outputs with edges. In a cycle, ``iteration`` is the number of the round, and
+        ``leads_back`` names the outputs that lead back to the component. ``vectors`` are the owner's collections in
+        the vector store, or None if not available. ``save_file(name, data, append=False)`` writes or appends bytes to
+        a file of the owner and flow, and returns the name for ``stored_file``; it may be None as well.
 
-    ``word`` says whose the flow is, ``given(input)`` who had a hand in the value of an input
-    (:class:`~flowrunner.Given`). ``variable(name)`` returns a variable, or None; what is more secret
-    than the addresses among the inputs may have is not handed out. A component that knows better
-    where it goes says so with ``to=`` (a :class:`~flowrunner.Word`). ``asked=True`` says that the
-    request chose the name, ``chosen=True`` that it chose among names of the component's own.
+    ``word`` is the origin of the flow; ``given(input)`` returns the origin of the value of an input
+    (:class:`~flowrunner.Given`). ``variable(name)`` returns a variable, or None; variables that must not be sent to
+    the addresses among the inputs are not returned. A component that knows its destination better passes ``to=`` (a
+    :class:`~flowrunner.Word`). ``asked=True`` means that the request chose the name, ``chosen=True`` that it chose
+        among names defined by the component.
     """
 
     flow_id: str
@@ -107,38 +104,38 @@ class RunContext:
     spent: list[dict[str, Any]] = field(default_factory=list)
 
     def count_tokens(self, model: str, usage: Mapping[str, Any]) -> None:
-        """Count the tokens of a model that this component asked, in the steps and totals of the run.
+        """Count the tokens of a model call of this component in the steps and totals of the run.
 
-        Those in the ``usage`` of a message that it creates and returns are counted by themselves.
+        Tokens in the ``usage`` of a message that it creates and returns are counted automatically.
 
-        :param usage: has ``input_tokens`` and ``output_tokens``.
+        :param usage: a mapping with ``input_tokens`` and ``output_tokens``.
         """
         self.spent.append({**usage, "model": model})
 
     @property
     def session_id(self) -> str:
-        """The id of the session that this component works in."""
+        """The id of the session of this component."""
         return self.session.id
 
     def stamp(self, message: Message) -> Message:
-        """Return a message that says to which session and flow it belongs."""
+        """Return a message with the session and flow of this component."""
         return message.replace(session_id=self.session.id, flow_id=self.flow_id)
 
     def text_budget(self) -> TextBudget:
-        """Return what counts the characters that this component is about to make.
+        """Return a budget for the characters that this component generates.
 
-        Take from it before making a text that is larger than what came in; what goes out is
-        measured anyway (``FLOWRUNNER_MAX_TEXT``).
+        Take from it before you build a text that is larger than the inputs; the size of outputs is checked in any
+        case (``FLOWRUNNER_MAX_TEXT``).
         """
         return TextBudget(getattr(self.settings, "max_text", MOST_TEXT), look=self.cancelled.raise_if_set)
 
     def watched(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield items one by one, and look now and then whether the run should stop.
+        """Yield items one by one, and check regularly whether the run should stop.
 
-        For a loop that computes: nothing else stops it, not even ``FLOWRUNNER_RUN_TIMEOUT``.
+        Use it for computing loops: nothing else stops them, not even ``FLOWRUNNER_RUN_TIMEOUT``.
 
         :raises RunCancelled: if the run was cancelled.
-        :raises RunTimeout: if it takes too long.
+        :raises RunTimeout: if the run takes too long.
         """
         for number, item in enumerate(items):
             if not number % _LOOK_EVERY:
@@ -146,10 +143,10 @@ class RunContext:
             yield item
 
     def word_of(self, name: str) -> Word:
-        """Return the least trusted who decided on the value of an input."""
+        """Return the least trusted origin of the value of an input."""
         return self.given(name).word
 
     def source_of(self, name: str) -> Source | None:
-        """Return the vertex that fed an input, the first if there are several."""
+        """Return the vertex whose value an input received, the first one if there are several."""
         found = self.sources.get(name)
         return found[0] if found else None

@@ -1,4 +1,4 @@
-"""The contract of a component: what a vertex of a flow does when it runs."""
+"""The contract of components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowrunner.components.context import RunContext
     from flowrunner.components.values import Tool
 
-#: How names begin of values that the vertices of one run share; see :meth:`Component.fills_with`.
+#: The prefix of names of values that vertices of a run share; see :meth:`Component.fills_with`.
 SHARED: Final = "\0"
 
 Outputs = Mapping[str, Any]
@@ -20,24 +20,23 @@ RunResultValue = Outputs | Generator[Any, None, Outputs]
 
 
 class Component(ABC):
-    """What a vertex does. **This docstring is the contract.**
+    """The base class of components. **This docstring is the contract.**
 
-    A component is a class without state: one instance serves all runs, in all threads. Its
-    attributes say what it is, :meth:`run` says what it does.
+    A component is a stateless class: one instance serves all runs, in all threads. Class attributes describe it, and
+    :meth:`run` does the work.
 
-    ``run`` gets its context and exactly its declared inputs as keywords, converted to their
-    types, with defaults filled in. It returns a mapping by output name; an output that is left
-    out is a branch not taken, and everything downstream of it does not run, except what one of the outputs
-    that it returns leads to as well. A ``run``
-    that is a generator yields text as it comes (the parts are sent to whoever reads the stream)
-    and returns the mapping. It may also yield a message without text: its content blocks (the steps
-    of an agent) are shown at once, and what was said before counts as a step, not as the answer.
-    What it raises ends the run with the component's name; so does an output that was never declared,
-    a part that is neither text nor message, and a value that its output's type cannot be: a
-    ``Message``, ``Data`` or ``Table`` output takes text, messages, numbers, dates, mappings and lists.
+    ``run`` gets the context and its declared inputs as keyword arguments, converted to their types, with defaults
+    filled in. It returns a mapping by output name. An output that is left out is a branch not taken: the components
+    behind it do not run, except those that also follow an output in the mapping. If ``run`` is a generator, it yields
+    text as it is generated, which is sent to readers of a stream, and returns the mapping. It may also yield a
+    message without text: its content blocks (the steps of an agent) are shown immediately, and the text yielded
+    before becomes a step instead of the answer. An exception ends the run with an error that names the component; so
+    do an undeclared output, a yielded value that is neither text nor a message, and a value that does not fit the
+    type of its output: ``Message``, ``Data`` and ``Table`` outputs accept text, messages, numbers, dates, mappings
+    and lists.
 
-    A ``session_id`` input need not be declared: the engine decides the session of every vertex
-    (:func:`flowrunner.session.resolve_session_id`) and gives it as ``context.session_id``.
+    A ``session_id`` input need not be declared: the engine decides the session of every component
+    (:func:`flowrunner.session.resolve_session_id`) and provides it as ``context.session_id``.
     """
 
     #: ``data.type`` of the vertex in a flow file.
@@ -47,44 +46,44 @@ class Component(ABC):
     display_name: ClassVar[str] = ""
     inputs: ClassVar[tuple[Input, ...]] = ()
     outputs: ClassVar[tuple[Output, ...]] = ()
-    #: It waits (network, model): runs on a pool, beside others that are ready.
+    #: It waits (for a network or a model): it runs on a thread pool, in parallel with others.
     blocking: ClassVar[bool] = False
-    #: Name, without its prefix, of the setting that says what answers in place of the service that the type is named
-    #: after: whose server is not asked, as ``flowrunner check`` notes.
+    #: The setting, without prefix, that selects the store used instead of the service after which the type is named;
+    #: ``flowrunner check`` reports this.
     answered_by: ClassVar[str] = ""
-    #: ``chat``, ``text`` or ``webhook``: the request's input goes to vertices of this kind.
+    #: ``chat``, ``text`` or ``webhook``: components of this kind get the input of the request.
     input_kind: ClassVar[str | None] = None
-    #: ``chat``, ``text`` or ``data``: vertices of this kind are reported in the answer.
+    #: ``chat``, ``text`` or ``data``: the answer shows components of this kind.
     output_kind: ClassVar[str | None] = None
-    #: Its outputs read a conversation and are no turn in it: they carry no session downstream.
+    #: Its outputs come from a stored conversation and are not a turn in it, so they carry no session downstream.
     reads_history: ClassVar[bool] = False
-    #: It reads what the run itself has stored, so it begins after the chat inputs of its flow.
+    #: It reads messages of its own run, so it runs after the chat inputs of the flow.
     reads_present_turn: ClassVar[bool] = False
-    #: It stores messages; ``explain`` and the plan's warnings say so.
+    #: It stores messages, which ``explain`` and warnings mention.
     stores_messages: ClassVar[bool] = False
-    #: The input that takes names of uploads, for ``flowrunner ingest``.
+    #: The input for names of uploads, used by ``flowrunner ingest``.
     files_input: ClassVar[str | None] = None
-    #: The output that holds a list, which is handed out item by item: what follows it runs again for each.
+    #: The output with the items of a loop: the components behind it run once per item.
     loop_output: ClassVar[str | None] = None
-    #: The text that comes in on these inputs goes out unchanged in part or whole: tokens pass through.
+    #: The inputs whose text is passed on unchanged, in part or whole, so that tokens are streamed through.
     streams_through: ClassVar[tuple[str, ...]] = ()
 
-    #: Its outputs are made of its inputs and its session alone, of nothing that it reads elsewhere.
+    #: Its outputs depend only on its inputs and its session, not on data read elsewhere.
     pure: ClassVar[bool] = False
-    #: A vertex has the outputs that its flow file lists besides those declared here, with the types there.
+    #: A vertex also has the outputs listed in its flow file, with the types given there.
     lists_outputs: ClassVar[bool] = False
-    #: It asks :func:`flowrunner.destination` before it sends anything. Of other components the engine
-    #: leaves secrets blank that the addresses among their inputs may not have.
+    #: It calls :func:`flowrunner.destination` before it sends anything. For other components, the engine removes
+    #: secrets that must not be sent to the addresses among their inputs.
     asks_destination: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, context: RunContext, /, *args: Any, **values: Any) -> RunResultValue:
-        """Do the work; see the class. An input may be called ``context`` if the first parameter is positional only."""
+        """Do the work; see the class. An input may be named ``context`` if the first parameter is positional-only."""
 
     def inputs_for(self, settings: Mapping[str, Any]) -> Sequence[Input]:
-        """Return the inputs of a vertex with these settings: the declared ones, and dynamic ones.
+        """Return the declared and dynamic inputs of a vertex with these settings.
 
-        Only a component whose inputs depend on a setting (the variables of a prompt) overrides it.
+        Override it only if inputs depend on a setting, such as the variables of a prompt.
         """
         return self.inputs
 
@@ -93,9 +92,9 @@ class Component(ABC):
         return self.outputs
 
     def packages_for(self, settings: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return what a vertex with these settings imports when it runs: packages, each with what installs it.
+        """Return the packages that a vertex with these settings imports, each with the command to install it.
 
-        ``{"lxml": "pip install lxml"}``; ``flowrunner doctor`` says which of them are missing.
+        Such as ``{"lxml": "pip install lxml"}``; ``flowrunner doctor`` reports missing ones.
         """
         return {}
 
@@ -108,40 +107,39 @@ class Component(ABC):
         return self.stores_messages
 
     def streams_through_with(self, settings: Mapping[str, Any]) -> Sequence[str]:
-        """Return the inputs of a vertex with these settings that :attr:`streams_through` means."""
+        """Return the inputs of a vertex with these settings whose text is streamed; see :attr:`streams_through`."""
         return self.streams_through
 
     def rounds_with(self, settings: Mapping[str, Any]) -> int | None:
-        """Return how often a vertex with these settings may run if its outputs lead back to it.
+        """Return the maximum number of rounds of a cycle through a vertex with these settings.
 
-        None is for all that is not a router: components may lead back to each other only through one
-        that gives a number, and in the last round returns an output that leads out
-        (``context.iteration``, ``context.leads_back``).
+        None means that the component is not a router. Each cycle needs a component that returns a number, and that in
+        the last round returns an output leading out of the cycle (``context.iteration``, ``context.leads_back``).
         """
         return None
 
     def own_tools(self, context: RunContext, /, **values: Any) -> Sequence[Tool] | None:
-        """Return the tools that a vertex hands to an agent, for a component that brings some of its own.
+        """Return the tools that a vertex provides to an agent, for a component with its own tools.
 
-        Called in place of :meth:`run`, on the same values; what it raises ends the run likewise.
+        Called instead of :meth:`run`, with the same values; exceptions end the run as well.
 
-        :returns: None where the component itself is the tool, as it is unless this is overridden.
+        :returns: a list of tools; None (the default) if the component itself is the tool.
         """
         return None
 
     def finish_loop(self, returned: Sequence[Any]) -> Outputs:
-        """Return the outputs of a loop, once all its items were handed out; see :attr:`loop_output`.
+        """Return the outputs of a loop after all items were processed; see :attr:`loop_output`.
 
-        :param returned: what edges brought back into it, in the order of the items.
+        :param returned: the values that edges brought back into the loop, in the order of the items.
         """
         return {}
 
     def fills_with(self, settings: Mapping[str, Any], connected: Collection[str]) -> str | None:
-        """Return the name of the collection that a vertex fills, so that those of its run that search it wait for it.
+        """Return the collection that a vertex fills, so that vertices of the run that search it wait for it.
 
-        A name that begins with :data:`SHARED` is of no collection, but of a value that the run's vertices share.
+        A name with the prefix :data:`SHARED` is not a collection, but a value shared by the vertices of the run.
 
-        :param connected: names of the inputs that edges feed.
+        :param connected: the names of inputs with edges.
         """
         return None
 
@@ -151,7 +149,7 @@ class Component(ABC):
 
 
 def describe(component: Component) -> dict[str, Any]:
-    """Return what a component offers, as JSON: type, names, inputs and outputs."""
+    """Return the description of a component as JSON: type, names, inputs and outputs."""
     return {
         "type": component.type_name,
         "aliases": list(component.aliases),

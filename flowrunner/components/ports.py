@@ -1,4 +1,4 @@
-"""Inputs and outputs of components, and the types of what goes over edges between them."""
+"""Inputs and outputs of components, and the types of values on edges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPE_ALIASES: Final[Mapping[str, str]] = {
     "BaseLLM": "LanguageModel",
 }
 
-#: What an input may hold; the engine converts settings and tweaks to it.
+#: The types of inputs; the engine converts settings and tweaks to them.
 INPUT_TYPES: Final = (
     "Message",
     "str",
@@ -38,11 +38,11 @@ INPUT_TYPES: Final = (
     "any",
 )
 
-#: What else stands on edges of flows: objects that components of one plugin hand to each other.
+#: Further types of values on edges: objects passed between components of one plugin.
 OBJECT_TYPES: Final = ("Document", "Retriever", "VectorStore")
 
 
-#: How inputs are called that hold addresses.
+#: Names of inputs that contain addresses.
 _ADDRESS_NAME: Final = re.compile(
     r"(?:^|_)(?:url|urls|uri|uris|host|hostname|endpoint|address|addresses|dsn|server|webhook|proxy|curl|origin"
     r"|api_base|base_path|connection_string)(?:_|$)",
@@ -51,7 +51,7 @@ _ADDRESS_NAME: Final = re.compile(
 
 
 def canonical_type(name: str) -> str:
-    """Return the port type under its present name: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""
+    """Return the current name of a port type: ``JSON`` is ``Data``, ``DataFrame`` is ``Table``."""
     return TYPE_ALIASES.get(name, name)
 
 
@@ -59,14 +59,13 @@ def canonical_type(name: str) -> str:
 class Input:
     """A declared input of a component.
 
-    ``type`` is one of :data:`INPUT_TYPES`: ``Message``, ``str`` and ``secret`` take text (a
-    ``Message`` input may get a whole :class:`~flowrunner.Message` over an edge, a ``str`` input
-    gets its text), ``Data`` a JSON object, ``Table`` a list of JSON objects. ``accepts`` names
-    further port types that an edge may bring. ``many`` collects several edges into a list.
-    ``tool`` puts the input into the schema when the component serves as an agent's tool.
-    ``address`` says whether it holds an address that the component reaches; where that is left
-    open, a text whose name says so (``base_url``, ``endpoint``) does. ``absent`` is its value in files
-    of releases that did not have it yet: those that list other fields, and not this one.
+    ``type`` is one of :data:`INPUT_TYPES`: ``Message``, ``str`` and ``secret`` accept text (a ``Message`` input
+    may get a whole :class:`~flowrunner.Message` over an edge, a ``str`` input gets its text), ``Data`` accepts a
+    JSON object, ``Table`` a list of JSON objects. ``accepts`` names further port types for edges. ``many``
+    collects several edges into a list. ``tool`` makes the input an argument if the component is used as a tool.
+    ``address`` says whether it contains an address that the component connects to; by default, this depends on
+    its name (``base_url``, ``endpoint``). ``absent`` is the value in files of older releases, which list other
+    fields but not this one. ``info`` is the help text.
     """
 
     name: str
@@ -84,20 +83,20 @@ class Input:
 
     @property
     def holds_address(self) -> bool:
-        """Whether it holds an address that the component reaches."""
+        """Whether it contains an address that the component connects to."""
         if self.address is not None:
             return self.address
         return self.type in ("Message", "str", "secret") and _ADDRESS_NAME.search(self.name) is not None
 
     def takes(self, port_type: str) -> bool:
-        """Return whether an edge may bring a value of this port type."""
+        """Return whether edges of this port type are allowed."""
         wanted = {canonical_type(t) for t in (self.type, *self.accepts)}
         return bool(wanted & {canonical_type(port_type), "any"})
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A declared output: its name on edges, the port type, and older names of it."""
+    """A declared output: its name, its port type, and its older names."""
 
     name: str
     type: str = "Message"

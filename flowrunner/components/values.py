@@ -1,4 +1,4 @@
-"""What components hand to each other besides plain data: tools, and the text of any value."""
+"""Tools, and the text of any value."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flowrunner.text.plain_values import as_json
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something that a model may call: a component in tool mode, or a function of a plugin.
+    """A tool that a model can call: a component in tool mode, or a function of a plugin.
 
-    ``parameters`` is the JSON schema of the arguments; ``call(arguments)`` returns the result as
-    data or text and raises for arguments that it cannot take.
+    ``parameters`` is the JSON schema of the arguments. ``call(arguments)`` returns the result as data or text, and
+    raises an exception for invalid arguments.
     """
 
     name: str
@@ -26,16 +26,16 @@ class Tool:
     vertex_id: str | None = None
 
     def answer(self, arguments: Mapping[str, Any]) -> str:
-        """Call it, and return the result as a model reads it: a text as it is, anything else as JSON.
+        """Call the tool and return the result for a model: a text unchanged, anything else as JSON.
 
-        Dates, decimal numbers and ids are text in it, and records have their members.
+        In JSON, dates, decimal numbers and ids are text, and records are objects.
         """
         plain = as_json(self.call(arguments), Message, records=True)
         return plain if isinstance(plain, str) else _json(plain)
 
 
 def text_of(value: Any) -> str:
-    """Return the text of a value on an edge: of a message its text, of a list its lines, else JSON or ``str``."""
+    """Return the text of a value on an edge: the text of a message, the lines of a list, otherwise JSON or ``str``."""
     if isinstance(value, str):
         return value
     if value is None:
