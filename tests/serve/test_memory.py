@@ -59,12 +59,17 @@ later = [bytes(3000) for _ in range(300)]
 print(taken, sum(id(found) < end for found in later))
 """
 
-#: What a server loads before it forks its workers.
-LOADED = """
-import sys
+#: What a server has loaded, and holds, when it forks its workers.
+READY = """
+import gc, json, os, sys, threading
 import gunicorn.app.wsgiapp, gunicorn.arbiter
 import flowrunner.serving, wsgi
-print(*sys.modules)
+flowrunner.serving.when_ready(None)
+files = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+print(json.dumps({
+    "modules": list(sys.modules), "files": files, "threads": threading.active_count(),
+    "frozen": gc.get_freeze_count(), "seen": len(gc.get_objects()), "threshold": gc.get_threshold()[0],
+}))
 """
 
 
@@ -89,14 +94,24 @@ def test_what_comes_after_the_holes_are_filled_lies_behind_them():
 
 
 @pytest.mark.parametrize("package", ["alembic", "apispec", "cryptography", "sqlalchemy.dialects.mysql"])
-def test_a_server_does_not_load_what_few_need(loaded, package):
-    assert not [name for name in loaded if name == package or name.startswith(f"{package}.")]
+def test_a_server_does_not_load_what_few_need(ready, package):
+    assert not [name for name in ready["modules"] if name == package or name.startswith(f"{package}.")]
+
+
+def test_nothing_is_open_when_workers_are_forked(ready):
+    assert ready["threads"] == 1
+    assert not [name for name in ready["files"] if "ready" in name or "socket:" in name]
+
+
+def test_what_is_loaded_is_out_of_the_collectors_sight(ready):
+    assert ready["seen"] < 1_000 < 50_000 < ready["frozen"]
+    assert ready["threshold"] == 5_000
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path_factory.mktemp("loaded")), "FLOWRUNNER_AUTH": "none"}
-    return _python(LOADED, environment=environment).split()
+def ready(tmp_path_factory):
+    environment = {"FLOWRUNNER_DATA_DIR": str(tmp_path_factory.mktemp("ready")), "FLOWRUNNER_AUTH": "none"}
+    return json.loads(_python(READY, environment=environment))
 
 
 def _python(code, *arguments, environment=None):
