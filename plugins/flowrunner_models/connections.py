@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -123,7 +125,6 @@ class Connections:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[Place, list[Connection]] = {}
-        self._verify: Any = None
 
     @contextlib.contextmanager
     def use(
@@ -164,10 +165,8 @@ class Connections:
             raise ModelNotInstalled(
                 "no client for model providers is installed: pip install 'flask-flowrunner[openai]'"
             ) from None
-        if self._verify is None:
-            self._verify = _certificates()
         base_url, key, sdk_headers = place
-        return Connection(base_url, key or "none", self._verify, addresses, sdk_headers)
+        return Connection(base_url, key or "none", _certificates(), addresses, sdk_headers)
 
     def _take(self, place: Place) -> Connection | None:
         now, stale = time.monotonic(), []
@@ -202,10 +201,15 @@ def _is_here(base_url: str) -> bool:
 
 def _certificates() -> Any:
     """Return one TLS context for all connections: loading certificates takes longer than a call on the loopback."""
-    import os
+    return _context(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+
+
+@functools.lru_cache(maxsize=4)
+def _context(file: str, folder: str) -> Any:
+    """Return the context for what the environment says; all components of a process share it."""
     import ssl
 
-    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+    if file or folder:
         return ssl.create_default_context()
     try:
         import certifi

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
+from flowrunner_models import connections
+from flowrunner_models.connections import Connections
 
 from flowrunner import ComponentFailed, Message
 from flowrunner.testing.model_script import Raw, Write
@@ -335,3 +339,24 @@ def test_the_key_is_taken_out_of_what_a_provider_says(open_asker):
     with pytest.raises(ComponentFailed) as failed:
         asker.ask("language_model", api_key="very-own-key-of-mine")
     assert "no such key: ***" in str(failed.value)
+
+
+def test_certificates_are_loaded_once_for_all_components_of_a_process(monkeypatch, tmp_path):
+    loaded = []
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda **more: loaded.append(more) or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    connections._context.cache_clear()
+    try:
+        for pool in (Connections(), Connections()):
+            with pool.use("https://a.example/v1", "k"), pool.use("https://b.example/v1", "k"):
+                pass
+            pool.close()
+        assert len(loaded) == 1
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+        with Connections().use("https://a.example/v1", "k", addresses={}):
+            assert len(loaded) == 2
+    finally:
+        connections._context.cache_clear()
