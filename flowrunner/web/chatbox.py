@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from flask import Flask, Response, current_app, has_request_context, request, url_for
 from markupsafe import Markup
@@ -86,6 +87,7 @@ def flowrunner_chat(
     """
     name = pick_name(current_app, runner)
     _look_for(runners_of(current_app)[name], flow)
+    _warn_of_strangers(runners_of(current_app)[name])
     place = blueprints_of(current_app)[name]
     values = _values_of_page(place)
     api = url_for(f"{place}.nothing_at_root", **values).rstrip("/")
@@ -112,6 +114,19 @@ def _look_for(runner: Runner, flow: str) -> None:
         runner.library.get(flow, who or LOCAL_IDENTITY)
     except FlowNotFound as error:
         _complain(error)
+
+
+def _warn_of_strangers(runner: Runner) -> None:
+    """Log once that the runner identifies no users, so that the box only works for requests with an API key."""
+    if runner.identify is None and runner.settings.auth != "none" and runner not in _warned:
+        _warned.add(runner)
+        logger.warning(
+            "chat box: the visitors of this page are refused, since nobody told FlowRunner who they are. Pass it"
+            " identity=, such as flask_login() or visitors() of flowrunner.integrations.identity."
+        )
+
+
+_warned: Final[WeakSet[Runner]] = WeakSet()
 
 
 def _refuse_other_host(api: str) -> None:

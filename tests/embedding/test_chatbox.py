@@ -88,6 +88,20 @@ class TestTemplate:
         assert "<flowrunner-chat" in render(mounted, "{{ flowrunner_chat('suport') }}")
         assert "suport" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("options", "is_said"),
+        [({}, True), ({"identity": by_header}, False), ({"auth": "none"}, False)],
+        ids=["nobody is identified", "identity", "open"],
+    )
+    def test_a_site_that_says_not_who_its_users_are(self, tmp_path, caplog, options, is_said):
+        site = Flask("site", instance_path=str(tmp_path))
+        FlowRunner(site, url_prefix="/assistant", flows_dir=FLOWS, **{**QUIET, **options})
+        for _ in range(2):
+            render(site, "{{ flowrunner_chat('basic-chat') }}")
+        said = [record.message for record in caplog.records if "identity=" in record.message]
+        assert len(said) == is_said
+        close_runners(site)
+
     def test_a_flow_of_the_visitors_own(self, site):
         FlowRunner(site, url_prefix="/assistant", identity=author_by_header, api=["flows"], **QUIET)
         client, headers = site.test_client(), {"X-Checked-User": "ann", "X-Flowrunner": "1"}
