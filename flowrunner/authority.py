@@ -18,7 +18,7 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Capability(Enum):
-    """What a caller may be allowed."""
+    """The capabilities of callers."""
 
     RUN = "run"
     CONVERSE = "converse"
@@ -29,7 +29,7 @@ class Capability(Enum):
 def may(identity: Identity, capability: Capability, *, change: bool = True) -> bool:
     """Return whether a caller has a capability.
 
-    :param change: whether it is to change something; who may only read has it for reading.
+    :param change: whether something is changed; a read-only caller has the capability for reading only.
     """
     if identity.read_only and (change or capability is Capability.RUN):
         return False
@@ -41,9 +41,9 @@ def may(identity: Identity, capability: Capability, *, change: bool = True) -> b
 
 
 def require(identity: Identity, capability: Capability, *, change: bool = True) -> None:
-    """Refuse a caller who has not got a capability.
+    """Check that a caller has a capability.
 
-    :raises NotAllowed: saying why.
+    :raises NotAllowed: if not, with the reason.
     """
     if not may(identity, capability, change=change):
         raise NotAllowed(_reason(identity, capability, change=change))
@@ -64,10 +64,10 @@ def _reason(identity: Identity, capability: Capability, *, change: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a route wants of its caller; ``capability`` is None where it wants nobody at all.
+    """The permission that a route requires; ``capability`` is None for routes without a caller.
 
-    ``reading`` says that nothing is changed, whatever the verb; ``or_local`` that it is open to the
-    user of an open server, too.
+    ``reading`` means that nothing is changed, whatever the method; ``or_local`` also allows the local user of a
+    server without API keys.
     """
 
     capability: Capability | None
@@ -75,10 +75,10 @@ class Need:
     or_local: bool = False
 
     def check(self, identity: Identity, method: str) -> None:
-        """Refuse a caller who may not do this.
+        """Check that a caller has the permission.
 
-        :param method: the verb of the request, which says whether something is to be changed.
-        :raises NotAllowed: saying why.
+        :param method: the method of the request, which says whether something is changed.
+        :raises NotAllowed: if not, with the reason.
         """
         if self.capability is None or (self.or_local and is_local(identity)):
             return
@@ -86,28 +86,28 @@ class Need:
 
     @property
     def that_reads(self) -> Need:
-        """The same for a route that changes nothing although its verb says so, since its question is long."""
+        """The same permission for a route that uses POST but changes nothing, because its input is long."""
         return replace(self, reading=True)
 
 
-#: For everybody, known or not: tells nothing about anybody.
+#: For everybody, also without a key: the route reveals nothing.
 OPEN: Final = Need(None)
 RUN: Final = Need(Capability.RUN)
 CONVERSE: Final = Need(Capability.CONVERSE)
 AUTHOR: Final = Need(Capability.AUTHOR)
 ADMIN: Final = Need(Capability.ADMIN)
-#: For an admin, and for the user of an open server, who is alone there.
+#: For admins, and for the local user of a server without API keys.
 ADMIN_OR_LOCAL: Final = Need(Capability.ADMIN, or_local=True)
 
 
 def sees_graphs(identity: Identity) -> bool:
-    """Return whether a caller sees what flows are made of; others talk to them, and see names and descriptions."""
+    """Return whether a caller may see the graphs of flows; others may only run them and see names and descriptions."""
     return may(identity, Capability.AUTHOR, change=False)
 
 
 def is_own_author(identity: Identity, owner: str | None) -> bool:
-    """Return whether a caller sees what an owner wrote as it is; what is shown to all others is masked.
+    """Return whether a caller sees the secrets of an owner; they are masked for all others.
 
-    :param owner: the owner of a flow or variable; None for what the operator wrote.
+    :param owner: the owner of a flow or variable; None for the operator.
     """
     return owner == identity.id and may(identity, Capability.AUTHOR) and not identity.acting

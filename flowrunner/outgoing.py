@@ -1,7 +1,7 @@
 """The policy for outgoing requests: which addresses and secrets a component may use, and for whom.
 
-A secret goes to addresses only that somebody says who is at least as trusted as its owner, and a
-private address is reached only where the operator says it. See docs/security.md.
+A secret is sent only to addresses chosen by somebody at least as trusted as its owner, and private addresses are
+allowed only if the operator chose them. See docs/security.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flowrunner.components.ports import Input
 from flowrunner.components.values import text_of
 from flowrunner.word import Given, Word
 
-#: Headers that tell nothing about whoever sends them. Any other could hold a secret.
+#: Headers that reveal nothing about the sender. All others may contain secrets.
 HARMLESS_HEADERS: Final = frozenset(
     {"accept", "accept-language", "cache-control", "content-language", "content-type", "pragma", "range", "user-agent"}
 )
@@ -28,10 +28,10 @@ Server = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An address that a component is about to reach.
+    """An address that a component is about to connect to.
 
-    ``word`` is the least trusted who decided on its scheme, host or port; ``fields`` names the
-    inputs in which that was done. ``allowed`` are the private hosts that the settings allow.
+    ``word`` is the least trusted origin of its scheme, host or port; ``fields`` names the inputs that they come from.
+    ``allowed`` are the private hosts that the settings allow.
     """
 
     url: str
@@ -40,28 +40,28 @@ class Destination:
     allowed: tuple[str, ...] = ()
 
     def takes(self, secret: Word) -> bool:
-        """Return whether a secret of somebody may go there."""
+        """Return whether a secret with some owner may be sent there."""
         return secret <= self.word
 
     @property
     def may_be_private(self) -> bool:
-        """Whether it may be an address of this machine or of its network without being allowed by name."""
+        """Whether it may be an address of this machine or network without being listed in the settings."""
         return self.word is Word.OPERATOR
 
     @property
     def private_hosts(self) -> tuple[str, ...]:
-        """What :func:`~flowrunner.checked_address` takes as the hosts that may be private."""
+        """The allowed private hosts, for :func:`~flowrunner.checked_address`."""
         return ("all",) if self.may_be_private else self.allowed
 
     def follow(self, url: str) -> Destination:
-        """Return where a link on a page leads: unless that is the same server, it is the word of anybody."""
+        """Return the destination of a link on a page; unless it is the same server, it counts as set by the request."""
         word = self.word if server_of(url) == server_of(self.url) else Word.REQUEST
         return replace(self, url=url, word=word)
 
     def checked_address(self) -> str:
-        """Look the host up and return the one address to connect to.
+        """Resolve the host and return the address to connect to.
 
-        :raises AddressRefused: if the host is private and nobody allows that, or cannot be found.
+        :raises AddressRefused: if the host is private and not allowed, or cannot be resolved.
         """
         server = server_of(self.url)
         if server is None:
@@ -76,13 +76,13 @@ def destination(
     scheme: str = "https",
     read: Callable[[Any], Iterable[str]] | None = None,
 ) -> Destination:
-    """Return where an address leads and whose word it is. Ask this before anything is sent.
+    """Return the destination of an address and its origin. Call this before anything is sent.
 
-    A request that changes a path alone leaves the word with whoever wrote the rest.
+    If the request changes only the path, the origin of the rest counts.
 
-    :param fields: the inputs that decided on the address.
-    :param scheme: what an address without one is taken for.
-    :param read: returns the addresses in the value of a field, where it holds something else than addresses.
+    :param fields: the inputs that the address comes from.
+    :param scheme: the default scheme of an address.
+    :param read: returns the addresses in the value of a field, if it contains other things too.
     """
     server = server_of(url, scheme)
     words = [_word_of(context.given(name), server, scheme, read or addresses_in) for name in fields]
@@ -91,11 +91,10 @@ def destination(
 
 
 def refuse_secrets(context: RunContext, to: Destination, sent: Mapping[str, Any]) -> None:
-    """Refuse to send what may hold a secret to an address that somebody less trusted chose.
+    """Refuse to send possible secrets to an address chosen by somebody less trusted.
 
-    :param sent: what is to be sent, by the input that it comes from; of headers
-        :func:`telling_headers`. What is empty does not count.
-    :raises AddressRefused: naming the inputs.
+    :param sent: the values to send, by input; for headers, use :func:`telling_headers`. Empty values do not count.
+    :raises AddressRefused: if a value must not be sent, naming the inputs.
     """
     kept = [name for name, value in sent.items() if value and not to.takes(context.given(name).secret)]
     if kept:
@@ -107,14 +106,14 @@ def refuse_secrets(context: RunContext, to: Destination, sent: Mapping[str, Any]
 
 
 def telling_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the headers that could hold a secret: all but those such as ``Accept``."""
+    """Return the headers that may contain secrets: all except harmless ones such as ``Accept``."""
     return {name: value for name, value in headers.items() if name.strip().lower() not in HARMLESS_HEADERS}
 
 
 def weakest_address(
     inputs: Mapping[str, Input], values: Mapping[str, Any], given: Callable[[str], Given]
 ) -> Word | None:
-    """Return the least trusted who decided on any address of a component; None if it has no address."""
+    """Return the least trusted origin of all addresses of a component; None if it has no address."""
     words = []
     for name, declared in inputs.items():
         if not declared.holds_address:
@@ -123,13 +122,13 @@ def weakest_address(
         one = given(name)
         words += [_word_of(one, server_of(url), "https", addresses_in) for url in found]
         if not found and one.word is not one.own_word and addresses_in(one.own):
-            # Blanking an address chooses another one.
+            # An empty address selects the default one.
             words.append(one.word)
     return min(words, default=None)
 
 
 def server_of(url: str, scheme: str = "https") -> Server | None:
-    """Return scheme, host and port of an address; None if it cannot be read."""
+    """Return the scheme, host and port of an address; None if it cannot be parsed."""
     try:
         parts = urlsplit(url if "://" in url else f"{scheme}://{url}")
         host, port = parts.hostname, parts.port
@@ -147,12 +146,12 @@ def addresses_in(value: Any) -> list[str]:
     return [word for item in items for word in _BETWEEN.sub(" ", text_of(item)).split()]
 
 
-#: A comma parts two addresses only where another one follows; else it belongs to one.
+#: A comma separates addresses only if another address follows it.
 _BETWEEN: Final = re.compile(r",(?=https?:)")
 
 
 def _word_of(given: Given, server: Server | None, scheme: str, read: Callable[[Any], Iterable[str]]) -> Word:
-    """Return whose word the server of an address is, if a field has it."""
+    """Return the origin of the server of an address in a field."""
     if given.own_word <= given.word or server is None:
         return given.word
     if any(server_of(own, scheme) == server for own in read(given.own)):
