@@ -160,7 +160,7 @@ def test_a_slow_tool_is_given_up_and_a_cancelled_run_waits_for_none(open_house, 
 def test_a_server_that_ends_is_said(open_house, model):
     house = open_house(mcp_servers=f"s={COMMAND}")
     told = ask_agent(house, model, {"mcp_server": "s"}, ("end", {}), ("add", {"a": 1}))
-    assert all(one.startswith("Error: the MCP server s") for one in told)
+    assert all(one.startswith("Error: the MCP server s") for one in told), told
 
 
 @pytest.mark.parametrize(
