@@ -99,13 +99,16 @@ def open_place(where: Where = NOWHERE, settings: Mapping[str, Any] | None = None
     from flowrunner.site.building import load_plugins
     from flowrunner.site.data_folder import make_data_folder, usual_data_folder
     from flowrunner.store.engine import close_database, database_engine
+    from flowrunner.store.foreign_file import refuse_foreign_file
 
     plugins, found = load_plugins({}, overrides={**(settings or {}), **where.settings})
     if found.data_dir is None:
         found = found.with_values(data_dir=usual_data_folder())
     make_data_folder(found)
     try:
-        yield Place(plugins, found, database_engine(None, found))
+        engine = database_engine(None, found)
+        refuse_foreign_file(engine, found)
+        yield Place(plugins, found, engine)
     finally:
         close_database(None, found)
 

@@ -45,7 +45,7 @@ from flowrunner.store.engine import (
 )
 from flowrunner.store.files import FileStore, files_inside
 from flowrunner.store.flows import FlowStore
-from flowrunner.store.foreign_file import find_foreign
+from flowrunner.store.foreign_file import refuse_foreign_file
 from flowrunner.store.key_fingerprint import confirm_key
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.outage import outage_of, told_by
@@ -313,7 +313,7 @@ def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
     :raises SchemaOutdated: if its tables belong to another release.
     """
     engine = _attach(app, settings, wishes)
-    _refuse_foreign_file(engine, settings)
+    refuse_foreign_file(engine, settings)
     try:
         SCHEMA.ensure(engine)
     except SQLAlchemyError as error:
@@ -322,22 +322,6 @@ def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
         remedy = f" {outage.remedy}" if outage is not None else ""
         raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.{remedy}") from error
     return engine
-
-
-def _refuse_foreign_file(engine: Engine, settings: Settings) -> None:
-    """Refuse what lies where our SQLite file belongs before anything is written to it.
-
-    :raises SettingsInvalid: saying what it is.
-    """
-    if engine.dialect.name != "sqlite" or not engine.url.database:
-        return
-    file = Path(engine.url.database)
-    foreign = find_foreign(file)
-    if foreign is not None:
-        named = bool(settings.database_url)
-        name = f"{settings.prefix}{'DATABASE_URL' if named else 'DATA_DIR'}"
-        remedy = foreign.remedy(settings.prefix, named=named)
-        raise SettingsInvalid(f"{name}: the database file {file} {foreign.what}; {remedy}.")
 
 
 def _name_of_database(settings: Settings, wishes: Wishes) -> str:

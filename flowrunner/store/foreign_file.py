@@ -7,7 +7,14 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from flowrunner.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from flowrunner.settings.setting import Settings
 
 _MAGIC: Final = b"SQLite format 3\0"
 _PREFIX: Final = "flowrunner_"
@@ -80,3 +87,19 @@ def _look_into(file: Path) -> ForeignFile | None:
     if not names or any(name.startswith(_PREFIX) for name in names):
         return None
     return ForeignFile(f"is the database of another program (its first table is {names[0][:60]!r})")
+
+
+def refuse_foreign_file(engine: Engine, settings: Settings) -> None:
+    """Refuse what lies where the SQLite file of an engine belongs, before anything is written to it.
+
+    :raises SettingsInvalid: saying what it is.
+    """
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return
+    file = Path(engine.url.database)
+    foreign = find_foreign(file)
+    if foreign is not None:
+        named = bool(settings.database_url)
+        name = f"{settings.prefix}{'DATABASE_URL' if named else 'DATA_DIR'}"
+        remedy = foreign.remedy(settings.prefix, named=named)
+        raise SettingsInvalid(f"{name}: the database file {file} {foreign.what}; {remedy}.")

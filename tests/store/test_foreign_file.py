@@ -6,8 +6,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from click.testing import CliRunner
 
 from flowrunner.app import create_app, runner_of
+from flowrunner.cli import cli
 from flowrunner.errors import SettingsInvalid
 from flowrunner.store.foreign_file import find_foreign
 
@@ -67,6 +69,21 @@ def test_a_url_that_names_the_file_is_what_is_named(tmp_path):
     runner = runner_of(create_app(data_dir=tmp_path, database_url="sqlite:///site.db"))
     with pytest.raises(SettingsInvalid, match=r"^FLOWRUNNER_DATABASE_URL: the database file .*/site\.db is the data"):
         runner.open()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["keys", "create", "--user", "ann"], ["sessions"], ["runs"], ["db", "upgrade"], ["backup", "to"]],
+    ids=" ".join,
+)
+def test_commands_refuse_it_too(tmp_path, command):
+    file = tmp_path / "flowrunner.db"
+    table("CREATE TABLE users (id)")(file)
+    before = file.read_bytes()
+    done = CliRunner().invoke(cli, command, env={"FLOWRUNNER_DATA_DIR": str(tmp_path)})
+    assert done.exit_code == 1
+    assert f"FLOWRUNNER_DATA_DIR: the database file {file} is the database of another program" in str(done.exception)
+    assert file.read_bytes() == before
 
 
 def test_a_file_below_a_file_is_said(tmp_path):
