@@ -145,8 +145,10 @@ class _Execution:
             state.events.send("run_failed", error=error, start=start)
             raise
         except BaseException:
+            failure = FlowRunnerError("Internal Server Error")
+            failure.code = "internal_error"
             with contextlib.suppress(Exception):
-                state.events.send("run_failed", error=FlowRunnerError("Internal Server Error"), start=start)
+                state.events.send("run_failed", error=failure, start=start)
             raise
         state.events.send("run_finished", result=result)
         return result

@@ -14,7 +14,7 @@ from flask import Response
 from flowrunner.components.cancelling import CancelToken
 from flowrunner.engine.events import RunEvent
 from flowrunner.errors import FlowRunnerError
-from flowrunner.memory.message import new_id
+from flowrunner.memory.message import new_id, utc_now
 from flowrunner.runs.failures import was_told
 from flowrunner.runs.idempotency import Claim
 from flowrunner.runs.service import STOPPING
@@ -29,6 +29,7 @@ logger = logging.getLogger("flowrunner")
 _MOST_UNREAD: Final = 256
 _STALLED_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.25
+_LAST: Final = ("run_finished", "run_failed", "run_cancelled")
 
 
 class StreamedRun:
@@ -49,7 +50,7 @@ class StreamedRun:
         self._claim = claim
         self._presence = Presence(call.environ)
         self._begun = threading.Event()
-        self._is_open = False
+        self._is_open = self._is_over = False
         self._kept: list[str] = []
         self._size, self._most = 0, call.runner.settings.max_answer
 
@@ -111,9 +112,10 @@ class StreamedRun:
             if not was_told(error):
                 logger.exception("unexpected error in a streamed run")
             self.failure = FlowRunnerError("Internal Server Error")
-            self.failure.__cause__ = error
+            self.failure.code, self.failure.__cause__ = "internal_error", error
         try:
             if self._is_open:
+                self._tell_failure()
                 self._store()
         finally:
             # Whatever happens to what is kept, nobody waits for more.
@@ -130,6 +132,15 @@ class StreamedRun:
             self._is_open = True
             self._begun.set()
         self.tell(event)
+        self._is_over = event.kind in _LAST
+
+    def _tell_failure(self) -> None:
+        """Send the error that ended the run, if no event did: what it gave may be nothing that can be sent."""
+        if self.failure is not None and not self._is_over:
+            try:
+                self.tell(RunEvent(self.run_id, 0, "run_failed", {"error": self.failure}, utc_now()))
+            except Exception:
+                logger.exception("the error of a streamed run could not be sent")
 
     def _store(self) -> None:
         """Store the stream for the key; a run stopped by the server may be requested again."""
