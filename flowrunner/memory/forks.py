@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
+from types import MethodType
 from typing import Any, Final
 
 #: What is called in a child, in the order in which it was registered here, without what has been collected.
-_waiting: Final[dict[int, weakref.WeakMethod[Callable[[], Any]]]] = {}
+#: Each as its object and its function: a ``WeakMethod`` fails if both are collected at once.
+_waiting: Final[dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]]] = {}
 _numbers: Final = count()
 
 
@@ -22,14 +25,19 @@ def after_fork(begin: Callable[[], None]) -> None:
     :param begin: a bound method; its object is not kept alive.
     """
     number = next(_numbers)
-    _waiting[number] = weakref.WeakMethod(begin, lambda _: _waiting.pop(number, None))
+    if not isinstance(begin, MethodType):
+        raise TypeError("after_fork takes a bound method")
+    owner = weakref.ref(begin.__self__, lambda _: _waiting.pop(number, None))
+    _waiting[number] = owner, weakref.ref(begin.__func__)
 
 
 def _begin_all() -> None:
-    for reference in list(_waiting.values()):
-        begin = reference()
-        if begin is not None:
-            begin()
+    # One that fails, such as a plugin's, keeps none of the others from beginning.
+    with ExitStack() as beginning:
+        for owner, act in reversed(list(_waiting.values())):
+            found, begin = owner(), act()
+            if found is not None and begin is not None:
+                beginning.callback(begin, found)
 
 
 # Once for all: the system never forgets what is registered with it, and a test suite makes thousands of runners.

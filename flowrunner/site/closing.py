@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
+from contextlib import ExitStack
 from functools import cache
 from typing import Final
 
@@ -31,8 +32,10 @@ def _close_at_exit() -> None:
 
 
 def _close_all() -> None:
-    for runner in list(_open):
-        runner.close()
+    # One that cannot be closed keeps no other open.
+    with ExitStack() as closing:
+        for runner in list(_open):
+            closing.callback(runner.close)
 
 
 def _let_go(runner: Runner) -> None:

@@ -15,7 +15,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from flowrunner import Component, Input, Message, Output, SettingsInvalid
+from flowrunner.errors import MemoryFailed
 from flowrunner.extension import FlowRunner
+from flowrunner.site import closing
 from flowrunner.site.current import get_runner
 from flowrunner.web.chatbox import flowrunner_chat
 from tests.embedding.conftest import close_runners
@@ -34,6 +36,16 @@ class Shout(Component):
 
     def run(self, context, /, *, input_value):
         return {"message": Message(text=str(getattr(input_value, "text", input_value)).upper())}
+
+
+class Unclosable:
+    """A runner whose backend fails while it is closed."""
+
+    tries = 0
+
+    def close(self):
+        self.tries += 1
+        raise MemoryFailed("The backend cannot be closed.")
 
 
 class TestPlaces:
@@ -305,6 +317,15 @@ class TestEnd:
         assert purging._stopped.wait(10)
         purging._thread.join(10)
         assert wait_until(lambda: gc.collect() is not None and gone() is None)
+
+    def test_a_runner_that_cannot_be_closed_keeps_no_other_open(self, mounted, monkeypatch):
+        runner = get_runner(app=mounted).runner
+        runner.open()
+        wrong = [Unclosable(), Unclosable()]
+        monkeypatch.setattr(closing, "_open", [wrong[0], runner, wrong[1]])
+        with pytest.raises(MemoryFailed):
+            closing._close_all()
+        assert runner._closed and [one.tries for one in wrong] == [1, 1]
 
     def test_closing_twice_does_no_harm(self, mounted):
         runner = get_runner(app=mounted).runner

@@ -120,6 +120,26 @@ def test_each_is_renewed_in_the_child_while_it_is_there_in_the_order_of_registra
     assert renewed == []
 
 
+def test_what_fails_in_a_child_keeps_no_other_from_beginning_afresh():
+    class One:
+        begun, fails = False, False
+
+        def begin(self):
+            self.begun = True
+            if self.fails:
+                raise ValueError("not here")
+
+    first, wrong, last = several = [One() for _ in range(3)]
+    wrong.fails = True
+    for one in several:
+        after_fork(one.begin)
+
+    def look():
+        assert first.begun and wrong.begun and last.begun
+
+    assert in_child(look)
+
+
 def test_a_fork_while_a_stream_is_live_leaves_the_child_able_to_stream(tmp_path):
     store = StreamFolder(tmp_path / "streams")
     spool, other = Spool(lambda: store, grace=60.0), RUN.replace("1", "2")
