@@ -16,7 +16,7 @@ from flowrunner.memory.transfer import read_lines
 
 @dataclass(frozen=True, slots=True)
 class SessionDigest:
-    """The messages of a session in a few characters: their number, and a SHA-256 over all of them in order."""
+    """The number of messages of a session, and a SHA-256 digest of all of them in order."""
 
     owner: str
     session_id: str
@@ -30,7 +30,7 @@ def digest_sessions(
     """Return the digest of each session, sorted by owner and id.
 
     :param session_id: only sessions of this id.
-    :param told: called with the number of messages of each page that was read.
+    :param told: called with the number of messages on each page that was read.
     """
 
     def messages() -> Iterator[Message]:
@@ -46,7 +46,7 @@ def digest_sessions(
 def digest_lines(lines: Iterable[str | bytes]) -> list[SessionDigest]:
     """Return the digest of each session of an export.
 
-    :raises BadRequest: for a line that is not a message, with its number.
+    :raises BadRequest: for an invalid line, with its number.
     """
     return digest_messages(message for _, message in read_lines(lines))
 
@@ -66,7 +66,7 @@ def digest_messages(messages: Iterable[Message]) -> list[SessionDigest]:
 
 
 def same_digests(one: Iterable[SessionDigest], other: Iterable[SessionDigest]) -> list[str]:
-    """Return a sentence for each session in which two stores differ; none if they hold the same."""
+    """Return a sentence for each session in which two stores differ; none if they are equal."""
     first = {(d.owner, d.session_id): d for d in one}
     second = {(d.owner, d.session_id): d for d in other}
     found = []
@@ -79,14 +79,14 @@ def same_digests(one: Iterable[SessionDigest], other: Iterable[SessionDigest]) -
 
 
 def _canonical(message: Message) -> bytes:
-    """Return a message in the one spelling that counts; whose it is stands beside the digest, not in it."""
+    """Return the canonical form of a message, without its owner, which is stored beside the digest."""
     record = message.to_record()
     del record["owner"]
     return json.dumps(_plain(record), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _plain(value: Any) -> Any:
-    """Return a JSON value with numbers as every store gives them: 2.0 is 2."""
+    """Return a JSON value with canonical numbers: 2.0 becomes 2."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The message: what components pass on, what a memory backend keeps, what an answer shows."""
+"""Messages: passed between components, stored in memory backends, and shown in answers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NO_SOURCE: Final[Mapping[str, None]] = {"id": None, "display_name": None, "sourc
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware and in UTC."""
+    """Return the current time, timezone-aware in UTC."""
     return datetime.now(timezone.utc)
 
 
 def new_id() -> str:
     """Return a new UUID (version 7: the time in milliseconds, then 74 random bits) in its canonical spelling.
 
-    Ids that are made together lie together in an index: a run writes fewer pages, and a large table is not read all
-    over for each new row.
+    Ids created together are adjacent in an index, so a run writes fewer pages, and inserting into a large table reads
+    few.
     """
     octets = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + _entropy.take(10))
     octets[6] = octets[6] & 0x0F | 0x70
@@ -42,7 +42,7 @@ def new_id() -> str:
 
 
 class _Entropy:
-    """The system's random bytes, fetched many at a time: each fetch is a system call, and a run needs several ids."""
+    """Random bytes of the system, fetched in blocks, since each fetch is a system call and a run needs several ids."""
 
     _lock: threading.Lock
     _bytes: bytes
@@ -60,7 +60,7 @@ class _Entropy:
             return self._bytes[start : self._place]
 
     def _forget(self) -> None:
-        """Drop what is left: parent and child must not make the same ids."""
+        """Drop the rest of the block: parent and child must not create the same ids."""
         self._lock = threading.Lock()
         self._bytes, self._place = b"", 0
 
@@ -91,7 +91,7 @@ def make_properties(**changes: Any) -> dict[str, Any]:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read a timestamp in ISO 8601; a naive one is UTC.
+    """Parse a timestamp in ISO 8601; a naive one is taken as UTC.
 
     :raises ValueError: if the text is not a timestamp.
     """
@@ -148,11 +148,11 @@ class Message:
         return made
 
     def missing_to_store(self) -> tuple[str, ...]:
-        """Return the names of required fields that are missing."""
+        """Return the names of the missing required fields."""
         return tuple(name for name in ("session_id", "sender", "sender_name") if not getattr(self, name))
 
     def to_record(self) -> dict[str, Any]:
-        """Return it as a JSON object with every field; :meth:`from_record` reads it back."""
+        """Return the message as a JSON object with all fields; :meth:`from_record` reverses this."""
         record = {name: getattr(self, name) for name in MESSAGE_FIELDS}
         record["timestamp"] = timestamp_text(self.timestamp)
         record["files"] = list(self.files)
@@ -162,7 +162,7 @@ class Message:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Message:
-        """Build a message from what :meth:`to_record` gave, equal to it; unknown members are ignored.
+        """Create a message from the result of :meth:`to_record`; unknown members are ignored.
 
         Members that are missing have their defaults.
 
@@ -201,7 +201,7 @@ def each_message(messages: Message | Iterable[Message]) -> list[Message]:
 
 
 def private_copy(message: Message) -> Message:
-    """Return a copy that shares no mutable value with the message, for stores that keep messages as objects."""
+    """Return a copy that shares no mutable values with the message, for stores that keep objects."""
     return message.replace(
         files=tuple(message.files),
         properties=_copy(message.properties),
@@ -211,7 +211,7 @@ def private_copy(message: Message) -> Message:
 
 
 def _copy(value: Any) -> Any:
-    """Copy a JSON value; ``copy.deepcopy`` does the same at ten times the cost."""
+    """Copy a JSON value, ten times as fast as ``copy.deepcopy``."""
     if isinstance(value, dict):
         return {name: _copy(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
@@ -224,7 +224,7 @@ _field_values: Final = operator.attrgetter(*MESSAGE_FIELDS)
 
 
 class _Draft:
-    """A message that is being made: the same fields in the same places, not frozen yet.
+    """A mutable message with the same fields, used to create frozen ones quickly.
 
     Setting a field of a frozen object goes through ``object.__setattr__`` by name, five times as
     slow; messages are made and copied several times in each run.

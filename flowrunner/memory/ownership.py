@@ -41,16 +41,16 @@ def give_messages(
     paths: Mapping[str, str] | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> GivenMessages:
-    """Give all messages of one owner to another, in order.
+    """Transfer all messages of one owner to another, in order.
 
-    A store cannot change an owner, so each message is deleted and stored again. Before the first is removed
-    all of them are on the disk in the journal; while that is there, a call continues with it. A session
-    that the other has already is merged with theirs, in order of time.
+    The owner of a stored message cannot be changed, so each message is deleted and stored again. Before the first one
+    is deleted, all of them are written to the journal on disk; if the journal exists, a call continues with it. A
+    session that the new owner already has is merged with theirs, in order of time.
 
-    :param journal: a file in the data folder, gone when all is done.
-    :param paths: new names of uploaded files by their old ones, as messages call them.
-    :param progress: told how many messages are done.
-    :raises Conflict: if the store does not hold what was given to it.
+    :param journal: a file in the data folder, removed at the end.
+    :param paths: the new names of uploaded files by their old names, as used in messages.
+    :param progress: called with the number of transferred messages.
+    :raises Conflict: if the store does not contain all messages afterwards.
     """
     if not journal.exists():
         _write_journal(memory, source, target, journal, paths or {})

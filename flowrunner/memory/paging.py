@@ -12,9 +12,9 @@ from flowrunner.memory.message import Message
 
 PAGE: Final = 500
 _MOST: Final = 8000
-#: Messages of the first page of a walk: nobody knows yet how large they are.
+#: The number of messages of the first page, when their size is not known yet.
 _FIRST: Final = 26
-#: Characters that a page of a long walk should have, roughly.
+#: The approximate size of a page in characters.
 _WEIGHT: Final = 2_000_000
 _SESSIONS: Final = 500
 
@@ -77,7 +77,7 @@ def newest_within(
 
 
 def _older(memory: Any, found: list[Message], size: int, filters: dict[str, Any]) -> list[Message]:
-    """Return what stands before messages that were found; of those some may have been deleted meanwhile."""
+    """Return the messages before others, some of which may have been deleted meanwhile."""
     for message in found:
         try:
             page: list[Message] = memory.fetch(limit=size, before=message.id, **filters)
@@ -99,7 +99,7 @@ def _next_size(page: list[Message], size: int, most: int) -> int:
 
 
 def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iterator[list[Message]]:
-    """Yield pages in order of append, from the oldest message to the newest there is at the end.
+    """Yield pages in order of append, from the oldest message to the newest one at the end.
 
     Pages grow while messages are small, since a store may need as long for any page.
 
@@ -111,7 +111,7 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
     count = sum(summary.count for summary in each_session(memory, **filters))
     page = memory.fetch(limit=size, offset=max(0, count - size), **filters) or memory.fetch(limit=size, **filters)
     while page:
-        # What was appended since the count was taken has moved the window; go back to where it all begins.
+        # Messages appended since the count have moved the window; go back to the beginning.
         earlier = memory.fetch(limit=size, before=page[0].id, **filters)
         if not earlier:
             break
@@ -123,14 +123,14 @@ def pages_forward(memory: OwnerMemory, size: int = PAGE, **filters: Any) -> Iter
 
 
 class Following:
-    """Reads messages in order of append as they come, some at a time, from the oldest.
+    """Reads messages in order of append, from the oldest, and then new ones as they arrive.
 
     :param memory: an :class:`~flowrunner.OwnerMemory`, or what reads like one.
     :param filters: members of :class:`~flowrunner.MessageQuery` but for windows and cursors.
     """
 
     def __init__(self, memory: Any, **filters: Any) -> None:
-        #: Whether others may follow already.
+        #: Whether more messages may be available already.
         self.more = True
         self._memory = memory
         self._filters = filters
@@ -183,7 +183,7 @@ def _sessions_after(memory: OwnerMemory, page: list[SessionSummary], filters: di
 def _neighbours(
     memory: OwnerMemory, page: list[Message], side: Literal["before", "after"], size: int, filters: dict[str, Any]
 ) -> list[Message]:
-    """Return the page beyond this one; where the message at its end is gone by now, the one next to it serves."""
+    """Return the next page; if the message at the end of the current one was deleted, use the one beside it."""
     known = {message.id for message in page}
     for message in page if side == "before" else reversed(page):
         try:

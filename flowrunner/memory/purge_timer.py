@@ -14,7 +14,7 @@ from pathlib import Path
 
 logger = logging.getLogger("flowrunner")
 
-#: Somebody else may purge, or have purged, in between; so every worker looks again at least this often.
+#: Other workers may purge in between, so every worker checks at least this often.
 _LONGEST_PAUSE = 60.0
 
 
@@ -50,7 +50,7 @@ class PurgeTimer:
                     self._thread, self._pid = thread, os.getpid()
 
     def stop(self, wait: float = 10.0) -> None:
-        """Begin no more, and wait a while for what is in progress."""
+        """Stop, after waiting for a purge in progress for a limited time."""
         self._stopped.set()
         if self._thread is not None and self._pid == os.getpid():
             self._thread.join(wait)

@@ -17,7 +17,7 @@ _AT_ONCE = 500
 
 @dataclass(slots=True)
 class Purged:
-    """What a rule removed, or in a dry run would have: that many messages, of so many sessions."""
+    """The numbers of messages and sessions that a rule removed, or would remove in a dry run."""
 
     rule: RetentionRule
     messages: int = 0
@@ -55,12 +55,12 @@ class _Survivors:
             heapq.heappushpop(self.newest, moment)
 
     def settle(self) -> bool:
-        """Return whether there are too many, when all are counted."""
+        """Return whether there are too many messages, after all were counted."""
         self.ties = self.newest.count(self.newest[0]) if self.newest else 0
         return self.count > self.total
 
     def drops(self, moment: datetime) -> bool:
-        """Return whether a message of that moment goes."""
+        """Return whether a message with this timestamp is removed."""
         if not self.newest or moment < self.newest[0]:
             return True
         if moment == self.newest[0]:
@@ -80,12 +80,12 @@ def purge(
 ) -> list[Purged]:
     """Delete what the rules do not keep; the first rule that matches a message applies.
 
-    No more of the messages is held at a time than a page, and the ids of what goes in one session.
+    Only one page of messages and the ids to delete in one session are in memory at a time.
 
-    :param now: the moment from which ages count.
+    :param now: the time from which ages are counted.
     :param dry_run: delete nothing; return what would be deleted.
     :param flow_names: endpoint names by flow id, so that rules may say either.
-    :param stopped: asked before each session; once it says so, no more is removed.
+    :param stopped: called before each session; returns True to stop.
     :returns: what each rule removed, in the order of the rules.
     """
     return _Purge(memory, rules, now or utc_now(), dry_run, flow_names or {}, stopped).run()

@@ -1,4 +1,4 @@
-"""How much a store of conversations holds, found out at a cost that does not grow with it."""
+"""The size of a store of conversations, determined in bounded time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions without an answer: marked in the conversation, and left out of what a model is sent."""
+"""Questions without an answer: marked in the conversation, and not sent to models."""
 
 from __future__ import annotations
 
