@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from flowrunner.settings.setting import Settings
 
-_MAGIC: Final = b"SQLite format 3\0"
 _PREFIX: Final = "flowrunner_"
 _SECONDS: Final = 5.0
+#: The message of ``SQLITE_NOTADB``, whose number Python 3.10 does not tell.
+_NOTADB: Final = "file is not a database"
+#: The length of SQLite's header; SQLite takes a file of one byte for an empty one.
+_SHORTEST: Final = 100
 
 
 class ForeignFile(NamedTuple):
@@ -36,6 +39,9 @@ class ForeignFile(NamedTuple):
         other = "name another file" if named else f"name another file with {prefix}DATABASE_URL"
         hope = ", or restore a backup (flowrunner restore) if it was flowrunner's" if self.damaged else ""
         return f"move it away, {other}{hope}" if hope else f"move it away or {other}"
+
+
+_NO_DATABASE: Final = ForeignFile("is not a SQLite database", damaged=True)
 
 
 def find_foreign(file: Path) -> ForeignFile | None:
@@ -57,6 +63,8 @@ def find_foreign(file: Path) -> ForeignFile | None:
         return ForeignFile("is a folder")
     if not stat.S_ISREG(found.st_mode):
         return ForeignFile("is not a regular file")
+    if 0 < found.st_size < _SHORTEST:
+        return _NO_DATABASE
     return _look_into(file) if found.st_size else None
 
 
@@ -68,22 +76,17 @@ def _dead_link(file: Path) -> ForeignFile | None:
 
 
 def _look_into(file: Path) -> ForeignFile | None:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(len(_MAGIC))
-    except PermissionError:
+    # Only SQLite opens the file: closing it takes away the locks of all that this process has on it, also those of
+    # the connections of another runner, and SQLite alone knows of these.
+    if not os.access(file, os.R_OK):
         return ForeignFile("cannot be read by this user")
-    except OSError:
-        return None
-    if head != _MAGIC:
-        return ForeignFile("is not a SQLite database", damaged=True)
     asked = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
             names = [str(row[0]) for row in connection.execute(asked)]
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         # Busy or damaged: whoever opens it next says so in other words.
-        return None
+        return _NO_DATABASE if _NOTADB in str(error) else None
     if not names or any(name.startswith(_PREFIX) for name in names):
         return None
     return ForeignFile(f"is the database of another program (its first table is {names[0][:60]!r})")

@@ -3,6 +3,8 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -114,3 +116,27 @@ def test_a_damaged_file_is_left_to_whoever_opens_it(tmp_path):
     whole = (tmp_path / "flowrunner.db").read_bytes()
     (tmp_path / "flowrunner.db").write_bytes(whole[:100] + os.urandom(len(whole) - 100))
     assert find_foreign(tmp_path / "flowrunner.db") is None
+
+
+OTHER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM flowrunner_runs").fetchone()
+connection.close()
+"""
+
+
+def test_a_second_runner_of_a_process_leaves_the_locks_of_the_first_alone(tmp_path):
+    """Else a process that closes the file next takes itself for the last, and removes what the first writes to."""
+    apps = [create_app(data_dir=tmp_path, auth="none", flows_dir="examples/flows") for _ in range(2)]
+
+    def run():
+        return apps[0].test_client().post("/api/v1/run/basic-chat", json={"input_value": "hi"}).status_code
+
+    assert run() == 200
+    runner_of(apps[1]).open()
+    runner_of(apps[1]).close()
+    subprocess.run([sys.executable, "-c", OTHER, str(tmp_path / "flowrunner.db")], check=True, timeout=60)
+    assert (tmp_path / "flowrunner.db-wal").exists()
+    assert run() == 200
+    runner_of(apps[0]).close()
