@@ -279,10 +279,11 @@ class KeyStore:
         with self._lock:
             self._uses[key_id] = moment_text(utc_now())
             if self._noting is None or not self._noting.is_alive():
-                self._noting = threading.Thread(target=self._write_uses, name="flowrunner-keys", daemon=True)
+                noting = threading.Thread(target=self._write_uses, name="flowrunner-keys", daemon=True)
                 # Where no thread can be started, the next use writes this one, too.
                 with suppress(RuntimeError):
-                    self._noting.start()
+                    noting.start()
+                    self._noting = noting
 
     def _write_uses(self) -> None:
         while True:

@@ -130,8 +130,8 @@ class StoreWatch:
                 try:
                     looking.start()
                 except RuntimeError:
-                    # No thread is left for it, which says nothing of the stores.
-                    return {}
+                    # No thread is left for it, which says nothing new of the stores.
+                    return {} if self._round is None else dict(self._round.errors)
                 self._round = current
         if current is None:
             return {}

@@ -193,6 +193,26 @@ def test_a_look_at_the_stores_without_a_thread_is_no_outage(full):
     watch.close()
 
 
+def test_a_look_without_a_thread_is_no_recovery_either(full, monkeypatch):
+    def fail():
+        raise OSError("the disk is away")
+
+    monkeypatch.setattr("flowrunner.store.watch._FRESH", -1.0)
+    watch = StoreWatch(lambda: {"memory": fail})
+    assert list(watch.check(30)) == ["memory"]
+    full.names = ("flowrunner-look",)
+    assert list(watch.check(30)) == ["memory"]
+    watch.close()
+
+
+def test_a_store_of_keys_closes_though_no_thread_wrote_their_last_use(runner, full):
+    keys = runner.stores.keys
+    full.names = ("flowrunner-keys",)
+    assert keys.identify(keys.create("Ann"))
+    assert full.refused
+    keys.close()
+
+
 def test_the_use_of_a_key_is_noted_once_a_thread_can_be_started(runner, full):
     keys = runner.stores.keys
     first, second = keys.create("Ann"), keys.create("Bob")
