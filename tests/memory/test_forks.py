@@ -190,7 +190,6 @@ def test_a_session_that_a_run_of_the_parent_held_is_free_in_the_child_once_the_p
 
     def take():
         os.close(writing)
-        turns.start_in_child()
         assert os.read(reading, 1) == b""
         with turns.hold("ann", ["s"], cancelled=CancelToken()):
             pass
