@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowrunner.engine.events import RunEvent
+from flowrunner.errors import RunCancelled
 from flowrunner.runs.idempotency import Claim
 from flowrunner.web.call import Call
 from flowrunner.web.json_io import dumps
@@ -27,9 +28,12 @@ class TextStream(RunStream):
     def pieces(self) -> Iterator[str]:
         """Yield the parts as they are generated. Closing the iterator early cancels the run.
 
-        :raises FlowRunnerError: if the run fails.
+        :raises FlowRunnerError: if the run fails; nothing if it is cancelled since the visitor has left.
         """
         yield from self.listen(joined=False)
+        if isinstance(self.failure, RunCancelled) and self._presence.is_over():
+            # The visitor has left: a server would log the error as one of the site.
+            return
         if self.failure is not None:
             raise self.failure
 
