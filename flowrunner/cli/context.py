@@ -33,11 +33,10 @@ class Place:
 
     def schemas(self) -> list[DatabaseSchema]:
         """Return the schemas of the database: our own, and those of the memory backend and vector store with tables."""
+        from flowrunner.plugins.selection import chosen_schemas
         from flowrunner.store.tables import SCHEMA
 
-        registry, settings = self.plugins.registry, self.settings
-        chosen = registry.backends.get(settings.memory), registry.vector_stores.get(settings.vector_store)
-        return [SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)]
+        return [SCHEMA, *chosen_schemas(self.plugins.registry, self.settings)]
 
 
 @dataclass(frozen=True, slots=True)

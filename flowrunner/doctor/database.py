@@ -15,6 +15,7 @@ from flowrunner.doctor.finding import Diagnosis, error, warning
 from flowrunner.doctor.installation import Installation
 from flowrunner.errors import FlowRunnerError
 from flowrunner.memory.message import utc_now
+from flowrunner.plugins.selection import chosen_schemas
 from flowrunner.settings.reading import PREFIX
 from flowrunner.settings.setting import Settings
 from flowrunner.store.engine import close_database, database_engine, database_url, reading
@@ -114,9 +115,7 @@ def _look_inside(installation: Installation, settings: Settings) -> Iterator[Dia
 def _schemas(installation: Installation) -> list[DatabaseSchema]:
     """Return our own schema, and those of the chosen stores."""
     assert installation.plugins is not None and installation.settings is not None
-    registry, settings = installation.plugins.registry, installation.settings
-    chosen = registry.backends.get(settings.memory), registry.vector_stores.get(settings.vector_store)
-    return [SCHEMA, *(offer.schema() for offer in chosen if offer is not None and offer.schema is not None)]
+    return [SCHEMA, *chosen_schemas(installation.plugins.registry, installation.settings)]
 
 
 def _tables(installation: Installation) -> list[str]:

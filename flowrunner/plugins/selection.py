@@ -21,6 +21,12 @@ def chosen_backend(registry: Registry, settings: Settings) -> BackendOffer:
     return _chosen(registry.backends, settings.memory, "memory backend")
 
 
+def chosen_schemas(registry: Registry, settings: Settings) -> list[Any]:
+    """Return each ``DatabaseSchema`` of the chosen memory backend and vector store, as far as they have tables."""
+    chosen = registry.backends.get(settings.memory), registry.vector_stores.get(settings.vector_store)
+    return [offer.schema() for offer in chosen if offer is not None and offer.schema is not None]
+
+
 def build_backend(registry: Registry, app: Any, settings: Settings) -> MemoryBackend:
     """Build the memory backend that the settings name.
 

@@ -22,7 +22,7 @@ from flowrunner.flows.parsing import Limits
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory import MemoryBackend
 from flowrunner.plugins import PluginManager
-from flowrunner.plugins.selection import chosen_backend, chosen_engine, open_engine, open_vectors
+from flowrunner.plugins.selection import chosen_backend, chosen_engine, chosen_schemas, open_engine, open_vectors
 from flowrunner.runner import Runner
 from flowrunner.runs.limits import open_rates, rates_of
 from flowrunner.runs.opened import Opened
@@ -49,6 +49,7 @@ from flowrunner.store.foreign_file import refuse_foreign_file
 from flowrunner.store.key_fingerprint import confirm_key
 from flowrunner.store.keys import KeyStore
 from flowrunner.store.outage import outage_of, told_by
+from flowrunner.store.postgres_rights import refuse_missing_rights
 from flowrunner.store.projects import ProjectStore
 from flowrunner.store.runlog import RunLog
 from flowrunner.store.secretbox import SecretBox, open_secret_box
@@ -177,7 +178,7 @@ def _open(
         undo.callback(place.close)
         # Registered first: a database that is refused must not stay open either.
         undo.callback(close_database, app, settings)
-        engine = _open_database(app, settings, wishes)
+        engine = _open_database(app, manager, settings, wishes)
         undo.callback(close_engine, engine)
         refuse_shared_file(app, engine)
         box = open_secret_box(settings.secret_key, settings.data_dir)
@@ -306,7 +307,7 @@ def _attach(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
         raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {error}.") from error
 
 
-def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
+def _open_database(app: Flask, manager: PluginManager, settings: Settings, wishes: Wishes) -> Engine:
     """Return the engine of the app's own data, after creating its tables.
 
     :raises SettingsInvalid: if the database cannot be reached or written, or its driver is not installed.
@@ -316,12 +317,23 @@ def _open_database(app: Flask, settings: Settings, wishes: Wishes) -> Engine:
     refuse_foreign_file(engine, settings)
     try:
         SCHEMA.ensure(engine)
+        _refuse_missing_rights(engine, manager, settings, wishes)
     except SQLAlchemyError as error:
         # The first line of the driver's message is the reason; the rest may be the statement or a link.
         reason, outage = told_by(error).split(" (")[0], outage_of(error)
         remedy = f" {outage.remedy}" if outage is not None else ""
         raise SettingsInvalid(f"{_name_of_database(settings, wishes)} cannot be used: {reason}.{remedy}") from error
     return engine
+
+
+def _refuse_missing_rights(engine: Engine, manager: PluginManager, settings: Settings, wishes: Wishes) -> None:
+    """Refuse a PostgreSQL role that could not write everything, before anything is written.
+
+    :raises SettingsInvalid: naming the role and what it lacks.
+    """
+    if engine.dialect.name == "postgresql":
+        others = chosen_schemas(manager.registry, settings) if wishes.memory is None else []
+        refuse_missing_rights(engine, [name for schema in (SCHEMA, *others) for name in schema.metadata.tables])
 
 
 def _name_of_database(settings: Settings, wishes: Wishes) -> str:

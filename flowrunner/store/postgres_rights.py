@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from flowrunner.errors import SettingsInvalid
+from flowrunner.store.engine import reading
 
 #: What to do.
 GRANTS: Final = (
@@ -40,11 +41,12 @@ def missing_rights(connection: Connection, tables: Iterable[str]) -> str:
     return f"the role {role} lacks {missing[0]}{more}"
 
 
-def refuse_missing_rights(connection: Connection, tables: Iterable[str]) -> None:
-    """Refuse a role that could not write everything that the server writes.
+def refuse_missing_rights(engine: Engine, tables: Iterable[str]) -> None:
+    """Refuse a role that could not write everything that the server writes; commands that only read need less.
 
     :raises SettingsInvalid: naming the role and what it lacks.
     """
-    said = missing_rights(connection, tables)
+    with reading(engine) as connection:
+        said = missing_rights(connection, tables)
     if said:
-        raise SettingsInvalid(f"The database {connection.engine.url.database} cannot be used: {said}; {GRANTS}.")
+        raise SettingsInvalid(f"The database {engine.url.database} cannot be used: {said}; {GRANTS}.")

@@ -13,7 +13,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from flowrunner.errors import SchemaOutdated
 from flowrunner.store.engine import go_alone, reading, writing
-from flowrunner.store.postgres_rights import refuse_missing_rights
 from flowrunner.store.postgres_timeouts import unbounded
 from flowrunner.store.write_turn import was_written
 
@@ -61,9 +60,6 @@ class DatabaseSchema:
                     return True
         if found != self.head:
             raise SchemaOutdated(self.refusal(found))
-        if engine.dialect.name == "postgresql":
-            with reading(engine) as connection:
-                refuse_missing_rights(connection, self.metadata.tables)
         return False
 
     def _create(self, connection: Connection) -> None:

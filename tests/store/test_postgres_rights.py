@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from flowrunner.app import create_app, runner_of
+from flowrunner.cli import cli
 from flowrunner.doctor import examine
 from flowrunner.errors import SettingsInvalid
 
@@ -89,3 +91,21 @@ def test_one_with_all_rights_starts(start, database, monkeypatch):
     monkeypatch.setenv("FLOWRUNNER_DATA_DIR", str(database.folder))
     monkeypatch.setenv("FLOWRUNNER_DATABASE_URL", database.url)
     assert not [one for one in examine() if one.code.startswith("database")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["runs"], ["messages"], ["sessions"], ["keys", "list"], ["memory", "export"], ["backup"], ["db", "check"]],
+    ids=" ".join,
+)
+def test_a_role_that_may_only_read_may_use_the_commands_that_only_read(database, tmp_path, command):
+    database.execute(
+        "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM clerk",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk",
+        # What pg_dump reads.
+        "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO clerk",
+    )
+    place = [str(tmp_path / "backup")] if command == ["backup"] else []
+    options = ["--data-dir", str(database.folder), "--database-url", database.url]
+    ran = CliRunner().invoke(cli, [*command, *place, *options])
+    assert ran.exit_code == 0, ran.output
