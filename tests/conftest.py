@@ -20,6 +20,7 @@ from tests.postgres_server import postgres_server
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _MEMORY_FOLDER = Path("/dev/shm")
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _GIGABYTE = 2**30
 
 
@@ -30,7 +31,11 @@ def _keep_files_in_memory() -> None:
     break off are processes, and never the power. A whole run leaves a gigabyte of files.
     """
     available = re.search(r"^MemAvailable: *(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
-    if available is None or int(available[1]) * 1024 < 6 * _GIGABYTE or not os.access(_MEMORY_FOLDER, os.W_OK):
+    # A container sees the memory of its host, and has a limit of its own.
+    limits = [int(limit) for limit in map(_read, _LIMITS) if limit.strip().isdigit()]
+    if available is None or min([int(available[1]) * 1024, *limits]) < 6 * _GIGABYTE:
+        return
+    if not os.access(_MEMORY_FOLDER, os.W_OK):
         return
     found = os.statvfs(_MEMORY_FOLDER)
     # Some tests write programs and start them.

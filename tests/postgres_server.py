@@ -45,7 +45,9 @@ class PostgresServer:
     """A server with one database, ``test``, and one user, ``postgres``, who asks for no password."""
 
     def __init__(self, programs: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")))
+        # A short path, which other users may enter: it has the socket, and the server may not be root's.
+        in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT") == "/dev/shm"
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/dev/shm" if in_memory else "/tmp"))
         self._programs = programs
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user is not None:

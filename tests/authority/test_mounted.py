@@ -238,5 +238,5 @@ def test_a_route_that_says_nothing_of_who_may_use_it_is_not_mounted(tmp_path, mo
     make_blueprint = mounting.make_blueprint
     monkeypatch.setattr(mounting, "make_blueprint", forgetful)
     app = Flask("site", instance_path=str(tmp_path))
-    with pytest.raises(SettingsInvalid, match="/api/v1/everything does not "):
+    with pytest.raises(SettingsInvalid, match="/api/v1/everything does not declare which permission"):
         FlowRunner(app, identity=by_header, memory="in-memory")

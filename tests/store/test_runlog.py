@@ -442,11 +442,14 @@ class TestNeverInTheWay:
     def test_a_database_that_is_away_is_tried_again(self, log, engine, caplog):
         with writing(engine) as connection:
             connection.execute(text("ALTER TABLE flowrunner_runs RENAME TO away"))
-        with caplog.at_level(logging.WARNING, "flowrunner"):
-            play = echo(log)
-            log.flush()
-        with writing(engine) as connection:
-            connection.execute(text("ALTER TABLE away RENAME TO flowrunner_runs"))
+        try:
+            with caplog.at_level(logging.WARNING, "flowrunner"):
+                play = echo(log)
+                log.flush()
+        finally:
+            # Other tests have that database, too.
+            with writing(engine) as connection:
+                connection.execute(text("ALTER TABLE away RENAME TO flowrunner_runs"))
         assert log.run(play.run_id, "ann")["status"] == "success"
         assert "trying again" in caplog.text
 

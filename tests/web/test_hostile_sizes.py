@@ -20,18 +20,30 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("verb", "path", "most"),
+    ("verb", "path", "sent", "most", "said"),
     [
-        ("DELETE", "/api/v1/monitor/messages", 10_000),
-        ("DELETE", "/api/v1/flows/", 10_000),
-        ("POST", "/api/v1/flows/download/", 1_000),
-        ("DELETE", "/api/v1/monitor/messages/sessions", 500),
+        ("DELETE", "/api/v1/monitor/messages", 100_000, 10_000, "The list has 100000 ids; at most 10000 are allowed."),
+        ("DELETE", "/api/v1/flows/", 100_000, 10_000, "The list has 100000 ids; at most 10000 are allowed."),
+        ("POST", "/api/v1/flows/download/", 100_000, 1_000, "The list has 100000 ids; at most 10000 are allowed."),
+        (
+            "POST",
+            "/api/v1/flows/download/",
+            1_001,
+            1_000,
+            "The list has 1001 flows; at most 1000 can be downloaded at once.",
+        ),
+        (
+            "DELETE",
+            "/api/v1/monitor/messages/sessions",
+            100_000,
+            500,
+            "Cannot delete more than 500 sessions at once. Please batch your requests.",
+        ),
     ],
 )
-def test_a_hundred_thousand_ids(site, verb, path, most):
-    ids = [str(uuid.UUID(int=n)) for n in range(100_000)]
-    detail = site.ask("ann", verb, path, 400, json=ids)["detail"]
-    assert str(most) in detail and ("at most" in detail or "more than" in detail)
+def test_a_hundred_thousand_ids(site, verb, path, sent, most, said):
+    ids = [str(uuid.UUID(int=n)) for n in range(sent)]
+    assert site.ask("ann", verb, path, 400, json=ids)["detail"] == said
     assert site.call("ann", verb, path, json=ids[:most]).status_code in (200, 204, 404)
     assert site.texts("ann", "?session_id=kept") == ["hello", "hello"]
 
