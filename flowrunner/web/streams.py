@@ -143,10 +143,10 @@ class StreamedRun:
                 logger.exception("the error of a streamed run could not be sent")
 
     def _store(self) -> None:
-        """Store the stream for the key; a run stopped by the server may be requested again."""
+        """Store the stream for the key; a run stopped by the server may be requested again, unless it succeeded."""
         if self._claim is None:
             return
-        if self.cancelled.reason == STOPPING or not self._claim.begun:
+        if not self._claim.begun or (self.failure is not None and self.cancelled.reason == STOPPING):
             self._claim.free()
         else:
             self._claim.keep(self.whole("".join(self._kept)) if self._size <= self._most else None)

@@ -6,11 +6,29 @@ import threading
 import pytest
 from sqlalchemy import select
 
+from flowrunner import Component, Input, Output
+from flowrunner.runs.service import STOPPING
 from flowrunner.store.answers import AnswerStore
 from flowrunner.store.engine import reading
 from flowrunner.store.secretbox import SecretBox
 from flowrunner.store.tables import answers
-from tests.web.site import echo_flow, open_site
+from tests.web.site import echo_flow, flow_through, open_site
+
+
+class Stubborn(Component):
+    """Goes on when its run is cancelled, and counts how often it ran."""
+
+    type_name = "Stubborn"
+    inputs = (Input("input_value"),)
+    outputs = (Output("output", "Text"),)
+    blocking = True
+    begun, goes_on, times = threading.Event(), threading.Event(), 0
+
+    def run(self, context, input_value):
+        type(self).times += 1
+        self.begun.set()
+        assert self.goes_on.wait(30)
+        return {"output": "done"}
 
 
 def test_the_digest_of_a_request_can_be_made_with_the_servers_key_only(tmp_path, monkeypatch):
@@ -56,3 +74,30 @@ def test_a_stream_ends_whatever_keeping_it_does(tmp_path, monkeypatch, stream):
         # Lines have the name of their event, and so have the fields of server-sent events.
         last = [line for line in told[0].splitlines() if line][-2:]
         assert last[-1].startswith('{"event":"end"') if stream == "true" else last[0] == "event: end", last
+
+
+@pytest.mark.parametrize("stream", ["true", "sse"])
+def test_a_stream_of_a_run_that_succeeded_while_the_server_stopped_is_kept(tmp_path, stream):
+    Stubborn.begun.clear()
+    Stubborn.goes_on.clear()
+    Stubborn.times = 0
+    with open_site(tmp_path, plugins=[Stubborn]) as site:
+        site.add_user("ann")
+        flow = flow_through("Stubborn", {"input_value": {"value": "", "type": "str"}})
+        flow["data"]["edges"].pop()
+        site.flow("ann", flow)
+
+        def ask():
+            headers = {"x-api-key": site.keys["ann"], "Idempotency-Key": "k"}
+            path = f"/api/v1/run/through?stream={stream}"
+            return site.app.test_client().post(path, json={"input_value": "hi"}, headers=headers)
+
+        first = ask()
+        assert Stubborn.begun.wait(30)
+        (entry,) = site.runner.runs.registry.active.values()
+        entry.cancelled.cancel(STOPPING)
+        Stubborn.goes_on.set()
+        text = first.text
+        again = ask()
+        assert again.headers["Idempotent-Replayed"] == "true" and again.text == text
+    assert Stubborn.times == 1
