@@ -81,8 +81,10 @@ def _look_into(file: Path) -> ForeignFile | None:
     if not os.access(file, os.R_OK):
         return ForeignFile("cannot be read by this user")
     asked = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+    # Without a log beside it, the file has all there is; a connection that may lock would leave a log of its own.
+    how = "mode=ro" if os.path.exists(f"{os.path.realpath(file)}-wal") else "mode=ro&immutable=1"  # noqa: PTH110
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=_SECONDS)) as connection:
             names = [str(row[0]) for row in connection.execute(asked)]
     except sqlite3.Error as error:
         # Busy or damaged: whoever opens it next says so in other words.

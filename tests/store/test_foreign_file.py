@@ -44,6 +44,7 @@ FOREIGN = {
     "link to itself": (lambda file: file.symlink_to(file), "cannot be opened (Too many"),
     "another program's": (table("CREATE TABLE users (id)"), "another program (its first table is 'users')"),
     "with an odd name": (table('CREATE TABLE "a\n b" (id)'), r"(its first table is 'a\n b')"),
+    "of one that writes ahead": (table("PRAGMA journal_mode = WAL", "CREATE TABLE users (id)"), "another program"),
     "of many tables": (table("CREATE TABLE zebra (id)", "CREATE TABLE ant (id)"), "(its first table is 'ant')"),
 }
 
