@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from flowrunner.engine.request import RunRequest
 from flowrunner.flows.model import Flow
 from flowrunner.identity import Identity
 from flowrunner.runner import Runner
+
+#: The header with the id of the run.
+RUN_HEADER: Final = "X-Run-Id"
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
@@ -13,23 +12,18 @@ from flowrunner.engine.result import RunResult
 from flowrunner.errors import FlowRunnerError, KeyInFlight
 from flowrunner.memory.message import new_id
 from flowrunner.runs.idempotency import Claim, Key, KeyedAnswer, KeyTaken, make_key
-from flowrunner.web.call import Call
+from flowrunner.web.call import RUN_HEADER, Call
 from flowrunner.web.disconnect import Presence
 from flowrunner.web.fields import Text
 from flowrunner.web.json_io import dumps, json_response
+from flowrunner.web.stored_answer import as_text, replay
 
-#: The header with the id of the run.
-RUN_HEADER: Final = "X-Run-Id"
 #: The description of the header in the OpenAPI document.
 KEY_FIELD: Final = {
     "Idempotency-Key": Text("Requests with the same key, 1 to 255 characters, run once and get the same answer.")
 }
 #: The header, as WSGI names it.
 KEY_HEADER: Final = "HTTP_IDEMPOTENCY_KEY"
-#: The header that marks the stored answer of an earlier request with the same key.
-REPLAYED: Final = "Idempotent-Replayed"
-#: Headers that are stored with an answer.
-_KEPT_HEADERS: Final = ("content-type", "x-run-id", "x-accel-buffering", "cache-control")
 _UNEXPECTED: Final = dumps({"detail": "Internal Server Error", "code": "internal_error"})
 
 
@@ -73,7 +67,7 @@ def answer_once(
         return answer(None)
     claim = call.runner.runs.once.take(key, new_id())
     if isinstance(claim, str):
-        return _replay(claim)
+        return replay(claim)
     try:
         response = answer(claim)
         if not response.is_streamed:
@@ -115,7 +109,7 @@ def accept_once(call: Call, message: str, status: str) -> Response:
             found = None if key is None else once.find(key)
     if found is None:
         raise KeyInFlight()
-    return _replay(found)
+    return replay(found)
 
 
 def run_and_wait(call: Call, shape: Callable[[RunResult], Response], claim: Claim | None) -> Response:
@@ -141,17 +135,3 @@ def run_and_wait(call: Call, shape: Callable[[RunResult], Response], claim: Clai
         parcel=claim,
     )
     return shape(result)
-
-
-def as_text(response: Response) -> str:
-    """Return an answer in the form in which it is stored: status, headers and body."""
-    headers = [[name, value] for name, value in response.headers if name.lower() in _KEPT_HEADERS]
-    return dumps([response.status_code, headers, response.get_data(as_text=True)])
-
-
-def _replay(text: str) -> Response:
-    """Return a stored answer."""
-    status, headers, body = json.loads(text)
-    response = Response(body, status=status, headers=[(name, value) for name, value in headers])
-    response.headers[REPLAYED] = "true"
-    return response

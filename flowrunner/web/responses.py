@@ -21,10 +21,10 @@ from flowrunner.runner import Runner
 from flowrunner.runs.idempotency import Claim
 from flowrunner.store.files import StoredFile
 from flowrunner.web.auth import caller, this_runner
-from flowrunner.web.call import Call
+from flowrunner.web.call import RUN_HEADER, Call
 from flowrunner.web.errors import error_response, openai_error
 from flowrunner.web.fields import Anything, Choice, Text
-from flowrunner.web.idempotency import KEY_FIELD, RUN_HEADER, answer_once, run_and_wait
+from flowrunner.web.idempotency import KEY_FIELD, answer_once, run_and_wait
 from flowrunner.web.json_io import json_response
 from flowrunner.web.response_events import Chunks, OpenAiEvents, text_item, usage_of
 from flowrunner.web.response_input import drop_kept, keep_history, keep_pictures, newest_in, read_input

@@ -18,11 +18,11 @@ from flowrunner.web import schemas
 from flowrunner.web.access import in_reach
 from flowrunner.web.auth import IDENTITY, RUNNER, caller, this_request, this_runner
 from flowrunner.web.blueprint import this_blueprint
-from flowrunner.web.call import Call
+from flowrunner.web.call import RUN_HEADER, Call
 from flowrunner.web.envelopes import old_envelope
 from flowrunner.web.errors import error_response
 from flowrunner.web.fields import Choice, Flag, Uuid
-from flowrunner.web.idempotency import KEY_FIELD, RUN_HEADER, accept_once, answer_once, run_and_wait
+from flowrunner.web.idempotency import KEY_FIELD, accept_once, answer_once, run_and_wait
 from flowrunner.web.json_io import PlainResponse, json_response
 from flowrunner.web.langflow_events import line_text
 from flowrunner.web.route import Input, RouteGroup

@@ -20,9 +20,9 @@ from flowrunner.runs.idempotency import Claim
 from flowrunner.runs.service import STOPPING
 from flowrunner.runs.threads import start_thread
 from flowrunner.telemetry.correlation import on_behalf
-from flowrunner.web.call import Call
+from flowrunner.web.call import RUN_HEADER, Call
 from flowrunner.web.disconnect import Presence
-from flowrunner.web.idempotency import RUN_HEADER, as_text
+from flowrunner.web.stored_answer import as_text
 
 logger = logging.getLogger("flowrunner")
 
