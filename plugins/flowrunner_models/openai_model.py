@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
@@ -283,5 +284,5 @@ def delay_of(error: Any) -> float | None:
 
 
 def host_of(base_url: str) -> str:
-    """Return host and port of an address, without user and password."""
-    return base_url.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2]
+    """Return host and port of an address, without user and password, path and query."""
+    return re.split("[/?#]", base_url.split("://", 1)[-1], maxsplit=1)[0].rpartition("@")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flowrunner_models.failures import ModelKeyMissing
+from flowrunner_models.openai_model import host_of
 from flowrunner_models.providers import PROVIDERS
 
 from flowrunner import AddressRefused, Component, ComponentFailed, Input, Output
@@ -216,3 +217,18 @@ def _made(house, settings, tweak):
     vertices = [("m", "LanguageModelComponent", settings), ("keep", "KeepsModel")]
     house.run(vertices, ["m.model_output -> keep.model"], tweaks={"m": tweak})
     return KeepsModel.kept
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://models.example:8443",
+        "https://models.example:8443/v1?api-key=secret",
+        "https://models.example:8443?api-key=secret",
+        "https://models.example:8443#secret",
+        "https://ann:secret@models.example:8443/v1",
+        "https://ann:secret@models.example:8443?api-key=secret",
+    ],
+)
+def test_an_error_names_host_and_port_of_an_address_and_nothing_secret(address):
+    assert host_of(address) == "models.example:8443"
