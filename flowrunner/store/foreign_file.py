@@ -37,8 +37,9 @@ class ForeignFile(NamedTuple):
         :param named: whether a setting names the file, and not only its folder.
         """
         other = "name another file" if named else f"name another file with {prefix}DATABASE_URL"
-        hope = ", or restore a backup (flowrunner restore) if it was flowrunner's" if self.damaged else ""
-        return f"move it away, {other}{hope}" if hope else f"move it away or {other}"
+        # Only an empty place takes a backup, so the file must be moved away for that, too.
+        hope = "; if it was flowrunner's, move it away and restore a backup (flowrunner restore)" * self.damaged
+        return f"move it away or {other}{hope}"
 
 
 _NO_DATABASE: Final = ForeignFile("is not a SQLite database", damaged=True)

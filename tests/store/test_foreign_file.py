@@ -89,6 +89,22 @@ def test_commands_refuse_it_too(tmp_path, command):
     assert file.read_bytes() == before
 
 
+def test_a_damaged_file_can_be_replaced_by_a_backup_as_the_sentence_says(tmp_path):
+    def run(*command, folder):
+        return CliRunner().invoke(cli, command, env={"FLOWRUNNER_DATA_DIR": str(tmp_path / folder)})
+
+    assert run("keys", "create", "--user", "ann", folder="whole").exit_code == 0
+    assert run("backup", str(tmp_path / "copy"), folder="whole").exit_code == 0
+    file = tmp_path / "damaged" / "flowrunner.db"
+    file.parent.mkdir()
+    file.write_bytes(bytes(8192))
+    refused = run("restore", str(tmp_path / "copy"), folder="damaged")
+    assert "move it away and restore a backup (flowrunner restore)" in str(refused.exception)
+    file.rename(tmp_path / "away.db")
+    assert run("restore", str(tmp_path / "copy"), folder="damaged").exit_code == 0
+    assert "ann" in run("keys", "list", folder="damaged").output
+
+
 def test_a_file_below_a_file_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     assert find_foreign(tmp_path / "file" / "flowrunner.db").what == "lies below a file, not a folder"
