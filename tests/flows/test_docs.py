@@ -27,7 +27,7 @@ def test_every_key_of_a_component_has_its_row():
 
 def test_the_limits_are_right():
     limits = Limits()
-    assert f"{limits.max_bytes // 2**20} MB a file" in TEXT
+    assert f"{limits.max_bytes // 2**20} MB per file" in TEXT
     for number in (limits.max_vertices, limits.max_edges, limits.max_depth, limits.max_flows, limits.max_name):
         assert f"{number:,}" in TEXT
 
