@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from flowrunner import after_fork
+
 from .failures import ModelNotInstalled
 
 _MOST_IDLE: Final = 32
@@ -123,8 +125,16 @@ class Connections:
     """Idle connections by server, key and headers; at most 32 are kept, for a minute."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._idle: dict[Place, list[Connection]] = {}
+        self._inherited: list[Any] = []
+        self._begin()
+        after_fork(self._begin)
+
+    def _begin(self) -> None:
+        """Begin without connections; in a forked process they are its parent's, and are left open for it."""
+        self._inherited.append(self._idle)
+        self._lock = threading.Lock()
+        self._idle = {}
 
     @contextlib.contextmanager
     def use(
