@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from flowrunner.memory.forks import after_fork
 from flowrunner.memory.message import Message, utc_now
 
 Key = tuple[str, str, str, str]
@@ -20,8 +21,12 @@ class FrozenResults:
 
     def __init__(self, limit: int = MAX_KEPT) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
         self._kept: OrderedDict[Key, tuple[Mapping[str, Any], frozenset[str]]] = OrderedDict()
+        self._start_in_child()
+        after_fork(self._start_in_child)
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
 
     @staticmethod
     def key(owner: str, flow_id: str, vertex_id: str, type_name: str, values: Mapping[str, Any]) -> Key:

@@ -17,6 +17,7 @@ from flowrunner.flows.model import Flow
 from flowrunner.flows.naming import canonical_uuid, derived_id, endpoint_name_from
 from flowrunner.flows.parsing import Limits
 from flowrunner.flows.reading import Part, read_parts
+from flowrunner.memory.forks import after_fork
 
 logger = logging.getLogger("flowrunner")
 
@@ -80,12 +81,16 @@ class FolderLibrary:
         self._folders = tuple(Path(folder).expanduser() for folder in folders)
         self._limits = limits or Limits()
         self._check_every = check_every
-        self._lock = threading.Lock()
+        self._start_in_child()
+        after_fork(self._start_in_child)
         self._read: dict[Path, _File] = {}
         self._logged: set[Problem] = set()
         self._snapshot = _Snapshot()
         self._next_look = 0.0
         self.refresh()
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
 
     def find(self, id_or_name: str, *, look_again: bool = True) -> Flow | None:
         """Return the flow with that id (in any spelling of a UUID) or exact endpoint name, or None.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flowrunner.engine.events import Observer
 from flowrunner.errors import FlowRunnerError
 from flowrunner.memory import Memory
+from flowrunner.memory.forks import after_fork
 from flowrunner.settings.setting import Settings
 from flowrunner.vectors import Vectors
 
@@ -61,8 +62,12 @@ class OpenedOnUse(ABC):
     def __init__(self, opening: Callable[[], Opened]) -> None:
         self._opening = opening
         self._opened: Opened | None = None
-        self._state = threading.RLock()
         self._closed = False
+        self._start_in_child()
+        after_fork(self._start_in_child)
+
+    def _start_in_child(self) -> None:
+        self._state = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
         # Called only for missing attributes; once open, these are plain attributes.

@@ -11,6 +11,7 @@ from typing import Final
 from flowrunner.engine.plan import make_plan
 from flowrunner.engine.planned import Plan
 from flowrunner.flows.model import Flow
+from flowrunner.memory.forks import after_fork
 from flowrunner.registry import Registry
 from flowrunner.text.printable import printable
 
@@ -29,6 +30,10 @@ class Plans:
         self._registry = registry
         self._refuse_unknown = refuse_unknown
         self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._start_in_child()
+        after_fork(self._start_in_child)
+
+    def _start_in_child(self) -> None:
         self._planning = threading.Lock()
 
     def of(self, flow: Flow) -> Plan:

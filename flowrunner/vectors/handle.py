@@ -17,6 +17,7 @@ from flowrunner.errors import (
     is_interrupt,
     reason_of,
 )
+from flowrunner.memory.forks import after_fork
 from flowrunner.vectors.chunk import Chunk, ChunkQuery, CollectionSummary, DocumentSummary, Hit
 from flowrunner.vectors.store import VectorStore
 
@@ -38,9 +39,13 @@ class Vectors:
     def __init__(self, name: str, build: Callable[[], VectorStore]) -> None:
         self.name = name
         self._build = build
-        self._lock = threading.Lock()
         self._store: VectorStore | None = None
         self._closed = False
+        self._start_in_child()
+        after_fork(self._start_in_child)
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def store(self) -> VectorStore:

@@ -17,6 +17,7 @@ from flowrunner.app import create_app, runner_of
 from flowrunner.components import CancelToken, Component, Input, Output
 from flowrunner.engine.request import RunRequest
 from flowrunner.engine.turn import Turns
+from flowrunner.errors import FlowNotFound
 from flowrunner.identity import LOCAL_IDENTITY
 from flowrunner.memory.forks import after_fork
 from flowrunner.store import write_turn
@@ -172,6 +173,46 @@ def test_a_fork_after_components_ran_on_the_pool_leaves_the_child_able_to_run_th
         assert in_child(run)
     run()
     runner.close()
+
+
+LOCKS = {
+    "flow files": lambda runner: runner.library.folders._lock,
+    "plans": lambda runner: runner.plan.__self__._planning,
+    "frozen results": lambda runner: runner.services.frozen._lock,
+    "vectors": lambda runner: runner.vectors._lock,
+    "opening": lambda runner: runner._state,
+}
+
+
+@pytest.mark.parametrize("lock_of", LOCKS.values(), ids=LOCKS)
+def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(tmp_path, lock_of):
+    app = create_app(data_dir=tmp_path, auth="none", flows_dir="examples/flows")
+    runner = runner_of(app)
+    runner.open()
+    lock, held, leave = lock_of(runner), threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            leave.wait(120)
+
+    def use():
+        with pytest.raises(FlowNotFound):
+            runner.find("nowhere", LOCAL_IDENTITY)
+        runner.services.frozen.keep(("", "", "", ""), {})
+        assert runner.run("basic-chat", "hi").text
+        assert runner.vectors.store
+        runner.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(30)
+        assert in_child(use)
+    finally:
+        leave.set()
+        thread.join(30)
+        runner.close()
 
 
 def test_a_session_that_a_run_of_the_parent_held_is_free_in_the_child_once_the_parent_leaves_it(tmp_path):
