@@ -227,9 +227,11 @@ def _output(value: Any, step: Step) -> Any:
 
 
 def _build(step: Step, *, whole: bool) -> dict[str, Any]:
-    record = mask(json.loads(step.record), cut=False)
+    record = json.loads(step.record)
     if not whole:
-        record = {**record, "inputs": {}, "outputs": {}}
+        # Before secrets are looked for: that takes thirty times as long as reading it.
+        record.update(inputs={}, outputs={})
+    record = mask(record, cut=False)
     result = _result(step, record)
     data = result.to_json()
     return {

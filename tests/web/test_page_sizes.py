@@ -4,6 +4,7 @@ import pytest
 
 from flowrunner.app import create_app, runner_of
 from flowrunner.memory import paging
+from flowrunner.store.masking import mask
 from tests.waiting import wait_until
 
 SESSIONS = [f"{n}-" + "漢x/ " * 100 for n in range(6)]
@@ -89,3 +90,16 @@ def test_builds_without_room_for_their_contents_say_where_these_are(talk, most, 
             f"Not shown, since the builds are too large together: see GET /api/v1/runs/{build['job_id']}/steps."
         )
         assert build["valid"] and not build["data"]["results"] and "x" * 100 not in str(build)
+
+
+def test_no_secrets_are_looked_for_in_contents_that_are_left_out(talk, most, monkeypatch):
+    flow, masked = talk.get("/api/v1/runs").json["items"][0]["flow_id"], []
+
+    def note(value, **more):
+        masked.append(value)
+        return mask(value, **more)
+
+    monkeypatch.setattr("flowrunner.store.runrecords.mask", note)
+    most(1)
+    talk.get(f"/api/v1/monitor/builds?flow_id={flow}&all=true")
+    assert len(masked) > 2 and [bool(record["outputs"]) for record in masked] == [True] + [False] * (len(masked) - 1)
