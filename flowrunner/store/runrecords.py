@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Table, func, select, update
 from flowrunner.engine.result import VertexResult
 from flowrunner.errors import NotFound
 from flowrunner.memory import EVERY_OWNER, Owner
-from flowrunner.memory.message import parse_timestamp
+from flowrunner.memory.message import Message, parse_timestamp
 from flowrunner.memory.paging import fitting
 from flowrunner.store.engine import reading, writing
 from flowrunner.store.masking import mask
@@ -220,18 +220,36 @@ def _id(step: Step) -> str:
     return str(uuid.uuid5(_ROWS, f"{step.run_id}/{step.number}"))
 
 
-def _output(value: Any, step: Step) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return read_message(value["message"], step.flow_id, step.run_id) if "message" in value else value.get("value")
+def _read(step: Step, *, whole: bool = True) -> dict[str, Any]:
+    """Return the record of a step with secrets masked; inputs and outputs may have been cut out of a large one.
 
-
-def _build(step: Step, *, whole: bool) -> dict[str, Any]:
-    record = json.loads(step.record)
+    :param whole: with inputs and outputs.
+    """
+    record: dict[str, Any] = json.loads(step.record)
     if not whole:
         # Before secrets are looked for: that takes thirty times as long as reading it.
         record.update(inputs={}, outputs={})
     record = mask(record, cut=False)
+    for name in ("inputs", "outputs"):
+        if not isinstance(record.get(name), dict):
+            record[name] = {}
+    return record
+
+
+def _output(value: Any, step: Step) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "message" not in value:
+        return value.get("value")
+    try:
+        return read_message(value["message"], step.flow_id, step.run_id)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # A part of it was cut.
+        return "..."
+
+
+def _build(step: Step, *, whole: bool) -> dict[str, Any]:
+    record = _read(step, whole=whole)
     result = _result(step, record)
     data = result.to_json()
     return {
@@ -249,7 +267,7 @@ def _build(step: Step, *, whole: bool) -> dict[str, Any]:
 
 def _transaction(step: Step, *, whole: bool) -> dict[str, Any]:
     worked = step.status == "success"
-    record = mask(json.loads(step.record), cut=False) if whole else {}
+    record = _read(step) if whole else {}
     return {
         "id": _id(step),
         "timestamp": step.at,
@@ -262,7 +280,7 @@ def _transaction(step: Step, *, whole: bool) -> dict[str, Any]:
 
 
 def _shown_step(step: Step) -> dict[str, Any]:
-    record = mask(json.loads(step.record), cut=False)
+    record = _read(step)
     ended, spent = parse_timestamp(step.at), spent_in(step)
     outputs = {name: _shown(value, step) for name, value in record["outputs"].items()}
     return {
@@ -293,8 +311,9 @@ def _shown(value: Any, step: Step) -> Any:
     if not isinstance(value, dict):
         return value
     if "message" in value:
-        return {"message": _output(value, step).text, "type": "text"}
-    return {"message": value.get("value"), "type": value["kind"]}
+        found = _output(value, step)
+        return {"message": found.text if isinstance(found, Message) else found, "type": "text"}
+    return {"message": value.get("value"), "type": value.get("kind", "unknown")}
 
 
 def _run(row: Row[Any], *, vertices: bool = False) -> dict[str, Any]:

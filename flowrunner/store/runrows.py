@@ -19,6 +19,7 @@ from flowrunner.store.known_secrets import KnownSecrets
 from flowrunner.store.masking import hide, masked_json
 from flowrunner.store.messagerecord import message_record, seldom_of, usual_fields
 from flowrunner.store.steps import join_lines, step_line
+from flowrunner.store.token_usage import by_model
 from flowrunner.text.json_text import json_text
 from flowrunner.text.timestamps import moment_text
 
@@ -118,6 +119,8 @@ class RowMaker:
 
 def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
     record: dict[str, Any] = {
+        # First, since what comes late may be cut.
+        **({"usage": by_model(result.spent)} if result.spent else {}),
         "type": result.type,
         "name": result.display_name,
         "kind": result.kind,
@@ -128,8 +131,6 @@ def _vertex_record(run: _OpenRun, result: VertexResult) -> str:
         "inputs": _without_secrets(run, result) if result.secrets else result.inputs,
         "outputs": {name: _output_record(value, run.usual) for name, value in result.outputs.items()},
     }
-    if result.spent:
-        record["usage"] = result.spent
     return masked_json(record, run.secrets, _free_texts(result, run.usual))
 
 
@@ -192,7 +193,7 @@ def _names_are_plain(names: tuple[str, ...]) -> bool:
 def _output_record(value: Any, usual: tuple[Any, ...]) -> dict[str, Any]:
     if isinstance(value, Message):
         return {"message": message_record(value, usual)}
-    return {"value": value, "kind": value_type(value)}
+    return {"kind": value_type(value), "value": value}
 
 
 def _end_row(event: RunEvent, run: _OpenRun) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from flowrunner.store.steps import Step
@@ -31,28 +32,44 @@ def spent_in(step: Step) -> Spent | None:
     if USAGE not in step.record:
         return None
     record = json.loads(step.record)
-    found = [each for each in (_in_output(step, output) for output in record.get("outputs", {}).values()) if each][:1]
-    counted = record.get("usage")
+    # Of a large record parts may have been cut.
+    outputs, counted = record.get("outputs"), record.get("usage")
+    shown = outputs.values() if isinstance(outputs, dict) else ()
+    found = [each for each in (_in_output(step, output) for output in shown) if each][:1]
     found += [_spent(each, each.get("model")) for each in counted or () if isinstance(each, dict)]
-    if not found:
-        return None
+    return _sum(found) if found else None
+
+
+def by_model(calls: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tokens of calls as the record of a step has them: one entry per model, so that none is cut."""
+    found: dict[str | None, Spent] = {}
+    for each in calls:
+        one = _spent(each, each.get("model"))
+        found[one.model] = one if one.model not in found else _sum((found[one.model], one))
+    return [asdict(each) for each in found.values()]
+
+
+def _sum(several: Sequence[Spent]) -> Spent:
     return Spent(
-        found[0].model,
-        sum(each.input_tokens for each in found),
-        sum(each.output_tokens for each in found),
-        sum(each.total_tokens for each in found),
+        several[0].model,
+        sum(each.input_tokens for each in several),
+        sum(each.output_tokens for each in several),
+        sum(each.total_tokens for each in several),
     )
 
 
 def _in_output(step: Step, output: Any) -> Spent | None:
-    properties = output["message"][1] if isinstance(output, dict) and "message" in output else {}
+    message = output.get("message") if isinstance(output, dict) else None
+    properties = message[1] if isinstance(message, list) and len(message) > 1 else None
+    if not isinstance(properties, dict):
+        return None
     usage, source = (properties.get(name) or {} for name in ("usage", "source"))
     if isinstance(usage, dict) and isinstance(source, dict) and usage and source.get("id") == step.vertex_id:
         return _spent(usage, source.get("source"))
     return None
 
 
-def _spent(usage: dict[str, Any], model: Any) -> Spent:
+def _spent(usage: Mapping[str, Any], model: Any) -> Spent:
     prompt, completion = (_count(usage.get(name)) for name in ("input_tokens", "output_tokens"))
     total = _count(usage.get("total_tokens")) or prompt + completion
     return Spent(model if isinstance(model, str) else None, prompt, completion, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowrunner import ComponentFailed
+from flowrunner import Component, ComponentFailed, Output
 from flowrunner.app import create_app, runner_of
 from flowrunner.testing.model_script import call, say
 from tests.models.test_many_and_routes import ROUTES
@@ -125,4 +125,29 @@ def test_they_are_in_the_steps_and_the_total_of_a_run(tmp_path, model):
     }
     spans = client.get(f"/api/v1/monitor/traces/{trace['id']}").json["spans"]
     assert sum(span["tokenUsage"]["totalTokens"] for span in spans if span["tokenUsage"]) == 3 * TOTAL
+    runner_of(app).close()
+
+
+class Counts(Component):
+    """Counts many calls of two models, beside an output that is too large for the run log."""
+
+    type_name = "Counts"
+    outputs = (Output("out", "Data"),)
+
+    def run(self, context):
+        for number in range(1500):
+            context.count_tokens(f"model {number % 2}", {"input_tokens": 1, "output_tokens": 2})
+        return {"out": [[[number]] * 100 for number in range(900)]}
+
+
+def test_as_many_calls_as_there_are_count_beside_whatever_is_cut(tmp_path):
+    app = create_app(data_dir=tmp_path, auth="none", plugins=[Counts])
+    client = app.test_client()
+    graph = {"components": {"c": {"type": "Counts"}}, "edges": []}
+    made = client.post("/api/v1/flows/", json={"name": "c", "data": graph})
+    answer = client.post(f"/api/v1/run/{made.json['id']}", json={"input_value": "hi"})
+    assert answer.status_code == 200
+    found = client.get(f"/api/v1/runs/{answer.headers['X-Run-Id']}/steps").json
+    (step,) = found["steps"]
+    assert step["usage"] == {"model": "model 0", "input_tokens": 1500, "output_tokens": 3000, "total_tokens": 4500}
     runner_of(app).close()
