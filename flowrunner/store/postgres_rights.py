@@ -24,7 +24,7 @@ _MISSING: Final = text(
     " JOIN pg_depend ON pg_depend.objid = numbers.oid AND pg_depend.deptype = 'a'"
     " JOIN pg_class AS owning ON owning.oid = pg_depend.refobjid"
     " WHERE owning.relname = ANY(:names) AND pg_table_is_visible(owning.oid)"
-    " AND CASE WHEN numbers.relkind = 'S' THEN NOT has_sequence_privilege(numbers.oid, 'USAGE') ELSE false END"
+    " AND CASE WHEN numbers.relkind = 'S' THEN NOT has_sequence_privilege(numbers.oid, 'USAGE, UPDATE') ELSE false END"
     " ORDER BY 1"
 )
 

@@ -86,11 +86,18 @@ def test_a_role_that_lacks_a_right_is_refused_by_name(database, start, monkeypat
     assert said in found.message and "FLOWRUNNER_DATABASE_URL" in found.message
 
 
-def test_one_with_all_rights_starts(start, database, monkeypatch):
-    start(*GRANT, SEQUENCES, "GRANT SELECT ON flowrunner_version, flowrunner_memory_version TO clerk")
+@pytest.mark.parametrize("numbers", ["USAGE", "UPDATE"])
+def test_one_with_all_rights_starts(start, database, monkeypatch, numbers):
+    """PostgreSQL hands out the numbers of a sequence for either privilege."""
+    revoked = "REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM clerk"
+    versions = "GRANT SELECT ON flowrunner_version, flowrunner_memory_version TO clerk"
+    start(*GRANT, revoked, SEQUENCES.replace("USAGE", numbers), versions)
     monkeypatch.setenv("FLOWRUNNER_DATA_DIR", str(database.folder))
     monkeypatch.setenv("FLOWRUNNER_DATABASE_URL", database.url)
     assert not [one for one in examine() if one.code.startswith("database")]
+    app = create_app(data_dir=database.folder, database_url=database.url, auth="none", flows_dir="examples/flows")
+    assert app.test_client().post("/api/v1/run/basic-chat", json={"input_value": "hi"}).status_code == 200
+    runner_of(app).close()
 
 
 @pytest.mark.parametrize(
