@@ -6,7 +6,9 @@ import signal
 import threading
 import traceback
 
+import httpx
 import pytest
+from flowrunner_models import connections as module
 from flowrunner_models.connections import Connections
 
 
@@ -37,7 +39,10 @@ def server():
         thread.join(30)
 
 
-def test_a_forked_child_takes_no_connection_of_its_parent(server):
+def test_a_forked_child_takes_no_connection_of_its_parent(server, monkeypatch):
+    # Idle connections are given up after some seconds, which a busy machine may take for the child.
+    monkeypatch.setattr("openai._base_client.DEFAULT_CONNECTION_LIMITS", httpx.Limits(keepalive_expiry=3600))
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 3600)
     connections, url = Connections(), f"http://127.0.0.1:{server.server_port}/v1"
 
     def ask():
