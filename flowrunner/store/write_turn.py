@@ -39,6 +39,8 @@ _SEES_LOCKS: Final = sys.platform == "linux" and struct.calcsize("P") == 8
 #: The turn of each file that an engine has, by its path without links. Engines keep theirs under a name of ours.
 _turns: Final[weakref.WeakValueDictionary[str, WriteTurn]] = weakref.WeakValueDictionary()
 _TURN: Final = "_flowrunner_write_turn"
+#: Held while a turn is looked for; the collector may come meanwhile and close a runner, which looks for its own.
+_finding = threading.RLock()
 
 
 class GivesWay(Protocol):
@@ -252,7 +254,6 @@ def _turn_of(engine: Engine) -> WriteTurn | None:
     try:
         turn: WriteTurn | None = vars(engine)[_TURN]
     except KeyError:
-        # Without a lock: a fork while another thread holds it would leave it locked in the child.
         turn = vars(engine).setdefault(_TURN, _find_turn(engine))
     return turn
 
@@ -263,4 +264,14 @@ def _find_turn(engine: Engine) -> WriteTurn | None:
     if engine.dialect.name != "sqlite" or not database or database.startswith((":", "file:")):
         return None
     file = os.path.realpath(database)
-    return _turns.setdefault(file, WriteTurn(f"{file}-turn", 30.0))
+    # A weak dictionary looks and sets in two steps.
+    with _finding:
+        return _turns.setdefault(file, WriteTurn(f"{file}-turn", 30.0))
+
+
+def _start_in_child() -> None:
+    global _finding
+    _finding = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_start_in_child)

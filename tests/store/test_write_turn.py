@@ -328,6 +328,31 @@ def test_however_a_file_is_spelled_a_process_has_one_turn_of_it(tmp_path, monkey
     assert write_turn._turn_of(other) is not write_turn._turn_of(engines[0])
 
 
+def test_threads_with_an_engine_each_find_the_same_turn(tmp_path, monkeypatch):
+    url = URL.create("sqlite", database=str(tmp_path / "t.db"))
+    engines, found, second = [make_engine(url), make_engine(url)], [], threading.Event()
+
+    class Slow(weakref.WeakValueDictionary):
+        """Has another thread look for the turn between looking and setting."""
+
+        def setdefault(self, key, default):
+            there = self.get(key)
+            if not second.is_set():
+                second.set()
+                threads[1].start()
+                threads[1].join(0.5)
+            if there is None:
+                self[key] = there = default
+            return there
+
+    monkeypatch.setattr(write_turn, "_turns", Slow())
+    threads = [threading.Thread(target=lambda e=e: found.append(write_turn._turn_of(e))) for e in engines]
+    threads[0].start()
+    threads[0].join(30)
+    threads[1].join(30)
+    assert len(found) == 2 and found[0] is found[1]
+
+
 def test_a_turn_goes_with_the_last_engine_of_its_file(tmp_path):
     engine = make_engine(URL.create("sqlite", database=str(tmp_path / "x.db")))
     with writing(engine) as connection:
