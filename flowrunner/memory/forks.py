@@ -23,10 +23,11 @@ def after_fork(begin: Callable[[], None]) -> None:
     makes its own there.
 
     :param begin: a bound method; its object is not kept alive.
+    :raises TypeError: for anything else.
     """
-    number = next(_numbers)
     if not isinstance(begin, MethodType):
         raise TypeError("after_fork takes a bound method")
+    number = next(_numbers)
     owner = weakref.ref(begin.__self__, lambda _: _waiting.pop(number, None))
     _waiting[number] = owner, weakref.ref(begin.__func__)
 

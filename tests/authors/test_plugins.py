@@ -316,6 +316,21 @@ def test_calls_of_hooks_are_traced(start, capsys):
     assert "secret" not in "\n".join(lines)
 
 
+def test_what_a_traced_wrapper_raises_is_traced(start, capsys):
+    class Refuses:
+        @hookimpl(wrapper=True)
+        def append_messages(self, messages):
+            yield
+            raise MemoryFailed("the shelf is full")
+
+    runner = start(Refuses, flows=ECHO, trace_plugins=True)
+    with pytest.raises(MemoryFailed):
+        runner.memory_of(LOCAL_IDENTITY).append(_message())
+    lines = [line.partition(" -> ")[2] for line in capsys.readouterr().err.splitlines() if "append_messages(" in line]
+    assert lines[0] == "Refuses (wrapper): entered"
+    assert lines[-1] == "Refuses (wrapper): raised MemoryFailed: the shelf is full"
+
+
 def test_an_identity_may_be_a_text_or_a_number(start):
     class Who:
         answer = None

@@ -44,8 +44,10 @@ class _Breaking:
 def test_all_sessions_go_over_in_order(store, tmp_path):
     fill(store)
     before, others = contents(store, "ann"), contents(store, "bob")
-    done = give_messages(store, "ann", "carl", tmp_path / "journal")
+    told = []
+    done = give_messages(store, "ann", "carl", tmp_path / "journal", progress=told.append)
     assert contents(store, "carl") == before
+    assert sum(told) == done.messages
     assert (contents(store, "ann"), contents(store, "bob")) == ([], others)
     assert done.messages == sum(count for _, count, _ in before)
     assert not (tmp_path / "journal").exists()

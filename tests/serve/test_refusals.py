@@ -13,6 +13,8 @@ import pytest
 
 from flowrunner.app import create_app, runner_of
 from flowrunner.cli import main
+from flowrunner.errors import SettingsInvalid
+from flowrunner.settings.values import split_address
 from tests.live_server import DEADLINE, ROOT, clean_environment, serve_command
 
 
@@ -211,3 +213,22 @@ def test_gunicorn_with_our_configuration_names_a_bad_setting(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("flowrunner: FLOWRUNNER_THREADS 'many' cannot be used")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "port"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1", 8000),
+        ("localhost", "localhost", 7860),
+        ("[::1]:8000", "::1", 8000),
+        ("[::1]", "::1", 7860),
+    ],
+)
+def test_where_a_server_listens(bind, host, port):
+    assert split_address(bind) == (host, port)
+
+
+@pytest.mark.parametrize("bind", ["", ":80", "host:", "host:http", "host:65536", "unix:/run/flowrunner.sock"])
+def test_where_a_server_cannot_listen(bind):
+    with pytest.raises(SettingsInvalid, match="FLOWRUNNER_BIND"):
+        split_address(bind)
