@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -166,6 +167,11 @@ class Site:
         master = self.server.pid
         return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
+    def are_open(self, number: int) -> bool:
+        """Return whether so many workers have opened their stores; the mark of its process is what each opens last."""
+        marked = [pid for pid in self.workers() if "processes.lock" in _open_files(pid)]
+        return len(marked) == number
+
     def kill_workers(self) -> None:
         """Kill all workers; gunicorn starts others."""
         for pid in self.workers():
@@ -209,3 +215,12 @@ class Site:
     def open_runs(self) -> list[str]:
         """Return the ids of the runs that have not ended."""
         return [row[0] for row in self.rows("SELECT id FROM flowrunner_runs WHERE ended_at IS NULL")]
+
+
+def _open_files(pid: int) -> set[str]:
+    """Return the names of the files that a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(link.readlink().name)
+    return found

@@ -211,6 +211,8 @@ def test_a_folder_that_was_made_read_only(place_of_nobody, memory):
 def test_a_database_file_that_is_no_longer_the_one_that_was_opened(make_site, how):
     site = make_site(FLOWS, WORKERS=2).start()
     site.key = make_admin_key(site)
+    # A worker that opens its stores only afterwards has other words for what it finds.
+    assert wait_until(lambda: site.are_open(2), 30)
     assert succeeded(writes(site)) == {}
     path, aside = site.data / "flowrunner.db", site.folder / "aside"
     if how == "removed":
