@@ -130,6 +130,7 @@ def fill(place):
 def test_a_full_disk(make_site, disk, memory):
     site = make_site(FLOWS, data=disk / "data", MEMORY=memory, WORKERS=2, RUN_LOG="true").start()
     site.key = make_admin_key(site)
+    assert wait_until(lambda: site.are_open(2), 30)
     assert succeeded(writes(site)) == {}
     filled = fill(disk)
     # SQLite goes on while its log has room that was used before.
@@ -304,7 +305,9 @@ def postgres_site(tmp_path, own_postgres):
     flows = {**FLOWS, "gated": waiting_flow(0, gate=str(tmp_path / "gate"))}
     site = Site(tmp_path, flows, database=database, WORKERS=2, DATABASE_TIMEOUT=4)
     site.key = make_admin_key(site)
-    yield site.start()
+    site.start()
+    assert wait_until(lambda: site.are_open(2), 30)
+    yield site
     site.close()
 
 
